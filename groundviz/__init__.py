@@ -1,0 +1,1 @@
+"""Where did a vision-language model look, and should you believe it?"""

@@ -1,0 +1,65 @@
+"""What can go wrong, one class per decision a caller can make.
+
+::
+
+    GroundvizError
+    ├── ImageError          the image cannot be read or shown truthfully
+    ├── PromptError         the question cannot be asked of this model
+    ├── TargetError         the named part of the answer does not exist
+    ├── UnknownName         no method, model family or file format of that name
+    ├── UnsupportedModel    this architecture, or this copy of it, has no adapter
+    ├── UnsupportedMethod   this method cannot run on this model or target
+    ├── ModelBusy           another explanation holds the model
+    ├── NumericalError      the model or a map produced NaN or infinity
+    ├── MissingExtra        an optional package is not installed (also an ImportError)
+    └── StoreError          a saved record is damaged, too new, or in the way
+
+Every message reads: what happened: what was found against what was expected. What to do.
+No message carries a path, a file name or anything else that could name a patient.
+"""
+
+from __future__ import annotations
+
+
+class GroundvizError(Exception):
+    """Something groundviz can explain went wrong; every error it raises on purpose is one of these."""
+
+
+class ImageError(GroundvizError):
+    """The image cannot be read, or cannot be shown truthfully."""
+
+
+class PromptError(GroundvizError):
+    """The question cannot be asked of this model as it stands."""
+
+
+class TargetError(GroundvizError):
+    """The part of the answer that was named does not exist in it."""
+
+
+class UnknownName(GroundvizError):
+    """Nothing is registered under that name; the message lists what is."""
+
+
+class UnsupportedModel(GroundvizError):
+    """This model has no adapter, or this copy of it cannot be explained."""
+
+
+class UnsupportedMethod(GroundvizError):
+    """This method cannot run on this model or target; the message names ones that can."""
+
+
+class ModelBusy(GroundvizError):
+    """Another explanation is using the model right now."""
+
+
+class NumericalError(GroundvizError):
+    """The model, or a map, produced NaN or infinity."""
+
+
+class MissingExtra(GroundvizError, ImportError):
+    """An optional package is needed and not installed; the message gives the pip command."""
+
+
+class StoreError(GroundvizError):
+    """A saved record is damaged, too new, or would be overwritten."""

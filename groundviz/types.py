@@ -1,0 +1,360 @@
+"""The facts that travel through groundviz: frozen, keyword-only, numpy alone.
+
+Nothing here knows torch, so a saved record opens on a machine without it.
+Coordinates are always (row, col). Pixel r covers [r, r + 1), so its centre is r + 0.5;
+token cells follow the same rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from groundviz.errors import TargetError
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+Reduction = Literal["mean", "sum"]
+SpanKind = Literal["image", "question", "template"]
+Stage = Literal["vision", "projector", "language", "cross"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Study:
+    """An image ready to be shown and asked about, without a trace of whose it is.
+
+    Attributes:
+        pixels: float32 (rows, cols) or (rows, cols, 3), display space, 0 black to 1 white.
+        source: The kind of thing it came from: "png", "jpeg", "dicom", "array", ...
+        raw_range: Smallest and largest stored value before display mapping.
+        window: DICOM (centre, width) that was applied, or None.
+        spacing_mm: Millimetres per pixel (row, col), or None when unknown.
+        notes: What was done to the pixels and what to beware of, in plain words.
+        sha256: Of the pixels as shown; equal pixels, equal hash.
+    """
+
+    pixels: Floats
+    source: str
+    raw_range: tuple[float, float]
+    sha256: str
+    window: tuple[float, float] | None = None
+    spacing_mm: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the image."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Grid:
+    """Where each image token of one picture sits, in the prompt and in the source image.
+
+    Attributes:
+        rows: Number of token rows.
+        cols: Number of token columns.
+        positions: int (rows * cols,), index into the prompt's tokens; -1 where a cell has no token.
+        to_source: float64 (2, 3) affine: [row, col, 1] in cells to [row, col] in source pixels.
+        valid: bool (rows, cols), False where a cell has no token or shows no source pixel.
+        stage: Which part of the model the cells belong to.
+    """
+
+    rows: int
+    cols: int
+    positions: Ints
+    to_source: Doubles
+    valid: Bools
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A run of prompt tokens [start, stop) that came from one place."""
+
+    kind: SpanKind
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prompt:
+    """The exact tokens the model was given, and what each of them stands for."""
+
+    text: str
+    question: str
+    token_ids: Ints
+    tokens: tuple[str, ...]
+    spans: tuple[Span, ...]
+    grids: tuple[Grid, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answer:
+    """What the model said, token by token.
+
+    Attributes:
+        text: The answer without special tokens.
+        token_ids: int (T,), exactly what was generated, end token included.
+        tokens: The T tokens as text; special tokens keep their name.
+        offsets: int (T, 2), the characters of `text` each token wrote; empty for special tokens.
+        logprobs: float32 (T,), natural log of the model's raw (unwarped) probability of each token.
+        source: "generated" by the model, or "given" to it.
+    """
+
+    text: str
+    token_ids: Ints
+    tokens: tuple[str, ...]
+    offsets: Ints
+    logprobs: Floats
+    source: Literal["generated", "given"]
+
+    @property
+    def spoken(self) -> tuple[int, ...]:
+        """Indices of the tokens that wrote a character of the answer."""
+        return tuple(int(i) for i in np.flatnonzero(self.offsets[:, 1] > self.offsets[:, 0]))
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the whole spoken answer: the product over its tokens, 0 to 1."""
+        return float(np.exp(self.logprobs[list(self.spoken)].sum(dtype=np.float64)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The part of the answer to be explained.
+
+    Attributes:
+        tokens: Indices of answer tokens, ascending.
+        text: How the target reads, for labels.
+        kind: The scalar: summed log-probability of the tokens.
+    """
+
+    tokens: tuple[int, ...]
+    text: str
+    kind: Literal["logprob"] = "logprob"
+
+    @classmethod
+    def of(cls, answer: Answer, named: str | int | tuple[int, int] | Target | None = None) -> Target:
+        """Find a part of `answer`, by text, token index or token range [start, stop).
+
+        Args:
+            answer: What the model said.
+            named: None for the whole answer; a text that occurs in it (first occurrence);
+                a token index, negative from the end; or a range of token indices.
+
+        Raises:
+            TargetError: The answer is empty, or holds no such text, token or range.
+
+        >>> import numpy as np
+        >>> yes = Answer(text="left lung", token_ids=np.array([5, 6]), tokens=("left", "lung"),
+        ...              offsets=np.array([[0, 4], [5, 9]]), logprobs=np.zeros(2, np.float32),
+        ...              source="given")
+        >>> Target.of(yes, "lung").tokens
+        (1,)
+        """
+        if isinstance(named, Target):
+            return named
+        if named is None:
+            tokens = answer.spoken
+        elif isinstance(named, str):
+            tokens = _tokens_of_text(answer, named)
+        else:
+            tokens = _tokens_of_range(answer, named)
+        if not tokens:
+            raise TargetError(
+                "The answer has no words to explain: it consists of special tokens only. "
+                "Ask another question, or give the answer to explain with answer='...'."
+            )
+        start, stop = answer.offsets[tokens[0], 0], answer.offsets[tokens[-1], 1]
+        text = answer.text[start:stop] or " ".join(answer.tokens[i] for i in tokens)
+        return cls(tokens=tokens, text=text)
+
+
+def _tokens_of_text(answer: Answer, named: str) -> tuple[int, ...]:
+    start = answer.text.find(named) if named else -1
+    if start < 0:
+        raise TargetError(
+            f"The answer does not contain {named!r}: it reads {answer.text!r}. "
+            "Name a text that occurs in it, or give a token index."
+        )
+    stop = start + len(named)
+    begins, ends = answer.offsets[:, 0], answer.offsets[:, 1]
+    inside = (begins < stop) & (ends > start) & (ends > begins)
+    return tuple(int(i) for i in np.flatnonzero(inside))
+
+
+def _tokens_of_range(answer: Answer, named: int | tuple[int, int]) -> tuple[int, ...]:
+    count = len(answer.tokens)
+    if isinstance(named, tuple):
+        start, stop = named
+    else:
+        start = int(named) + (count if named < 0 else 0)
+        stop = start + 1
+    if not 0 <= start < stop <= count:
+        raise TargetError(
+            f"There is no token range {named!r} in the answer: it has {count} tokens, "
+            f"0 to {count - 1}. Give an index in that range, or a text."
+        )
+    return tuple(range(start, stop))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One question put to a map, and what came of it, in one plain sentence."""
+
+    name: str
+    value: float
+    reference: float
+    verdict: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One number of a map against the truth, beside what an image-blind guess would get."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    prior: float
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Heatmap:
+    """One raw map on the token grid.
+
+    Attributes:
+        values: float32 (rows, cols) of the grid, in `unit`; NaN where a cell has no token.
+            Never normalised, clipped, blurred or upsampled.
+        grid: Where the cells sit in the source image.
+        target: The part of the answer the map belongs to.
+        method: Registered name of the method.
+        unit: What a value counts.
+        signed: Whether values below zero mean "against" rather than "nothing".
+        layer: One layer of the model, or None when aggregated over layers.
+        head: One attention head, or None when aggregated over heads.
+        params: What the method was run with.
+        checks: What is known about whether to believe it.
+    """
+
+    values: Floats
+    grid: Grid
+    target: Target
+    method: str
+    unit: str
+    signed: bool
+    layer: int | None = None
+    head: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether any cell differs from another: a constant map points nowhere."""
+        seen = self.values[np.isfinite(self.values)]
+        return bool(seen.size and seen.max() > seen.min())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Heatmaps:
+    """Everything one method measured in one explanation, raw.
+
+    Attributes:
+        values: float32 (token, layer, head, row, col) in `unit`; NaN where a cell has no token.
+        tokens: Answer-token index of each entry of axis 0.
+        layers: Model-layer index of each entry of axis 1.
+        reduce: How (tokens, layers, heads) combine into one map: "mean" or "sum" each.
+        method: Registered name of the method.
+        unit: What a value counts.
+        signed: Whether values below zero mean "against".
+        grid: Where the cells sit.
+        params: What the method was run with.
+    """
+
+    values: Floats
+    tokens: tuple[int, ...]
+    layers: tuple[int, ...]
+    reduce: tuple[Reduction, Reduction, Reduction]
+    method: str
+    unit: str
+    signed: bool
+    grid: Grid
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def at(self, target: Target, *, layer: int | None = None, head: int | None = None) -> Heatmap:
+        """The map of one target, aggregated over layers and heads unless one is named.
+
+        Raises:
+            TargetError: A token, layer or head of that index was not measured.
+        """
+        rows = [self._index("answer token", t, self.tokens) for t in target.tokens]
+        chosen = self.values[rows]
+        if layer is not None:
+            at = self._index("layer", layer, self.layers)
+            chosen = chosen[:, at : at + 1]
+        if head is not None:
+            self._index("head", head, tuple(range(chosen.shape[2])))
+            chosen = chosen[:, :, head : head + 1]
+        for axis, how in ((2, self.reduce[2]), (1, self.reduce[1]), (0, self.reduce[0])):
+            chosen = chosen.mean(axis=axis) if how == "mean" else chosen.sum(axis=axis)
+        return Heatmap(
+            values=chosen.astype(np.float32),
+            grid=self.grid,
+            target=target,
+            method=self.method,
+            unit=self.unit,
+            signed=self.signed,
+            layer=layer,
+            head=head,
+            params=self.params,
+        )
+
+    def _index(self, what: str, wanted: int, measured: tuple[int, ...]) -> int:
+        if wanted not in measured:
+            raise TargetError(
+                f"{self.method} has no map for {what} {wanted}: it measured {list(measured)}. "
+                "Name one of these."
+            )
+        return measured.index(wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What made a record: enough to make it again, nothing that names a person or a place."""
+
+    model: str
+    family: str
+    weights: str
+    dtype: str
+    device: str
+    attention: str
+    seed: int
+    seconds: float
+    versions: Mapping[str, str]
+    revision: str | None = None
+    peak_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Record:
+    """One question, one answer and every map made of it; what a .gvz file holds."""
+
+    study: Study
+    prompt: Prompt
+    answer: Answer
+    target: Target
+    heatmaps: tuple[Heatmaps, ...]
+    provenance: Provenance
+    checks: tuple[Check, ...] = ()
+    scores: tuple[Score, ...] = ()
