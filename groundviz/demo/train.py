@@ -1,0 +1,302 @@
+"""Train the demo model from nothing: `python -m groundviz.demo.train OUT`.
+
+Two stages, both counted in steps and drawn from one seed, so that a run can be repeated:
+
+1. the vision tower learns to tell, patch by patch, which findings and which lung zone it sees
+   (so the tower has seen lesion masks: the model card says so);
+2. the whole model learns to answer. All questions of one picture share its image tokens in one
+   sequence; a block mask keeps the questions from seeing one another.
+
+The attention of the language model is never told where to look.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+from transformers import LlavaForConditionalGeneration
+
+from groundviz.demo.anatomy import ZONES, zone_map
+from groundviz.demo.architecture import CELLS, PATCH, WIDTH, build_model, build_processor, vision_part
+from groundviz.demo.canvas import Canvas
+from groundviz.demo.findings import FINDINGS
+from groundviz.demo.phantoms import SIZE, Phantom, phantom
+from groundviz.demo.questions import KINDS, Question, ask
+
+log = logging.getLogger(__name__)
+
+TRAINING_SEEDS = 10_000_000
+HOW_MANY = {0: 0.12, 1: 0.36, 2: 0.36, 3: 0.16}
+QUESTIONS_PER_IMAGE = 10
+ZONE_CLASSES = 1 + 2 * len(ZONES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How long each stage lasts and how fast it learns."""
+
+    vision_steps: int = 1200
+    vision_batch: int = 32
+    vision_rate: float = 1.5e-3
+    answer_steps: int = 3000
+    answer_batch: int = 16
+    text_rate: float = 1.5e-3
+    tower_rate: float = 5e-4
+    frozen_share: float = 0.15
+    mask_weight: float = 1.0
+
+
+def train(seed: int, schedule: Schedule, device: str) -> LlavaForConditionalGeneration:
+    """Train a new model; float32 on the CPU when it returns.
+
+    Args:
+        seed: Of the weights and of every picture and question.
+        schedule: Steps, batch sizes and learning rates.
+        device: Where to train, "cpu" or "cuda".
+    """
+    torch.manual_seed(seed)
+    model = build_model(seed).to(device).train()
+    head = nn.Linear(WIDTH, len(FINDINGS) + ZONE_CLASSES).to(device)
+    _learn_to_see(model, head, schedule)
+    _learn_to_answer(model, head, schedule, seed)
+    return model.eval().to("cpu")
+
+
+def training_phantom(index: int) -> Phantom:
+    """The `index`-th training picture; training never uses a seed of TRAINING_SEEDS or above."""
+    seed = index % TRAINING_SEEDS
+    rng = np.random.default_rng([seed, 9])
+    count = int(rng.choice(list(HOW_MANY), p=list(HOW_MANY.values())))
+    # Small findings are the hard ones, so they are shown more often.
+    odds = np.array([3.0, 2.5, 1.5, 1.5, 1.0, 1.0])
+    chosen = rng.choice(len(FINDINGS), size=count, replace=False, p=odds / odds.sum())
+    return phantom(seed, findings=[FINDINGS[i] for i in chosen])
+
+
+def _learn_to_see(model: LlavaForConditionalGeneration, head: nn.Linear, schedule: Schedule) -> None:
+    steps, batch = schedule.vision_steps, schedule.vision_batch
+    weights = [*vision_part(model).parameters(), *head.parameters()]
+    optimiser = torch.optim.AdamW(weights, lr=schedule.vision_rate, weight_decay=0.02)
+    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _cosine(step, steps))
+    progress = tqdm(range(steps), desc="seeing", unit="step")
+    for step in progress:
+        pictures = [training_phantom(step * batch + i) for i in range(batch)]
+        loss = _mask_loss(head, _see(model, pictures), pictures)
+        _descend(optimiser, loss, weights)
+        rate.step()
+        if step % 20 == 0:
+            progress.set_postfix(loss=f"{loss.item():.4f}")
+
+
+def _learn_to_answer(
+    model: LlavaForConditionalGeneration, head: nn.Linear, schedule: Schedule, seed: int
+) -> None:
+    steps, batch = schedule.answer_steps, schedule.answer_batch
+    start = schedule.vision_steps * schedule.vision_batch
+    tower = [*vision_part(model).parameters(), *head.parameters()]
+    tower_ids = {id(weight) for weight in tower}
+    others = [weight for weight in model.parameters() if id(weight) not in tower_ids]
+    optimiser = torch.optim.AdamW(
+        [{"params": others, "lr": schedule.text_rate}, {"params": tower, "lr": schedule.tower_rate}],
+        weight_decay=0.02,
+    )
+    thaw = int(steps * schedule.frozen_share)
+    rate = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, [lambda step: _cosine(step, steps), lambda step: _cosine(step - thaw, steps - thaw)]
+    )
+    packer, progress = Packer(), tqdm(range(steps), desc="answering", unit="step")
+    for step in progress:
+        pictures = [training_phantom(start + step * batch + i) for i in range(batch)]
+        packed = packer.pack([_questions(p, seed + step) for p in pictures])
+        with torch.set_grad_enabled(step >= thaw):
+            seen = _see(model, pictures)
+        loss = spoken = _answer_loss(model, seen, packed)
+        if step >= thaw:
+            loss = loss + schedule.mask_weight * _mask_loss(head, seen, pictures)
+        _descend(optimiser, loss, others + tower)
+        rate.step()
+        if step % 20 == 0:
+            progress.set_postfix(loss=f"{spoken.item():.4f}")
+
+
+def _descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, weights: list[nn.Parameter]) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(weights, 1.0)
+    optimiser.step()
+
+
+def _cosine(step: int, steps: int) -> float:
+    """Warm up over 3 % of the steps, then fall to 2 % along a cosine."""
+    if step < 0:
+        return 0.0
+    warm = max(1, int(0.03 * steps))
+    fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, steps))))
+    return min(1.0, (step + 1) / warm) * fall
+
+
+def _see(model: LlavaForConditionalGeneration, pictures: list[Phantom]) -> torch.Tensor:
+    """The tower's features (picture, cell, width): the layer that LLaVA reads, the last left out."""
+    tower = vision_part(model)
+    pixels = torch.from_numpy(np.stack([p.pixels for p in pictures])).to(model.device)
+    # Seen through 8 bits, as every picture file is.
+    pixels = ((pixels * 255).round() / 255 - 0.5) / 0.5
+    state = tower.embeddings(pixels[:, None].expand(-1, 3, -1, -1))
+    for layer in tower.encoder.layers[:-1]:
+        state = layer(state, None)
+    return state
+
+
+def _mask_loss(head: nn.Linear, seen: torch.Tensor, pictures: list[Phantom]) -> torch.Tensor:
+    """Cross-entropy of each cell's findings and lung zone."""
+    told = head(seen)
+    coverage = torch.from_numpy(np.stack([_coverage(p) for p in pictures])).to(seen.device)
+    zones = torch.from_numpy(np.stack([_zones(p) for p in pictures])).to(seen.device)
+    findings = nn.functional.binary_cross_entropy_with_logits(
+        told[..., : len(FINDINGS)], coverage, pos_weight=torch.tensor(4.0, device=seen.device)
+    )
+    zone = nn.functional.cross_entropy(told[..., len(FINDINGS) :].flatten(0, 1), zones.flatten())
+    return findings * 4 + zone * 0.3
+
+
+def _coverage(picture: Phantom) -> np.ndarray:
+    """The share of each cell that each finding covers, float32 (cell, finding)."""
+    shares = np.zeros((CELLS * CELLS, len(FINDINGS)), np.float32)
+    for finding, mask in zip(picture.findings, picture.masks, strict=True):
+        blocks = mask.reshape(CELLS, PATCH, CELLS, PATCH).mean((1, 3))
+        shares[:, FINDINGS.index(finding.name)] = blocks.reshape(-1)
+    return shares
+
+
+def _zones(picture: Phantom) -> np.ndarray:
+    """The lung zone at each cell's centre, int64 (cell,)."""
+    zones = zone_map(Canvas.of_size(SIZE), picture.anatomy)
+    return zones[PATCH // 2 :: PATCH, PATCH // 2 :: PATCH].reshape(-1)
+
+
+def _questions(picture: Phantom, seed: int) -> list[Question]:
+    """A mix for one picture: its report, what is there, and as much that is not."""
+    rng = np.random.default_rng([picture.seed, 8, seed])
+    there = [(kind, name) for name in picture.names for kind in _kinds(name)]
+    absent = [(kind, name) for name in FINDINGS if name not in picture.names for kind in _kinds(name)]
+    room = QUESTIONS_PER_IMAGE - 1
+    some = [there[i] for i in rng.permutation(len(there))[: max(room - 3, 0)]]
+    some += [absent[i] for i in rng.permutation(len(absent))[: room - len(some)]]
+    return [
+        ask(picture, kind, name, wording=int(rng.integers(6))) for kind, name in [("report", ""), *some]
+    ]
+
+
+def _kinds(name: str) -> tuple[str, ...]:
+    return KINDS[:1] if name == "cardiomegaly" else KINDS[:3]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """Several pictures' questions in one batch of sequences, image tokens first.
+
+    Attributes:
+        token_ids: int (picture, token).
+        positions: int (picture, token), restarting behind the image for every question.
+        visible: bool (picture, 1, token, token), True where a row may look at a column.
+        labels: int (picture, token), the next token where it is part of an answer, else -100.
+    """
+
+    token_ids: torch.Tensor
+    positions: torch.Tensor
+    visible: torch.Tensor
+    labels: torch.Tensor
+
+
+class Packer:
+    """Turns questions and answers into packed batches, with the processor's own tokens."""
+
+    def __init__(self) -> None:
+        self.tokenizer = build_processor().tokenizer
+        image = "<image>" * (CELLS * CELLS)
+        self.prefix = self._ids(f"<s>user : {image}")
+
+    def pack(self, pictures: list[list[Question]]) -> Packed:
+        """One sequence per picture, padded to the longest."""
+        rows = [self._row(questions) for questions in pictures]
+        longest = max(len(ids) for ids, _, _, _ in rows)
+        ids, positions, branch, labels = (
+            torch.tensor([column + [fill] * (longest - len(column)) for column in columns])
+            for columns, fill in zip(zip(*rows, strict=True), (0, 0, -1, -100), strict=True)
+        )
+        order = torch.arange(longest)
+        shared = (branch[:, None, :] == 0) | (branch[:, None, :] == branch[:, :, None])
+        visible = shared & (order[None, :] <= order[:, None])
+        return Packed(ids, positions, visible[:, None], labels)
+
+    def _row(self, questions: list[Question]) -> tuple[list[int], list[int], list[int], list[int]]:
+        ids, start = list(self.prefix), len(self.prefix)
+        positions, branch, labels = list(range(start)), [0] * start, [-100] * start
+        for number, question in enumerate(questions, start=1):
+            asked = self._ids(f"{question.text} assistant :")
+            said = self._ids(f"{question.answer} </s>")
+            turn = asked + said
+            ids += turn
+            positions += range(start, start + len(turn))
+            branch += [number] * len(turn)
+            labels += [-100] * (len(asked) - 1) + said + [-100]
+        return ids, positions, branch, labels
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def _answer_loss(model: LlavaForConditionalGeneration, seen: torch.Tensor, packed: Packed) -> torch.Tensor:
+    """Next-token cross-entropy over the answers."""
+    device = seen.device
+    image = model.model.multi_modal_projector(seen)
+    words = model.get_input_embeddings()(packed.token_ids.to(device))
+    where = (packed.token_ids == model.config.image_token_id).to(device)
+    states = model.model.language_model(
+        inputs_embeds=words.masked_scatter(where[..., None], image),
+        attention_mask=packed.visible.to(device),
+        position_ids=packed.positions.to(device),
+        use_cache=False,
+    ).last_hidden_state
+    answered = packed.labels != -100
+    logits = model.lm_head(states[answered.to(device)])
+    return nn.functional.cross_entropy(logits, packed.labels[answered].to(device))
+
+
+def save(model: LlavaForConditionalGeneration, folder: Path) -> None:
+    """Write float16 weights, config, tokenizer, processor and chat template to `folder`."""
+    model.half().save_pretrained(folder)
+    build_processor().save_pretrained(folder)
+
+
+def arguments() -> Iterator[tuple[str, int]]:
+    """The two lengths that can be set from the command line, with their defaults."""
+    standard = Schedule()
+    yield "vision-steps", standard.vision_steps
+    yield "answer-steps", standard.answer_steps
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Train and save; a GPU is used when there is one."""
+    parser = argparse.ArgumentParser(description="Train the groundviz demo model.")
+    parser.add_argument("out", type=Path, help="folder for the trained model")
+    parser.add_argument("--seed", type=int, default=0)
+    for name, steps in arguments():
+        parser.add_argument(f"--{name}", type=int, default=steps)
+    chosen = parser.parse_args(argv)
+    schedule = Schedule(vision_steps=chosen.vision_steps, answer_steps=chosen.answer_steps)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    save(train(chosen.seed, schedule, device), chosen.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Attention: which image tokens each answer token looked at."""
+
+from __future__ import annotations
+
+from groundviz.methods.method import METHODS, on_grids
+from groundviz.runtime import Live
+from groundviz.types import Answer, Heatmaps, Prompt, Target
+
+
+@METHODS.register("attention")
+def attention(live: Live, prompt: Prompt, answer: Answer, target: Target) -> list[Heatmaps]:
+    """Where it looked: the share of attention that went to each image cell.
+
+    Formula: A[layer, head, p - 1, j] for answer token p and image token j, the row that predicts p;
+    aggregated as the mean over heads, layers and target tokens. The cells of a map add up to the
+    share of attention that went to the image at all.
+    Unit: share of attention, 0 to 1. Cost: no pass beyond the answer's own.
+    Source: Vaswani et al., "Attention Is All You Need", 2017.
+    Known failure: attention is no cause. Sinks draw mass whatever is asked, and a model looks at
+    places it does not use; it is labelled "where it looked", never "why".
+    """
+    shares = live.attention()
+    return [
+        Heatmaps(
+            values=values,
+            tokens=tuple(range(values.shape[0])),
+            layers=tuple(range(values.shape[1])),
+            reduce=("mean", "mean", "mean"),
+            method="attention",
+            unit="share of attention",
+            signed=False,
+            grid=grid,
+        )
+        for grid, values in on_grids(shares, prompt)
+    ]

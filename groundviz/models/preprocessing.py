@@ -1,0 +1,74 @@
+"""What an image processor did to a picture's geometry, as one affine from source to model pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundviz.errors import UnsupportedModel
+from groundviz.geometry import compose, scale_shift
+from groundviz.types import Doubles
+
+Size = tuple[int, int]
+
+
+def source_to_model(processor: Any, shape: Size) -> tuple[Doubles, Size]:
+    """Follow a picture through pad, resize and centre crop, in the order processors apply them.
+
+    Args:
+        processor: A transformers image processor.
+        shape: Rows and columns of the source picture.
+
+    Returns:
+        The affine from source pixels to model pixels, and the model picture's rows and columns.
+
+    Raises:
+        UnsupportedModel: The processor states its size in a way this family does not use.
+    """
+    affine, size = scale_shift((1.0, 1.0)), shape
+    if getattr(processor, "do_pad", False):
+        affine, size = _padded_to_square(affine, size)
+    if getattr(processor, "do_resize", True):
+        affine, size = _resized(affine, size, processor.size)
+    if getattr(processor, "do_center_crop", False):
+        affine, size = _cropped(affine, size, processor.crop_size)
+    return affine, size
+
+
+def _padded_to_square(affine: Doubles, size: Size) -> tuple[Doubles, Size]:
+    side = max(size)
+    return _shifted(affine, ((side - size[0]) // 2, (side - size[1]) // 2)), (side, side)
+
+
+def _resized(affine: Doubles, size: Size, wanted: Any) -> tuple[Doubles, Size]:
+    new = _new_size(size, wanted)
+    return compose(scale_shift((new[0] / size[0], new[1] / size[1])), affine), new
+
+
+def _new_size(size: Size, wanted: Any) -> Size:
+    height, width, edge = (_entry(wanted, key) for key in ("height", "width", "shortest_edge"))
+    if height and width:
+        return height, width
+    if edge and not _entry(wanted, "longest_edge"):
+        # Transformers floors the long side, so the two scales differ by a hair.
+        short, long = min(size), max(size)
+        other = int(edge * long / short)
+        return (other, edge) if size[1] <= size[0] else (edge, other)
+    raise UnsupportedModel(
+        f"The image processor resizes to {dict(wanted)!r}: expected height and width, or shortest_edge. "
+        "Its geometry is not known, so no map could be placed."
+    )
+
+
+def _cropped(affine: Doubles, size: Size, wanted: Any) -> tuple[Doubles, Size]:
+    height, width = _entry(wanted, "height"), _entry(wanted, "width")
+    # A picture smaller than the crop is padded instead: the shift is then positive.
+    return _shifted(affine, (-((size[0] - height) // 2), -((size[1] - width) // 2))), (height, width)
+
+
+def _shifted(affine: Doubles, shift: tuple[int, int]) -> Doubles:
+    return compose(scale_shift((1.0, 1.0), (float(shift[0]), float(shift[1]))), affine)
+
+
+def _entry(size: Any, key: str) -> int:
+    value = size.get(key) if hasattr(size, "get") else getattr(size, key, None)
+    return int(value or 0)

@@ -1,0 +1,87 @@
+"""A vision-language model with the processor and the family knowledge that explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from groundviz.models.prompts import Encoded, character_spans
+from groundviz.registry import Registry
+from groundviz.types import Ints, Prompt, Study
+
+
+class Family(Protocol):
+    """What groundviz must know of one architecture; one object per file of this folder."""
+
+    def matches(self, config: Any) -> bool:
+        """Whether a model with this config belongs to the family."""
+
+    def encode(self, vlm: VLM, study: Study, question: str) -> Encoded:
+        """The prompt, its tensors, and where each image token lies in the source image.
+
+        Raises:
+            PromptError: The question cannot be asked of this model.
+        """
+
+    def decoder_attention(self, model: Any) -> tuple[nn.Module, ...]:
+        """The decoder's self-attention modules, first layer first."""
+
+
+FAMILIES: Registry[Family] = Registry("model family", "groundviz.families")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VLM:
+    """A model that `explain` accepts.
+
+    Attributes:
+        model: The transformers module, as the user has it.
+        processor: Its processor: tokenizer and image processor.
+        family_name: Name of its family.
+        name: Hub id, "demo", or the class name for a model from a folder or from memory; never a path.
+        revision: Hub revision, or None.
+    """
+
+    model: Any
+    processor: Any
+    family_name: str
+    name: str
+    revision: str | None = None
+
+    @property
+    def family(self) -> Family:
+        """The family's adapter."""
+        return FAMILIES[self.family_name]
+
+    def encode(self, study: Study, question: str) -> tuple[Prompt, Mapping[str, Tensor]]:
+        """The prompt and the keyword tensors of the model's forward."""
+        encoded = self.family.encode(self, study, question)
+        return encoded.prompt, encoded.inputs
+
+    def read_answer(self, token_ids: Sequence[int]) -> tuple[str, tuple[str, ...], Ints]:
+        """The answer's text, each token as text, and each token's characters, int (T, 2)."""
+        return character_spans(self.processor.tokenizer, [int(i) for i in token_ids])
+
+    def answer_ids(self, text: str) -> list[int]:
+        """The tokens of an answer the model is to be given, without special tokens."""
+        return list(self.processor.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def decoder_attention(self) -> tuple[nn.Module, ...]:
+        """The decoder's self-attention modules, first layer first."""
+        return self.family.decoder_attention(self.model)
+
+    def generate(self, image: Any, question: str) -> str:
+        """The model's plain answer, as `model.generate` gives it, without any explanation."""
+        from groundviz import images
+
+        prompt, inputs = self.encode(images.load(image), question)
+        on_device = {
+            name: tensor.to(self.model.device, self.model.dtype if tensor.is_floating_point() else None)
+            for name, tensor in inputs.items()
+        }
+        answer = self.model.generate(**on_device)[0, len(prompt.token_ids) :]
+        return self.read_answer(np.asarray(answer.cpu()).tolist())[0]

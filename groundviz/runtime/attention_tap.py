@@ -1,0 +1,180 @@
+"""Listening to attention where transformers dispatches it, whatever kernel computes the output.
+
+Every attention module asks transformers' registry for its kernel at each call. While a tap is open,
+the registry's entry is shadowed: calls of tapped modules go through a handler, which sees the
+kernel's own query, key, value and mask; all other calls pass straight through. The configuration,
+the masks and the kernel stay what they were, so the model computes what it always computes.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from groundviz.errors import UnsupportedMethod
+from groundviz.runtime.attention_rows import probabilities, scores, visible
+
+Kernel = Callable[..., tuple[Tensor, Tensor | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AttentionCall:
+    """What one attention layer was asked to compute.
+
+    Attributes:
+        layer: Position of the module among those tapped.
+        query: (batch, head, query, channel), after rotary embedding.
+        key: (batch, key head, column, channel), cache included.
+        value: Like `key`.
+        mask: (batch, 1, query, column) bool or additive, or None.
+        causal: Whether a missing mask means causal.
+        scaling: Factor on the dot products.
+        softcap: Bound on the scores, or None.
+        sinks: Per-head scores that take mass and show nothing, or None.
+        run: Computes the output with the model's own kernel: (batch, query, head, channel).
+    """
+
+    layer: int
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    mask: Tensor | None
+    causal: bool
+    scaling: float
+    softcap: float | None
+    sinks: Tensor | None
+    run: Callable[[], tuple[Tensor, Tensor | None]]
+
+    def rows(self, rows: slice) -> Tensor:
+        """Exact attention of some query rows, float32 (batch, head, row, column)."""
+        size = (self.query.shape[2], self.key.shape[2])
+        mask = visible(self.mask, self.causal, rows, size)
+        raw = scores(self.query[:, :, rows], self.key, self.scaling)
+        return probabilities(raw, mask, softcap=self.softcap, sinks=self.sinks)
+
+
+Handler = Callable[[AttentionCall], tuple[Tensor, Tensor | None]]
+
+
+@contextmanager
+def tapped(modules: Mapping[nn.Module, int], handler: Handler) -> Iterator[None]:
+    """Send the attention calls of `modules` through `handler` until the block ends.
+
+    Args:
+        modules: Attention modules and the layer number each is known by.
+        handler: Called instead of the kernel; `call.run()` is the kernel.
+
+    Raises:
+        UnsupportedMethod: A module's code does not dispatch attention through transformers.
+    """
+    numbers = {id(module): (number, handler) for module, number in modules.items()}
+    places = {_place(module) for module in modules}
+    try:
+        _SWITCHBOARD.connect(places, numbers)
+        yield
+    finally:
+        release(modules)
+
+
+def release(modules: Iterable[nn.Module]) -> None:
+    """Close whatever taps are open on `modules`; harmless when none is."""
+    _SWITCHBOARD.disconnect([id(module) for module in modules])
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One entry of one registry: which kernel name, seen from which modelling file."""
+
+    file: str
+    name: str
+
+    @property
+    def registry(self) -> Any:
+        return getattr(sys.modules[self.file], "ALL_ATTENTION_FUNCTIONS", None)
+
+
+class _Switchboard:
+    """All open taps of the process; the registry is shadowed while there is one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._handlers: dict[int, tuple[int, Handler]] = {}
+        self._shadowed: dict[tuple[int, str], tuple[Any, Kernel | None]] = {}
+
+    def connect(self, places: set[_Place], handlers: dict[int, tuple[int, Handler]]) -> None:
+        with self._lock:
+            for place in places:
+                self._shadow(place.registry, place.name)
+            self._handlers.update(handlers)
+
+    def disconnect(self, handlers: Iterable[int]) -> None:
+        with self._lock:
+            for number in handlers:
+                self._handlers.pop(number, None)
+            if not self._handlers:
+                self._unshadow()
+
+    def _shadow(self, registry: Any, name: str) -> None:
+        if (id(registry), name) in self._shadowed:
+            return
+        local = registry._local_mapping.get(name)
+        kernel = registry[name] if name in registry else None
+        self._shadowed[id(registry), name] = (registry, local)
+        registry[name] = partial(self._dispatch, kernel)
+
+    def _unshadow(self) -> None:
+        for key, (registry, local) in list(self._shadowed.items()):
+            if local is not None:
+                registry[key[1]] = local
+            else:
+                registry._local_mapping.pop(key[1], None)
+            del self._shadowed[key]
+
+    def _dispatch(self, kernel: Kernel | None, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        kernel = kernel or sys.modules[type(module).__module__].eager_attention_forward
+        number, handler = self._handlers.get(id(module), (0, None))
+        if handler is None:
+            return kernel(module, *args, **kwargs)
+        return handler(_describe(number, kernel, module, *args, **kwargs))
+
+
+def _describe(
+    layer: int, kernel: Kernel, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kw: Any
+) -> AttentionCall:
+    mask = args[0] if args else kw.get("attention_mask")
+    causal = kw.get("is_causal")
+    scaling = kw.get("scaling")
+    return AttentionCall(
+        layer=layer,
+        query=query,
+        key=key,
+        value=value,
+        mask=mask,
+        # A single row may look at everything before it, so it needs no mask.
+        causal=query.shape[2] > 1 and (getattr(module, "is_causal", True) if causal is None else causal),
+        scaling=query.shape[-1] ** -0.5 if scaling is None else scaling,
+        softcap=kw.get("softcap"),
+        sinks=kw.get("s_aux"),
+        run=partial(kernel, module, query, key, value, *args, **kw),
+    )
+
+
+def _place(module: nn.Module) -> _Place:
+    file, kernel = type(module).__module__, getattr(module.config, "_attn_implementation", None)
+    place = _Place(file, str(kernel))
+    if place.registry is None or kernel is None:
+        raise UnsupportedMethod(
+            f"Attention of {type(module).__name__} cannot be read: it does not go through transformers' "
+            "attention registry. Use a perturbation method instead."
+        )
+    return place
+
+
+_SWITCHBOARD = _Switchboard()

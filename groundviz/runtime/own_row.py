@@ -1,0 +1,103 @@
+"""Gradients of every answer token with respect to its own attention row, in one backward pass.
+
+The answer's rows run once more on the frozen cache of the prompt. In each layer a row's path to
+other rows is cut: keys and values are constants except a row's own. So the summed log-probability
+of all tokens has, at row r, the gradient of the token that row r predicts and of no other, and one
+backward pass gives what would take one per token. The probabilities and outputs are unchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from groundviz.runtime.attention_rows import probabilities, scores, weighted_values
+from groundviz.runtime.attention_tap import AttentionCall
+
+
+@dataclass(slots=True, eq=False)
+class OwnRowAttention:
+    """A tap handler that computes attention row by row, and remembers what gradients need.
+
+    Attributes:
+        columns: Absolute positions of the columns to keep, int (column,).
+        length: Absolute position behind the last row.
+    """
+
+    columns: Tensor
+    length: int
+    _outputs: dict[int, Tensor] = field(default_factory=dict)
+    _values: dict[int, Tensor] = field(default_factory=dict)
+    _shares: dict[int, Tensor] = field(default_factory=dict)
+
+    def __call__(self, call: AttentionCall) -> tuple[Tensor, None]:
+        """Compute one layer's attention in place of the kernel."""
+        shares, output = _attend(call)
+        if not output.requires_grad:
+            output.requires_grad_()  # The first layer is where the graph begins.
+        inside, at = columns_in(call.key.shape[2], self.length, self.columns)
+        self._outputs[call.layer] = output
+        self._values[call.layer] = call.value.detach()[:, :, at] * inside[:, None]
+        self._shares[call.layer] = shares.detach()[..., at] * inside
+        return output.transpose(1, 2).contiguous().to(call.query.dtype), None
+
+    def gradients(self, logprobs: Tensor) -> tuple[Tensor, Tensor]:
+        """Attention and its gradient, float32 (row, layer, head, column) each.
+
+        Args:
+            logprobs: Log-probability of each row's token, (row,), on this pass's graph.
+        """
+        layers = sorted(self._outputs)
+        by_output = torch.autograd.grad(logprobs.sum(), [self._outputs[i] for i in layers])
+        slopes = [_against_values(g, self._values[i]) for i, g in zip(layers, by_output, strict=True)]
+        shares = [self._shares[i] for i in layers]
+        return _rows_first(shares), _rows_first(slopes)
+
+
+def columns_in(width: int, length: int, columns: Tensor) -> tuple[Tensor, Tensor]:
+    """Find absolute columns among the last `width` that a layer still holds.
+
+    A sliding-window cache has dropped early columns: they get no attention, so they read zero.
+
+    Returns:
+        bool (column,), whether the layer holds it; and its index there (0 where not held).
+    """
+    at = columns - max(0, length - width)
+    return at >= 0, at.clamp(min=0)
+
+
+def _attend(call: AttentionCall) -> tuple[Tensor, Tensor]:
+    rows, width = call.query.shape[2], call.key.shape[2]
+    key, value = call.key.detach(), call.value.detach()
+    own = slice(width - rows, width)
+    raw = scores(call.query, key, call.scaling)
+    # Each row may still change through its own key: a zero that carries that gradient.
+    groups = call.query.shape[1] // call.key.shape[1]
+    own_key = call.key[:, :, own].float().repeat_interleave(groups, dim=1)
+    through_key = (call.query.detach().float() * own_key).sum(-1) * call.scaling
+    raw = raw + _on_diagonal(through_key - through_key.detach(), width)
+    mask = torch.ones(rows, width, dtype=torch.bool).tril(width - rows) if call.mask is None else call.mask
+    shares = probabilities(raw, mask[..., :width], softcap=call.softcap, sinks=call.sinks)
+    own_value = call.value[:, :, own].float().repeat_interleave(groups, dim=1)
+    diagonal = shares.detach()[..., own].diagonal(dim1=2, dim2=3)
+    through_value = diagonal[..., None] * (own_value - own_value.detach())
+    return shares, weighted_values(shares, value) + through_value
+
+
+def _on_diagonal(numbers: Tensor, width: int) -> Tensor:
+    """Put (batch, head, row) on the diagonal of the last `row` columns of (batch, head, row, width)."""
+    square = torch.diag_embed(numbers)
+    return torch.nn.functional.pad(square, (width - numbers.shape[-1], 0))
+
+
+def _against_values(gradient: Tensor, value: Tensor) -> Tensor:
+    """How the score changes with each share: gradient (b, head, row, channel) on value (b, key head, ...)."""
+    groups = gradient.shape[1] // value.shape[1]
+    return gradient.float() @ value.float().repeat_interleave(groups, dim=1).transpose(2, 3)
+
+
+def _rows_first(layers: list[Tensor]) -> Tensor:
+    """Stack (1, head, row, column) per layer to (row, layer, head, column)."""
+    return torch.stack([layer[0] for layer in layers]).permute(2, 0, 1, 3)
