@@ -6,6 +6,7 @@ Positions are (row, col) in [0, 1]; every profile is float32 in [0, 1], 1 inside
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Canvas:
         cos, sin = np.float32(np.cos(tilt)), np.float32(np.sin(tilt))
         across = (cos * right + sin * down) / np.float32(radius[1])
         along = (cos * down - sin * right) / np.float32(radius[0])
-        return step(1.0 - np.sqrt(across * across + along * along), edge)
+        return step(np.float32(1) - np.sqrt(across * across + along * along), edge)
 
     def line(self, start: Point, stop: Point, width: float) -> Floats:
         """A straight stroke of full width `width` with soft borders."""
@@ -45,7 +46,7 @@ class Canvas:
 
     def strokes(self, points: tuple[Point, ...], width: float) -> Floats:
         """A chain of straight strokes through `points`."""
-        chain = [self.line(a, b, width) for a, b in zip(points[:-1], points[1:], strict=True)]
+        chain = [self.line(a, b, width) for a, b in pairwise(points)]
         return np.asarray(np.maximum.reduce(chain), dtype=np.float32)
 
     def box(self, centre: Point, half: Point, edge: float) -> Floats:

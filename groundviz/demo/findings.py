@@ -9,7 +9,7 @@ import numpy as np
 
 from groundviz.demo.anatomy import SIDES, ZONES, Anatomy, Chest, Side
 from groundviz.demo.canvas import Canvas, Point, inside, step
-from groundviz.types import Bools, Floats
+from groundviz.types import Bools, Floats, Ints
 
 FINDINGS = ("nodule", "opacity", "effusion", "pneumothorax", "cardiomegaly", "device")
 PLACES = {"effusion": "base", "pneumothorax": "apex", "device": "chest wall"}
@@ -74,8 +74,8 @@ def draw_finding(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding)
     return _DRAW[finding.name](canvas, pixels, chest, finding)
 
 
-def _take(free: list[tuple[Side, str]], order: np.ndarray, zone: str | None) -> tuple[Side, str]:
-    every = [(side, third) for side in SIDES for third in ZONES]
+def _take(free: list[tuple[Side, str]], order: Ints, zone: str | None) -> tuple[Side, str]:
+    every: list[tuple[Side, str]] = [(side, third) for side in SIDES for third in ZONES]
     for index in order:
         slot = every[index]
         if slot in free and zone in (None, slot[1]):

@@ -14,7 +14,11 @@ NOT_SEEN = "not seen"
 NO_FINDING = "no finding"
 WORDINGS = MappingProxyType(
     {
-        "presence": ("Is there {article} {name}?", "Is {article} {name} seen?", "Do you see {article} {name}?"),
+        "presence": (
+            "Is there {article} {name}?",
+            "Is {article} {name} seen?",
+            "Do you see {article} {name}?",
+        ),
         "where": ("Where is the {name}?", "In which region is the {name}?"),
         "side": ("Which side is the {name} on?", "On which side is the {name}?"),
         "report": ("Describe the findings.", "What does the image show?"),

@@ -191,9 +191,7 @@ def _questions(picture: Phantom, seed: int) -> list[Question]:
     room = QUESTIONS_PER_IMAGE - 1
     some = [there[i] for i in rng.permutation(len(there))[: max(room - 3, 0)]]
     some += [absent[i] for i in rng.permutation(len(absent))[: room - len(some)]]
-    return [
-        ask(picture, kind, name, wording=int(rng.integers(6))) for kind, name in [("report", ""), *some]
-    ]
+    return [ask(picture, kind, name, wording=int(rng.integers(6))) for kind, name in [("report", ""), *some]]
 
 
 def _kinds(name: str) -> tuple[str, ...]:

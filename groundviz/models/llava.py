@@ -87,7 +87,8 @@ def _grid(vlm: VLM, study: Study, image: Ints) -> Grid:
     rows, cols = size[0] // patch, size[1] // patch
     if len(image) == 0:
         raise PromptError(
-            "The prompt has no image token: the chat template dropped the image. Use the model's own template."
+            "The prompt has no image token: the chat template dropped the image. "
+            "Use the model's own template."
         )
     if rows * cols != len(image):
         raise UnsupportedModel(

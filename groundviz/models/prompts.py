@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ def check_question(tokenizer: Any, question: str) -> str:
     smuggled = _control_tokens(tokenizer, asked)
     if smuggled:
         raise PromptError(
-            f"The question contains {smuggled[0]!r}, which this model reads as a command, not as text. Remove it."
+            f"The question contains {smuggled[0]!r}, which this model reads as a command, not as text. "
+            "Remove it."
         )
     return asked
 
@@ -78,7 +80,9 @@ def adds_special_tokens(tokenizer: Any, text: str) -> bool:
     return not (start and text.startswith(start))
 
 
-def find_spans(tokenizer: Any, token_ids: list[int], expanded: str, question: str, image: Ints) -> tuple[Span, ...]:
+def find_spans(
+    tokenizer: Any, token_ids: list[int], expanded: str, question: str, image: Ints
+) -> tuple[Span, ...]:
     """Which tokens are image, which are the question, and which are the template around them.
 
     Args:
@@ -101,9 +105,7 @@ def find_spans(tokenizer: Any, token_ids: list[int], expanded: str, question: st
             kinds[(begins < start + len(question)) & (ends > start) & (ends > begins)] = "question"
     kinds[image] = "image"
     edges = [0, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist(), len(kinds)]
-    return tuple(
-        Span(kind=kinds[a], start=a, stop=b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a
-    )
+    return tuple(Span(kind=kinds[a], start=a, stop=b) for a, b in pairwise(edges) if b > a)
 
 
 def character_spans(tokenizer: Any, token_ids: list[int]) -> tuple[str, tuple[str, ...], Ints]:

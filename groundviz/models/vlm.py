@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor, nn
 
+from groundviz import images
 from groundviz.models.prompts import Encoded, character_spans
 from groundviz.registry import Registry
 from groundviz.types import Ints, Prompt, Study
@@ -76,8 +77,6 @@ class VLM:
 
     def generate(self, image: Any, question: str) -> str:
         """The model's plain answer, as `model.generate` gives it, without any explanation."""
-        from groundviz import images
-
         prompt, inputs = self.encode(images.load(image), question)
         on_device = {
             name: tensor.to(self.model.device, self.model.dtype if tensor.is_floating_point() else None)

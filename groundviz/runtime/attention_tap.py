@@ -146,7 +146,14 @@ class _Switchboard:
 
 
 def _describe(
-    layer: int, kernel: Kernel, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kw: Any
+    layer: int,
+    kernel: Kernel,
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *args: Any,
+    **kw: Any,
 ) -> AttentionCall:
     mask = args[0] if args else kw.get("attention_mask")
     causal = kw.get("is_causal")

@@ -18,7 +18,7 @@ def prompt_cache(cache: Any, length: int) -> DynamicCache | None:
         return None
     if cache.get_seq_length() < length:
         return None
-    part = copy.copy(cache)
+    part: Any = copy.copy(cache)
     part.layers = [copy.copy(layer) for layer in cache.layers]
     for layer in part.layers:
         layer.keys, layer.values = layer.keys[:, :, :length], layer.values[:, :, :length]

@@ -23,10 +23,21 @@ from groundviz.types import Answer, Floats, Prompt, Provenance, Study
 class Lendable(Protocol):
     """What the runtime needs to know of a model and its processor."""
 
-    model: Any
-    name: str
-    revision: str | None
-    family_name: str
+    @property
+    def model(self) -> Any:
+        """The transformers module."""
+
+    @property
+    def name(self) -> str:
+        """A public name, never a path."""
+
+    @property
+    def revision(self) -> str | None:
+        """Hub revision."""
+
+    @property
+    def family_name(self) -> str:
+        """Name of the model family."""
 
     def encode(self, study: Study, question: str) -> tuple[Prompt, Mapping[str, Tensor]]:
         """The prompt and the keyword tensors of the model's forward."""
@@ -116,7 +127,9 @@ class Live:
             Image tokens are in the order of the prompt's grids. Equal to eager attention's rows.
         """
         if self._attention is None:
-            raise UnsupportedMethod("There is no attention to read before the model has answered. Answer first.")
+            raise UnsupportedMethod(
+                "There is no attention to read before the model has answered. Answer first."
+            )
         return np.asarray(self._attention.cpu().numpy(), dtype=np.float32)
 
     def attention_gradients(self) -> tuple[Floats, Floats]:

@@ -1,0 +1,130 @@
+"""Does the demo model answer right, and does it need the image to do so?
+
+A greedy answer equals the true one exactly when, given the true answer so far, every next token is
+the most likely one; so one pass over the true answers decides what generating them would give.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from groundviz.demo.phantoms import Phantom
+from groundviz.demo.questions import Question, every_question
+from groundviz.models import VLM
+
+SHUFFLES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactMatch:
+    """Share of answers that are right word for word, for one kind of question.
+
+    Attributes:
+        n: Number of questions.
+        true: With the picture that was asked about.
+        shuffled: With another phantom's picture.
+        constant: Of the best single answer, given that it knows whether the finding is present.
+    """
+
+    n: int
+    true: float
+    shuffled: float
+    constant: float
+
+
+def exact_match(vlm: VLM, pictures: list[Phantom]) -> dict[str, ExactMatch]:
+    """Ask everything of every picture, and again while showing other pictures.
+
+    Args:
+        vlm: The demo model.
+        pictures: At least two phantoms; the picture shown instead is the next ones in this list.
+    """
+    right: dict[str, list[bool]] = defaultdict(list)
+    fooled: dict[str, list[bool]] = defaultdict(list)
+    truths: dict[str, Counter[str]] = defaultdict(Counter)
+    count = len(pictures)
+    for i, picture in enumerate(tqdm(pictures, desc="exact match", unit="image", delay=2)):
+        questions = list(every_question(picture, wording=picture.seed))
+        for question, hit in zip(questions, answers_right(vlm, picture, questions), strict=True):
+            right[row_name(question)].append(hit)
+            truths[row_name(question)][question.answer] += 1
+        others = {pictures[(i + k) % count].seed: pictures[(i + k) % count] for k in range(1, SHUFFLES + 1)}
+        for other in (p for seed, p in others.items() if seed != picture.seed):
+            for question, hit in zip(questions, answers_right(vlm, other, questions), strict=True):
+                fooled[row_name(question)].append(hit)
+    return {
+        row: ExactMatch(
+            n=len(hits),
+            true=float(np.mean(hits)),
+            shuffled=float(np.mean(fooled[row])),
+            constant=truths[row].most_common(1)[0][1] / len(hits),
+        )
+        for row, hits in right.items()
+    }
+
+
+def row_name(question: Question) -> str:
+    """The row a question counts in, such as "where_present" or "report"."""
+    if question.kind == "report":
+        return "report"
+    return f"{question.kind}_{'present' if question.present else 'absent'}"
+
+
+@torch.no_grad()
+def answers_right(vlm: VLM, shown: Phantom, questions: Iterable[Question]) -> list[bool]:
+    """Whether the model, shown a picture, would answer each question exactly as `question.answer`."""
+    prefix, turns = _tokens(vlm, list(questions))
+    inputs = vlm.processor.image_processor(_eight_bit(shown), return_tensors="pt")
+    pixels = inputs["pixel_values"].to(vlm.model.device, vlm.model.dtype)
+    seen = vlm.model(input_ids=prefix.to(vlm.model.device), pixel_values=pixels, use_cache=True)
+    cache = seen.past_key_values
+    cache.batch_repeat_interleave(len(turns))
+    longest = max(len(ids) for ids, _ in turns)
+    ids = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in turns], device=vlm.model.device)
+    logits = vlm.model(input_ids=ids, past_key_values=cache).logits
+    said = logits.argmax(-1).cpu()
+    return [
+        bool((said[i, start - 1 : len(turn) - 1] == torch.tensor(turn[start:])).all())
+        for i, (turn, start) in enumerate(turns)
+    ]
+
+
+def _tokens(vlm: VLM, questions: list[Question]) -> tuple[torch.Tensor, list[tuple[list[int], int]]]:
+    """The shared prompt up to the image's end, then each question with its answer and where that starts."""
+    tokenizer, prefix, turns = vlm.processor.tokenizer, [], []
+    count = vlm.model.config.image_seq_length
+    for question in questions:
+        prompt = _prompt(vlm, question.text).replace("<image>", "<image>" * count)
+        asked = tokenizer(prompt, add_special_tokens=False).input_ids
+        answer = tokenizer(f"{question.answer} </s>", add_special_tokens=False).input_ids
+        stop = len(asked) - asked[::-1].index(vlm.model.config.image_token_id)
+        prefix = asked[:stop]
+        turns.append((asked[stop:] + answer, len(asked) - stop))
+    return torch.tensor([prefix]), turns
+
+
+def _prompt(vlm: VLM, question: str) -> str:
+    content = [{"type": "image"}, {"type": "text", "text": question}]
+    chat = [{"role": "user", "content": content}]
+    return str(vlm.processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
+
+
+def _eight_bit(picture: Phantom) -> np.ndarray:
+    levels = np.rint(picture.pixels * 255).astype(np.uint8)
+    return np.repeat(levels[:, :, None], 3, axis=2)
+
+
+def fresh_phantoms(seed: int, count: int) -> Iterator[int]:
+    """Seeds of evaluation phantoms: far above every seed that training uses.
+
+    >>> list(fresh_phantoms(2, 3))
+    [1002000000, 1002000001, 1002000002]
+    """
+    start = 1_000_000_000 + seed * 1_000_000
+    yield from range(start, start + count)

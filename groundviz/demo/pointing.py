@@ -1,0 +1,135 @@
+"""Do maps of the demo model point at the lesion, more often than a guess that never saw the image?
+
+A map hits when the cell of its highest value has at least a tenth of its area in the true mask.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from groundviz.demo.architecture import CELLS, build_model
+from groundviz.demo.findings import FINDINGS
+from groundviz.demo.phantoms import Phantom, phantom
+from groundviz.demo.questions import Question, ask
+from groundviz.explain import explain
+from groundviz.geometry import cell_coverage
+from groundviz.models import VLM, resolve
+from groundviz.types import Floats, Grid
+
+ENOUGH = 0.10
+PRIOR_PHANTOMS = 240
+Rates = dict[str, float]
+
+
+def pointing(
+    vlm: VLM, seeds: Iterable[int], methods: tuple[str, ...]
+) -> tuple[dict[str, Rates], dict[str, Rates]]:
+    """Hit rates per finding: of maps of right answers, and of maps of wrong ones.
+
+    Args:
+        vlm: The demo model.
+        seeds: One phantom per seed and finding; the finding is put in if it is not there.
+        methods: Names of methods.
+
+    Returns:
+        For each finding {method: hit rate, "random_weights", "centre", "random",
+        "prior_type_answer", "n"}; and the same for wrong answers, without the baselines.
+    """
+    seeds = list(seeds)
+    untrained = resolve(build_model(seed=1).eval(), vlm.processor)
+    right, wrong = {}, {}
+    for finding in tqdm(FINDINGS, desc="pointing", unit="finding", delay=2):
+        prior = _prior_maps(finding)
+        hits: dict[str, list[float]] = defaultdict(list)
+        misled: dict[str, list[float]] = defaultdict(list)
+        for seed in seeds:
+            picture = with_finding(seed, finding)
+            question = ask(picture, "presence" if finding == "cardiomegaly" else "where", finding)
+            correct, found = _method_hits(vlm, picture, question, methods)
+            _extend(hits if correct else misled, found)
+            if correct:
+                _extend(hits, _baseline_hits(untrained, picture, question, methods, prior))
+        right[finding], wrong[finding] = _rates(hits), _rates(misled)
+    return right, wrong
+
+
+def with_finding(seed: int, finding: str) -> Phantom:
+    """The phantom of a seed, with one finding added if it has not got it."""
+    natural = phantom(seed)
+    if finding in natural.names:
+        return natural
+    return phantom(seed, findings=[*natural.names, finding])
+
+
+def hit(values: Floats, coverage: Floats) -> float:
+    """1.0 when the highest cell is covered enough, 0.0 when not; a constant map hits by chance.
+
+    >>> import numpy as np
+    >>> hit(np.array([[0.0, 2.0]]), np.array([[0.0, 0.3]]))
+    1.0
+    """
+    highest = values >= np.nanmax(values)
+    return float((coverage[highest] >= ENOUGH).mean())
+
+
+def _method_hits(
+    vlm: VLM, picture: Phantom, question: Question, methods: tuple[str, ...]
+) -> tuple[bool, Rates]:
+    explanation = explain(vlm, picture.pixels, question.text, methods=methods)
+    truth = picture.mask(question.finding)
+    maps = {method: explanation.heatmap(method) for method in methods}
+    found = {method: hit(m.values, cell_coverage(m.grid, truth)) for method, m in maps.items()}
+    return explanation.answer.text == question.answer, found
+
+
+def _baseline_hits(
+    untrained: VLM, picture: Phantom, question: Question, methods: tuple[str, ...], prior: dict[str, Floats]
+) -> Rates:
+    told = explain(untrained, picture.pixels, question.text, methods=methods, answer=question.answer)
+    grid = told.heatmap(methods[0]).grid
+    coverage = cell_coverage(grid, picture.mask(question.finding))
+    centre = np.zeros((grid.rows, grid.cols), np.float32)
+    centre[grid.rows // 2, grid.cols // 2] = 1.0
+    return {
+        # The method that does best without having learned anything.
+        "random_weights": max(hit(told.heatmap(method).values, coverage) for method in methods),
+        "centre": hit(centre, coverage),
+        "random": float((coverage >= ENOUGH).mean()),
+        "prior_type_answer": hit(prior[question.answer], coverage),
+    }
+
+
+def _prior_maps(finding: str) -> dict[str, Floats]:
+    """The mean mask for each answer: the best guess of someone who knows the answer but sees nothing."""
+    summed: dict[str, list[Floats]] = defaultdict(list)
+    for seed in range(PRIOR_PHANTOMS):
+        picture = phantom(seed, findings=[finding])
+        answer = picture.findings[0].location or "yes"
+        summed[answer].append(cell_coverage(_demo_grid(len(picture.pixels)), picture.mask(finding)))
+    return {answer: np.mean(masks, axis=0).astype(np.float32) for answer, masks in summed.items()}
+
+
+def _demo_grid(size: int) -> Grid:
+    scale = size / CELLS
+    return Grid(
+        rows=CELLS,
+        cols=CELLS,
+        positions=np.arange(CELLS * CELLS),
+        to_source=np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]]),
+        valid=np.ones((CELLS, CELLS), bool),
+        stage="language",
+    )
+
+
+def _extend(lists: dict[str, list[float]], values: Rates) -> None:
+    for name, value in values.items():
+        lists[name].append(value)
+
+
+def _rates(lists: dict[str, list[float]]) -> Rates:
+    count = max((len(values) for values in lists.values()), default=0)
+    return {**{name: float(np.mean(values)) for name, values in lists.items()}, "n": count}

@@ -1,0 +1,341 @@
+"""The user's model is lent to us: locked, remembered, used, and given back exactly as it was.
+
+::
+
+    with borrow(model, seed=0) as loan:     lock, remember, prepare: all of it or nothing
+        loan.model(...)                     eval mode, parameters frozen, gradients possible
+        loan.hook(layer, see)               gone at the end, as is everything else that is new
+                                            whatever happened: put back, unlock
+
+Remembered are the attributes and hooks of every module, every config the model can reach, and
+for every parameter and buffer which object it is, `requires_grad` and `.grad`. The numbers in
+the weights are not: nothing here may write to them. Putting back compares with what is there and
+changes only what differs, so it may be cut short and begun again at any point. It runs twice if
+the first time is cut short, and when that is cut short too, the next loan of the model
+completes it.
+
+Using a lent model from another thread without borrowing it is outside this guard's reach.
+This module is the only one that writes to a model.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from operator import is_
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from groundviz.errors import ModelBusy
+from groundviz.runtime.surroundings import PAUSE_SECONDS, CtrlC, ProcessState, TorchModes
+
+# What is lent now, by id of the module; empty when nothing is. A loan keeps its modules alive,
+# so no id here can be another object's.
+_LENT: dict[int, Loan] = {}
+_ACTIVE: list[ProcessState] = []
+_TURN: dict[str, ProcessState] = {}
+
+_CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set})
+
+
+def borrow(model: nn.Module, *, seed: int = 0, wait: bool = True) -> Borrow:
+    """The model to work with inside a `with` block, and as it was when the block is left.
+
+    Inside, dropout is off (eval mode), no parameter needs a gradient, gradients are enabled,
+    inference mode and autocast are off, and the random streams of Python, numpy and torch start
+    at `seed`: results do not depend on the modes of the caller. Afterwards all of this is as it
+    was, whether the block ended normally, with an error or with Ctrl-C.
+
+    Args:
+        model: Any torch module. It and all its parts are locked for other loans.
+        seed: Start of the random streams.
+        wait: Whether to wait while another thread has the model.
+
+    Raises:
+        ModelBusy: On entry, when this thread has the model already, or another one has it and
+            `wait` is false or this thread has borrowed something else (both might wait forever).
+
+    >>> layer = nn.Linear(2, 1)
+    >>> with borrow(layer) as loan:
+    ...     loan.model.training, loan.model.weight.requires_grad
+    (False, False)
+    >>> layer.training, layer.weight.requires_grad
+    (True, True)
+    """
+    return Borrow(Loan(model, seed), wait)
+
+
+class Loan:
+    """A model that is lent to the holder of this object, until the `with` block ends.
+
+    Attributes:
+        model: The model itself, not a copy.
+        seed: What the random streams were started with.
+    """
+
+    def __init__(self, model: nn.Module, seed: int) -> None:
+        self.model = model
+        self.seed = seed
+        self._thread = threading.get_ident()
+        self._undos: list[Callable[[], object]] = []
+        self._memory: _Memory | None = None
+        self._process = ProcessState(_ACTIVE, _TURN)
+        self._modes = TorchModes()
+        self._ctrl_c = CtrlC(_NEVER_INTERRUPTED)
+        self._block: weakref.ref[Borrow] | None = None
+        self._begun = False
+        self._over = False
+
+    def hook(self, module: nn.Module, see: Callable[..., Any]) -> RemovableHandle:
+        """Have `see(module, args, output)` called after each forward pass of one part of the model.
+
+        What it returns replaces the output, unless None. The hook is removed at the end of the
+        loan, or earlier through the handle.
+
+        Raises:
+            ValueError: The module is not part of the lent model, or the loan is over.
+
+        >>> model, widths = nn.Sequential(nn.Linear(2, 3)), []
+        >>> with borrow(model) as loan:
+        ...     _ = loan.hook(model[0], lambda module, args, output: widths.append(output.shape[-1]))
+        ...     _ = model(torch.zeros(1, 2))
+        >>> widths
+        [3]
+        """
+        if _LENT.get(id(module)) is not self:
+            raise ValueError("A hook needs a part of the model that is lent, while it is lent.")
+        return module.register_forward_hook(see)
+
+    def on_return(self, undo: Callable[[], object]) -> None:
+        """Call `undo()` at the end of the loan, before the model is put back.
+
+        The last one registered is called first. Each is called even if another fails, and may be
+        called more than once: it must find out what is left to do.
+        """
+        self._undos.append(undo)
+
+    def _take(self, wait: bool) -> None:
+        self._wait_for_model(wait)
+        self._ctrl_c.hold()
+        self._modes.take({tensor.device.type for tensor in self.model.parameters()})
+        self._process.take(self.seed)
+        self._memory = _Memory(self.model)
+        _prepare(self.model)
+        self._ctrl_c.let_through()
+
+    def _wait_for_model(self, wait: bool) -> None:
+        while (other := self._claim()) is not None:
+            if other._over:
+                self._heal(other)
+            elif other._thread == self._thread:
+                raise ModelBusy(
+                    "The model is in use: this thread has borrowed it and was asked to borrow it "
+                    "again. Finish the first explanation before starting the next."
+                )
+            elif not wait or any(loan._thread == self._thread for loan in _LENT.copy().values()):
+                raise ModelBusy(
+                    "The model is in use: another thread has borrowed it, and this one cannot wait "
+                    "for it. Try again later, or allow waiting while nothing else is borrowed."
+                )
+            else:
+                time.sleep(PAUSE_SECONDS)
+
+    def _claim(self) -> Loan | None:
+        # setdefault has happened or it has not: an interrupt cannot fall between taking a lock and
+        # knowing that it was taken, and whatever is claimed can be found and released.
+        for module in self.model.modules():
+            other = _LENT.setdefault(id(module), self)
+            if other is not self:
+                self._release()
+                return other
+        return None
+
+    def _release(self) -> None:
+        for key, loan in _LENT.copy().items():
+            if loan is self:
+                del _LENT[key]
+
+    def _heal(self, other: Loan) -> None:
+        if _LENT.setdefault(id(other), self) is not self:
+            time.sleep(PAUSE_SECONDS)
+            return
+        other._restore_model()
+        other._process.forget()
+        other._ctrl_c.put_back()
+        other._release()
+        self._release()
+
+    def _abandon(self, block: weakref.ref[Borrow]) -> None:
+        # The `with` block is gone, yet nobody gave the model back: an error fell between the end of
+        # the block and the first line of __exit__. Another thread's modes are not ours to set.
+        if self._begun and self._thread == threading.get_ident():
+            self._give_back()
+        self._over = True
+
+    def _give_back(self) -> None:
+        failures = self._restore_model()
+        self._process.put_back()
+        self._modes.put_back()
+        self._release()
+        self._over, self._block = True, None
+        self._ctrl_c.put_back()
+        for failure in failures:
+            raise failure
+
+    def _restore_model(self) -> list[Exception]:
+        failures = [failure for undo in self._drain() for failure in _attempt(undo)]
+        if self._memory is not None:
+            self._memory.restore()
+            self._memory = None
+        return failures
+
+    def _drain(self) -> Iterator[Callable[[], object]]:
+        while self._undos:
+            yield self._undos[-1]
+            self._undos.pop()
+
+
+class Borrow:
+    """The `with` block of one loan; `borrow` makes it."""
+
+    def __init__(self, loan: Loan, wait: bool) -> None:
+        self._loan = loan
+        self._wait = wait
+        loan._block = weakref.ref(self, loan._abandon)
+
+    def __enter__(self) -> Loan:
+        if self._loan._begun:
+            raise ModelBusy(
+                "This loan has been used: one `with` block was entered twice. Call borrow() for each."
+            )
+        try:
+            self._loan._begun = True
+            self._loan._take(self._wait)
+        except BaseException:
+            self._end()
+            raise
+        return self._loan
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._end()
+        except Exception as failure:
+            if error is None:
+                raise
+            error.add_note(f"Giving the model back raised {type(failure).__name__}: {failure}")
+
+    def _end(self) -> None:
+        try:
+            self._loan._give_back()
+        except BaseException:
+            self._loan._give_back()
+            raise
+        finally:
+            self._loan._over = True
+
+
+_NEVER_INTERRUPTED = frozenset(method.__code__ for method in (Borrow.__exit__, Borrow._end))
+
+
+def _attempt(undo: Callable[[], object]) -> list[Exception]:
+    failures: list[Exception] = []
+    for _ in range(2):
+        try:
+            undo()
+        except Exception as failure:
+            failures.append(failure)
+        else:
+            break
+    return failures
+
+
+def _prepare(model: nn.Module) -> None:
+    # Written to __dict__ and not through eval(), which a model may have overridden.
+    for module in model.modules():
+        vars(module)["training"] = False
+    for parameter in model.parameters():
+        if parameter.requires_grad and not parameter.is_inference():
+            parameter.requires_grad = False
+
+
+class _Memory:
+    """Everything about a model that is not a number in a tensor."""
+
+    def __init__(self, model: nn.Module) -> None:
+        modules = tuple(model.modules())
+        tensors = {id(tensor): tensor for module in modules for tensor in _tensors(module)}.values()
+        holders = [vars(owner) for owner in (*modules, *tensors)]
+        self._copies = [(holder, holder.copy()) for holder in _reachable(holders)]
+        self._tensors = [(tensor, tensor.requires_grad, _grad(tensor)) for tensor in tensors]
+
+    def restore(self) -> None:
+        """Change whatever differs back; right from any state in between, too."""
+        for holder, copy in self._copies:
+            _put_back(holder, copy)
+        for tensor, requires_grad, grad in self._tensors:
+            if tensor.requires_grad != requires_grad:
+                tensor.requires_grad = requires_grad
+            if _grad(tensor) is not grad:
+                tensor.grad = grad
+
+
+def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    for registry in (module._parameters, module._buffers):
+        yield from (tensor for tensor in registry.values() if tensor is not None)
+
+
+def _grad(tensor: torch.Tensor) -> torch.Tensor | None:
+    return tensor.grad if tensor.is_leaf else None  # torch warns on other tensors
+
+
+def _reachable(holders: Iterable[Any]) -> Iterator[Any]:
+    """The containers in `holders`, and those inside them and inside config objects."""
+    waiting, seen = list(holders), set()
+    while waiting:
+        holder = waiting.pop()
+        if id(holder) in seen:
+            continue
+        seen.add(id(holder))
+        yield holder
+        for value in holder.values() if isinstance(holder, dict) else holder:
+            if type(value) in _CONTAINERS:
+                waiting.append(value)
+            elif hasattr(type(value), "to_dict") and hasattr(value, "__dict__"):
+                waiting.append(vars(value))
+
+
+def _put_back(holder: Any, copy: Any) -> None:
+    if isinstance(holder, dict):
+        if not (_same(holder, copy) and _same(holder.values(), copy.values())):
+            _put_back_items(holder, copy)
+    elif isinstance(holder, list):
+        if not _same(holder, copy):
+            holder[:] = copy
+    elif holder != copy:
+        holder.clear()
+        holder.update(copy)
+
+
+def _same(now: Any, then: Any) -> bool:
+    return len(now) == len(then) and all(map(is_, now, then))
+
+
+def _put_back_items(holder: dict[Any, Any], copy: dict[Any, Any]) -> None:
+    # Item by item, so that the model is never without its parts.
+    for key in [key for key in holder if key not in copy]:
+        del holder[key]
+    for key, value in copy.items():
+        if key not in holder or holder[key] is not value:
+            holder[key] = value
+    if list(holder) != list(copy):
+        for key in copy:
+            holder[key] = holder.pop(key)
