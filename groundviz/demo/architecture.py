@@ -61,7 +61,7 @@ def build_model(seed: int = 0, *, layers: int = 4) -> LlavaForConditionalGenerat
 def build_processor() -> LlavaProcessor:
     """The processor of the model: word tokenizer, chat template, and a resize to 112 by 112."""
     side = {"height": SIZE, "width": SIZE}
-    return LlavaProcessor(  # type: ignore[no-untyped-call]
+    return LlavaProcessor(
         image_processor=SiglipImageProcessorPil(size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3),
         tokenizer=_tokenizer(),
         patch_size=PATCH,
@@ -125,7 +125,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(WordLevel(_vocabulary(), unk_token=unk))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=pad,
         unk_token=unk,

@@ -71,7 +71,7 @@ def _loaded(place: Any, name: str, processor: Any, revision: str | None) -> VLM:
         )
     except (OSError, ValueError, KeyError) as error:
         raise UnsupportedModel(
-            f"No model could be loaded from {name!r}: {_first_line(error)} "
+            f"No model could be loaded from {name!r}: {_first_line(error, place)} "
             "Give a folder or hub id with config.json, safetensors weights and processor files."
         ) from None
     return VLM(model.eval(), processor, _family(model.config, type(model).__name__), name, revision)
@@ -108,5 +108,7 @@ def _public_name(origin: str, architecture: str) -> str:
     return architecture if Path(origin).exists() or Path(origin).is_absolute() else origin
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+def _first_line(error: Exception, place: Any) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    shown = lines[0].replace(str(place), "the folder") if Path(str(place)).is_dir() else lines[0]
+    return shown[:200]

@@ -27,7 +27,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from operator import is_
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import torch
 from torch import nn
@@ -35,6 +35,8 @@ from torch.utils.hooks import RemovableHandle
 
 from groundviz.errors import ModelBusy
 from groundviz.runtime.surroundings import PAUSE_SECONDS, CtrlC, ProcessState, TorchModes
+
+T = TypeVar("T")
 
 # What is lent now, by id of the module; empty when nothing is. A loan keeps its modules alive,
 # so no id here can be another object's.
@@ -45,7 +47,15 @@ _TURN: dict[str, ProcessState] = {}
 _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set})
 
 
-def borrow(model: nn.Module, *, seed: int = 0, wait: bool = True) -> Borrow:
+@overload
+def borrow(model: nn.Module, *, seed: int = 0, wait: bool = True) -> Borrow[Loan]: ...
+@overload
+def borrow(
+    model: nn.Module, *, seed: int = 0, wait: bool = True, hand_out: Callable[[Loan], T]
+) -> Borrow[T]: ...
+def borrow(
+    model: nn.Module, *, seed: int = 0, wait: bool = True, hand_out: Callable[[Loan], Any] | None = None
+) -> Borrow[Any]:
     """The model to work with inside a `with` block, and as it was when the block is left.
 
     Inside, dropout is off (eval mode), no parameter needs a gradient, gradients are enabled,
@@ -57,6 +67,8 @@ def borrow(model: nn.Module, *, seed: int = 0, wait: bool = True) -> Borrow:
         model: Any torch module. It and all its parts are locked for other loans.
         seed: Start of the random streams.
         wait: Whether to wait while another thread has the model.
+        hand_out: Makes of the loan what the block gets. Wrapping this in another context manager
+            would serve as well, but for a Ctrl-C between the two.
 
     Raises:
         ModelBusy: On entry, when this thread has the model already, or another one has it and
@@ -69,7 +81,7 @@ def borrow(model: nn.Module, *, seed: int = 0, wait: bool = True) -> Borrow:
     >>> layer.training, layer.weight.requires_grad
     (True, True)
     """
-    return Borrow(Loan(model, seed), wait)
+    return Borrow(Loan(model, seed), wait=wait, hand_out=hand_out or _itself)
 
 
 class Loan:
@@ -89,7 +101,7 @@ class Loan:
         self._process = ProcessState(_ACTIVE, _TURN)
         self._modes = TorchModes()
         self._ctrl_c = CtrlC(_NEVER_INTERRUPTED)
-        self._block: weakref.ref[Borrow] | None = None
+        self._block: weakref.ref[Borrow[Any]] | None = None
         self._begun = False
         self._over = False
 
@@ -172,7 +184,7 @@ class Loan:
         other._release()
         self._release()
 
-    def _abandon(self, block: weakref.ref[Borrow]) -> None:
+    def _abandon(self, block: weakref.ref[Borrow[Any]]) -> None:
         # The `with` block is gone, yet nobody gave the model back: an error fell between the end of
         # the block and the first line of __exit__. Another thread's modes are not ours to set.
         if self._begun and self._thread == threading.get_ident():
@@ -202,15 +214,16 @@ class Loan:
             self._undos.pop()
 
 
-class Borrow:
+class Borrow(Generic[T]):
     """The `with` block of one loan; `borrow` makes it."""
 
-    def __init__(self, loan: Loan, wait: bool) -> None:
+    def __init__(self, loan: Loan, *, wait: bool, hand_out: Callable[[Loan], T]) -> None:
         self._loan = loan
         self._wait = wait
+        self._hand_out = hand_out
         loan._block = weakref.ref(self, loan._abandon)
 
-    def __enter__(self) -> Loan:
+    def __enter__(self) -> T:
         if self._loan._begun:
             raise ModelBusy(
                 "This loan has been used: one `with` block was entered twice. Call borrow() for each."
@@ -218,10 +231,10 @@ class Borrow:
         try:
             self._loan._begun = True
             self._loan._take(self._wait)
+            return self._hand_out(self._loan)
         except BaseException:
             self._end()
             raise
-        return self._loan
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -244,6 +257,10 @@ class Borrow:
 
 
 _NEVER_INTERRUPTED = frozenset(method.__code__ for method in (Borrow.__exit__, Borrow._end))
+
+
+def _itself(loan: Loan) -> Loan:
+    return loan
 
 
 def _attempt(undo: Callable[[], object]) -> list[Exception]:

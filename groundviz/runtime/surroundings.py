@@ -198,7 +198,8 @@ class CtrlC:
 
     def put_back(self) -> None:
         """Set the handler that was there; a Ctrl-C that was held back goes to it now."""
-        if signal.getsignal(signal.SIGINT) is self:
+        installed: object = signal.getsignal(signal.SIGINT)
+        if installed is self:
             signal.signal(signal.SIGINT, self._previous)
         self._deliver()
 

@@ -2,25 +2,32 @@
 
 ::
 
-    steps = count_steps(work, under=folder)
-    for n in range(steps):
+    for n in range(count_steps(work, under=folder)):
         strike_at(n, work, under=folder)
         ...is everything as it was?
 
-Steps are bytecode instructions, or lines, executed by the calling thread in files under `folder`.
+Steps are taken by the calling thread in files under `folder`, and are of one of these kinds:
+
+- "opcode": before each bytecode instruction, the strictest: also where nothing can go wrong.
+- "line": before each line.
+- "call": at the entry of each function.
+- "signal": where Python itself would deliver a Ctrl-C: at the entry of a function, after a call
+  has returned and at the end of a loop's turn.
 """
 
 from __future__ import annotations
 
+import dis
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Literal
 
-Every = Literal["opcode", "line"]
+Every = Literal["opcode", "line", "call", "signal"]
 Fault = Callable[[], object]
 
 
@@ -108,14 +115,48 @@ class _Tracer:
     def __call__(self, frame: FrameType, event: str, arg: Any) -> Callable[..., Any] | None:
         if not frame.f_code.co_filename.startswith(self._under):
             return None
-        frame.f_trace_opcodes = self._every == "opcode"
-        return self._step
+        frame.f_trace_opcodes = self._every in ("opcode", "signal")
+        if self._every in ("call", "signal"):
+            self._step(frame)
+        return _Frame(self._step, self._every) if self._every != "call" else None
 
-    def _step(self, frame: FrameType, event: str, arg: Any) -> Callable[..., Any]:
-        if event == self._every:
-            self.steps += 1
-            if self.steps == self._at + 1:
-                self.fired = True
-                self.where = f"{frame.f_code.co_qualname}:{frame.f_lineno}"
-                self._fault()
-        return self._step
+    def _step(self, frame: FrameType) -> None:
+        self.steps += 1
+        if self.steps == self._at + 1:
+            self.fired = True
+            self.where = f"{frame.f_code.co_qualname}:{frame.f_lineno}"
+            self._fault()
+
+
+class _Frame:
+    """The trace function of one running function."""
+
+    def __init__(self, step: Callable[[FrameType], None], every: Every) -> None:
+        self._step = step
+        self._every = every
+        self._last: int | None = None
+
+    def __call__(self, frame: FrameType, event: str, arg: Any) -> _Frame:
+        last, now = self._last, frame.f_lasti
+        if event == "opcode":
+            self._last = now
+        if self._every == "signal":
+            if event == "opcode" and last is not None and now in _after(frame.f_code, last):
+                self._step(frame)
+        elif event == self._every:
+            self._step(frame)
+        return self
+
+
+@cache
+def _after(code: CodeType, last: int) -> range:
+    """Offsets at which an error is as good as a Ctrl-C delivered by the instruction at `last`.
+
+    Python delivers inside the instruction, so whatever catches errors there must be what catches
+    them at the next one.
+    """
+    delivers = dis.opname[code.co_code[last]].startswith(("CALL", "JUMP_BACKWARD"))
+    entries = dis.Bytecode(code).exception_entries
+    bounds = (0, *(edge for entry in entries for edge in (entry.start, entry.end)), len(code.co_code))
+    start = max(edge for edge in bounds if edge <= last)
+    return range(start, min(edge for edge in bounds if edge > last)) if delivers else range(0)

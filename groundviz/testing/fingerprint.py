@@ -47,7 +47,7 @@ def fingerprint(model: nn.Module) -> Fingerprint:
         seen.update((f"module {name!r} {what}", value) for what, value in _module(module))
     named = {"parameter": model.named_parameters, "buffer": model.named_buffers}
     for kind, tensors in named.items():
-        for name, tensor in tensors(remove_duplicate=False):  # type: ignore[operator]
+        for name, tensor in tensors(remove_duplicate=False):
             seen.update((f"{kind} {name!r} {what}", value) for what, value in _tensor(tensor))
     seen.update(_configs(model))
     seen.update(_attention(model))
@@ -89,7 +89,7 @@ def _numbers(tensor: torch.Tensor) -> str:
     if tensor.is_meta:
         return "none"
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return blake2b(flat.view(torch.uint8).numpy(), digest_size=8).hexdigest()
+    return blake2b(flat.view(torch.uint8).numpy().tobytes(), digest_size=8).hexdigest()
 
 
 def _configs(model: nn.Module) -> Iterator[tuple[str, str]]:

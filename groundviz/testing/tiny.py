@@ -104,7 +104,7 @@ def tiny_llava_processor(model: LlavaForConditionalGeneration) -> LlavaProcessor
         pixels: Any = CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size=side)
     else:
         pixels = SiglipImageProcessorPil(size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
-    return LlavaProcessor(  # type: ignore[no-untyped-call]
+    return LlavaProcessor(
         image_processor=pixels,
         tokenizer=_tokenizer(),
         patch_size=config.vision_config.patch_size,
@@ -151,7 +151,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     words = Tokenizer(WordLevel(VOCABULARY, unk_token="<unk>"))  # noqa: S106
     words.pre_tokenizer = Sequence([WhitespaceSplit(), Punctuation()])
     pad, unk, bos, eos, image = SPECIAL
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=words,
         pad_token=pad,
         unk_token=unk,

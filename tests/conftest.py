@@ -1,0 +1,24 @@
+"""What many tests start from: a small picture and a tiny random model that looks at it."""
+
+import numpy as np
+import pytest
+
+from groundviz.types import Study
+
+
+@pytest.fixture
+def study():
+    """A coloured picture of 40 by 56 random pixels."""
+    pixels = np.random.default_rng(7).random((40, 56, 3), dtype=np.float32)
+    return Study(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
+
+
+@pytest.fixture(params=["siglip", "clip"])
+def tiny(request):
+    """A tiny LLaVA: "siglip" squashes the picture, "clip" crops it and drops a class token."""
+    from groundviz import models
+    from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+
+    model = tiny_llava(vision=request.param)
+    model.generation_config.max_new_tokens = 9
+    return models.resolve(model, tiny_llava_processor(model))

@@ -1,0 +1,117 @@
+"""Both methods against what they are defined to be, computed another way."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from groundviz.explain import explain
+from groundviz.methods import DEFAULT, METHODS
+from groundviz.types import Target
+
+QUESTION = "Is there a nodule?"
+
+
+@pytest.fixture
+def explained(tiny, study):
+    return tiny, explain(tiny, study, QUESTION)
+
+
+def eager(vlm, explanation):
+    record = explanation.record
+    model = copy.deepcopy(vlm.model)
+    model.set_attn_implementation("eager")
+    _, inputs = vlm.encode(record.study, QUESTION)
+    ids = torch.from_numpy(np.concatenate([record.prompt.token_ids, record.answer.token_ids]))[None]
+    inputs = {**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    output = model(**inputs, output_attentions=True)
+    return output.attentions, torch.log_softmax(output.logits[0], -1), ids[0]
+
+
+def test_attention_of_a_token_is_the_mean_row_that_predicts_it(explained):
+    vlm, explanation = explained
+    record = explanation.record
+    attentions, _, _ = eager(vlm, explanation)
+    row = len(record.prompt.token_ids) + 2 - 1
+    columns = record.prompt.grids[0].positions
+    expected = torch.stack([a[0, :, row][:, columns] for a in attentions]).mean((0, 1)).detach().numpy()
+    found = explanation.heatmap("attention", 2).values
+    np.testing.assert_allclose(found.reshape(-1), expected, atol=1e-6)
+
+
+def test_attention_of_an_answer_is_the_mean_over_its_spoken_tokens(explained):
+    _, explanation = explained
+    spoken = explanation.answer.spoken
+    tokens = [explanation.heatmap("attention", t).values for t in spoken]
+    np.testing.assert_allclose(explanation.heatmap("attention").values, np.mean(tokens, axis=0), atol=1e-7)
+
+
+def test_gradient_attention_is_positive_attention_times_gradient(explained):
+    vlm, explanation = explained
+    record = explanation.record
+    attentions, logprobs, ids = eager(vlm, explanation)
+    row = len(record.prompt.token_ids) + 1 - 1
+    columns = record.prompt.grids[0].positions
+    gradients = torch.autograd.grad(logprobs[row, ids[row + 1]], attentions)
+    products = [(a * g)[0, :, row][:, columns] for a, g in zip(attentions, gradients, strict=True)]
+    expected = torch.stack(products).clamp(min=0).mean(1).sum(0).detach().numpy()
+    found = explanation.heatmap("gradient_attention", 1).values.reshape(-1)
+    assert expected.max() > 0
+    np.testing.assert_allclose(found, expected, atol=1e-4 * expected.max())
+
+
+def test_gradient_attention_of_an_answer_is_the_sum_over_its_spoken_tokens(explained):
+    _, explanation = explained
+    tokens = [explanation.heatmap("gradient_attention", t).values for t in explanation.answer.spoken]
+    found = explanation.heatmap("gradient_attention").values
+    np.testing.assert_allclose(found, np.sum(tokens, axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_layers_and_heads_are_kept_apart(explained, method):
+    _, explanation = explained
+    (maps,) = (m for m in explanation.record.heatmaps if m.method == method)
+    assert maps.values.shape[1:3] == (2, 4)
+    one = explanation.heatmap(method, layer=1, head=3)
+    raw = maps.values[list(explanation.answer.spoken), 1, 3]
+    expected = raw.mean(0) if maps.reduce[0] == "mean" else raw.sum(0)
+    np.testing.assert_allclose(one.values, expected, rtol=1e-6)
+    assert (one.layer, one.head) == (1, 3)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_maps_are_raw_and_name_their_unit(explained, method):
+    _, explanation = explained
+    heatmap = explanation.heatmap(method)
+    assert heatmap.unit
+    assert heatmap.values.dtype == np.float32
+    assert not np.isclose(heatmap.values.max(), 1.0)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_a_method_documents_formula_unit_cost_source_and_failure(method):
+    text = METHODS[method].__doc__
+    assert all(word in text for word in ("Formula:", "Unit:", "Cost:", "Source:", "Known failure:"))
+
+
+def test_one_method_alone_gives_the_same_map(explained):
+    vlm, explanation = explained
+    alone = explain(vlm, explanation.study, QUESTION, methods="gradient_attention")
+    assert alone.methods == ("gradient_attention",)
+    assert np.array_equal(
+        alone.heatmap("gradient_attention").values, explanation.heatmap("gradient_attention").values
+    )
+
+
+def test_the_defaults_are_registered():
+    assert set(DEFAULT) <= set(METHODS)
+
+
+def test_a_target_can_be_named_before_or_afterwards(explained):
+    vlm, explanation = explained
+    word = explanation.answer.tokens[3]
+    before = explain(vlm, explanation.study, QUESTION, target=(3, 4))
+    assert before.record.target == Target.of(explanation.answer, (3, 4))
+    assert before.record.target.text == word
+    assert np.array_equal(before.heatmap("attention").values, explanation.heatmap("attention", 3).values)
