@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from groundviz import images
 from groundviz.demo.phantoms import Phantom
-from groundviz.demo.questions import Question, every_question
+from groundviz.demo.questions import KINDS, Question, every_question
 from groundviz.models import VLM
+from groundviz.models.prompts import render_chat
 
 SHUFFLES = 3
+ROWS = (*(f"{kind}_{seen}" for seen in ("present", "absent") for kind in KINDS[:3]), "report")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +34,14 @@ class ExactMatch:
         true: With the picture that was asked about.
         shuffled: With another phantom's picture.
         constant: Of the best single answer, given that it knows whether the finding is present.
+
+    Shares are None where there was no such question.
     """
 
     n: int
-    true: float
-    shuffled: float
-    constant: float
+    true: float | None
+    shuffled: float | None
+    constant: float | None
 
 
 def exact_match(vlm: VLM, pictures: list[Phantom]) -> dict[str, ExactMatch]:
@@ -60,13 +66,18 @@ def exact_match(vlm: VLM, pictures: list[Phantom]) -> dict[str, ExactMatch]:
                 fooled[row_name(question)].append(hit)
     return {
         row: ExactMatch(
-            n=len(hits),
-            true=float(np.mean(hits)),
-            shuffled=float(np.mean(fooled[row])),
-            constant=truths[row].most_common(1)[0][1] / len(hits),
+            n=len(right[row]),
+            true=mean(right[row]),
+            shuffled=mean(fooled[row]),
+            constant=truths[row].most_common(1)[0][1] / len(right[row]) if right[row] else None,
         )
-        for row, hits in right.items()
+        for row in ROWS
     }
+
+
+def mean(values: list[Any]) -> float | None:
+    """The mean, or None of nothing."""
+    return float(np.mean(values)) if values else None
 
 
 def row_name(question: Question) -> str:
@@ -80,10 +91,9 @@ def row_name(question: Question) -> str:
 def answers_right(vlm: VLM, shown: Phantom, questions: Iterable[Question]) -> list[bool]:
     """Whether the model, shown a picture, would answer each question exactly as `question.answer`."""
     prefix, turns = _tokens(vlm, list(questions))
-    inputs = vlm.processor.image_processor(_eight_bit(shown), return_tensors="pt")
+    _, inputs = vlm.encode(images.load(shown.pixels), "?")
     pixels = inputs["pixel_values"].to(vlm.model.device, vlm.model.dtype)
-    seen = vlm.model(input_ids=prefix.to(vlm.model.device), pixel_values=pixels, use_cache=True)
-    cache = seen.past_key_values
+    cache = vlm.model(input_ids=prefix, pixel_values=pixels, use_cache=True).past_key_values
     cache.batch_repeat_interleave(len(turns))
     longest = max(len(ids) for ids, _ in turns)
     ids = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in turns], device=vlm.model.device)
@@ -100,24 +110,13 @@ def _tokens(vlm: VLM, questions: list[Question]) -> tuple[torch.Tensor, list[tup
     tokenizer, prefix, turns = vlm.processor.tokenizer, [], []
     count = vlm.model.config.image_seq_length
     for question in questions:
-        prompt = _prompt(vlm, question.text).replace("<image>", "<image>" * count)
+        prompt = render_chat(vlm.processor, question.text, "").replace("<image>", "<image>" * count)
         asked = tokenizer(prompt, add_special_tokens=False).input_ids
         answer = tokenizer(f"{question.answer} </s>", add_special_tokens=False).input_ids
         stop = len(asked) - asked[::-1].index(vlm.model.config.image_token_id)
         prefix = asked[:stop]
         turns.append((asked[stop:] + answer, len(asked) - stop))
-    return torch.tensor([prefix]), turns
-
-
-def _prompt(vlm: VLM, question: str) -> str:
-    content = [{"type": "image"}, {"type": "text", "text": question}]
-    chat = [{"role": "user", "content": content}]
-    return str(vlm.processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
-
-
-def _eight_bit(picture: Phantom) -> np.ndarray:
-    levels = np.rint(picture.pixels * 255).astype(np.uint8)
-    return np.repeat(levels[:, :, None], 3, axis=2)
+    return torch.tensor([prefix], device=vlm.model.device), turns
 
 
 def fresh_phantoms(seed: int, count: int) -> Iterator[int]:

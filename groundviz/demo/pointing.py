@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from groundviz.demo.architecture import CELLS, build_model
+from groundviz.demo.exact_match import mean
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import Phantom, phantom
 from groundviz.demo.questions import Question, ask
@@ -22,7 +24,8 @@ from groundviz.types import Floats, Grid
 
 ENOUGH = 0.10
 PRIOR_PHANTOMS = 240
-Rates = dict[str, float]
+BASELINES = ("random_weights", "centre", "random", "prior_type_answer")
+Rates = dict[str, Any]
 
 
 def pointing(
@@ -37,7 +40,8 @@ def pointing(
 
     Returns:
         For each finding {method: hit rate, "random_weights", "centre", "random",
-        "prior_type_answer", "n"}; and the same for wrong answers, without the baselines.
+        "prior_type_answer", "n"}; and the same for wrong answers, without the baselines. Rates are
+        None where there was no such answer.
     """
     seeds = list(seeds)
     untrained = resolve(build_model(seed=1).eval(), vlm.processor)
@@ -53,7 +57,8 @@ def pointing(
             _extend(hits if correct else misled, found)
             if correct:
                 _extend(hits, _baseline_hits(untrained, picture, question, methods, prior))
-        right[finding], wrong[finding] = _rates(hits), _rates(misled)
+        right[finding] = _rates(hits, (*methods, *BASELINES))
+        wrong[finding] = _rates(misled, methods)
     return right, wrong
 
 
@@ -125,11 +130,10 @@ def _demo_grid(size: int) -> Grid:
     )
 
 
-def _extend(lists: dict[str, list[float]], values: Rates) -> None:
+def _extend(lists: dict[str, list[float]], values: dict[str, float]) -> None:
     for name, value in values.items():
         lists[name].append(value)
 
 
-def _rates(lists: dict[str, list[float]]) -> Rates:
-    count = max((len(values) for values in lists.values()), default=0)
-    return {**{name: float(np.mean(values)) for name, values in lists.items()}, "n": count}
+def _rates(lists: dict[str, list[float]], names: tuple[str, ...]) -> Rates:
+    return {**{name: mean(lists[name]) for name in names}, "n": len(lists[names[0]])}

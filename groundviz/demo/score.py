@@ -54,7 +54,7 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows(title: str, rows: dict[str, dict[str, float]], columns: Any) -> list[str]:
+def _rows(title: str, rows: dict[str, dict[str, Any]], columns: Any) -> list[str]:
     widths = [max(len(column), 6) for column in columns]
     head = f"{title:<28}" + "".join(f"  {c:>{w}}" for c, w in zip(columns, widths, strict=True))
     body = [
@@ -64,8 +64,8 @@ def _rows(title: str, rows: dict[str, dict[str, float]], columns: Any) -> list[s
     return [head, *body]
 
 
-def _cell(row: dict[str, float], column: str) -> str:
-    if column not in row:
+def _cell(row: dict[str, Any], column: str) -> str:
+    if row[column] is None:
         return "-"
     return str(int(row[column])) if column == "n" else f"{row[column]:.3f}"
 
@@ -73,11 +73,13 @@ def _cell(row: dict[str, float], column: str) -> str:
 def main(argv: list[str] | None = None) -> None:
     """Print the tables, or one JSON object."""
     parser = argparse.ArgumentParser(description="Score the groundviz demo model on fresh phantoms.")
-    parser.add_argument("--seed", type=int, required=True, help="which fresh phantoms")
-    parser.add_argument("--images", type=int, default=300, help="how many (default 300)")
+    parser.add_argument("--seed", type=int, required=True, help="which fresh phantoms; 0 or more")
+    parser.add_argument("--images", type=int, default=300, help="how many, at least 2 (default 300)")
     parser.add_argument("--model", default="demo", help="'demo' or a folder of a retrained model")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args(argv)
+    if chosen.seed < 0 or chosen.images < 2:
+        parser.error("--seed must be 0 or more, and --images 2 or more.")
     result = score(chosen.seed, chosen.images, model=chosen.model)
     sys.stdout.write(json.dumps(result, allow_nan=False) + "\n" if chosen.json else table(result))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,12 @@ def load(source: Source, *, processor: Any = None, revision: str | None = None) 
         return resolve(source, processor)
     name = os.fspath(source)
     if name == "demo":
-        return _loaded(files("groundviz.demo") / "weights", "demo", processor, None)
+        # Stored in float16 to be small; a CPU computes in float32.
+        return _loaded(files("groundviz.demo") / "weights", name, processor, {"dtype": "float32"})
     local = Path(name).is_dir()
-    return _loaded(name, "local folder" if local else name, processor, revision)
+    options = {"revision": revision} if revision else {}
+    vlm = _loaded(name, "local folder" if local else name, processor, options)
+    return replace(vlm, revision=revision)
 
 
 def resolve(model: Source, processor: Any = None) -> VLM:
@@ -61,20 +65,23 @@ def resolve(model: Source, processor: Any = None) -> VLM:
     return VLM(model, processor, family, _public_name(origin, type(model).__name__))
 
 
-def _loaded(place: Any, name: str, processor: Any, revision: str | None) -> VLM:
-    options: dict[str, Any] = {"revision": revision} if revision else {}
+def _loaded(place: Any, name: str, processor: Any, options: dict[str, str]) -> VLM:
     try:
         if processor is None:
-            processor = AutoProcessor.from_pretrained(place, trust_remote_code=False, **options)
+            processor = _processor_at(place, options.get("revision"))
         model = AutoModelForImageTextToText.from_pretrained(
-            place, trust_remote_code=False, use_safetensors=True, dtype="auto", **options
+            place, trust_remote_code=False, use_safetensors=True, **{"dtype": "auto", **options}
         )
     except (OSError, ValueError, KeyError) as error:
         raise UnsupportedModel(
             f"No model could be loaded from {name!r}: {_first_line(error, place)} "
             "Give a folder or hub id with config.json, safetensors weights and processor files."
         ) from None
-    return VLM(model.eval(), processor, _family(model.config, type(model).__name__), name, revision)
+    return VLM(model.eval(), processor, _family(model.config, type(model).__name__), name)
+
+
+def _processor_at(place: Any, revision: str | None) -> Any:
+    return AutoProcessor.from_pretrained(place, trust_remote_code=False, revision=revision or "main")
 
 
 def _family(config: Any, architecture: str) -> str:
@@ -91,7 +98,7 @@ def _family(config: Any, architecture: str) -> str:
 def _processor_of(origin: str) -> Any:
     if origin:
         try:
-            return AutoProcessor.from_pretrained(origin, trust_remote_code=False)
+            return _processor_at(origin, None)
         except (OSError, ValueError):
             pass
     raise UnsupportedModel(

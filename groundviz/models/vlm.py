@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from groundviz import images
 from groundviz.models.prompts import Encoded, character_spans
 from groundviz.registry import Registry
+from groundviz.runtime.live import on_device
 from groundviz.types import Ints, Prompt, Study
 
 
@@ -78,9 +79,5 @@ class VLM:
     def generate(self, image: Any, question: str) -> str:
         """The model's plain answer, as `model.generate` gives it, without any explanation."""
         prompt, inputs = self.encode(images.load(image), question)
-        on_device = {
-            name: tensor.to(self.model.device, self.model.dtype if tensor.is_floating_point() else None)
-            for name, tensor in inputs.items()
-        }
-        answer = self.model.generate(**on_device)[0, len(prompt.token_ids) :]
+        answer = self.model.generate(**on_device(self.model, inputs))[0, len(prompt.token_ids) :]
         return self.read_answer(np.asarray(answer.cpu()).tolist())[0]

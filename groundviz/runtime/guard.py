@@ -187,7 +187,7 @@ class Loan:
     def _abandon(self, block: weakref.ref[Borrow[Any]]) -> None:
         # The `with` block is gone, yet nobody gave the model back: an error fell between the end of
         # the block and the first line of __exit__. Another thread's modes are not ours to set.
-        if self._begun and self._thread == threading.get_ident():
+        if self._begun and not self._over and self._thread == threading.get_ident():
             self._give_back()
         self._over = True
 

@@ -88,10 +88,7 @@ class Live:
         """
         prompt, inputs = self._vlm.encode(study, question)
         model = self._vlm.model
-        self._inputs = {
-            name: tensor.to(model.device, model.dtype if tensor.is_floating_point() else None)
-            for name, tensor in inputs.items()
-        }
+        self._inputs = on_device(model, inputs)
         self._prompt_length = len(prompt.token_ids)
         held = [grid.positions[grid.positions >= 0] for grid in prompt.grids]
         self._columns = torch.from_numpy(np.concatenate(held)).to(model.device)
@@ -214,6 +211,14 @@ class Live:
             logprobs=chosen.cpu().numpy(),
             source=source,
         )
+
+
+def on_device(model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Inputs where the model is, pictures in its dtype."""
+    return {
+        name: tensor.to(model.device, model.dtype if tensor.is_floating_point() else None)
+        for name, tensor in inputs.items()
+    }
 
 
 class _RowWatch:

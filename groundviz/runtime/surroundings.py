@@ -187,19 +187,23 @@ class CtrlC:
     def hold(self) -> None:
         """Hold Ctrl-C back from now on."""
         previous = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is threading.main_thread() and callable(previous):
+        if _in_main_thread() and callable(previous):
             self._previous = previous
             signal.signal(signal.SIGINT, self)
 
     def let_through(self) -> None:
-        """Let Ctrl-C through wherever it may be; one that was held back comes now."""
+        """Let Ctrl-C through from now on; one that was held back comes at once."""
         self._closed = False
         self._deliver()
 
     def put_back(self) -> None:
-        """Set the handler that was there; a Ctrl-C that was held back goes to it now."""
+        """Set the handler that was there; a Ctrl-C that was held back goes to it at once.
+
+        In another thread, where handlers cannot be set, this one stays and only passes on.
+        """
+        self._closed = False
         installed: object = signal.getsignal(signal.SIGINT)
-        if installed is self:
+        if installed is self and _in_main_thread():
             signal.signal(signal.SIGINT, self._previous)
         self._deliver()
 
@@ -216,6 +220,10 @@ class CtrlC:
         return frame is not None
 
     def _deliver(self) -> None:
-        if self._pressed and self._previous is not None:
+        if self._pressed and self._previous is not None and _in_main_thread():
             self._pressed = False
             self._previous(signal.SIGINT, None)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

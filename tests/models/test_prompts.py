@@ -27,7 +27,9 @@ def byte_level():
     trainer = BpeTrainer(
         vocab_size=320, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
-    tokenizer.train_from_iterator(["left upper lobe lung nodule effusion pneumothorax no in the"] * 3, trainer)
+    tokenizer.train_from_iterator(
+        ["left upper lobe lung nodule effusion pneumothorax no in the"] * 3, trainer
+    )
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")  # noqa: S106
 
 
@@ -38,7 +40,9 @@ def test_tokens_cover_the_text_in_order(byte_level, text):
     assert written == text
     assert len(tokens) == len(offsets) == len(ids)
     covered = sorted({i for start, stop in offsets for i in range(start, stop)})
-    assert "".join(text[i] for i in covered) == text.replace(" ", "") or len(covered) >= len(text.replace(" ", ""))
+    assert "".join(text[i] for i in covered) == text.replace(" ", "") or len(covered) >= len(
+        text.replace(" ", "")
+    )
     assert all(start < stop for start, stop in offsets)
     assert all(a[0] <= b[0] for a, b in zip(offsets[:-1], offsets[1:], strict=True))
 

@@ -1,0 +1,96 @@
+"""The scores of the shipped model, on few phantoms; the model card's command scores 300.
+
+python -m groundviz.demo.score --seed 1 --images 300
+"""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from groundviz.demo.exact_match import answers_right, fresh_phantoms, row_name
+from groundviz.demo.phantoms import phantom
+from groundviz.demo.pointing import hit, with_finding
+from groundviz.demo.questions import every_question
+from groundviz.demo.score import score, table
+from groundviz.models import load
+
+ROWS = {f"{kind}_{seen}" for kind in ("presence", "where", "side") for seen in ("present", "absent")}
+
+
+@pytest.fixture(scope="module")
+def result():
+    return score(seed=77, images=45)
+
+
+def test_the_model_answers_and_needs_the_image_to(result):
+    match = result["exact_match"]
+    assert set(match) == {*ROWS, "report"}
+    for row in ROWS:
+        assert match[row]["true"] >= 0.9, row
+    for row in ("presence_present", "where_present", "side_present"):
+        assert match[row]["shuffled"] <= 0.3, row
+        assert match[row]["constant"] < match[row]["true"]
+    assert match["report"]["true"] >= 0.8
+
+
+def test_maps_point_at_nodules_far_beyond_blind_guesses(result):
+    nodule = result["pointing"]["nodule"]
+    assert nodule["n"] >= 12
+    for method in ("attention", "gradient_attention"):
+        assert nodule[method] >= 0.9
+        assert nodule[method] > nodule["prior_type_answer"]
+    assert nodule["random_weights"] <= 0.2
+    assert nodule["random"] < 0.1
+
+
+def test_the_table_shows_every_row_and_wrong_answers_apart(result):
+    shown = table(result)
+    for row in ROWS:
+        assert row in shown
+    assert "pointing hit, wrong answers" in shown
+    assert "45 fresh phantoms, seed 77" in shown
+
+
+def test_one_pass_decides_what_generating_would_answer():
+    vlm = load("demo")
+    for seed in fresh_phantoms(78, 4):
+        picture = phantom(seed)
+        questions = list(every_question(picture))
+        generated = [vlm.generate(picture.pixels, q.text) == q.answer for q in questions]
+        assert answers_right(vlm, picture, questions) == generated
+
+
+def test_rows_are_named_after_what_is_there():
+    names = {row_name(q) for q in every_question(phantom(3, findings=["nodule"]))}
+    assert names == {*ROWS, "report"}
+
+
+def test_a_hit_needs_a_tenth_of_the_cell():
+    coverage = np.array([[0.09, 0.5], [0.0, 0.2]], np.float32)
+    assert hit(np.array([[1.0, 0.0], [0.0, 0.0]], np.float32), coverage) == 0.0
+    assert hit(np.array([[0.0, 1.0], [0.0, 0.0]], np.float32), coverage) == 1.0
+    assert hit(np.zeros((2, 2), np.float32), coverage) == 0.5
+
+
+def test_a_finding_is_added_only_where_it_is_missing():
+    assert with_finding(5, "nodule").mask("nodule").any()
+    natural = phantom(11, findings=["nodule"])
+    assert with_finding(natural.seed, "nodule").names.count("nodule") == 1
+
+
+def test_the_command_prints_one_json_object():
+    command = [sys.executable, "-m", "groundviz.demo.score", "--seed", "79", "--images", "3", "--json"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
+    found = json.loads(printed.stdout)
+    assert found["n"] == 3
+    assert {
+        "attention",
+        "gradient_attention",
+        "random_weights",
+        "centre",
+        "random",
+        "prior_type_answer",
+    } <= set(found["pointing"]["nodule"])
