@@ -27,7 +27,7 @@ from groundviz.models.prompts import (
     Encoded,
     adds_special_tokens,
     check_length,
-    check_question,
+    check_text,
     find_spans,
     render_chat,
 )
@@ -47,7 +47,7 @@ class Llava:
     def encode(self, vlm: VLM, study: Study, question: str) -> Encoded:
         """Ask about one image in the model's own chat template."""
         processor, tokenizer = vlm.processor, vlm.processor.tokenizer
-        asked = check_question(tokenizer, question)
+        asked = check_text(tokenizer, question, "question")
         text = render_chat(processor, asked, FALLBACK)
         inputs = processor(
             images=_picture(study),

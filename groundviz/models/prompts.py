@@ -24,26 +24,31 @@ class Encoded:
     inputs: Mapping[str, Tensor]
 
 
-def check_question(tokenizer: Any, question: str) -> str:
-    """The question as it will be asked.
+def check_text(tokenizer: Any, text: str, what: str) -> str:
+    """A text as the model will read it, without surrounding blanks.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        text: What a user typed.
+        what: What it is, for the message: "question" or "answer".
 
     Raises:
         PromptError: It is empty, is not valid Unicode text, or contains a control token of the model.
     """
-    asked = question.strip()
-    if not asked:
-        raise PromptError("The question is empty. Ask something, such as 'Is there a nodule?'.")
+    typed = text.strip()
+    if not typed:
+        raise PromptError(f"The {what} is empty: it has no token. Give at least one word.")
     try:
-        asked.encode("utf-8")
+        typed.encode("utf-8")
     except UnicodeEncodeError:
-        raise PromptError("The question holds half a character (a lone surrogate). Type it again.") from None
-    smuggled = _control_tokens(tokenizer, asked)
+        raise PromptError(f"The {what} holds half a character (a lone surrogate). Type it again.") from None
+    smuggled = _control_tokens(tokenizer, typed)
     if smuggled:
         raise PromptError(
-            f"The question contains {smuggled[0]!r}, which this model reads as a command, not as text. "
+            f"The {what} contains {smuggled[0]!r}, which this model reads as a command, not as text. "
             "Remove it."
         )
-    return asked
+    return typed
 
 
 def check_length(prompt_length: int, config: Any) -> None:
@@ -65,7 +70,7 @@ def render_chat(processor: Any, question: str, fallback: str) -> str:
 
     Args:
         processor: The model's processor.
-        question: Checked by `check_question`.
+        question: Checked by `check_text`.
         fallback: Template with {question}, for a processor without a chat template.
     """
     if not getattr(processor, "chat_template", None):

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from groundviz import images
-from groundviz.models.prompts import Encoded, character_spans
+from groundviz.models.prompts import Encoded, character_spans, check_text
 from groundviz.registry import Registry
 from groundviz.runtime.live import on_device
 from groundviz.types import Ints, Prompt, Study
@@ -69,8 +69,13 @@ class VLM:
         return character_spans(self.processor.tokenizer, [int(i) for i in token_ids])
 
     def answer_ids(self, text: str) -> list[int]:
-        """The tokens of an answer the model is to be given, without special tokens."""
-        return list(self.processor.tokenizer(text, add_special_tokens=False).input_ids)
+        """The tokens of an answer the model is to be given, without special tokens.
+
+        Raises:
+            PromptError: It is empty, or contains a control token of the model.
+        """
+        tokenizer = self.processor.tokenizer
+        return list(tokenizer(check_text(tokenizer, text, "answer"), add_special_tokens=False).input_ids)
 
     def decoder_attention(self) -> tuple[nn.Module, ...]:
         """The decoder's self-attention modules, first layer first."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from groundviz.errors import NumericalError, PromptError, UnsupportedMethod
+from groundviz.errors import NumericalError, UnsupportedMethod
 from groundviz.runtime import guard
 from groundviz.runtime.attention_tap import AttentionCall, release, tapped
 from groundviz.runtime.caches import prompt_cache
@@ -100,14 +100,13 @@ class Live:
         Attention from the answer to the image is kept on the way.
 
         Raises:
+            PromptError: The given answer is empty, or contains a control token.
             NumericalError: The model's scores are not finite.
         """
         if given is None:
             answer_ids, logits, rows = self._generate()
         else:
             answer_ids = self._vlm.answer_ids(given)
-            if not answer_ids:
-                raise PromptError("The given answer is empty: it has no token. Give at least one word.")
             logits, rows = self._read(answer_ids)
         self._ids = torch.cat([self._inputs["input_ids"][0], torch.tensor(answer_ids, device=logits.device)])
         if rows is None:

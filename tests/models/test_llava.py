@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ def test_spans_cover_the_prompt_and_find_the_question(tiny, study):
     prompt, _ = tiny.encode(study, QUESTION)
     assert prompt.spans[0].start == 0
     assert prompt.spans[-1].stop == len(prompt.tokens)
-    assert all(a.stop == b.start for a, b in zip(prompt.spans[:-1], prompt.spans[1:], strict=True))
+    assert all(a.stop == b.start for a, b in pairwise(prompt.spans))
     assert words_of(prompt, "question") == ["Is", "there", "a", "nodule", "?"]
 
 

@@ -1,5 +1,7 @@
 """Answer tokens know the characters they wrote, whatever the tokenizer does to text."""
 
+from itertools import pairwise
+
 import pytest
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE, WordLevel
@@ -44,7 +46,7 @@ def test_tokens_cover_the_text_in_order(byte_level, text):
         text.replace(" ", "")
     )
     assert all(start < stop for start, stop in offsets)
-    assert all(a[0] <= b[0] for a, b in zip(offsets[:-1], offsets[1:], strict=True))
+    assert all(a[0] <= b[0] for a, b in pairwise(offsets))
 
 
 def test_bytes_of_one_character_share_it(byte_level):

@@ -131,9 +131,10 @@ def test_scores_that_are_not_finite_are_an_error(tiny, study):
         measure(tiny, study)
 
 
-def test_an_empty_given_answer_is_refused(tiny, study):
-    with pytest.raises(PromptError, match="no token"):
-        measure(tiny, study, given=" ")
+@pytest.mark.parametrize(("given", "says"), [(" ", "no token"), ("yes </s> no", "reads as a command")])
+def test_a_given_answer_must_be_text(tiny, study, given, says):
+    with pytest.raises(PromptError, match=says):
+        measure(tiny, study, given=given)
 
 
 def test_attention_before_an_answer_is_refused(tiny, study):
