@@ -1,1 +1,94 @@
-"""Where did a vision-language model look, and should you believe it?"""
+"""Where did a vision-language model look, and should you believe it?
+
+    explain       ask a model about an image, and see where it looked
+    load          a model, ready to be explained
+    open          an explanation that was saved
+    Explanation   what explain and open return: the answer, its maps, figures, pages, files
+    Heatmap       one raw map on the model's own token grid
+    Study         an image, ready to be shown, without a trace of whose it is
+    METHODS       the attribution methods by name
+    images        from any file or array to a Study
+    errors        everything groundviz raises on purpose
+
+>>> import groundviz
+>>> from groundviz.demo.phantoms import phantom
+>>> chest = phantom(3, findings=["nodule"])
+>>> explanation = groundviz.explain("demo", chest.pixels, "Where is the nodule?")
+>>> explanation.heatmap("attention").values.shape
+(14, 14)
+
+Importing groundviz imports nothing else: each name is fetched from its module on first use.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from groundviz import errors as errors
+    from groundviz import images as images
+    from groundviz.explain import explain as explain
+    from groundviz.explanation import Explanation as Explanation
+    from groundviz.explanation import open as open
+    from groundviz.methods import METHODS as METHODS
+    from groundviz.models.load import load as load
+    from groundviz.types import Heatmap as Heatmap
+    from groundviz.types import Study as Study
+
+__version__ = "0.1.0"
+__all__ = [
+    "METHODS",
+    "Explanation",
+    "Heatmap",
+    "Study",
+    "__version__",
+    "errors",
+    "explain",
+    "images",
+    "load",
+    "open",
+]
+
+_HOMES = {
+    "METHODS": "groundviz.methods",
+    "Explanation": "groundviz.explanation",
+    "Heatmap": "groundviz.types",
+    "Study": "groundviz.types",
+    "explain": "groundviz.explain",
+    "load": "groundviz.models",
+    "open": "groundviz.explanation",
+}
+_MODULES = ("errors", "images")
+
+
+class _Package(ModuleType):
+    """A package in which `explain` stays the function, although a module of that name exists.
+
+    Whoever imports groundviz.explain makes Python set the attribute to the module.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+# Hidden from type checkers, to whom a module with __getattr__ has every attribute.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Fetch a public name from its module, once."""
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

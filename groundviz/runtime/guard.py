@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 import weakref
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -95,7 +96,7 @@ class Loan:
     def __init__(self, model: nn.Module, seed: int) -> None:
         self.model = model
         self.seed = seed
-        self._thread = threading.get_ident()
+        self._thread = 0
         self._undos: list[Callable[[], object]] = []
         self._memory: _Memory | None = None
         self._process = ProcessState(_ACTIVE, _TURN)
@@ -134,12 +135,13 @@ class Loan:
         self._undos.append(undo)
 
     def _take(self, wait: bool) -> None:
+        self._thread = threading.get_ident()
         self._wait_for_model(wait)
         self._ctrl_c.hold()
-        self._modes.take({tensor.device.type for tensor in self.model.parameters()})
+        memory = self._memory = _Memory(self.model)
+        self._modes.take({tensor.device.type for tensor in memory.tensors})
         self._process.take(self.seed)
-        self._memory = _Memory(self.model)
-        _prepare(self.model)
+        _prepare(memory.modules, memory.tensors)
         self._ctrl_c.let_through()
 
     def _wait_for_model(self, wait: bool) -> None:
@@ -175,21 +177,29 @@ class Loan:
                 del _LENT[key]
 
     def _heal(self, other: Loan) -> None:
+        # One loan heals at a time, or the slower would undo what the next borrower has begun.
         if _LENT.setdefault(id(other), self) is not self:
             time.sleep(PAUSE_SECONDS)
             return
-        other._restore_model()
+        failures = other._restore_model()
         other._process.forget()
         other._ctrl_c.put_back()
         other._release()
         self._release()
+        for failure in failures:
+            warnings.warn(
+                f"The previous loan of the model was cut short, and one of its undo steps raised "
+                f"{type(failure).__name__}. The model itself is as it was before that loan.",
+                RuntimeWarning,
+                stacklevel=5,
+            )
 
     def _abandon(self, block: weakref.ref[Borrow[Any]]) -> None:
         # The `with` block is gone, yet nobody gave the model back: an error fell between the end of
         # the block and the first line of __exit__. Another thread's modes are not ours to set.
         if self._begun and not self._over and self._thread == threading.get_ident():
             self._give_back()
-        self._over = True
+        self._over, self._block = True, None
 
     def _give_back(self) -> None:
         failures = self._restore_model()
@@ -275,34 +285,38 @@ def _attempt(undo: Callable[[], object]) -> list[Exception]:
     return failures
 
 
-def _prepare(model: nn.Module) -> None:
+def _prepare(modules: Iterable[nn.Module], tensors: Iterable[torch.Tensor]) -> None:
     # Written to __dict__ and not through eval(), which a model may have overridden.
-    for module in model.modules():
+    for module in modules:
         vars(module)["training"] = False
-    for parameter in model.parameters():
-        if parameter.requires_grad and not parameter.is_inference():
-            parameter.requires_grad = False
+    for tensor in tensors:
+        if tensor.requires_grad and tensor.is_leaf and not tensor.is_inference():
+            tensor.requires_grad = False
 
 
 class _Memory:
     """Everything about a model that is not a number in a tensor."""
 
     def __init__(self, model: nn.Module) -> None:
-        modules = tuple(model.modules())
-        tensors = {id(tensor): tensor for module in modules for tensor in _tensors(module)}.values()
-        holders = [vars(owner) for owner in (*modules, *tensors)]
+        self.modules = tuple(model.modules())
+        self.tensors = _unique(tensor for module in self.modules for tensor in _tensors(module))
+        holders = [vars(owner) for owner in (*self.modules, *self.tensors)]
         self._copies = [(holder, holder.copy()) for holder in _reachable(holders)]
-        self._tensors = [(tensor, tensor.requires_grad, _grad(tensor)) for tensor in tensors]
+        self._gradients = [(tensor, tensor.requires_grad, _grad(tensor)) for tensor in self.tensors]
 
     def restore(self) -> None:
         """Change whatever differs back; right from any state in between, too."""
         for holder, copy in self._copies:
             _put_back(holder, copy)
-        for tensor, requires_grad, grad in self._tensors:
+        for tensor, requires_grad, grad in self._gradients:
             if tensor.requires_grad != requires_grad:
                 tensor.requires_grad = requires_grad
             if _grad(tensor) is not grad:
                 tensor.grad = grad
+
+
+def _unique(tensors: Iterable[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    return tuple({id(tensor): tensor for tensor in tensors}.values())
 
 
 def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:

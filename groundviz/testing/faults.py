@@ -21,6 +21,7 @@ import dis
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,11 +69,14 @@ def press_ctrl_c() -> None:
 def count_steps(work: Callable[[], object], *, under: Path, every: Every = "opcode") -> int:
     """How many steps `work` takes in files under `under` (a folder, or one file).
 
+    It may end in KeyboardInterrupt or in `Struck`: that counts as its own first fault.
+
     >>> count_steps(lambda: None, under=Path("/nowhere"))
     0
     """
     tracer = _Tracer(under, every, at=-1, fault=fail)
-    _run(work, tracer)
+    with suppress(KeyboardInterrupt, Struck):
+        _run(work, tracer)
     return tracer.steps
 
 
@@ -93,6 +97,8 @@ def strike_at(
 
 def _run(work: Callable[[], object], tracer: _Tracer) -> None:
     previous = sys.gettrace()
+    # From Python 3.12 on, instructions are reported only if the frame that begins tracing asks for it.
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(tracer)
     try:
         work()
@@ -115,10 +121,13 @@ class _Tracer:
     def __call__(self, frame: FrameType, event: str, arg: Any) -> Callable[..., Any] | None:
         if not frame.f_code.co_filename.startswith(self._under):
             return None
-        frame.f_trace_opcodes = self._every in ("opcode", "signal")
         if self._every in ("call", "signal"):
             self._step(frame)
-        return _Frame(self._step, self._every) if self._every != "call" else None
+        if self._every == "call":
+            return None
+        frame.f_trace = _Frame(self._step, self._every)
+        frame.f_trace_opcodes = self._every != "line"
+        return frame.f_trace
 
     def _step(self, frame: FrameType) -> None:
         self.steps += 1
@@ -156,7 +165,7 @@ def _after(code: CodeType, last: int) -> range:
     them at the next one.
     """
     delivers = dis.opname[code.co_code[last]].startswith(("CALL", "JUMP_BACKWARD"))
-    entries = dis.Bytecode(code).exception_entries
+    entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
     bounds = (0, *(edge for entry in entries for edge in (entry.start, entry.end)), len(code.co_code))
     start = max(edge for edge in bounds if edge <= last)
     return range(start, min(edge for edge in bounds if edge > last)) if delivers else range(0)

@@ -32,6 +32,14 @@ INPUT_IDS = torch.tensor([[2, 5, *[4] * 16, 20, 21, 22]])
 PIXELS = torch.full((1, 3, 28, 28), 0.25)
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts():
+    """As in a terminal; a process started in the background may ignore Ctrl-C."""
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, found)
+
+
 class Settings:
     """A config, as the guard recognises one."""
 
@@ -235,6 +243,7 @@ def test_many_steps_with_a_real_model():
 # --- real signals -----------------------------------------------------------------------------
 
 CHILD = """
+import signal
 import sys
 import torch
 from groundviz.runtime.guard import borrow
@@ -242,6 +251,7 @@ from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.messy import messy
 from groundviz.testing.tiny import tiny_llava
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 model = messy(tiny_llava())
 inputs = {"input_ids": torch.tensor([[2, 5, *[4] * 16, 20]]), "pixel_values": torch.ones(1, 3, 28, 28)}
 loans, kept = 0, []

@@ -59,7 +59,7 @@ def test_after_an_error_in_any_module_the_model_is_unchanged(lent, work):
         try:
             work()
         except RuntimeError as error:
-            assert str(error) == "on purpose"  # noqa: PT017
+            assert str(error) == "on purpose"
         assert difference(before, fingerprint(model)) == []
         handle.remove()
 

@@ -26,6 +26,14 @@ from groundviz.testing.tiny import tiny_llava
 INPUT_IDS = torch.tensor([[2, 5, *[4] * 16, 20, 21, 22]])
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts():
+    """As in a terminal; a process started in the background may ignore Ctrl-C."""
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, found)
+
+
 def pixels(seed=0):
     return torch.rand(1, 3, 28, 28, generator=torch.Generator().manual_seed(seed))
 
@@ -45,7 +53,7 @@ def explain(model, seed=0):
 
 
 def draws():
-    return [random.random(), float(np.random.rand()), float(torch.rand(()))]  # noqa: S311
+    return [random.random(), float(np.random.rand()), float(torch.rand(()))]
 
 
 @pytest.fixture
@@ -652,6 +660,21 @@ def test_a_model_left_dirty_is_healed_by_its_next_loan(small, monkeypatch, elsew
     assert guard._TURN == {}
 
 
+def test_an_undo_that_fails_while_healing_is_reported_to_the_next_loan(small):
+    blocks = [borrow(small)]
+
+    def enter():
+        blocks[0].__enter__().on_return(lambda: 1 / 0)
+
+    thread, _ = in_another_thread(enter)
+    thread.join(5)
+    blocks.clear()
+    with pytest.warns(RuntimeWarning, match="raised ZeroDivisionError") as caught, borrow(small):
+        pass
+    assert {warning.filename for warning in caught} == {__file__}
+    assert small.training
+
+
 def test_a_block_that_is_dropped_without_being_left_gives_the_model_back(small):
     before = fingerprint(small)
     block = borrow(small)
@@ -665,8 +688,8 @@ def test_a_block_that_is_dropped_by_another_thread_is_healed_by_the_next_loan(sm
     blocks = [borrow(small)]
     thread, _ = in_another_thread(blocks[0].__enter__)
     thread.join(5)
-    assert not small.training
     blocks.clear()
+    assert not small.training
     with borrow(small, wait=False):
         pass
     assert small.training

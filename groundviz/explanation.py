@@ -1,0 +1,176 @@
+"""What the user holds: one question, one answer, and every map made of it."""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from groundviz import files, store
+from groundviz.errors import UnknownName
+from groundviz.render import escape, figure, html, words
+from groundviz.render.paper import PaperFigure
+from groundviz.types import Answer, Heatmap, Heatmaps, Record, Study, Target
+
+Named = str | int | tuple[int, int] | Target
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Explanation:
+    """One answer of a model with the maps of where it looked; needs neither the model nor torch.
+
+    In a notebook it shows itself as static HTML. `figure()` draws it for a paper, `heatmap()`
+    gives the raw numbers, `save()` keeps it and `groundviz.open()` brings it back.
+
+    Attributes:
+        record: Everything that is known, as `groundviz.types.Record`.
+    """
+
+    record: Record
+
+    @classmethod
+    def from_record(cls, record: Record) -> Explanation:
+        """The explanation that a record holds."""
+        return cls(record)
+
+    @property
+    def question(self) -> str:
+        """What the model was asked."""
+        return self.record.prompt.question
+
+    @property
+    def answer(self) -> Answer:
+        """What the model said, token by token, with log-probabilities."""
+        return self.record.answer
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The answer's tokens as text; `answer.logprobs` has their log-probabilities."""
+        return self.record.answer.tokens
+
+    @property
+    def study(self) -> Study:
+        """The image, as the model and the reader see it."""
+        return self.record.study
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods that made maps, the default first."""
+        return tuple(dict.fromkeys(maps.method for maps in self.record.heatmaps))
+
+    def heatmap(
+        self,
+        method: str | None = None,
+        target: Named | None = None,
+        *,
+        layer: int | None = None,
+        head: int | None = None,
+    ) -> Heatmap:
+        """One raw map on the model's token grid.
+
+        Args:
+            method: One of `methods`; None for the first.
+            target: Part of the answer by text, token index or token range [start, stop);
+                None for what was explained.
+            layer: One layer, or None to combine all as the method says.
+            head: One attention head, or None to combine all.
+
+        Raises:
+            UnknownName: The record holds no maps of that method.
+            TargetError: The answer has no such part, or it, the layer or the head was not measured.
+        """
+        maps = self._maps(method)
+        goal = self.record.target if target is None else Target.of(self.answer, target)
+        return maps.at(goal, layer=layer, head=head)
+
+    def figure(
+        self,
+        targets: Named | list[Named] | None = None,
+        methods: str | list[str] | None = None,
+        *,
+        width: figure.Width = "double",
+        smooth: bool = False,
+        layer: int | None = None,
+        head: int | None = None,
+    ) -> PaperFigure:
+        """A figure for a paper: the image beside its maps, a row per method, a panel per target.
+
+        Args:
+            targets: One part of the answer, or a list of them, as in `heatmap`; None for all
+                that was explained and its first words.
+            methods: One method, or a list; None for all.
+            width: "single" (89 mm), "onehalf" (120 mm), "double" (183 mm), or millimetres.
+            smooth: Interpolate values between cell centres instead of showing the model's cells.
+            layer: As in `heatmap`.
+            head: As in `heatmap`.
+
+        Raises:
+            UnknownName: There is no such width, or the record holds no maps of such a method.
+            TargetError: As in `heatmap`, or there is nothing to draw.
+        """
+        goals = figure.default_targets(self.record)
+        if targets is not None:
+            named = targets if isinstance(targets, list) else [targets]
+            goals = [Target.of(self.answer, one) for one in named]
+        if methods is None:
+            methods = list(self.methods)
+        chosen = [self._maps(one) for one in (methods if isinstance(methods, list) else [methods])]
+        rows = [[maps.at(goal, layer=layer, head=head) for goal in goals] for maps in chosen]
+        return figure.draw(self.record, rows, width=width, smooth=smooth)
+
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
+        """A self-contained page without scripts: every token with its maps, checks and origin.
+
+        The page contains the image. It is written to `path` as well, if one is given.
+
+        Raises:
+            StoreError: The file cannot be written there.
+        """
+        text = html.page([self.record], [self.figure()])
+        if path is not None:
+            files.write(path, text.encode())
+        return text
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write everything to one .gvz file, which `groundviz.open` opens without the model.
+
+        The file contains the image.
+
+        Raises:
+            StoreError: A file of that name exists and `overwrite` is False, or it cannot be written.
+        """
+        return store.write(self.record, path, overwrite=overwrite)
+
+    def __str__(self) -> str:
+        sure = words.percent(self.answer.confidence)
+        return escape.visible(f"{self.question} {self.answer.text} ({sure}; maps: {', '.join(self.methods)})")
+
+    def __repr__(self) -> str:
+        return f"<Explanation: {self}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """What a notebook keeps: static HTML, a picture and a line, so that it outlives the kernel."""
+        return {
+            "text/plain": repr(self),
+            "text/html": html.fragment(self.record),
+            "image/png": base64.b64encode(self.figure().preview()).decode(),
+        }
+
+    def _maps(self, method: str | None) -> Heatmaps:
+        for maps in self.record.heatmaps:
+            if method is None or maps.method == method:
+                return maps
+        known = ", ".join(self.methods) or "none"
+        raise UnknownName(
+            f"This explanation holds no maps of {method!r}: it holds {known}. Name one of these."
+        )
+
+
+def open(path: str | os.PathLike[str]) -> Explanation:
+    """Bring back an explanation that `save` wrote, on any machine, without model or torch.
+
+    Raises:
+        StoreError: There is no such file, or it is damaged, too new, or not a record.
+    """
+    return Explanation.from_record(store.read(path))

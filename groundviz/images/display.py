@@ -1,0 +1,152 @@
+"""From decoded samples to a Study: range, window, transparency, hash. The same for every raster source."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from groundviz.errors import ImageError
+from groundviz.images.window import Curve, Values, Window, apply, extent, ramp
+from groundviz.types import Floats, Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Samples:
+    """Numbers on their way to becoming a picture.
+
+    Attributes:
+        values: (rows, cols) or (rows, cols, 3), as stored.
+        top: The value shown white when 0 is black, or None when the numbers have no such range.
+        alpha: float32 (rows, cols) from 0 transparent to 1 opaque, or None.
+        premultiplied: Whether the values were already multiplied by alpha.
+        inverted: Whether low values are bright.
+        notes: What was done to them so far.
+    """
+
+    values: Values
+    top: float | None
+    alpha: Floats | None = None
+    premultiplied: bool = False
+    inverted: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def natural_top(values: Values) -> float | None:
+    """The value that means white for numbers of this type, or None where there is none.
+
+    >>> natural_top(np.zeros(1, np.uint16))
+    65535.0
+    """
+    if values.dtype == np.bool_:
+        return 1.0
+    if values.dtype.kind == "u" and values.dtype.itemsize <= 2:
+        return float(np.iinfo(values.dtype).max)
+    return None
+
+
+def picture(samples: Samples, *, source: str, window: tuple[float, float] | None) -> Study:
+    """Map samples to what is seen, and say how.
+
+    Raises:
+        ImageError: The values are not finite, or have no range and none was given.
+    """
+    low, high = extent(samples.values)
+    chosen = None if window is None else Window.of(window)
+    curve, notes = _curve(samples, low, high, chosen)
+    pixels = apply(curve, samples.values)
+    if samples.inverted:
+        notes += ("Inverted: the file stores bright as low values.",)
+    if samples.alpha is not None and samples.alpha.min() < 1.0:
+        pixels = _on_white(pixels, samples.alpha, samples.premultiplied)
+        notes += ("Transparent parts (alpha channel) are shown on white.",)
+    return finished(
+        pixels,
+        source=source,
+        raw_range=(low, high),
+        notes=samples.notes + notes,
+        window=None if chosen is None else chosen.pair,
+    )
+
+
+def finished(
+    pixels: Floats,
+    *,
+    source: str,
+    raw_range: tuple[float, float],
+    notes: tuple[str, ...],
+    window: tuple[float, float] | None = None,
+    spacing_mm: tuple[float, float] | None = None,
+) -> Study:
+    """The Study of pixels in display space, with their hash."""
+    return Study(
+        pixels=pixels,
+        source=source,
+        raw_range=raw_range,
+        sha256=fingerprint(pixels),
+        window=window,
+        spacing_mm=spacing_mm,
+        notes=notes,
+    )
+
+
+def fingerprint(pixels: Floats) -> str:
+    """SHA-256 of a picture's shape and values.
+
+    >>> fingerprint(np.zeros((2, 3), np.float32)) == fingerprint(np.zeros((3, 2), np.float32))
+    False
+    """
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels, dtype="<f4").data)
+    return digest.hexdigest()
+
+
+def _curve(samples: Samples, low: float, high: float, window: Window | None) -> tuple[Curve, tuple[str, ...]]:
+    """The mapping of these values, and the rule it follows, in words."""
+    if window is not None:
+        note = f"Window as given: centre {window.centre:g}, width {window.width:g}."
+        return window.curve(inverted=samples.inverted), (note,)
+    if samples.top is not None:
+        curve = ramp(0.0, samples.top, inverted=samples.inverted)
+        return curve, _full_range_note(high, samples.top)
+    if samples.values.dtype.kind == "f":
+        return _unit_range(samples, low, high)
+    if samples.values.ndim == 3:
+        raise ImageError(
+            f"Colours of this integer type have no known range: values run from {low:g} to {high:g}. "
+            "Convert them to 8-bit (uint8) or 16-bit (uint16), or pass window=(centre, width)."
+        )
+    note = (
+        f"Stored values from {low:g} to {high:g} are spread from black to white: integers of this type "
+        "have no natural range. Pass window=(centre, width) to choose one."
+    )
+    return ramp(low, high, inverted=samples.inverted), (note,)
+
+
+def _full_range_note(high: float, top: float) -> tuple[str, ...]:
+    """Nothing for 8 bits; for more, the rule, and a warning where it leaves the picture dark."""
+    if top <= 255.0:
+        return ()
+    note = f"Values from 0 to {top:g} are shown from black to white."
+    if high < top / 8.0:
+        note += (
+            f" The largest value is only {high:g}, so the image looks dark; "
+            "pass window=(centre, width) to brighten it."
+        )
+    return (note,)
+
+
+def _unit_range(samples: Samples, low: float, high: float) -> tuple[Curve, tuple[str, ...]]:
+    if low < 0.0 or high > 1.0:
+        raise ImageError(
+            f"Floating-point values must lie in 0 to 1: these run from {low:g} to {high:g}. Scale them, "
+            f"or say what is black and white with window=({(low + high) / 2:g}, {high - low:g})."
+        )
+    return ramp(0.0, 1.0, inverted=samples.inverted), ("Values from 0 to 1 are shown as they are.",)
+
+
+def _on_white(pixels: Floats, alpha: Floats, premultiplied: bool) -> Floats:
+    cover = alpha if pixels.ndim == 2 else alpha[:, :, None]
+    lit = pixels if premultiplied else pixels * cover
+    return np.asarray(np.clip(lit + (1.0 - cover), 0.0, 1.0), dtype=np.float32)

@@ -1,0 +1,55 @@
+"""How large an image may be, and which of its pictures is meant. Checked before anything is decoded."""
+
+from __future__ import annotations
+
+import operator
+
+from groundviz.errors import ImageError
+
+MAX_PIXELS = 64_000_000
+MAX_FILE_BYTES = 256_000_000
+MAX_FRAME_BYTES = 256_000_000
+
+
+def require_size(rows: int, cols: int) -> None:
+    """Refuse an empty picture, or one of more than 64 megapixels.
+
+    Raises:
+        ImageError: Naming the size found and the size allowed.
+    """
+    if rows < 1 or cols < 1:
+        raise ImageError(f"The image is empty: {rows} rows by {cols} columns. Give one with pixels in it.")
+    if rows * cols > MAX_PIXELS:
+        raise ImageError(
+            f"The image is too large: {rows} rows by {cols} columns, where at most "
+            f"{MAX_PIXELS // 10**6} megapixels are read. Crop it or scale it down first."
+        )
+
+
+def choose_frame(frame: int | None, count: int) -> int:
+    """The picture to show out of `count`, counting from 0; several are never reduced to one silently.
+
+    Raises:
+        ImageError: There are several and none was named, or none has that number.
+
+    >>> choose_frame(None, 1)
+    0
+    """
+    if frame is None and count == 1:
+        return 0
+    choice = "Pass frame=0." if count == 1 else f"Pass frame=, a number from 0 to {count - 1}."
+    if frame is None:
+        raise ImageError(f"The image holds {count} frames and one must be chosen. {choice}")
+    try:
+        index = operator.index(frame)
+    except TypeError:
+        index = -1
+    if not 0 <= index < count:
+        held = "1 frame" if count == 1 else f"{count} frames"
+        raise ImageError(f"There is no frame of that number: the image holds {held}. {choice}")
+    return index
+
+
+def frame_note(index: int, count: int) -> tuple[str, ...]:
+    """Which picture is shown, in words, or nothing when there is only one."""
+    return (f"Frame {index} of {count} is shown (counting from 0).",) if count > 1 else ()

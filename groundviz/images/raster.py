@@ -1,0 +1,176 @@
+"""PNG, JPEG, TIFF, WebP and BMP files and live Pillow images: page, limits, orientation, completeness."""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO, cast
+
+# Importing the plugins here keeps Pillow from loading its forty others in search of one.
+from PIL import (
+    BmpImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from groundviz.errors import ImageError
+from groundviz.images.display import picture
+from groundviz.images.intake import BoundedReader, occurrences, tail
+from groundviz.images.limits import MAX_PIXELS, choose_frame, frame_note, require_size
+from groundviz.images.modes import samples_of, stored_form
+from groundviz.types import Study
+
+_PLUGINS = {
+    "png": PngImagePlugin.PngImageFile,
+    "jpeg": JpegImagePlugin.JpegImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
+    "webp": WebPImagePlugin.WebPImageFile,
+    "bmp": BmpImagePlugin.BmpImageFile,
+}
+
+# Run-length BMP is unpacked in Python, byte by byte.
+_MAX_RLE_PIXELS = 4_000_000
+# A progressive JPEG is walked once per scan, and an empty scan costs its sender a few bytes.
+_MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read(stream: BinaryIO, kind: str, *, frame: int | None, window: tuple[float, float] | None) -> Study:
+    """The Study of a raster file of a known kind, read by that kind's decoder and no other.
+
+    Raises:
+        ImageError: Too large, several pages and none named, or values without a range.
+    """
+    reader = cast(BinaryIO, BoundedReader(stream))
+    with Image.open(reader, formats=(str(_PLUGINS[kind].format),)) as image:
+        require_size(image.height, image.width)
+        _require_cheap(kind, image, stream)
+        study = _page(image, frame=frame, window=window, source=kind, ending=_ending(kind, stream))
+    return study
+
+
+def from_pillow(image: Image.Image, *, frame: int | None, window: tuple[float, float] | None) -> Study:
+    """The Study of a live Pillow image, which stays on the page it was on.
+
+    Raises:
+        ImageError: As for a file.
+    """
+    require_size(image.height, image.width)
+    at = image.tell() if _pages(image) > 1 else None
+    try:
+        return _page(image, frame=frame, window=window, source="pil")
+    finally:
+        if at is not None:
+            image.seek(at)
+
+
+def require_few_scans(scans: int, pixels: int) -> None:
+    """Refuse a progressive JPEG whose scans would take many times longer than the picture.
+
+    Raises:
+        ImageError: Naming the scans found.
+    """
+    if scans * pixels > _MAX_SCANNED_PIXELS:
+        raise ImageError(
+            f"The progressive JPEG goes over its {pixels / 1e6:.0f} megapixels {scans} times, where about "
+            "10 times is usual. Convert it to PNG."
+        )
+
+
+def _page(
+    image: Image.Image,
+    *,
+    frame: int | None,
+    window: tuple[float, float] | None,
+    source: str,
+    ending: tuple[str, ...] = (),
+) -> Study:
+    count = _pages(image)
+    index = choose_frame(frame, count)
+    if count > 1:
+        image.seek(index)
+        require_size(image.height, image.width)
+    stored = stored_form(image)
+    upright, turned = _upright(image)
+    notes = frame_note(index, count) + turned + ending
+    return picture(samples_of(upright, stored, notes), source=source, window=window)
+
+
+def _pages(image: Image.Image) -> int:
+    return int(getattr(image, "n_frames", 1))
+
+
+def _upright(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    """The decoded image turned as its EXIF block asks, and a note when it does."""
+    # Asked twice: TIFF is already turned by decoding, and PNG may bring its EXIF block last.
+    before = _orientation(image)
+    image.load()
+    after = _orientation(image)
+    if before is None or after is None:
+        return image, ("The EXIF block could not be read, so the image may not be upright.",)
+    turn = _TURNS.get(after)
+    upright = image if turn is None else image.transpose(turn)
+    stated = after if turn is not None else before
+    note = f"Turned upright, as its EXIF orientation ({stated}) asks."
+    return upright, (note,) if stated in _TURNS else ()
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """The EXIF orientation, 1 if there is none, None if the block cannot be read."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except ImageError:
+        raise
+    except Exception:
+        return None
+
+
+def _require_cheap(kind: str, image: ImageFile.ImageFile, stream: BinaryIO) -> None:
+    """Refuse the two encodings that let a small file take arbitrarily long."""
+    pixels = image.height * image.width
+    if any(tile[0] == "bmp_rle" for tile in image.tile) and pixels > _MAX_RLE_PIXELS:
+        raise ImageError(
+            f"A run-length BMP may have {_MAX_RLE_PIXELS // 10**6} megapixels; this one has "
+            f"{pixels / 1e6:.0f}. Convert it to PNG."
+        )
+    if kind == "jpeg" and image.info.get("progressive"):
+        require_few_scans(occurrences(stream, b"\xff\xda"), pixels)
+
+
+def _ending(kind: str, stream: BinaryIO) -> tuple[str, ...]:
+    """A note where the file stops short of its own end; decoders forgive that if no pixel is missing."""
+    notes: tuple[str, ...] = ()
+    if _stops_short(kind, stream):
+        notes += ("The file ends early: its last bytes are missing.",)
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        notes += (
+            "Pillow is set to accept cut-off files here (LOAD_TRUNCATED_IMAGES), "
+            "so missing parts may show as plain grey or black.",
+        )
+    return notes
+
+
+def _stops_short(kind: str, stream: BinaryIO) -> bool:
+    """Whether a PNG or BMP lacks its end; the other formats do not decode then."""
+    at = stream.tell()
+    short = False
+    if kind == "png":
+        short = b"IEND\xaeB`\x82" not in tail(stream)
+    elif kind == "bmp":
+        stream.seek(2)
+        short = int.from_bytes(stream.read(4), "little") > stream.seek(0, os.SEEK_END)
+    stream.seek(at)
+    return short

@@ -1,0 +1,1 @@
+"""From a record to pixels: overlays, paper figures and static pages, without the model that made it."""

@@ -1,0 +1,143 @@
+"""A map laid over its study, at any resolution: opacity follows the value, so pathology stays visible.
+
+Where a map is at its low end the study shows through untouched; at its high end colour covers
+`OPACITY` of it. Cells the model never saw are hatched in grey, so that "not seen" cannot be
+mistaken for "nothing found", and cells at or above `OUTLINE` of the scale can be outlined, which
+keeps the message in greyscale print. Nothing is ever mirrored.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from groundviz import geometry
+from groundviz.render.colour import Scale, paint
+from groundviz.types import Bools, Doubles, Floats, Heatmap, Study
+
+OPACITY = 0.5
+OUTLINE = 0.5
+
+
+def picture(
+    study: Study, shape: tuple[int, int], heatmap: Heatmap, scale: Scale | None, *, smooth: bool = False
+) -> Floats:
+    """The study at `shape`, float32 (rows, cols, 3), with the map over it; bare without a scale.
+
+    Args:
+        study: The image.
+        shape: Rows and columns of the picture.
+        heatmap: What to lay over it.
+        scale: The map's scale, or None when the map holds no evidence.
+        smooth: Interpolate the map's values between cell centres instead of showing its cells.
+    """
+    base = resample(study.pixels, shape)
+    if scale is None:
+        return base
+    values = read(heatmap, study.shape, shape, smooth=smooth)
+    return hatch(blend(base, values, scale), np.isnan(values))
+
+
+def resample(pixels: Floats, shape: tuple[int, int]) -> Floats:
+    """Display pixels at another resolution, float32 (rows, cols, 3), without aliasing or overshoot."""
+    channels = pixels[..., None] if pixels.ndim == 2 else pixels
+    resized = [
+        np.asarray(Image.fromarray(channels[..., i]).resize(shape[::-1], Image.Resampling.BICUBIC))
+        for i in range(channels.shape[2])
+    ]
+    colours = np.broadcast_to(np.stack(resized, axis=2), (*shape, 3))
+    return np.asarray(np.clip(colours, 0.0, 1.0), dtype=np.float32)
+
+
+def read(
+    heatmap: Heatmap, source: tuple[int, int], shape: tuple[int, int], *, smooth: bool = False
+) -> Floats:
+    """The map's values at every pixel of a picture of `shape` of a `source`-sized study; NaN where unseen."""
+    resize = geometry.scale_shift((shape[0] / source[0], shape[1] / source[1]))
+    grid = replace(heatmap.grid, to_source=geometry.compose(resize, heatmap.grid.to_source))
+    return geometry.to_source_pixels(heatmap.values, grid, shape, smooth=smooth)
+
+
+def blend(base: Floats, values: Floats, scale: Scale) -> Floats:
+    """`base` under the colours of `values`, more opaque the stronger they are; untouched where NaN."""
+    strength = scale.strength(values)[..., None]
+    alpha = OPACITY * np.where(np.isnan(strength), 0.0, strength)
+    colours = paint(scale.position(values), signed=scale.signed)
+    return np.asarray((1.0 - alpha) * base + alpha * colours, dtype=np.float32)
+
+
+def hatch(pixels: Floats, unseen: Bools) -> Floats:
+    """`pixels` with thin diagonal grey lines where `unseen`; between the lines nothing changes."""
+    rows, cols = unseen.shape
+    period = max(6, min(rows, cols) // 24)
+    diagonal = (np.arange(rows)[:, None] + np.arange(cols)[None, :]) % period
+    lines = unseen & (diagonal < max(1, period // 6))
+    return np.where(lines[..., None], 0.4 * pixels + 0.3, pixels).astype(np.float32)
+
+
+def outlines(heatmap: Heatmap, scale: Scale) -> Iterator[tuple[Doubles, bool]]:
+    """Edges around the cells at or above `OUTLINE` of the scale, those below zero apart.
+
+    Yields:
+        Line ends (n, 2, 2) of (row, col) in source pixels, and whether the cells are negative.
+    """
+    strong = np.isfinite(heatmap.values) & (scale.strength(heatmap.values) >= OUTLINE)
+    negative = scale.signed & (heatmap.values < 0)
+    for cells, below in ((strong & ~negative, False), (strong & negative, True)):
+        if cells.any():
+            yield geometry.apply(heatmap.grid.to_source, _edges(cells)), below
+
+
+def _edges(cells: Bools) -> Doubles:
+    """Where a cell that is in meets one that is out: line ends (n, 2, 2) in cell coordinates."""
+    padded = np.pad(cells, 1)
+    row, col = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    across = np.stack([np.stack([row, col], 1), np.stack([row, col + 1], 1)], axis=1)
+    row, col = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
+    down = np.stack([np.stack([row, col], 1), np.stack([row + 1, col], 1)], axis=1)
+    return np.concatenate([across, down]).astype(np.float64)
+
+
+def fitting(study: Study, longest: int) -> tuple[int, int]:
+    """Rows and columns of a picture true to the study's pixel spacing, its longer side `longest`."""
+    rows, cols = (
+        size * spacing for size, spacing in zip(study.shape, study.spacing_mm or (1, 1), strict=True)
+    )
+    factor = longest / max(rows, cols)
+    return max(8, round(rows * factor)), max(8, round(cols * factor))
+
+
+def jpeg(study: Study, shape: tuple[int, int], heatmap: Heatmap | None, scale: Scale | None) -> bytes:
+    """A small picture for a screen, with the map and its outline if there is one, as JPEG bytes."""
+    if heatmap is None or scale is None:
+        return _encoded(Image.fromarray(to_bytes(resample(study.pixels, shape))), "JPEG")
+    image = Image.fromarray(to_bytes(picture(study, shape, heatmap, scale)))
+    draw = ImageDraw.Draw(image)
+    resize = np.array(shape) / study.shape
+    for edges, negative in outlines(heatmap, scale):
+        for start, stop in edges * resize:
+            end = (start + stop) / 2.0 if negative else stop
+            draw.line([tuple(start[::-1].round()), tuple(end[::-1].round())], fill="white")
+    return _encoded(image, "JPEG")
+
+
+def png(pixels: Floats) -> bytes:
+    """Display values 0 to 1 as PNG bytes."""
+    return _encoded(Image.fromarray(to_bytes(pixels)), "PNG")
+
+
+def to_bytes(pixels: Floats) -> npt.NDArray[np.uint8]:
+    """Display values 0 to 1 as 8-bit levels, rounded."""
+    return np.asarray(np.rint(pixels * 255.0), dtype=np.uint8)
+
+
+def _encoded(image: Image.Image, kind: str) -> bytes:
+    stream = io.BytesIO()
+    options = {"quality": 88, "subsampling": 0} if kind == "JPEG" else {}
+    image.save(stream, kind, **options)
+    return stream.getvalue()

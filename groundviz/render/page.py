@@ -1,0 +1,204 @@
+"""A sheet of paper in millimetres, measured from its top left corner.
+
+Text is set here, not by matplotlib's layout engines, so that a figure has the same size and the
+same line breaks everywhere. Pictures sit on whole dots of 1/300 inch: a raster made at that
+resolution arrives in the file pixel by pixel.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.textpath import TextToPath
+
+from groundviz.render.escape import visible
+from groundviz.render.overlay import to_bytes
+from groundviz.types import Doubles, Floats
+
+DPI = 300
+FAMILY = "DejaVu Sans"
+INK, GREY = "#111111", "#595959"
+
+_MM_PER_INCH = 25.4
+MM_PER_POINT = _MM_PER_INCH / 72
+_LEADING = 1.3
+_LONGEST = 2000
+
+
+def dots(millimetres: float) -> int:
+    """Whole dots nearest to a length."""
+    return round(millimetres / _MM_PER_INCH * DPI)
+
+
+def millimetres(count: float) -> float:
+    """The length of so many dots."""
+    return count / DPI * _MM_PER_INCH
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of text in one style."""
+
+    text: str
+    bold: bool = False
+    colour: str = INK
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Lines of text ready to be placed: each line is runs with their distance from the left in mm."""
+
+    lines: tuple[tuple[tuple[float, Run], ...], ...]
+    size: float
+
+    @property
+    def height(self) -> float:
+        """Millimetres from the top of the first line to the foot of the last."""
+        return len(self.lines) * self.size * _LEADING * MM_PER_POINT
+
+    @property
+    def width(self) -> float:
+        """Millimetres of the longest line."""
+        return max((left + measure(run, self.size) for line in self.lines for left, run in line), default=0.0)
+
+
+def measure(run: Run, size: float) -> float:
+    """Width in mm of a run at `size` points."""
+    font = FontProperties(family=FAMILY, weight="bold" if run.bold else "normal", size=size)
+    width, _, _ = TextToPath().get_text_width_height_descent(run.text, font, ismath=False)
+    return float(width) * MM_PER_POINT
+
+
+def printable(text: str) -> str:
+    """`text` as the figure's font can draw it: white space as spaces, the undrawable spelled out."""
+    return visible(re.sub(r"[ \t\n\r]+", " ", text[:_LONGEST]), drawable=_drawable())
+
+
+def fitted(run: Run, size: float, width: float) -> Run:
+    """The run, cut with an ellipsis where it would be wider than `width` mm."""
+    text = run.text
+    while text and measure(run, size) > width:
+        text = text[:-1].rstrip()
+        run = Run(f"{text}…", run.bold, run.colour)
+    return run
+
+
+def paragraph(runs: Sequence[Run], size: float, width: float, *, most_lines: int = 4) -> Paragraph:
+    """Runs broken into lines of at most `width` mm; a text longer than `most_lines` ends in an ellipsis."""
+    words = [Run(part, run.bold, run.colour) for run in runs for part in re.findall("[^ ]+ *| +", run.text)]
+    lines: list[list[tuple[float, Run]]] = [[]]
+    left = 0.0
+    for word in chain.from_iterable(_broken(word, size, width) for word in words):
+        bare = Run(word.text.rstrip(), word.bold, word.colour)
+        if lines[-1] and left + measure(bare, size) > width:
+            if len(lines) == most_lines:
+                lines[-1] = _ended(lines[-1], size, width)
+                break
+            lines.append([])
+            left = 0.0
+        lines[-1].append((left, word))
+        left += measure(word, size)
+    return Paragraph(tuple(_joined(line) for line in lines), size)
+
+
+class Page:
+    """A blank sheet of an exact size to place text, pictures and lines on.
+
+    Args:
+        width: Millimetres, kept exactly.
+        height: Millimetres, rounded to whole dots.
+    """
+
+    def __init__(self, width: float, height: float) -> None:
+        self.width = width
+        self.rows = dots(height)
+        self.figure = Figure(figsize=(width / _MM_PER_INCH, self.rows / DPI), dpi=DPI, facecolor="white")
+
+    def text(self, left: float, top: float, block: Paragraph) -> None:
+        """Place a paragraph with its upper left corner at (left, top)."""
+        step = block.size * _LEADING * MM_PER_POINT
+        for number, line in enumerate(block.lines):
+            baseline = top + step * number + block.size * MM_PER_POINT
+            for indent, run in line:
+                self._write(left + indent, baseline, run, block.size)
+
+    def picture(self, left: float, top: float, pixels: Floats, frame: tuple[int, int]) -> Axes:
+        """Place a raster dot by dot; the axes returned measure it in a `frame` of (rows, cols)."""
+        rows, cols = pixels.shape[:2]
+        across, down = DPI * self.width / _MM_PER_INCH, self.rows
+        box = (dots(left) / across, (down - dots(top) - rows) / down, cols / across, rows / down)
+        axes = self.figure.add_axes(box)
+        axes.set_axis_off()
+        extent = (0.0, float(frame[1]), float(frame[0]), 0.0)
+        axes.imshow(to_bytes(pixels), extent=extent, aspect="auto", interpolation="nearest", origin="upper")
+        return axes
+
+    def _write(self, left: float, baseline: float, run: Run, size: float) -> None:
+        down = millimetres(self.rows)
+        self.figure.text(
+            left / self.width,
+            1.0 - baseline / down,
+            run.text,
+            fontsize=size,
+            fontfamily=FAMILY,
+            fontweight="bold" if run.bold else "normal",
+            color=run.colour,
+            parse_math=False,
+        )
+
+
+def trace(axes: Axes, edges: Doubles, *, dashed: bool = False) -> None:
+    """Draw line ends (n, 2, 2) of (row, col) onto a picture: white on a dark rim, to show on any ground."""
+    segments = list(edges[..., ::-1])
+    dashes = [(0.0, (2.0, 2.5))] if dashed else ["solid"]
+    for colour, weight, styles in (("black", 1.4, ["solid"]), ("white", 0.7, dashes)):
+        lines = LineCollection(segments, colors=colour, linewidths=weight, linestyles=styles)
+        lines.set_capstyle("butt" if styles != ["solid"] else "projecting")
+        axes.add_collection(lines, autolim=False)
+
+
+def _ended(line: Sequence[tuple[float, Run]], size: float, width: float) -> list[tuple[float, Run]]:
+    """The line with an ellipsis in place of what would not leave room for one."""
+    mark = Run("…", colour=GREY)
+    room = width - measure(mark, size)
+    kept = [(left, run) for left, run in line if left + measure(run, size) <= room]
+    end = kept[-1][0] + measure(kept[-1][1], size) if kept else 0.0
+    return [*kept, (end, mark)]
+
+
+def _broken(word: Run, size: float, width: float) -> list[Run]:
+    """The word in pieces that each fit a line; most words are one piece."""
+    if measure(word, size) <= width or len(word.text) < 2:
+        return [word]
+    half = len(word.text) // 2
+    parts = (Run(word.text[:half], word.bold, word.colour), Run(word.text[half:], word.bold, word.colour))
+    return [piece for part in parts for piece in _broken(part, size, width)]
+
+
+def _joined(line: Sequence[tuple[float, Run]]) -> tuple[tuple[float, Run], ...]:
+    """Neighbours of one style as one run, so that the text can be selected and searched."""
+    joined: list[tuple[float, Run]] = []
+    for left, run in line:
+        last = joined[-1][1] if joined else None
+        if last is not None and (last.bold, last.colour) == (run.bold, run.colour):
+            joined[-1] = (joined[-1][0], Run(last.text + run.text, run.bold, run.colour))
+        else:
+            joined.append((left, run))
+    return tuple(joined)
+
+
+@cache
+def _drawable() -> frozenset[int]:
+    regular, bold = (
+        get_font(findfont(FontProperties(family=FAMILY, weight=weight))).get_charmap()
+        for weight in ("normal", "bold")
+    )
+    return frozenset(regular) & frozenset(bold)

@@ -1,0 +1,85 @@
+"""A finished figure and its bytes: the same bytes every time, with fonts embedded and no dates."""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib import style
+from matplotlib.figure import Figure
+from PIL import Image
+
+from groundviz import files
+from groundviz.errors import UnknownName
+from groundviz.render.page import DPI
+
+_SETTINGS: dict[str, Any] = {
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "groundviz",
+    # Hinting would round letter widths to dots and part the drawn line from the measured one.
+    "text.hinting": "no_hinting",
+}
+_FORMATS: dict[str, dict[str, Any]] = {
+    "pdf": {"metadata": {"Creator": "groundviz", "Producer": None, "CreationDate": None}},
+    "svg": {"metadata": {"Creator": "groundviz", "Date": None}},
+    "png": {"metadata": {"Software": "groundviz"}},
+    "tiff": {"pil_kwargs": {"compression": "tiff_deflate"}},
+}
+
+
+def drawing() -> AbstractContextManager[None]:
+    """Settings under which figures are drawn and saved, whatever the caller's own are."""
+    return style.context(["default", _SETTINGS])
+
+
+@dataclass(frozen=True, slots=True)
+class PaperFigure:
+    """A figure of an exact size, with a caption to go under it.
+
+    Attributes:
+        figure: The matplotlib figure, for those who want to add to it.
+        caption: What it shows, on which scale, and what made it.
+    """
+
+    figure: Figure
+    caption: str
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the figure in the format its suffix names: .pdf, .svg, .png or .tiff.
+
+        Raises:
+            UnknownName: There is no figure format of that suffix.
+            StoreError: The file cannot be written there.
+        """
+        suffix = Path(path).suffix.lower().removeprefix(".")
+        return files.write(path, self.to_bytes({"tif": "tiff"}.get(suffix, suffix)))
+
+    def to_bytes(self, format: str) -> bytes:
+        """The figure as "pdf", "svg", "png" or "tiff"; equal figures give equal bytes.
+
+        Raises:
+            UnknownName: There is no such figure format.
+        """
+        if format not in _FORMATS:
+            known = ", ".join(_FORMATS)
+            raise UnknownName(f"There is no figure format called {format!r}: known are {known}. Name one.")
+        stream = io.BytesIO()
+        with drawing():
+            self.figure.savefig(stream, format=format, dpi=DPI, **_FORMATS[format])
+        return stream.getvalue()
+
+    def preview(self) -> bytes:
+        """The figure as a PNG of half the resolution, light enough for a page or a notebook."""
+        with Image.open(io.BytesIO(self.to_bytes("png"))) as full:
+            stream = io.BytesIO()
+            full.convert("RGB").reduce(2).save(stream, "PNG")
+        return stream.getvalue()
+
+    def _repr_png_(self) -> bytes:
+        return self.preview()

@@ -1,0 +1,174 @@
+"""What stands beside a picture, in words: labels, sentences, captions. One wording for figures and pages."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from groundviz.geometry import apply
+from groundviz.render.colour import Scale
+from groundviz.render.escape import visible
+from groundviz.render.overlay import OPACITY, OUTLINE
+from groundviz.types import Answer, Heatmap, Heatmaps, Provenance, Record, Study, Target
+
+NOT_WHY = "Attention shows where the model looked, not why it answered."
+PERCENTAGES = "Percentages: the model's probability of that part of the answer."
+NO_EVIDENCE = "no evidence"
+
+
+def method_name(method: str) -> str:
+    """A registered name as it reads in a sentence's beginning.
+
+    >>> method_name("gradient_attention")
+    'Gradient attention'
+    """
+    words = method.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def claim(heatmap: Heatmap) -> str:
+    """What a map of attention shows, never why the model answered; nothing is claimed for other maps."""
+    return "where the model looked" if heatmap.method.startswith("attention") else ""
+
+
+def aggregation(maps: Heatmaps, heatmap: Heatmap) -> str:
+    """Which layer and head a map shows, or how it combines them; empty where there was one of each."""
+    fixed = [
+        f"{axis} {at}" for axis, at in (("layer", heatmap.layer), ("head", heatmap.head)) if at is not None
+    ]
+    layers = ("layers", maps.reduce[1], heatmap.layer is None and maps.values.shape[1] > 1)
+    heads = ("heads", maps.reduce[2], heatmap.head is None and maps.values.shape[2] > 1)
+    combined = [(axis, how) for axis, how, several in (layers, heads) if several]
+    if len({how for _, how in combined}) == 1:
+        return ", ".join([*fixed, f"{combined[0][1]} over {' and '.join(axis for axis, _ in combined)}"])
+    return ", ".join([*fixed, *(f"{how} over {axis}" for axis, how in combined)])
+
+
+def probability(answer: Answer, target: Target) -> float:
+    """Probability of a part of the answer given what stands before it, 0 to 1."""
+    return math.exp(float(answer.logprobs[list(target.tokens)].sum(dtype=np.float64)))
+
+
+def part(answer: Answer, target: Target) -> str:
+    """What to call a part of the answer on a label."""
+    return "whole answer" if target.tokens == answer.spoken else target.text.strip()
+
+
+def percent(share: float) -> str:
+    """A probability as a percentage with no more digits than it deserves.
+
+    >>> percent(0.9731), percent(0.00002), percent(0.9999)
+    ('97%', '< 1%', '> 99%')
+    """
+    if share < 0.01:
+        return "< 1%"
+    return "> 99%" if 0.99 < share < 1.0 else f"{100 * share:.0f}%"
+
+
+def emphasis(answer: Answer, targets: Iterable[Target]) -> list[tuple[str, bool]]:
+    """The answer's text in stretches, each with whether it belongs to one of the targets."""
+    explained = np.zeros(len(answer.text), dtype=bool)
+    for token in {token for target in targets for token in target.tokens}:
+        start, stop = answer.offsets[token]
+        explained[start:stop] = True
+    groups = groupby(zip(answer.text, explained.tolist(), strict=True), key=lambda pair: pair[1])
+    return [("".join(letter for letter, _ in group), bold) for bold, group in groups]
+
+
+def pieces(answer: Answer, target: Target) -> list[Target]:
+    """The words of a target, each as a target of its own; its tokens when it is a single word."""
+    words = list(_words(answer, target))
+    if len(words) > 1:
+        return words
+    return [Target.of(answer, index) for index in target.tokens] if len(target.tokens) > 1 else []
+
+
+def legend(study: Study, heatmaps: Iterable[Heatmap]) -> list[str]:
+    """How to read these maps over their image, sentence by sentence."""
+    told = [heatmap for heatmap in heatmaps if heatmap.has_evidence]
+    sentences = [NOT_WHY, PERCENTAGES]
+    if told:
+        sentences += _reading({heatmap.signed for heatmap in told})
+    if any(_partly_unseen(heatmap, study) for heatmap in told):
+        sentences.append("Hatched: not seen by the model.")
+    return sentences
+
+
+def _reading(signs: set[bool]) -> list[str]:
+    start = " or ".join(name for name, signed in (("the low end", False), ("zero", True)) if signed in signs)
+    dashed = ", dashed where negative" if True in signs else ""
+    return [
+        f"Opacity rises from 0 at {start} to {OPACITY * 100:.0f}% at the end of the scale.",
+        f"Outlined: cells at {OUTLINE * 100:.0f}% of the scale or more{dashed}.",
+    ]
+
+
+def _partly_unseen(heatmap: Heatmap, study: Study) -> bool:
+    """Whether some of the image lies outside the cells that hold a value, and is hatched."""
+    (top, left), (bottom, right) = apply(heatmap.grid.to_source, np.array([[0.0, 0.0], heatmap.values.shape]))
+    beyond = top > 0.5 or left > 0.5 or bottom < study.shape[0] - 0.5 or right < study.shape[1] - 0.5
+    return bool(beyond or np.isnan(heatmap.values).any())
+
+
+def describe(heatmap: Heatmap) -> str:
+    """A map in words, for those who cannot see it: what it is of, and where it is strongest."""
+    name = f"{method_name(heatmap.method)} for “{heatmap.target.text.strip()}”"
+    if not heatmap.has_evidence:
+        return f"{name}: {NO_EVIDENCE}, every cell has the same value."
+    size = np.abs(heatmap.values) if heatmap.signed else heatmap.values
+    row, col = np.unravel_index(np.nanargmax(np.where(np.isfinite(size), size, np.nan)), size.shape)
+    where = f"row {row + 1} of {size.shape[0]}, column {col + 1} of {size.shape[1]}"
+    return f"{name}: strongest at {where}, {heatmap.values[row, col]:.3g} {heatmap.unit}."
+
+
+def made_with(made: Provenance) -> str:
+    """Where a picture came from, in one sentence that lets a reader make it again."""
+    revision = f" revision {made.revision}" if made.revision else ""
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))
+    return (
+        f"Model {made.model}{revision} ({made.family}, weights {made.weights}, {made.dtype} on "
+        f"{made.device}, {made.attention} attention kernel), seed {made.seed}; {versions}."
+    )
+
+
+def caption(
+    record: Record, rows: Sequence[Sequence[Heatmap]], scales: Sequence[Sequence[Scale | None]]
+) -> str:
+    """A caption for a figure of these maps: what is shown, on which scale, made by what."""
+    said = "answered" if record.answer.source == "generated" else "was given the answer"
+    targets = ", ".join(f"“{one.target.text.strip()}”" for one in rows[0])
+    opening = (
+        f"Where the model looked when asked “{record.prompt.question}” and it {said} “{record.answer.text}”. "
+        f"Left, the image; then the maps for {targets}."
+    )
+    methods = " ".join(
+        _method_sentence(record, row[0], next(filter(None, row_scales), None))
+        for row, row_scales in zip(rows, scales, strict=True)
+    )
+    return visible(" ".join([opening, methods, NOT_WHY, made_with(record.provenance)]))
+
+
+def maps_of(record: Record, method: str) -> Heatmaps:
+    """Everything one method measured in a record."""
+    return next(maps for maps in record.heatmaps if maps.method == method)
+
+
+def _method_sentence(record: Record, heatmap: Heatmap, scale: Scale | None) -> str:
+    details = filter(None, [heatmap.unit, aggregation(maps_of(record, heatmap.method), heatmap)])
+    colours = f"colours from {scale.rule}" if scale else NO_EVIDENCE
+    return f"{method_name(heatmap.method)} ({', '.join(details)}): {colours}."
+
+
+def _words(answer: Answer, target: Target) -> Iterator[Target]:
+    for word in re.finditer(r"\w+(?:[-'/.\u2019]\w+)*", answer.text):
+        tokens = [
+            index
+            for index in target.tokens
+            if answer.offsets[index, 0] < word.end() and answer.offsets[index, 1] > word.start()
+        ]
+        if tokens:
+            yield Target(tokens=tuple(tokens), text=word.group())

@@ -1,0 +1,194 @@
+"""Synthetic records in numpy: a chest-like picture, an answer and maps that know where the nodule is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from groundviz.geometry import scale_shift
+from groundviz.types import (
+    Answer,
+    Check,
+    Floats,
+    Grid,
+    Heatmaps,
+    Prompt,
+    Provenance,
+    Record,
+    Score,
+    Span,
+    Study,
+    Target,
+)
+
+QUESTION = "Where is the nodule?"
+WORDS = ("nodule", " in", " the", " left", " upper", " zone", ".")
+NODULE = (0.34, 0.68)
+UNITS = {
+    "attention": ("share of attention", False),
+    "occlusion": ("Δ log-prob", True),
+}
+
+
+def chest(rows: int = 96, cols: int = 96) -> Floats:
+    """Two dark lungs with ribs, a heart, a nodule at NODULE and an R marker, float32 in [0, 1]."""
+    row = ((np.arange(rows) + 0.5) / rows)[:, None]
+    col = ((np.arange(cols) + 0.5) / cols)[None, :]
+    picture = 0.62 * _blob(row, col, (0.55, 0.5), (0.52, 0.44), 8)
+    for side in (0.31, 0.69):
+        lung = _blob(row, col, (0.48, side), (0.33, 0.15), 14)
+        ribs = 0.05 * np.sin(26 * (row + 0.25 * np.abs(col - 0.5))) ** 8
+        picture = picture - lung * (0.42 - ribs)
+    picture = picture + 0.16 * _blob(row, col, (0.62, 0.55), (0.16, 0.15), 8)
+    picture = picture + 0.1 * np.exp(-(((col - 0.5) / 0.03) ** 2))
+    picture = picture + 0.3 * _blob(row, col, NODULE, (0.035, 0.035), 3)
+    grain = 0.012 * np.random.default_rng(7).standard_normal((rows, cols))
+    return np.clip(_marked(picture + grain), 0.0, 1.0).astype(np.float32)
+
+
+def study(rows: int = 96, cols: int = 96, *, colour: bool = False, notes: Sequence[str] = ()) -> Study:
+    pixels = chest(rows, cols)
+    if colour:
+        pixels = np.stack([pixels, pixels**1.2, pixels**1.4], axis=2).astype(np.float32)
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    return Study(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256=digest, notes=tuple(notes))
+
+
+def cropped_grid(rows: int, cols: int, cells: int = 14, first: int = 5) -> Grid:
+    """A square grid over the middle square of the image, as a centre crop leaves it."""
+    side = min(rows, cols)
+    scale = (side / cells, side / cells)
+    shift = ((rows - side) / 2, (cols - side) / 2)
+    return Grid(
+        rows=cells,
+        cols=cells,
+        positions=np.arange(first, first + cells * cells, dtype=np.int64),
+        to_source=scale_shift(scale, shift),
+        valid=np.ones((cells, cells), dtype=bool),
+        stage="language",
+    )
+
+
+def answer(words: Sequence[str] = WORDS, *, end: str | None = "</s>") -> Answer:
+    stops = np.cumsum([len(word) for word in words])
+    offsets = [(int(stop) - len(word), int(stop)) for word, stop in zip(words, stops, strict=True)]
+    tokens = tuple(words)
+    if end is not None:
+        tokens, offsets = (*tokens, end), [*offsets, (offsets[-1][1], offsets[-1][1])]
+    count = len(tokens)
+    return Answer(
+        text="".join(words),
+        token_ids=np.arange(100, 100 + count, dtype=np.int64),
+        tokens=tokens,
+        offsets=np.array(offsets, dtype=np.int64),
+        logprobs=np.log(np.linspace(0.98, 0.71, count)).astype(np.float32),
+        source="generated",
+    )
+
+
+def heatmaps(method: str, grid: Grid, said: Answer, shape: tuple[int, int], *, layers: int = 2) -> Heatmaps:
+    """A hot cell where the nodule is, a sink in a corner, noise elsewhere; one map per spoken token."""
+    unit, signed = UNITS[method]
+    tokens = said.spoken
+    at = np.array([NODULE[0] * shape[0], NODULE[1] * shape[1]])
+    row, col = (at - grid.to_source[:, 2]) / np.diag(grid.to_source)
+    distance = np.hypot(
+        np.arange(grid.rows)[:, None] + 0.5 - row,
+        np.arange(grid.cols)[None, :] + 0.5 - col,
+    )
+    rng = np.random.default_rng(11 + signed)
+    values = 0.002 * rng.random((len(tokens), layers, 2, grid.rows, grid.cols))
+    focus = 0.5 + 0.5 * np.cos(np.arange(len(tokens)))
+    values += 0.03 * focus[:, None, None, None, None] * np.exp(-((distance / 1.4) ** 2))
+    values[..., 0, 0] += 0.02
+    if signed:
+        values -= 0.008 * np.exp(-(((np.arange(grid.cols) - 3.5) / 1.5) ** 2))
+    values[..., ~grid.valid] = np.nan
+    return Heatmaps(
+        values=values.astype(np.float32),
+        tokens=tokens,
+        layers=tuple(range(layers)),
+        reduce=("sum", "mean", "mean") if signed else ("mean", "mean", "mean"),
+        method=method,
+        unit=unit,
+        signed=signed,
+        grid=grid,
+        params={"rows": "prefill", "epsilon": 1e-6},
+    )
+
+
+def record(
+    rows: int = 96,
+    cols: int = 96,
+    *,
+    cells: int = 14,
+    question: str = QUESTION,
+    words: Sequence[str] = WORDS,
+    notes: Sequence[str] = (),
+) -> Record:
+    grid = cropped_grid(rows, cols, cells)
+    said = answer(words)
+    count = 5 + cells * cells
+    prompt = Prompt(
+        text=f"USER: <image>\n{question} ASSISTANT:",
+        question=question,
+        token_ids=np.arange(count + 2, dtype=np.int64),
+        tokens=("<s>", "USER", ":", " ", "\n", *["<image>"] * (cells * cells), question, "ASSISTANT:"),
+        spans=(Span(kind="image", start=5, stop=count), Span(kind="question", start=count, stop=count + 1)),
+        grids=(grid,),
+    )
+    return Record(
+        study=study(rows, cols, notes=notes),
+        prompt=prompt,
+        answer=said,
+        target=Target.of(said),
+        heatmaps=tuple(heatmaps(method, grid, said, (rows, cols)) for method in UNITS),
+        provenance=PROVENANCE,
+        checks=(CHECK,),
+        scores=(SCORE,),
+    )
+
+
+CHECK = Check(
+    name="blank image",
+    value=0.12,
+    reference=0.97,
+    verdict="passed",
+    says="Without the image the answer loses almost all of its probability.",
+)
+SCORE = Score(metric="pointing hit", value=1.0, low=0.8, high=1.0, n=20, prior=0.2)
+PROVENANCE = Provenance(
+    model="groundviz/demo",
+    family="llava",
+    weights="sha256:0f3a",
+    dtype="float32",
+    device="cpu",
+    attention="sdpa",
+    seed=0,
+    seconds=1.25,
+    versions={"groundviz": "0.1.0", "torch": "2.13.0", "transformers": "5.23.0"},
+    revision="a1b2c3",
+)
+
+
+def _blob(
+    row: Floats, col: Floats, centre: tuple[float, float], size: tuple[float, float], edge: float
+) -> Floats:
+    """1 inside an ellipse, 0 outside, with a soft rim."""
+    radius = np.hypot((row - centre[0]) / size[0], (col - centre[1]) / size[1])
+    return 1.0 / (1.0 + np.exp(edge * 2 * (radius - 1.0)))
+
+
+def _marked(picture: Floats) -> Floats:
+    """A bright R in the upper left corner: the patient's right is on the viewer's left."""
+    stamp = np.array([[1, 1, 1, 0], [1, 0, 0, 1], [1, 1, 1, 0], [1, 0, 1, 0], [1, 0, 0, 1]], dtype=float)
+    size = max(1, min(picture.shape) // 60)
+    stamp = np.kron(stamp, np.ones((size, size)))
+    rows, cols = stamp.shape
+    top = left = 3 * size
+    marked = picture.copy()
+    region = marked[top : top + rows, left : left + cols]
+    region[stamp > 0] = 0.95
+    return marked

@@ -1,0 +1,311 @@
+"""A figure has the width it was asked for, says what it shows, and shows what it says."""
+
+import io
+import itertools
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+from PIL import Image
+
+from groundviz.errors import TargetError, UnknownName
+from groundviz.render import overlay
+from groundviz.render.colour import scales
+from groundviz.render.figure import default_targets, draw
+from groundviz.types import Target
+from tests import records
+
+RECORD = records.record()
+LONG = records.record(
+    question="Describe the most important finding, its side, its zone and how sure you are of it. " * 3,
+    words=(
+        "There",
+        " is",
+        " a",
+        " 1.2",
+        " cm",
+        " well-circumscribed",
+        " nodule",
+        " in",
+        " the",
+        " left",
+        ".",
+    ),
+    notes=("shown inverted (MONOCHROME1)", "text burned into the pixels cannot be ruled out"),
+)
+
+
+def _rows(record, *named):
+    targets = [Target.of(record.answer, one) for one in named] or default_targets(record)
+    return [[maps.at(target) for target in targets] for maps in record.heatmaps]
+
+
+def _texts(figure) -> list[str]:
+    found = (text.get_text().strip() for text in figure.figure.findobj(Text))
+    return [text for text in found if text]
+
+
+def _drawn(figure):
+    """The figure as 8-bit pixels, and where each picture lies in them."""
+    pixels = np.asarray(Image.open(io.BytesIO(figure.to_bytes("png"))).convert("RGB"))
+    boxes = [axes.bbox.extents.round().astype(int) for axes in figure.figure.axes]
+    height = pixels.shape[0]
+    return [pixels[height - top : height - bottom, left:right] for left, bottom, right, top in boxes]
+
+
+@pytest.mark.parametrize(
+    ("width", "millimetres"), [("single", 89), ("onehalf", 120), ("double", 183), (60, 60), (174.5, 174.5)]
+)
+def test_the_width_in_every_file_is_the_width_asked_for(width, millimetres):
+    figure = draw(RECORD, _rows(RECORD, None, "nodule", "left")[:1], width=width)
+    points = millimetres / 25.4 * 72
+    box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ([\d.]+) ?\]", figure.to_bytes("pdf"))
+    assert float(box.group(1)) == pytest.approx(points, abs=1e-3)
+    svg = ElementTree.fromstring(figure.to_bytes("svg"))  # noqa: S314
+    assert float(svg.attrib["width"].removesuffix("pt")) == pytest.approx(points, abs=1e-3)
+    assert float(svg.attrib["height"].removesuffix("pt")) == pytest.approx(float(box.group(2)), abs=1e-3)
+    for kind in ("png", "tiff"):
+        picture = Image.open(io.BytesIO(figure.to_bytes(kind)))
+        assert picture.size[0] == int(millimetres / 25.4 * 300)
+        assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+
+
+@pytest.mark.parametrize("width", ["triple", 59.9, 0, -89, 1e9, float("nan")])
+def test_an_impossible_width_is_refused(width):
+    with pytest.raises(UnknownName, match="no figure width"):
+        draw(RECORD, _rows(RECORD, None), width=width)
+
+
+@pytest.mark.parametrize("rows", [[], [[]]])
+def test_no_map_is_no_figure(rows):
+    with pytest.raises(TargetError, match="nothing to draw"):
+        draw(RECORD, rows)
+
+
+def test_fonts_are_embedded_as_truetype_and_text_stays_text():
+    figure = draw(LONG, _rows(LONG, "nodule")[:1], width=60)
+    pdf = figure.to_bytes("pdf")
+    assert pdf.count(b"/FontFile2") == pdf.count(b"/Type /FontDescriptor") >= 2
+    assert b"/Type3" not in pdf
+    assert b"DejaVuSans-Bold" in pdf
+    svg = ElementTree.fromstring(figure.to_bytes("svg"))  # noqa: S314
+    written = ["".join(one.itertext()).strip() for one in svg.iter("{http://www.w3.org/2000/svg}text")]
+    assert sorted(filter(None, written)) == sorted(_texts(figure))
+
+
+def test_the_figure_says_question_answer_method_unit_scale_and_rule():
+    texts = _texts(draw(RECORD, _rows(RECORD, None, "nodule", "left upper")))
+    said = " ".join(texts)
+    assert texts[:4] == ["Question", "Where is the nodule?", "Answer", "nodule in the left upper zone."]
+    for row, name in zip(
+        _rows(RECORD, None, "nodule", "left upper"), ("Attention", "Occlusion"), strict=True
+    ):
+        (scale, *_) = scales(row)
+        assert name in said
+        assert set(scale.ends) <= set(texts)
+        assert any(text.startswith(scale.unit) for text in texts)
+        assert scale.rule in said
+    assert "where the model looked · mean over layers and heads" in texts
+    assert "Attention shows where the model looked, not why it answered." in said
+    assert "Opacity rises from 0 at the low end or zero to 50%" in said
+    assert [text for text in texts if text in ("a  Attention", "b  Occlusion")] == [
+        "a  Attention",
+        "b  Occlusion",
+    ]
+    assert {"Image", "whole answer", "nodule", "left upper"} <= {text.strip() for text in texts}
+
+
+def test_one_row_needs_no_letter():
+    assert "Attention" in [text.strip() for text in _texts(draw(RECORD, _rows(RECORD, None)[:1]))]
+
+
+def test_the_explained_part_is_bold_and_nothing_else_of_the_answer():
+    figure = draw(LONG, _rows(LONG, "nodule")).figure
+    weights = {text.get_text().strip(): text.get_fontweight() for text in figure.texts}
+    bold = {text.get_text().strip() for text in figure.texts if text.get_fontweight() == "bold"}
+    assert bold == {"nodule", "a  Attention", "b  Occlusion"}
+    assert weights["in the left."] == "normal"
+
+
+def test_the_image_and_its_notes_stand_with_the_maps():
+    said = " ".join(_texts(draw(LONG, _rows(LONG, "nodule")[:1], width=60)))
+    assert "Image: shown inverted (MONOCHROME1); text burned into the pixels cannot be ruled out." in said
+
+
+def test_layer_and_head_are_named():
+    rows = [[RECORD.heatmaps[0].at(RECORD.target, layer=1, head=0)]]
+    assert any(text.endswith("layer 1, head 0") for text in _texts(draw(RECORD, rows)))
+
+
+def test_a_given_answer_is_labelled_so():
+    given = replace(RECORD, answer=replace(RECORD.answer, source="given"))
+    texts = _texts(draw(given, _rows(given, None)))
+    assert "Given" in texts
+    assert "Answer" not in texts
+
+
+def test_text_that_means_something_to_a_typesetter_is_just_text():
+    sly = records.record(question="$\\frac{1}{2}$ \\textbf{x} <b>&amp;</b> \u202e\0 肺", words=("_$x", "^2$"))
+    texts = _texts(draw(sly, _rows(sly)))
+    assert "$\\frac{1}{2}$ \\textbf{x} <b>&amp;</b> ⟦U+202E⟧⟦U+0000⟧ ⟦U+80BA⟧" in texts
+    assert "_$x^2$" in texts
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_panels_are_the_blended_pixels_dot_by_dot(smooth):
+    rows = _rows(RECORD, None, "nodule")
+    figure = draw(RECORD, rows, width="single", smooth=smooth)
+    image, *panels = [part for part in _drawn(figure) if min(part.shape[:2]) > 100]
+    expected = overlay.resample(RECORD.study.pixels, image.shape[:2])
+    assert np.array_equal(image, overlay.to_bytes(expected))
+    panels = [panel for panel in panels if not np.array_equal(panel, image)]
+    assert len(panels) == 4
+    heatmaps = [(heatmap, scale) for row in rows for heatmap, scale in zip(row, scales(row), strict=True)]
+    for panel, (heatmap, scale) in zip(panels, heatmaps, strict=True):
+        shape = panel.shape[:2]
+        blended = overlay.to_bytes(overlay.picture(RECORD.study, shape, heatmap, scale, smooth=smooth))
+        other = (panel != blended).any(axis=2)
+        near = np.zeros(shape, bool)
+        for edges, _ in overlay.outlines(heatmap, scale):
+            for (top, left), (bottom, right) in edges / 96 * shape[0]:
+                near[max(0, int(top) - 5) : int(bottom) + 6, max(0, int(left) - 5) : int(right) + 6] = True
+        assert not (other & ~near).any()
+        assert other.any() == near.any()
+
+
+def test_a_map_without_evidence_says_so_and_shows_the_bare_image():
+    plain = RECORD.heatmaps[0]
+    values = plain.values.copy()
+    values[0] = 0.25
+    flat = replace(plain, values=values)
+    heatmaps = [flat.at(Target.of(RECORD.answer, named)) for named in ("nodule", "left")]
+    record = replace(RECORD, heatmaps=(flat,))
+    figure = draw(record, [heatmaps], width="single")
+    assert _texts(figure).count("no evidence") == 1
+    assert [len(axes.findobj(LineCollection)) > 0 for axes in figure.figure.axes] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    image, silent, _, _ = _drawn(figure)
+    assert (silent[:40] == image[:40]).all()
+    alone = draw(record, [heatmaps[:1]])
+    assert len(alone.figure.axes) == 2
+    assert "no evidence" in _texts(alone)
+    assert "no evidence" in alone.caption
+
+
+def test_maps_on_scales_of_their_own_carry_their_own_numbers():
+    rows = _rows(RECORD, "nodule", "left")[:1]
+    texts = _texts(draw(RECORD, rows, scale="each"))
+    for scale in scales(rows[0], "each"):
+        assert " to ".join(scale.ends) in texts
+    assert {"lowest", "highest"} <= set(texts)
+
+
+def test_what_the_model_did_not_see_is_hatched_and_explained():
+    tall = records.record(120, 96)
+    figure = draw(tall, _rows(tall, "nodule")[:1], width="single")
+    image, panel, _ = _drawn(figure)
+    unseen = slice(0, image.shape[0] // 12)
+    changed = (panel[unseen] != image[unseen]).any(axis=2)
+    assert 0.05 < changed.mean() < 0.35
+    assert "Hatched: not seen by the model." in " ".join(_texts(figure))
+    assert "Hatched" not in " ".join(_texts(draw(RECORD, _rows(RECORD, "nodule")[:1])))
+
+
+@pytest.mark.parametrize("width", [60, "single", "double"])
+@pytest.mark.parametrize("record", [RECORD, LONG])
+def test_every_text_can_be_read_lies_on_the_page_and_overlaps_no_other(record, width):
+    figure = draw(record, _rows(record), width=width).figure
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    page = figure.bbox.extents
+    boxes = []
+    for text in figure.texts:
+        if text.get_text().strip():
+            assert text.get_fontsize() >= 6.0
+            linear = [
+                c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(text.get_color())
+            ]
+            assert 1.05 / (np.dot(linear, [0.2126, 0.7152, 0.0722]) + 0.05) > 6.0
+            left, bottom, right, top = text.get_window_extent(renderer).extents
+            assert page[0] <= left < right <= page[2] + 1
+            assert page[1] <= bottom < top <= page[3] + 1
+            boxes.append((text.get_text(), left, bottom, right, top))
+    for one, other in itertools.combinations(boxes, 2):
+        aside = one[3] <= other[1] + 2 or other[3] <= one[1] + 2
+        apart = one[4] <= other[2] + 8 or other[4] <= one[2] + 8
+        assert aside or apart, (one[0], other[0])
+
+
+def test_the_default_panels_are_the_whole_target_and_its_first_words():
+    assert [one.text for one in default_targets(RECORD)] == [
+        "nodule in the left upper zone.",
+        "nodule",
+        "in",
+        "the",
+        "left",
+        "upper",
+    ]
+    narrow = replace(RECORD, target=Target.of(RECORD.answer, "left"))
+    assert [one.text.strip() for one in default_targets(narrow)] == ["left"]
+
+
+def test_colour_images_and_any_proportion_can_be_drawn():
+    for study in (records.study(64, 40, colour=True), records.study(8, 300), records.study(300, 8)):
+        grid = records.cropped_grid(*study.shape, 4)
+        maps = records.heatmaps("attention", grid, RECORD.answer, study.shape)
+        record = replace(RECORD, study=study, heatmaps=(maps,))
+        picture = Image.open(io.BytesIO(draw(record, _rows(record, "nodule"), width=60).to_bytes("png")))
+        assert picture.size[0] == 708
+        assert 300 < picture.size[1] < 1600
+
+
+def test_a_file_stays_small_because_the_image_is_resampled():
+    large = records.record(1500, 1500)
+    assert len(draw(large, _rows(large, "nodule", "left")[:1], width="single").to_bytes("pdf")) < 600_000
+
+
+FINGERPRINTS = """
+import hashlib, sys
+from groundviz import store
+from groundviz.explanation import Explanation
+from groundviz.render import html
+from tests import records
+record = records.record()
+explanation = Explanation.from_record(record)
+figure = explanation.figure("nodule", "attention", width=60, smooth=True)
+pictures = [figure.to_bytes(kind) for kind in ("pdf", "svg", "png", "tiff")]
+for content in [*pictures, html.page([record], [figure]).encode(), store.pack(record)]:
+    print(hashlib.sha256(content).hexdigest())
+print(sorted({"torch", "transformers", "matplotlib.pyplot"} & set(sys.modules)))
+"""
+
+
+def test_another_process_makes_the_same_bytes_and_never_loads_torch_or_pyplot():
+    root = Path(__file__).parents[2]
+    printed = [
+        subprocess.run(
+            [sys.executable, "-W", "error", "-c", FINGERPRINTS],
+            cwd=root,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split("\n")
+        for seed in ("1", "2")
+    ]
+    assert printed[0] == printed[1]
+    assert len(set(printed[0])) == 8
+    assert printed[0][6] == "[]"

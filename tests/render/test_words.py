@@ -1,0 +1,178 @@
+"""What stands beside a picture is true, complete and never claims a reason."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from groundviz.render import words
+from groundviz.render.colour import scales
+from groundviz.types import Target
+from tests import records
+
+RECORD = records.record()
+SAID = RECORD.answer
+PLAIN, SIGNED = RECORD.heatmaps
+
+
+def test_attention_is_where_the_model_looked_and_nothing_is_claimed_for_others():
+    assert words.claim(PLAIN.at(RECORD.target)) == "where the model looked"
+    assert words.claim(SIGNED.at(RECORD.target)) == ""
+    assert "why" in words.NOT_WHY
+
+
+@pytest.mark.parametrize(
+    ("reduce", "named", "says"),
+    [
+        (("mean", "mean", "mean"), {}, "mean over layers and heads"),
+        (("sum", "sum", "mean"), {}, "sum over layers, mean over heads"),
+        (("mean", "mean", "mean"), {"layer": 1}, "layer 1, mean over heads"),
+        (("mean", "sum", "mean"), {"head": 0}, "head 0, sum over layers"),
+        (("mean", "mean", "mean"), {"layer": 1, "head": 0}, "layer 1, head 0"),
+    ],
+)
+def test_layers_and_heads_are_named_with_how_they_combine(reduce, named, says):
+    maps = replace(PLAIN, reduce=reduce)
+    assert words.aggregation(maps, maps.at(RECORD.target, **named)) == says
+
+
+def test_one_layer_and_one_head_need_no_words():
+    maps = replace(PLAIN, values=PLAIN.values[:, :1, :1], layers=(0,))
+    assert words.aggregation(maps, maps.at(RECORD.target)) == ""
+
+
+@pytest.mark.parametrize(
+    ("share", "says"),
+    [
+        (0.0, "< 1%"),
+        (0.0099, "< 1%"),
+        (0.01, "1%"),
+        (0.5, "50%"),
+        (0.9899, "99%"),
+        (0.996, "> 99%"),
+        (1.0, "100%"),
+    ],
+)
+def test_percentages_promise_no_more_than_they_know(share, says):
+    assert words.percent(share) == says
+
+
+def test_the_probability_of_a_part_is_the_product_of_its_tokens():
+    expected = np.exp(SAID.logprobs[3].astype(float)) * np.exp(SAID.logprobs[4].astype(float))
+    assert words.probability(SAID, Target.of(SAID, "left upper")) == pytest.approx(expected)
+    assert words.probability(SAID, RECORD.target) == pytest.approx(SAID.confidence)
+
+
+def test_the_pieces_of_an_answer_are_its_words():
+    pieces = words.pieces(SAID, RECORD.target)
+    assert [piece.text for piece in pieces] == ["nodule", "in", "the", "left", "upper", "zone"]
+    assert [piece.tokens for piece in pieces] == [(0,), (1,), (2,), (3,), (4,), (5,)]
+
+
+def test_a_word_keeps_all_its_tokens_and_numbers_and_hyphens_stay_whole():
+    said = records.answer(("pneu", "mo", "thorax", ", well", "-def", "ined", " 1", ".", "5 cm"))
+    pieces = words.pieces(said, Target.of(said))
+    assert [(piece.text, piece.tokens) for piece in pieces] == [
+        ("pneumothorax", (0, 1, 2)),
+        ("well-defined", (3, 4, 5)),
+        ("1.5", (6, 7, 8)),
+        ("cm", (8,)),
+    ]
+
+
+def test_a_single_word_falls_into_its_tokens_and_a_single_token_into_nothing():
+    said = records.answer(("pneu", "mo", "thorax"))
+    assert [piece.text for piece in words.pieces(said, Target.of(said))] == ["pneu", "mo", "thorax"]
+    assert words.pieces(said, Target.of(said, 1)) == []
+
+
+def test_pieces_stay_inside_the_target():
+    part = Target.of(SAID, "left upper")
+    assert [piece.text for piece in words.pieces(SAID, part)] == ["left", "upper"]
+
+
+def test_a_repeated_word_means_each_place_once():
+    said = records.answer(("no", " mass", " no", " clot"))
+    assert [piece.tokens for piece in words.pieces(said, Target.of(said))] == [(0,), (1,), (2,), (3,)]
+
+
+def test_emphasis_marks_the_parts_that_are_explained():
+    parts = [Target.of(SAID, "nodule"), Target.of(SAID, "upper")]
+    assert words.emphasis(SAID, parts) == [
+        ("nodule", True),
+        (" in the left", False),
+        (" upper", True),
+        (" zone.", False),
+    ]
+
+
+def test_the_whole_answer_is_called_so():
+    assert words.part(SAID, RECORD.target) == "whole answer"
+    assert words.part(SAID, Target.of(SAID, " in")) == "in"
+
+
+def test_a_map_is_described_for_those_who_cannot_see_it():
+    heatmap = PLAIN.at(RECORD.target)
+    row, col = np.unravel_index(heatmap.values.argmax(), (14, 14))
+    says = words.describe(heatmap)
+    assert says.startswith("Attention for “nodule in the left upper zone.”: strongest at ")
+    assert (
+        f"row {row + 1} of 14, column {col + 1} of 14, {heatmap.values.max():.3g} share of attention." in says
+    )
+
+
+def test_a_negative_map_is_strongest_where_its_magnitude_is():
+    values = np.zeros((14, 14), np.float32)
+    values[2, 3], values[5, 6], values[0, 0] = -2.0, 1.0, np.nan
+    says = words.describe(replace(SIGNED.at(RECORD.target), values=values))
+    assert "row 3 of 14, column 4 of 14, -2 Δ log-prob" in says
+
+
+def test_a_flat_map_is_described_as_no_evidence():
+    flat = replace(PLAIN.at(RECORD.target), values=np.full((14, 14), 0.5, np.float32))
+    assert words.describe(flat).endswith("no evidence, every cell has the same value.")
+    legend = words.legend(RECORD.study, [flat])
+    assert legend == [words.NOT_WHY, words.PERCENTAGES]
+
+
+def test_the_legend_says_what_can_be_seen_and_only_that():
+    plain, signed = PLAIN.at(RECORD.target), SIGNED.at(RECORD.target)
+    assert "Opacity rises from 0 at the low end to 50% at the end of the scale." in words.legend(
+        RECORD.study, [plain]
+    )
+    text = " ".join(words.legend(RECORD.study, [plain, signed]))
+    assert "from 0 at the low end or zero to 50%" in text
+    assert "Outlined: cells at 50% of the scale or more, dashed where negative." in text
+    assert "Hatched" not in text
+    holed = replace(plain, values=np.where(np.eye(14), np.nan, plain.values).astype(np.float32))
+    assert words.legend(RECORD.study, [holed])[-1] == "Hatched: not seen by the model."
+    tall = records.record(120, 96)
+    assert (
+        words.legend(tall.study, [tall.heatmaps[0].at(tall.target)])[-1] == "Hatched: not seen by the model."
+    )
+
+
+def test_the_caption_tells_what_where_from_and_how_to_make_it_again():
+    rows = [[maps.at(RECORD.target)] for maps in RECORD.heatmaps]
+    caption = words.caption(RECORD, rows, [scales(row) for row in rows])
+    for part in (
+        "asked “Where is the nodule?” and it answered “nodule in the left upper zone.”",
+        "Attention (share of attention, mean over layers and heads): colours from lowest value to 99th",
+        "Occlusion (Δ log-prob, mean over layers and heads): colours from ± 99th percentile of the",
+        words.NOT_WHY,
+        "Model groundviz/demo revision a1b2c3 (llava, weights sha256:0f3a, float32 on cpu, sdpa ",
+        "seed 0; groundviz 0.1.0, torch 2.13.0, transformers 5.23.0.",
+    ):
+        assert part in caption
+
+
+def test_a_given_answer_is_not_called_the_model_s():
+    given = replace(RECORD, answer=replace(SAID, source="given"))
+    rows = [[PLAIN.at(RECORD.target)]]
+    assert "and it was given the answer “" in words.caption(given, rows, [scales(rows[0])])
+
+
+def test_a_caption_hides_nothing():
+    sly = records.record(question="Where\u202e?\x1b[2J")
+    rows = [[sly.heatmaps[0].at(sly.target)]]
+    assert "“Where⟦U+202E⟧?␛[2J”" in words.caption(sly, rows, [scales(rows[0])])

@@ -1,0 +1,169 @@
+"""What the user holds gives every map, draws itself, keeps itself, and names what is missing."""
+
+import base64
+import builtins
+import io
+import json
+from dataclasses import FrozenInstanceError, replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from groundviz import explanation as module
+from groundviz.errors import StoreError, TargetError, UnknownName
+from groundviz.explanation import Explanation
+from groundviz.types import Target
+from tests import records
+
+RECORD = records.record(48, 48, cells=4)
+HELD = Explanation.from_record(RECORD)
+
+
+def _labels(figure) -> list[str]:
+    return [text.get_text().strip() for text in figure.figure.texts]
+
+
+def test_the_parts_of_the_record_are_at_hand():
+    assert HELD.record is RECORD
+    assert HELD.question == "Where is the nodule?"
+    assert HELD.answer.text == "nodule in the left upper zone."
+    assert HELD.tokens == (*records.WORDS, "</s>")
+    assert HELD.study is RECORD.study
+    assert HELD.methods == ("attention", "occlusion")
+    with pytest.raises(FrozenInstanceError):
+        HELD.record = None
+
+
+@pytest.mark.parametrize(
+    ("named", "tokens"),
+    [
+        (None, tuple(range(7))),
+        ("left upper", (3, 4)),
+        (-2, (6,)),
+        ((0, 2), (0, 1)),
+        (Target(tokens=(5,), text="z"), (5,)),
+    ],
+)
+def test_a_map_is_named_by_method_and_target(named, tokens):
+    for maps in RECORD.heatmaps:
+        found = HELD.heatmap(maps.method, named)
+        assert found.method == maps.method
+        assert found.target.tokens == tokens
+        np.testing.assert_array_equal(found.values, maps.at(found.target).values)
+
+
+def test_the_first_method_and_the_record_s_own_target_are_the_default():
+    narrow = Explanation(replace(RECORD, target=Target.of(RECORD.answer, "left")))
+    assert narrow.heatmap().method == "attention"
+    assert narrow.heatmap().target.tokens == (3,)
+
+
+def test_one_layer_and_one_head_can_be_asked_for():
+    found = HELD.heatmap("attention", "zone", layer=1, head=0)
+    np.testing.assert_array_equal(found.values, RECORD.heatmaps[0].values[5, 1, 0])
+    assert (found.layer, found.head) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "says"),
+    [
+        (
+            lambda: HELD.heatmap("atention"),
+            UnknownName,
+            "no maps of 'atention': it holds attention, occlusion",
+        ),
+        (lambda: HELD.heatmap(target="effusion"), TargetError, "does not contain 'effusion'"),
+        (lambda: HELD.heatmap(target=-1), TargetError, "no map for answer token 7"),
+        (lambda: HELD.heatmap(layer=9), TargetError, "no map for layer 9"),
+        (lambda: HELD.figure(methods="rollout"), UnknownName, "'rollout'"),
+        (lambda: HELD.figure(["left", "zebra"]), TargetError, "'zebra'"),
+        (lambda: HELD.figure([]), TargetError, "nothing to draw"),
+        (lambda: HELD.figure(width="wide"), UnknownName, "no figure width 'wide'"),
+        (lambda: Explanation(replace(RECORD, heatmaps=())).heatmap(), UnknownName, "it holds none"),
+        (lambda: Explanation(replace(RECORD, heatmaps=())).figure(), TargetError, "nothing to draw"),
+    ],
+)
+def test_what_is_missing_is_named_with_what_is_there(ask, error, says):
+    with pytest.raises(error, match=says):
+        ask()
+
+
+def test_a_figure_shows_all_methods_and_the_first_words_by_default():
+    labels = _labels(HELD.figure())
+    assert [label for label in labels if label in ("a  Attention", "b  Occlusion")] == [
+        "a  Attention",
+        "b  Occlusion",
+    ]
+    for word in ("whole answer", "nodule", "in", "the", "left", "upper"):
+        assert labels.count(word) == 2
+    assert "zone" not in labels
+
+
+@pytest.mark.parametrize(
+    ("targets", "shown"),
+    [
+        ("left", ["left"]),
+        (-2, ["."]),
+        ((3, 5), ["left upper"]),
+        (["left", (3, 5), 0], ["left", "left upper", "nodule"]),
+    ],
+)
+def test_targets_of_a_figure_are_one_or_a_list(targets, shown):
+    labels = _labels(HELD.figure(targets, "occlusion", width="single", layer=0, head=1))
+    title, first = labels.index("layer 0, head 1"), labels.index("Image")
+    assert labels[title - 1 : first + 1] == ["Occlusion", "layer 0, head 1", "Image"]
+    panels = labels[first + 1 :]
+    assert [label for label in panels if label in {"left", "left upper", "nodule", "."}] == shown
+    assert "Attention" not in labels
+
+
+def test_smooth_figures_differ_and_widths_are_kept():
+    plain, smooth = (HELD.figure("left", "attention", width=60, smooth=smooth) for smooth in (False, True))
+    assert plain.figure.get_figwidth() == smooth.figure.get_figwidth() == pytest.approx(60 / 25.4)
+    assert plain.to_bytes("png") != smooth.to_bytes("png")
+
+
+def test_it_is_kept_and_brought_back(tmp_path):
+    path = HELD.save(tmp_path / "a.gvz")
+    again = module.open(path)
+    assert (again.question, again.tokens, again.methods) == (HELD.question, HELD.tokens, HELD.methods)
+    np.testing.assert_array_equal(again.heatmap("occlusion").values, HELD.heatmap("occlusion").values)
+    with pytest.raises(StoreError, match="exists"):
+        HELD.save(path)
+    HELD.save(path, overwrite=True)
+    with pytest.raises(StoreError):
+        module.open(tmp_path / "b.gvz")
+
+
+def test_a_page_is_returned_and_written(tmp_path):
+    page = HELD.to_html(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == page
+    assert page.startswith("<!DOCTYPE html>")
+    assert HELD.figure().caption.split(".")[0] in page
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_it_reads_as_one_line_whatever_was_said():
+    assert (
+        str(HELD) == "Where is the nodule? nodule in the left upper zone. (35%; maps: attention, occlusion)"
+    )
+    assert repr(HELD) == f"<Explanation: {HELD}>"
+    sly = Explanation(records.record(24, 24, cells=2, question="a\nb\x1b[2J\u202e", words=("c\rd",)))
+    assert str(sly) == "a␊b␛[2J⟦U+202E⟧ c␍d (98%; maps: attention, occlusion)"
+
+
+def test_a_notebook_keeps_html_a_picture_and_a_line_and_no_widget():
+    bundle = HELD._repr_mimebundle_(include=None, exclude=None)
+    assert set(bundle) == {"text/plain", "text/html", "image/png"}
+    assert bundle["text/plain"] == repr(HELD)
+    assert "<script" not in bundle["text/html"]
+    assert bundle["text/html"].count("<img") == 1 + 2 + 2 + 2 + 14
+    picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
+    assert picture.size[0] == 1081
+    assert sum(map(len, bundle.values())) < 2_000_000
+    assert json.loads(json.dumps(bundle)) == bundle
+
+
+def test_open_does_not_replace_python_s_own():
+    assert module.open is not builtins.open

@@ -1,0 +1,284 @@
+"""Who may import whom, write to disk, write to a model, or make HTML: read from the code itself.
+
+Imports inside functions count as well. What is forbidden everywhere but in one module is listed
+with that module; an exception that nothing needs any more fails, too.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "groundviz"
+FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+
+Find = Callable[[ast.Module], set[str]]
+
+BASE = {"errors", "types", "registry", "files", "geometry"}
+MAY_IMPORT = {
+    "errors": set(),
+    "types": {"errors"},
+    "registry": {"errors"},
+    "files": {"errors"},
+    "geometry": {"types"},
+    "images": BASE,
+    "runtime": BASE,
+    "models": BASE | {"images", "runtime"},
+    "methods": BASE | {"images", "runtime", "models"},
+    "evidence": BASE | {"images", "runtime", "models", "methods"},
+    "metrics": BASE | {"images", "runtime", "models", "methods"},
+    "render": BASE,
+    "store": BASE,
+    "explanation": BASE | {"render", "store"},
+    "explain": BASE | {"images", "runtime", "models", "methods", "explanation"},
+    "demo": BASE | {"images", "runtime", "models", "methods", "explain"},
+    "__init__": BASE | {"images", "models", "methods", "explanation", "explain"},
+    "cli": BASE | {"__init__", "images", "models", "methods", "render", "explanation", "explain", "demo"},
+    "__main__": {"cli"},
+    "testing": BASE
+    | {"__init__", "images", "runtime", "models", "methods", "explanation", "explain", "demo"},
+}
+ONLY_IN = {
+    "torch": ("runtime/", "models/", "methods/", "evidence/", "demo/", "testing/"),
+    "transformers": ("runtime/attention_tap.py", "runtime/caches.py", "models/", "demo/", "testing/"),
+    "tokenizers": ("models/", "demo/", "testing/"),
+    "captum": ("methods/", "evidence/"),
+    "matplotlib": ("render/",),
+    "plotly": ("render/",),
+    "ipywidgets": ("render/",),
+    "anywidget": ("render/",),
+    "pydicom": ("images/dicom.py", "demo/export.py"),
+    "safetensors": ("store.py", "models/"),
+    "tqdm": ("cli.py", "demo/"),
+    "argparse": ("cli.py", "demo/"),
+    "html": ("render/escape.py",),
+    **dict.fromkeys("pickle dill cloudpickle joblib marshal shelve subprocess ctypes".split(), ()),
+    **dict.fromkeys("urllib requests httpx socket http ftplib torchvision timm cv2 pandas".split(), ()),
+}
+
+
+@cache
+def tree(file: str) -> ast.Module:
+    return ast.parse((PACKAGE / file).read_text("utf-8"))
+
+
+def layer_of(name: str) -> str | None:
+    """The layer a dotted name lies in; None outside groundviz."""
+    first, *rest = name.split(".")
+    if first != "groundviz":
+        return None
+    here = rest[0] if rest else "__init__"
+    known = (PACKAGE / here).is_dir() or (PACKAGE / f"{here}.py").is_file()
+    return here if known else "__init__"
+
+
+def home_layer(file: str) -> str:
+    """The layer a file belongs to: its folder, or itself."""
+    return file.split("/")[0].removesuffix(".py")
+
+
+def imports(code: ast.Module, file: str) -> Iterator[tuple[str, bool]]:
+    """Every dotted name that a file imports, and whether for type checkers only."""
+    hidden = {
+        id(inner)
+        for node in ast.walk(code)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(code):
+        for name in imported_by(node, file):
+            yield name, id(node) in hidden
+
+
+def imported_by(node: ast.AST, file: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        home = [node.module] if node.module else []
+        if node.level:
+            home = [*f"groundviz/{file}".split("/")[: -node.level], *home]
+        yield from (".".join([*home, alias.name]) for alias in node.names)
+    elif isinstance(node, ast.Call) and called(node) in ("import_module", "__import__"):
+        yield from (str(name.value) for name in node.args[:1] if isinstance(name, ast.Constant))
+
+
+def called(node: ast.Call) -> str:
+    """The last name of what is called: "open" for both open() and path.open()."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def calls(code: ast.Module) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(code) if isinstance(node, ast.Call))
+
+
+def assigned_to(code: ast.Module) -> Iterator[ast.expr]:
+    for node in ast.walk(code):
+        yield from getattr(node, "targets", ())
+        if isinstance(node, ast.AnnAssign | ast.AugAssign):
+            yield node.target
+
+
+def test_every_file_has_a_layer() -> None:
+    assert {home_layer(file) for file in FILES} <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_layer_imports_an_upper_one_or_a_sibling(file: str) -> None:
+    allowed = MAY_IMPORT[home_layer(file)] | {home_layer(file)}
+    assert {layer_of(name) for name, _ in imports(tree(file), file)} - {None} <= allowed
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_libraries_are_imported_in_their_rooms_only(file: str) -> None:
+    for name, for_types in imports(tree(file), file):
+        rooms = ONLY_IN.get(name.split(".")[0])
+        if rooms is not None and not for_types:
+            assert file.startswith(rooms), f"{name} is imported in {file}"
+
+
+def test_nothing_sees_testing() -> None:
+    outside = [file for file in FILES if home_layer(file) != "testing"]
+    seen = {layer_of(name) for file in outside for name, _ in imports(tree(file), file)}
+    assert "testing" not in seen
+
+
+def test_every_kind_of_import_is_read() -> None:
+    code = ast.parse(
+        "import a.b\ndef f():\n    from groundviz import cli\n    from .. import images\n"
+        "    import_module('groundviz.testing')\nif TYPE_CHECKING:\n    import torch"
+    )
+    assert set(imports(code, "render/page.py")) == {
+        ("a.b", False),
+        ("groundviz.cli", False),
+        ("groundviz.images", False),
+        ("groundviz.testing", False),
+        ("torch", True),
+    }
+
+
+def writes_to_disk(code: ast.Module) -> set[str]:
+    found = {called(call) for call in calls(code)} & DISK_CALLS
+    for call in calls(code):
+        words = [word.value for word in ast.walk(call) if isinstance(word, ast.Constant)]
+        mode = any(isinstance(word, str) and re.fullmatch("[rwaxbt]*[wax+][wbt+]*", word) for word in words)
+        flags = re.search("O_(WRONLY|RDWR|CREAT|TRUNC|APPEND)", ast.unparse(call))
+        if called(call) in ("open", "fdopen") and (mode or flags):
+            found.add(called(call))
+    return found
+
+
+def writes_to_a_model(code: ast.Module) -> set[str]:
+    found = {called(call) for call in calls(code)}
+    hooks = {name for name in found if re.fullmatch("register_.*(hook|buffer|parameter|module).*", name)}
+    attributes = {t.attr for t in assigned_to(code) if isinstance(t, ast.Attribute)}
+    inner = {ast.unparse(t.value) for t in assigned_to(code) if isinstance(t, ast.Subscript)}
+    dictionaries = {"vars" for name in inner if re.search(r"^vars\(|__dict__", name)}
+    return found & MODEL_CALLS | hooks | attributes & MODEL_ATTRIBUTES | dictionaries
+
+
+def makes_html(code: ast.Module) -> set[str]:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    documentation = {
+        id(node.body[0].value)
+        for node in ast.walk(code)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    texts = [
+        str(node.value)
+        for node in ast.walk(code)
+        if isinstance(node, ast.Constant) and id(node) not in documentation
+    ]
+    built = {"Html" for call in calls(code) if called(call) == "Html"}
+    return built | {"tag" for text in texts if TAG.search(text)}
+
+
+def runs_foreign_code(code: ast.Module) -> set[str]:
+    found = {ast.unparse(call.func) for call in calls(code)} & FOREIGN
+    options = [(word.arg, ast.unparse(word.value)) for call in calls(code) for word in call.keywords]
+    found |= {
+        "trust_remote_code" for name, value in options if name == "trust_remote_code" and value != "False"
+    }
+    return found | {name for name, value in options if name in ("allow_pickle", "shell") and value != "False"}
+
+
+DISK_CALLS = set(
+    "write_text write_bytes mkstemp mkdtemp NamedTemporaryFile TemporaryFile TemporaryDirectory unlink "
+    "rename rmtree copyfile move symlink_to hardlink_to touch mkdir makedirs save_pretrained save_file savez "
+    "tofile".split()
+)
+MODEL_CALLS = set(
+    "setattr delattr __setattr__ train eval backward zero_grad requires_grad_ half load_state_dict "
+    "add_module set_attn_implementation gradient_checkpointing_enable resize_token_embeddings".split()
+)
+MODEL_ATTRIBUTES = {"requires_grad", "grad", "training", "data"}
+TAG = re.compile(
+    r"</?(html|head|body|div|span|p|table|t[dhr]|img|script|style|svg|a|h[1-6]|ul|li|b|i)\b[ >/]",
+    re.IGNORECASE,
+)
+FOREIGN = set("eval exec compile torch.load torch.save __import__ os.system os.popen".split())
+
+# What is found by each rule, and the files in which it is right. Unused exceptions fail, too.
+DISK = {
+    "files.py": {"fdopen", "mkstemp", "unlink"},
+    # Folders that a command was asked to make, and a model that was just trained.
+    "cli.py": {"mkdir"},
+    "demo/export.py": {"mkdir"},
+    "demo/train.py": {"save_pretrained"},
+}
+MODEL = {
+    "runtime/guard.py": {"requires_grad", "grad", "register_forward_hook", "vars"},
+    # An activation's graph, not a parameter's.
+    "runtime/own_row.py": {"requires_grad_"},
+    # Models made a moment ago, not lent by anybody.
+    "models/load.py": {"eval"},
+    "demo/pointing.py": {"eval"},
+    "demo/train.py": {"train", "eval", "backward", "zero_grad", "half"},
+    # A DICOM data set, and this package itself.
+    "demo/export.py": {"setattr"},
+    "__init__.py": {"__setattr__"},
+}
+HTML = {"render/escape.py": {"Html", "tag"}}
+RULES = {
+    "only files.py writes to disk": (writes_to_disk, DISK),
+    "only guard.py writes to a model": (writes_to_a_model, MODEL),
+    "only escape.py turns text into HTML": (makes_html, HTML),
+    "nothing runs foreign code": (runs_foreign_code, {}),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_done_in_its_own_room_only(rule: str) -> None:
+    find, allowed = RULES[rule]
+    # The testing kit builds models of its own to mistreat them.
+    files = [file for file in FILES if home_layer(file) != "testing"]
+    assert {file: seen for file in files if (seen := find(tree(file)))} == allowed
+
+
+@pytest.mark.parametrize(
+    ("find", "bad"),
+    [
+        (writes_to_disk, "open(path, 'w')"),
+        (writes_to_disk, "path.open(mode='rb+')"),
+        (writes_to_disk, "os.open(path, os.O_CREAT)"),
+        (writes_to_disk, "path.write_text('x')"),
+        (writes_to_a_model, "model.lm_head.weight.requires_grad = False"),
+        (writes_to_a_model, "setattr(model, 'forward', f)"),
+        (writes_to_a_model, "layer.register_full_backward_hook(f)"),
+        (writes_to_a_model, "model.__dict__['forward'] = f"),
+        (writes_to_a_model, "model.eval()"),
+        (makes_html, "page = f'<p class=x>{text}</p>'"),
+        (makes_html, "Html(text)"),
+        (runs_foreign_code, "AutoModel.from_pretrained(x, trust_remote_code=trusted)"),
+        (runs_foreign_code, "torch.load(path)"),
+        (runs_foreign_code, "numpy.load(path, allow_pickle=True)"),
+    ],
+)
+def test_each_rule_sees_what_it_is_for(find: Find, bad: str) -> None:
+    assert find(ast.parse(bad))
+    assert not find(ast.parse("value = open(path, 'rb').read().strip(); print(f'{value} < 3')"))
