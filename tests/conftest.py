@@ -1,9 +1,19 @@
 """What many tests start from: a small picture and a tiny random model that looks at it."""
 
+import signal
+
 import numpy as np
 import pytest
 
 from groundviz.types import Study
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts():
+    """As in a terminal; a process started in the background may ignore Ctrl-C."""
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, found)
 
 
 @pytest.fixture

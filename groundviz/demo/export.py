@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from groundviz import files
@@ -50,14 +51,23 @@ SAMPLES = (
 )
 
 
+def to_levels(pixels: Floats, bits: int) -> npt.NDArray[np.uint8 | np.uint16]:
+    """A picture in [0, 1] as integers of so many bits, white the largest.
+
+    >>> to_levels(np.array([[0.0, 1.0]], np.float32), 12).tolist()
+    [[0, 4095]]
+    """
+    levels = np.rint(pixels.astype(np.float64) * (2**bits - 1))
+    return levels.astype(np.uint8 if bits <= 8 else np.uint16)
+
+
 def to_png(pixels: Floats, *, bits: int = 8) -> bytes:
     """A picture in [0, 1] as a grey PNG of 8 or 16 bits.
 
     >>> to_png(np.zeros((2, 2), np.float32))[1:4]
     b'PNG'
     """
-    levels = np.rint(pixels.astype(np.float64) * (2**bits - 1))
-    return _png(levels.astype(np.uint8 if bits == 8 else np.uint16))
+    return _png(to_levels(pixels, bits))
 
 
 def mask_to_png(mask: Bools) -> bytes:
@@ -116,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
         files.write(folder / name, content)
 
 
-def _png(levels: np.ndarray) -> bytes:
+def _png(levels: npt.NDArray[np.uint8 | np.uint16]) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(levels).save(stream, "PNG", optimize=True)
     return stream.getvalue()
@@ -161,8 +171,8 @@ def _identity(drawn: Phantom) -> dict[str, Any]:
 
 
 def _image(drawn: Phantom) -> dict[str, Any]:
-    side, top = len(drawn.pixels), 2**BITS - 1
-    stored = np.rint(drawn.pixels.astype(np.float64) * top).astype("<u2")
+    side = len(drawn.pixels)
+    stored = to_levels(drawn.pixels, BITS).astype("<u2")
     return {
         "SamplesPerPixel": 1,
         "PhotometricInterpretation": "MONOCHROME2",

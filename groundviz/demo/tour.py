@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from groundviz.demo.export import SAMPLES
+from groundviz.demo.export import SAMPLES, to_levels
 from groundviz.demo.phantoms import phantom
 from groundviz.demo.questions import Question, ask
 from groundviz.explain import explain
@@ -60,4 +60,4 @@ def tour(model: Any) -> Iterator[Asked]:
         sample = samples[name]
         drawn = phantom(sample.seed, size=SIZE, findings=sample.findings)
         question = ask(drawn, kind, finding)
-        yield Asked(name, question, explain(model, drawn.pixels, question.text))
+        yield Asked(name, question, explain(model, to_levels(drawn.pixels, 8), question.text))

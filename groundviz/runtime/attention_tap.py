@@ -104,7 +104,8 @@ class _Switchboard:
     """All open taps of the process; the registry is shadowed while there is one."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Re-entrant: closing a tap may be cut short and begun again on the same thread.
+        self._lock = threading.RLock()
         self._handlers: dict[int, tuple[int, Handler]] = {}
         self._shadowed: dict[tuple[int, str], tuple[Any, Kernel | None]] = {}
 

@@ -8,7 +8,7 @@ from typing import Any
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 
-def prompt_cache(cache: Any, length: int) -> DynamicCache | None:
+def prompt_cache(cache: Any, length: int) -> Any:
     """The first `length` positions of a cache as a new cache, sharing its memory.
 
     What is appended to it goes to new memory: the original stays as it is. None when the cache

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,16 +52,19 @@ class Lendable(Protocol):
         """The decoder's self-attention modules, first layer first."""
 
 
-@contextmanager
-def borrow(vlm: Lendable, *, seed: int = 0) -> Iterator[Live]:
+def borrow(vlm: Lendable, *, seed: int = 0) -> AbstractContextManager[Live]:
     """Lend the model of `vlm`: it comes back bit-identical, whatever happens inside.
 
     Raises:
-        ModelBusy: This thread is already explaining with the model.
+        ModelBusy: On entry, when this thread is already explaining with the model.
     """
-    with guard.borrow(vlm.model, seed=seed) as loan:
+
+    def hand_out(loan: guard.Loan) -> Live:
         loan.on_return(lambda: release(vlm.decoder_attention()))
-        yield Live(vlm, seed)
+        return Live(vlm, seed)
+
+    # Not a generator of our own: a Ctrl-C inside one would leave the model lent.
+    return guard.borrow(vlm.model, seed=seed, hand_out=hand_out)
 
 
 class Live:

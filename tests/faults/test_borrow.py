@@ -32,14 +32,6 @@ INPUT_IDS = torch.tensor([[2, 5, *[4] * 16, 20, 21, 22]])
 PIXELS = torch.full((1, 3, 28, 28), 0.25)
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_interrupts():
-    """As in a terminal; a process started in the background may ignore Ctrl-C."""
-    found = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, found)
-
-
 class Settings:
     """A config, as the guard recognises one."""
 

@@ -26,14 +26,6 @@ from groundviz.testing.tiny import tiny_llava
 INPUT_IDS = torch.tensor([[2, 5, *[4] * 16, 20, 21, 22]])
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_interrupts():
-    """As in a terminal; a process started in the background may ignore Ctrl-C."""
-    found = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, found)
-
-
 def pixels(seed=0):
     return torch.rand(1, 3, 28, 28, generator=torch.Generator().manual_seed(seed))
 

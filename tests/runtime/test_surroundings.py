@@ -11,14 +11,6 @@ from groundviz.runtime.surroundings import CtrlC, ProcessState, TorchModes
 from groundviz.testing.fingerprint import difference, fingerprint
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_interrupts():
-    """As in a terminal; a process started in the background may ignore Ctrl-C."""
-    found = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, found)
-
-
 @pytest.fixture
 def surroundings():
     """What is found now, and what has changed since."""
