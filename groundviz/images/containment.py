@@ -47,7 +47,7 @@ def contained(read: Callable[[], T], *, tag: Callable[[], str] | None = None) ->
         failure = type(error)(str(error))
     except MemoryError:
         failure = ImageError("The image needs more memory than there is. Crop it or scale it down first.")
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Image.DecompressionBombError:
         failure = ImageError(
             "The image unpacks to more pixels than are read. Crop it or scale it down first."
         )
@@ -84,7 +84,6 @@ def _quiet() -> Iterator[list[type[Warning]]]:
                 shown(message, category, *where, **more)
 
         warnings.filterwarnings("always", module=_DECODER_MODULES)
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         warnings.showwarning = show
         for logger in _decoder_loggers():
             silent = _Silence(me)

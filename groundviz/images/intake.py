@@ -101,8 +101,8 @@ def _refusal(status: os.stat_result) -> str | None:
         return "The image file is empty: 0 bytes. Fetch it again from its origin."
     if status.st_size > MAX_FILE_BYTES:
         return (
-            f"The image file is too large: {status.st_size / 1e6:.0f} MB, where at most "
-            f"{MAX_FILE_BYTES / 1e6:.0f} MB are read. Crop it or export one frame."
+            f"The image file is too large: {status.st_size} bytes, where at most {MAX_FILE_BYTES} are read. "
+            "Crop it or export one frame."
         )
     return None
 

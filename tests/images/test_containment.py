@@ -33,7 +33,6 @@ def raising(error: BaseException) -> Callable[[], None]:
         SyntaxError(CANARY),
         MemoryError(CANARY),
         Image.DecompressionBombError(CANARY),
-        Image.DecompressionBombWarning(CANARY),
     ],
 )
 def test_any_exception_becomes_an_image_error_without_a_past(error: Exception) -> None:
@@ -83,11 +82,6 @@ def test_warnings_of_others_keep_their_rules() -> None:
     """The suite turns warnings into errors; code that is no decoder must still be held to it."""
     with pytest.raises(ImageError, match="UserWarning"):
         contained(lambda: warnings.warn_explicit("theirs", UserWarning, "theirs.py", 1, module="theirs"))
-
-
-def test_bomb_warning_is_an_error() -> None:
-    with pytest.raises(ImageError, match="more pixels than are read"):
-        contained(lambda: warnings.warn("large", Image.DecompressionBombWarning, stacklevel=1))
 
 
 @pytest.mark.parametrize("name", ["pydicom", "PIL.PngImagePlugin"])

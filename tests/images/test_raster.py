@@ -114,6 +114,15 @@ def test_pages_of_other_sizes_are_checked_too(tmp_path: Path) -> None:
         images.load(tmp_path / "a", frame=1)
 
 
+@pytest.mark.parametrize("size", [(9000, 9000), (10_000, 10_000), (12_000, 14_000)])
+def test_sizes_that_pillow_allows_or_only_warns_about_are_refused(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    Image.new("1", size).save(tmp_path / "file", "PNG")
+    with pytest.raises(ImageError, match=f"too large: {size[1]} rows by {size[0]} columns"):
+        images.load(tmp_path / "file")
+
+
 def test_live_image_stays_on_its_page() -> None:
     stream = io.BytesIO()
     first, *rest = stripes(51, 102, 153)

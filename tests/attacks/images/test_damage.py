@@ -145,7 +145,7 @@ def rasters() -> Iterator[tuple[str, bytes]]:
         ("tiff jpeg", colour, "TIFF", {"compression": "jpeg"}),
         ("tiff group4", grey.convert("1"), "TIFF", {"compression": "group4"}),
         ("tiff packbits", clear, "TIFF", {"compression": "packbits"}),
-        ("tiff lab", colour.convert("RGB").convert("YCbCr"), "TIFF", {}),
+        ("tiff ycbcr", colour.convert("YCbCr"), "TIFF", {}),
         ("webp", colour, "WEBP", {"exif": exif}),
         ("webp lossless", clear, "WEBP", {"lossless": True}),
         ("bmp grey", grey, "BMP", {}),
