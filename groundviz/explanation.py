@@ -25,6 +25,15 @@ class Explanation:
 
     Attributes:
         record: Everything that is known, as `groundviz.types.Record`.
+
+    >>> import groundviz
+    >>> from groundviz.demo.phantoms import phantom
+    >>> chest = phantom(3, findings=["nodule"])
+    >>> explanation = groundviz.explain("demo", chest.pixels, "Is there a nodule?")
+    >>> explanation.methods
+    ('attention', 'gradient_attention')
+    >>> explanation.figure(width="single").caption[:27]
+    'Where the model looked when'
     """
 
     record: Record
@@ -98,7 +107,7 @@ class Explanation:
 
         Args:
             targets: One part of the answer, or a list of them, as in `heatmap`; None for all
-                that was explained and its first words.
+                that was explained and as many of its first words as fit.
             methods: One method, or a list; None for all.
             width: "single" (89 mm), "onehalf" (120 mm), "double" (183 mm), or millimetres.
             smooth: Interpolate values between cell centres instead of showing the model's cells.
@@ -109,7 +118,7 @@ class Explanation:
             UnknownName: There is no such width, or the record holds no maps of such a method.
             TargetError: As in `heatmap`, or there is nothing to draw.
         """
-        goals = figure.default_targets(self.record)
+        goals = figure.default_targets(self.record, width)
         if targets is not None:
             named = targets if isinstance(targets, list) else [targets]
             goals = [Target.of(self.answer, one) for one in named]
@@ -172,5 +181,14 @@ def open(path: str | os.PathLike[str]) -> Explanation:
 
     Raises:
         StoreError: There is no such file, or it is damaged, too new, or not a record.
+
+    >>> import groundviz, pathlib, tempfile
+    >>> from groundviz.demo.phantoms import phantom
+    >>> chest = phantom(3, findings=["nodule"])
+    >>> explanation = groundviz.explain("demo", chest.pixels, "Is there a nodule?")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     saved = explanation.save(pathlib.Path(folder) / "case.gvz")
+    ...     groundviz.open(saved).answer.text
+    'yes'
     """
     return Explanation.from_record(store.read(path))

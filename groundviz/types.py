@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from groundviz.errors import TargetError
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+# Spelled out, because numpy.typing.NDArray is another kind of object in each version of numpy,
+# and records are stored by these types.
+Floats = np.ndarray[tuple[Any, ...], np.dtype[np.float32]]
+Doubles = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
+Ints = np.ndarray[tuple[Any, ...], np.dtype[np.int64]]
+Bools = np.ndarray[tuple[Any, ...], np.dtype[np.bool_]]
 
 Reduction = Literal["mean", "sum"]
 SpanKind = Literal["image", "question", "template"]
@@ -38,6 +39,11 @@ class Study:
         spacing_mm: Millimetres per pixel (row, col), or None when unknown.
         notes: What was done to the pixels and what to beware of, in plain words.
         sha256: Of the pixels as shown; equal pixels, equal hash.
+
+    >>> import groundviz
+    >>> study = groundviz.images.load(np.zeros((4, 6), np.uint8))
+    >>> study.shape, study.source
+    ((4, 6), 'array')
     """
 
     pixels: Floats
@@ -246,6 +252,12 @@ class Heatmap:
         head: One attention head, or None when aggregated over heads.
         params: What the method was run with.
         checks: What is known about whether to believe it.
+
+    >>> import groundviz
+    >>> explanation = groundviz.explain("demo", np.zeros((112, 112), np.uint8), "Is there a nodule?")
+    >>> heatmap = explanation.heatmap("attention")
+    >>> heatmap.values.shape, heatmap.unit
+    ((14, 14), 'share of attention')
     """
 
     values: Floats

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "store": BASE,
     "explanation": BASE | {"render", "store"},
     "explain": BASE | {"images", "runtime", "models", "methods", "explanation"},
-    "demo": BASE | {"images", "runtime", "models", "methods", "explain"},
+    "demo": BASE | {"images", "runtime", "models", "methods", "explanation", "explain"},
     "__init__": BASE | {"images", "models", "methods", "explanation", "explain"},
     "cli": BASE | {"__init__", "images", "models", "methods", "render", "explanation", "explain", "demo"},
     "__main__": {"cli"},

@@ -108,7 +108,7 @@ def test_citation_and_changelog_state_the_version() -> None:
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert f"\n{README_TESTS}\n" in (ROOT / "README.md").read_text("utf-8")
-    assert f"\n{README_TESTS} " in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert f"'{README_TESTS}'" in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
 def test_no_file_fixes_where_packages_come_from() -> None:

@@ -58,7 +58,7 @@ def to_levels(pixels: Floats, bits: int) -> npt.NDArray[np.uint8 | np.uint16]:
     [[0, 4095]]
     """
     levels = np.rint(pixels.astype(np.float64) * (2**bits - 1))
-    return levels.astype(np.uint8 if bits <= 8 else np.uint16)
+    return np.asarray(levels, dtype=np.uint8 if bits <= 8 else np.uint16)
 
 
 def to_png(pixels: Floats, *, bits: int = 8) -> bytes:

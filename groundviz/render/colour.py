@@ -21,6 +21,7 @@ Rule = Literal["clip", "shared", "each"]
 Over = Literal["map", "all", "each"]
 
 _PERCENTILE = 99.0
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ class Scale:
         """The two numbers that belong beside the bar, marked where values lie beyond them."""
         largest = max(abs(self.low), abs(self.high))
         digits = 2 + max(1, math.ceil(-math.log10((self.high - self.low) / largest)))
-        low, high = (f"{end:.{digits}g}".replace("-", "\N{MINUS SIGN}") for end in (self.low, self.high))
+        low, high = (_printed(end, digits) for end in (self.low, self.high))
         if not self.clipped:
             return low, high
         return (f"≤ {low}" if self.signed else low), f"≥ {high}"
@@ -97,6 +98,13 @@ def paint(position: Floats, *, signed: bool) -> Floats:
     """
     colours = mpl.colormaps["managua_r" if signed else "inferno"](np.nan_to_num(position))
     return np.where(np.isnan(position)[..., None], 0.0, colours[..., :3]).astype(np.float32)
+
+
+def _printed(value: float, digits: int) -> str:
+    """A number as a journal prints it, with a true minus sign and powers of ten."""
+    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
+    power = f" \N{MULTIPLICATION SIGN} 10{str(int(exponent)).translate(_RAISED)}" if exponent else ""
+    return mantissa.replace("-", "\N{MINUS SIGN}") + power
 
 
 def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over) -> Scale:

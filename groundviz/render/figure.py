@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from string import ascii_lowercase
 from typing import Literal, Protocol
+
+import numpy as np
 
 from groundviz.errors import TargetError, UnknownName
 from groundviz.render import words
 from groundviz.render.colour import Rule, Scale, scales
 from groundviz.render.page import GREY, Page, Paragraph, Run, paragraph, printable
-from groundviz.render.panels import LABEL, SMALL, Bar, Layout, Panel, Panels
+from groundviz.render.panels import LABEL, SMALL, Bar, Layout, Panel, Panels, panels_per_line
 from groundviz.render.paper import PaperFigure, drawing
 from groundviz.types import Heatmap, Record, Target
 
@@ -22,7 +24,7 @@ _WIDTHS = {"single": 89.0, "onehalf": 120.0, "double": 183.0}
 _NARROWEST = 60.0
 _MARGIN, _INDENT = 1.0, 15.0
 _TITLE = 8.0
-_MOST_PANELS = 6
+_LONG_LINE = 6
 
 
 class _Block(Protocol):
@@ -60,6 +62,7 @@ def draw(
         raise TargetError(
             "There is nothing to draw: no map was named. Name a method and a part of the answer."
         )
+    rows = [_comparable(record, row) for row in rows]
     row_scales = [scales(row, scale) for row in rows]
     with drawing():
         blocks = list(_blocks(record, rows, row_scales, across - 2 * _MARGIN, smooth))
@@ -71,9 +74,11 @@ def draw(
     return PaperFigure(page.figure, words.caption(record, rows, row_scales))
 
 
-def default_targets(record: Record) -> list[Target]:
-    """The record's whole target and its first words, as many as fit one line of a wide figure."""
-    return [record.target, *words.pieces(record.answer, record.target)][:_MOST_PANELS]
+def default_targets(record: Record, width: Width = "double") -> list[Target]:
+    """The record's whole target and its first words, as many as fill a line or, if short, two."""
+    per_line = panels_per_line(_millimetres(width) - 2 * _MARGIN)
+    panels = per_line if per_line >= _LONG_LINE else 2 * per_line
+    return [record.target, *words.pieces(record.answer, record.target)][: panels - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,17 @@ class _Text:
     def draw(self, page: Page, left: float, top: float) -> None:
         for indent, block in self.columns:
             page.text(left + indent, top, block)
+
+
+def _comparable(record: Record, row: Sequence[Heatmap]) -> list[Heatmap]:
+    """The maps of a row, per token where they are sums over different numbers of tokens."""
+    counts = [len(heatmap.target.tokens) for heatmap in row]
+    if len(set(counts)) == 1 or words.maps_of(record, row[0].method).reduce[0] == "mean":
+        return list(row)
+    return [
+        replace(heatmap, values=heatmap.values / np.float32(count), unit=f"{heatmap.unit} per token")
+        for heatmap, count in zip(row, counts, strict=True)
+    ]
 
 
 def _millimetres(width: Width) -> float:
@@ -125,7 +141,7 @@ def _blocks(
 
 def _heading(record: Record, shown: Sequence[Heatmap], width: float) -> Iterator[_Text]:
     """Question and answer, with the parts of the answer that have a panel in bold."""
-    sure = f"   probability {words.percent(record.answer.confidence)}"
+    sure = f"   probability {words.percent(record.answer.confidence)}".replace("y ", "y\N{NO-BREAK SPACE}")
     stretches = words.emphasis(record.answer, (one.target for one in shown))
     said = [*(Run(printable(text), bold=bold) for text, bold in stretches), Run(sure, colour=GREY)]
     asked = [Run(printable(record.prompt.question))]
@@ -147,6 +163,7 @@ def _row_title(record: Record, first: Heatmap, letter: str, width: float) -> _Te
 
 def _footer(record: Record, rows: Sequence[Sequence[Heatmap]], width: float) -> _Text:
     """How to read the colours, and what to beware of in the image."""
-    notes = [f"Image: {'; '.join(record.study.notes)}."] if record.study.notes else []
-    text = " ".join([*words.legend(record.study, chain.from_iterable(rows)), *notes])
+    notes = [f"{note.removesuffix('.')}." for note in record.study.notes]
+    about = ["Image:", *notes] if notes else []
+    text = " ".join([*words.legend(record.study, chain.from_iterable(rows)), *about])
     return _Text(((0.0, paragraph([Run(printable(text), colour=GREY)], SMALL, width, most_lines=8)),), 0.0)

@@ -30,7 +30,7 @@ INK, GREY = "#111111", "#595959"
 _MM_PER_INCH = 25.4
 MM_PER_POINT = _MM_PER_INCH / 72
 _LEADING = 1.3
-_LONGEST = 2000
+_LONGEST, _LONGEST_LABEL = 2000, 150
 
 
 def dots(millimetres: float) -> int:
@@ -84,7 +84,7 @@ def printable(text: str) -> str:
 
 def fitted(run: Run, size: float, width: float) -> Run:
     """The run, cut with an ellipsis where it would be wider than `width` mm."""
-    text = run.text
+    text = run.text[:_LONGEST_LABEL]
     while text and measure(run, size) > width:
         text = text[:-1].rstrip()
         run = Run(f"{text}…", run.bold, run.colour)

@@ -35,6 +35,11 @@ _LABEL_HEIGHT, _RANGE_HEIGHT = 3.4, 3.0
 _BAR_WIDTH, _BAR_HEIGHT = 26.0, 1.8
 
 
+def panels_per_line(width: float) -> int:
+    """How many panels fit beside each other on `width` mm and can still be read."""
+    return int((width + _GAP) / (_NARROWEST + _GAP))
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How panels share a line.
@@ -52,8 +57,7 @@ class Layout:
     @classmethod
     def of(cls, study: Study, width: float, count: int) -> Layout:
         """The layout of `count` panels of a study on a page `width` mm wide, lines evenly filled."""
-        most = int((width + _GAP) / (_NARROWEST + _GAP))
-        per_line = math.ceil(count / math.ceil(count / most))
+        per_line = math.ceil(count / math.ceil(count / panels_per_line(width)))
         row_mm, col_mm = study.spacing_mm or (1.0, 1.0)
         aspect = study.shape[0] * row_mm / (study.shape[1] * col_mm)
         panel = (width + _GAP) / per_line - _GAP

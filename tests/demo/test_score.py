@@ -32,6 +32,9 @@ def test_the_model_answers_and_needs_the_image_to(result):
         assert match[row]["true"] >= 0.9, row
     for row in ("presence_present", "where_present", "side_present"):
         assert match[row]["shuffled"] <= 0.3, row
+    # To know that a finding is present is to know that "yes" is right, but not where it is.
+    assert match["presence_present"]["constant"] == 1.0
+    for row in ("where_present", "side_present"):
         assert match[row]["constant"] < match[row]["true"]
     assert match["report"]["true"] >= 0.8
 

@@ -94,6 +94,16 @@ def test_numbers_beside_the_bar_can_be_told_apart():
     assert scale.ends == ("0.12341", "0.12349")
 
 
+def test_very_small_and_large_numbers_are_printed_as_powers_of_ten():
+    (scale,) = scales([_map([[7.6e-10, 2.38e-5]])], "shared")
+    assert scale.ends == ("7.6 \N{MULTIPLICATION SIGN} 10⁻¹⁰", "2.38 \N{MULTIPLICATION SIGN} 10⁻⁵")
+    (scale,) = scales([_map([[-1.5e12, 0]], SIGNED)], "shared")
+    assert scale.ends == (
+        "\N{MINUS SIGN}1.5 \N{MULTIPLICATION SIGN} 10¹²",
+        "1.5 \N{MULTIPLICATION SIGN} 10¹²",
+    )
+
+
 @settings(deadline=None)
 @given(arrays.arrays(np.float32, (3, 3), elements=st.floats(-(2.0**60), 2.0**60, width=32)), st.booleans())
 def test_positions_stay_on_the_bar_and_keep_the_order(values, signed):

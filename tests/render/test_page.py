@@ -57,6 +57,7 @@ def test_a_label_is_cut_to_its_room():
     assert short.bold
     assert measure(short, 7.0) <= 15.0
     assert fitted(Run("fits"), 7.0, 15.0) == Run("fits")
+    assert fitted(Run("i" * 100_000), 7.0, 15.0).text == fitted(Run("i" * 200), 7.0, 15.0).text
 
 
 @pytest.mark.parametrize(
