@@ -8,6 +8,11 @@ from typing import Any
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 
+def keeps_keys(generation: Any) -> bool:
+    """Whether a generation with this config leaves every key as it was when it was first used."""
+    return (generation.num_beams or 1) == 1 and generation.cache_implementation in (None, "dynamic")
+
+
 def prompt_cache(cache: Any, length: int) -> Any:
     """The first `length` positions of a cache as a new cache, sharing its memory.
 

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from groundviz.errors import NumericalError, UnsupportedMethod
 from groundviz.runtime import guard
-from groundviz.runtime.attention_tap import AttentionCall, release, tapped
-from groundviz.runtime.caches import prompt_cache
-from groundviz.runtime.own_row import OwnRowAttention, columns_in
+from groundviz.runtime.attention_tap import release, tapped
+from groundviz.runtime.caches import keeps_keys, prompt_cache
+from groundviz.runtime.own_row import OwnRowAttention
 from groundviz.runtime.provenance import describe_run
+from groundviz.runtime.row_watch import RowWatch
 from groundviz.types import Answer, Floats, Prompt, Provenance, Study
 
 
@@ -157,8 +158,8 @@ class Live:
 
     def _generate(self) -> tuple[list[int], Tensor, Tensor | None]:
         """Token ids, raw logits (token, vocabulary), and attention rows if they came one by one."""
-        watch = _RowWatch(self._columns)
-        with torch.no_grad(), self._tap(watch.last_row):
+        watch = RowWatch(self._columns, deferred=keeps_keys(self._vlm.model.generation_config))
+        with torch.no_grad(), self._tap(watch):
             result = self._vlm.model.generate(
                 **self._inputs, return_dict_in_generate=True, output_logits=True
             )
@@ -167,21 +168,18 @@ class Live:
         logits = torch.stack([step[0] for step in result.logits])[: len(answer_ids)].float()
         return answer_ids, logits, watch.stacked(len(answer_ids))
 
-    def _read(self, answer_ids: list[int]) -> tuple[Tensor, Tensor]:
+    def _read(self, answer_ids: list[int]) -> tuple[Tensor, Tensor | None]:
         """Teacher-forced: logits (token, vocabulary) and attention rows of a given answer."""
         tail = torch.tensor([answer_ids], device=self._columns.device)
         inputs = dict(self._inputs)
         inputs["input_ids"] = torch.cat([inputs["input_ids"], tail], dim=1)
         inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
         start, count = self._prompt_length - 1, len(answer_ids)
-        watch = _RowWatch(self._columns, rows=slice(start, start + count))
-        with torch.no_grad(), self._tap(watch.chosen_rows):
+        watch = RowWatch(self._columns, rows=slice(start, start + count))
+        with torch.no_grad(), self._tap(watch):
             output = self._vlm.model(**inputs, use_cache=True)
         self._cache = output.past_key_values
-        rows = watch.stacked(count)
-        if rows is None:
-            raise _unheard()
-        return output.logits[0, start : start + count].float(), rows
+        return output.logits[0, start : start + count].float(), watch.stacked(count)
 
     def _tap(self, handler: Any) -> Any:
         modules = self._vlm.decoder_attention()
@@ -223,47 +221,6 @@ def on_device(model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-class _RowWatch:
-    """A tap handler that keeps attention rows to the image while the kernel does its work."""
-
-    def __init__(self, columns: Tensor, rows: slice | None = None) -> None:
-        self._columns, self._rows = columns, rows
-        self._seen: dict[int, int] = {}
-        self._kept: dict[int, list[Tensor]] = {}
-
-    def last_row(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
-        """While generating: the newest row of each call, which predicts the next token."""
-        self._keep(call, slice(call.query.shape[2] - 1, None))
-        return call.run()
-
-    def chosen_rows(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
-        """In one pass over a known answer: the rows that predict its tokens."""
-        self._keep(call, self._rows or slice(None))
-        return call.run()
-
-    def stacked(self, count: int) -> Tensor | None:
-        """Rows as (row, layer, head, column); None when they are not `count` single rows."""
-        layers = [torch.cat(self._kept[i], dim=2) for i in sorted(self._kept)]
-        if not layers:
-            raise _unheard()
-        if any(layer.shape[0] != 1 or layer.shape[2] < count for layer in layers):
-            return None
-        return torch.stack([layer[0, :, :count] for layer in layers]).permute(2, 0, 1, 3)
-
-    def _keep(self, call: AttentionCall, rows: slice) -> None:
-        seen = self._seen[call.layer] = self._seen.get(call.layer, 0) + call.query.shape[2]
-        inside, at = columns_in(call.key.shape[2], seen, self._columns)
-        shares = call.rows(rows)[..., at] * inside
-        self._kept.setdefault(call.layer, []).append(shares)
-
-
 def _chosen(logits: Tensor, token_ids: Tensor) -> Tensor:
     """Log-probabilities of the given tokens, float32 (token,)."""
     return torch.log_softmax(logits.float(), dim=-1).gather(-1, token_ids[:, None])[:, 0]
-
-
-def _unheard() -> UnsupportedMethod:
-    return UnsupportedMethod(
-        "Attention could not be read: the model ran without calling any tapped attention module. "
-        "A compiled model does this; pass the model it was compiled from."
-    )
