@@ -77,7 +77,7 @@ def draw_finding(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding)
 def _take(free: list[tuple[Side, str]], order: Ints, zone: str | None) -> tuple[Side, str]:
     every: list[tuple[Side, str]] = [(side, third) for side in SIDES for third in ZONES]
     for index in order:
-        slot = every[index]
+        slot: tuple[Side, str] = every[index]
         if slot in free and zone in (None, slot[1]):
             free.remove(slot)
             return slot

@@ -64,12 +64,14 @@ def train(seed: int, schedule: Schedule, device: str) -> LlavaForConditionalGene
         device: Where to train, "cpu" or "cuda".
     """
     torch.manual_seed(seed)
-    model = build_model(seed).train()
+    model = build_model(seed)
+    model.train()
     nn.Module.to(model, device)
     head = nn.Linear(WIDTH, len(FINDINGS) + ZONE_CLASSES).to(device)
     _learn_to_see(model, head, schedule)
     _learn_to_answer(model, head, schedule, seed)
-    return model.eval().to("cpu")
+    nn.Module.to(model.eval(), "cpu")
+    return model
 
 
 def training_phantom(index: int) -> Phantom:
@@ -163,7 +165,7 @@ def _see(model: LlavaForConditionalGeneration, pictures: list[Phantom]) -> torch
     pixels = torch.from_numpy(np.stack([p.pixels for p in pictures])).to(model.device)
     # Seen through 8 bits, as every picture file is.
     pixels = ((pixels * 255).round() / 255 - 0.5) / 0.5
-    state = tower.embeddings(pixels[:, None].expand(-1, 3, -1, -1))
+    state: torch.Tensor = tower.embeddings(pixels[:, None].expand(-1, 3, -1, -1))
     for layer in tower.encoder.layers[:-1]:
         state = layer(state, None)
     return state
