@@ -19,17 +19,10 @@ def attention(live: Live, prompt: Prompt, answer: Answer, target: Target) -> lis
     Known failure: attention is no cause. Sinks draw mass whatever is asked, and a model looks at
     places it does not use; it is labelled "where it looked", never "why".
     """
-    shares = live.attention()
-    return [
-        Heatmaps(
-            values=values,
-            tokens=tuple(range(values.shape[0])),
-            layers=tuple(range(values.shape[1])),
-            reduce=("mean", "mean", "mean"),
-            method="attention",
-            unit="share of attention",
-            signed=False,
-            grid=grid,
-        )
-        for grid, values in on_grids(shares, prompt)
-    ]
+    return on_grids(
+        live.attention(),
+        prompt,
+        method="attention",
+        unit="share of attention",
+        reduce=("mean", "mean", "mean"),
+    )

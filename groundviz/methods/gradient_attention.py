@@ -23,16 +23,10 @@ def gradient_attention(live: Live, prompt: Prompt, answer: Answer, target: Targe
     are cut off at zero.
     """
     shares, slopes = live.attention_gradients()
-    return [
-        Heatmaps(
-            values=values,
-            tokens=tuple(range(values.shape[0])),
-            layers=tuple(range(values.shape[1])),
-            reduce=("sum", "sum", "mean"),
-            method="gradient_attention",
-            unit="nats",
-            signed=False,
-            grid=grid,
-        )
-        for grid, values in on_grids(np.maximum(shares * slopes, 0.0), prompt)
-    ]
+    return on_grids(
+        np.maximum(shares * slopes, 0.0),
+        prompt,
+        method="gradient_attention",
+        unit="nats",
+        reduce=("sum", "sum", "mean"),
+    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 
 from groundviz.registry import Registry
 from groundviz.runtime import Live
-from groundviz.types import Answer, Floats, Grid, Heatmaps, Prompt, Target
+from groundviz.types import Answer, Floats, Grid, Heatmaps, Prompt, Reduction, Target
 
 
 class Method(Protocol):
@@ -24,20 +23,45 @@ class Method(Protocol):
 METHODS: Registry[Method] = Registry("method", "groundviz.methods")
 
 
-def on_grids(values: Floats, prompt: Prompt) -> Iterator[tuple[Grid, Floats]]:
-    """Lay out values of image tokens on their grids.
+def on_grids(
+    values: Floats,
+    prompt: Prompt,
+    *,
+    method: str,
+    unit: str,
+    reduce: tuple[Reduction, Reduction, Reduction],
+) -> list[Heatmaps]:
+    """Lay out what was measured at every answer token, layer, head and image token.
 
     Args:
-        values: (..., image token), in the order of the prompt's grids.
+        values: (answer token, layer, head, image token), image tokens in the order of the prompt's
+            grids.
         prompt: The prompt that holds the grids.
+        method: Registered name of the method.
+        unit: What a value counts.
+        reduce: How tokens, layers and heads combine into one map.
 
-    Yields:
-        Each grid with its values (..., row, col), NaN where a cell has no token.
+    Returns:
+        One `Heatmaps` per grid, NaN where a cell has no token.
     """
-    start = 0
-    for grid in prompt.grids:
-        held = np.flatnonzero(grid.positions >= 0)
-        laid = np.full((*values.shape[:-1], grid.rows * grid.cols), np.nan, dtype=np.float32)
-        laid[..., held] = values[..., start : start + len(held)]
-        start += len(held)
-        yield grid, laid.reshape(*values.shape[:-1], grid.rows, grid.cols)
+    sizes = [int((grid.positions >= 0).sum()) for grid in prompt.grids]
+    parts = np.split(values, np.cumsum(sizes)[:-1], axis=-1)
+    return [
+        Heatmaps(
+            values=_laid_out(part, grid),
+            tokens=tuple(range(values.shape[0])),
+            layers=tuple(range(values.shape[1])),
+            reduce=reduce,
+            method=method,
+            unit=unit,
+            signed=False,
+            grid=grid,
+        )
+        for part, grid in zip(parts, prompt.grids, strict=True)
+    ]
+
+
+def _laid_out(part: Floats, grid: Grid) -> Floats:
+    laid = np.full((*part.shape[:-1], grid.rows * grid.cols), np.nan, dtype=np.float32)
+    laid[..., grid.positions >= 0] = part
+    return laid.reshape(*part.shape[:-1], grid.rows, grid.cols)

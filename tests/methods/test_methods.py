@@ -8,7 +8,8 @@ import torch
 
 from groundviz.explain import explain
 from groundviz.methods import DEFAULT, METHODS
-from groundviz.types import Target
+from groundviz.methods.method import on_grids
+from groundviz.types import Grid, Prompt, Target
 
 QUESTION = "Is there a nodule?"
 
@@ -115,3 +116,29 @@ def test_a_target_can_be_named_before_or_afterwards(explained):
     assert before.record.target == Target.of(explanation.answer, (3, 4))
     assert before.record.target.text == word
     assert np.array_equal(before.heatmap("attention").values, explanation.heatmap("attention", 3).values)
+
+
+def test_values_are_laid_out_on_each_grid_and_missing_cells_are_nan():
+    def grid(positions):
+        return Grid(
+            rows=1,
+            cols=len(positions),
+            positions=np.array(positions),
+            to_source=np.eye(2, 3),
+            valid=np.array([positions]) >= 0,
+            stage="language",
+        )
+
+    prompt = Prompt(
+        text="",
+        question="",
+        token_ids=np.arange(9),
+        tokens=("",) * 9,
+        spans=(),
+        grids=(grid([3, -1, 4]), grid([7, 8])),
+    )
+    values = np.array([[[[1.0, 2.0, 3.0, 4.0]]]], np.float32)
+    reduce = ("mean", "mean", "mean")
+    first, second = on_grids(values, prompt, method="attention", unit="share of attention", reduce=reduce)
+    np.testing.assert_array_equal(first.values[0, 0, 0], [[1.0, np.nan, 2.0]])
+    np.testing.assert_array_equal(second.values[0, 0, 0], [[3.0, 4.0]])
