@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 2.0
 DEMO_FOLDER = "groundviz-demo"
 FOLDER = "groundviz-explanations"
+PHANTOMS_ONLY = "The demo model knows drawn phantoms alone; what it says of any other picture means nothing."
 NOT_A_DEVICE = "For research. Not a medical device: nothing here may guide anybody's care."
 
 Row = tuple[str, ...]
@@ -112,8 +113,7 @@ def _demo(chosen: argparse.Namespace) -> None:
     page, others = _keep_tour(asked, folder)
     _say("\nAll maps on one page:", f"  {page}", "Figures, and records for `groundviz open`:")
     _say(*(f"  {path}" for path in others))
-    _say("\nThe pictures are drawn phantoms of nobody; the model was trained on such phantoms alone.")
-    _say(NOT_A_DEVICE)
+    _say(f"\n{PHANTOMS_ONLY}", NOT_A_DEVICE)
 
 
 def _explain(chosen: argparse.Namespace) -> None:
@@ -138,6 +138,8 @@ def _explain(chosen: argparse.Namespace) -> None:
         explanation.save(record, overwrite=True)
     _say("\nWritten:")
     _say(*(f"  {path}" for path in (page, *figures, record)))
+    if chosen.model == "demo":
+        _say(f"\n{PHANTOMS_ONLY}", NOT_A_DEVICE)
 
 
 def _methods(chosen: argparse.Namespace) -> None:

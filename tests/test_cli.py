@@ -49,7 +49,7 @@ def test_the_demo_answers_and_says_where_everything_is(tmp_path: Path, capsys: C
     page = (folder / "demo.html").read_text("utf-8")
     assert page.count("<article") == len(STOPS)
     assert not re.search(r"<script|src=\"(?!data:)|href=", page)
-    assert cli.NOT_A_DEVICE in out
+    assert out.endswith(f"{cli.PHANTOMS_ONLY}\n{cli.NOT_A_DEVICE}\n")
 
 
 def test_the_tour_asks_of_what_is_there_and_of_what_is_not() -> None:
@@ -68,6 +68,7 @@ def test_explain_writes_page_figures_and_record(tmp_path: Path, capsys: Capture)
     assert f"question: {QUESTION}" in out
     assert "answer: right upper zone" in out
     assert "explained: upper" in out
+    assert cli.PHANTOMS_ONLY in out
     assert {path.suffix for path in tmp_path.iterdir()} == {".html", ".pdf", ".png", ".gvz"}
     assert all(str(path) in out for path in tmp_path.iterdir())
     (saved,) = tmp_path.glob("*.gvz")
