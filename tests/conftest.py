@@ -1,6 +1,10 @@
 """What many tests start from: a small picture and a tiny random model that looks at it."""
 
+import os
 import signal
+
+# Tiny models gain nothing from threads, and lose much to them on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
