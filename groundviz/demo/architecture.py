@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
@@ -20,6 +21,7 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 
 from groundviz.demo.phantoms import SIZE
 from groundviz.demo.questions import words
+from groundviz.types import Bools, Floats
 
 PATCH = 8
 CELLS = SIZE // PATCH
@@ -69,6 +71,11 @@ def build_processor() -> LlavaProcessor:
         num_additional_image_tokens=0,
         chat_template=CHAT_TEMPLATE,
     )
+
+
+def cell_shares(mask: Bools) -> Floats:
+    """The share of each cell that a mask of a SIZE by SIZE picture covers, float32 (CELLS, CELLS)."""
+    return np.asarray(mask.reshape(CELLS, PATCH, CELLS, PATCH).mean((1, 3)), dtype=np.float32)
 
 
 def vision_part(model: LlavaForConditionalGeneration) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from groundviz.demo.architecture import CELLS, build_model
+from groundviz.demo.architecture import build_model, cell_shares
 from groundviz.demo.exact_match import mean
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import Phantom, phantom
@@ -20,7 +20,7 @@ from groundviz.demo.questions import Question, ask
 from groundviz.explain import explain
 from groundviz.geometry import cell_coverage
 from groundviz.models import VLM, resolve
-from groundviz.types import Floats, Grid
+from groundviz.types import Floats
 
 ENOUGH = 0.10
 PRIOR_PHANTOMS = 240
@@ -114,20 +114,8 @@ def _prior_maps(finding: str) -> dict[str, Floats]:
     for seed in range(PRIOR_PHANTOMS):
         picture = phantom(seed, findings=[finding])
         answer = picture.findings[0].location or "yes"
-        summed[answer].append(cell_coverage(_demo_grid(len(picture.pixels)), picture.mask(finding)))
+        summed[answer].append(cell_shares(picture.mask(finding)))
     return {answer: np.mean(masks, axis=0).astype(np.float32) for answer, masks in summed.items()}
-
-
-def _demo_grid(size: int) -> Grid:
-    scale = size / CELLS
-    return Grid(
-        rows=CELLS,
-        cols=CELLS,
-        positions=np.arange(CELLS * CELLS),
-        to_source=np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]]),
-        valid=np.ones((CELLS, CELLS), bool),
-        stage="language",
-    )
 
 
 def _extend(lists: dict[str, list[float]], values: dict[str, float]) -> None:

@@ -13,9 +13,7 @@ The attention of the language model is never told where to look.
 from __future__ import annotations
 
 import argparse
-import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,13 +24,19 @@ from tqdm.auto import tqdm
 from transformers import LlavaForConditionalGeneration
 
 from groundviz.demo.anatomy import ZONES, zone_map
-from groundviz.demo.architecture import CELLS, PATCH, WIDTH, build_model, build_processor, vision_part
+from groundviz.demo.architecture import (
+    CELLS,
+    PATCH,
+    WIDTH,
+    build_model,
+    build_processor,
+    cell_shares,
+    vision_part,
+)
 from groundviz.demo.canvas import Canvas
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import SIZE, Phantom, phantom
 from groundviz.demo.questions import KINDS, Question, ask
-
-log = logging.getLogger(__name__)
 
 TRAINING_SEEDS = 10_000_000
 HOW_MANY = {0: 0.12, 1: 0.36, 2: 0.36, 3: 0.16}
@@ -187,8 +191,7 @@ def _coverage(picture: Phantom) -> np.ndarray:
     """The share of each cell that each finding covers, float32 (cell, finding)."""
     shares = np.zeros((CELLS * CELLS, len(FINDINGS)), np.float32)
     for finding, mask in zip(picture.findings, picture.masks, strict=True):
-        blocks = mask.reshape(CELLS, PATCH, CELLS, PATCH).mean((1, 3))
-        shares[:, FINDINGS.index(finding.name)] = blocks.reshape(-1)
+        shares[:, FINDINGS.index(finding.name)] = cell_shares(mask).reshape(-1)
     return shares
 
 
@@ -291,20 +294,13 @@ def save(model: LlavaForConditionalGeneration, folder: Path) -> None:
     build_processor().save_pretrained(folder)
 
 
-def arguments() -> Iterator[tuple[str, int]]:
-    """The two lengths that can be set from the command line, with their defaults."""
-    standard = Schedule()
-    yield "vision-steps", standard.vision_steps
-    yield "answer-steps", standard.answer_steps
-
-
 def main(argv: list[str] | None = None) -> None:
     """Train and save; a GPU is used when there is one."""
     parser = argparse.ArgumentParser(description="Train the groundviz demo model.")
     parser.add_argument("out", type=Path, help="folder for the trained model")
     parser.add_argument("--seed", type=int, default=0)
-    for name, steps in arguments():
-        parser.add_argument(f"--{name}", type=int, default=steps)
+    parser.add_argument("--vision-steps", type=int, default=Schedule().vision_steps)
+    parser.add_argument("--answer-steps", type=int, default=Schedule().answer_steps)
     chosen = parser.parse_args(argv)
     schedule = Schedule(vision_steps=chosen.vision_steps, answer_steps=chosen.answer_steps)
     device = "cuda" if torch.cuda.is_available() else "cpu"
