@@ -5,6 +5,8 @@
     open          an explanation that was saved
     Explanation   what explain and open return: the answer, its maps, figures, pages, files
     Heatmap       one raw map on the model's own token grid
+    Phrase        a text in the answer: its first, last or every occurrence
+    Sentence      one sentence of the answer
     Study         an image, ready to be shown, without a trace of whose it is
     METHODS       the attribution methods by name
     images        from any file or array to a Study
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from groundviz.explanation import open as open
     from groundviz.methods import METHODS as METHODS
     from groundviz.models.load import load as load
+    from groundviz.targets import Phrase as Phrase
+    from groundviz.targets import Sentence as Sentence
     from groundviz.types import Heatmap as Heatmap
     from groundviz.types import Study as Study
 
@@ -43,6 +47,8 @@ __all__ = [
     "METHODS",
     "Explanation",
     "Heatmap",
+    "Phrase",
+    "Sentence",
     "Study",
     "__version__",
     "errors",
@@ -56,6 +62,8 @@ _HOMES = {
     "METHODS": "groundviz.methods",
     "Explanation": "groundviz.explanation",
     "Heatmap": "groundviz.types",
+    "Phrase": "groundviz.targets",
+    "Sentence": "groundviz.targets",
     "Study": "groundviz.types",
     "explain": "groundviz.explain",
     "load": "groundviz.models",

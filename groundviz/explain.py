@@ -7,9 +7,11 @@ from typing import Any
 
 from groundviz import images, models
 from groundviz.explanation import Explanation
-from groundviz.methods import DEFAULT, METHODS
+from groundviz.methods import DEFAULT, DEFAULT_CONTRAST
+from groundviz.methods.method import Recipes, choose, measure
 from groundviz.runtime import borrow
-from groundviz.types import Record, Target
+from groundviz.targets import Named
+from groundviz.types import Record
 
 
 def explain(
@@ -17,9 +19,10 @@ def explain(
     image: Any,
     question: str,
     *,
-    methods: str | Iterable[str] = DEFAULT,
+    methods: str | Iterable[str] | Recipes | None = None,
     answer: str | None = None,
-    target: str | int | tuple[int, int] | None = None,
+    target: Named | list[Named] | None = None,
+    against: str | None = None,
     processor: Any = None,
     seed: int = 0,
 ) -> Explanation:
@@ -31,10 +34,14 @@ def explain(
         model: A transformers model, "demo", a local folder, a hub id, or what `load` returned.
         image: A file, a PIL image, a numpy array, a pydicom data set, or a `Study`.
         question: What to ask.
-        methods: Names of methods; `groundviz methods` lists them.
+        methods: Names of methods, or a table of names and their options, such as
+            {"occlusion": {"window": 24}}; `groundviz methods` lists them.
         answer: An answer to explain that the model did not give; it generates its own when None.
-        target: The part of the answer to explain: a text in it, a token index or a range of
-            indices. The whole answer when None. Any other part can be read later.
+        target: The part of the answer to explain: a text in it, a `Phrase` (which occurrence), a
+            `Sentence`, a token index or a range of indices; or a list of these, which share what
+            passes they can. The whole answer when None.
+        against: What the model might have said in the target's place: maps then explain why it is
+            the one rather than the other.
         processor: The model's processor, when it does not lie beside its weights.
         seed: Of everything random inside; the caller's random state is not touched.
 
@@ -51,15 +58,13 @@ def explain(
     """
     vlm = models.resolve(model, processor)
     study = images.load(image)
-    recipes = METHODS.resolve(methods)
+    recipes = choose(methods or (DEFAULT_CONTRAST if against else DEFAULT))
     with borrow(vlm, seed=seed) as live:  # From here the model is ours; bit-identical when given back.
         prompt = live.encode(study, question)
         said = live.answer(prompt, given=answer)
-        goal = Target.of(said, target)
-        maps = [m for recipe in recipes.values() for m in recipe(live, prompt, said, goal)]
+        goals = live.targets(said, target, against)
+        maps = measure(recipes, live, prompt, said, goals)
         provenance = live.provenance
     return Explanation(
-        Record(
-            study=study, prompt=prompt, answer=said, target=goal, heatmaps=tuple(maps), provenance=provenance
-        )
+        Record(study=study, prompt=prompt, answer=said, targets=goals, heatmaps=maps, provenance=provenance)
     )

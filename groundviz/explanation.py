@@ -11,9 +11,8 @@ from groundviz import files, store
 from groundviz.errors import UnknownName
 from groundviz.render import escape, figure, html, words
 from groundviz.render.paper import PaperFigure
+from groundviz.targets import Named, find
 from groundviz.types import Answer, Heatmap, Heatmaps, Record, Study, Target
-
-Named = str | int | tuple[int, int] | Target
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -80,8 +79,8 @@ class Explanation:
 
         Args:
             method: One of `methods`; None for the first.
-            target: Part of the answer by text, token index or token range [start, stop);
-                None for what was explained.
+            target: Part of the answer by text, `Phrase`, `Sentence`, token index or token range
+                [start, stop), or how a contrast reads; None for what was explained first.
             layer: One layer, or None to combine all as the method says.
             head: One attention head, or None to combine all.
 
@@ -90,7 +89,7 @@ class Explanation:
             TargetError: The answer has no such part, or it, the layer or the head was not measured.
         """
         maps = self._maps(method)
-        goal = self.record.target if target is None else Target.of(self.answer, target)
+        goal = self.record.target if target is None else self._target(target)
         return maps.at(goal, layer=layer, head=head)
 
     def figure(
@@ -121,11 +120,16 @@ class Explanation:
         goals = figure.default_targets(self.record, width)
         if targets is not None:
             named = targets if isinstance(targets, list) else [targets]
-            goals = [Target.of(self.answer, one) for one in named]
+            goals = [self._target(one) for one in named]
         if methods is None:
             methods = list(self.methods)
         chosen = [self._maps(one) for one in (methods if isinstance(methods, list) else [methods])]
-        rows = [[maps.at(goal, layer=layer, head=head) for goal in goals] for maps in chosen]
+        # Methods that measure whole targets have no map of each word: what is there is drawn.
+        wanted = [[goal for goal in goals if targets is not None or maps.has(goal)] for maps in chosen]
+        rows = [
+            [maps.at(goal, layer=layer, head=head) for goal in row]
+            for maps, row in zip(chosen, wanted, strict=True)
+        ]
         return figure.draw(self.record, rows, width=width, smooth=smooth)
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
@@ -165,6 +169,11 @@ class Explanation:
             "text/html": html.fragment(self.record),
             "image/png": base64.b64encode(self.figure().preview()).decode(),
         }
+
+    def _target(self, named: Named | None) -> Target:
+        """A part of the answer, or one of the targets that were asked for, by how it reads."""
+        asked = {target.text: target for target in self.record.targets if target.rival}
+        return asked[named] if isinstance(named, str) and named in asked else find(self.answer, named)
 
     def _maps(self, method: str | None) -> Heatmaps:
         for maps in self.record.heatmaps:

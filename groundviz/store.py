@@ -30,7 +30,7 @@ import safetensors.numpy
 
 from groundviz import files
 from groundviz.errors import StoreError
-from groundviz.types import Answer, Grid, Heatmaps, Prompt, Record, Study
+from groundviz.types import Answer, Grid, Heatmaps, Prompt, Record, Study, Target
 
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
@@ -317,7 +317,7 @@ def _examine(record: Record) -> None:
     _examine_study(record.study)
     _examine_prompt(record.prompt)
     _examine_answer(record.answer)
-    _agree(_ascending(record.target.tokens, answer_tokens), "the target names tokens that are not there")
+    _examine_targets(record.targets, answer_tokens)
     for maps in record.heatmaps:
         _examine_heatmaps(maps, answer_tokens)
 
@@ -325,6 +325,13 @@ def _examine(record: Record) -> None:
 def _agree(holds: object, found: str) -> None:
     if not holds:
         raise StoreError(f"The record contradicts itself: {found}. Make it again.")
+
+
+def _examine_targets(targets: tuple[Target, ...], answer_tokens: int) -> None:
+    _agree(targets, "it explains nothing")
+    for target in targets:
+        _agree(_ascending(target.tokens, answer_tokens), "a target names tokens that are not there")
+        _agree(target.rival is None or target.rival.token_ids, "a rival has no tokens")
 
 
 def _ascending(indices: tuple[int, ...], count: int) -> bool:
@@ -371,7 +378,8 @@ def _examine_grid(grid: Grid) -> None:
 def _examine_heatmaps(maps: Heatmaps, answer_tokens: int) -> None:
     _examine_grid(maps.grid)
     heads = maps.values.shape[2] if maps.values.ndim == 5 else 0
-    shape = (len(maps.tokens), len(maps.layers), heads, maps.grid.rows, maps.grid.cols)
+    # Without layers of their own, maps have one entry on that axis all the same.
+    shape = (len(maps.targets), len(maps.layers) or 1, heads, maps.grid.rows, maps.grid.cols)
     _agree(maps.values.shape == shape and min(shape) > 0, "maps and their grid differ in shape")
-    _agree(_ascending(maps.tokens, answer_tokens), "maps name tokens that are not there")
+    _examine_targets(maps.targets, answer_tokens)
     _agree(not np.isinf(maps.values).any(), "a map holds infinity")

@@ -24,7 +24,7 @@ Bools = np.ndarray[tuple[Any, ...], np.dtype[np.bool_]]
 
 Reduction = Literal["mean", "sum"]
 SpanKind = Literal["image", "question", "template"]
-Stage = Literal["vision", "projector", "language", "cross"]
+Stage = Literal["pixels", "vision", "projector", "language", "cross"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -134,82 +134,47 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """What the model might have said instead of a target.
+
+    Attributes:
+        text: How it reads.
+        token_ids: Its tokens, as they would stand in the target's place.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The part of the answer to be explained.
+    """The part of the answer to be explained, perhaps rather than something else in its place.
+
+    Its scalar is the summed log-probability of the tokens, each given what stands before it;
+    minus that of the rival's tokens, where there is a rival.
 
     Attributes:
         tokens: Indices of answer tokens, ascending.
         text: How the target reads, for labels.
-        kind: The scalar: summed log-probability of the tokens.
+        rival: What the model might have said in place of the tokens.
+
+    >>> Target(tokens=(3,), text="effusion").kind
+    'logprob'
     """
 
     tokens: tuple[int, ...]
     text: str
-    kind: Literal["logprob"] = "logprob"
+    rival: Rival | None = None
 
-    @classmethod
-    def of(cls, answer: Answer, named: str | int | tuple[int, int] | Target | None = None) -> Target:
-        """Find a part of `answer`, by text, token index or token range [start, stop).
+    @property
+    def kind(self) -> Literal["logprob", "contrast"]:
+        """What the scalar is."""
+        return "contrast" if self.rival else "logprob"
 
-        Args:
-            answer: What the model said.
-            named: None for the whole answer; a text that occurs in it (first occurrence);
-                a token index, negative from the end; or a range of token indices.
-
-        Raises:
-            TargetError: The answer is empty, or holds no such text, token or range.
-
-        >>> import numpy as np
-        >>> yes = Answer(text="left lung", token_ids=np.array([5, 6]), tokens=("left", "lung"),
-        ...              offsets=np.array([[0, 4], [5, 9]]), logprobs=np.zeros(2, np.float32),
-        ...              source="given")
-        >>> Target.of(yes, "lung").tokens
-        (1,)
-        """
-        if isinstance(named, Target):
-            return named
-        if named is None:
-            tokens = answer.spoken
-        elif isinstance(named, str):
-            tokens = _tokens_of_text(answer, named)
-        else:
-            tokens = _tokens_of_range(answer, named)
-        if not tokens:
-            raise TargetError(
-                "The answer has no words to explain: it consists of special tokens only. "
-                "Ask another question, or give the answer to explain with answer='...'."
-            )
-        start, stop = answer.offsets[tokens[0], 0], answer.offsets[tokens[-1], 1]
-        text = answer.text[start:stop] or " ".join(answer.tokens[i] for i in tokens)
-        return cls(tokens=tokens, text=text)
-
-
-def _tokens_of_text(answer: Answer, named: str) -> tuple[int, ...]:
-    start = answer.text.find(named) if named else -1
-    if start < 0:
-        raise TargetError(
-            f"The answer does not contain {named!r}: it reads {answer.text!r}. "
-            "Name a text that occurs in it, or give a token index."
-        )
-    stop = start + len(named)
-    begins, ends = answer.offsets[:, 0], answer.offsets[:, 1]
-    inside = (begins < stop) & (ends > start) & (ends > begins)
-    return tuple(int(i) for i in np.flatnonzero(inside))
-
-
-def _tokens_of_range(answer: Answer, named: int | tuple[int, int]) -> tuple[int, ...]:
-    count = len(answer.tokens)
-    if isinstance(named, tuple):
-        start, stop = named
-    else:
-        start = int(named) + (count if named < 0 else 0)
-        stop = start + 1
-    if not 0 <= start < stop <= count:
-        raise TargetError(
-            f"There is no token range {named!r} in the answer: it has {count} tokens, "
-            f"0 to {count - 1}. Give an index in that range, or a text."
-        )
-    return tuple(range(start, stop))
+    @property
+    def scalar(self) -> tuple[tuple[int, ...], Rival | None]:
+        """What tells one target from another: the same tokens against the same rival."""
+        return self.tokens, self.rival
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,9 +248,10 @@ class Heatmaps:
     """Everything one method measured in one explanation, raw.
 
     Attributes:
-        values: float32 (token, layer, head, row, col) in `unit`; NaN where a cell has no token.
-        tokens: Answer-token index of each entry of axis 0.
-        layers: Model-layer index of each entry of axis 1.
+        values: float32 (target, layer, head, row, col) in `unit`; NaN where a cell has no token.
+        targets: What each entry of axis 0 is about: single answer tokens where a method measures
+            each, and the targets that were asked for.
+        layers: Model-layer index of each entry of axis 1; empty where layers are not told apart.
         reduce: How (tokens, layers, heads) combine into one map: "mean" or "sum" each.
         method: Registered name of the method.
         unit: What a value counts.
@@ -295,7 +261,7 @@ class Heatmaps:
     """
 
     values: Floats
-    tokens: tuple[int, ...]
+    targets: tuple[Target, ...]
     layers: tuple[int, ...]
     reduce: tuple[Reduction, Reduction, Reduction]
     method: str
@@ -304,14 +270,22 @@ class Heatmaps:
     grid: Grid
     params: Mapping[str, Any] = field(default_factory=dict)
 
+    def has(self, target: Target) -> bool:
+        """Whether `target` was measured, itself or token by token."""
+        measured = {one.scalar for one in self.targets}
+        return target.scalar in measured or (
+            target.rival is None and all(((token,), None) in measured for token in target.tokens)
+        )
+
     def at(self, target: Target, *, layer: int | None = None, head: int | None = None) -> Heatmap:
         """The map of one target, aggregated over layers and heads unless one is named.
 
+        A target that was not measured as a whole is put together from its tokens.
+
         Raises:
-            TargetError: A token, layer or head of that index was not measured.
+            TargetError: The target, or a token, layer or head of that index, was not measured.
         """
-        rows = [self._index("answer token", t, self.tokens) for t in target.tokens]
-        chosen = self.values[rows]
+        chosen = self.values[self._entries(target)]
         if layer is not None:
             at = self._index("layer", layer, self.layers)
             chosen = chosen[:, at : at + 1]
@@ -330,6 +304,18 @@ class Heatmaps:
             layer=layer,
             head=head,
             params=self.params,
+        )
+
+    def _entries(self, target: Target) -> list[int]:
+        measured = [one.scalar for one in self.targets]
+        if target.scalar in measured:
+            return [measured.index(target.scalar)]
+        if self.has(target):
+            return [measured.index(((token,), None)) for token in target.tokens]
+        known = ", ".join(repr(one.text) for one in self.targets)
+        raise TargetError(
+            f"{self.method} has no map for {target.text!r}: it measured [{known}]. "
+            "Name one of these, or explain again with the target you want."
         )
 
     def _index(self, what: str, wanted: int, measured: tuple[int, ...]) -> int:
@@ -365,8 +351,13 @@ class Record:
     study: Study
     prompt: Prompt
     answer: Answer
-    target: Target
+    targets: tuple[Target, ...]
     heatmaps: tuple[Heatmaps, ...]
     provenance: Provenance
     checks: tuple[Check, ...] = ()
     scores: tuple[Score, ...] = ()
+
+    @property
+    def target(self) -> Target:
+        """What was asked for first: what is shown unless another target is named."""
+        return self.targets[0]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from groundviz.geometry import scale_shift
+from groundviz.targets import find
 from groundviz.types import (
     Answer,
     Check,
@@ -20,7 +21,6 @@ from groundviz.types import (
     Score,
     Span,
     Study,
-    Target,
 )
 
 QUESTION = "Where is the nodule?"
@@ -108,7 +108,7 @@ def heatmaps(method: str, grid: Grid, said: Answer, shape: tuple[int, int], *, l
     values[..., ~grid.valid] = np.nan
     return Heatmaps(
         values=values.astype(np.float32),
-        tokens=tokens,
+        targets=tuple(find(said, index) for index in tokens),
         layers=tuple(range(layers)),
         reduce=("sum", "mean", "mean") if signed else ("mean", "mean", "mean"),
         method=method,
@@ -143,7 +143,7 @@ def record(
         study=study(rows, cols, notes=notes),
         prompt=prompt,
         answer=said,
-        target=Target.of(said),
+        targets=(find(said),),
         heatmaps=tuple(heatmaps(method, grid, said, (rows, cols)) for method in UNITS),
         provenance=PROVENANCE,
         checks=(CHECK,),

@@ -13,6 +13,7 @@ from PIL import Image
 from groundviz import explanation as module
 from groundviz.errors import StoreError, TargetError, UnknownName
 from groundviz.explanation import Explanation
+from groundviz.targets import find
 from groundviz.types import Target
 from tests import records
 
@@ -54,7 +55,7 @@ def test_a_map_is_named_by_method_and_target(named, tokens):
 
 
 def test_the_first_method_and_the_record_s_own_target_are_the_default():
-    narrow = Explanation(replace(RECORD, target=Target.of(RECORD.answer, "left")))
+    narrow = Explanation(replace(RECORD, targets=(find(RECORD.answer, "left"),)))
     assert narrow.heatmap().method == "attention"
     assert narrow.heatmap().target.tokens == (3,)
 

@@ -19,13 +19,14 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 
 Find = Callable[[ast.Module], set[str]]
 
-BASE = {"errors", "types", "registry", "files", "geometry"}
+BASE = {"errors", "types", "registry", "files", "geometry", "targets"}
 MAY_IMPORT = {
     "errors": set(),
     "types": {"errors"},
     "registry": {"errors"},
     "files": {"errors"},
     "geometry": {"types"},
+    "targets": {"errors", "types"},
     "images": BASE,
     "runtime": BASE,
     "models": BASE | {"images", "runtime"},
@@ -48,13 +49,14 @@ ONLY_IN = {
     "transformers": ("runtime/attention_tap.py", "runtime/caches.py", "models/", "demo/", "testing/"),
     "tokenizers": ("models/", "demo/", "testing/"),
     "captum": ("methods/", "evidence/"),
+    "skimage": ("methods/", "evidence/"),
     "matplotlib": ("render/",),
     "plotly": ("render/",),
     "ipywidgets": ("render/",),
     "anywidget": ("render/",),
     "pydicom": ("images/dicom.py", "demo/export.py"),
     "safetensors": ("store.py", "models/"),
-    "tqdm": ("cli.py", "demo/"),
+    "tqdm": ("cli.py", "demo/", "runtime/batches.py"),
     "argparse": ("cli.py", "demo/"),
     "html": ("render/escape.py",),
     **dict.fromkeys("pickle dill cloudpickle joblib marshal shelve subprocess ctypes".split(), ()),

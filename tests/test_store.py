@@ -18,7 +18,7 @@ import pytest
 
 from groundviz import store
 from groundviz.errors import StoreError
-from groundviz.types import Record, Target
+from groundviz.types import Record, Rival, Target
 from tests import records
 
 SMALL = records.record(8, 8, cells=2, words=("left", " lung"), notes=("shown inverted",))
@@ -89,7 +89,7 @@ def test_a_record_comes_back_equal(record, tmp_path):
 
 
 def test_the_comparison_above_can_fail():
-    assert not _same(SMALL, replace(SMALL, target=Target(tokens=(0,), text="left")))
+    assert not _same(SMALL, replace(SMALL, targets=(Target(tokens=(0,), text="left"),)))
     assert not _same(
         SMALL, replace(SMALL, study=replace(SMALL.study, pixels=SMALL.study.pixels.astype(float)))
     )
@@ -398,9 +398,9 @@ def _study(**changes: Any) -> Callable[[Record], Record]:
         _answer(offsets=np.array([[4, 0], [4, 9], [9, 9]])),
         _answer(logprobs=np.array([0.5, -1, -1], np.float32)),
         _answer(logprobs=np.array([NAN, -1, -1], np.float32)),
-        lambda record: replace(record, target=Target(tokens=(), text="x")),
-        lambda record: replace(record, target=Target(tokens=(1, 0), text="x")),
-        lambda record: replace(record, target=Target(tokens=(7,), text="x")),
+        lambda record: replace(record, targets=(Target(tokens=(), text="x"),)),
+        lambda record: replace(record, targets=(Target(tokens=(1, 0), text="x"),)),
+        lambda record: replace(record, targets=(Target(tokens=(7,), text="x"),)),
         lambda record: replace(record, prompt=replace(record.prompt, tokens=("x",))),
         lambda record: replace(
             record, prompt=replace(record.prompt, spans=(replace(record.prompt.spans[0], stop=99),))
@@ -408,7 +408,9 @@ def _study(**changes: Any) -> Callable[[Record], Record]:
         _maps(values=np.zeros((2, 2, 2, 2), np.float32)),
         _maps(values=np.zeros((2, 2, 2, 2, 3), np.float32)),
         _maps(values=np.full((2, 2, 2, 2, 2), np.inf, np.float32)),
-        _maps(tokens=(0, 9)),
+        _maps(targets=(Target(tokens=(0,), text="x"), Target(tokens=(9,), text="y"))),
+        _maps(targets=()),
+        _maps(targets=(Target(tokens=(0,), text="x", rival=Rival(text="y", token_ids=())),) * 2),
         _maps(layers=(0,)),
         _grid(rows=3),
         _grid(positions=np.arange(3)),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundviz.errors import TargetError
+from groundviz.targets import find
 from groundviz.types import Heatmaps, Target
 from tests import records
 
@@ -31,22 +32,22 @@ SAID = records.answer()
     ],
 )
 def test_a_target_is_found_by_text_index_or_range(named, tokens, text):
-    found = Target.of(SAID, named)
+    found = find(SAID, named)
     assert (found.tokens, found.text, found.kind) == (tokens, text, "logprob")
-    assert Target.of(SAID, found) is found
+    assert find(SAID, found) is found
 
 
 @pytest.mark.parametrize("named", ["effusion", "", "NODULE", 8, -9, (3, 3), (5, 2), (0, 9), (-1, 2)])
 def test_a_target_that_is_not_there_is_named_in_the_error(named):
     with pytest.raises(TargetError) as caught:
-        Target.of(SAID, named)
+        find(SAID, named)
     assert repr(named) in str(caught.value)
 
 
 def test_the_first_of_several_occurrences_is_meant():
     said = records.answer(("no", " nodule", ",", " no", " mass"))
-    assert Target.of(said, "no").tokens == (0,)
-    assert Target.of(said, "no mass").tokens == (3, 4)
+    assert find(said, "no").tokens == (0,)
+    assert find(said, "no mass").tokens == (3, 4)
 
 
 def test_an_answer_of_special_tokens_only_has_nothing_to_explain():
@@ -60,7 +61,7 @@ def test_an_answer_of_special_tokens_only_has_nothing_to_explain():
     )
     assert silent.spoken == ()
     with pytest.raises(TargetError, match="no words to explain"):
-        Target.of(silent)
+        find(silent)
 
 
 def test_confidence_is_the_product_over_spoken_tokens():
@@ -73,7 +74,7 @@ def _maps(values, reduce=("mean", "mean", "mean"), tokens=None, layers=None) -> 
     grid = records.cropped_grid(values.shape[3] * 4, values.shape[4] * 4, values.shape[3])
     return Heatmaps(
         values=values,
-        tokens=tokens or tuple(range(values.shape[0])),
+        targets=tuple(Target(tokens=(t,), text=str(t)) for t in tokens or range(values.shape[0])),
         layers=layers or tuple(range(values.shape[1])),
         reduce=reduce,
         method="attention",
@@ -133,7 +134,7 @@ def test_cells_without_a_token_stay_empty_through_aggregation():
     ],
 )
 def test_only_a_map_that_varies_is_evidence(cells, telling):
-    heatmap = records.record().heatmaps[0].at(Target.of(SAID))
+    heatmap = records.record().heatmaps[0].at(find(SAID))
     assert dataclasses.replace(heatmap, values=np.array(cells, np.float32)).has_evidence is telling
 
 

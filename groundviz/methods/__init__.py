@@ -1,9 +1,14 @@
 """One file per attribution method; importing this package registers them all."""
 
-from groundviz.methods import attention as _attention  # noqa: F401
-from groundviz.methods import gradient_attention as _gradient_attention  # noqa: F401
+from importlib import import_module as _import_module
+from pkgutil import iter_modules as _iter_modules
+
 from groundviz.methods.method import METHODS, Method
 
 DEFAULT = ("attention", "gradient_attention")
+DEFAULT_CONTRAST = ("gradient_attention",)
 
-__all__ = ["DEFAULT", "METHODS", "Method"]
+for _module in _iter_modules(__path__):
+    _import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["DEFAULT", "DEFAULT_CONTRAST", "METHODS", "Method"]

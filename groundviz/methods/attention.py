@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from groundviz.methods.method import METHODS, on_grids
+from groundviz.methods.method import METHODS, each_token, laid_out, refuse_contrasts
 from groundviz.runtime import Live
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 
 @METHODS.register("attention")
-def attention(live: Live, prompt: Prompt, answer: Answer, target: Target) -> list[Heatmaps]:
+def attention(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]) -> list[Heatmaps]:
     """Where it looked: the share of attention that went to each image cell.
 
     Formula: A[layer, head, p - 1, j] for answer token p and image token j, the row that predicts p;
     aggregated as the mean over heads, layers and target tokens. The cells of a map add up to the
     share of attention that went to the image at all.
     Unit: share of attention, 0 to 1. Cost: no pass beyond the answer's own.
+    Targets: every token; no contrasts.
     Source: Vaswani et al., "Attention Is All You Need", 2017.
     Known failure: attention is no cause. Sinks draw mass whatever is asked, and a model looks at
     places it does not use; it is labelled "where it looked", never "why".
     """
-    return on_grids(
-        live.attention(),
-        prompt,
-        method="attention",
+    refuse_contrasts("attention", targets)
+    values = live.attention()
+    return laid_out(
+        values,
+        prompt.grids,
+        each_token(answer),
         unit="share of attention",
         reduce=("mean", "mean", "mean"),
+        layers=range(values.shape[1]),
     )

@@ -4,29 +4,55 @@ from __future__ import annotations
 
 import numpy as np
 
-from groundviz.methods.method import METHODS, on_grids
+from groundviz.methods.method import METHODS, each_token_and, laid_out
 from groundviz.runtime import Live
-from groundviz.types import Answer, Heatmaps, Prompt, Target
+from groundviz.types import Answer, Floats, Heatmaps, Prompt, Target
 
 
 @METHODS.register("gradient_attention")
-def gradient_attention(live: Live, prompt: Prompt, answer: Answer, target: Target) -> list[Heatmaps]:
+def gradient_attention(
+    live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]
+) -> list[Heatmaps]:
     """Attention that raised the answer's probability: attention times its gradient, where positive.
 
     Formula: max(0, A * dy/dA) with y the log-probability of answer token p and A the attention row
     that predicts it; aggregated as the mean over heads, and the sum over layers and target tokens.
+    A contrast takes the difference of A * dy/dA step by step, before the cut at zero: at the first
+    step both words are read from one row, and the difference is the gradient of theirs.
     To first order a cell's value is the log-probability lost if its attention were withdrawn.
-    Unit: nats. Cost: one forward and one backward pass over the answer's tokens on the prompt's cache.
+    Unit: nats. Cost: one forward and one backward pass over the answer's tokens on the prompt's
+    cache; as much again for each contrast.
+    Targets: every token, and contrasts.
     Source: Chefer et al., "Generic Attention-model Explainability", ICCV 2021 (eq. 5, one layer at
     a time); gradients stay within a token's own row, so later tokens do not blur earlier ones.
     Known failure: saturated answers have small gradients, and cells that argue against the answer
     are cut off at zero.
     """
-    shares, slopes = live.attention_gradients()
-    return on_grids(
-        np.maximum(shares * slopes, 0.0),
-        prompt,
-        method="gradient_attention",
+    own = _products(live, None)
+    rivals = [_contrast(live, own, answer, target) for target in targets if target.rival]
+    return laid_out(
+        np.concatenate([np.maximum(own, 0.0), *rivals]),
+        prompt.grids,
+        each_token_and(answer, targets),
         unit="nats",
         reduce=("sum", "sum", "mean"),
+        layers=range(own.shape[1]),
     )
+
+
+def _products(live: Live, token_ids: tuple[int, ...] | None) -> Floats:
+    shares, slopes = live.attention_gradients(token_ids)
+    return np.asarray(shares * slopes, dtype=np.float32)
+
+
+def _contrast(live: Live, own: Floats, answer: Answer, target: Target) -> Floats:
+    """One map (1, layer, head, cell): a target's products less its rival's, step by step."""
+    assert target.rival is not None  # noqa: S101 - for the type checker
+    start = target.tokens[0]
+    said = (*answer.token_ids[:start].tolist(), *target.rival.token_ids)
+    other = _products(live, said)[start:]
+    this = own[list(target.tokens)]
+    steps = np.zeros((max(len(this), len(other)), *own.shape[1:]), np.float32)
+    steps[: len(this)] += this
+    steps[: len(other)] -= other
+    return np.asarray(np.maximum(steps, 0.0).sum(axis=0, keepdims=True), dtype=np.float32)

@@ -18,20 +18,13 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch import nn
 
-from groundviz.errors import PromptError, UnsupportedModel
+from groundviz.errors import UnsupportedModel
 from groundviz.geometry import cells_in_view, compose, invert, scale_shift
 from groundviz.models.preprocessing import source_to_model
-from groundviz.models.prompts import (
-    Encoded,
-    adds_special_tokens,
-    check_length,
-    check_text,
-    find_spans,
-    render_chat,
-)
+from groundviz.models.prompts import Encoded, check_length, check_text, fill_template, find_spans, tokenise
 from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.runtime.sites import Parts
 from groundviz.types import Grid, Ints, Prompt, Study
 
 FALLBACK = "USER: <image>\n{question} ASSISTANT:"
@@ -46,34 +39,57 @@ class Llava:
 
     def encode(self, vlm: VLM, study: Study, question: str) -> Encoded:
         """Ask about one image in the model's own chat template."""
-        processor, tokenizer = vlm.processor, vlm.processor.tokenizer
-        asked = check_text(tokenizer, question, "question")
-        text = render_chat(processor, asked, FALLBACK)
-        inputs = processor(
-            images=_picture(study),
-            text=text,
-            return_tensors="pt",
-            add_special_tokens=adds_special_tokens(tokenizer, text),
-        )
+        asked = check_text(vlm.model.config, question, "question")
+        chat = fill_template(vlm.processor, asked, FALLBACK)
+        inputs, typed = tokenise(vlm.processor, chat, _picture(study))
         token_ids = inputs["input_ids"][0].numpy().astype(np.int64)
         image = np.flatnonzero(token_ids == vlm.model.config.image_token_id)
         check_length(len(token_ids), vlm.model.config)
-        expanded = text.replace(processor.image_token, processor.image_token * len(image))
         prompt = Prompt(
-            text=text,
+            text=chat.text,
             question=asked,
             token_ids=token_ids,
-            tokens=tuple(tokenizer.convert_ids_to_tokens(token_ids.tolist())),
-            spans=find_spans(tokenizer, token_ids.tolist(), expanded, asked, image),
+            tokens=tuple(vlm.processor.tokenizer.convert_ids_to_tokens(token_ids.tolist())),
+            spans=find_spans(typed, image),
             grids=(_grid(vlm, study, image),),
         )
-        return Encoded(prompt, dict(inputs))
+        return Encoded(prompt, inputs)
 
-    def decoder_attention(self, model: Any) -> tuple[nn.Module, ...]:
-        """The decoder's self-attention modules, first layer first."""
+    def pixel_grids(self, vlm: VLM, study: Study) -> tuple[Grid, ...]:
+        """One grid: each pixel of the square that the vision tower sees."""
+        to_model, size = source_to_model(vlm.processor.image_processor, study.shape)
+        to_source = invert(to_model)
+        return (
+            Grid(
+                rows=size[0],
+                cols=size[1],
+                positions=np.full(size[0] * size[1], -1, dtype=np.int64),
+                to_source=to_source,
+                valid=cells_in_view(*size, to_source, study.shape),
+                stage="pixels",
+            ),
+        )
+
+    def parts(self, model: Any) -> Parts:
+        """The modules that methods read, whatever the tower and the decoder are."""
+        tower = model.model.vision_tower
+        vision = getattr(tower, "vision_model", tower).encoder.layers
         decoder = model.get_decoder()
         decoder = getattr(decoder, "language_model", decoder)
-        return tuple(layer.self_attn for layer in decoder.layers)
+        chosen = model.config.vision_feature_layer
+        # Entry 0 of the tower's hidden states is what goes into its first layer.
+        deepest = max(k % (len(vision) + 1) for k in (chosen if isinstance(chosen, list) else [chosen]))
+        dropped = model.config.vision_feature_select_strategy == "default"
+        return Parts(
+            vision_layers=tuple(vision[:deepest]),
+            vision_attention=tuple(layer.self_attn for layer in vision[:deepest]),
+            class_tokens=int(dropped),
+            projector=model.model.multi_modal_projector,
+            decoder_layers=tuple(decoder.layers),
+            decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
+            final_norm=decoder.norm,
+            output_head=model.get_output_embeddings(),
+        )
 
 
 def _picture(study: Study) -> Image.Image:
@@ -85,11 +101,6 @@ def _grid(vlm: VLM, study: Study, image: Ints) -> Grid:
     patch = int(vlm.model.config.vision_config.patch_size)
     to_model, size = source_to_model(vlm.processor.image_processor, study.shape)
     rows, cols = size[0] // patch, size[1] // patch
-    if len(image) == 0:
-        raise PromptError(
-            "The prompt has no image token: the chat template dropped the image. "
-            "Use the model's own template."
-        )
     if rows * cols != len(image):
         raise UnsupportedModel(
             f"The prompt holds {len(image)} image tokens, and the picture has {rows} by {cols} patches. "

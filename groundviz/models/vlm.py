@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from groundviz import images
-from groundviz.models.prompts import Encoded, character_spans, check_text
+from groundviz.models.characters import character_spans
+from groundviz.models.control_tokens import ControlTokens
+from groundviz.models.prompts import Encoded, check_length, check_text
 from groundviz.registry import Registry
 from groundviz.runtime.live import on_device
-from groundviz.types import Ints, Prompt, Study
+from groundviz.runtime.sites import Parts
+from groundviz.types import Grid, Ints, Prompt, Study
 
 
 class Family(Protocol):
@@ -29,8 +32,11 @@ class Family(Protocol):
             PromptError: The question cannot be asked of this model.
         """
 
-    def decoder_attention(self, model: Any) -> tuple[nn.Module, ...]:
-        """The decoder's self-attention modules, first layer first."""
+    def pixel_grids(self, vlm: VLM, study: Study) -> tuple[Grid, ...]:
+        """Where each pixel of the pictures that the model sees lies in the source image."""
+
+    def parts(self, model: Any) -> Parts:
+        """The model's modules, by what they do."""
 
 
 FAMILIES: Registry[Family] = Registry("model family", "groundviz.families")
@@ -72,14 +78,21 @@ class VLM:
         """The tokens of an answer the model is to be given, without special tokens.
 
         Raises:
-            PromptError: It is empty, or contains a control token of the model.
+            PromptError: It is empty, too long, or contains a control token that the tokenizer
+                cannot write as text.
         """
-        tokenizer = self.processor.tokenizer
-        return list(tokenizer(check_text(tokenizer, text, "answer"), add_special_tokens=False).input_ids)
+        config, controls = self.model.config, ControlTokens.of(self.processor)
+        token_ids = controls.read(check_text(config, text, "answer"))
+        check_length(len(token_ids), config, "answer")
+        return token_ids
 
-    def decoder_attention(self) -> tuple[nn.Module, ...]:
-        """The decoder's self-attention modules, first layer first."""
-        return self.family.decoder_attention(self.model)
+    def pixel_grids(self, study: Study) -> tuple[Grid, ...]:
+        """Where each pixel of the pictures that the model sees lies in the source image."""
+        return self.family.pixel_grids(self, study)
+
+    def parts(self) -> Parts:
+        """The model's modules, by what they do."""
+        return self.family.parts(self.model)
 
     def generate(self, image: Any, question: str) -> str:
         """The model's plain answer, as `model.generate` gives it, without any explanation."""

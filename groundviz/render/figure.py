@@ -48,7 +48,7 @@ def draw(
 
     Args:
         record: Whose image, question and answer stand with the maps.
-        rows: The maps of one method per row, over the same targets in the same order.
+        rows: The maps of one method per row, in the same order of targets.
         width: "single" (89 mm), "onehalf" (120 mm), "double" (183 mm), or millimetres from 60.
         smooth: Interpolate values between cell centres instead of showing the model's cells.
         scale: How values become colours; see `groundviz.render.colour.scales`.
@@ -75,10 +75,11 @@ def draw(
 
 
 def default_targets(record: Record, width: Width = "double") -> list[Target]:
-    """The record's whole target and its first words, as many as fill a line or, if short, two."""
+    """The record's targets, and the words of a single one, as many as fill a line or, if short, two."""
     per_line = panels_per_line(_millimetres(width) - 2 * _MARGIN)
     panels = per_line if per_line >= _LONG_LINE else 2 * per_line
-    return [record.target, *words.pieces(record.answer, record.target)][: panels - 1]
+    pieces = words.pieces(record.answer, record.target) if len(record.targets) == 1 else []
+    return [*record.targets, *pieces][: panels - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +126,9 @@ def _blocks(
     width: float,
     smooth: bool,
 ) -> Iterator[_Block]:
-    yield from _heading(record, rows[0], width)
-    layout = Layout.of(record.study, width, 1 + len(rows[0]))
+    most = max(rows, key=len)
+    yield from _heading(record, most, width)
+    layout = Layout.of(record.study, width, 1 + len(most))
     for number, (row, its_scales) in enumerate(zip(rows, row_scales, strict=True)):
         letter = ascii_lowercase[number % 26] if len(rows) > 1 else ""
         yield _row_title(record, row[0], letter, width)

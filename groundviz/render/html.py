@@ -18,7 +18,8 @@ from groundviz.render.escape import Html, element
 from groundviz.render.panels import colours
 from groundviz.render.paper import PaperFigure
 from groundviz.render.stylesheet import STYLE
-from groundviz.types import Answer, Heatmap, Provenance, Record, Study, Target
+from groundviz.targets import find
+from groundviz.types import Answer, Heatmap, Heatmaps, Provenance, Record, Study, Target
 
 _TITLE = "Where did the model look?"
 _VIEW, _SMALL = 320, 128
@@ -75,13 +76,19 @@ def _views(record: Record) -> Html:
     study = record.study
     views = [element("figure", _picture(study, _VIEW), element("figcaption", "Image"))]
     for maps in record.heatmaps:
-        heatmap = maps.at(record.target)
-        (scale,) = scales([heatmap])
-        details = ", ".join(filter(None, [words.claim(heatmap), words.aggregation(maps, heatmap)]))
-        name = element("p", element("strong", words.method_name(maps.method)), f" {details}")
-        key = element("ul", element("li", *_key(scale)), class_="scales")
-        views.append(element("figure", _map(study, _VIEW, heatmap, scale), element("figcaption", name, key)))
+        views += [_view(study, maps, target, len(record.targets) > 1) for target in record.targets]
     return element("div", *views, class_="views")
+
+
+def _view(study: Study, maps: Heatmaps, target: Target, one_of_several: bool) -> Html:
+    heatmap = maps.at(target)
+    (scale,) = scales([heatmap])
+    named = f"“{target.text.strip()}”" if one_of_several or target.rival else ""
+    details = filter(None, [named, words.claim(heatmap), words.aggregation(maps, heatmap)])
+    strong = element("strong", words.method_name(maps.method))
+    name = element("p", strong, " ", *escape.lines(", ".join(details)))
+    key = element("ul", element("li", *_key(scale)), class_="scales")
+    return element("figure", _map(study, _VIEW, heatmap, scale), element("figcaption", name, key))
 
 
 def _tokens(record: Record, most: int | None) -> Iterator[Html]:
@@ -91,8 +98,10 @@ def _tokens(record: Record, most: int | None) -> Iterator[Html]:
     cells: dict[int, list[Html]] = {index: [] for index in shown}
     keys = []
     for maps in record.heatmaps:
-        measured = [index for index in shown if index in maps.tokens]
-        heatmaps = [maps.at(Target.of(record.answer, index)) for index in measured]
+        measured = [index for index in shown if maps.has(find(record.answer, index))]
+        heatmaps = [maps.at(find(record.answer, index)) for index in measured]
+        if not heatmaps:
+            continue
         its_scales = scales(heatmaps)
         for index, heatmap, scale in zip(measured, heatmaps, its_scales, strict=True):
             name = element("figcaption", words.method_name(maps.method))
@@ -109,7 +118,7 @@ def _tokens(record: Record, most: int | None) -> Iterator[Html]:
 
 
 def _token(answer: Answer, index: int, maps: Sequence[Html]) -> Html:
-    sure = words.percent(words.probability(answer, Target.of(answer, index)))
+    sure = words.percent(words.probability(answer, find(answer, index)))
     name = element(
         "p",
         element("bdi", answer.tokens[index].strip(" ") or "\N{SYMBOL FOR SPACE}"),

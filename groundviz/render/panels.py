@@ -107,7 +107,8 @@ class Panels:
     def _label(self, page: Page, left: float, top: float, panel: Panel) -> None:
         """The part of the answer at the left, its probability at the right."""
         target, answer = panel.heatmap.target, self.record.answer
-        aside = Run(words.percent(words.probability(answer, target)), colour=GREY)
+        sure = "" if target.rival else words.percent(words.probability(answer, target))
+        aside = Run(sure, colour=GREY)
         indent = self.layout.pitch - _GAP - measure(aside, SMALL)
         name = fitted(Run(printable(words.part(answer, target))), LABEL, indent - 1.0)
         page.text(left, top, Paragraph((((0.0, name),),), LABEL))

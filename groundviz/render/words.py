@@ -13,6 +13,7 @@ from groundviz.geometry import apply
 from groundviz.render.colour import Scale
 from groundviz.render.escape import visible
 from groundviz.render.overlay import OPACITY, OUTLINE
+from groundviz.targets import find
 from groundviz.types import Answer, Heatmap, Heatmaps, Provenance, Record, Study, Target
 
 NOT_WHY = "Attention shows where the model looked, not why it answered."
@@ -55,7 +56,8 @@ def probability(answer: Answer, target: Target) -> float:
 
 def part(answer: Answer, target: Target) -> str:
     """What to call a part of the answer on a label."""
-    return "whole answer" if target.tokens == answer.spoken else target.text.strip()
+    whole = target.tokens == answer.spoken and not target.rival
+    return "whole answer" if whole else target.text.strip()
 
 
 def percent(share: float) -> str:
@@ -81,10 +83,11 @@ def emphasis(answer: Answer, targets: Iterable[Target]) -> list[tuple[str, bool]
 
 def pieces(answer: Answer, target: Target) -> list[Target]:
     """The words of a target, each as a target of its own; its tokens when it is a single word."""
-    words = list(_words(answer, target))
+    words = [] if target.rival else list(_words(answer, target))
     if len(words) > 1:
         return words
-    return [Target.of(answer, index) for index in target.tokens] if len(target.tokens) > 1 else []
+    several = len(target.tokens) > 1 and not target.rival
+    return [find(answer, index) for index in target.tokens] if several else []
 
 
 def legend(study: Study, heatmaps: Iterable[Heatmap]) -> list[str]:
@@ -140,7 +143,7 @@ def caption(
 ) -> str:
     """A caption for a figure of these maps: what is shown, on which scale, made by what."""
     said = "answered" if record.answer.source == "generated" else "was given the answer"
-    targets = ", ".join(f"“{one.target.text.strip()}”" for one in rows[0])
+    targets = ", ".join(f"“{one.target.text.strip()}”" for one in max(rows, key=len))
     opening = (
         f"Where the model looked when asked “{record.prompt.question}” and it {said} “{record.answer.text}”. "
         f"Left, the image; then the maps for {targets}."

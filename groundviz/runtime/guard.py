@@ -26,6 +26,7 @@ import warnings
 import weakref
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from operator import is_
 from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
@@ -124,7 +125,27 @@ class Loan:
         """
         if _LENT.get(id(module)) is not self:
             raise ValueError("A hook needs a part of the model that is lent, while it is lent.")
-        return module.register_forward_hook(see)
+        # Before the hooks with which transformers collects hidden states: they must see what goes on.
+        return module.register_forward_hook(see, prepend=True)
+
+    def wrap(self, module: nn.Module, around: Callable[..., Any]) -> Callable[[], None]:
+        """Have `around(forward, *args, **kwargs)` called in place of one part's forward pass.
+
+        It ends with the loan, or earlier by calling what is returned.
+
+        Raises:
+            ValueError: The module is not part of the lent model, or the loan is over.
+        """
+        if _LENT.get(id(module)) is not self:
+            raise ValueError("Wrapping needs a part of the model that is lent, while it is lent.")
+        own = {"forward": vars(module)["forward"]} if "forward" in vars(module) else {}
+        vars(module)["forward"] = partial(around, module.forward)
+
+        def end() -> None:
+            vars(module).pop("forward", None)
+            vars(module).update(own)
+
+        return end
 
     def on_return(self, undo: Callable[[], object]) -> None:
         """Call `undo()` at the end of the loan, before the model is put back.

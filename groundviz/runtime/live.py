@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from groundviz.errors import NumericalError, UnsupportedMethod
 from groundviz.runtime import guard
 from groundviz.runtime.attention_tap import release, tapped
+from groundviz.runtime.batches import in_batches
 from groundviz.runtime.caches import keeps_keys, prompt_cache
 from groundviz.runtime.own_row import OwnRowAttention
+from groundviz.runtime.passes import Passes, log_probabilities, saying
 from groundviz.runtime.provenance import describe_run
 from groundviz.runtime.row_watch import RowWatch
-from groundviz.types import Answer, Floats, Prompt, Provenance, Study
+from groundviz.runtime.sites import Parts, Site, find_site, sites
+from groundviz.targets import Named, find, rather_than
+from groundviz.types import Answer, Floats, Grid, Prompt, Provenance, Rival, Study, Target
+
+T = TypeVar("T")
 
 
 class Lendable(Protocol):
@@ -43,14 +50,17 @@ class Lendable(Protocol):
     def encode(self, study: Study, question: str) -> tuple[Prompt, Mapping[str, Tensor]]:
         """The prompt and the keyword tensors of the model's forward."""
 
+    def pixel_grids(self, study: Study) -> tuple[Grid, ...]:
+        """Where each pixel of the pictures that the model sees lies in the source image."""
+
     def read_answer(self, token_ids: Sequence[int]) -> tuple[str, tuple[str, ...], np.ndarray]:
         """The text of answer tokens, each token as text, and each token's characters (T, 2)."""
 
     def answer_ids(self, text: str) -> list[int]:
         """The tokens of an answer the model is to be given."""
 
-    def decoder_attention(self) -> tuple[nn.Module, ...]:
-        """The decoder's self-attention modules, first layer first."""
+    def parts(self) -> Parts:
+        """The model's modules, by what they do."""
 
 
 def borrow(vlm: Lendable, *, seed: int = 0) -> AbstractContextManager[Live]:
@@ -61,8 +71,9 @@ def borrow(vlm: Lendable, *, seed: int = 0) -> AbstractContextManager[Live]:
     """
 
     def hand_out(loan: guard.Loan) -> Live:
-        loan.on_return(lambda: release(vlm.decoder_attention()))
-        return Live(vlm, seed)
+        parts = vlm.parts()
+        loan.on_return(lambda: release((*parts.decoder_attention, *parts.vision_attention)))
+        return Live(vlm, loan)
 
     # Not a generator of our own: a Ctrl-C inside one would leave the model lent.
     return guard.borrow(vlm.model, seed=seed, hand_out=hand_out)
@@ -73,16 +84,31 @@ class Live:
 
     Costs: `answer` is one generation (or one forward pass over a given answer); `attention` is
     free after it; `attention_gradients` is one forward and one backward pass over the answer's
-    tokens on the prompt's cache.
+    tokens on the prompt's cache; `read` and `scores` are a forward pass over prompt and answer for
+    each batch and distinct rival; `gradients` is a forward pass and one backward pass per target.
+
+    Attributes:
+        study: The image that was encoded.
+        prompt: What was asked.
+        vlm: The model with its processor.
+        interrupted: Whether Ctrl-C has ended some work early.
     """
 
-    def __init__(self, vlm: Lendable, seed: int) -> None:
-        self._vlm, self._seed, self._started = vlm, seed, time.perf_counter()
+    study: Study
+    prompt: Prompt
+    interrupted = False
+
+    def __init__(self, vlm: Lendable, loan: guard.Loan) -> None:
+        self.vlm, self._loan, self._started = vlm, loan, time.perf_counter()
+        self._parts = vlm.parts()
         self._inputs: dict[str, Tensor] = {}
-        self._ids = self._columns = torch.empty(0, dtype=torch.long)
-        self._prompt_length = 0
+        self._columns = torch.empty(0, dtype=torch.long)
+        self._answer_ids: tuple[int, ...] = ()
         self._cache: Any = None
         self._attention: Tensor | None = None
+        self._kept: dict[Any, Any] = {}
+
+    # --- question and answer ---------------------------------------------------------------------
 
     def encode(self, study: Study, question: str) -> Prompt:
         """Build the prompt as the model's own processor does, and put its tensors on the device.
@@ -90,18 +116,22 @@ class Live:
         Raises:
             PromptError: The question is empty, too long, or smuggles in a control token.
         """
-        prompt, inputs = self._vlm.encode(study, question)
-        model = self._vlm.model
+        prompt, inputs = self.vlm.encode(study, question)
+        model = self.vlm.model
+        self.study, self.prompt = study, prompt
         self._inputs = on_device(model, inputs)
-        self._prompt_length = len(prompt.token_ids)
         held = [grid.positions[grid.positions >= 0] for grid in prompt.grids]
         self._columns = torch.from_numpy(np.concatenate(held)).to(model.device)
         return prompt
 
-    def answer(self, prompt: Prompt, *, given: str | None = None) -> Answer:
+    def answer(self, prompt: Prompt, *, given: str | Sequence[int] | None = None) -> Answer:
         """Let the model answer with its own kernel and decoding, or make it say `given`.
 
         Attention from the answer to the image is kept on the way.
+
+        Args:
+            prompt: What `encode` returned.
+            given: An answer to make it say, as text or as token ids.
 
         Raises:
             PromptError: The given answer is empty, or contains a control token.
@@ -110,14 +140,40 @@ class Live:
         if given is None:
             answer_ids, logits, rows = self._generate()
         else:
-            answer_ids = self._vlm.answer_ids(given)
-            logits, rows = self._read(answer_ids)
-        self._ids = torch.cat([self._inputs["input_ids"][0], torch.tensor(answer_ids, device=logits.device)])
+            answer_ids = self.vlm.answer_ids(given) if isinstance(given, str) else list(given)
+            logits, rows = self._read_rows(answer_ids)
         if rows is None:
             # Decoding did not go one token at a time; one pass over the answer gives the same rows.
-            logits, rows = self._read(answer_ids)
-        self._attention = rows
+            logits, rows = self._read_rows(answer_ids)
+        self._answer_ids, self._attention, self._kept = tuple(answer_ids), rows, {}
         return self._written(answer_ids, logits, "generated" if given is None else "given")
+
+    def ask(self, question: str) -> Live:
+        """The same model on the same image under another question, as a control.
+
+        Raises:
+            PromptError: As in `encode`.
+        """
+        other = Live(self.vlm, self._loan)
+        other.encode(self.study, question)
+        return other
+
+    def targets(
+        self, answer: Answer, named: Named | list[Named] | None, against: str | None
+    ) -> tuple[Target, ...]:
+        """The parts of the answer to be explained, perhaps rather than a text in their place.
+
+        Raises:
+            TargetError: There is no such part, or it cannot be contrasted.
+            PromptError: The rival text is empty or contains a control token.
+        """
+        several = named if isinstance(named, list) else [named]
+        found = [find(answer, one) for one in several]
+        if against is not None:
+            found = [rather_than(target, self._rival(answer, target, against)) for target in found]
+        return tuple({target.scalar: target for target in found}.values())
+
+    # --- attention -------------------------------------------------------------------------------
 
     def attention(self) -> Floats:
         """Attention from each answer token's predicting row to the image tokens.
@@ -132,58 +188,157 @@ class Live:
             )
         return np.asarray(self._attention.cpu().numpy(), dtype=np.float32)
 
-    def attention_gradients(self) -> tuple[Floats, Floats]:
+    def attention_gradients(self, token_ids: Sequence[int] | None = None) -> tuple[Floats, Floats]:
         """Attention as `attention` gives it, and how each token's log-probability changes with it.
 
+        Args:
+            token_ids: What the model is made to say; its answer when None.
+
         Returns:
-            Two float32 (answer token, layer, head, image token): the shares, and nats per share.
+            Two float32 (token, layer, head, image token): the shares, and nats per share.
             A token's gradient is through its own row alone; what it did to later tokens is not in it.
         """
-        start, length = self._prompt_length - 1, len(self._ids)
-        handler = OwnRowAttention(self._columns, length - 1)
+        ids = saying(self._inputs, token_ids or self._answer_ids)["input_ids"][0]
+        start = self._prompt_length - 1
+        handler = OwnRowAttention(self._columns, len(ids) - 1)
         with torch.enable_grad(), self._tap(handler):
-            output = self._vlm.model(
-                input_ids=self._ids[None, start : length - 1],
-                attention_mask=torch.ones_like(self._ids[None, : length - 1]),
+            output = self.vlm.model(
+                input_ids=ids[None, start:-1],
+                attention_mask=torch.ones_like(ids[None, :-1]),
                 past_key_values=self._prefix(start),
                 use_cache=True,
             )
-            shares, slopes = handler.gradients(_chosen(output.logits[0], self._ids[start + 1 :]))
+            shares, slopes = handler.gradients(log_probabilities(output.logits[0], ids[start + 1 :]))
         return shares.cpu().numpy(), slopes.cpu().numpy()
+
+    # --- the picture inside the model ------------------------------------------------------------
+
+    def site(self, name: str) -> Site:
+        """A place where the picture can be read and changed: "pixels", "vision", "language.3", ...
+
+        Raises:
+            UnknownName: The model has no such place; the message lists those it has.
+        """
+        return find_site(self._parts, name)
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """All such places, in the order the picture passes them."""
+        return sites(self._parts)
+
+    def grids(self, site: Site) -> tuple[Grid, ...]:
+        """Where the cells of a site lie in the image."""
+        return self.vlm.pixel_grids(self.study) if site.stage == "pixels" else self.prompt.grids
+
+    def picture(self, pixels: Floats) -> Tensor:
+        """Another image of the same shape, float32 in [0, 1] as in `Study`, as it reads at the pixels."""
+        _, inputs = self.vlm.encode(replace(self.study, pixels=pixels), self.prompt.question)
+        return on_device(self.vlm.model, inputs)["pixel_values"]
+
+    def read(self, site: Site) -> Tensor:
+        """The picture at a site: (1, channel, row, col) at the pixels, else (1, cell, channel)."""
+        return self._once(site, lambda: self._passes.read(site))
+
+    def hidden_states(self, layer: int) -> Tensor:
+        """What a decoder layer put out at every token of prompt and answer: (token, channel)."""
+        return self._passes.read(Site("language", layer), whole=True)[0]
+
+    def unembed(self, hidden: Tensor, token_ids: Sequence[int]) -> Tensor:
+        """The scores that hidden states (..., channel) would have as last ones: logits (..., token)."""
+        logits: Tensor = self._parts.output_head(self._parts.final_norm(hidden))
+        cap = getattr(self.vlm.model.config.get_text_config(), "final_logit_softcapping", None)
+        logits = torch.tanh(logits / cap) * cap if cap else logits
+        return logits[..., list(token_ids)].float()
+
+    def scores(
+        self, targets: Sequence[Target], site: Site | None = None, values: Tensor | None = None
+    ) -> Tensor:
+        """The scalar of each target, with other values put in at a site: float32 (batch, target).
+
+        Args:
+            targets: What to score.
+            site: Where to change the picture.
+            values: What to put there, shaped like `read(site)` with a batch of any size. Gradients
+                flow to it where they are enabled.
+        """
+        return self._passes.scores(targets, site, values)
+
+    def gradients(self, targets: Sequence[Target], *at: Site) -> list[tuple[Tensor, Tensor]]:
+        """The picture at some sites, and how each target's scalar changes with it.
+
+        Args:
+            targets: What to differentiate.
+            at: Sites, in the order the picture passes them.
+
+        Returns:
+            For each site the values as `read` gives them but without the batch, and float32
+            (target, ...) of that shape.
+
+        Raises:
+            UnsupportedMethod: The model cannot be differentiated.
+        """
+        key = (tuple(target.scalar for target in targets), at)
+        return self._once(key, lambda: self._passes.gradients(targets, at))
+
+    def in_batches(self, count: int, run: Callable[[slice], Tensor], *, label: str) -> Tensor:
+        """The rows of `run(slice)` for all of range(count), put together: (done, ...).
+
+        Batches are halved when memory runs out. Ctrl-C ends the work early and keeps what was
+        computed, so fewer than `count` rows may come; a bar shows the time left.
+
+        Raises:
+            OutOfMemory: Not even one item fits.
+            KeyboardInterrupt: Nothing was computed before the interruption.
+        """
+        done = in_batches(count, run, label=label)
+        self.interrupted = self.interrupted or len(done) < count
+        return done
 
     @property
     def provenance(self) -> Provenance:
         """What was run, on what, so far."""
-        return describe_run(self._vlm, seed=self._seed, seconds=time.perf_counter() - self._started)
+        seconds = time.perf_counter() - self._started
+        return describe_run(self.vlm, seed=self._loan.seed, seconds=seconds)
+
+    def _once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What methods share: made at the first request, kept until the next answer."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return cast(T, self._kept[key])
+
+    # --- passes ----------------------------------------------------------------------------------
+
+    @property
+    def _prompt_length(self) -> int:
+        return len(self.prompt.token_ids)
 
     def _generate(self) -> tuple[list[int], Tensor, Tensor | None]:
         """Token ids, raw logits (token, vocabulary), and attention rows if they came one by one."""
-        watch = RowWatch(self._columns, deferred=keeps_keys(self._vlm.model.generation_config))
+        watch = RowWatch(self._columns, deferred=keeps_keys(self.vlm.model.generation_config))
         with torch.no_grad(), self._tap(watch):
-            result = self._vlm.model.generate(
-                **self._inputs, return_dict_in_generate=True, output_logits=True
-            )
+            result = self.vlm.model.generate(**self._inputs, return_dict_in_generate=True, output_logits=True)
         self._cache = result.past_key_values
         answer_ids = result.sequences[0, self._prompt_length :].tolist()
         logits = torch.stack([step[0] for step in result.logits])[: len(answer_ids)].float()
         return answer_ids, logits, watch.stacked(len(answer_ids))
 
-    def _read(self, answer_ids: list[int]) -> tuple[Tensor, Tensor | None]:
+    def _read_rows(self, answer_ids: list[int]) -> tuple[Tensor, Tensor | None]:
         """Teacher-forced: logits (token, vocabulary) and attention rows of a given answer."""
-        tail = torch.tensor([answer_ids], device=self._columns.device)
-        inputs = dict(self._inputs)
-        inputs["input_ids"] = torch.cat([inputs["input_ids"], tail], dim=1)
-        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
         start, count = self._prompt_length - 1, len(answer_ids)
         watch = RowWatch(self._columns, rows=slice(start, start + count))
         with torch.no_grad(), self._tap(watch):
-            output = self._vlm.model(**inputs, use_cache=True)
+            output = self.vlm.model(
+                **saying(self._inputs, answer_ids), use_cache=True, logits_to_keep=count + 1
+            )
         self._cache = output.past_key_values
-        return output.logits[0, start : start + count].float(), watch.stacked(count)
+        return output.logits[0, :-1].float(), watch.stacked(count)
+
+    @property
+    def _passes(self) -> Passes:
+        return Passes(self.vlm.model, self._loan, self._parts, self._inputs, self._columns, self._answer_ids)
 
     def _tap(self, handler: Any) -> Any:
-        modules = self._vlm.decoder_attention()
-        return tapped({module: number for number, module in enumerate(modules)}, handler)
+        return tapped({module: i for i, module in enumerate(self._parts.decoder_attention)}, handler)
 
     def _prefix(self, length: int) -> Any:
         """A cache of the first `length` prompt tokens that may be written to."""
@@ -193,16 +348,25 @@ class Live:
         inputs = {**self._inputs, "input_ids": self._inputs["input_ids"][:, :length]}
         inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
         with torch.no_grad():
-            return self._vlm.model(**inputs, use_cache=True).past_key_values
+            return self.vlm.model(**inputs, use_cache=True).past_key_values
+
+    def _rival(self, answer: Answer, target: Target, text: str) -> Rival:
+        """A text as the model would write it in the target's place."""
+        start = int(answer.offsets[target.tokens[0], 0])
+        said = answer.text[:start] + text.strip()
+        ids = self.vlm.answer_ids(said)
+        ends = self.vlm.read_answer(ids)[2][:, 1]
+        own = tuple(int(i) for i, end in zip(ids, ends, strict=True) if end > start)
+        return Rival(text=text.strip(), token_ids=own)
 
     def _written(self, answer_ids: list[int], logits: Tensor, source: Any) -> Answer:
-        chosen = _chosen(logits, torch.tensor(answer_ids, device=logits.device))
+        chosen = log_probabilities(logits, torch.tensor(answer_ids, device=logits.device))
         if not torch.isfinite(chosen).all():
             raise NumericalError(
                 "The model's scores are not finite: at least one answer token has log-probability NaN or "
                 "infinity. Check its weights, or load it in bfloat16 or float32."
             )
-        text, tokens, offsets = self._vlm.read_answer(answer_ids)
+        text, tokens, offsets = self.vlm.read_answer(answer_ids)
         return Answer(
             text=text,
             token_ids=np.array(answer_ids, dtype=np.int64),
@@ -219,8 +383,3 @@ def on_device(model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         name: tensor.to(model.device, model.dtype if tensor.is_floating_point() else None)
         for name, tensor in inputs.items()
     }
-
-
-def _chosen(logits: Tensor, token_ids: Tensor) -> Tensor:
-    """Log-probabilities of the given tokens, float32 (token,)."""
-    return torch.log_softmax(logits.float(), dim=-1).gather(-1, token_ids[:, None])[:, 0]

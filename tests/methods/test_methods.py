@@ -8,7 +8,8 @@ import torch
 
 from groundviz.explain import explain
 from groundviz.methods import DEFAULT, METHODS
-from groundviz.methods.method import on_grids
+from groundviz.methods.method import laid_out
+from groundviz.targets import find
 from groundviz.types import Grid, Prompt, Target
 
 QUESTION = "Is there a nodule?"
@@ -113,7 +114,7 @@ def test_a_target_can_be_named_before_or_afterwards(explained):
     vlm, explanation = explained
     word = explanation.answer.tokens[3]
     before = explain(vlm, explanation.study, QUESTION, target=(3, 4))
-    assert before.record.target == Target.of(explanation.answer, (3, 4))
+    assert before.record.target == find(explanation.answer, (3, 4))
     assert before.record.target.text == word
     assert np.array_equal(before.heatmap("attention").values, explanation.heatmap("attention", 3).values)
 
@@ -137,8 +138,7 @@ def test_values_are_laid_out_on_each_grid_and_missing_cells_are_nan():
         spans=(),
         grids=(grid([3, -1, 4]), grid([7, 8])),
     )
-    values = np.array([[[[1.0, 2.0, 3.0, 4.0]]]], np.float32)
-    reduce = ("mean", "mean", "mean")
-    first, second = on_grids(values, prompt, method="attention", unit="share of attention", reduce=reduce)
+    values = np.array([[1.0, 2.0, 3.0, 4.0]], np.float32)
+    first, second = laid_out(values, prompt.grids, [Target(tokens=(0,), text="x")], unit="nats")
     np.testing.assert_array_equal(first.values[0, 0, 0], [[1.0, np.nan, 2.0]])
     np.testing.assert_array_equal(second.values[0, 0, 0], [[3.0, 4.0]])

@@ -22,7 +22,7 @@ from groundviz.errors import TargetError, UnknownName
 from groundviz.render import overlay
 from groundviz.render.colour import scales
 from groundviz.render.figure import default_targets, draw
-from groundviz.types import Target
+from groundviz.targets import find
 from tests import records
 
 RECORD = records.record()
@@ -46,7 +46,7 @@ LONG = records.record(
 
 
 def _rows(record, *named):
-    targets = [Target.of(record.answer, one) for one in named] or default_targets(record)
+    targets = [find(record.answer, one) for one in named] or default_targets(record)
     return [[maps.at(target) for target in targets] for maps in record.heatmaps]
 
 
@@ -185,7 +185,7 @@ def test_a_map_without_evidence_says_so_and_shows_the_bare_image():
     values = plain.values.copy()
     values[0] = 0.25
     flat = replace(plain, values=values)
-    heatmaps = [flat.at(Target.of(RECORD.answer, named)) for named in ("nodule", "left")]
+    heatmaps = [flat.at(find(RECORD.answer, named)) for named in ("nodule", "left")]
     record = replace(RECORD, heatmaps=(flat,))
     figure = draw(record, [heatmaps], width="single")
     assert _texts(figure).count("no evidence") == 1
@@ -254,7 +254,7 @@ def test_the_default_panels_are_the_whole_target_and_the_first_words_that_fit(wi
 
 
 def test_a_target_of_one_token_is_one_panel():
-    narrow = replace(RECORD, target=Target.of(RECORD.answer, "left"))
+    narrow = replace(RECORD, targets=(find(RECORD.answer, "left"),))
     assert [one.text.strip() for one in default_targets(narrow)] == ["left"]
 
 
@@ -265,7 +265,7 @@ def test_sums_over_different_numbers_of_tokens_are_shown_per_token():
     units = [text for text in _texts(several) if text in ("share of attention", "Δ log-prob per token")]
     assert units == ["share of attention", "Δ log-prob per token"]
     assert "Δ log-prob per token" in several.caption
-    whole, word = (signed.at(target) for target in (RECORD.target, Target.of(RECORD.answer, "nodule")))
+    whole, word = (signed.at(target) for target in (RECORD.target, find(RECORD.answer, "nodule")))
     (scale, _) = scales([replace(whole, values=whole.values / 7), word])
     assert set(scale.ends) <= set(_texts(several))
     assert "per token" not in " ".join(_texts(draw(RECORD, _rows(RECORD, "left", "nodule"), width="single")))

@@ -15,7 +15,7 @@ from PIL import Image
 from groundviz.render import html, overlay, words
 from groundviz.render.paper import PaperFigure
 from groundviz.render.stylesheet import STYLE
-from groundviz.types import Target
+from groundviz.targets import find
 from tests import records
 
 PAYLOADS = [
@@ -267,7 +267,7 @@ def test_a_map_without_evidence_is_words_not_colours():
 
 def test_only_the_explained_part_is_strong():
     record = records.record(60, 48)
-    part = replace(record, target=Target.of(record.answer, "left upper"))
+    part = replace(record, targets=(find(record.answer, "left upper"),))
     page = html.fragment(part)
     assert "<span>nodule in the</span><strong> left upper</strong><span> zone.</span>" in page
 

@@ -7,7 +7,7 @@ import pytest
 
 from groundviz.render import words
 from groundviz.render.colour import scales
-from groundviz.types import Target
+from groundviz.targets import find
 from tests import records
 
 RECORD = records.record()
@@ -59,7 +59,7 @@ def test_percentages_promise_no_more_than_they_know(share, says):
 
 def test_the_probability_of_a_part_is_the_product_of_its_tokens():
     expected = np.exp(SAID.logprobs[3].astype(float)) * np.exp(SAID.logprobs[4].astype(float))
-    assert words.probability(SAID, Target.of(SAID, "left upper")) == pytest.approx(expected)
+    assert words.probability(SAID, find(SAID, "left upper")) == pytest.approx(expected)
     assert words.probability(SAID, RECORD.target) == pytest.approx(SAID.confidence)
 
 
@@ -71,7 +71,7 @@ def test_the_pieces_of_an_answer_are_its_words():
 
 def test_a_word_keeps_all_its_tokens_and_numbers_and_hyphens_stay_whole():
     said = records.answer(("pneu", "mo", "thorax", ", well", "-def", "ined", " 1", ".", "5 cm"))
-    pieces = words.pieces(said, Target.of(said))
+    pieces = words.pieces(said, find(said))
     assert [(piece.text, piece.tokens) for piece in pieces] == [
         ("pneumothorax", (0, 1, 2)),
         ("well-defined", (3, 4, 5)),
@@ -82,22 +82,22 @@ def test_a_word_keeps_all_its_tokens_and_numbers_and_hyphens_stay_whole():
 
 def test_a_single_word_falls_into_its_tokens_and_a_single_token_into_nothing():
     said = records.answer(("pneu", "mo", "thorax"))
-    assert [piece.text for piece in words.pieces(said, Target.of(said))] == ["pneu", "mo", "thorax"]
-    assert words.pieces(said, Target.of(said, 1)) == []
+    assert [piece.text for piece in words.pieces(said, find(said))] == ["pneu", "mo", "thorax"]
+    assert words.pieces(said, find(said, 1)) == []
 
 
 def test_pieces_stay_inside_the_target():
-    part = Target.of(SAID, "left upper")
+    part = find(SAID, "left upper")
     assert [piece.text for piece in words.pieces(SAID, part)] == ["left", "upper"]
 
 
 def test_a_repeated_word_means_each_place_once():
     said = records.answer(("no", " mass", " no", " clot"))
-    assert [piece.tokens for piece in words.pieces(said, Target.of(said))] == [(0,), (1,), (2,), (3,)]
+    assert [piece.tokens for piece in words.pieces(said, find(said))] == [(0,), (1,), (2,), (3,)]
 
 
 def test_emphasis_marks_the_parts_that_are_explained():
-    parts = [Target.of(SAID, "nodule"), Target.of(SAID, "upper")]
+    parts = [find(SAID, "nodule"), find(SAID, "upper")]
     assert words.emphasis(SAID, parts) == [
         ("nodule", True),
         (" in the left", False),
@@ -108,7 +108,7 @@ def test_emphasis_marks_the_parts_that_are_explained():
 
 def test_the_whole_answer_is_called_so():
     assert words.part(SAID, RECORD.target) == "whole answer"
-    assert words.part(SAID, Target.of(SAID, " in")) == "in"
+    assert words.part(SAID, find(SAID, " in")) == "in"
 
 
 def test_a_map_is_described_for_those_who_cannot_see_it():

@@ -1,0 +1,92 @@
+"""Naming parts of an answer: by characters and indices, never by searching decoded tokens."""
+
+import numpy as np
+import pytest
+
+from groundviz.errors import TargetError
+from groundviz.targets import Phrase, Sentence, find, rather_than, sentences
+from groundviz.types import Answer, Rival
+
+
+def said(*words):
+    """An answer of these tokens; a blank before a word belongs to its token but not to its characters."""
+    text = "".join(words)
+    ends = np.cumsum([len(word) for word in words])
+    starts = [end - len(word.lstrip()) for end, word in zip(ends, words, strict=True)]
+    return Answer(
+        text=text,
+        token_ids=np.arange(len(words)),
+        tokens=words,
+        offsets=np.array([starts, ends]).T,
+        logprobs=np.zeros(len(words), np.float32),
+        source="given",
+    )
+
+
+REPORT = said(
+    "No", " eff", "usion", ".", " A", " nod", "ule", " of", " 3", ".", "5", " cm", ";", " no", " nod",
+    "ules", " left", "\n", "Eff", "usion", " and", " eff", "usion", "."
+)  # fmt: skip
+
+
+def text_of(target):
+    return "".join(REPORT.tokens[i] for i in target.tokens).strip()
+
+
+@pytest.mark.parametrize(
+    ("named", "tokens"),
+    [
+        ("effusion", (1, 2)),
+        (Phrase("effusion"), (1, 2)),
+        (Phrase("effusion", "last"), (21, 22)),
+        (Phrase("effusion", "all"), (1, 2, 21, 22)),
+        (Phrase("nodule", "last"), (5, 6)),
+        (Phrase("nodule", "all"), (5, 6)),
+        ("odul", (5, 6)),
+        ("nodule of", (5, 6, 7)),
+        (-1, (23,)),
+        ((4, 6), (4, 5)),
+    ],
+)
+def test_a_part_is_found_through_the_characters_its_tokens_wrote(named, tokens):
+    assert find(REPORT, named).tokens == tokens
+
+
+def test_every_occurrence_is_one_target_that_says_so():
+    assert find(REPORT, Phrase("effusion", "all")).text == "effusion (2 times)"
+    assert find(REPORT, Phrase("left", "all")).text == "left"
+
+
+def test_sentences_end_at_stops_lines_and_semicolons_but_not_inside_numbers():
+    found = [text_of(target) for target in sentences(REPORT)]
+    assert found == ["No effusion.", "A nodule of 3.5 cm;", "no nodules left", "Effusion and effusion."]
+    assert text_of(find(REPORT, Sentence(1))) == found[1]
+    assert text_of(find(REPORT, Sentence(-1))) == found[3]
+
+
+@pytest.mark.parametrize(
+    "text", ["yes", "yes.", "One. Two.", "a.b c", "...", "One...  Two?!", "\n\nFindings: none\n", "1. Yes 2. No"]
+)
+def test_sentences_cover_every_word_once(text):
+    answer = said(*[word if i == 0 else f" {word}" for i, word in enumerate(text.split())])
+    covered = [token for target in sentences(answer) for token in target.tokens]
+    spoken = [i for i, word in enumerate(answer.tokens) if any(c.isalnum() for c in word)]
+    assert set(spoken) <= set(covered)
+    assert len(covered) == len(set(covered))
+
+
+@pytest.mark.parametrize("named", ["mass", "", Phrase("mass", "all"), Sentence(4), Sentence(-5), 24, (3, 3)])
+def test_what_is_not_there_is_an_error_that_says_what_is(named):
+    with pytest.raises(TargetError):
+        find(REPORT, named)
+
+
+def test_a_contrast_names_both_sides():
+    rival = Rival(text="pneumothorax", token_ids=(7, 8))
+    target = rather_than(find(REPORT, "effusion"), rival)
+    assert (target.text, target.tokens, target.rival) == ("effusion rather than pneumothorax", (1, 2), rival)
+
+
+def test_a_contrast_of_a_target_in_several_places_is_refused():
+    with pytest.raises(TargetError, match="one run of tokens"):
+        rather_than(find(REPORT, Phrase("effusion", "all")), Rival(text="x", token_ids=(1,)))
