@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("question", metavar="QUESTION", help="what to ask")
     explain.add_argument("--model", required=True, help="'demo', a local folder, or a hub id")
     explain.add_argument("--method", action="append", help="may be repeated; `groundviz methods` lists them")
-    explain.add_argument("--target", metavar="TEXT", help="part of the answer to explain (default: all)")
+    says = "part of the answer to explain (default: all); may be repeated"
+    explain.add_argument("--target", metavar="TEXT", action="append", help=says)
+    explain.add_argument("--against", metavar="TEXT", help="explain the target rather than this text")
     explain.add_argument("--answer", metavar="TEXT", help="explain this answer, not the model's own")
     explain.add_argument("--frame", type=int, metavar="N", help="which of several pictures, from 0")
     _add_folder(explain, FOLDER)
@@ -120,13 +122,20 @@ def _explain(chosen: argparse.Namespace) -> None:
     study = groundviz.images.load(chosen.image, frame=chosen.frame)
     folder = _made(chosen.out)
     with _working("Loading the model"):
-        from groundviz.methods import DEFAULT
+        from groundviz.methods import DEFAULT, DEFAULT_CONTRAST
 
-        methods = tuple(groundviz.METHODS.resolve(chosen.method or DEFAULT))
+        usual = DEFAULT_CONTRAST if chosen.against else DEFAULT
+        methods = tuple(groundviz.METHODS.resolve(chosen.method or usual))
         vlm = groundviz.load(chosen.model)
     with _working(f"Answering, and mapping with {', '.join(methods)}"):
         explanation = groundviz.explain(
-            vlm, study, chosen.question, methods=methods, answer=chosen.answer, target=chosen.target
+            vlm,
+            study,
+            chosen.question,
+            methods=methods,
+            answer=chosen.answer,
+            target=chosen.target,
+            against=chosen.against,
         )
     _say_explanation(explanation)
     # Named after question and pixels: the image's own name may be that of a person.
@@ -226,7 +235,7 @@ def _say_explanation(explanation: Explanation) -> None:
     record, answer = explanation.record, explanation.answer
     sure = f"{words.percent(answer.confidence)}, {answer.source}"
     _say(f"question: {visible(explanation.question)}", f"answer: {visible(answer.text)} ({sure})")
-    _say(f"explained: {visible(record.target.text)}")
+    _say(*(f"explained: {visible(target.text)}" for target in record.targets))
     rows, cols = explanation.study.shape
     _say(f"image: {rows} by {cols} pixels, from {visible(explanation.study.source)}")
     _say(*(f"  {visible(note)}" for note in explanation.study.notes))

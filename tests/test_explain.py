@@ -1,8 +1,10 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
 
-from groundviz.errors import ImageError, TargetError, UnknownName
+from groundviz.errors import ImageError, NumericalError, TargetError, UnknownName, UnsupportedMethod
 from groundviz.explain import explain
 
 QUESTION = "Is there a nodule?"
@@ -83,3 +85,110 @@ def test_no_socket_is_opened(tiny, study, monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     explain(tiny, study, QUESTION)
+
+
+SAID = "left lung nodule and no effusion"
+
+
+def test_several_targets_share_one_explanation(tiny, study):
+    from groundviz import Phrase
+
+    wanted = ["nodule", Phrase("effusion"), 0, "nodule"]
+    explanation = explain(tiny, study, QUESTION, answer=SAID, target=wanted)
+    assert [target.text for target in explanation.record.targets] == ["nodule", "effusion", "left"]
+    for target in explanation.record.targets:
+        alone = explain(tiny, study, QUESTION, answer=SAID, target=(target.tokens[0], target.tokens[-1] + 1))
+        for method in explanation.methods:
+            found = explanation.heatmap(method, target.text).values
+            assert np.array_equal(found, alone.heatmap(method).values)
+
+
+def test_a_contrast_of_single_words_is_the_gradient_of_their_difference(tiny, study):
+    explanation = explain(
+        tiny, study, QUESTION, answer=SAID, target="nodule", against="opacity", methods="gradient_attention"
+    )
+    record = explanation.record
+    assert record.target.text == "nodule rather than opacity"
+    rival = tiny.answer_ids("opacity")[0]
+    model = copy.deepcopy(tiny.model)
+    model.set_attn_implementation("eager")
+    _, inputs = tiny.encode(study, QUESTION)
+    ids = torch.from_numpy(np.concatenate([record.prompt.token_ids, record.answer.token_ids]))[None]
+    output = model(
+        **{**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}, output_attentions=True
+    )
+    row = len(record.prompt.token_ids) + 2 - 1
+    gap = output.logits[0, row, ids[0, row + 1]] - output.logits[0, row, rival]
+    slopes = torch.autograd.grad(gap, output.attentions)
+    columns = record.prompt.grids[0].positions
+    products = [(a * g)[0, :, row][:, columns] for a, g in zip(output.attentions, slopes, strict=True)]
+    expected = torch.stack(products).clamp(min=0).mean(1).sum(0).detach().numpy()
+    found = explanation.heatmap().values.reshape(-1)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * expected.max())
+
+
+def test_contrasts_have_default_methods_of_their_own_and_attention_refuses_them(tiny, study):
+    contrast = {"answer": SAID, "target": "nodule", "against": "no opacity"}
+    explanation = explain(tiny, study, QUESTION, **contrast)
+    assert explanation.methods == ("gradient_attention",)
+    assert explanation.heatmap(target="nodule rather than no opacity").has_evidence
+    assert explanation.heatmap(target="effusion").target.tokens == (5,)
+    with pytest.raises(UnsupportedMethod, match=r"no scalar.*gradient_attention"):
+        explain(tiny, study, QUESTION, methods="attention", **contrast)
+
+
+def test_a_whole_answer_can_be_contrasted_with_another_one(tiny, study):
+    explanation = explain(tiny, study, QUESTION, answer="yes", against="no")
+    assert explanation.record.target.text == "yes rather than no"
+    assert explanation.record.target.tokens == (0,)
+
+
+def test_a_rival_in_the_middle_keeps_the_words_before_it(tiny, study):
+    explanation = explain(tiny, study, QUESTION, answer=SAID, target="no effusion", against="opacity")
+    rival = explanation.record.target.rival
+    assert rival.token_ids == tuple(tiny.answer_ids("opacity"))
+
+
+def test_options_are_given_by_method_and_unknown_ones_refused(tiny, study):
+    with pytest.raises(UnknownName, match="attention has no option 'windw': it has none"):
+        explain(tiny, study, QUESTION, methods={"attention": {"windw": 3}})
+
+
+def test_ctrl_c_keeps_the_maps_that_are_there(tiny, study, monkeypatch):
+    from groundviz.methods import METHODS
+
+    def interrupted(live, prompt, answer, targets):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(METHODS._entries, "gradient_attention", interrupted)
+    with pytest.warns(RuntimeWarning, match="Interrupted during gradient_attention"):
+        explanation = explain(tiny, study, QUESTION, methods=["attention", "gradient_attention"])
+    assert explanation.methods == ("attention",)
+    with pytest.raises(KeyboardInterrupt):
+        explain(tiny, study, QUESTION, methods=["gradient_attention", "attention"])
+
+
+def test_a_method_that_returns_nan_is_an_error_not_a_picture(tiny, study, monkeypatch):
+    from groundviz.methods import METHODS
+    from groundviz.methods.method import each_token, laid_out
+
+    def broken(live, prompt, answer, targets):
+        values = np.full((len(answer.tokens), 16), np.nan)
+        return laid_out(values, prompt.grids, each_token(answer), unit="nats")
+
+    monkeypatch.setitem(METHODS._entries, "attention", broken)
+    with pytest.raises(NumericalError, match="attention produced NaN"):
+        explain(tiny, study, QUESTION, methods="attention")
+
+
+def test_figures_and_pages_show_contrasts_and_several_targets(tiny, study, tmp_path):
+    explanation = explain(
+        tiny, study, QUESTION, answer=SAID, target=["nodule", "effusion"], against="opacity"
+    )
+    assert "nodule rather than opacity" in explanation.figure().caption
+    page = explanation.to_html(tmp_path / "page.html")
+    assert "effusion rather than opacity" in page
+    import groundviz
+
+    again = groundviz.open(explanation.save(tmp_path / "case.gvz"))
+    assert again.record.targets == explanation.record.targets

@@ -5,6 +5,7 @@ A map hits when the cell of its highest value has at least a tenth of its area i
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from groundviz.demo.architecture import build_model, cell_shares
+from groundviz.demo.architecture import CELLS, build_model, cell_shares
 from groundviz.demo.exact_match import mean
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import Phantom, phantom
@@ -62,6 +63,35 @@ def pointing(
     return right, wrong
 
 
+def each_method(
+    vlm: VLM, seeds: Iterable[int], methods: Iterable[str], *, finding: str = "nodule"
+) -> dict[str, Rates]:
+    """What every method makes of one finding, over the phantoms whose answer was right.
+
+    Nodules are small and may be anywhere, so an image-blind guess seldom hits them.
+
+    Returns:
+        For each method {"hit", "random_weights": the same on an untrained model, "seconds" per
+        image}, and for each baseline {"hit"}; each with "n".
+    """
+    untrained = resolve(build_model(seed=1).eval(), vlm.processor)
+    prior = _prior_maps(finding)
+    pictures = [with_finding(seed, finding) for seed in seeds]
+    asked = [(picture, ask(picture, "where", finding)) for picture in pictures]
+    right = [(p, q) for p, q in asked if vlm.generate(p.pixels, q.text) == q.answer]
+    rows: dict[str, Rates] = {}
+    for method in tqdm(list(methods), desc=f"{finding}, method by method", unit="method", delay=2):
+        started = time.perf_counter()
+        hits = [_one_hit(vlm, picture, question, method) for picture, question in right]
+        seconds = (time.perf_counter() - started) / max(1, len(right))
+        blind = [_one_hit(untrained, picture, question, method) for picture, question in right]
+        rows[method] = {"hit": mean(hits), "random_weights": mean(blind), "seconds": seconds, "n": len(hits)}
+    guesses = [_guesses(picture, question, prior) for picture, question in right]
+    for name in ("prior_type_answer", "centre", "random"):
+        rows[name] = {"hit": mean([guess[name] for guess in guesses]), "n": len(guesses)}
+    return rows
+
+
 def with_finding(seed: int, finding: str) -> Phantom:
     """The phantom of a seed, with one finding added if it has not got it."""
     natural = phantom(seed)
@@ -81,6 +111,12 @@ def hit(values: Floats, coverage: Floats) -> float:
     return float((coverage[highest] >= ENOUGH).mean())
 
 
+def _one_hit(vlm: VLM, picture: Phantom, question: Question, method: str) -> float:
+    explanation = explain(vlm, picture.pixels, question.text, methods=method, answer=question.answer)
+    heatmap = explanation.heatmap(method)
+    return hit(heatmap.values, cell_coverage(heatmap.grid, picture.mask(question.finding)))
+
+
 def _method_hits(
     vlm: VLM, picture: Phantom, question: Question, methods: tuple[str, ...]
 ) -> tuple[bool, Rates]:
@@ -95,13 +131,18 @@ def _baseline_hits(
     untrained: VLM, picture: Phantom, question: Question, methods: tuple[str, ...], prior: dict[str, Floats]
 ) -> Rates:
     told = explain(untrained, picture.pixels, question.text, methods=methods, answer=question.answer)
-    grid = told.heatmap(methods[0]).grid
-    coverage = cell_coverage(grid, picture.mask(question.finding))
-    centre = np.zeros((grid.rows, grid.cols), np.float32)
-    centre[grid.rows // 2, grid.cols // 2] = 1.0
+    coverage = cell_coverage(told.heatmap(methods[0]).grid, picture.mask(question.finding))
+    # The method that does best without having learned anything.
+    blind = max(hit(told.heatmap(method).values, coverage) for method in methods)
+    return {"random_weights": blind, **_guesses(picture, question, prior)}
+
+
+def _guesses(picture: Phantom, question: Question, prior: dict[str, Floats]) -> dict[str, float]:
+    """Hits of guesses that know the answer but have not seen the image."""
+    coverage = cell_shares(picture.mask(question.finding))
+    centre = np.zeros_like(coverage)
+    centre[CELLS // 2, CELLS // 2] = 1.0
     return {
-        # The method that does best without having learned anything.
-        "random_weights": max(hit(told.heatmap(method).values, coverage) for method in methods),
         "centre": hit(centre, coverage),
         "random": float((coverage >= ENOUGH).mean()),
         "prior_type_answer": hit(prior[question.answer], coverage),

@@ -5,52 +5,58 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from groundviz.demo.exact_match import exact_match, fresh_phantoms
 from groundviz.demo.phantoms import phantom
-from groundviz.demo.pointing import pointing
-from groundviz.methods import METHODS
+from groundviz.demo.pointing import each_method, pointing
+from groundviz.methods import DEFAULT, METHODS
 from groundviz.models import load
 
 PHANTOMS_PER_FINDING = 3  # One pointing phantom per finding for every so many images.
 
 
-def score(seed: int, images: int, *, model: str = "demo") -> dict[str, Any]:
+def score(seed: int, images: int, *, model: str = "demo", methods: Sequence[str] = DEFAULT) -> dict[str, Any]:
     """Exact match and pointing on fresh phantoms.
 
     Args:
         seed: Chooses the phantoms; none of them was ever used in training.
         images: Number of phantoms for the questions; a third as many per finding for pointing.
         model: "demo", or the folder of a retrained one.
+        methods: Which methods to try on nodules, where pointing tells most.
 
     Returns:
         {"exact_match": {row: {"true", "shuffled", "constant", "n"}},
         "pointing": {finding: {method or baseline: hit rate, "n"}},
-        "pointing_wrong_answers": the same for wrong answers, "n", "seed"}.
+        "pointing_wrong_answers": the same for wrong answers, "nodules": {method or baseline: {"hit",
+        "random_weights", "seconds", "n"}}, "n", "seed"}.
     """
     vlm = load(model)
     matched = exact_match(vlm, [phantom(s) for s in fresh_phantoms(seed, images)])
-    pointed_at = fresh_phantoms(seed, max(1, images // PHANTOMS_PER_FINDING))
-    right, wrong = pointing(vlm, pointed_at, tuple(METHODS))
+    pointed_at = list(fresh_phantoms(seed, max(1, images // PHANTOMS_PER_FINDING)))
+    right, wrong = pointing(vlm, pointed_at, DEFAULT)
     return {
         "n": images,
         "seed": seed,
         "exact_match": {row: asdict(result) for row, result in matched.items()},
         "pointing": right,
         "pointing_wrong_answers": wrong,
+        "nodules": each_method(vlm, pointed_at, methods),
     }
 
 
 def table(result: dict[str, Any]) -> str:
-    """The scores as two plain-text tables."""
+    """The scores as plain-text tables."""
     lines = [f"{result['n']} fresh phantoms, seed {result['seed']}", ""]
     lines += _rows("exact match", result["exact_match"], ("true", "shuffled", "constant", "n"))
-    columns = [*METHODS, "prior_type_answer", "random_weights", "centre", "random", "n"]
+    columns = [*DEFAULT, "prior_type_answer", "random_weights", "centre", "random", "n"]
     lines += ["", *_rows("pointing hit, right answers", result["pointing"], columns)]
-    columns = [*METHODS, "n"]
+    columns = [*DEFAULT, "n"]
     lines += ["", *_rows("pointing hit, wrong answers", result["pointing_wrong_answers"], columns)]
+    columns = ["hit", "random_weights", "seconds", "n"]
+    lines += ["", *_rows("nodules, right answers", result["nodules"], columns)]
     return "\n".join(lines) + "\n"
 
 
@@ -65,7 +71,7 @@ def _rows(title: str, rows: dict[str, dict[str, Any]], columns: Any) -> list[str
 
 
 def _cell(row: dict[str, Any], column: str) -> str:
-    if row[column] is None:
+    if row.get(column) is None:
         return "-"
     return str(int(row[column])) if column == "n" else f"{row[column]:.3f}"
 
@@ -77,10 +83,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=300, help="how many, at least 2 (default 300)")
     parser.add_argument("--model", default="demo", help="'demo' or a folder of a retrained model")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), help="on nodules (default: all)")
     chosen = parser.parse_args(argv)
     if chosen.seed < 0 or chosen.images < 2:
         parser.error("--seed must be 0 or more, and --images 2 or more.")
-    result = score(chosen.seed, chosen.images, model=chosen.model)
+    result = score(chosen.seed, chosen.images, model=chosen.model, methods=chosen.methods)
     sys.stdout.write(json.dumps(result, allow_nan=False) + "\n" if chosen.json else table(result))
 
 

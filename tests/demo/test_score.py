@@ -55,6 +55,16 @@ def test_the_table_shows_every_row_and_wrong_answers_apart(result):
         assert row in shown
     assert "pointing hit, wrong answers" in shown
     assert "45 fresh phantoms, seed 77" in shown
+    assert "nodules, right answers" in shown
+
+
+def test_methods_stand_beside_guesses_that_never_saw_the_image(result):
+    rows = result["nodules"]
+    assert set(rows) == {"attention", "gradient_attention", "prior_type_answer", "centre", "random"}
+    for method in ("attention", "gradient_attention"):
+        assert rows[method]["hit"] >= 0.9 > rows["prior_type_answer"]["hit"]
+        assert rows[method]["random_weights"] <= 0.2
+        assert rows[method]["seconds"] > 0
 
 
 def test_one_pass_decides_what_generating_would_answer():
@@ -86,6 +96,7 @@ def test_a_finding_is_added_only_where_it_is_missing():
 
 def test_the_command_prints_one_json_object():
     command = [sys.executable, "-m", "groundviz.demo.score", "--seed", "79", "--images", "3", "--json"]
+    command += ["--methods", "attention"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
     found = json.loads(printed.stdout)
     assert found["n"] == 3
