@@ -87,7 +87,8 @@ class Llava:
             projector=model.model.multi_modal_projector,
             decoder_layers=tuple(decoder.layers),
             decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
-            final_norm=decoder.norm,
+            # Phi-2 has another name for it.
+            final_norm=getattr(decoder, "norm", None) or decoder.final_layernorm,
             output_head=model.get_output_embeddings(),
         )
 

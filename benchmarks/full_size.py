@@ -1,0 +1,96 @@
+"""LLaVA-Rad and SigPhi-Med at full size, random bfloat16 weights: `python benchmarks/full_size.py [--write]`.
+
+Needs a GPU with room for the weights (13.5 and 7.7 GB) and 10 GB more. Measured: `generate` of 64
+tokens with every layer's and head's attention rows kept, beside plain `generate`, interleaved; and
+the seconds and peak memory, weights included, of every method but the sampling ones, whose passes
+are plain passes. `--small` runs the same code on a small model on any machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.methods import FEW, run
+from benchmarks.report import machine, publish, table
+from benchmarks.shapes import ANSWER, LLAVA_RAD, QUESTION, SIGPHI_MED, Shape, build
+from groundviz import images
+from groundviz.methods import METHODS
+from groundviz.models import VLM
+from groundviz.runtime import borrow
+from groundviz.runtime.live import on_device
+
+REPEATS = 3
+
+
+def capture(vlm: VLM) -> tuple[float, float, float]:
+    """Median seconds of plain `generate` and of an answer with its rows, and the ratio of the medians."""
+    study = images.load(np.random.default_rng(0).random((96, 96)).astype(np.float32))
+    _, inputs = vlm.encode(study, QUESTION)
+    placed = on_device(vlm.model, inputs)
+    plain, kept = [], []
+    for _ in range(REPEATS + 1):
+        plain.append(_seconds(lambda: vlm.model.generate(**placed)))
+        with borrow(vlm) as live:
+            prompt = live.encode(study, QUESTION)
+            kept.append(_seconds(lambda live=live, prompt=prompt: live.answer(prompt)))
+    # The first of each warms up kernels and memory.
+    without, with_rows = float(np.median(plain[1:])), float(np.median(kept[1:]))
+    return without, with_rows, with_rows / without
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def report(shape: Shape, device: str) -> str:
+    """The two tables of one model."""
+    vlm = build(shape, device=device, dtype=torch.bfloat16)
+    weights = sum(p.numel() * p.element_size() for p in vlm.model.parameters()) / 2**30
+    without, with_rows, ratio = capture(vlm)
+    rows = []
+    for name in METHODS:
+        if name not in FEW:
+            run(vlm, name, {}, answer=ANSWER, question=QUESTION)
+            found = run(vlm, name, {}, answer=ANSWER, question=QUESTION)
+            peak = weights + found["peak"] / 2**10
+            rows.append([f"`{name}`", f"{found['seconds']:.2f}", f"{found['plain']:.2f}", f"{peak:.1f}"])
+    lines = [
+        f"### {shape.name}, {shape.side**2} image tokens, 64 answer tokens, weights {weights:.1f} GB\n",
+        f"`generate`: {without:.2f} s plain, {with_rows:.2f} s with every attention row kept: "
+        f"{ratio:.3f} times.\n",
+        table(["method", "seconds", "one plain pass", "peak GB"], rows),
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print both models' tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="a small model on this machine, to try the code")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    chosen = parser.parse_args()
+    if not chosen.small and not torch.cuda.is_available():
+        parser.error("no GPU was found. Use --small to try the code without one.")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    shapes = [Shape(name="small", side=6, layers=2)] if chosen.small else [LLAVA_RAD, SIGPHI_MED]
+    text = "\n".join(report(shape, device) for shape in shapes)
+    publish("full size", f"{machine(device)}\n\n{text}", write=chosen.write)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""What each method costs beside one forward pass: `python benchmarks/methods.py [--sizes 500] [--write]`.
+
+Every method runs in a loan of its own, on an answer of 64 tokens, on a small LLaVA of S prompt
+tokens with random weights; between two methods one plain forward pass is timed, and ratios are to
+the median of the two beside it. Passes are counted in tokens that went through the decoder, so
+that a pass over the answer alone counts as the part of a pass that it is. Sampling methods run a
+few steps here, and "at defaults" says how many they take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.memory import peak_bytes
+from benchmarks.report import machine, publish, table
+from benchmarks.shapes import ANSWER, QUESTION, Shape, build
+from groundviz import images
+from groundviz.methods import METHODS
+from groundviz.methods.method import choose, measure
+from groundviz.models import VLM
+from groundviz.runtime import borrow
+from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+
+SIDES = {500: 20, 1500: 37, 3000: 54}
+# As few steps as still show what one of them costs.
+FEW: Mapping[str, Mapping[str, Any]] = {
+    "integrated_gradients": {"steps": 4},
+    "smooth_grad": {"samples": 4},
+    "occlusion": {"window": 0.5, "stride": 0.5},
+    "shapley": {"cells": 2, "samples": 2},
+    "rise": {"masks": 8},
+    "token_ablation": {"block": 16},
+    "optimized_mask": {"steps": 4},
+}
+
+
+class Passes:
+    """Counts the tokens that go through the first decoder layer, forth and back."""
+
+    def __init__(self, vlm: VLM) -> None:
+        self.forward = self.backward = 0
+        self._layer = vlm.parts().decoder_layers[0]
+
+    @contextmanager
+    def counted(self) -> Iterator[Passes]:
+        """Count what passes inside the block."""
+        handle = self._layer.register_forward_hook(self._see)
+        try:
+            yield self
+        finally:
+            handle.remove()
+
+    def _see(self, module: object, args: object, output: Any) -> None:
+        states = output[0] if isinstance(output, tuple) else output
+        tokens = states.shape[0] * states.shape[1]
+        self.forward += tokens
+        if states.requires_grad:
+            states.register_hook(lambda grad: self._back(tokens))
+
+    def _back(self, tokens: int) -> None:
+        self.backward += tokens
+
+
+def run(vlm: VLM, name: str, options: Mapping[str, Any], *, answer: str, question: str) -> dict[str, float]:
+    """Seconds, passes and peak memory of one method, and the seconds of a plain forward beside it."""
+    study = images.load(np.random.default_rng(0).random((96, 96)).astype(np.float32))
+    passes = Passes(vlm)
+    with borrow(vlm) as live:
+        prompt = live.encode(study, question)
+        said = live.answer(prompt, given=answer)
+        targets = live.targets(said, None, None)
+        length = len(prompt.token_ids) + len(said.token_ids)
+        plain = [_seconds(lambda: live.scores(targets))]
+        with passes.counted(), peak_bytes(vlm.model.device.type) as peak:
+            spent = _seconds(lambda: measure(choose({name: options}), live, prompt, said, targets))
+        plain.append(_seconds(lambda: live.scores(targets)))
+    forward, backward = passes.forward / length, passes.backward / length
+    return {"seconds": spent, "plain": float(np.median(plain)), "forward": forward, "backward": backward,
+            "peak": peak.megabytes}  # fmt: skip
+
+
+def _seconds(work: Any) -> float:
+    gc.collect()
+    started = time.perf_counter()
+    with torch.no_grad():
+        work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def at_defaults(name: str) -> tuple[float, float]:
+    """Forward and backward passes of a method with its own options, counted on a tiny model."""
+    from groundviz.models import resolve
+
+    model = tiny_llava(image_size=112, patch_size=14)
+    vlm = resolve(model, tiny_llava_processor(model))
+    found = run(vlm, name, {}, answer="left lung nodule", question="Where is the nodule?")
+    return found["forward"], found["backward"]
+
+
+def main() -> None:
+    """Print the table, one row per method."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", choices=sorted(SIDES), default=sorted(SIDES))
+    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    chosen = parser.parse_args()
+    head = ["method", "forward + backward passes at defaults"]
+    rows = {name: [f"`{name}`", "{:.3g} + {:.3g}".format(*at_defaults(name))] for name in chosen.methods}
+    for size in chosen.sizes:
+        head += [f"S = {size}: time per pass", "peak MB"]
+        vlm = build(Shape(name=str(size), side=SIDES[size]))
+        for name in chosen.methods:
+            found = run(vlm, name, FEW.get(name, {}), answer=ANSWER, question=QUESTION)
+            passes = max(found["forward"], 1e-9)
+            whole = name in FEW
+            ratio = found["seconds"] / found["plain"] / (passes if whole else 1.0)
+            rows[name] += [f"{ratio:.2f} x" + (" each" if whole else ""), f"{found['peak']:.0f}"]
+            sys.stderr.write(f"S={size} {name}: {found}\n")
+    publish("methods", f"{machine()}\n\n{table(head, rows.values())}", write=chosen.write)
+
+
+if __name__ == "__main__":
+    main()
