@@ -31,7 +31,7 @@ class Explanation:
     >>> explanation = groundviz.explain("demo", chest.pixels, "Is there a nodule?")
     >>> explanation.methods
     ('attention', 'gradient_attention')
-    >>> explanation.figure(width="single").caption[:27]
+    >>> explanation.figure(methods="attention").caption[:27]
     'Where the model looked when'
     """
 

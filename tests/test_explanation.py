@@ -75,7 +75,7 @@ def test_one_layer_and_one_head_can_be_asked_for():
             "no maps of 'atention': it holds attention, occlusion",
         ),
         (lambda: HELD.heatmap(target="effusion"), TargetError, "does not contain 'effusion'"),
-        (lambda: HELD.heatmap(target=-1), TargetError, "no map for answer token 7"),
+        (lambda: HELD.heatmap(target=-1), TargetError, "no map for '</s>': it measured"),
         (lambda: HELD.heatmap(layer=9), TargetError, "no map for layer 9"),
         (lambda: HELD.figure(methods="rollout"), UnknownName, "'rollout'"),
         (lambda: HELD.figure(["left", "zebra"]), TargetError, "'zebra'"),

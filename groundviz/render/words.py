@@ -33,7 +33,7 @@ def method_name(method: str) -> str:
 
 def claim(heatmap: Heatmap) -> str:
     """What a map of attention shows, never why the model answered; nothing is claimed for other maps."""
-    return "where the model looked" if heatmap.method.startswith("attention") else ""
+    return "where the model looked" if "attention" in heatmap.unit else ""
 
 
 def aggregation(maps: Heatmaps, heatmap: Heatmap) -> str:
@@ -92,13 +92,19 @@ def pieces(answer: Answer, target: Target) -> list[Target]:
 
 def legend(study: Study, heatmaps: Iterable[Heatmap]) -> list[str]:
     """How to read these maps over their image, sentence by sentence."""
-    told = [heatmap for heatmap in heatmaps if heatmap.has_evidence]
-    sentences = [NOT_WHY, PERCENTAGES]
+    shown = list(heatmaps)
+    told = [heatmap for heatmap in shown if heatmap.has_evidence]
+    sentences = [NOT_WHY, PERCENTAGES] if _of_attention(shown) else [PERCENTAGES]
     if told:
         sentences += _reading({heatmap.signed for heatmap in told})
     if any(_partly_unseen(heatmap, study) for heatmap in told):
         sentences.append("Hatched: not seen by the model.")
     return sentences
+
+
+def _of_attention(heatmaps: Iterable[Heatmap]) -> bool:
+    """Whether attention is among what is shown, weighted or not."""
+    return any("attention" in f"{heatmap.method} {heatmap.unit}" for heatmap in heatmaps)
 
 
 def _reading(signs: set[bool]) -> list[str]:
@@ -143,16 +149,19 @@ def caption(
 ) -> str:
     """A caption for a figure of these maps: what is shown, on which scale, made by what."""
     said = "answered" if record.answer.source == "generated" else "was given the answer"
+    looked = all(claim(row[0]) for row in rows)
+    opening = "Where the model looked when asked" if looked else "Maps of the image when the model was asked"
     targets = ", ".join(f"“{one.target.text.strip()}”" for one in max(rows, key=len))
     opening = (
-        f"Where the model looked when asked “{record.prompt.question}” and it {said} “{record.answer.text}”. "
+        f"{opening} “{record.prompt.question}” and it {said} “{record.answer.text}”. "
         f"Left, the image; then the maps for {targets}."
     )
     methods = " ".join(
         _method_sentence(record, row[0], next(filter(None, row_scales), None))
         for row, row_scales in zip(rows, scales, strict=True)
     )
-    return visible(" ".join([opening, methods, NOT_WHY, made_with(record.provenance)]))
+    not_why = [NOT_WHY] if _of_attention(row[0] for row in rows) else []
+    return visible(" ".join([opening, methods, *not_why, made_with(record.provenance)]))
 
 
 def maps_of(record: Record, method: str) -> Heatmaps:

@@ -166,6 +166,14 @@ def test_the_caption_tells_what_where_from_and_how_to_make_it_again():
         assert part in caption
 
 
+def test_only_attention_is_said_to_be_where_the_model_looked():
+    rows = [[RECORD.heatmaps[1].at(RECORD.target)]]
+    caption = words.caption(RECORD, rows, [scales(row) for row in rows])
+    assert caption.startswith("Maps of the image when the model was asked")
+    assert words.NOT_WHY not in caption
+    assert words.legend(RECORD.study, rows[0])[0] == words.PERCENTAGES
+
+
 def test_a_given_answer_is_not_called_the_model_s():
     given = replace(RECORD, answer=replace(SAID, source="given"))
     rows = [[PLAIN.at(RECORD.target)]]
