@@ -1,19 +1,23 @@
-"""From a question to tokens that know what they stand for, and from answer tokens back to characters."""
+"""From a question to the tokens of a prompt, each of which knows what it stands for."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from groundviz.errors import PromptError
-from groundviz.types import Ints, Prompt, Span
+from groundviz.models.control_tokens import PLACEHOLDER, ControlTokens, covering, places
+from groundviz.types import Bools, Ints, Prompt, Span
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# No language has words that long on average; longer texts are refused before they are tokenised.
+MOST_CHARACTERS_PER_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,44 +28,65 @@ class Encoded:
     inputs: Mapping[str, Tensor]
 
 
-def check_text(tokenizer: Any, text: str, what: str) -> str:
-    """A text as the model will read it, without surrounding blanks.
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A chat template filled with a question.
+
+    Attributes:
+        parts: What the template writes around each place for the question.
+        question: As the template writes it.
+    """
+
+    parts: tuple[str, ...]
+    question: str
+
+    @property
+    def text(self) -> str:
+        """The whole prompt."""
+        return self.question.join(self.parts)
+
+
+def check_text(config: Any, text: str, what: str) -> str:
+    """A text that can be put to the model, without surrounding blanks.
 
     Args:
-        tokenizer: The model's tokenizer.
+        config: The model's, for the number of its positions.
         text: What a user typed.
         what: What it is, for the message: "question" or "answer".
 
     Raises:
-        PromptError: It is empty, is not valid Unicode text, or contains a control token of the model.
+        PromptError: Nothing in it can be seen, it is far too long for the model, or it holds a
+            character that nobody types: half a character, or one that commands a terminal.
     """
     typed = text.strip()
-    if not typed:
-        raise PromptError(f"The {what} is empty: it has no token. Give at least one word.")
-    try:
-        typed.encode("utf-8")
-    except UnicodeEncodeError:
-        raise PromptError(f"The {what} holds half a character (a lone surrogate). Type it again.") from None
-    smuggled = _control_tokens(tokenizer, typed)
-    if smuggled:
+    most = MOST_CHARACTERS_PER_TOKEN * (_positions(config) or len(typed))
+    if len(typed) > most:
         raise PromptError(
-            f"The {what} contains {smuggled[0]!r}, which this model reads as a command, not as text. "
-            "Remove it."
+            f"The {what} is too long: it has {len(typed)} characters, and the model has positions for "
+            f"{_positions(config)} tokens. Shorten it."
         )
+    kinds = {unicodedata.category(character) for character in set(typed) - set("\t\n\r")}
+    if "Cs" in kinds:
+        raise PromptError(f"The {what} holds half a character (a lone surrogate). Type it again.")
+    if "Cc" in kinds:
+        raise PromptError(f"The {what} holds a control character, such as NUL or escape. Type it again.")
+    if not any(kind[0] in "LNPS" for kind in kinds):
+        raise PromptError(f"The {what} is empty: it has no token that can be seen. Give at least one word.")
     return typed
 
 
-def check_length(prompt_length: int, config: Any) -> None:
-    """Refuse a prompt that leaves no room for an answer.
+def check_length(count: int, config: Any, what: str = "question") -> None:
+    """Refuse a prompt that leaves no room for an answer, or an answer that is too long by itself.
 
     Raises:
-        PromptError: The prompt is at least as long as the model has positions.
+        PromptError: It has at least as many tokens as the model has positions.
     """
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
-    if positions is not None and prompt_length >= positions:
+    positions = _positions(config)
+    if positions is not None and count >= positions:
+        parts = "image and question take" if what == "question" else "it takes"
         raise PromptError(
-            f"The question is too long: image and question take {prompt_length} tokens, and the model has "
-            f"positions for {positions}. Shorten it."
+            f"The {what} is too long: {parts} {count} tokens, and the model has positions for {positions}. "
+            "Shorten it."
         )
 
 
@@ -79,89 +104,89 @@ def render_chat(processor: Any, question: str, fallback: str) -> str:
     return str(processor.apply_chat_template([message], add_generation_prompt=True, tokenize=False))
 
 
+def fill_template(processor: Any, question: str, fallback: str) -> Chat:
+    """The chat template's own text, told from the question in it.
+
+    Args:
+        processor: The model's processor.
+        question: Checked by `check_text`.
+        fallback: As for `render_chat`.
+
+    Raises:
+        PromptError: The template itself does not write exactly one image token, whatever the
+            question says, or writes no question.
+    """
+    parts = tuple(render_chat(processor, PLACEHOLDER, fallback).split(PLACEHOLDER))
+    text = render_chat(processor, question, fallback)
+    length = (len(text) - sum(map(len, parts))) // max(1, len(parts) - 1)
+    chat = Chat(parts, text[len(parts[0]) :][: max(0, length)])
+    if len(parts) == 1 or chat.text != text:
+        raise PromptError(
+            "The chat template loses the question, or changes with it: it cannot be told where the question "
+            "stands in the prompt. Use the model's own template, or reword the question."
+        )
+    images = sum(part.count(processor.image_token) for part in parts)
+    if images != 1:
+        raise PromptError(
+            f"The prompt has {images or 'no'} image token{'s' * (images > 1)}: the chat template should "
+            "write one, for one image. Use the model's own template."
+        )
+    return chat
+
+
+def tokenise(processor: Any, chat: Chat, picture: Any) -> tuple[dict[str, Tensor], Bools]:
+    """What the model's own processor makes of a prompt; control tokens in the question become text.
+
+    Returns:
+        The keyword tensors of the model's forward, and which tokens write the question, bool
+        (token,): none of them, where a slow tokenizer does not tell.
+
+    Raises:
+        PromptError: The tokenizer cannot write a control token of the question as text.
+    """
+    adds = adds_special_tokens(processor.tokenizer, chat.parts[0])
+    controls = ControlTokens.of(processor, "".join(chat.parts))
+    as_text = controls.smuggled(chat.parts, chat.question)
+    text = PLACEHOLDER.join(chat.parts) if as_text else chat.text
+    inputs = dict(processor(images=picture, text=text, return_tensors="pt", add_special_tokens=adds))
+    ids = inputs["input_ids"]
+    images = processor.image_token * int((ids == processor.image_token_id).sum())
+    expanded = Chat(tuple(part.replace(processor.image_token, images) for part in chat.parts), chat.question)
+    if not as_text:
+        return inputs, _typed(processor.tokenizer, ids[0].tolist(), expanded, adds)
+    reading = controls.read_as_text(expanded.parts, chat.question, add_special_tokens=adds)
+    others = {name: tensor for name, tensor in inputs.items() if tensor.shape != ids.shape}
+    ids = torch.tensor([reading.token_ids])
+    return {**others, "input_ids": ids, "attention_mask": torch.ones_like(ids)}, reading.typed
+
+
 def adds_special_tokens(tokenizer: Any, text: str) -> bool:
     """Whether the tokenizer should still add its start token: not where the template wrote it."""
     start = getattr(tokenizer, "bos_token", None)
     return not (start and text.startswith(start))
 
 
-def find_spans(
-    tokenizer: Any, token_ids: list[int], expanded: str, question: str, image: Ints
-) -> tuple[Span, ...]:
+def find_spans(typed: Bools, image: Ints) -> tuple[Span, ...]:
     """Which tokens are image, which are the question, and which are the template around them.
 
     Args:
-        tokenizer: A fast tokenizer, or a slow one (then the question is not told from the template).
-        token_ids: The prompt.
-        expanded: The prompt's text with one marker per image token.
-        question: As it stands in that text.
+        typed: Which tokens write the question, bool (token,).
         image: Positions of the image tokens.
     """
-    kinds = np.full(len(token_ids), "template", dtype=object)
-    start = expanded.rfind(question)
-    if start >= 0 and getattr(tokenizer, "is_fast", False):
-        coded = tokenizer(
-            expanded,
-            return_offsets_mapping=True,
-            add_special_tokens=adds_special_tokens(tokenizer, expanded),
-        )
-        if list(coded.input_ids) == token_ids:
-            begins, ends = np.array(coded.offset_mapping).T
-            kinds[(begins < start + len(question)) & (ends > start) & (ends > begins)] = "question"
+    kinds = np.where(typed, "question", "template").astype(object)
     kinds[image] = "image"
     edges = [0, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist(), len(kinds)]
     return tuple(Span(kind=kinds[a], start=a, stop=b) for a, b in pairwise(edges) if b > a)
 
 
-def character_spans(tokenizer: Any, token_ids: list[int]) -> tuple[str, tuple[str, ...], Ints]:
-    """Decode answer tokens one prefix at a time, so that each knows the characters it wrote.
-
-    Tokens that together make one character (bytes of an emoji) share its range; special tokens
-    wrote nothing and have an empty one.
-
-    Returns:
-        The text, each token as text, and int (T, 2) offsets into the text.
-    """
-    special = set(tokenizer.all_special_ids)
-    ends, spoken, written = [], [], ""
-    for token in token_ids:
-        if token not in special or token == tokenizer.unk_token_id:
-            spoken.append(token)
-            decoded = _decode(tokenizer, spoken)
-            written = decoded if not decoded.endswith(REPLACEMENT) else written
-        ends.append(len(written))
-    text = _decode(tokenizer, spoken)
-    offsets = _offsets(text, ends, [t in special and t != tokenizer.unk_token_id for t in token_ids])
-    tokens = tuple(
-        text[a:b] if b > a else str(tokenizer.convert_ids_to_tokens(token))
-        for token, (a, b) in zip(token_ids, offsets.tolist(), strict=True)
-    )
-    return text, tokens, offsets
+def _typed(tokenizer: Any, token_ids: list[int], expanded: Chat, adds: bool) -> Bools:
+    """Which tokens write the question, by the characters that the tokenizer says each stands for."""
+    if getattr(tokenizer, "is_fast", False):
+        coded = tokenizer(expanded.text, return_offsets_mapping=True, add_special_tokens=adds)
+        if list(coded.input_ids) == token_ids:
+            return covering(coded.offset_mapping, places(expanded.parts, expanded.question))
+    return np.zeros(len(token_ids), dtype=bool)
 
 
-def _offsets(text: str, ends: list[int], silent: list[bool]) -> Ints:
-    """Turn the text length behind each token into ranges without surrounding blanks."""
-    offsets = np.zeros((len(ends), 2), dtype=np.int64)
-    start = 0
-    for i, stop in enumerate(ends):
-        if silent[i]:
-            offsets[i] = (stop, stop)
-            continue
-        # A token that completes nothing belongs to the character that a later one completes.
-        shown = next((end for end in ends[i:] if end > start), len(text))
-        blanks = len(text[start:shown]) - len(text[start:shown].lstrip())
-        offsets[i] = (start + blanks if start + blanks < shown else start, shown)
-        start = stop
-    return offsets
-
-
-def _decode(tokenizer: Any, token_ids: list[int]) -> str:
-    return str(tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
-
-
-def _control_tokens(tokenizer: Any, text: str) -> list[str]:
-    """Special tokens that the text would turn into; an unknown word is not one."""
-    special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
-    special = (special | set(tokenizer.all_special_ids)) - {tokenizer.unk_token_id}
-    ids = tokenizer(text, add_special_tokens=False).input_ids
-    return [str(tokenizer.convert_ids_to_tokens(i)) for i in ids if i in special]
+def _positions(config: Any) -> int | None:
+    return getattr(config.get_text_config(), "max_position_embeddings", None)

@@ -14,7 +14,7 @@ from groundviz.models.characters import character_spans
 from groundviz.models.control_tokens import ControlTokens
 from groundviz.models.prompts import Encoded, check_length, check_text
 from groundviz.registry import Registry
-from groundviz.runtime.live import on_device
+from groundviz.runtime.placement import on_device
 from groundviz.runtime.sites import Parts
 from groundviz.types import Grid, Ints, Prompt, Study
 

@@ -1,83 +1,160 @@
-"""Answer tokens know the characters they wrote, whatever the tokenizer does to text."""
+"""A prompt knows which of its tokens are the question's, whatever the template does to it."""
 
-from itertools import pairwise
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from tokenizers import Tokenizer, decoders, pre_tokenizers
-from tokenizers.models import BPE, WordLevel
-from tokenizers.trainers import BpeTrainer
-from transformers import PreTrainedTokenizerFast
+from transformers import LlamaConfig
 
-from groundviz.models.prompts import adds_special_tokens, character_spans
+from groundviz.errors import PromptError
+from groundviz.models.prompts import (
+    PLACEHOLDER,
+    Chat,
+    adds_special_tokens,
+    check_length,
+    check_text,
+    fill_template,
+    find_spans,
+    render_chat,
+    tokenise,
+)
+from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
 
-TEXTS = [
-    "left upper lobe",
-    "No pneumothorax, no effusion.",
-    "5 μm nodule",
-    "肺炎 in the 左 lung",
-    "🫁 clear 👍🏽",
-    " leading and  double  blanks",
-]
-
-
-@pytest.fixture(scope="module")
-def byte_level():
-    """A byte-level BPE tokenizer that knows English words; everything else falls into single bytes."""
-    tokenizer = Tokenizer(BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = BpeTrainer(
-        vocab_size=320, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-    )
-    tokenizer.train_from_iterator(
-        ["left upper lobe lung nodule effusion pneumothorax no in the"] * 3, trainer
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")  # noqa: S106
+CONFIG = LlamaConfig(max_position_embeddings=100)
+LOOP = (
+    "{% for m in messages %}{% for p in m.content %}{% if p.type == 'text' %}TEXT{% else %}IMAGE{% endif %}"
+)
+LOOP += "{% endfor %}{% endfor %} ASSISTANT :"
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_tokens_cover_the_text_in_order(byte_level, text):
-    ids = byte_level(text, add_special_tokens=False).input_ids
-    written, tokens, offsets = character_spans(byte_level, ids)
-    assert written == text
-    assert len(tokens) == len(offsets) == len(ids)
-    covered = sorted({i for start, stop in offsets for i in range(start, stop)})
-    assert "".join(text[i] for i in covered) == text.replace(" ", "") or len(covered) >= len(
-        text.replace(" ", "")
-    )
-    assert all(start < stop for start, stop in offsets)
-    assert all(a[0] <= b[0] for a, b in pairwise(offsets))
+@pytest.fixture
+def processor():
+    return tiny_llava_processor(tiny_llava())
 
 
-def test_bytes_of_one_character_share_it(byte_level):
-    ids = byte_level("a🫁b", add_special_tokens=False).input_ids
-    text, tokens, offsets = character_spans(byte_level, ids)
-    assert tokens == ("a", *["🫁"] * (len(ids) - 2), "b")
-    assert {tuple(o) for o in offsets[1:-1].tolist()} == {(1, 2)}
-    assert text == "a🫁b"
+def template(text, image):
+    return LOOP.replace("TEXT", text).replace("IMAGE", image)
 
 
-def test_special_tokens_write_nothing(byte_level):
-    ids = [*byte_level("left", add_special_tokens=False).input_ids, byte_level.eos_token_id]
-    text, tokens, offsets = character_spans(byte_level, ids)
-    assert text == "left"
-    assert tokens[-1] == "</s>"
-    assert offsets[-1].tolist() == [4, 4]
+def test_surrounding_blanks_are_no_part_of_a_text():
+    assert check_text(CONFIG, "  is it?\n", "question") == "is it?"
 
 
-def test_blanks_between_words_belong_to_no_token():
-    words = Tokenizer(WordLevel({"<unk>": 0, "left": 1, "lung": 2}, unk_token="<unk>"))  # noqa: S106
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>")  # noqa: S106
-    text, tokens, offsets = character_spans(tokenizer, [1, 2, 1, 0])
-    assert text == "left lung left <unk>"
-    assert tokens == ("left", "lung", "left", "<unk>")
-    assert offsets.tolist() == [[0, 4], [5, 9], [10, 14], [15, 20]]
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "empty"),
+        (" \n\t ", "empty"),
+        ("\u200b\u202e", "empty"),
+        ("is \ud800 it", "lone surrogate"),
+        ("is \x1b[1m it", "control character"),
+        ("a" * 1601, "1601 characters, and the model has positions for 100 tokens"),
+    ],
+)
+def test_texts_that_no_model_can_read_are_refused(text, says):
+    with pytest.raises(PromptError, match=says):
+        check_text(CONFIG, text, "question")
 
 
-def test_a_template_that_wrote_the_start_token_gets_no_second_one(byte_level):
+def test_blank_lines_and_tabs_may_stand_in_a_text():
+    assert check_text(CONFIG, "is\tit\r\nthere?", "answer") == "is\tit\r\nthere?"
+
+
+def test_the_models_positions_count_and_not_the_tokenizers(processor):
+    processor.tokenizer.model_max_length = 4
+    assert len(tokenise(processor, Chat(("<image> ", ""), "is there a nodule"), picture())[1]) == 20
+    check_length(99, CONFIG)
+    with pytest.raises(PromptError, match="image and question take 100 tokens"):
+        check_length(100, CONFIG)
+    with pytest.raises(PromptError, match="The answer is too long: it takes 100 tokens"):
+        check_length(100, CONFIG, "answer")
+
+
+def test_a_model_that_states_no_positions_sets_no_limit():
+    boundless = SimpleNamespace(get_text_config=lambda: SimpleNamespace())
+    assert check_text(boundless, "a" * 100_000, "question") == "a" * 100_000
+    check_length(10**9, boundless)
+
+
+@pytest.mark.parametrize("question", ["nodule", "A", "ASSISTANT", ":", "image", "{question}", PLACEHOLDER])
+def test_the_question_is_found_where_the_template_put_it(processor, question):
+    chat = fill_template(processor, question, "")
+    assert chat.parts == ("USER : <image> ", " ASSISTANT :")
+    assert chat.question == question
+    assert chat.text == render_chat(processor, question, "")
+
+
+def test_a_processor_without_a_template_gets_the_familys(processor):
+    processor.chat_template = None
+    chat = fill_template(processor, "is {it}?", "USER: <image>\n{question} ASSISTANT:")
+    assert chat.text == "USER: <image>\nis {it}? ASSISTANT:"
+
+
+def test_what_the_template_makes_of_a_question_is_the_question(processor):
+    processor.chat_template = template("{{ p.text | upper }} ", "<image> ")
+    chat = fill_template(processor, "is it?", "")
+    assert chat == Chat(("<image> ", "  ASSISTANT :"), "IS IT?")
+
+
+def test_a_question_may_stand_in_the_prompt_twice(processor):
+    processor.chat_template = template("{{ p.text }} . {{ p.text }} ", "<image> ")
+    chat = fill_template(processor, "is there", "")
+    assert chat == Chat(("<image> ", " . ", "  ASSISTANT :"), "is there")
+    _, typed = tokenise(processor, chat, picture())
+    assert np.flatnonzero(typed).tolist() == [16, 17, 19, 20]
+
+
+USUAL = template("{{ p.text }} ", "<image> ")
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (template("{{ p.text }}", ""), "no image token"),
+        (template("{{ p.text }}", "<image> <image> "), "2 image tokens"),
+        (template("<image> {{ p.text }}", "<image> "), "2 image tokens"),
+        (template("", "<image> "), "loses the question"),
+        ("{% if 'it' in messages[0].content[1].text %}Q : {% endif %}" + USUAL, "changes with it"),
+    ],
+)
+@pytest.mark.parametrize("question", ["is it?", "it <image>"])
+def test_templates_that_do_not_hold_one_image_and_the_question_are_refused(
+    processor, written, says, question
+):
+    processor.chat_template = written
+    with pytest.raises(PromptError, match=says):
+        fill_template(processor, question, "")
+
+
+def test_spans_alternate_between_kinds():
+    typed = np.array([0, 0, 1, 1, 0, 0, 1], dtype=bool)
+    spans = [(span.kind, span.start, span.stop) for span in find_spans(typed, np.array([0, 4]))]
+    assert spans == [
+        ("image", 0, 1),
+        ("template", 1, 2),
+        ("question", 2, 4),
+        ("image", 4, 5),
+        ("template", 5, 6),
+        ("question", 6, 7),
+    ]
+
+
+@pytest.mark.parametrize("question", ["is there a nodule", "A", ":", "USER", "zzz"])
+def test_the_tokens_of_a_question_are_known_one_by_one(processor, question):
+    chat = fill_template(processor, question, "")
+    inputs, typed = tokenise(processor, chat, picture())
+    assert np.flatnonzero(typed).tolist() == [18 + i for i in range(len(question.split()))]
+    assert inputs["input_ids"].shape == (1, len(typed))
+
+
+def test_a_template_that_wrote_the_start_token_gets_no_second_one(processor):
     class Starts:
         bos_token = "<s>"  # noqa: S105
 
     assert not adds_special_tokens(Starts(), "<s>USER: hello")
     assert adds_special_tokens(Starts(), "USER: hello")
-    assert adds_special_tokens(byte_level, "anything")
+    assert adds_special_tokens(SimpleNamespace(bos_token=None), "anything")
+
+
+def picture():
+    return np.zeros((28, 28, 3), np.uint8)
