@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from groundviz.errors import ImageError, NumericalError, TargetError, UnknownName, UnsupportedMethod
+from groundviz.errors import (
+    ImageError,
+    NumericalError,
+    PromptError,
+    TargetError,
+    UnknownName,
+    UnsupportedMethod,
+)
 from groundviz.explain import explain
 
 QUESTION = "Is there a nodule?"
@@ -192,3 +199,14 @@ def test_figures_and_pages_show_contrasts_and_several_targets(tiny, study, tmp_p
 
     again = groundviz.open(explanation.save(tmp_path / "case.gvz"))
     assert again.record.targets == explanation.record.targets
+
+
+def test_an_answer_for_which_there_is_no_room_is_refused_before_any_pass(tiny, study):
+    room = tiny.model.config.text_config.max_position_embeddings
+    fits, too_long = ("lung " * (room - count) for count in (200, 20))
+    assert len(explain(tiny, study, QUESTION, answer=fits, methods="attention").tokens) == room - 200
+    calls = []
+    tiny.model.register_forward_pre_hook(lambda *_: calls.append(1))
+    with pytest.raises(PromptError, match="answer is too long"):
+        explain(tiny, study, QUESTION, answer=too_long)
+    assert calls == []

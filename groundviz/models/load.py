@@ -58,6 +58,7 @@ def resolve(model: Source, processor: Any = None) -> VLM:
         return model
     if isinstance(model, str | os.PathLike):
         return load(model, processor=processor)
+    model = _as_written(model)
     config = getattr(model, "config", None)
     family = _family(config, type(model).__name__)
     origin = str(getattr(config, "_name_or_path", "") or "")
@@ -104,6 +105,19 @@ def _processor_of(origin: str) -> Any:
     raise UnsupportedModel(
         "The model's processor was not found beside its weights. Pass it: explain(..., processor=processor)."
     )
+
+
+def _as_written(model: Any) -> Any:
+    """The model inside the wrappers of torch.compile and of adapters that live inside its layers."""
+    model = getattr(model, "_orig_mod", model)
+    if not hasattr(model, "get_base_model"):
+        return model
+    if model.active_peft_config.is_prompt_learning:
+        raise UnsupportedModel(
+            f"{type(model).__name__} cannot be explained: it puts learned tokens before the prompt, which "
+            "shifts every position. Merge them into the model, or explain the model without them."
+        )
+    return _as_written(model.get_base_model())
 
 
 def _public_name(origin: str, architecture: str) -> str:

@@ -76,14 +76,14 @@ def check_text(config: Any, text: str, what: str) -> str:
 
 
 def check_length(count: int, config: Any, what: str = "question") -> None:
-    """Refuse a prompt that leaves no room for an answer, or an answer that is too long by itself.
+    """Refuse a prompt that leaves no room for an answer, or an answer for which there is no room.
 
     Raises:
         PromptError: It has at least as many tokens as the model has positions.
     """
     positions = _positions(config)
     if positions is not None and count >= positions:
-        parts = "image and question take" if what == "question" else "it takes"
+        parts = "image and question take" if what == "question" else "with what stands before it, it takes"
         raise PromptError(
             f"The {what} is too long: {parts} {count} tokens, and the model has positions for {positions}. "
             "Shorten it."

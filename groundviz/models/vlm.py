@@ -74,8 +74,12 @@ class VLM:
         """The answer's text, each token as text, and each token's characters, int (T, 2)."""
         return character_spans(self.processor.tokenizer, [int(i) for i in token_ids])
 
-    def answer_ids(self, text: str) -> list[int]:
+    def answer_ids(self, text: str, *, after: int = 0) -> list[int]:
         """The tokens of an answer the model is to be given, without special tokens.
+
+        Args:
+            text: The answer.
+            after: How many tokens stand before it.
 
         Raises:
             PromptError: It is empty, too long, or contains a control token that the tokenizer
@@ -83,7 +87,7 @@ class VLM:
         """
         config, controls = self.model.config, ControlTokens.of(self.processor)
         token_ids = controls.read(check_text(config, text, "answer"))
-        check_length(len(token_ids), config, "answer")
+        check_length(after + len(token_ids), config, "answer")
         return token_ids
 
     def pixel_grids(self, study: Study) -> tuple[Grid, ...]:

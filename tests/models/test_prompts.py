@@ -66,7 +66,7 @@ def test_the_models_positions_count_and_not_the_tokenizers(processor):
     check_length(99, CONFIG)
     with pytest.raises(PromptError, match="image and question take 100 tokens"):
         check_length(100, CONFIG)
-    with pytest.raises(PromptError, match="The answer is too long: it takes 100 tokens"):
+    with pytest.raises(PromptError, match="with what stands before it, it takes 100 tokens"):
         check_length(100, CONFIG, "answer")
 
 
