@@ -8,7 +8,7 @@ from typing import Any
 from groundviz import images, models
 from groundviz.explanation import Explanation
 from groundviz.methods import DEFAULT, DEFAULT_CONTRAST
-from groundviz.methods.method import Recipes, choose, measure
+from groundviz.methods.recipes import Recipes, choose, measure
 from groundviz.runtime import borrow
 from groundviz.targets import Named
 from groundviz.types import Record

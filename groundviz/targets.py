@@ -98,6 +98,10 @@ def rather_than(target: Target, rival: Rival) -> Target:
             f"A contrast needs one run of tokens: {target.text!r} is in several places. "
             "Name one of its occurrences."
         )
+    if rival.text.strip() == target.text.strip():
+        raise TargetError(
+            f"There is nothing to contrast: {target.text!r} stands against itself. Name another text."
+        )
     text = f"{target.text.strip()} rather than {rival.text.strip()}"
     return Target(tokens=target.tokens, text=text, rival=rival)
 

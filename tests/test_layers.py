@@ -19,13 +19,14 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 
 Find = Callable[[ast.Module], set[str]]
 
-BASE = {"errors", "types", "registry", "files", "geometry", "targets"}
+BASE = {"errors", "types", "registry", "files", "geometry", "stages", "targets"}
 MAY_IMPORT = {
     "errors": set(),
     "types": {"errors"},
     "registry": {"errors"},
     "files": {"errors"},
     "geometry": {"types"},
+    "stages": {"types", "geometry"},
     "targets": {"errors", "types"},
     "images": BASE,
     "runtime": BASE,
@@ -234,9 +235,10 @@ DISK = {
     "demo/train.py": {"save_pretrained"},
 }
 MODEL = {
-    "runtime/guard.py": {"requires_grad", "grad", "register_forward_hook", "vars"},
+    "runtime/guard.py": {"requires_grad", "grad", "data", "register_forward_hook", "vars"},
     # An activation's graph, not a parameter's.
     "runtime/own_row.py": {"requires_grad_"},
+    "runtime/passes.py": {"requires_grad_"},
     # Models made a moment ago, not lent by anybody.
     "models/load.py": {"eval"},
     "demo/pointing.py": {"eval"},

@@ -90,3 +90,8 @@ def test_a_contrast_names_both_sides():
 def test_a_contrast_of_a_target_in_several_places_is_refused():
     with pytest.raises(TargetError, match="one run of tokens"):
         rather_than(find(REPORT, Phrase("effusion", "all")), Rival(text="x", token_ids=(1,)))
+
+
+def test_a_contrast_of_a_target_with_itself_is_refused():
+    with pytest.raises(TargetError, match="stands against itself"):
+        rather_than(find(REPORT, "effusion"), Rival(text=" effusion", token_ids=(1, 2)))

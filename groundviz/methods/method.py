@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from groundviz.errors import NumericalError, UnknownName, UnsupportedMethod
+from groundviz.errors import UnsupportedMethod
 from groundviz.registry import Registry
-from groundviz.runtime import Live
-from groundviz.types import Answer, Floats, Grid, Heatmaps, Prompt, Reduction, Target
-
-Recipes = Mapping[str, Mapping[str, Any]]
-
+from groundviz.types import Answer, Floats, Grid, Heatmaps, Reduction, Target
 
 # (live, prompt, answer, targets, **options) -> one `Heatmaps` per image grid; options are keyword-only
 # and have defaults. Registered by decorator, one file each.
 Method = Callable[..., list[Heatmaps]]
 
 METHODS: Registry[Method] = Registry("method", "groundviz.methods")
-
-
-def choose(methods: str | Iterable[str] | Recipes) -> Recipes:
-    """The options of each named method, the method's own where none are given.
-
-    Args:
-        methods: One name, several, or a table of names and their options.
-
-    Raises:
-        UnknownName: There is no such method, or it has no such option.
-
-    >>> choose("attention")
-    {'attention': {}}
-    """
-    named = [methods] if isinstance(methods, str) else methods
-    wanted = named if isinstance(named, Mapping) else {name: {} for name in named}
-    return {name: {**_options(name), **_known(name, wanted[name])} for name in wanted}
-
-
-def measure(
-    recipes: Recipes, live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]
-) -> tuple[Heatmaps, ...]:
-    """All maps of several methods, in their order.
-
-    Ctrl-C ends the work early: what was measured until then is returned, with a warning.
-
-    Raises:
-        UnsupportedMethod: A method cannot do this model or these targets.
-        NumericalError: A map holds NaN or infinity where it should hold a number.
-        KeyboardInterrupt: Nothing was measured before the interruption.
-    """
-    maps: list[Heatmaps] = []
-    for name, options in recipes.items():
-        try:
-            found = METHODS[name](live, prompt, answer, targets, **options)
-        except KeyboardInterrupt:
-            if not maps:
-                raise
-            warnings.warn(f"Interrupted during {name}: its maps are missing.", RuntimeWarning, stacklevel=3)
-            break
-        maps += [_signed_off(name, options, one) for one in found]
-        if live.interrupted:
-            break
-    return tuple(maps)
 
 
 def each_token(answer: Answer) -> tuple[Target, ...]:
@@ -149,27 +98,3 @@ def _on_grid(part: Floats, grid: Grid) -> Floats:
     laid = np.full((*part.shape[:-1], grid.rows * grid.cols), np.nan, dtype=np.float32)
     laid[..., _held(grid)] = part
     return laid.reshape(*part.shape[:-1], grid.rows, grid.cols)
-
-
-def _signed_off(name: str, options: Mapping[str, Any], maps: Heatmaps) -> Heatmaps:
-    held = _held(maps.grid).reshape(maps.grid.rows, maps.grid.cols)
-    if not np.isfinite(maps.values[..., held]).all():
-        raise NumericalError(
-            f"{name} produced NaN or infinity: at least one cell has no number. "
-            "Load the model in bfloat16 or float32, or use another method."
-        )
-    return replace(maps, method=name, params={**options, **maps.params})
-
-
-def _options(name: str) -> dict[str, Any]:
-    parameters = inspect.signature(METHODS[name]).parameters.values()
-    return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
-
-
-def _known(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    known = _options(name)
-    for option in given:
-        if option not in known:
-            listed = ", ".join(known) or "none"
-            raise UnknownName(f"{name} has no option {option!r}: it has {listed}. Name one of these.")
-    return given

@@ -19,45 +19,25 @@ from typing import Any
 from torch import Tensor, nn
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.runtime.attention_rows import probabilities, scores, visible
+from groundviz.runtime.attention_rows import Attention
+from groundviz.runtime.kernels import sight
 
 Kernel = Callable[..., tuple[Tensor, Tensor | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AttentionCall:
+class AttentionCall(Attention):
     """What one attention layer was asked to compute.
 
     Attributes:
-        layer: Position of the module among those tapped.
-        query: (batch, head, query, channel), after rotary embedding.
-        key: (batch, key head, column, channel), cache included.
-        value: Like `key`.
-        mask: (batch, 1, query, column) bool or additive, or None.
-        causal: Whether a missing mask means causal.
-        scaling: Factor on the dot products.
-        softcap: Bound on the scores, or None.
-        sinks: Per-head scores that take mass and show nothing, or None.
+        layer: Number the module is known by.
+        value: (batch, key head, column, channel).
         run: Computes the output with the model's own kernel: (batch, query, head, channel).
     """
 
     layer: int
-    query: Tensor
-    key: Tensor
     value: Tensor
-    mask: Tensor | None
-    causal: bool
-    scaling: float
-    softcap: float | None
-    sinks: Tensor | None
     run: Callable[[], tuple[Tensor, Tensor | None]]
-
-    def rows(self, rows: slice) -> Tensor:
-        """Exact attention of some query rows, float32 (batch, head, row, column)."""
-        size = (self.query.shape[2], self.key.shape[2])
-        mask = visible(self.mask, self.causal, rows, size)
-        raw = scores(self.query[:, :, rows], self.key, self.scaling)
-        return probabilities(raw, mask, softcap=self.softcap, sinks=self.sinks)
 
 
 Handler = Callable[[AttentionCall], tuple[Tensor, Tensor | None]]
@@ -128,7 +108,7 @@ class _Switchboard:
         local = registry._local_mapping.get(name)
         kernel = registry[name] if name in registry else None
         self._shadowed[id(registry), name] = (registry, local)
-        registry[name] = partial(self._dispatch, kernel)
+        registry[name] = partial(self._dispatch, name, kernel)
 
     def _unshadow(self) -> None:
         for key, (registry, local) in list(self._shadowed.items()):
@@ -138,18 +118,20 @@ class _Switchboard:
                 registry._local_mapping.pop(key[1], None)
             del self._shadowed[key]
 
-    def _dispatch(self, kernel: Kernel | None, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    def _dispatch(
+        self, name: str, kernel: Kernel | None, module: nn.Module, *args: Any, **kwargs: Any
+    ) -> Any:
         kernel = kernel or sys.modules[type(module).__module__].eager_attention_forward
         number, handler = self._handlers.get(id(module), (0, None))
         if handler is None:
             return kernel(module, *args, **kwargs)
-        return handler(_describe(number, kernel, module, *args, **kwargs))
+        return handler(_describe(name, number, partial(kernel, module), *args, **kwargs))
 
 
 def _describe(
+    name: str,
     layer: int,
-    kernel: Kernel,
-    module: nn.Module,
+    kernel: partial[Any],
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -157,30 +139,26 @@ def _describe(
     **kw: Any,
 ) -> AttentionCall:
     mask = args[0] if args else kw.get("attention_mask")
-    causal = kw.get("is_causal")
     scaling = kw.get("scaling")
     return AttentionCall(
         layer=layer,
         query=query,
         key=key,
         value=value,
-        mask=mask,
-        # A single row may look at everything before it, so it needs no mask.
-        causal=query.shape[2] > 1 and (getattr(module, "is_causal", True) if causal is None else causal),
         scaling=query.shape[-1] ** -0.5 if scaling is None else scaling,
-        softcap=kw.get("softcap"),
-        sinks=kw.get("s_aux"),
-        run=partial(kernel, module, query, key, value, *args, **kw),
+        run=partial(kernel, query, key, value, *args, **kw),
+        **sight(name, kernel.args[0], (query.shape[2], key.shape[2]), mask, kw),
     )
 
 
 def _place(module: nn.Module) -> _Place:
-    file, kernel = type(module).__module__, getattr(module.config, "_attn_implementation", None)
+    config = getattr(module, "config", None)
+    file, kernel = type(module).__module__, getattr(config, "_attn_implementation", None)
     place = _Place(file, str(kernel))
     if place.registry is None or kernel is None:
         raise UnsupportedMethod(
             f"Attention of {type(module).__name__} cannot be read: it does not go through transformers' "
-            "attention registry. Use a perturbation method instead."
+            "attention registry. Use a method that needs no attention, such as occlusion."
         )
     return place
 

@@ -12,16 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.errors import NumericalError, UnsupportedMethod
-from groundviz.runtime import guard
+from groundviz.errors import UnsupportedMethod
+from groundviz.runtime import descent, guard
 from groundviz.runtime.attention_tap import release, tapped
 from groundviz.runtime.batches import in_batches
 from groundviz.runtime.caches import keeps_keys, prompt_cache
+from groundviz.runtime.finite import sampling, scores_not_finite, where_not_finite
 from groundviz.runtime.own_row import OwnRowAttention
 from groundviz.runtime.passes import Passes, log_probabilities, saying
+from groundviz.runtime.placement import home, on_device
 from groundviz.runtime.provenance import describe_run
 from groundviz.runtime.row_watch import RowWatch
 from groundviz.runtime.sites import Parts, Site, find_site, sites
+from groundviz.runtime.suitability import refuse_unusable, watch_gradients
 from groundviz.targets import Named, find, rather_than
 from groundviz.types import Answer, Floats, Grid, Prompt, Provenance, Rival, Study, Target
 
@@ -56,8 +59,8 @@ class Lendable(Protocol):
     def read_answer(self, token_ids: Sequence[int]) -> tuple[str, tuple[str, ...], np.ndarray]:
         """The text of answer tokens, each token as text, and each token's characters (T, 2)."""
 
-    def answer_ids(self, text: str) -> list[int]:
-        """The tokens of an answer the model is to be given."""
+    def answer_ids(self, text: str, *, after: int = 0) -> list[int]:
+        """The tokens of an answer the model is to be given, behind `after` others."""
 
     def parts(self) -> Parts:
         """The model's modules, by what they do."""
@@ -68,9 +71,12 @@ def borrow(vlm: Lendable, *, seed: int = 0) -> AbstractContextManager[Live]:
 
     Raises:
         ModelBusy: On entry, when this thread is already explaining with the model.
+        UnsupportedModel: On entry, when the model's weights cannot be computed with.
     """
 
     def hand_out(loan: guard.Loan) -> Live:
+        refuse_unusable(vlm.model)
+        watch_gradients(loan)
         parts = vlm.parts()
         loan.on_return(lambda: release((*parts.decoder_attention, *parts.vision_attention)))
         return Live(vlm, loan)
@@ -121,7 +127,7 @@ class Live:
         self.study, self.prompt = study, prompt
         self._inputs = on_device(model, inputs)
         held = [grid.positions[grid.positions >= 0] for grid in prompt.grids]
-        self._columns = torch.from_numpy(np.concatenate(held)).to(model.device)
+        self._columns = torch.from_numpy(np.concatenate(held)).to(home(model))
         return prompt
 
     def answer(self, prompt: Prompt, *, given: str | Sequence[int] | None = None) -> Answer:
@@ -140,7 +146,8 @@ class Live:
         if given is None:
             answer_ids, logits, rows = self._generate()
         else:
-            answer_ids = self.vlm.answer_ids(given) if isinstance(given, str) else list(given)
+            after = self._prompt_length
+            answer_ids = self.vlm.answer_ids(given, after=after) if isinstance(given, str) else list(given)
             logits, rows = self._read_rows(answer_ids)
         if rows is None:
             # Decoding did not go one token at a time; one pass over the answer gives the same rows.
@@ -211,6 +218,14 @@ class Live:
             shares, slopes = handler.gradients(log_probabilities(output.logits[0], ids[start + 1 :]))
         return shares.cpu().numpy(), slopes.cpu().numpy()
 
+    def rollout(self) -> Tensor:
+        """Attention rollout from each answer token's predicting row, float32 (token, image token)."""
+        return descent.rollout(self._passes)
+
+    def relevancy(self, targets: Sequence[Target], **options: Any) -> Tensor:
+        """Relevancy of image tokens for targets, (target, image token); see `descent.relevancy`."""
+        return descent.relevancy(self._passes, targets, **options)
+
     # --- the picture inside the model ------------------------------------------------------------
 
     def site(self, name: str) -> Site:
@@ -237,18 +252,22 @@ class Live:
 
     def read(self, site: Site) -> Tensor:
         """The picture at a site: (1, channel, row, col) at the pixels, else (1, cell, channel)."""
-        return self._once(site, lambda: self._passes.read(site))
+        return self._once(site, lambda: self._passes.read(site)[0])
+
+    def read_each(self, *at: Site, pixels: Tensor | None = None) -> list[Tensor]:
+        """The picture, or another one, at several sites, each as `read` gives it, in one pass."""
+        return self._passes.read(*at, pixels=pixels)
 
     def hidden_states(self, layer: int) -> Tensor:
         """What a decoder layer put out at every token of prompt and answer: (token, channel)."""
-        return self._passes.read(Site("language", layer), whole=True)[0]
+        return self._passes.read(Site("language", layer), whole=True)[0][0]
 
-    def unembed(self, hidden: Tensor, token_ids: Sequence[int]) -> Tensor:
-        """The scores that hidden states (..., channel) would have as last ones: logits (..., token)."""
+    def unembed(self, hidden: Tensor, token_ids: Sequence[int] | None = None) -> Tensor:
+        """Logits (..., token) that hidden states (..., channel) would give as last ones; all if None."""
         logits: Tensor = self._parts.output_head(self._parts.final_norm(hidden))
         cap = getattr(self.vlm.model.config.get_text_config(), "final_logit_softcapping", None)
         logits = torch.tanh(logits / cap) * cap if cap else logits
-        return logits[..., list(token_ids)].float()
+        return (logits if token_ids is None else logits[..., list(token_ids)]).float()
 
     def scores(
         self, targets: Sequence[Target], site: Site | None = None, values: Tensor | None = None
@@ -280,25 +299,29 @@ class Live:
         key = (tuple(target.scalar for target in targets), at)
         return self._once(key, lambda: self._passes.gradients(targets, at))
 
-    def in_batches(self, count: int, run: Callable[[slice], Tensor], *, label: str) -> Tensor:
+    def in_batches(self, count: int, run: Callable[[slice], Tensor], *, label: str, most: int = 16) -> Tensor:
         """The rows of `run(slice)` for all of range(count), put together: (done, ...).
 
-        Batches are halved when memory runs out. Ctrl-C ends the work early and keeps what was
-        computed, so fewer than `count` rows may come; a bar shows the time left.
+        Batches of at most `most` are halved when memory runs out. Ctrl-C ends the work early and keeps
+        what was computed, so fewer than `count` rows may come; a bar shows the time left.
 
         Raises:
             OutOfMemory: Not even one item fits.
             KeyboardInterrupt: Nothing was computed before the interruption.
         """
-        done = in_batches(count, run, label=label)
+        done = in_batches(count, run, label=label, most=most)
         self.interrupted = self.interrupted or len(done) < count
         return done
 
     @property
     def provenance(self) -> Provenance:
         """What was run, on what, so far."""
-        seconds = time.perf_counter() - self._started
-        return describe_run(self.vlm, seed=self._loan.seed, seconds=seconds)
+        return describe_run(self.vlm, seed=self._loan.seed, seconds=time.perf_counter() - self._started)
+
+    def where_not_finite(self, token_ids: Sequence[int] | None = None) -> str:
+        """A sentence on the first part of the model that does not put out finite numbers; one pass."""
+        inputs = saying(self._inputs, token_ids or self._answer_ids)
+        return where_not_finite(self._loan, lambda: self.vlm.model(**inputs, use_cache=False))
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What methods share: made at the first request, kept until the next answer."""
@@ -315,7 +338,7 @@ class Live:
     def _generate(self) -> tuple[list[int], Tensor, Tensor | None]:
         """Token ids, raw logits (token, vocabulary), and attention rows if they came one by one."""
         watch = RowWatch(self._columns, deferred=keeps_keys(self.vlm.model.generation_config))
-        with torch.no_grad(), self._tap(watch):
+        with torch.no_grad(), self._tap(watch), sampling(lambda: self.where_not_finite((0,))):
             result = self.vlm.model.generate(**self._inputs, return_dict_in_generate=True, output_logits=True)
         self._cache = result.past_key_values
         answer_ids = result.sequences[0, self._prompt_length :].tolist()
@@ -352,20 +375,16 @@ class Live:
 
     def _rival(self, answer: Answer, target: Target, text: str) -> Rival:
         """A text as the model would write it in the target's place."""
-        start = int(answer.offsets[target.tokens[0], 0])
-        said = answer.text[:start] + text.strip()
-        ids = self.vlm.answer_ids(said)
+        before = answer.text[: int(answer.offsets[target.tokens[0], 0])].lstrip()
+        ids = self.vlm.answer_ids(before + text.strip())
         ends = self.vlm.read_answer(ids)[2][:, 1]
-        own = tuple(int(i) for i, end in zip(ids, ends, strict=True) if end > start)
+        own = tuple(int(i) for i, end in zip(ids, ends, strict=True) if end > len(before))
         return Rival(text=text.strip(), token_ids=own)
 
     def _written(self, answer_ids: list[int], logits: Tensor, source: Any) -> Answer:
         chosen = log_probabilities(logits, torch.tensor(answer_ids, device=logits.device))
         if not torch.isfinite(chosen).all():
-            raise NumericalError(
-                "The model's scores are not finite: at least one answer token has log-probability NaN or "
-                "infinity. Check its weights, or load it in bfloat16 or float32."
-            )
+            raise scores_not_finite(self.where_not_finite(answer_ids))
         text, tokens, offsets = self.vlm.read_answer(answer_ids)
         return Answer(
             text=text,
@@ -375,11 +394,3 @@ class Live:
             logprobs=chosen.cpu().numpy(),
             source=source,
         )
-
-
-def on_device(model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Inputs where the model is, pictures in its dtype."""
-    return {
-        name: tensor.to(model.device, model.dtype if tensor.is_floating_point() else None)
-        for name, tensor in inputs.items()
-    }

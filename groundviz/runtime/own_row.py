@@ -8,7 +8,7 @@ backward pass gives what would take one per token. The probabilities and outputs
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -78,8 +78,9 @@ def _attend(call: AttentionCall) -> tuple[Tensor, Tensor]:
     own_key = call.key[:, :, own].float().repeat_interleave(groups, dim=1)
     through_key = (call.query.detach().float() * own_key).sum(-1) * call.scaling
     raw = raw + _on_diagonal(through_key - through_key.detach(), width)
-    mask = torch.ones(rows, width, dtype=torch.bool).tril(width - rows) if call.mask is None else call.mask
-    shares = probabilities(raw, mask[..., :width], softcap=call.softcap, sinks=call.sinks)
+    if call.mask is None:
+        call = replace(call, causal=True, offset=width - rows)
+    shares = probabilities(raw, call.visible(slice(None)), softcap=call.softcap, sinks=call.sinks)
     own_value = call.value[:, :, own].float().repeat_interleave(groups, dim=1)
     diagonal = shares.detach()[..., own].diagonal(dim1=2, dim2=3)
     through_value = diagonal[..., None] * (own_value - own_value.detach())

@@ -39,14 +39,15 @@ class Passes:
     columns: Tensor
     answer_ids: tuple[int, ...]
 
-    def read(self, site: Site, *, whole: bool = False) -> Tensor:
-        """The picture at a site, (1, ...); `whole` for every token there, not the image cells alone."""
-        if site.stage == "pixels":
-            return self.inputs["pixel_values"]
-        hook = self._look(site)
-        with torch.no_grad():
-            self._say(self.answer_ids, {site: hook})
-        return hook.seen if whole else hook.cells(hook.seen)
+    def read(self, *at: Site, whole: bool = False, pixels: Tensor | None = None) -> list[Tensor]:
+        """The picture at sites, (1, ...) each; `whole` for every token there, not the image cells alone."""
+        hooks = {site: self._look(site) for site in at if site.stage != "pixels"}
+        pixels = self.inputs["pixel_values"] if pixels is None else pixels
+        if hooks:
+            with torch.no_grad():
+                self._say(self.answer_ids, hooks, pixels=pixels)
+        seen = [pixels if site.stage == "pixels" else hooks[site].seen for site in at]
+        return seen if whole else [_cells(hooks, site, one) for site, one in zip(at, seen, strict=True)]
 
     def scores(self, targets: Sequence[Target], site: Site | None, values: Tensor | None) -> Tensor:
         """The scalar of each target, float32 (batch, target), with values put in at a site."""

@@ -70,7 +70,7 @@ def test_gradient_attention_of_an_answer_is_the_sum_over_its_spoken_tokens(expla
     np.testing.assert_allclose(found, np.sum(tokens, axis=0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", DEFAULT)
 def test_layers_and_heads_are_kept_apart(explained, method):
     _, explanation = explained
     (maps,) = (m for m in explanation.record.heatmaps if m.method == method)
@@ -82,7 +82,7 @@ def test_layers_and_heads_are_kept_apart(explained, method):
     assert (one.layer, one.head) == (1, 3)
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", DEFAULT)
 def test_maps_are_raw_and_name_their_unit(explained, method):
     _, explanation = explained
     heatmap = explanation.heatmap(method)

@@ -1,0 +1,301 @@
+"""What reading attention costs: `MALLOC_MMAP_THRESHOLD_=65536 python benchmarks/capture.py [--write]`.
+
+A LLaVA with a Llama of 768 channels, 12 heads on 4 key heads and 12 layers (6 at the largest size),
+S prompt tokens, 64 answer tokens, random weights, one thread. Ways to run it take turns in one
+process; times are CPU time, ratios are to the plain run of the same turn, and their median is
+given. "In the tap" is the time that was spent outside the model's own kernel within calls of
+attention, over the rest of the run: it is free of the noise of turns. Peak memory is what a process
+of its own needed above the model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.memory import peak_bytes
+from benchmarks.report import machine, publish, table
+from benchmarks.shapes import QUESTION, Shape, build
+from groundviz import images
+from groundviz.runtime import guard
+from groundviz.runtime.attention_tap import AttentionCall, tapped
+from groundviz.runtime.caches import prompt_cache
+from groundviz.runtime.checkpointing import checkpointed
+from groundviz.runtime.own_row import OwnRowAttention
+from groundviz.runtime.relevancy import Relevancy
+from groundviz.runtime.row_watch import RowWatch
+
+SIDES, LAYERS = {500: 21, 1500: 37, 3000: 54}, {500: 12, 1500: 12, 3000: 6}
+TOKENS = 64
+
+
+@dataclass
+class Bench:
+    """A model with its inputs, and what its runs leave behind.
+
+    Attributes:
+        size: Nominal number of prompt tokens.
+        inside: Seconds spent in the tap by the latest run.
+        stored: Bytes of attention it kept.
+    """
+
+    size: int
+    inside: float = 0.0
+    stored: int = 0
+    model: Any = None
+    inputs: dict[str, Tensor] = field(default_factory=dict)
+    cache: Any = None
+
+    def __post_init__(self) -> None:
+        """Build the model; the answer is 64 fixed tokens."""
+        shape = Shape(
+            name="", side=SIDES[self.size], width=768, inner=2048, layers=LAYERS[self.size], heads=12
+        )
+        vlm = build(shape)
+        self.model = vlm.model
+        study = images.load(np.random.default_rng(0).random((96, 96)).astype(np.float32))
+        prompt, inputs = vlm.encode(study, QUESTION)
+        self.inputs = dict(inputs)
+        self.columns = torch.from_numpy(prompt.grids[0].positions)
+        self.length = len(prompt.token_ids)
+        self.said = torch.cat([self.inputs["input_ids"], torch.arange(100, 100 + TOKENS)[None]], dim=1)
+        layers = self.model.get_decoder().layers
+        self.layers = tuple(layers)
+        self.numbers = {layer.self_attn: number for number, layer in enumerate(layers)}
+
+    def whole(self, **options: Any) -> Any:
+        """One pass over prompt and answer."""
+        inputs = {**self.inputs, "input_ids": self.said, "attention_mask": torch.ones_like(self.said)}
+        return self.model(**inputs, use_cache=False, logits_to_keep=TOKENS + 1, **options)
+
+    def logprobs(self, logits: Tensor) -> Tensor:
+        """Log-probabilities of the answer's tokens, (token,)."""
+        answer = self.said[0, self.length :, None]
+        return torch.log_softmax(logits[0, :TOKENS].float(), dim=-1).gather(1, answer)[:, 0]
+
+    def prefix(self) -> Any:
+        """The prompt's cache, computed once, less the row that predicts the first token."""
+        if self.cache is None:
+            with torch.no_grad():
+                self.cache = self.model(**self.inputs, use_cache=True, logits_to_keep=1).past_key_values
+        return prompt_cache(self.cache, self.length - 1)
+
+    @contextmanager
+    def timed(self, handler: Callable[[AttentionCall], Any]) -> Iterator[None]:
+        """Tap the decoder, and add up the time of attention calls less that of the kernel."""
+
+        def hear(call: AttentionCall) -> Any:
+            def run() -> Any:
+                start = time.process_time()
+                output = call.run()
+                self.inside -= time.process_time() - start
+                return output
+
+            return handler(replace(call, run=run))
+
+        with tapped(self.numbers, hear):
+            entry = ALL_ATTENTION_FUNCTIONS["sdpa"]
+
+            def dispatch(*args: Any, **options: Any) -> Any:
+                start = time.process_time()
+                output = entry(*args, **options)
+                self.inside += time.process_time() - start
+                return output
+
+            ALL_ATTENTION_FUNCTIONS["sdpa"] = dispatch
+            yield
+
+
+def generate(bench: Bench, **options: Any) -> Any:
+    """Plain generation of the answer."""
+    with torch.no_grad():
+        return bench.model.generate(**bench.inputs, return_dict_in_generate=True, **options)
+
+
+def generate_rows(bench: Bench) -> None:
+    """Generation that keeps the rows of all layers and heads."""
+    watch = RowWatch(bench.columns, deferred=True)
+    with bench.timed(watch):
+        result = generate(bench, output_logits=True)
+    start = time.process_time()
+    rows = watch.stacked(TOKENS)
+    bench.inside += time.process_time() - start
+    assert rows is not None and result.sequences.shape[1] == bench.length + TOKENS
+    bench.stored = rows.nbytes
+
+
+def generate_eager(bench: Bench) -> None:
+    """Generation by the eager kernel, which returns its maps."""
+    bench.model.set_attn_implementation("eager")
+    try:
+        steps = generate(bench, output_attentions=True).attentions
+        bench.stored = sum(shares.nbytes for step in steps for shares in step)
+    finally:
+        bench.model.set_attn_implementation("sdpa")
+
+
+def forward(bench: Bench) -> None:
+    """One pass without gradients."""
+    with torch.no_grad():
+        bench.whole()
+
+
+def own_rows(bench: Bench) -> None:
+    """Attention and its gradient for each answer token, on the prompt's cache."""
+    handler, start = OwnRowAttention(bench.columns, bench.length + TOKENS - 1), bench.length - 1
+    with guard.borrow(bench.model), tapped(bench.numbers, handler):
+        output = bench.model(
+            input_ids=bench.said[:, start:-1],
+            attention_mask=torch.ones_like(bench.said[:, :-1]),
+            past_key_values=bench.prefix(),
+            use_cache=True,
+        )
+        handler.gradients(bench.logprobs(output.logits))
+
+
+def relevancy(bench: Bench, *, twice: bool = False) -> None:
+    """Streamed relevancy of the whole answer."""
+    handler = Relevancy()
+    with guard.borrow(bench.model) as loan, checkpointed(loan, bench.layers if twice else ()):
+        with bench.timed(handler):
+            scalar = bench.logprobs(bench.whole().logits).sum()
+            handler.of(scalar, {"text": starting_rows(bench)})
+
+
+def checkpointed_relevancy(bench: Bench) -> None:
+    """The same with each layer computed a second time."""
+    relevancy(bench, twice=True)
+
+
+def dense_relevancy(bench: Bench) -> None:
+    """The same from the eager kernel's maps and autograd's gradients of them."""
+    bench.model.set_attn_implementation("eager")
+    try:
+        with guard.borrow(bench.model):
+            embedded = bench.model.get_input_embeddings()
+            handle = embedded.register_forward_hook(lambda *args: args[-1].requires_grad_())
+            output = bench.whole(output_attentions=True)
+            handle.remove()
+            maps = output.attentions
+            slopes = torch.autograd.grad(bench.logprobs(output.logits).sum(), maps)
+            held = starting_rows(bench)
+            for shares, slope in zip(reversed(maps), reversed(slopes), strict=True):
+                held = held + held @ (shares * slope).clamp(min=0)[0].mean(0)
+    finally:
+        bench.model.set_attn_implementation("sdpa")
+
+
+def starting_rows(bench: Bench) -> Tensor:
+    """Ones at the rows that predict the answer, (1, token)."""
+    start = torch.zeros(1, bench.said.shape[1])
+    start[0, bench.length - 1 : -1] = 1.0
+    return start
+
+
+Way = Callable[[Bench], Any]
+GENERATING: Mapping[str, Way] = {
+    "`generate`": generate,
+    "`generate`, rows of all layers and heads kept": generate_rows,
+    "`generate`, eager with `output_attentions`": generate_eager,
+}
+PASSES: Mapping[str, Way] = {
+    "one forward pass": forward,
+    "gradients of 64 answer rows, on the prompt's cache": own_rows,
+    "relevancy, streamed": relevancy,
+    "relevancy, streamed and checkpointed": checkpointed_relevancy,
+    "relevancy from eager maps": dense_relevancy,
+}
+WAYS = {**GENERATING, **PASSES}
+
+
+def times(size: int, ways: Mapping[str, Way], turns: int) -> dict[str, tuple[float, float, float]]:
+    """By way: median seconds, median ratio to the first way, median share of time in the tap."""
+    bench = Bench(size)
+    bench.prefix()
+    generate(bench, max_new_tokens=2, min_new_tokens=2)
+    seen: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
+    for _ in range(turns):
+        plain = 0.0
+        for name, way in ways.items():
+            bench.inside, start = 0.0, time.process_time()
+            way(bench)
+            took = time.process_time() - start
+            plain = plain or took
+            seen[name].append((took, took / plain, bench.inside / (took - bench.inside)))
+    return {name: tuple(map(statistics.median, zip(*each, strict=True))) for name, each in seen.items()}  # type: ignore[misc]
+
+
+def peak(size: int, name: str) -> tuple[float, float]:
+    """Peak and stored megabytes of one way, in this process."""
+    bench = Bench(size)
+    if name == list(PASSES)[1]:
+        bench.prefix()
+    generate(bench, max_new_tokens=2, min_new_tokens=2)
+    with peak_bytes() as found:
+        WAYS[name](bench)
+    return found.megabytes, bench.stored / 2**20
+
+
+def peak_apart(size: int, name: str) -> tuple[float, float]:
+    """The same in a process of its own."""
+    command = [sys.executable, __file__, "--sizes", str(size), "--peak", str(list(WAYS).index(name))]
+    surroundings = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=True)  # noqa: S603
+    megabytes, stored = done.stdout.split()
+    return float(megabytes), float(stored)
+
+
+def measured(sizes: list[int], turns: int) -> Iterator[list[str]]:
+    """The rows of the table."""
+    for size in sizes:
+        for ways in (GENERATING, PASSES):
+            found = times(size, ways, turns)
+            for name, (seconds, ratio, inside) in found.items():
+                megabytes, stored = peak_apart(size, name)
+                yield [
+                    str(size),
+                    name,
+                    f"{seconds:.2f}",
+                    f"{ratio:.2f}",
+                    f"+{100 * inside:.1f} %" if inside else "",
+                    f"{megabytes:.0f}",
+                    f"{stored:.0f}" if stored else "",
+                ]
+
+
+def main() -> None:
+    """Print the table; with --write put it into the docs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIDES))
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.peak is not None:
+        found = peak(options.sizes[0], list(WAYS)[options.peak])
+        sys.stdout.write(f"{found[0]} {found[1]}\n")
+        return
+    head = ["S", "run", "CPU s", "ratio", "in the tap", "peak MB", "of it kept"]
+    text = f"{machine()}\n\n{table(head, measured(options.sizes, options.turns))}"
+    publish("capture", text, write=options.write)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""From named methods and their options to the maps they make of one answer."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from groundviz.errors import NumericalError, UnknownName
+from groundviz.methods.method import METHODS
+from groundviz.runtime import Live
+from groundviz.types import Answer, Heatmaps, Prompt, Target
+
+Recipes = Mapping[str, Mapping[str, Any]]
+
+
+def choose(methods: str | Iterable[str] | Recipes) -> Recipes:
+    """The options of each named method, the method's own where none are given.
+
+    Args:
+        methods: One name, several, or a table of names and their options.
+
+    Raises:
+        UnknownName: There is no such method, or it has no such option.
+
+    >>> choose("attention")
+    {'attention': {}}
+    """
+    named = [methods] if isinstance(methods, str) else methods
+    wanted = named if isinstance(named, Mapping) else {name: {} for name in named}
+    return {name: {**_options(name), **_known(name, wanted[name])} for name in wanted}
+
+
+def measure(
+    recipes: Recipes, live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]
+) -> tuple[Heatmaps, ...]:
+    """All maps of several methods, in their order.
+
+    Ctrl-C ends the work early: what was measured until then is returned, with a warning.
+
+    Raises:
+        UnsupportedMethod: A method cannot do this model or these targets.
+        NumericalError: A map holds NaN or infinity where it should hold a number.
+        KeyboardInterrupt: Nothing was measured before the interruption.
+    """
+    maps: list[Heatmaps] = []
+    for name, options in recipes.items():
+        try:
+            found = METHODS[name](live, prompt, answer, targets, **options)
+        except KeyboardInterrupt:
+            if not maps:
+                raise
+            warnings.warn(f"Interrupted during {name}: its maps are missing.", RuntimeWarning, stacklevel=3)
+            break
+        maps += [signed_off(name, options, one, live) for one in found]
+        if live.interrupted:
+            break
+    return tuple(maps)
+
+
+def signed_off(name: str, options: Mapping[str, Any], maps: Heatmaps, live: Live) -> Heatmaps:
+    """What a method returned, with its name and options in it.
+
+    Raises:
+        NumericalError: A cell that has a token, or a pixel, has no number.
+    """
+    if not np.isfinite(maps.values[..., maps.grid.valid]).all():
+        raise NumericalError(
+            f"{name} produced NaN or infinity: at least one cell has no number. {live.where_not_finite()} "
+            "Load the model in bfloat16 or float32, or use another method."
+        )
+    return replace(maps, method=name, params={**options, **maps.params})
+
+
+def _options(name: str) -> dict[str, Any]:
+    parameters = inspect.signature(METHODS[name]).parameters.values()
+    return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
+
+
+def _known(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    known = _options(name)
+    for option in given:
+        if option not in known:
+            listed = ", ".join(known) or "none"
+            raise UnknownName(f"{name} has no option {option!r}: it has {listed}. Name one of these.")
+    return given

@@ -1,0 +1,110 @@
+"""The choice of heads against planted ones and a second count of regions, the maps against eager rows."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from groundviz import store
+from groundviz.errors import UnsupportedMethod
+from groundviz.explain import explain
+from groundviz.methods.localization_heads import localization_heads, spatial_entropy
+from tests.methods.eager import attention_rows, values
+from tests.methods.planted import planted
+
+QUESTION, SAID = "Is there a nodule?", "left lung nodule"
+
+
+def entropy(picture):
+    """The same by another library and a loop."""
+    excess = np.maximum(picture - 2 * picture.mean(), 0)
+    regions, count = ndimage.label(excess, structure=np.ones((3, 3)))
+    shares = [excess[regions == number].sum() / excess.sum() for number in range(1, count + 1)]
+    return -sum(share * np.log(share) for share in shares)
+
+
+def test_maps_are_the_rows_of_the_chosen_heads(tiny, study):
+    methods = {"localization_heads": {"heads": 2}}
+    explanation = explain(tiny, study, QUESTION, answer=SAID, methods=methods)
+    rows = attention_rows(tiny, explanation.record)
+    maps, found = values(explanation, "localization_heads")
+    chosen = maps.params["chosen"]
+    assert 1 <= len(chosen) <= 2
+    assert found.shape == (3, 1, len(chosen), 16)
+    for at, head in enumerate(chosen):
+        own = rows[:, head["layer"], head["head"]]
+        np.testing.assert_allclose(found[:, 0, at], own, atol=1e-6)
+        assert head["mass"] == pytest.approx(own.sum(-1).mean(), rel=1e-5)
+        assert head["entropy"] == pytest.approx(
+            np.mean([entropy(row.reshape(4, 4)) for row in own]), abs=1e-4
+        )
+    assert (maps.unit, maps.layers) == ("share of attention", ())
+    single = [explanation.heatmap(target=t).values for t in range(3)]
+    np.testing.assert_allclose(explanation.heatmap().values, np.mean(single, axis=0), rtol=1e-5)
+    assert store.unpack(store.pack(explanation.record)).heatmaps[0].params == maps.params
+
+
+def test_of_all_heads_above_the_elbow_the_least_scattered_are_taken(tiny, study):
+    methods = {"localization_heads": {"heads": 99}}
+    explanation = explain(tiny, study, QUESTION, answer=SAID, methods=methods)
+    rows = attention_rows(tiny, explanation.record)
+    mass = rows.sum(-1).mean(0)
+    curve = np.sort(mass.ravel())
+    below = [curve[0] + (curve[-1] - curve[0]) * k / (len(curve) - 1) - v for k, v in enumerate(curve)]
+    least = curve[int(np.argmax(below))]
+    expected = {(layer, head) for layer, head in itertools.product(range(2), range(4))}
+    expected = {one for one in expected if mass[one] > least + 1e-7}
+    chosen = values(explanation, "localization_heads")[0].params["chosen"]
+    assert {(one["layer"], one["head"]) for one in chosen} == expected
+    assert [one["entropy"] for one in chosen] == sorted(one["entropy"] for one in chosen)
+
+
+def head(**cells):
+    picture = np.full((5, 5), 0.0004)
+    for name, share in cells.items():
+        picture[int(name[1]), int(name[2])] = share
+    return picture.ravel()
+
+
+def test_a_focused_head_is_chosen_over_scattered_and_absent_minded_ones():
+    scattered, focused, corner = head(c00=0.3, c44=0.3), head(c11=0.2, c12=0.3), head(c21=0.3, c32=0.35)
+    absent = [head(c33=0.02), head(c33=0.03), head(c33=0.01), head(c33=0.025)]
+    attention = np.array([[[scattered, focused, corner, absent[0]], [*absent[1:], absent[0]]]] * 2)
+    (maps,) = localization_heads(*planted(attention, rows=5, cols=5), heads=2)
+    # Both are of one region, in which cells may touch at a corner; the one with more mass comes first.
+    assert [(one["layer"], one["head"]) for one in maps.params["chosen"]] == [(0, 2), (0, 1)]
+    assert maps.values.shape == (2, 1, 2, 5, 5)
+    (three,) = localization_heads(*planted(attention, rows=5, cols=5))
+    assert three.params["chosen"][2]["entropy"] == pytest.approx(np.log(2), abs=1e-3)
+
+
+def test_heads_in_which_nothing_stands_out_come_last_without_an_entropy():
+    attention = np.full((1, 1, 3, 6), 0.1)
+    attention[0, 0, 0] = 0.01
+    attention[0, 0, 2] = 0.02
+    attention[0, 0, 2, 3] = 0.5
+    (maps,) = localization_heads(*planted(attention, rows=2, cols=4))
+    assert [(one["head"], one["entropy"]) for one in maps.params["chosen"]] == [(2, 0.0), (1, None)]
+    assert np.isnan(maps.values[..., 1, 2:]).all()
+
+
+def test_regions_of_several_grids_count_together():
+    one = np.array([[9.0, 0, 0, 0, 0]])
+    blank = np.array([[0.0, np.nan]])
+    assert spatial_entropy([one, blank]) == 0.0
+    assert spatial_entropy([one, one]) == pytest.approx(np.log(2))
+    assert spatial_entropy([np.ones((2, 2))]) == np.inf
+
+
+def test_contrasts_are_refused(tiny, study):
+    with pytest.raises(UnsupportedMethod, match="localization_heads"):
+        explain(
+            tiny,
+            study,
+            QUESTION,
+            answer=SAID,
+            target="nodule",
+            against="effusion",
+            methods="localization_heads",
+        )
