@@ -1,0 +1,33 @@
+"""Grad-CAM: the features of a layer, weighed by how much the answer hangs on each of them on average."""
+
+from __future__ import annotations
+
+import torch
+
+from groundviz.methods.method import METHODS, laid_out
+from groundviz.runtime import Live
+from groundviz.runtime.slopes import layer_slopes
+from groundviz.types import Answer, Heatmaps, Prompt, Target
+
+
+@METHODS.register("grad_cam")
+def grad_cam(
+    live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...], *, at: str = "projector"
+) -> list[Heatmaps]:
+    """Where the features are that the answer hangs on, each feature weighed the same at every cell.
+
+    Formula: max(0, sum over channels c of w_c * x_c), x the cells of the layer `at` and w_c the mean
+    over cells of dy/dx_c, with y the target's scalar.
+    Unit: nats per cell. Cost: one forward pass, and one backward pass per target; shared with the
+    other gradient methods at the same layer.
+    Targets: any, and contrasts. A phrase put together from its tokens adds up their maps.
+    Source: Selvaraju et al., "Grad-CAM", ICCV 2017.
+    Known failure: it was made for convolutional networks with pooling behind the layer, where one
+    weight per channel is right. In a transformer every cell is read through its own attention, so
+    the mean weight fits none of them: on the demo model's nodules the highest cell lies in the nodule
+    1 time in 5, against 19 in 20 with layer_cam.
+    """
+    values, slopes = layer_slopes(live, targets, at)
+    weights = slopes.mean(dim=1, keepdim=True)
+    maps = torch.relu((weights * values).sum(dim=-1))
+    return laid_out(maps.cpu(), prompt.grids, targets, unit="nats per cell")

@@ -1,0 +1,30 @@
+"""Gradient norm: how much the answer would change with a small change at each cell."""
+
+from __future__ import annotations
+
+from groundviz.methods.method import METHODS, laid_out
+from groundviz.runtime import Live
+from groundviz.runtime.slopes import cell_slopes
+from groundviz.types import Answer, Heatmaps, Prompt, Target
+
+
+@METHODS.register("gradient_norm")
+def gradient_norm(
+    live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...], *, at: str = "vision"
+) -> list[Heatmaps]:
+    """How strongly the answer would react to a small change at each cell, for it or against it.
+
+    Formula: the L2 norm over channels of dy/dx, with y the target's scalar and x the picture at the
+    site `at`: "vision" is the last layer of the tower that the model reads; any other layer, or
+    "pixels".
+    Unit: nats per unit of the values. Cost: one forward pass, and one backward pass per
+    target; shared with the other gradient methods at the same site.
+    Targets: any, and contrasts. A phrase put together from its tokens adds up their norms.
+    Source: Simonyan et al., "Deep Inside Convolutional Networks", 2013.
+    Known failure: it says where the answer is sensitive, not whether what is there speaks for it; a
+    saturated answer is sensitive nowhere. At the pixels it is grainy: there its highest value lies in
+    the demo model's nodules 4 times in 10, against 9 in 10 in the tower.
+    """
+    site = live.site(at)
+    _, slopes = cell_slopes(live, targets, site)
+    return laid_out(slopes.norm(dim=-1).cpu(), live.grids(site), targets, unit="nats per unit of the values")

@@ -1,0 +1,98 @@
+"""Integrated gradients: what each cell adds to the answer on the way from a blurred picture to this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from groundviz.methods.method import METHODS, laid_out
+from groundviz.runtime import Live
+from groundviz.runtime.baselines import baseline as picture_without
+from groundviz.runtime.regions import positive
+from groundviz.runtime.sites import Site
+from groundviz.runtime.slopes import by_cell, cell_slopes, slopes_of
+from groundviz.types import Answer, Heatmaps, Prompt, Target
+
+CLOSE_ENOUGH = 0.05
+MOST_STEPS = 128
+# Nats: what float32 sums of log-probabilities cannot tell from none.
+NO_CHANGE = 1e-6
+GOLDEN = 0.6180339887498949
+
+
+@METHODS.register("integrated_gradients")
+def integrated_gradients(
+    live: Live,
+    prompt: Prompt,
+    answer: Answer,
+    targets: tuple[Target, ...],
+    *,
+    at: str = "projector",
+    baseline: str = "blur",
+    steps: int = 16,
+) -> list[Heatmaps]:
+    """What each cell adds to the answer's log-probability, compared with a picture without details.
+
+    Formula: sum over channels of (x - b) * integral from 0 to 1 of dy/dx at b + a (x - b) da, with y
+    the target's scalar, x the picture at the site `at` and b the `baseline` picture there: "blur",
+    "mean" (of a wide neighbourhood) or "black"; by Gauss-Legendre quadrature with `steps` nodes.
+    Signed. The cells of a map add up to y(x) - y(b). By how much they miss it, the completeness gap,
+    is in `params` for each target: `change` is y(x) - y(b) and `gap` the miss, both in nats, and
+    `relative_gap` is their ratio. Steps are doubled, up to 128, until it is below 5 % for all.
+    Unit: nats. Cost: `steps` forward passes, and as many backward passes per target, on the way to
+    each doubling; three forward passes and a backward pass per target beside.
+    Targets: any, and contrasts.
+    Source: Sundararajan et al., "Axiomatic Attribution for Deep Networks", ICML 2017.
+    Known failure: maps hang on the baseline: what x and b share gets nothing. At "pixels" they are
+    grainy and the gap is slow to close: on the demo model's nodules the highest pixel lies in the
+    nodule 1 time in 16, the highest cell of the projector 19 times in 20.
+    """
+    positive("integrated_gradients", {"steps": steps})
+    site = live.site(at)
+    cell_slopes(live, targets, site)
+    ends = torch.cat(
+        [*live.read_each(site, pixels=picture_without(live, baseline)), live.read(site)]
+    ).detach()
+    with torch.no_grad():
+        before, after = live.scores(targets, site, ends)
+    while True:
+        parts = _integral(live, targets, site, ends, steps)
+        gap = parts.sum(dim=-1) - (after - before)
+        relative = gap.abs() / (after - before).abs().clamp(min=NO_CHANGE)
+        if live.interrupted or steps * 2 > MOST_STEPS or bool((relative < CLOSE_ENOUGH).all()):
+            break
+        steps *= 2
+    measured = {"change": after - before, "gap": gap, "relative_gap": relative}
+    return laid_out(
+        parts.cpu(),
+        live.grids(site),
+        targets,
+        unit="nats",
+        signed=True,
+        params={"steps": steps, **{name: tuple(values.tolist()) for name, values in measured.items()}},
+    )
+
+
+def _integral(live: Live, targets: Sequence[Target], site: Site, ends: Tensor, steps: int) -> Tensor:
+    """What each cell adds on the straight way from one end to the other: float32 (target, cell)."""
+    start, way = ends[:1].float(), (ends[1:] - ends[:1]).float()
+    nodes, weights = _scattered(steps)
+
+    def run(part: slice) -> Tensor:
+        along = nodes[part].view(-1, *[1] * (way.dim() - 1)).to(way)
+        slopes = slopes_of(live, targets, site, (start + along * way).to(ends))
+        return (slopes * by_cell(site, way)[:, None]).sum(dim=-1)
+
+    found = live.in_batches(steps, run, label="integrated_gradients")
+    done = weights[: len(found)].to(found)
+    return torch.einsum("s,stc->tc", done / done.sum(), found)
+
+
+def _scattered(steps: int) -> tuple[Tensor, Tensor]:
+    """Nodes and weights on [0, 1], ordered such that the first few already span the whole way."""
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    order = np.argsort(np.arange(steps) * GOLDEN % 1)
+    return torch.from_numpy((nodes[order] + 1) / 2).float(), torch.from_numpy(weights[order] / 2).float()

@@ -1,0 +1,32 @@
+"""LayerCAM: the features of a layer, each weighed at each cell by its gradient where that is positive."""
+
+from __future__ import annotations
+
+import torch
+
+from groundviz.methods.method import METHODS, laid_out
+from groundviz.runtime import Live
+from groundviz.runtime.slopes import layer_slopes
+from groundviz.types import Answer, Heatmaps, Prompt, Target
+
+
+@METHODS.register("layer_cam")
+def layer_cam(
+    live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...], *, at: str = "projector"
+) -> list[Heatmaps]:
+    """Which cells of a layer hold features whose growth would make the answer more probable.
+
+    Formula: max(0, sum over channels c of x_c * max(0, dy/dx_c)), x the cells of the layer `at` and y
+    the target's scalar.
+    Unit: nats. Cost: one forward pass, and one backward pass per target; shared with the other
+    gradient methods at the same layer.
+    Targets: any, and contrasts. A phrase put together from its tokens adds up their maps.
+    Source: Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization",
+    IEEE TIP 2021.
+    Known failure: it was made for features behind a ReLU, which are never negative. Those of a
+    transformer are: a negative feature that speaks for the answer (x < 0, dy/dx < 0) is left out,
+    and values are not to be read as shares of the answer.
+    """
+    values, slopes = layer_slopes(live, targets, at)
+    maps = torch.relu((values * torch.relu(slopes)).sum(dim=-1))
+    return laid_out(maps.cpu(), prompt.grids, targets, unit="nats")

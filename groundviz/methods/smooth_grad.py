@@ -1,0 +1,63 @@
+"""SmoothGrad: the gradient at the pixels, averaged over noisy copies of the picture."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from groundviz.methods.method import METHODS, laid_out
+from groundviz.runtime import Live
+from groundviz.runtime.regions import positive
+from groundviz.runtime.slopes import cell_slopes, slopes_of
+from groundviz.types import Answer, Heatmaps, Prompt, Target
+
+
+@METHODS.register("smooth_grad")
+def smooth_grad(
+    live: Live,
+    prompt: Prompt,
+    answer: Answer,
+    targets: tuple[Target, ...],
+    *,
+    samples: int = 32,
+    noise: float = 0.02,
+) -> list[Heatmaps]:
+    """Which pixels the answer is sensitive to, beyond what a little noise would wash out.
+
+    Formula: the L2 norm over channels of the mean of dy/dx over `samples` pictures x + e, with y the
+    target's scalar and e Gaussian noise whose deviation is `noise` times the range of the picture's
+    values. The mean is signed, the norm is taken last: slopes that point to and fro cancel.
+    Unit: nats per unit of the values. Cost: `samples` forward passes, and as many
+    backward passes per target; one more of each to see that there is a gradient.
+    Targets: any, and contrasts. A phrase put together from its tokens adds up their norms.
+    Source: Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017.
+    Known failure: the paper's noise of 0.1 to 0.2, chosen on photographs, is as strong as many a
+    finding on a radiograph; the default is about the grain of one. Averaging does not find what the
+    gradient does not show: on the demo model's nodules the highest pixel lies in the nodule 4 times
+    in 10, as without noise, and 2 to 3 times in 10 at 0.15.
+    """
+    positive("smooth_grad", {"samples": samples, "noise": noise})
+    site = live.site("pixels")
+    cell_slopes(live, targets, site)
+    picture = live.read(site)
+    deviation = noise * float(picture.max() - picture.min())
+    seeds = torch.randint(2**62, (samples,)).tolist()
+
+    def run(part: slice) -> Tensor:
+        copies = torch.cat([picture + deviation * _noise(picture, seed) for seed in seeds[part]])
+        return slopes_of(live, targets, site, copies)
+
+    slopes = live.in_batches(samples, run, label="smooth_grad")
+    return laid_out(
+        slopes.mean(dim=0).norm(dim=-1).cpu(),
+        live.grids(site),
+        targets,
+        unit="nats per unit of the values",
+        params={"samples": len(slopes)},
+    )
+
+
+def _noise(picture: Tensor, seed: int) -> Tensor:
+    """Standard normal, the same on every device and in batches of any size."""
+    source = torch.Generator().manual_seed(seed)
+    return torch.randn(picture.shape, generator=source).to(picture)

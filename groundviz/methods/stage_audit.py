@@ -1,0 +1,47 @@
+"""Stage audit: what the answer hangs on, layer after layer, to see where the location is lost."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from groundviz.methods.method import METHODS, laid_out
+from groundviz.runtime import Live
+from groundviz.types import Answer, Heatmaps, Prompt, Target
+
+
+@METHODS.register("stage_audit")
+def stage_audit(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]) -> list[Heatmaps]:
+    """Where the answer's evidence lies at each layer from the vision tower to the language model.
+
+    Formula: at each layer, a_j / sum over cells of a, with a_j = sum over channels of |x * dy/dx| at
+    cell j, y the target's scalar and x the layer's output. Channels are made absolute before they
+    are added: what a layer says is the small difference of large terms, and their sum is mostly
+    noise. Each layer's map adds up to 1, so that layers compare; aggregated as the mean over layers.
+    Layer k of the map is the k-th of `sites` in `params`. `groundviz.stages.localization_curve` tells
+    how much of each layer's map lies inside a mask. The last language layer is left out: nothing
+    reads its image cells, so its gradient there is zero by construction.
+    Unit: share of the layer's attribution. Cost: one forward pass, and one backward pass per target.
+    Targets: any, and contrasts.
+    Source: input times gradient (Shrikumar et al., "Not Just a Black Box", 2016) at every layer.
+    Known failure: attention moves information from cell to cell. Deep in the model a cell may tell of
+    another place than its own, so a curve that falls may mean that the location was passed on, not
+    that it was lost.
+    """
+    sites = live.sites[1:-1]
+    shares = [_shares(values, slopes) for values, slopes in live.gradients(targets, *sites)]
+    return laid_out(
+        torch.stack(shares, dim=1)[:, :, None].cpu(),
+        prompt.grids,
+        targets,
+        unit="share of the layer's attribution",
+        reduce=("mean", "mean", "mean"),
+        layers=range(len(sites)),
+        params={"sites": tuple(str(site) for site in sites)},
+    )
+
+
+def _shares(values: Tensor, slopes: Tensor) -> Tensor:
+    """Each cell's share of its layer's attribution, (target, cell); zero where there is none at all."""
+    parts = (values.float() * slopes).abs().sum(dim=-1)
+    return parts / parts.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)

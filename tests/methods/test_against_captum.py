@@ -1,0 +1,88 @@
+"""Our maps beside captum's, computed by its own loops over the same model.
+
+captum makes one target at a time, keeps nothing when it is interrupted and ends when memory runs
+out; the methods here have loops of their own, and these tests hold them to the same numbers. Integrated gradients have theirs beside their own.
+"""
+
+import numpy as np
+import pytest
+import torch
+from captum import attr as captum
+
+from groundviz.methods.recipes import choose, measure
+from groundviz.runtime import borrow
+from groundviz.runtime.baselines import baseline
+
+SAID = "left lung nodule and effusion"
+
+
+@pytest.fixture
+def asked(tiny, study):
+    with borrow(tiny) as live:
+        prompt = live.encode(study, "Is there a nodule?")
+        answer = live.answer(prompt, given=SAID)
+        targets = live.targets(answer, ["nodule", "effusion"], None)
+        yield live, prompt, answer, targets
+
+
+def ours(asked, name, **options):
+    """Values (target, cell) in the order of the grid's cells."""
+    live, prompt, answer, targets = asked
+    (maps,) = measure(choose({name: options}), live, prompt, answer, targets)
+    return np.stack([maps.at(target).values for target in targets]), maps
+
+
+def scores(asked, site):
+    live, _, _, targets = asked
+    return lambda values: live.scores(targets, live.site(site), values)
+
+
+def by_target(attribute, asked):
+    return [attribute(target=index) for index in range(len(asked[3]))]
+
+
+@pytest.mark.parametrize("site", ["pixels", "projector"])
+def test_input_times_gradient(asked, site):
+    live = asked[0]
+    method = captum.InputXGradient(scores(asked, site))
+    leaf = live.read(live.site(site)).detach().requires_grad_()
+    found, _ = ours(asked, "input_gradient", at=site)
+    channel = 1 if site == "pixels" else 2
+    for mine, theirs in zip(
+        found, by_target(lambda target: method.attribute(leaf, target), asked), strict=True
+    ):
+        expected = theirs.sum(channel).detach().numpy().reshape(mine.shape)
+        np.testing.assert_allclose(mine, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_occlusion(asked):
+    live, site = asked[0], asked[0].site("pixels")
+    found, _ = ours(asked, "occlusion", window=7, stride=7)
+    method = captum.Occlusion(scores(asked, "pixels"))
+    pixels, window = live.read(site), (3, 7, 7)
+    for mine, index in zip(found, range(2), strict=True):
+        with torch.no_grad():
+            theirs = method.attribute(
+                pixels, window, strides=window, baselines=baseline(live, "blur"), target=index
+            )
+        expected = theirs[0, 0].reshape(4, 7, 4, 7).mean((1, 3)).numpy()
+        seen = np.isfinite(mine)
+        assert seen.any()
+        np.testing.assert_allclose(mine[seen], expected[seen], atol=1e-5)
+
+
+def test_shapley_values(asked):
+    """captum's exact values of four pieces, over all 24 orders; ours converge to them."""
+    live, site = asked[0], asked[0].site("pixels")
+    found, _ = ours(asked, "shapley", cells=4, samples=1500)
+    pieces = torch.arange(4).reshape(2, 2).repeat_interleave(14, 0).repeat_interleave(14, 1)
+    method = captum.ShapleyValues(scores(asked, "pixels"))
+    for mine, index in zip(found, range(2), strict=True):
+        with torch.no_grad():
+            theirs = method.attribute(
+                live.read(site), baseline(live, "blur"), target=index, feature_mask=pieces[None, None]
+            )
+        expected = theirs[0, 0, ::14, ::14].numpy()
+        # Pieces out of the model's view have no value.
+        assert mine.shape == (2, 2)
+        np.testing.assert_allclose(mine, expected, atol=0.06 * np.abs(expected).max())

@@ -1,0 +1,27 @@
+"""The gradient norm against plain autograd."""
+
+import pytest
+
+from groundviz.errors import UnsupportedMethod
+from tests.methods.autograd import AGAINST, LAYERS, Plain, close, explained
+
+
+@pytest.mark.parametrize("at", ["pixels", *LAYERS])
+@pytest.mark.parametrize("against", AGAINST)
+def test_it_is_the_length_of_each_cells_gradient(tiny, study, at, against):
+    explanation, maps = explained(tiny, study, "gradient_norm", at=at, against=against)
+    _, slopes = Plain(tiny, explanation.record).slopes(at)
+    close(maps[0, 0], slopes.square().sum(-1).sqrt())
+    assert not explanation.heatmap().signed
+
+
+def test_it_lies_at_the_last_layer_of_the_tower_unless_told_otherwise(tiny, study):
+    explanation, maps = explained(tiny, study, "gradient_norm")
+    _, there = explained(tiny, study, "gradient_norm", at="vision.0")
+    assert (maps == there).all()
+    assert explanation.heatmap().grid.rows == 4
+
+
+def test_behind_the_last_layer_there_is_no_gradient(tiny, study):
+    with pytest.raises(UnsupportedMethod, match="exactly zero"):
+        explained(tiny, study, "gradient_norm", at="language.1")

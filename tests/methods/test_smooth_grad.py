@@ -1,0 +1,56 @@
+"""SmoothGrad against the mean of plain gradients over the same noisy pictures."""
+
+import numpy as np
+import pytest
+import torch
+
+from groundviz.errors import UnsupportedMethod
+from groundviz.explain import explain
+from groundviz.runtime import Live
+from groundviz.runtime.batches import in_batches
+from tests.methods.autograd import AGAINST, QUESTION, SAID, Plain, close, explained
+
+
+def noisy(picture, samples, deviation, seed=0):
+    """The pictures that a loan with this seed draws."""
+    torch.manual_seed(seed)
+    seeds = torch.randint(2**62, (samples,)).tolist()
+    sources = [torch.Generator().manual_seed(one) for one in seeds]
+    return [picture + deviation * torch.randn(picture.shape, generator=source) for source in sources]
+
+
+@pytest.mark.parametrize("against", AGAINST)
+def test_it_is_the_length_of_the_mean_gradient_of_noisy_pictures(tiny, study, against):
+    explanation, maps = explained(tiny, study, "smooth_grad", samples=5, noise=0.2, against=against)
+    plain = Plain(tiny, explanation.record)
+    picture = plain.inputs["pixel_values"]
+    deviation = 0.2 * float(picture.max() - picture.min())
+    slopes = [plain.slopes("pixels", one)[1] for one in noisy(picture, 5, deviation)]
+    close(maps[0, 0], torch.stack(slopes).mean(0).norm(dim=-1), share=1e-3)
+    assert explanation.heatmap().params == {"samples": 5, "noise": 0.2}
+
+
+def test_with_next_to_no_noise_it_is_the_gradient_norm(tiny, study):
+    _, smooth = explained(tiny, study, "smooth_grad", samples=2, noise=1e-6)
+    _, norm = explained(tiny, study, "gradient_norm", at="pixels")
+    close(smooth, norm, share=1e-3)
+
+
+def test_the_noise_hangs_on_the_seed_alone(tiny, study, monkeypatch):
+    def run(seed):
+        methods = {"smooth_grad": {"samples": 3}}
+        explanation = explain(tiny, study, QUESTION, methods=methods, answer=SAID, seed=seed)
+        return explanation.heatmap().values
+
+    first, again, other = run(1), run(1), run(2)
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+    monkeypatch.setattr(
+        Live, "in_batches", lambda live, *given, label: in_batches(*given, label=label, most=1)
+    )
+    np.testing.assert_allclose(run(1), first, atol=1e-5 * first.max())
+
+
+def test_numbers_that_make_no_sense_are_refused(tiny, study):
+    with pytest.raises(UnsupportedMethod, match="samples=0"):
+        explained(tiny, study, "smooth_grad", samples=0)

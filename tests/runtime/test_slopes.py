@@ -1,0 +1,68 @@
+"""Slopes cell by cell: each item of a batch and each target its own."""
+
+import pytest
+import torch
+
+from groundviz.errors import UnsupportedMethod
+from groundviz.runtime import borrow
+from groundviz.runtime.sites import Site
+from groundviz.runtime.slopes import by_cell, cell_slopes, layer_slopes, slopes_of
+
+
+@pytest.fixture
+def asked(tiny, study):
+    with borrow(tiny) as live:
+        answer = live.answer(live.encode(study, "Is there a nodule?"), given="left lung nodule")
+        targets = [*live.targets(answer, ["nodule", "left"], None), *live.targets(answer, "left", "right")]
+        yield live, targets
+
+
+def test_pixels_are_cells_row_by_row_and_colours_their_channels():
+    values = torch.arange(24.0).reshape(1, 2, 3, 4)
+    cells = by_cell(Site("pixels"), values)
+    assert cells.shape == (1, 12, 2)
+    assert cells[0, 5].tolist() == values[0, :, 1, 1].tolist()
+    assert by_cell(Site("projector"), values) is values
+
+
+@pytest.mark.parametrize("at", ["pixels", "vision", "projector", "language.0"])
+def test_a_batch_gives_what_each_item_gives_alone(asked, at):
+    live, targets = asked
+    site = live.site(at)
+    here = live.read(site).detach()
+    batch = torch.cat([here, here + 0.5])
+    together = slopes_of(live, targets, site, batch)
+    for item in (0, 1):
+        alone = slopes_of(live, targets, site, batch[item : item + 1])[0]
+        torch.testing.assert_close(together[item], alone, atol=1e-5 * float(alone.abs().max()), rtol=0)
+    _, expected = cell_slopes(live, targets, site)
+    torch.testing.assert_close(together[0], expected, atol=1e-4 * float(expected.abs().max()), rtol=0)
+    assert not together.requires_grad
+
+
+def test_values_and_slopes_have_one_row_per_cell(asked):
+    live, targets = asked
+    values, slopes = layer_slopes(live, targets, "projector")
+    assert (values.shape, slopes.shape) == ((16, 32), (3, 16, 32))
+    values, slopes = cell_slopes(live, targets, live.site("pixels"))
+    assert (values.shape, slopes.shape) == ((784, 3), (3, 784, 3))
+
+
+def test_no_gradient_at_all_is_refused(asked):
+    live, targets = asked
+    with pytest.raises(UnsupportedMethod, match=r"language\.1"):
+        cell_slopes(live, targets, live.site("language.1"))
+
+
+def test_another_picture_can_be_read_at_any_site(asked):
+    live, _ = asked
+    pixels = live.read(live.site("pixels"))
+    places = [live.site(at) for at in ("pixels", "vision", "projector", "language.1")]
+    for place, same, other in zip(
+        places,
+        live.read_each(*places, pixels=pixels.clone()),
+        live.read_each(*places, pixels=pixels * 0.5),
+        strict=True,
+    ):
+        torch.testing.assert_close(same, live.read(place))
+        assert not other.allclose(same)
