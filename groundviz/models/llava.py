@@ -99,13 +99,21 @@ def _picture(study: Study) -> Image.Image:
 
 
 def _grid(vlm: VLM, study: Study, image: Ints) -> Grid:
-    patch = int(vlm.model.config.vision_config.patch_size)
+    vision = vlm.model.config.vision_config
+    patch = int(vision.patch_size)
     to_model, size = source_to_model(vlm.processor.image_processor, study.shape)
     rows, cols = size[0] // patch, size[1] // patch
     if rows * cols != len(image):
         raise UnsupportedModel(
             f"The prompt holds {len(image)} image tokens, and the picture has {rows} by {cols} patches. "
             "Model and processor do not belong together; load the processor of this checkpoint."
+        )
+    # Only Pixtral has positions for pictures of any shape.
+    if vision.model_type != "pixtral" and size != (vision.image_size, vision.image_size):
+        raise UnsupportedModel(
+            f"The processor makes pictures of {size[0]} by {size[1]} pixels, and the vision tower takes "
+            f"{vision.image_size} by {vision.image_size}. Model and processor do not belong together; load "
+            "the processor of this checkpoint."
         )
     to_source = compose(invert(to_model), scale_shift((float(patch), float(patch))))
     return Grid(

@@ -63,6 +63,11 @@ def resolve(model: Source, processor: Any = None) -> VLM:
     family = _family(config, type(model).__name__)
     origin = str(getattr(config, "_name_or_path", "") or "")
     processor = processor if processor is not None else _processor_of(origin)
+    if not all(hasattr(processor, part) for part in ("tokenizer", "image_processor", "image_token")):
+        raise UnsupportedModel(
+            f"{type(processor).__name__} is not a processor of images and text: it lacks a tokenizer, an "
+            "image processor or an image token. Pass what AutoProcessor loads for this checkpoint."
+        )
     return VLM(model, processor, family, _public_name(origin, type(model).__name__))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from groundviz import images
+from groundviz.errors import UnsupportedModel
 from groundviz.models.characters import character_spans
 from groundviz.models.control_tokens import ControlTokens
 from groundviz.models.prompts import Encoded, check_length, check_text
@@ -68,6 +69,12 @@ class VLM:
     def encode(self, study: Study, question: str) -> tuple[Prompt, Mapping[str, Tensor]]:
         """The prompt and the keyword tensors of the model's forward."""
         encoded = self.family.encode(self, study, question)
+        known, highest = self.model.get_input_embeddings().weight.shape[0], encoded.prompt.token_ids.max()
+        if highest >= known:
+            raise UnsupportedModel(
+                f"The prompt holds token {highest}, and the model has embeddings for {known} tokens. Model "
+                "and processor do not belong together; load the processor of this checkpoint."
+            )
         return encoded.prompt, encoded.inputs
 
     def read_answer(self, token_ids: Sequence[int]) -> tuple[str, tuple[str, ...], Ints]:

@@ -24,10 +24,9 @@ import threading
 import time
 import warnings
 import weakref
-from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from operator import is_
 from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
@@ -36,6 +35,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from groundviz.errors import ModelBusy
+from groundviz.runtime.containers import put_back, reachable
 from groundviz.runtime.surroundings import PAUSE_SECONDS, CtrlC, ProcessState, TorchModes
 
 T = TypeVar("T")
@@ -45,8 +45,6 @@ T = TypeVar("T")
 _LENT: dict[int, Loan] = {}
 _ACTIVE: list[ProcessState] = []
 _TURN: dict[str, ProcessState] = {}
-
-_CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set})
 
 
 @overload
@@ -60,10 +58,9 @@ def borrow(
 ) -> Borrow[Any]:
     """The model to work with inside a `with` block, and as it was when the block is left.
 
-    Inside, dropout is off (eval mode), no parameter needs a gradient, gradients are enabled,
-    inference mode and autocast are off, and the random streams of Python, numpy and torch start
-    at `seed`: results do not depend on the modes of the caller. Afterwards all of this is as it
-    was, whether the block ended normally, with an error or with Ctrl-C.
+    Inside, dropout is off (eval mode), compiled parts run as written, no parameter needs a gradient,
+    gradients are enabled, inference mode and autocast are off, and random streams start at `seed`:
+    results do not depend on the caller's modes. Afterwards all is as it was, whatever happened.
 
     Args:
         model: Any torch module. It and all its parts are locked for other loans.
@@ -310,9 +307,17 @@ def _prepare(modules: Iterable[nn.Module], tensors: Iterable[torch.Tensor]) -> N
     # Written to __dict__ and not through eval(), which a model may have overridden.
     for module in modules:
         vars(module)["training"] = False
+        _run_uncompiled(module)
     for tensor in tensors:
         if tensor.requires_grad and tensor.is_leaf and not tensor.is_inference():
             tensor.requires_grad = False
+
+
+def _run_uncompiled(module: nn.Module) -> None:
+    # Compiled code does not call hooks that came after it, and does not say so.
+    vars(module).update({"_compiled_call_impl": None} if module._compiled_call_impl else {})
+    if "_orig_mod" in module._modules:
+        vars(module)["forward"] = module._modules["_orig_mod"]
 
 
 class _Memory:
@@ -322,18 +327,36 @@ class _Memory:
         self.modules = tuple(model.modules())
         self.tensors = _unique(tensor for module in self.modules for tensor in _tensors(module))
         holders = [vars(owner) for owner in (*self.modules, *self.tensors)]
-        self._copies = [(holder, holder.copy()) for holder in _reachable(holders)]
-        self._gradients = [(tensor, tensor.requires_grad, _grad(tensor)) for tensor in self.tensors]
+        self._copies = [(holder, holder.copy()) for holder in reachable(holders)]
+        with torch.inference_mode(False):
+            self._facts = [_Facts.now(tensor) for tensor in self.tensors]
 
     def restore(self) -> None:
         """Change whatever differs back; right from any state in between, too."""
         for holder, copy in self._copies:
-            _put_back(holder, copy)
-        for tensor, requires_grad, grad in self._gradients:
-            if tensor.requires_grad != requires_grad:
-                tensor.requires_grad = requires_grad
-            if _grad(tensor) is not grad:
-                tensor.grad = grad
+            put_back(holder, copy)
+        for tensor, facts in zip(self.tensors, self._facts, strict=True):
+            facts.restore(tensor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    data: torch.Tensor
+    requires_grad: bool
+    grad: torch.Tensor | None
+
+    @classmethod
+    def now(cls, tensor: torch.Tensor) -> _Facts:
+        return cls(tensor.detach(), tensor.requires_grad, _grad(tensor))
+
+    def restore(self, tensor: torch.Tensor) -> None:
+        # Some quantised layers repack their numbers when they are first used.
+        if tensor.data_ptr() != self.data.data_ptr():
+            tensor.data = self.data
+        if tensor.requires_grad != self.requires_grad:
+            tensor.requires_grad = self.requires_grad
+        if _grad(tensor) is not self.grad:
+            tensor.grad = self.grad
 
 
 def _unique(tensors: Iterable[torch.Tensor]) -> tuple[torch.Tensor, ...]:
@@ -347,47 +370,3 @@ def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
 
 def _grad(tensor: torch.Tensor) -> torch.Tensor | None:
     return tensor.grad if tensor.is_leaf else None  # torch warns on other tensors
-
-
-def _reachable(holders: Iterable[Any]) -> Iterator[Any]:
-    """The containers in `holders`, and those inside them and inside config objects."""
-    waiting, seen = list(holders), set()
-    while waiting:
-        holder = waiting.pop()
-        if id(holder) in seen:
-            continue
-        seen.add(id(holder))
-        yield holder
-        for value in holder.values() if isinstance(holder, dict) else holder:
-            if type(value) in _CONTAINERS:
-                waiting.append(value)
-            elif hasattr(type(value), "to_dict") and hasattr(value, "__dict__"):
-                waiting.append(vars(value))
-
-
-def _put_back(holder: Any, copy: Any) -> None:
-    if isinstance(holder, dict):
-        if not (_same(holder, copy) and _same(holder.values(), copy.values())):
-            _put_back_items(holder, copy)
-    elif isinstance(holder, list):
-        if not _same(holder, copy):
-            holder[:] = copy
-    elif holder != copy:
-        holder.clear()
-        holder.update(copy)
-
-
-def _same(now: Any, then: Any) -> bool:
-    return len(now) == len(then) and all(map(is_, now, then))
-
-
-def _put_back_items(holder: dict[Any, Any], copy: dict[Any, Any]) -> None:
-    # Item by item, so that the model is never without its parts.
-    for key in [key for key in holder if key not in copy]:
-        del holder[key]
-    for key, value in copy.items():
-        if key not in holder or holder[key] is not value:
-            holder[key] = value
-    if list(holder) != list(copy):
-        for key in copy:
-            holder[key] = holder.pop(key)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from groundviz.runtime.placement import home
 from groundviz.types import Provenance
 
 PACKAGES = ("groundviz", "torch", "transformers", "numpy")
@@ -25,11 +26,11 @@ def describe_run(vlm: Any, *, seed: int, seconds: float) -> Provenance:
         family=vlm.family_name,
         weights=weights_fingerprint(model),
         dtype=str(model.dtype).removeprefix("torch."),
-        device=model.device.type,
+        device=home(model).type,
         attention=str(text_config._attn_implementation),
         seed=seed,
         seconds=round(seconds, 3),
-        peak_bytes=torch.cuda.max_memory_allocated() if model.device.type == "cuda" else None,
+        peak_bytes=torch.cuda.max_memory_allocated() if home(model).type == "cuda" else None,
         versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     )
 

@@ -94,9 +94,10 @@ def _numbers(tensor: torch.Tensor) -> str:
 
 def _configs(model: nn.Module) -> Iterator[tuple[str, str]]:
     waiting = [
-        (f"module {name!r} {attribute}", value)
-        for name, module in model.named_modules()
-        for attribute, value in vars(module).items()
+        (f"{kind} {name!r} {attribute}", value)
+        for kind, found in (("module", model.named_modules()), ("parameter", model.named_parameters()))
+        for name, owner in found
+        for attribute, value in vars(owner).items()
     ]
     seen: set[int] = set()
     while waiting:
@@ -110,7 +111,8 @@ def _configs(model: nn.Module) -> Iterator[tuple[str, str]]:
 
 
 def _is_config(value: object) -> bool:
-    return hasattr(type(value), "to_dict") and hasattr(value, "__dict__")
+    # Configs have the one, the state of quantised weights the other.
+    return hasattr(value, "__dict__") and any(hasattr(type(value), name) for name in ("to_dict", "as_dict"))
 
 
 def _describe(value: Any) -> str:

@@ -126,7 +126,7 @@ def test_a_second_fault_while_the_first_is_being_cleaned_up(small, fault):
 
 
 def test_a_third_interrupt_is_healed_by_the_next_loan(small, monkeypatch):
-    put_back = guard._put_back
+    put_back = guard.put_back
     before = {key: value for key, value in fingerprint(small).items() if "'" in key}
     handler, remaining, dirty = signal.getsignal(signal.SIGINT), [], 0
 
@@ -138,7 +138,7 @@ def test_a_third_interrupt_is_healed_by_the_next_loan(small, monkeypatch):
                 raise KeyboardInterrupt
         put_back(holder, copy)
 
-    monkeypatch.setattr(guard, "_put_back", interrupted)
+    monkeypatch.setattr(guard, "put_back", interrupted)
     for n in range(50):
         remaining[:] = [n, n]
         with pytest.raises(KeyboardInterrupt):

@@ -4,6 +4,7 @@ The full sweep is slow: `pytest -m slow tests/faults/test_explain.py` strikes 2,
 """
 
 import random
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,14 @@ def work(lent):
     model, processor = lent
     picture = np.random.default_rng(1).random((28, 28), dtype=np.float32)
     study = Study(pixels=picture, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
-    return lambda: explain(model, study, QUESTION, processor=processor)
+
+    def work():
+        # A Ctrl-C in a later method keeps what was measured, and says so.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Interrupted during", RuntimeWarning)
+            explain(model, study, QUESTION, processor=processor)
+
+    return work
 
 
 def test_after_the_very_first_explanation_the_model_is_unchanged(lent, work):

@@ -1,7 +1,8 @@
 """Our maps beside captum's, computed by its own loops over the same model.
 
 captum makes one target at a time, keeps nothing when it is interrupted and ends when memory runs
-out; the methods here have loops of their own, and these tests hold them to the same numbers. Integrated gradients have theirs beside their own.
+out; the methods here have loops of their own, and these tests hold them to the same numbers.
+Integrated gradients have theirs beside their own.
 """
 
 import numpy as np

@@ -1,0 +1,82 @@
+"""Whether a family's adapter still fits the library that its models come from."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from groundviz.models import VLM
+from groundviz.runtime import borrow
+from groundviz.types import Grid, Prompt, Study
+
+
+def check_adapter(vlm: VLM, study: Study, question: str = "Is there a nodule?") -> None:
+    """Check an adapter's promises on one model and one picture; a tiny random model will do.
+
+    - Every module it names is part of the model and runs when the model answers.
+    - The spans cover the prompt without gaps, and the image's are the image tokens.
+    - The grids hold every image token once, in order, and lie on the picture.
+    - At every site the picture has as many cells as the grids.
+
+    Raises:
+        AssertionError: A promise is broken; the message says which.
+
+    >>> from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+    >>> from groundviz import images, load
+    >>> model = tiny_llava()
+    >>> vlm = load(model, processor=tiny_llava_processor(model))
+    >>> check_adapter(vlm, images.load(np.zeros((28, 28), np.uint8)))
+    """
+    prompt, _ = vlm.encode(study, question)
+    _check_spans(prompt)
+    for grid in (*prompt.grids, *vlm.pixel_grids(study)):
+        _check_place(grid, study)
+    _check_modules(vlm)
+    with borrow(vlm) as live:
+        live.answer(live.encode(study, question), given=question)
+        for site in live.sites:
+            count, shape = sum(grid.rows * grid.cols for grid in live.grids(site)), live.read(site).shape
+            cells = shape[2] * shape[3] if site.stage == "pixels" else shape[1]
+            _expect(cells == count, f"{site} has {cells} cells, and its grids have {count}")
+
+
+def _check_spans(prompt: Prompt) -> None:
+    edges = [(span.start, span.stop) for span in prompt.spans]
+    _expect(edges[0][0] == 0 and edges[-1][1] == len(prompt.token_ids), "the spans do not cover the prompt")
+    _expect(all(one[1] == two[0] for one, two in pairwise(edges)), "there are gaps between the spans")
+    image = [at for span in prompt.spans if span.kind == "image" for at in range(span.start, span.stop)]
+    held = np.concatenate([grid.positions[grid.positions >= 0] for grid in prompt.grids])
+    _expect(held.tolist() == image, "the grids do not hold every image token once and in order")
+    _expect(any(span.kind == "question" for span in prompt.spans), "no span is the question's")
+
+
+def _check_place(grid: Grid, study: Study) -> None:
+    _expect(grid.positions.shape == (grid.rows * grid.cols,), "a grid's positions do not fit its size")
+    _expect(grid.valid.shape == (grid.rows, grid.cols), "a grid's valid cells do not fit its size")
+    rows, cols = np.nonzero(grid.valid)
+    centres = np.stack([rows + 0.5, cols + 0.5, np.ones(len(rows))])
+    places = grid.to_source @ centres
+    inside = (places >= 0).all() and (places <= np.array(study.shape)[:, None]).all()
+    _expect(len(rows) > 0 and bool(inside), "valid cells of a grid lie outside the picture")
+
+
+def _check_modules(vlm: VLM) -> None:
+    parts, known = vlm.parts(), set(vlm.model.modules())
+    named = (
+        *(("vision layer", one) for one in parts.vision_layers),
+        *(("vision attention", one) for one in parts.vision_attention),
+        ("projector", parts.projector),
+        *(("decoder layer", one) for one in parts.decoder_layers),
+        *(("decoder attention", one) for one in parts.decoder_attention),
+        ("final norm", parts.final_norm),
+        ("output head", parts.output_head),
+    )
+    for what, module in named:
+        _expect(isinstance(module, torch.nn.Module) and module in known, f"a {what} is no part of the model")
+
+
+def _expect(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise AssertionError(f"The adapter does not fit: {otherwise}.")

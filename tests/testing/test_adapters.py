@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from groundviz.models.llava import Llava
+from groundviz.testing.adapters import check_adapter
+
+
+def test_the_llava_family_fits_the_installed_library(tiny, study):
+    check_adapter(tiny, study)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"spans": lambda prompt: prompt.spans[1:]}, "do not cover"),
+        ({"spans": lambda prompt: (prompt.spans[0], *prompt.spans[2:])}, "gaps"),
+        ({"grids": lambda prompt: (grid_of(prompt, positions=prompt.grids[0].positions[::-1]),)}, "in order"),
+        ({"grids": lambda prompt: (grid_of(prompt, rows=prompt.grids[0].rows + 1),)}, "fit its size"),
+        ({"grids": lambda prompt: (grid_of(prompt, to_source=-np.eye(2, 3)),)}, "outside the picture"),
+    ],
+)
+def test_a_prompt_that_does_not_add_up_is_found(tiny, study, monkeypatch, change, says):
+    encode = Llava.encode
+
+    def wrong(self, vlm, study, question):
+        encoded = encode(self, vlm, study, question)
+        changed = {name: make(encoded.prompt) for name, make in change.items()}
+        return replace(encoded, prompt=replace(encoded.prompt, **changed))
+
+    monkeypatch.setattr(Llava, "encode", wrong)
+    with pytest.raises(AssertionError, match=says):
+        check_adapter(tiny, study)
+
+
+def grid_of(prompt, **changes):
+    return replace(prompt.grids[0], **changes)
+
+
+def test_a_module_that_is_not_the_models_is_found(tiny, study, monkeypatch):
+    parts = Llava.parts
+    from torch import nn
+
+    monkeypatch.setattr(
+        Llava, "parts", lambda self, model: replace(parts(self, model), projector=nn.Identity())
+    )
+    with pytest.raises(AssertionError, match="a projector is no part of the model"):
+        check_adapter(tiny, study)
+
+
+def test_cells_that_do_not_fit_their_site_are_found(tiny, study, monkeypatch):
+    parts = Llava.parts
+    monkeypatch.setattr(
+        Llava,
+        "parts",
+        lambda self, model: replace(parts(self, model), class_tokens=parts(self, model).class_tokens + 1),
+    )
+    with pytest.raises(AssertionError, match=r"vision\.0 has 15 cells"):
+        check_adapter(tiny, study)
