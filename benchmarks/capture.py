@@ -18,7 +18,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,27 +100,21 @@ class Bench:
     @contextmanager
     def timed(self, handler: Callable[[AttentionCall], Any]) -> Iterator[None]:
         """Tap the decoder, and add up the time of attention calls less that of the kernel."""
+        kernel = ALL_ATTENTION_FUNCTIONS["sdpa"]
+        ALL_ATTENTION_FUNCTIONS["sdpa"] = partial(self._clocked, kernel, -1.0)
+        try:
+            with tapped(self.numbers, handler):
+                entry = ALL_ATTENTION_FUNCTIONS["sdpa"]
+                ALL_ATTENTION_FUNCTIONS["sdpa"] = partial(self._clocked, entry, 1.0)
+                yield
+        finally:
+            del ALL_ATTENTION_FUNCTIONS["sdpa"]
 
-        def hear(call: AttentionCall) -> Any:
-            def run() -> Any:
-                start = time.process_time()
-                output = call.run()
-                self.inside -= time.process_time() - start
-                return output
-
-            return handler(replace(call, run=run))
-
-        with tapped(self.numbers, hear):
-            entry = ALL_ATTENTION_FUNCTIONS["sdpa"]
-
-            def dispatch(*args: Any, **options: Any) -> Any:
-                start = time.process_time()
-                output = entry(*args, **options)
-                self.inside += time.process_time() - start
-                return output
-
-            ALL_ATTENTION_FUNCTIONS["sdpa"] = dispatch
-            yield
+    def _clocked(self, function: Callable[..., Any], sign: float, *args: Any, **options: Any) -> Any:
+        start = time.process_time()
+        output = function(*args, **options)
+        self.inside += sign * (time.process_time() - start)
+        return output
 
 
 def generate(bench: Bench, **options: Any) -> Any:
@@ -136,7 +131,8 @@ def generate_rows(bench: Bench) -> None:
     start = time.process_time()
     rows = watch.stacked(TOKENS)
     bench.inside += time.process_time() - start
-    assert rows is not None and result.sequences.shape[1] == bench.length + TOKENS
+    if rows is None or result.sequences.shape[1] != bench.length + TOKENS:
+        raise RuntimeError("The answer did not come token by token.")
     bench.stored = rows.nbytes
 
 
@@ -268,6 +264,7 @@ def measured(sizes: list[int], turns: int) -> Iterator[list[str]]:
             found = times(size, ways, turns)
             for name, (seconds, ratio, inside) in found.items():
                 megabytes, stored = peak_apart(size, name)
+                sys.stderr.write(f"{size}: {name} measured\n")
                 yield [
                     str(size),
                     name,

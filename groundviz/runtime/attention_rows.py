@@ -49,7 +49,22 @@ class Attention:
         [[[[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]]]
         """
         raw = scores(self.query[:, :, rows], self.key, self.scaling)
+        if isinstance(rows, slice) and self._plainly_causal:
+            self._hide_later(raw, rows)
+            return torch.softmax(raw, dim=-1)
         return probabilities(raw, self.visible(rows), softcap=self.softcap, sinks=self.sinks)
+
+    @property
+    def _plainly_causal(self) -> bool:
+        further = self.mask, self.window, self.softcap, self.sinks
+        return self.causal and self.offset >= 0 and all(part is None for part in further)
+
+    def _hide_later(self, raw: Tensor, rows: slice) -> None:
+        """Hide from each row the columns behind its own; those before the first row need no look."""
+        first = rows.indices(self.query.shape[2])[0] + self.offset + 1
+        behind = raw[..., first:]
+        later = torch.ones(behind.shape[2:], dtype=torch.bool, device=raw.device).triu()
+        behind.masked_fill_(later, -torch.inf)
 
     def visible(self, rows: Rows) -> Tensor | None:
         """The mask of some query rows: bool (True may look), float (added), or None for all.

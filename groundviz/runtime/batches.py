@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import warnings
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from groundviz.errors import OutOfMemory
 
 PATIENCE_SECONDS = 2.0
 FIRST_BATCH = 16
+_WANTED = re.compile(r"tried to allocate ([\d.]+ \w+)", re.IGNORECASE)
 
 
 def in_batches(count: int, run: Callable[[slice], Tensor], *, label: str, most: int = FIRST_BATCH) -> Tensor:
@@ -30,7 +32,7 @@ def in_batches(count: int, run: Callable[[slice], Tensor], *, label: str, most: 
         most: Size of the first batch.
 
     Raises:
-        OutOfMemory: Not even one item fits.
+        OutOfMemory: Not even one item fits; the message says how much memory was last asked for.
         KeyboardInterrupt: Nothing was computed before the interruption.
 
     >>> in_batches(3, lambda part: torch.arange(3)[part] * 2, label="doubling").tolist()
@@ -43,8 +45,8 @@ def in_batches(count: int, run: Callable[[slice], Tensor], *, label: str, most: 
             while start < count:
                 part = slice(start, min(start + size, count))
                 result = _attempt(run, part)
-                if result is None:
-                    size = _halved(size, label)
+                if isinstance(result, str):
+                    size = _halved(size, label, result)
                     continue
                 done.append(result)
                 bar.update(part.stop - start)
@@ -67,23 +69,25 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _attempt(run: Callable[[slice], Tensor], part: slice) -> Tensor | None:
+def _attempt(run: Callable[[slice], Tensor], part: slice) -> Tensor | str:
+    """What was computed; or, when memory ran out, how much was asked for, in words."""
     try:
         return run(part)
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or is_out_of_memory(error)):
             raise
+        wanted = _WANTED.search(str(error))
     # Outside the handler: the error holds the frames that hold the tensors.
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    return None
+    return f" Its last request was for {wanted[1]}." if wanted else ""
 
 
-def _halved(size: int, label: str) -> int:
+def _halved(size: int, label: str, wanted: str) -> int:
     if size == 1:
         raise OutOfMemory(
-            f"{label} ran out of memory: one picture at a time does not fit beside the model. "
+            f"{label} ran out of memory: one picture at a time does not fit beside the model.{wanted} "
             "Free memory, load the model in bfloat16, or use a method that needs less."
         )
     return size // 2

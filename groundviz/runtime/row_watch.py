@@ -8,13 +8,12 @@ later (sliding windows, static and quantised caches, beams).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.runtime.attention_rows import Attention, probabilities, scores
 from groundviz.runtime.attention_tap import AttentionCall
 from groundviz.runtime.own_row import columns_in
 
@@ -53,6 +52,7 @@ class RowWatch:
         self, columns: Tensor, *, rows: slice | None = None, deferred: bool = False, cross: bool = False
     ) -> None:
         self._columns, self._rows, self._deferred, self._cross = columns, rows, deferred, cross
+        self._run = _run(columns)
         self._layers: dict[int, _Layer] = {}
 
     def __call__(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
@@ -84,7 +84,7 @@ class RowWatch:
             # One layer at a time, and let go of at once: rows of all layers twice would be much.
             layer = self._layers.pop(number)
             self._finish(layer)
-            rows = torch.cat(layer.rows, dim=2)
+            rows = layer.rows[0] if len(layer.rows) == 1 else torch.cat(layer.rows, dim=2)
             if rows.shape[0] != 1 or rows.shape[2] < count:
                 return None
             if stacked is None:
@@ -93,10 +93,10 @@ class RowWatch:
         return None if stacked is None else stacked.permute(2, 0, 1, 3)
 
     def _postpone(self, layer: _Layer, call: AttentionCall) -> None:
+        last, query = call.query.shape[2] - 1, call.query
         # A view of a long prompt's queries would keep all of them in memory.
-        query = call.query[:, :, -1:]
-        layer.queries.append(query.clone() if call.query.shape[2] > 1 else query)
-        layer.masks.append(None if call.mask is None else call.visible(slice(call.query.shape[2] - 1, None)))
+        layer.queries.append(query[:, :, last:].clone() if last else query)
+        layer.masks.append(None if call.mask is None else call.visible(slice(last, None)))
         layer.latest = call
 
     def _finish(self, layer: _Layer) -> None:
@@ -104,41 +104,47 @@ class RowWatch:
         call, count = layer.latest, len(layer.queries)
         if call is None or not count:
             return
-        query = torch.cat(layer.queries, dim=2)
-        raw = scores(query, call.key, call.scaling)
-        shares = probabilities(raw, self._shown(layer, query, call), softcap=call.softcap, sinks=call.sinks)
-        layer.rows.append(self._kept(shares, call.key.shape[2]))
-        layer.queries, layer.masks, layer.latest = [], [], None
-
-    def _shown(self, layer: _Layer, query: Tensor, call: AttentionCall) -> Tensor | None:
-        """What postponed rows may see: their own masks, and nothing that came after them."""
-        if self._cross:
-            return _joined(layer.masks, torch.zeros(query.shape[2], call.key.shape[2], device=query.device))
-        ordered = Attention(
-            query=query,
-            key=call.key,
-            causal=True,
-            offset=call.key.shape[2] - query.shape[2],
-            window=call.window,
-        ).visible(slice(None))
-        if ordered is None or all(mask is None for mask in layer.masks):
-            return ordered
-        return _joined(
-            layer.masks,
-            torch.zeros_like(ordered, dtype=torch.float32).masked_fill(~ordered, -torch.inf)[0, 0],
+        width = call.key.shape[2]
+        attention = replace(
+            call,
+            query=torch.cat(layer.queries, dim=2),
+            mask=None,
+            causal=not self._cross,
+            offset=width - count,
         )
+        if any(mask is not None for mask in layer.masks):
+            attention = replace(attention, mask=_joined(layer.masks, attention.visible(slice(None)), width))
+        layer.rows.append(self._kept(attention.rows(slice(None)), width))
+        layer.queries, layer.masks, layer.latest = [], [], None
 
     def _kept(self, shares: Tensor, seen: int) -> Tensor:
         width = shares.shape[3]
-        inside, at = columns_in(width, width if self._cross else seen, self._columns)
+        if self._cross or width >= seen:
+            return shares[..., self._columns if self._run is None else self._run]
+        inside, at = columns_in(width, seen, self._columns)
         return shares[..., at] * inside
 
 
-def _joined(masks: list[Tensor | None], start: Tensor) -> Tensor:
-    """The masks of single rows added on `start` (row, column): (batch, 1 or head, row, column)."""
+def _run(columns: Tensor) -> slice | None:
+    """Columns that follow one another, as a slice: no copy is needed to pick them."""
+    numbers = columns.tolist()
+    together = numbers and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    return slice(numbers[0], numbers[-1] + 1) if together else None
+
+
+def _joined(masks: list[Tensor | None], shown: Tensor | None, width: int) -> Tensor:
+    """The masks of single rows as one added mask, (batch, 1 or head, row, column).
+
+    Args:
+        masks: Of each row, as `Attention.visible` gives them; narrower ones hide nothing further.
+        shown: What all of them may see besides, (1, 1, row, column).
+        width: Number of columns.
+    """
     given = [mask for mask in masks if mask is not None]
-    batch, heads = (max([1, *(mask.shape[axis] for mask in given)]) for axis in (0, 1))
-    joined = start.repeat(batch, heads, 1, 1)
+    batch, heads = (max(mask.shape[axis] for mask in given) for axis in (0, 1))
+    joined = torch.zeros(batch, heads, len(masks), width, device=given[0].device)
+    if shown is not None:
+        joined.masked_fill_(~shown, -torch.inf)
     for row, mask in enumerate(masks):
         if mask is not None:
             part = joined[:, :, row : row + 1, : mask.shape[-1]]

@@ -172,11 +172,13 @@ def _carried(block: Block, held: Tensor) -> Tensor:
 
 def _chunks(attention: Attention, held: Tensor) -> Iterator[tuple[Rows, int]]:
     """The rows that hold anything, some at a time, and how many columns they may see."""
-    filled = held.ne(0).flatten(0, 1).any(dim=0).nonzero()[:, 0]
+    filled = held.ne(0).flatten(0, 1).any(dim=0).nonzero()[:, 0].tolist()
     columns = attention.key.shape[2]
-    lasts = filled[CHUNK - 1 :: CHUNK].tolist() + filled[-1:].tolist()
-    for rows, last in zip(filled.split(CHUNK), lasts, strict=False):
-        yield rows, min(columns, last + 1 + attention.offset) if attention.causal else columns
+    for begin in range(0, len(filled), CHUNK):
+        rows = filled[begin : begin + CHUNK]
+        width = min(columns, rows[-1] + 1 + attention.offset) if attention.causal else columns
+        together = rows[-1] - rows[0] + 1 == len(rows)
+        yield slice(rows[0], rows[-1] + 1) if together else torch.tensor(rows, device=held.device), width
 
 
 def _split(flow: Flow, block: Block, product: Tensor) -> list[tuple[str, int, Tensor]]:

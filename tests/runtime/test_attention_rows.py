@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from groundviz.runtime.attention_rows import probabilities, scores, visible, weighted_values
+from groundviz.runtime.attention_rows import Attention, probabilities, scores, weighted_values
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def test_grouped_heads_share_their_key_head(tensors):
 
 def test_causal_rows_equal_torchs_own_kernel(tensors):
     query, key, value = tensors
-    shares = probabilities(scores(query, key, 8**-0.5), visible(None, True, slice(None), (5, 5)))
+    shares = Attention(query=query, key=key, causal=True, scaling=8**-0.5).rows(slice(None))
     kernel = torch.nn.functional.scaled_dot_product_attention(
         query, key.repeat_interleave(3, 1), value.repeat_interleave(3, 1), is_causal=True
     )
@@ -36,10 +36,26 @@ def test_boolean_and_additive_masks_say_the_same(tensors):
 
 
 def test_some_rows_are_the_same_as_all_rows_sliced(tensors):
+    attention = Attention(query=tensors[0], key=tensors[1], causal=True)
+    every = attention.rows(slice(None))
+    torch.testing.assert_close(attention.rows(slice(3, None)), every[:, :, 3:])
+    torch.testing.assert_close(attention.rows(torch.tensor([0, 4])), every[:, :, [0, 4]])
+
+
+def test_a_window_ends_at_the_rows_own_column(tensors):
     query, key, _ = tensors
-    every = probabilities(scores(query, key, 1.0), visible(None, True, slice(None), (5, 5)))
-    last = probabilities(scores(query[:, :, 3:], key, 1.0), visible(None, True, slice(3, None), (5, 5)))
-    torch.testing.assert_close(last, every[:, :, 3:])
+    attention = Attention(query=query[:, :, :2], key=key, causal=True, offset=3, window=2)
+    expected = torch.tensor([[False, False, True, True, False], [False, False, False, True, True]])
+    assert torch.equal(attention.visible(slice(None))[0, 0], expected)
+
+
+def test_padded_columns_are_hidden_from_every_row(tensors):
+    query, key, _ = tensors
+    shown = torch.tensor([[0, 1, 1, 1]])
+    seen = Attention(query=query, key=key, mask=shown).visible(slice(0, 2))
+    assert seen.expand(1, 1, 2, 5)[0, 0].tolist() == [[False, True, True, True, False]] * 2
+    both = Attention(query=query, key=key, mask=shown, causal=True).visible(slice(1, 2))
+    assert both[0, 0].tolist() == [[False, True, False, False, False]]
 
 
 def test_a_row_that_may_see_nothing_is_zero(tensors):
