@@ -1,0 +1,53 @@
+"""A model whose scores are linear in the picture, so that perturbation maps have closed forms."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from groundviz.runtime import borrow
+from groundviz.runtime.passes import Passes
+
+QUESTION = "Is there a nodule?"
+SAID = "left lung nodule and effusion"
+
+
+@contextmanager
+def asked(vlm, study, *, seed=0):
+    """(live, prompt, answer) of a lent model that was made to say something."""
+    with borrow(vlm, seed=seed) as live:
+        prompt = live.encode(study, QUESTION)
+        yield live, prompt, live.answer(prompt, given=SAID)
+
+
+def make_linear(monkeypatch, live, place, *, constant=0.0):
+    """Replace the scores of every target by a weighted sum over a site; returns values and weights.
+
+    The weights are float32 (target, ...) shaped like the site, 16 targets at most.
+    """
+    site = live.site(place)
+    values = live.read(site).detach().clone()
+    weights = torch.randn(16, *values.shape[1:], generator=torch.Generator().manual_seed(3))
+
+    def scores(self, targets, at, given):
+        here = values if given is None else given
+        return here.flatten(1) @ weights[: len(targets)].flatten(1).T + constant
+
+    monkeypatch.setattr(Passes, "scores", scores)
+    return values, weights
+
+
+def by_cell(picture, cells):
+    """Sums of (target, channel, row, col) over equal square cells: float (target, row, col)."""
+    count, _, rows, cols = picture.shape
+    tiles = picture.sum(1).reshape(count, cells, rows // cells, cells, cols // cells)
+    return tiles.sum((2, 4)).numpy()
+
+
+def values_of(maps):
+    """The values (target, row, col) of a method's only maps."""
+    (one,) = maps
+    assert one.values.shape[1:3] == (1, 1)
+    return np.asarray(one.values[:, 0, 0])

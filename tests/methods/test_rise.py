@@ -1,0 +1,61 @@
+"""RISE of one pixel that counts is the bump that its random masks have in the mean."""
+
+import numpy as np
+import pytest
+import torch
+
+from groundviz.errors import UnsupportedMethod
+from groundviz.explain import explain
+from groundviz.methods.rise import _Masks, rise
+from groundviz.runtime.baselines import baseline
+from groundviz.runtime.passes import Passes
+from tests.methods.linear import QUESTION, asked, values_of
+
+SPOT = (9, 17)
+
+
+def spline(distance):
+    """What two smooth masks have in common at a distance, in cells: the cubic B-spline."""
+    away = np.abs(distance)
+    near = 2 / 3 - away**2 + away**3 / 2
+    return np.where(away < 1, near, np.clip(2 - away, 0, None) ** 3 / 6)
+
+
+@pytest.mark.parametrize("constant", [0.0, -30.0])
+@pytest.mark.parametrize("keep", [0.5, 0.25])
+def test_one_pixel_that_counts_gives_the_bump_of_the_formula(tiny, study, monkeypatch, keep, constant):
+    def one_pixel(self, targets, at, given):
+        return given[:, :1, SPOT[0], SPOT[1]].expand(-1, len(targets)) + constant
+
+    with asked(tiny, study) as (live, prompt, answer):
+        monkeypatch.setattr(Passes, "scores", one_pixel)
+        weight = (live.read(live.site("pixels")) - baseline(live, "blur"))[0, 0, SPOT[0], SPOT[1]].item()
+        found = values_of(rise(live, prompt, answer, (), masks=6000, cells=4, keep=keep))[0]
+    centres = (np.arange(16) + 0.5) / 16 * 4
+    rows, cols = (spline(centres - (at + 0.5) / 28 * 4) for at in SPOT)
+    expected = weight * (1 - keep) * rows[:, None] * cols
+    np.testing.assert_allclose(found, expected, atol=0.04 * abs(weight))
+
+
+def test_masks_show_the_share_they_should_and_are_the_same_at_every_size():
+    masks = _Masks.draw(400, 5, 0.3)
+    fine, coarse = masks.at(slice(0, 400), 63, 21), masks.at(slice(0, 400), 21, 21)
+    assert fine.mean().item() == pytest.approx(0.3, abs=0.02)
+    assert 0.0 <= fine.min() <= fine.max() <= 1.0
+    torch.testing.assert_close(fine[:, 1::3], coarse, atol=1e-5, rtol=0)
+
+
+def test_the_seed_chooses_the_masks_and_nothing_else_does(tiny, study):
+    def found(seed, *before):
+        recipes = {**{name: {} for name in before}, "rise": {"masks": 8}}
+        return explain(tiny, study, QUESTION, methods=recipes, seed=seed).heatmap("rise").values
+
+    np.testing.assert_array_equal(found(4), found(4, "attention"))
+    assert not np.array_equal(found(4), found(5))
+
+
+@pytest.mark.parametrize("options", [{"masks": 0}, {"keep": 1.0}, {"keep": 0.0}])
+def test_options_that_make_no_sense_are_refused(tiny, study, options):
+    (name,) = options
+    with pytest.raises(UnsupportedMethod, match=f"{name}="):
+        explain(tiny, study, QUESTION, methods={"rise": options})
