@@ -11,7 +11,7 @@ import inspect
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -80,7 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--frame", type=int, metavar="N", help="which of several pictures, from 0")
     _add_folder(explain, FOLDER)
 
-    _command(commands, "methods", _methods, "list the attribution methods: what they measure and cost")
+    methods = _command(
+        commands, "methods", _methods, "list the attribution methods: what they measure and cost"
+    )
+    methods.add_argument("--markdown", action="store_true", help="as the table of docs/methods.md")
     _command(commands, "models", _models, "list the model families that can be explained")
 
     opened = _command(commands, "open", _open, "print a saved explanation and write its page")
@@ -154,8 +157,11 @@ def _explain(chosen: argparse.Namespace) -> None:
 def _methods(chosen: argparse.Namespace) -> None:
     with _working("Loading the methods"):
         from groundviz.methods import DEFAULT, METHODS
-    for name in METHODS:
-        text = inspect.getdoc(METHODS[name]) or ""
+    documented = {name: inspect.getdoc(METHODS[name]) or "" for name in METHODS}
+    if chosen.markdown:
+        _say(*_table(documented))
+        return
+    for name, text in documented.items():
         _say(f"{name}{' (default)' if name in DEFAULT else ''}", f"  {_first_line(text)}")
         _say(f"  unit: {_stated('Unit', text)}", f"  cost: {_stated('Cost', text)}")
 
@@ -262,6 +268,28 @@ def _stated(field: str, text: str) -> str:
     """What a method's docstring says behind "Unit:" or "Cost:", up to the next such word."""
     found = re.search(rf"\b{field}: (.+?)\.(?=\s+[A-Z][a-z]+(?: [a-z]+)?:|$)", " ".join(text.split()))
     return found[1] if found else "not stated"
+
+
+def _table(documented: Mapping[str, str]) -> Iterator[str]:
+    """Methods and what their docstrings state, as a page with a Markdown table."""
+    yield "# Methods\n"
+    yield "Written by `groundviz methods --markdown`, from what each method states of itself.\n"
+    heads = ("method", "what it shows", "unit", "cost", "contrasts", "source", "known failure")
+    rows = [
+        (
+            f"`{name}`",
+            _first_line(text),
+            _stated("Unit", text),
+            _stated("Cost", text),
+            "no" if "no contrasts" in _stated("Targets", text) else "yes",
+            _stated("Source", text),
+            _stated("Known failure", text).split(". ")[0],
+        )
+        for name, text in documented.items()
+    ]
+    for row in (heads, ("---",) * len(heads), *rows):
+        cells = " | ".join(cell.replace("|", "\\|") for cell in row)
+        yield f"| {cells} |"
 
 
 def _aligned(rows: Sequence[Row]) -> list[str]:
