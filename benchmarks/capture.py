@@ -169,7 +169,7 @@ def relevancy(bench: Bench, *, twice: bool = False) -> None:
     """Streamed relevancy of the whole answer."""
     handler = Relevancy()
     with guard.borrow(bench.model) as loan, checkpointed(loan, bench.layers if twice else ()):
-        with bench.timed(handler):
+        with tapped(bench.numbers, handler):
             scalar = bench.logprobs(bench.whole().logits).sum()
             handler.of(scalar, {"text": starting_rows(bench)})
 

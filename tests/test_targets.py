@@ -65,7 +65,8 @@ def test_sentences_end_at_stops_lines_and_semicolons_but_not_inside_numbers():
 
 
 @pytest.mark.parametrize(
-    "text", ["yes", "yes.", "One. Two.", "a.b c", "...", "One...  Two?!", "\n\nFindings: none\n", "1. Yes 2. No"]
+    "text",
+    ["yes", "yes.", "One. Two.", "a.b c", "...", "One...  Two?!", "\n\nFindings: none\n", "1. Yes 2. No"],
 )
 def test_sentences_cover_every_word_once(text):
     answer = said(*[word if i == 0 else f" {word}" for i, word in enumerate(text.split())])

@@ -22,7 +22,7 @@ def stage_audit(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Targe
     how much of each layer's map lies inside a mask. The last language layer is left out: nothing
     reads its image cells, so its gradient there is zero by construction.
     Unit: share of the layer's attribution. Cost: one forward pass, and one backward pass per target.
-    Targets: any, and contrasts.
+    Targets: any, and contrasts, for it or against it.
     Source: input times gradient (Shrikumar et al., "Not Just a Black Box", 2016) at every layer.
     Known failure: attention moves information from cell to cell. Deep in the model a cell may tell of
     another place than its own, so a curve that falls may mean that the location was passed on, not

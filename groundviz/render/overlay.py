@@ -22,6 +22,8 @@ from groundviz.types import Bools, Doubles, Floats, Heatmap, Study
 
 OPACITY = 0.5
 OUTLINE = 0.5
+# Finer maps, pixel by pixel, would drown in the lines around their cells.
+MOST_OUTLINED = 64
 
 
 def picture(
@@ -80,12 +82,21 @@ def hatch(pixels: Floats, unseen: Bools) -> Floats:
     return np.where(lines[..., None], 0.4 * pixels + 0.3, pixels).astype(np.float32)
 
 
+def outlined(heatmap: Heatmap) -> bool:
+    """Whether the cells of a map are large enough to be outlined."""
+    return max(heatmap.grid.rows, heatmap.grid.cols) <= MOST_OUTLINED
+
+
 def outlines(heatmap: Heatmap, scale: Scale) -> Iterator[tuple[Doubles, bool]]:
     """Edges around the cells at or above `OUTLINE` of the scale, those below zero apart.
+
+    A map of more than `MOST_OUTLINED` rows or columns has none.
 
     Yields:
         Line ends (n, 2, 2) of (row, col) in source pixels, and whether the cells are negative.
     """
+    if not outlined(heatmap):
+        return
     strong = np.isfinite(heatmap.values) & (scale.strength(heatmap.values) >= OUTLINE)
     negative = scale.signed & (heatmap.values < 0)
     for cells, below in ((strong & ~negative, False), (strong & negative, True)):

@@ -12,7 +12,7 @@ import numpy as np
 from groundviz.geometry import apply
 from groundviz.render.colour import Scale
 from groundviz.render.escape import visible
-from groundviz.render.overlay import OPACITY, OUTLINE
+from groundviz.render.overlay import OPACITY, OUTLINE, outlined
 from groundviz.targets import find
 from groundviz.types import Answer, Heatmap, Heatmaps, Provenance, Record, Study, Target
 
@@ -96,7 +96,7 @@ def legend(study: Study, heatmaps: Iterable[Heatmap]) -> list[str]:
     told = [heatmap for heatmap in shown if heatmap.has_evidence]
     sentences = [NOT_WHY, PERCENTAGES] if _of_attention(shown) else [PERCENTAGES]
     if told:
-        sentences += _reading({heatmap.signed for heatmap in told})
+        sentences += _reading(told)
     if any(_partly_unseen(heatmap, study) for heatmap in told):
         sentences.append("Hatched: not seen by the model.")
     return sentences
@@ -107,13 +107,15 @@ def _of_attention(heatmaps: Iterable[Heatmap]) -> bool:
     return any("attention" in f"{heatmap.method} {heatmap.unit}" for heatmap in heatmaps)
 
 
-def _reading(signs: set[bool]) -> list[str]:
+def _reading(told: Sequence[Heatmap]) -> list[str]:
+    signs = {heatmap.signed for heatmap in told}
     start = " or ".join(name for name, signed in (("the low end", False), ("zero", True)) if signed in signs)
-    dashed = ", dashed where negative" if True in signs else ""
-    return [
-        f"Opacity rises from 0 at {start} to {OPACITY * 100:.0f}% at the end of the scale.",
-        f"Outlined: cells at {OUTLINE * 100:.0f}% of the scale or more{dashed}.",
-    ]
+    sentences = [f"Opacity rises from 0 at {start} to {OPACITY * 100:.0f}% at the end of the scale."]
+    lined = {heatmap.signed for heatmap in told if outlined(heatmap)}
+    if lined:
+        dashed = ", dashed where negative" if True in lined else ""
+        sentences.append(f"Outlined: cells at {OUTLINE * 100:.0f}% of the scale or more{dashed}.")
+    return sentences
 
 
 def _partly_unseen(heatmap: Heatmap, study: Study) -> bool:

@@ -26,7 +26,7 @@ WORDS = (
     "USER : ASSISTANT . , ? ! ' Is What Where Which is are there the a an of in on at to and or no not yes "
     "what where which side does do show see finding findings image chest left right upper lower middle "
     "lung lobe heart nodule opacity effusion pneumothorax cardiomegaly device size normal large small "
-    "enlarged clear zone"
+    "enlarged clear zone < > / s pad unk"
 ).split()
 VOCABULARY = {token: index for index, token in enumerate((*SPECIAL, *WORDS))}
 TEMPLATE = (

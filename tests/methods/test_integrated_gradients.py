@@ -55,7 +55,7 @@ def test_it_equals_captum(tiny, study, monkeypatch, at, kind):
 def test_steps_are_doubled_until_the_gap_is_small(tiny, study):
     explanation, _ = explained(tiny, study, "integrated_gradients", steps=1, baseline="black")
     params = explanation.heatmap().params
-    assert params["steps"] in (2, 4, 8, 16, 32, 64, 128)
+    assert set(params["steps"]) <= {2, 4, 8, 16, 32, 64, 128}
     assert params["relative_gap"][0] < 0.05
 
 
@@ -63,7 +63,7 @@ def test_a_gap_that_cannot_be_closed_is_told(tiny, study, monkeypatch):
     monkeypatch.setattr(module, "MOST_STEPS", 2)
     explanation, maps = explained(tiny, study, "integrated_gradients", steps=1, baseline="black", at="pixels")
     params = explanation.heatmap().params
-    assert params["steps"] == 2
+    assert params["steps"] == (2,)
     assert params["relative_gap"][0] > 0.05
     assert maps[0].sum() == pytest.approx(params["change"][0] + params["gap"][0], abs=1e-4)
 
@@ -72,7 +72,7 @@ def test_a_picture_that_is_its_own_baseline_adds_nothing(tiny):
     grey = Study(pixels=np.full((40, 40), 0.4, np.float32), source="array", raw_range=(0, 1), sha256="0" * 64)
     explanation, maps = explained(tiny, grey, "integrated_gradients")
     assert np.abs(maps).max() < 1e-5
-    assert explanation.heatmap().params["steps"] == 16
+    assert explanation.heatmap().params["steps"] == (16,)
 
 
 def test_an_interrupted_integral_spans_the_whole_way_and_says_how_far_it_is_off(tiny, study, monkeypatch):

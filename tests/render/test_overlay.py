@@ -164,3 +164,12 @@ def test_levels_are_rounded_not_cut():
     stored = np.asarray(Image.open(io.BytesIO(overlay.png(np.full((2, 3, 3), 0.5, np.float32)))))
     assert stored.shape == (2, 3, 3)
     assert (stored == 128).all()
+
+
+def test_a_map_of_pixels_has_no_lines_around_them():
+    fine = np.zeros((65, 65), np.float32)
+    fine[30, 30] = 1.0
+    grid = records.cropped_grid(130, 130, 65)
+    heatmap = replace(records.record().heatmaps[0].at(RECORD.target), values=fine, grid=grid)
+    (scale,) = scales([heatmap])
+    assert list(overlay.outlines(heatmap, scale)) == []
