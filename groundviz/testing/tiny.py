@@ -88,7 +88,7 @@ def tiny_llava_processor(model: LlavaForConditionalGeneration) -> LlavaProcessor
     """The processor that fits a `tiny_llava`: word tokens, a chat template, its image geometry.
 
     The SigLIP tower squashes an image to a square, the CLIP tower resizes its shortest edge and
-    crops the centre. Words outside the vocabulary of 66 tokens become "<unk>".
+    crops the centre. Words outside the vocabulary of 72 tokens become "<unk>".
 
     >>> processor = tiny_llava_processor(tiny_llava())
     >>> processor.tokenizer.tokenize("is there a nodule?")

@@ -72,9 +72,13 @@ def test_questions_that_cannot_be_asked_are_refused(tiny, study, question):
 
 @pytest.mark.parametrize("token", ["<image>", "</s>", "<s>", "<pad>"])
 @pytest.mark.parametrize("form", ["{} is there a nodule?", "is there {} a nodule?", "is there a nodule? {}"])
-def test_control_tokens_cannot_be_smuggled_in(tiny, study, token, form):
-    with pytest.raises(PromptError, match="reads as a command"):
-        tiny.encode(study, form.format(token))
+def test_a_typed_control_token_reaches_the_model_as_text(tiny, study, token, form):
+    plain, _ = tiny.encode(study, form.format("nodule"))
+    prompt, inputs = tiny.encode(study, form.format(token))
+    special = tiny.processor.tokenizer.all_special_ids
+    assert np.isin(prompt.token_ids, special).sum() == np.isin(plain.token_ids, special).sum()
+    assert "".join(words_of(prompt, "question")).count(token) == 1
+    assert inputs["input_ids"][0].tolist() == prompt.token_ids.tolist()
 
 
 def test_an_unknown_word_is_not_a_control_token(tiny, study):

@@ -131,10 +131,15 @@ def test_scores_that_are_not_finite_are_an_error(tiny, study):
         measure(tiny, study)
 
 
-@pytest.mark.parametrize(("given", "says"), [(" ", "no token"), ("yes </s> no", "reads as a command")])
-def test_a_given_answer_must_be_text(tiny, study, given, says):
-    with pytest.raises(PromptError, match=says):
-        measure(tiny, study, given=given)
+def test_a_given_answer_must_not_be_empty(tiny, study):
+    with pytest.raises(PromptError, match="no token"):
+        measure(tiny, study, given=" ")
+
+
+def test_a_control_token_typed_in_a_given_answer_is_read_as_text(tiny, study):
+    _, answer, *_ = measure(tiny, study, given="yes </s> no")
+    assert answer.text == "yes < / s > no"
+    assert not set(answer.token_ids.tolist()) & set(tiny.processor.tokenizer.all_special_ids)
 
 
 def test_attention_before_an_answer_is_refused(tiny, study):

@@ -117,7 +117,7 @@ def test_hidden_states_of_the_last_layer_give_the_models_own_scores(asked):
     live, answer = asked
     with torch.no_grad():
         hidden = live.hidden_states(1)
-        logits = live.unembed(hidden, list(range(66)))
+        logits = live.unembed(hidden, list(range(72)))
         rows = torch.log_softmax(logits, -1)[len(live.prompt.token_ids) - 1 : -1]
     found = [float(rows[t, i]) for t, i in enumerate(answer.token_ids)]
     np.testing.assert_allclose(found, answer.logprobs, atol=1e-5)

@@ -38,9 +38,7 @@ def test_a_template_without_one_image_and_the_question_is_refused(watched, writt
     assert entered == []
 
 
-@pytest.mark.parametrize(
-    "question", ["", " ", "\x00", "is \ud800", "is there " * 300, "is <image> there", "</s>"]
-)
+@pytest.mark.parametrize("question", ["", " ", "\x00", "is \ud800", "is there " * 300])
 def test_a_question_that_cannot_be_asked_is_refused_before_the_model_runs(watched, question):
     vlm, entered = watched
     with pytest.raises(PromptError):
@@ -48,7 +46,8 @@ def test_a_question_that_cannot_be_asked_is_refused_before_the_model_runs(watche
     assert entered == []
 
 
-def test_a_question_that_can_be_asked_does_run(watched):
+@pytest.mark.parametrize("question", ["is there a nodule", "is <image> there", "</s>"])
+def test_a_question_that_can_be_asked_does_run(watched, question):
     vlm, entered = watched
-    assert isinstance(vlm.generate(np.zeros((28, 28), np.uint8), "is there a nodule"), str)
+    assert isinstance(vlm.generate(np.zeros((28, 28), np.uint8), question), str)
     assert entered
