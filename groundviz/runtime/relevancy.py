@@ -24,7 +24,7 @@ class Relevancy:
     Encoder-Decoder Transformers", ICCV 2021, from the first layer to the last, with R the identity
     at first. The rule is linear here: the row normalisation before eq. 10 (eq. 8 and 9) is left
     out. Rows of R are wanted only for a few tokens, v = row of R; and v <- v + v Abar from the last
-    layer to the first is the order in which the gradient reaches them. So memory is that of 128
+    layer to the first is the order in which the gradient reaches them. So memory is that of a few
     rows, and nothing but the gradient's own pass is needed.
 
     Works for decoders, encoder-decoders and cross-attention alike, and under checkpointing.

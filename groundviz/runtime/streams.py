@@ -2,8 +2,8 @@
 
 A model's tokens come in streams: the text of a decoder, the patches of a vision tower, the queries
 of a resampler. An attention module passes what its rows hold on to its columns: in the same stream
-(self-attention) or another one (cross-attention). One product of vectors with the attention of 128
-rows at a time is all that is in memory.
+(self-attention) or another one (cross-attention). One product of vectors with the attention of a
+few rows at a time is all that is in memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from torch import Tensor
 from groundviz.errors import UnsupportedMethod
 from groundviz.runtime.attention_rows import Attention, Rows
 
-CHUNK = 128
+# Rows at a time: what fits a processor's cache, and enough to keep an accelerator busy.
+CHUNK = 64
+ON_ACCELERATORS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +176,9 @@ def _chunks(attention: Attention, held: Tensor) -> Iterator[tuple[Rows, int]]:
     """The rows that hold anything, some at a time, and how many columns they may see."""
     filled = held.ne(0).flatten(0, 1).any(dim=0).nonzero()[:, 0].tolist()
     columns = attention.key.shape[2]
-    for begin in range(0, len(filled), CHUNK):
-        rows = filled[begin : begin + CHUNK]
+    size = CHUNK if held.device.type == "cpu" else CHUNK * ON_ACCELERATORS
+    for begin in range(0, len(filled), size):
+        rows = filled[begin : begin + size]
         width = min(columns, rows[-1] + 1 + attention.offset) if attention.causal else columns
         together = rows[-1] - rows[0] + 1 == len(rows)
         yield slice(rows[0], rows[-1] + 1) if together else torch.tensor(rows, device=held.device), width
