@@ -52,6 +52,12 @@ def cells_in_view(rows: int, cols: int, to_source: Doubles, shape: tuple[int, in
     return row_seen[:, None] & col_seen[None, :]
 
 
+def held_cells(grid: Grid) -> Bools:
+    """Which cells hold a value, bool (cell,): those with a token, or all where there are no tokens."""
+    tokens: Bools = grid.positions >= 0
+    return tokens if tokens.any() else np.ones_like(tokens)
+
+
 def to_source_pixels(values: Floats, grid: Grid, shape: tuple[int, int], *, smooth: bool = False) -> Floats:
     """Read a map at every source pixel: float32 `shape`, NaN where the model never looked.
 

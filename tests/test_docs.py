@@ -87,7 +87,9 @@ def test_set_up_takes_exactly_two_commands() -> None:
 
 def test_the_methods_of_the_readme_are_those_there_are() -> None:
     table = README.split("## Methods")[1].split("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == list(groundviz.METHODS)
+    cells = re.findall(r"^\|[^|]*\|([^|]*)\|", table, re.MULTILINE)
+    named = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(named) == sorted(groundviz.METHODS)
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:

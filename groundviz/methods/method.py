@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from groundviz.errors import UnsupportedMethod
+from groundviz.geometry import held_cells
 from groundviz.registry import Registry
 from groundviz.types import Answer, Floats, Grid, Heatmaps, Reduction, Target
 
@@ -71,7 +72,7 @@ def laid_out(
     """
     array = np.asarray(values, dtype=np.float32)
     array = array[:, None, None] if array.ndim == 2 else array
-    parts = np.split(array, np.cumsum([_held(grid).sum() for grid in grids])[:-1], axis=-1)
+    parts = np.split(array, np.cumsum([held_cells(grid).sum() for grid in grids])[:-1], axis=-1)
     return [
         Heatmaps(
             values=_on_grid(part, grid),
@@ -88,13 +89,7 @@ def laid_out(
     ]
 
 
-def _held(grid: Grid) -> Any:
-    """Which cells hold a value: those with a token, or all where there are no tokens."""
-    tokens = grid.positions >= 0
-    return tokens if tokens.any() else np.ones_like(tokens)
-
-
 def _on_grid(part: Floats, grid: Grid) -> Floats:
     laid = np.full((*part.shape[:-1], grid.rows * grid.cols), np.nan, dtype=np.float32)
-    laid[..., _held(grid)] = part
+    laid[..., held_cells(grid)] = part
     return laid.reshape(*part.shape[:-1], grid.rows, grid.cols)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, softplus
+from torch.nn.functional import softplus
 
 from groundviz.methods.method import METHODS, laid_out
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline, blurred
+from groundviz.runtime.masks import CellMasks
 from groundviz.runtime.regions import coarser, mixed, picture, positive
-from groundviz.types import Answer, Heatmaps, Prompt, Target
+from groundviz.runtime.sites import Site
+from groundviz.types import Answer, Grid, Heatmaps, Prompt, Target
 
 # Sigmas as shares of the shorter side. A mask must do for each of them, so that it cannot live on
 # what one width of blur happens to look like.
@@ -28,8 +31,8 @@ def optimized_mask(
     answer: Answer,
     targets: tuple[Target, ...],
     *,
-    steps: int = 30,
-    cells: int = 14,
+    at: str = "projector",
+    steps: int = 20,
     area: float = 1.0,
     smooth: float = 1.5,
     fill: str = "blur",
@@ -39,76 +42,74 @@ def optimized_mask(
     Formula: two masks are searched for by gradient steps. One begins with the whole picture and
     keeps what suffices: -log p(answer | kept) + area * mean(mask) + smooth * mean squared step between
     cells. The other begins with nothing and takes away what is needed: -log(1 - p(answer | rest)) and
-    the same prices. p is the probability per token, or for a contrast that of the target against
-    its rival. Each step is scaled to its largest entry. A cell's value is the mean of both masks
-    over all steps: what is taken early and given up late is near one.
-    Unit: share of the search. Cost: 2 * steps forward and 2 * steps backward passes for each target, 60
-    and 60 at the defaults; twice that for a contrast.
+    the same prices. p is the probability per token, or for a contrast that of the target against its
+    rival; at `at`, image cells give way to those of a blurred picture. Each step moves cells, blocks of
+    2 by 2 and of 4 by 4, scaled to its largest entry. A cell's value is the mean of both masks over
+    all steps: what is taken early and given up late is near one.
+    Unit: share of the search. Cost: 2 * steps forward and 2 * steps backward passes for each target,
+    40 and 40 at the defaults; twice that for a contrast.
     Targets: those asked for, and contrasts; not token by token.
     Source: Fong & Vedaldi, ICCV 2017; Fong, Patrick & Vedaldi, "Extremal Perturbations", ICCV 2019;
-    Khorram, Lawson & Li, "iGOS++", CHIL 2021.
-    Known failure: KNOWN
+    Khorram, Lawson & Li, "iGOS++", CHIL 2021. They mask pixels.
+    Known failure: at "pixels", half-blurred places can look like findings: on the demo model's nodules
+    8 in 10 masks are highest in the nodule there, by a search of 30 steps, against 97 in 100 of the
+    default's. What the tower has spread to other cells is taken for theirs.
 
-    Options: `cells` along the shorter side of the map; `fill` stands in the places taken away:
-    "blur" (three widths in turn), "mean" (local) or "black".
+    Options: `fill` is "blur" (three widths in turn), "mean" (local) or "black".
     """
-    positive("optimized_mask", {"steps": steps, "cells": cells})
-    pixels, seen = picture(live)
-    fills = _fills(live, fill)
-    side = min(seen.rows, seen.cols) / cells
-    grid = coarser(seen, round(seen.rows / side), round(seen.cols / side), live.study.shape)
-    begin = torch.tensor([START, -START], device=pixels.device)[:, None, None].expand(
-        -1, grid.rows, grid.cols
-    )
+    positive("optimized_mask", {"steps": steps})
+    site = live.site(at)
+    cells = CellMasks(_cells(live, prompt, site))
+    shown, fills = live.read(site), _fills(live, site, fill)
+    begin = torch.tensor([START, -START], device=shown.device)[:, None].expand(2, cells.count)
     logits = torch.stack([begin] * len(targets))
     pace = torch.zeros_like(logits)
 
     def step(part: slice) -> Tensor:
-        """One step of every mask: (1, target, kept and taken, row, col)."""
+        """One step of every mask: (1, target, kept and taken, cell)."""
         other = fills[part.start % len(fills)]
-        for at, target in enumerate(targets):
-            for kept in (True, False):
-                one = at, 0 if kept else 1
-                slope = _slope(live, target, logits[one], (pixels, other), kept, (area, smooth))
-                pace[one] = MOMENTUM * pace[one] + slope / slope.abs().max().clamp(min=DOUBT)
-                logits[one] -= PACE * pace[one]
+        for number, target in enumerate(targets):
+            for which in (0, 1):
+                leaf = torch.zeros(cells.count, device=shown.device, requires_grad=True)
+                mask = (leaf + logits[number, which]).sigmoid()
+                start, end = (other, shown) if which == 0 else (shown, other)
+                given = mixed(start, end, cells.spread(mask, shown))
+                score = live.scores([target], site, given)[0, 0]
+                loss = _loss(score, target, kept=which == 0)
+                loss = loss + area * mask.mean() + smooth * cells.roughness(mask)
+                slope = cells.at_every_scale(torch.autograd.grad(loss, leaf)[0])
+                scaled = slope / slope.abs().max().clamp(min=DOUBT)
+                pace[number, which] = MOMENTUM * pace[number, which] + scaled
+                logits[number, which] -= PACE * pace[number, which]
         return logits.sigmoid()[None]
 
-    found = live.in_batches(steps, step, label="optimized_mask", most=1)
-    values = found.mean(dim=(0, 2)).flatten(1).cpu().numpy()
-    values[:, ~grid.valid.reshape(-1)] = np.nan
-    params = {"steps_done": len(found)}
-    return laid_out(values, [grid], targets, unit="share of the search", reduce=("mean",) * 3, params=params)
-
-
-def _fills(live: Live, kind: str) -> list[Tensor]:
-    if kind != "blur":
-        return [baseline(live, kind)]
-    return [live.picture(blurred(live.study.pixels, share)) for share in BLURS]
-
-
-def _slope(
-    live: Live,
-    target: Target,
-    logits: Tensor,
-    pictures: tuple[Tensor, Tensor],
-    kept: bool,
-    prices: tuple[float, float],
-) -> Tensor:
-    """How the loss of one mask changes with its logits (row, col)."""
-    pixels, other = pictures
     with torch.enable_grad():
-        leaf = torch.zeros_like(logits, requires_grad=True)
-        mask = (leaf + logits).sigmoid()[None, None]
-        share = interpolate(mask, size=pixels.shape[2:], mode="bilinear", align_corners=False)
-        pair = (other, pixels) if kept else (pixels, other)
-        score = live.scores([target], live.site("pixels"), mixed(*pair, share))[0, 0]
-        steps = mask.diff(dim=2).square().mean() + mask.diff(dim=3).square().mean()
-        loss = _loss(score, target, kept) + prices[0] * mask.mean() + prices[1] * steps
-    return torch.autograd.grad(loss, leaf)[0]
+        found = live.in_batches(steps, step, label="optimized_mask", most=1)
+    return laid_out(
+        found.mean(dim=(0, 2)).cpu().numpy()[:, cells.held],
+        cells.grids,
+        targets,
+        unit="share of the search",
+        reduce=("mean", "mean", "mean"),
+        params={"steps_done": len(found)},
+    )
 
 
-def _loss(score: Tensor, target: Target, kept: bool) -> Tensor:
+def _cells(live: Live, prompt: Prompt, site: Site) -> Sequence[Grid]:
+    """What a mask is made of: image tokens, or as many cells of the picture."""
+    if site.stage != "pixels":
+        return prompt.grids
+    like, (_, seen) = prompt.grids[0], picture(live)
+    return [coarser(seen, like.rows, like.cols, live.study.shape)]
+
+
+def _fills(live: Live, site: Site, kind: str) -> list[Tensor]:
+    """What stands at a site when there is nothing to be seen, once or at several widths of blur."""
+    blurs = [live.picture(blurred(live.study.pixels, share)) for share in BLURS] if kind == "blur" else []
+    return [live.read_each(site, pixels=one)[0] for one in blurs or [baseline(live, kind)]]
+
+
+def _loss(score: Tensor, target: Target, *, kept: bool) -> Tensor:
     """-log p per token when the mask shall suffice, -log(1 - p) when it shall be missed."""
     if target.rival:
         odds = score / max(len(target.tokens), len(target.rival.token_ids))

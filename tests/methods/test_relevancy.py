@@ -81,13 +81,6 @@ def test_what_a_longer_rival_would_say_next_is_followed_in_its_own_pass(tiny, st
     close(values(explanation, METHOD)[1][0, 0, 0], here + there)
 
 
-def test_a_text_against_itself_has_no_relevancy(tiny, study):
-    explanation = explain(
-        tiny, study, QUESTION, answer=SAID, methods=METHOD, target="nodule", against="nodule"
-    )
-    assert not values(explanation, METHOD)[1].any()
-
-
 def test_targets_share_a_forward_pass(tiny, study):
     with borrow(tiny) as live:
         live.encode(study, QUESTION)

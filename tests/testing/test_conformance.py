@@ -69,7 +69,8 @@ OPTIONS = {
     "smooth_grad": {"samples": 4},
     "optimized_mask": {"steps": 8},
 }
-NOISE = {"rise": 0.3}
+# Masks thrown at random, and a search that moves blocks of cells with the cell that counts.
+NOISE = {"rise": 0.3, "optimized_mask": 0.15}
 CLOSED_FORMS = {
     # Two heads of four, in one layer of two.
     "attention": lambda model: at_first(1 / 4),
