@@ -13,6 +13,7 @@ import numpy as np
 from groundviz.errors import TargetError, UnknownName
 from groundviz.render import words
 from groundviz.render.colour import Rule, Scale, scales
+from groundviz.render.overlay import outlined
 from groundviz.render.page import GREY, Page, Paragraph, Run, paragraph, printable
 from groundviz.render.panels import LABEL, SMALL, Bar, Layout, Panel, Panels, panels_per_line
 from groundviz.render.paper import PaperFigure, drawing
@@ -137,7 +138,8 @@ def _blocks(
             yield Panels(record, panels[first : first + layout.per_line], layout, smooth)
         known = [scale for scale in its_scales if scale is not None]
         if known:
-            yield Bar(known[0], all(scale == known[0] for scale in known), width)
+            same = all(scale == known[0] for scale in known)
+            yield Bar(known[0], same, width, outlined(row[0]))
     yield _footer(record, rows, width)
 
 

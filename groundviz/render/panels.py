@@ -138,6 +138,7 @@ class Bar:
     scale: Scale
     same: bool
     width: float
+    outlined: bool = True
 
     @property
     def height(self) -> float:
@@ -151,7 +152,7 @@ class Bar:
         at = left + measure(low, SMALL) + 1.0
         page.text(left, top, Paragraph((((0.0, low),),), SMALL))
         axes = page.picture(at, top + 0.35, colours(self.scale, dots(_BAR_HEIGHT), dots(_BAR_WIDTH)), (1, 1))
-        for mark in _marks(self.scale):
+        for mark in _marks(self.scale) if self.outlined else ():
             trace(axes, np.array([[[0.0, mark], [1.0, mark]]]))
         page.text(at + _BAR_WIDTH + 1.0, top, Paragraph((((0.0, high),),), SMALL))
         indent, drop, text = self._words()

@@ -19,14 +19,24 @@ from groundviz.types import Answer, Heatmap, Heatmaps, Provenance, Record, Study
 NOT_WHY = "Attention shows where the model looked, not why it answered."
 PERCENTAGES = "Percentages: the model's probability of that part of the answer."
 NO_EVIDENCE = "no evidence"
+# As their papers write them.
+_PROPER = {
+    "grad_cam": "Grad-CAM",
+    "hires_cam": "HiResCAM",
+    "layer_cam": "LayerCAM",
+    "rise": "RISE",
+    "smooth_grad": "SmoothGrad",
+}
 
 
 def method_name(method: str) -> str:
     """A registered name as it reads in a sentence's beginning.
 
-    >>> method_name("gradient_attention")
-    'Gradient attention'
+    >>> method_name("gradient_attention"), method_name("rise")
+    ('Gradient attention', 'RISE')
     """
+    if method in _PROPER:
+        return _PROPER[method]
     words = method.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
 
