@@ -32,7 +32,7 @@ def relative_attention(
     Source: Zhang et al., "MLLMs Know Where to Look", ICLR 2025 (section 4); they take one layer,
     chosen on a data set, and ask to "Write a general description of the image."
     Known failure: where the neutral instruction makes the model look at the same place, the place
-    cancels out. The demo model looks for findings whatever it is asked: its maps point at 78 % of
+    cancels out. The demo model looks for findings whatever it is asked: its maps point at 73 to 78 % of
     nodules when it is asked where they are (attention at all of them; 15 % with a `floor` of 0).
     """
     refuse_contrasts("relative_attention", targets)

@@ -44,7 +44,7 @@ def rise(
     Source: Petsiuk et al., "RISE: Randomized Input Sampling for Explanation", BMVC 2018.
     Known failure: a few hundred masks leave noise about as high as the trace of a small finding, and no
     map is sharper than a cell of the masks. On the demo model's nodules the highest cell is on the
-    nodule in .54 of 13 fresh phantoms.
+    nodule in .70 of 23 fresh phantoms.
 
     Options: `keep` is the share of cells that a mask shows; `fill`, what stands in the other ones,
     is "blur", "mean" (local) or "black" (as in the paper).

@@ -34,8 +34,8 @@ def smooth_grad(
     Source: Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017.
     Known failure: the paper's noise of 0.1 to 0.2, chosen on photographs, is as strong as many a
     finding on a radiograph; the default is about the grain of one. Averaging does not find what the
-    gradient does not show: on the demo model's nodules the highest pixel lies in the nodule 4 times
-    in 10, as without noise, and 2 to 3 times in 10 at 0.15.
+    gradient does not show: on the demo model's nodules the highest pixel lies in the nodule 3 to 4
+    times in 10, as without noise, and 2 to 3 times in 10 at 0.15.
     """
     positive("smooth_grad", {"samples": samples, "noise": noise})
     site = live.site("pixels")
