@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.methods import FEW, run
+from benchmarks.methods import FEW, run, seconds
 from benchmarks.report import machine, publish, table
 from benchmarks.shapes import ANSWER, LLAVA_RAD, QUESTION, SIGPHI_MED, Shape, build
 from groundviz import images
@@ -38,23 +36,13 @@ def capture(vlm: VLM) -> tuple[float, float, float]:
     placed = on_device(vlm.model, inputs)
     plain, kept = [], []
     for _ in range(REPEATS + 1):
-        plain.append(_seconds(lambda: vlm.model.generate(**placed)))
+        plain.append(seconds(lambda: vlm.model.generate(**placed)))
         with borrow(vlm) as live:
             prompt = live.encode(study, QUESTION)
-            kept.append(_seconds(lambda live=live, prompt=prompt: live.answer(prompt)))
+            kept.append(seconds(lambda live=live, prompt=prompt: live.answer(prompt)))
     # The first of each warms up kernels and memory.
     without, with_rows = float(np.median(plain[1:])), float(np.median(kept[1:]))
     return without, with_rows, with_rows / without
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
 
 
 def report(shape: Shape, device: str) -> str:

@@ -13,7 +13,7 @@ import argparse
 import gc
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,17 +82,20 @@ def run(vlm: VLM, name: str, options: Mapping[str, Any], *, answer: str, questio
         said = live.answer(prompt, given=answer)
         targets = live.targets(said, None, None)
         length = len(prompt.token_ids) + len(said.token_ids)
-        plain = [_seconds(lambda: live.scores(targets))]
+        plain = [seconds(lambda: live.scores(targets))]
         with passes.counted(), peak_bytes(vlm.model.device.type) as peak:
-            spent = _seconds(lambda: measure(choose({name: options}), live, prompt, said, targets))
-        plain.append(_seconds(lambda: live.scores(targets)))
+            spent = seconds(lambda: measure(choose({name: options}), live, prompt, said, targets))
+        plain.append(seconds(lambda: live.scores(targets)))
     forward, backward = passes.forward / length, passes.backward / length
     return {"seconds": spent, "plain": float(np.median(plain)), "forward": forward, "backward": backward,
             "peak": peak.megabytes}  # fmt: skip
 
 
-def _seconds(work: Any) -> float:
+def seconds(work: Callable[[], object]) -> float:
+    """How long a piece of work takes, without gradients of its own, to the end on a GPU too."""
     gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     started = time.perf_counter()
     with torch.no_grad():
         work()

@@ -19,9 +19,10 @@ from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import Phantom, phantom
 from groundviz.demo.questions import Question, ask
 from groundviz.explain import explain
+from groundviz.explanation import Explanation
 from groundviz.geometry import cell_coverage
 from groundviz.models import VLM, resolve
-from groundviz.types import Floats
+from groundviz.types import Bools, Floats
 
 ENOUGH = 0.10
 PRIOR_PHANTOMS = 240
@@ -113,8 +114,13 @@ def hit(values: Floats, coverage: Floats) -> float:
 
 def _one_hit(vlm: VLM, picture: Phantom, question: Question, method: str) -> float:
     explanation = explain(vlm, picture.pixels, question.text, methods=method, answer=question.answer)
+    return _lands(explanation, method, picture.mask(question.finding))
+
+
+def _lands(explanation: Explanation, method: str, truth: Bools) -> float:
+    """Whether one method's map of the whole answer hits the true mask."""
     heatmap = explanation.heatmap(method)
-    return hit(heatmap.values, cell_coverage(heatmap.grid, picture.mask(question.finding)))
+    return hit(heatmap.values, cell_coverage(heatmap.grid, truth))
 
 
 def _method_hits(
@@ -122,8 +128,7 @@ def _method_hits(
 ) -> tuple[bool, Rates]:
     explanation = explain(vlm, picture.pixels, question.text, methods=methods)
     truth = picture.mask(question.finding)
-    maps = {method: explanation.heatmap(method) for method in methods}
-    found = {method: hit(m.values, cell_coverage(m.grid, truth)) for method, m in maps.items()}
+    found = {method: _lands(explanation, method, truth) for method in methods}
     return explanation.answer.text == question.answer, found
 
 
@@ -131,9 +136,9 @@ def _baseline_hits(
     untrained: VLM, picture: Phantom, question: Question, methods: tuple[str, ...], prior: dict[str, Floats]
 ) -> Rates:
     told = explain(untrained, picture.pixels, question.text, methods=methods, answer=question.answer)
-    coverage = cell_coverage(told.heatmap(methods[0]).grid, picture.mask(question.finding))
+    truth = picture.mask(question.finding)
     # The method that does best without having learned anything.
-    blind = max(hit(told.heatmap(method).values, coverage) for method in methods)
+    blind = max(_lands(told, method, truth) for method in methods)
     return {"random_weights": blind, **_guesses(picture, question, prior)}
 
 

@@ -8,7 +8,6 @@ from skimage.restoration import inpaint_biharmonic
 from skimage.segmentation import slic
 from torch import Tensor
 
-from groundviz.errors import UnknownName
 from groundviz.methods.method import METHODS, each_token_and, laid_out
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline
@@ -16,6 +15,7 @@ from groundviz.runtime.regions import (
     Regions,
     in_pixels,
     mixed,
+    named,
     picture,
     positive,
     segments,
@@ -75,14 +75,15 @@ def occlusion(
 
 def _pieces(live: Live, window: float, stride: float, regions: str) -> Regions:
     grid = windows(live, stride=stride, window=window)
-    if regions == "grid":
-        return grid
-    if regions == "superpixels":
-        return segments(
-            live, slic(shown(live), n_segments=grid.grid.valid.size, slic_zero=True, start_label=0)
-        )
-    raise UnknownName(
-        f"There are no regions called {regions!r}: there are grid, superpixels. Name one of these."
+    count = grid.grid.valid.size
+    return named(
+        regions,
+        {
+            "grid": lambda: grid,
+            "superpixels": lambda: segments(
+                live, slic(shown(live), n_segments=count, slic_zero=True, start_label=0)
+            ),
+        },
     )
 
 

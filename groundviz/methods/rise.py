@@ -56,7 +56,7 @@ def rise(
         )
     (pixels, seen), other = picture(live), baseline(live, fill)
     wanted, site = each_token_and(answer, targets), live.site("pixels")
-    drawn = _Masks.draw(masks, cells, keep)
+    drawn = _Masks.draw(live.stream(), masks, cells, keep)
 
     def scores(part: slice) -> Tensor:
         shown = drawn.at(part, seen.rows, seen.cols).to(pixels.device)
@@ -84,9 +84,7 @@ class _Masks:
     shifts: Tensor
 
     @classmethod
-    def draw(cls, count: int, cells: int, keep: float) -> _Masks:
-        # The loan set the seed; a stream of our own keeps maps independent of what ran before.
-        stream = torch.Generator().manual_seed(torch.initial_seed())
+    def draw(cls, stream: torch.Generator, count: int, cells: int, keep: float) -> _Masks:
         throws = torch.rand(count, cells + 2, cells + 2, generator=stream) < keep
         return cls(throws.float(), torch.rand(count, 2, generator=stream))
 

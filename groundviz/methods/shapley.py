@@ -6,11 +6,10 @@ import torch
 from skimage.segmentation import slic
 from torch import Tensor
 
-from groundviz.errors import UnknownName
 from groundviz.methods.method import METHODS, each_token_and, laid_out
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline
-from groundviz.runtime.regions import Regions, mixed, picture, positive, segments, shown, windows
+from groundviz.runtime.regions import Regions, mixed, named, picture, positive, segments, shown, windows
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 
@@ -47,7 +46,7 @@ def shapley(
     pieces = _pieces(live, cells, regions)
     (pixels, _), other = picture(live), baseline(live, fill)
     wanted, site = each_token_and(answer, targets), live.site("pixels")
-    ranks = _ranks(samples, pieces.count).to(pixels.device)
+    ranks = _ranks(live.stream(), samples, pieces.count).to(pixels.device)
 
     def scores(part: slice) -> Tensor:
         """Item i shows the first places of one order, one more for each item."""
@@ -70,20 +69,19 @@ def shapley(
 
 
 def _pieces(live: Live, cells: int, regions: str) -> Regions:
-    pixels, _ = picture(live)
-    if regions == "grid":
-        rows, cols = pixels.shape[2:]
-        return windows(live, stride=(rows * cols / cells) ** 0.5)
-    if regions == "superpixels":
-        return segments(live, slic(shown(live), n_segments=cells, slic_zero=True, start_label=0))
-    raise UnknownName(
-        f"There are no regions called {regions!r}: there are grid, superpixels. Name one of these."
+    rows, cols = picture(live)[0].shape[2:]
+    return named(
+        regions,
+        {
+            "grid": lambda: windows(live, stride=(rows * cols / cells) ** 0.5),
+            "superpixels": lambda: segments(
+                live, slic(shown(live), n_segments=cells, slic_zero=True, start_label=0)
+            ),
+        },
     )
 
 
-def _ranks(samples: int, count: int) -> Tensor:
+def _ranks(stream: torch.Generator, samples: int, count: int) -> Tensor:
     """The place that each piece takes in each order, int (sample, piece)."""
-    # The loan set the seed; a stream of our own keeps maps independent of what ran before.
-    stream = torch.Generator().manual_seed(torch.initial_seed())
     drawn = [torch.randperm(count, generator=stream) for _ in range((samples + 1) // 2)]
     return torch.stack([ranks for one in drawn for ranks in (one, count - 1 - one)][:samples])

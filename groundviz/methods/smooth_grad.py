@@ -42,9 +42,7 @@ def smooth_grad(
     cell_slopes(live, targets, site)
     picture = live.read(site)
     deviation = noise * float(picture.max() - picture.min())
-    # The loan set the seed; a stream of our own keeps maps independent of what ran before.
-    stream = torch.Generator().manual_seed(torch.initial_seed())
-    seeds = torch.randint(2**62, (samples,), generator=stream).tolist()
+    seeds = torch.randint(2**62, (samples,), generator=live.stream()).tolist()
 
     def run(part: slice) -> Tensor:
         copies = torch.cat([picture + deviation * _noise(picture, seed) for seed in seeds[part]])

@@ -77,9 +77,9 @@ def borrow(vlm: Lendable, *, seed: int = 0) -> AbstractContextManager[Live]:
     def hand_out(loan: guard.Loan) -> Live:
         refuse_unusable(vlm.model)
         watch_gradients(loan)
-        parts = vlm.parts()
-        loan.on_return(lambda: release((*parts.decoder_attention, *parts.vision_attention)))
-        return Live(vlm, loan)
+        live = Live(vlm, loan)
+        loan.on_return(lambda: release((*live._parts.decoder_attention, *live._parts.vision_attention)))
+        return live
 
     # Not a generator of our own: a Ctrl-C inside one would leave the model lent.
     return guard.borrow(vlm.model, seed=seed, hand_out=hand_out)
@@ -312,6 +312,10 @@ class Live:
         done = in_batches(count, run, label=label, most=most)
         self.interrupted = self.interrupted or len(done) < count
         return done
+
+    def stream(self) -> torch.Generator:
+        """Random numbers that hang on the loan's seed alone, whatever ran before."""
+        return torch.Generator().manual_seed(self._loan.seed)
 
     @property
     def provenance(self) -> Provenance:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.errors import UnsupportedMethod
+from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.geometry import cells_in_view, compose, scale_shift
 from groundviz.runtime.live import Live
 from groundviz.types import Doubles, Floats, Grid, Ints
@@ -105,6 +105,19 @@ def picture(live: Live) -> tuple[Tensor, Grid]:
             "Use token_ablation, or a gradient or attention method."
         )
     return pixels, grids[0]
+
+
+def named(kind: str, makers: Mapping[str, Callable[[], Regions]]) -> Regions:
+    """The pieces that a user asked for by name, made on demand.
+
+    Raises:
+        UnknownName: There is no such kind.
+    """
+    if kind not in makers:
+        raise UnknownName(
+            f"There are no regions called {kind!r}: there are {', '.join(makers)}. Name one of these."
+        )
+    return makers[kind]()
 
 
 def windows(live: Live, *, stride: float, window: float | None = None) -> Windows:
