@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.methods.method import METHODS, laid_out
+from groundviz.methods.method import METHODS, laid_out, positive
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline as picture_without
-from groundviz.runtime.regions import positive
 from groundviz.runtime.sites import Site
 from groundviz.runtime.slopes import by_cell, cell_slopes, slopes_of
 from groundviz.types import Answer, Heatmaps, Prompt, Target

@@ -43,6 +43,19 @@ def refuse_contrasts(method: str, targets: Iterable[Target]) -> None:
             )
 
 
+def positive(method: str, options: Mapping[str, float]) -> None:
+    """Stop a method whose numbers make no sense.
+
+    Raises:
+        UnsupportedMethod: One of them is not above zero.
+    """
+    for name, value in options.items():
+        if not value > 0:
+            raise UnsupportedMethod(
+                f"{method} cannot run with {name}={value}: it must be above zero. Give another number."
+            )
+
+
 def laid_out(
     values: Any,
     grids: Sequence[Grid],

@@ -8,7 +8,7 @@ from skimage.restoration import inpaint_biharmonic
 from skimage.segmentation import slic
 from torch import Tensor
 
-from groundviz.methods.method import METHODS, each_token_and, laid_out
+from groundviz.methods.method import METHODS, each_token_and, laid_out, positive
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline
 from groundviz.runtime.regions import (
@@ -17,7 +17,6 @@ from groundviz.runtime.regions import (
     mixed,
     named,
     picture,
-    positive,
     segments,
     shown,
     windows,

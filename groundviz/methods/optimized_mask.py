@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from groundviz.methods.method import METHODS, laid_out
+from groundviz.methods.method import METHODS, laid_out, positive
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline, blurred
 from groundviz.runtime.masks import CellMasks
-from groundviz.runtime.regions import coarser, mixed, picture, positive
+from groundviz.runtime.regions import coarser, mixed, picture
 from groundviz.runtime.sites import Site
 from groundviz.types import Answer, Grid, Heatmaps, Prompt, Target
 

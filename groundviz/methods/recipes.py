@@ -32,7 +32,7 @@ def choose(methods: str | Iterable[str] | Recipes) -> Recipes:
     """
     named = [methods] if isinstance(methods, str) else methods
     wanted = named if isinstance(named, Mapping) else {name: {} for name in named}
-    return {name: {**_options(name), **_known(name, wanted[name])} for name in wanted}
+    return {name: _filled(name, given) for name, given in wanted.items()}
 
 
 def measure(
@@ -76,15 +76,12 @@ def signed_off(name: str, options: Mapping[str, Any], maps: Heatmaps, live: Live
     return replace(maps, method=name, params={**options, **maps.params})
 
 
-def _options(name: str) -> dict[str, Any]:
+def _filled(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """All options of a method: what was given, and its defaults for the rest."""
     parameters = inspect.signature(METHODS[name]).parameters.values()
-    return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
-
-
-def _known(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    known = _options(name)
+    known = {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
     for option in given:
         if option not in known:
             listed = ", ".join(known) or "none"
             raise UnknownName(f"{name} has no option {option!r}: it has {listed}. Name one of these.")
-    return given
+    return {**known, **given}

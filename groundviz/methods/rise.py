@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.methods.method import METHODS, each_token_and, laid_out
+from groundviz.methods.method import METHODS, each_token_and, laid_out, positive
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline
-from groundviz.runtime.regions import coarser, mixed, picture, positive
+from groundviz.runtime.regions import coarser, mixed, picture
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 # Cells of the map to a cell of the masks, along each axis: what a mask's smooth edges can tell apart.

@@ -6,10 +6,10 @@ import torch
 from skimage.segmentation import slic
 from torch import Tensor
 
-from groundviz.methods.method import METHODS, each_token_and, laid_out
+from groundviz.methods.method import METHODS, each_token_and, laid_out, positive
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline
-from groundviz.runtime.regions import Regions, mixed, named, picture, positive, segments, shown, windows
+from groundviz.runtime.regions import Regions, mixed, named, picture, segments, shown, windows
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from groundviz.methods.method import METHODS, laid_out
+from groundviz.methods.method import METHODS, laid_out, positive
 from groundviz.runtime import Live
-from groundviz.runtime.regions import positive
 from groundviz.runtime.slopes import cell_slopes, slopes_of
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnknownName
-from groundviz.methods.method import METHODS, each_token_and, laid_out
+from groundviz.methods.method import METHODS, each_token_and, laid_out, positive
 from groundviz.runtime import Live
-from groundviz.runtime.regions import positive
 from groundviz.types import Answer, Grid, Heatmaps, Ints, Prompt, Target
 
 

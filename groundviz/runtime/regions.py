@@ -175,19 +175,6 @@ def in_pixels(live: Live, length: float) -> float:
     return length * min(pixels.shape[2:]) if length <= 1 else float(length)
 
 
-def positive(method: str, options: Mapping[str, float]) -> None:
-    """Stop a method whose numbers make no sense.
-
-    Raises:
-        UnsupportedMethod: One of them is not above zero.
-    """
-    for name, value in options.items():
-        if not value > 0:
-            raise UnsupportedMethod(
-                f"{method} cannot run with {name}={value}: it must be above zero. Give another number."
-            )
-
-
 def _shares(side: int, count: int, width: float) -> Floats:
     """(window, pixel) how much of each pixel along an axis lies within each window."""
     centre = (np.arange(count)[:, None] + 0.5) * side / count

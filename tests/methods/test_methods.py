@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.methods import DEFAULT, METHODS
-from groundviz.methods.method import laid_out
+from groundviz.methods.method import laid_out, positive
 from groundviz.targets import find
 from groundviz.types import Grid, Prompt, Target
 
@@ -142,3 +143,9 @@ def test_values_are_laid_out_on_each_grid_and_missing_cells_are_nan():
     first, second = laid_out(values, prompt.grids, [Target(tokens=(0,), text="x")], unit="nats")
     np.testing.assert_array_equal(first.values[0, 0, 0], [[1.0, np.nan, 2.0]])
     np.testing.assert_array_equal(second.values[0, 0, 0], [[3.0, 4.0]])
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_numbers_must_be_above_zero(value):
+    with pytest.raises(UnsupportedMethod, match=f"work cannot run with size={value}"):
+        positive("work", {"size": value})

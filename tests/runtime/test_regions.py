@@ -6,7 +6,7 @@ import torch
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.runtime import borrow
-from groundviz.runtime.regions import in_pixels, mixed, picture, positive, segments, windows
+from groundviz.runtime.regions import in_pixels, mixed, picture, segments, windows
 
 
 @pytest.fixture
@@ -86,9 +86,3 @@ def test_several_tiles_are_refused_rather_than_mixed_up(live, monkeypatch):
     monkeypatch.setattr(type(live), "grids", lambda self, site: (grid, grid))
     with pytest.raises(UnsupportedMethod, match="2 tiles"):
         picture(live)
-
-
-@pytest.mark.parametrize("value", [0, -1, float("nan")])
-def test_numbers_must_be_above_zero(value):
-    with pytest.raises(UnsupportedMethod, match=f"work cannot run with size={value}"):
-        positive("work", {"size": value})
