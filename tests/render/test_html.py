@@ -295,3 +295,10 @@ def test_a_notebook_gets_a_light_fragment_with_the_first_tokens():
     assert "Figure for print" not in fragment
     assert len(fragment) < 600_000
     assert html.page([record], [_figure("x")]).count('<p class="token">') == 31
+
+
+def test_every_explained_part_of_the_answer_stands_out():
+    record = records.record()
+    parts = tuple(find(record.answer, word) for word in ("left", "zone"))
+    page = html.fragment(replace(record, targets=parts))
+    assert re.findall(r"<strong>( left| upper| zone)</strong>", page) == [" left", " zone"]
