@@ -71,6 +71,8 @@ class Grid:
         to_source: float64 (2, 3) affine: [row, col, 1] in cells to [row, col] in source pixels.
         valid: bool (rows, cols), False where a cell has no token or shows no source pixel.
         stage: Which part of the model the cells belong to.
+        image: Which of the prompt's source images the cells lie on.
+        label: What tells it from other grids of the same image: "overview", "tiles"; empty for one.
     """
 
     rows: int
@@ -79,6 +81,8 @@ class Grid:
     to_source: Doubles
     valid: Bools
     stage: Stage
+    image: int = 0
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
