@@ -71,7 +71,8 @@ class Bench:
         vlm = build(shape)
         self.model = vlm.model
         study = images.load(np.random.default_rng(0).random((96, 96)).astype(np.float32))
-        prompt, inputs = vlm.encode(study, QUESTION)
+        encoded = vlm.encode((study,), QUESTION)
+        prompt, inputs = encoded.prompt, encoded.inputs
         self.inputs = dict(inputs)
         self.columns = torch.from_numpy(prompt.grids[0].positions)
         self.length = len(prompt.token_ids)

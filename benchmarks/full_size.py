@@ -32,7 +32,7 @@ REPEATS = 3
 def capture(vlm: VLM) -> tuple[float, float, float]:
     """Median seconds of plain `generate` and of an answer with its rows, and the ratio of the medians."""
     study = images.load(np.random.default_rng(0).random((96, 96)).astype(np.float32))
-    _, inputs = vlm.encode(study, QUESTION)
+    inputs = vlm.encode((study,), QUESTION).inputs
     placed = on_device(vlm.model, inputs)
     plain, kept = [], []
     for _ in range(REPEATS + 1):

@@ -7,24 +7,27 @@ exit code 2; Ctrl-C is exit code 130. Heavy libraries are imported when a comman
 from __future__ import annotations
 
 import argparse
+import hashlib
 import inspect
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import groundviz
 from groundviz import files
-from groundviz.errors import GroundvizError, StoreError
+from groundviz.errors import GroundvizError, ImageError, StoreError
 from groundviz.render.escape import visible
 
 if TYPE_CHECKING:
     from groundviz.demo.tour import Asked
     from groundviz.explanation import Explanation
     from groundviz.render.paper import PaperFigure
+    from groundviz.types import Study
 
 PATIENCE_SECONDS = 2.0
 DEMO_FOLDER = "groundviz-demo"
@@ -71,13 +74,16 @@ def _parser() -> argparse.ArgumentParser:
     explain = _command(commands, "explain", _explain, "ask a model about an image and show where it looked")
     explain.add_argument("image", metavar="IMAGE", help="a PNG, JPEG, TIFF, WebP, BMP or DICOM file")
     explain.add_argument("question", metavar="QUESTION", help="what to ask")
+    says = "a further image, such as an earlier one of the same patient; may be repeated"
+    explain.add_argument("--image", metavar="FILE", action="append", default=[], dest="others", help=says)
     explain.add_argument("--model", required=True, help="'demo', a local folder, or a hub id")
     explain.add_argument("--method", action="append", help="may be repeated; `groundviz methods` lists them")
     says = "part of the answer to explain (default: all); may be repeated"
     explain.add_argument("--target", metavar="TEXT", action="append", help=says)
     explain.add_argument("--against", metavar="TEXT", help="explain the target rather than this text")
     explain.add_argument("--answer", metavar="TEXT", help="explain this answer, not the model's own")
-    explain.add_argument("--frame", type=int, metavar="N", help="which of several pictures, from 0")
+    says = "which of several pictures in the file, from 0; may be repeated, once for each image in turn"
+    explain.add_argument("--frame", type=int, metavar="N", action="append", default=[], help=says)
     _add_folder(explain, FOLDER)
 
     methods = _command(
@@ -122,7 +128,7 @@ def _demo(chosen: argparse.Namespace) -> None:
 
 
 def _explain(chosen: argparse.Namespace) -> None:
-    study = groundviz.images.load(chosen.image, frame=chosen.frame)
+    studies = _loaded([chosen.image, *chosen.others], chosen.frame)
     folder = _made(chosen.out)
     with _working("Loading the model"):
         from groundviz.methods import DEFAULT, DEFAULT_CONTRAST
@@ -133,7 +139,7 @@ def _explain(chosen: argparse.Namespace) -> None:
     with _working(f"Answering, and mapping with {', '.join(methods)}"):
         explanation = groundviz.explain(
             vlm,
-            study,
+            studies,
             chosen.question,
             methods=methods,
             answer=chosen.answer,
@@ -142,7 +148,7 @@ def _explain(chosen: argparse.Namespace) -> None:
         )
     _say_explanation(explanation)
     # Named after question and pixels: the image's own name may be that of a person.
-    name = f"{files.safe_name(chosen.question)}-{study.sha256[:8]}"
+    name = f"{files.safe_name(chosen.question)}-{_mark(studies)}"
     with _working("Drawing figure and page"):
         figures = _keep_figure(explanation.figure(), folder / name)
         page, record = folder / f"{name}.html", folder / f"{name}.gvz"
@@ -207,6 +213,22 @@ def _keep_figure(figure: PaperFigure, stem: Path) -> list[Path]:
     return [figure.save(f"{stem}.{suffix}") for suffix in ("pdf", "png")]
 
 
+def _loaded(places: Sequence[str], frames: Sequence[int]) -> list[Study]:
+    if len(frames) > len(places):
+        raise ImageError(
+            f"There are more frames than images: {len(frames)} against {len(places)}. "
+            "Give --frame once for each image, in the order of the images."
+        )
+    return [groundviz.images.load(place, frame=frame) for place, frame in zip_longest(places, frames)]
+
+
+def _mark(studies: Sequence[Study]) -> str:
+    """What tells the results of some images from those of others."""
+    hashes = [study.sha256 for study in studies]
+    whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return whole[:8]
+
+
 def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -236,20 +258,25 @@ def _say_answers(asked: Iterable[Asked]) -> None:
 
 
 def _say_explanation(explanation: Explanation) -> None:
+    from groundviz import tiles
     from groundviz.render import words
 
     record, answer = explanation.record, explanation.answer
     sure = f"{words.percent(answer.confidence)}, {answer.source}"
     _say(f"question: {visible(explanation.question)}", f"answer: {visible(answer.text)} ({sure})")
     _say(*(f"explained: {visible(target.text)}" for target in record.targets))
-    rows, cols = explanation.study.shape
-    _say(f"image: {rows} by {cols} pixels, from {visible(explanation.study.source)}")
-    _say(*(f"  {visible(note)}" for note in explanation.study.notes))
+    for image, study in enumerate(explanation.studies):
+        rows, cols = study.shape
+        name = tiles.which(image, len(explanation.studies))
+        _say(f"{name}: {rows} by {cols} pixels, from {visible(study.source)}")
+        _say(*(f"  {visible(note)}" for note in study.notes))
     _say("\nprobability of each token:")
     shares = [words.percent(float(share)) for share in _probabilities(explanation)]
     _say(*_aligned([("", *pair) for pair in zip(map(visible, answer.tokens), shares, strict=True)]))
     _say("\nmaps:")
-    _say(*(f"  {visible(words.describe(explanation.heatmap(name)))}" for name in explanation.methods))
+    count = len(explanation.studies)
+    heatmaps = (heatmap for name in explanation.methods for heatmap in explanation.heatmaps(name))
+    _say(*(f"  {visible(words.describe(heatmap, count))}" for heatmap in heatmaps))
     _say(*(f"{visible(check.name)}: {visible(check.says)}" for check in record.checks))
     _say(f"\n{visible(words.made_with(record.provenance))}")
 

@@ -32,7 +32,8 @@ def explain(
 
     Args:
         model: A transformers model, "demo", a local folder, a hub id, or what `load` returned.
-        image: A file, a PIL image, a numpy array, a pydicom data set, or a `Study`.
+        image: A file, a PIL image, a numpy array, a pydicom data set, or a `Study`; or several, as a
+            list or tuple.
         question: What to ask.
         methods: Names of methods, or a table of names and their options, such as
             {"occlusion": {"window": 24}}; `groundviz methods` lists them.
@@ -57,14 +58,21 @@ def explain(
     'yes'
     """
     vlm = models.resolve(model, processor)
-    study = images.load(image)
+    studies = images.load_each(image)
     recipes = choose(methods or (DEFAULT_CONTRAST if against else DEFAULT))
     with borrow(vlm, seed=seed) as live:  # From here the model is ours; bit-identical when given back.
-        prompt = live.encode(study, question)
+        prompt = live.encode(studies, question)
         said = live.answer(prompt, given=answer)
         goals = live.targets(said, target, against)
         maps = measure(recipes, live, prompt, said, goals)
         provenance = live.provenance
     return Explanation(
-        Record(study=study, prompt=prompt, answer=said, targets=goals, heatmaps=maps, provenance=provenance)
+        Record(
+            studies=studies,
+            prompt=prompt,
+            answer=said,
+            targets=goals,
+            heatmaps=maps,
+            provenance=provenance,
+        )
     )

@@ -7,11 +7,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundviz import files, store
+from groundviz import files, store, tiles
 from groundviz.errors import UnknownName
 from groundviz.render import escape, figure, html, words
 from groundviz.render.paper import PaperFigure
 from groundviz.targets import Named, find
+from groundviz.tiles import Tile
 from groundviz.types import Answer, Heatmap, Heatmaps, Record, Study, Target
 
 
@@ -59,8 +60,13 @@ class Explanation:
 
     @property
     def study(self) -> Study:
-        """The image, as the model and the reader see it."""
+        """The image, as the model and the reader see it; the first where there are several."""
         return self.record.study
+
+    @property
+    def studies(self) -> tuple[Study, ...]:
+        """All images that were asked about, in the order they were given."""
+        return self.record.studies
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -72,6 +78,8 @@ class Explanation:
         method: str | None = None,
         target: Named | None = None,
         *,
+        image: int = 0,
+        tile: Tile | None = None,
         layer: int | None = None,
         head: int | None = None,
     ) -> Heatmap:
@@ -81,16 +89,41 @@ class Explanation:
             method: One of `methods`; None for the first.
             target: Part of the answer by text, `Phrase`, `Sentence`, token index or token range
                 [start, stop), or how a contrast reads; None for what was explained first.
+            image: Which image the map lies on, counted from 0.
+            tile: For a model that cuts images into tiles: the label of one, such as "overview", or
+                its number, from 0 in the order of `heatmaps`; None for the first.
             layer: One layer, or None to combine all as the method says.
             head: One attention head, or None to combine all.
 
         Raises:
-            UnknownName: The record holds no maps of that method.
+            UnknownName: The record holds no maps of that method, or none of that image or tile.
             TargetError: The answer has no such part, or it, the layer or the head was not measured.
         """
-        maps = self._maps(method)
         goal = self.record.target if target is None else self._target(target)
-        return maps.at(goal, layer=layer, head=head)
+        return tiles.choose(self._maps(method), image, tile)[0].at(goal, layer=layer, head=head)
+
+    def heatmaps(
+        self,
+        method: str | None = None,
+        target: Named | None = None,
+        *,
+        layer: int | None = None,
+        head: int | None = None,
+    ) -> tuple[Heatmap, ...]:
+        """The raw maps of all images and tiles, image by image; `heatmap.grid` says which is which.
+
+        Args:
+            method: As in `heatmap`.
+            target: As in `heatmap`.
+            layer: As in `heatmap`.
+            head: As in `heatmap`.
+
+        Raises:
+            UnknownName: The record holds no maps of that method.
+            TargetError: As in `heatmap`.
+        """
+        goal = self.record.target if target is None else self._target(target)
+        return tuple(maps.at(goal, layer=layer, head=head) for maps in tiles.choose(self._maps(method)))
 
     def figure(
         self,
@@ -99,10 +132,14 @@ class Explanation:
         *,
         width: figure.Width = "double",
         smooth: bool = False,
+        image: int | None = None,
+        tile: Tile | None = None,
         layer: int | None = None,
         head: int | None = None,
     ) -> PaperFigure:
         """A figure for a paper: the image beside its maps, a row per method, a panel per target.
+
+        Where there are several images, or tiles of one, each has a row of its own.
 
         Args:
             targets: One part of the answer, or a list of them, as in `heatmap`; None for all
@@ -110,11 +147,15 @@ class Explanation:
             methods: One method, or a list; None for all.
             width: "single" (89 mm), "onehalf" (120 mm), "double" (183 mm), or millimetres.
             smooth: Interpolate values between cell centres instead of showing the model's cells.
+            image: Which image to draw, counted from 0; None for all.
+            tile: Which tile to draw, as in `heatmap`; None for all, or for the first of an image that
+                has more than four.
             layer: As in `heatmap`.
             head: As in `heatmap`.
 
         Raises:
-            UnknownName: There is no such width, or the record holds no maps of such a method.
+            UnknownName: There is no such width, or the record holds no maps of such a method, image or
+                tile.
             TargetError: As in `heatmap`, or there is nothing to draw.
         """
         goals = figure.default_targets(self.record, width)
@@ -123,7 +164,11 @@ class Explanation:
             goals = [self._target(one) for one in named]
         if methods is None:
             methods = list(self.methods)
-        chosen = [self._maps(one) for one in (methods if isinstance(methods, list) else [methods])]
+        chosen = [
+            maps
+            for name in (methods if isinstance(methods, list) else [methods])
+            for maps in self._drawn(name, image, tile)
+        ]
         # Methods that measure whole targets have no map of each word: what is there is drawn.
         wanted = [[goal for goal in goals if targets is not None or maps.has(goal)] for maps in chosen]
         rows = [
@@ -175,14 +220,21 @@ class Explanation:
         asked = {target.text: target for target in self.record.targets if target.rival}
         return asked[named] if isinstance(named, str) and named in asked else find(self.answer, named)
 
-    def _maps(self, method: str | None) -> Heatmaps:
-        for maps in self.record.heatmaps:
-            if method is None or maps.method == method:
-                return maps
-        known = ", ".join(self.methods) or "none"
-        raise UnknownName(
-            f"This explanation holds no maps of {method!r}: it holds {known}. Name one of these."
-        )
+    def _drawn(self, method: str, image: int | None, tile: Tile | None) -> list[Heatmaps]:
+        """What a figure shows of a method."""
+        chosen = tiles.choose(self._maps(method), image, tile)
+        return tiles.drawn(chosen) if tile is None else chosen
+
+    def _maps(self, method: str | None) -> list[Heatmaps]:
+        """Everything that a method measured."""
+        wanted = self.methods[:1] if method is None else (method,)
+        found = [maps for maps in self.record.heatmaps if maps.method in wanted]
+        if not found:
+            known = ", ".join(self.methods) or "none"
+            raise UnknownName(
+                f"This explanation holds no maps of {method!r}: it holds {known}. Name one of these."
+            )
+        return found
 
 
 def open(path: str | os.PathLike[str]) -> Explanation:

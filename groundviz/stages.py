@@ -15,7 +15,7 @@ def localization_curve(maps: Heatmaps, target: Target, mask: Bools) -> tuple[Flo
         maps: With layers told apart and no value below zero, such as those of `stage_audit`, whose
             `params["sites"]` name the layers.
         target: One that was measured.
-        mask: bool (rows, cols) in source pixels.
+        mask: bool (rows, cols) in pixels of the image that the maps lie on.
 
     Returns:
         float32 (layer,) shares from 0 to 1, a cell half inside counting half; zero where a layer's

@@ -314,12 +314,16 @@ def _tupled(value: Any) -> Any:
 def _examine(record: Record) -> None:
     """Refuse a record whose parts contradict each other, so that nobody later trips over it."""
     answer_tokens = len(record.answer.tokens)
-    _examine_study(record.study)
+    _agree(record.studies, "it has no image")
+    for study in record.studies:
+        _examine_study(study)
     _examine_prompt(record.prompt)
     _examine_answer(record.answer)
     _examine_targets(record.targets, answer_tokens)
     for maps in record.heatmaps:
         _examine_heatmaps(maps, answer_tokens)
+    for grid in (*record.prompt.grids, *(maps.grid for maps in record.heatmaps)):
+        _agree(0 <= grid.image < len(record.studies), "a grid lies on an image that is not there")
 
 
 def _agree(holds: object, found: str) -> None:

@@ -212,7 +212,7 @@ class Heatmap:
     Attributes:
         values: float32 (rows, cols) of the grid, in `unit`; NaN where a cell has no token.
             Never normalised, clipped, blurred or upsampled.
-        grid: Where the cells sit in the source image.
+        grid: Where the cells sit, and in which source image.
         target: The part of the answer the map belongs to.
         method: Registered name of the method.
         unit: What a value counts.
@@ -350,9 +350,20 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Record:
-    """One question, one answer and every map made of it; what a .gvz file holds."""
+    """One question, one answer and every map made of it; what a .gvz file holds.
 
-    study: Study
+    Attributes:
+        studies: The images that were asked about, at least one; `Grid.image` counts them from 0.
+        prompt: What the model was given.
+        answer: What it said.
+        targets: The parts of the answer that were asked for, at least one.
+        heatmaps: What each method measured, one entry for each grid of cells.
+        provenance: What made all this.
+        checks: What is known about whether to believe the maps.
+        scores: The maps against the truth.
+    """
+
+    studies: tuple[Study, ...]
     prompt: Prompt
     answer: Answer
     targets: tuple[Target, ...]
@@ -360,6 +371,11 @@ class Record:
     provenance: Provenance
     checks: tuple[Check, ...] = ()
     scores: tuple[Score, ...] = ()
+
+    @property
+    def study(self) -> Study:
+        """The image, the first where there are several."""
+        return self.studies[0]
 
     @property
     def target(self) -> Target:

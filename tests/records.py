@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -128,27 +129,88 @@ def record(
     words: Sequence[str] = WORDS,
     notes: Sequence[str] = (),
 ) -> Record:
-    grid = cropped_grid(rows, cols, cells)
+    one = study(rows, cols, notes=notes)
+    return record_of([one], [cropped_grid(rows, cols, cells)], question=question, words=words)
+
+
+def grid_over(
+    box: tuple[float, float, float, float], cells: tuple[int, int], *, image: int = 0, label: str = ""
+) -> Grid:
+    """A grid of (rows, cols) of cells over the part (top, left, bottom, right) of an image."""
+    (rows, cols), (top, left, bottom, right) = cells, box
+    return Grid(
+        rows=rows,
+        cols=cols,
+        positions=np.arange(5, 5 + rows * cols, dtype=np.int64),
+        to_source=scale_shift(((bottom - top) / rows, (right - left) / cols), (top, left)),
+        valid=np.ones(cells, dtype=bool),
+        stage="language",
+        image=image,
+        label=label,
+    )
+
+
+def record_of(
+    studies: Sequence[Study],
+    grids: Sequence[Grid],
+    *,
+    question: str = QUESTION,
+    words: Sequence[str] = WORDS,
+) -> Record:
+    """A record of several images, or several grids on one, whose tokens follow each other in the prompt."""
     said = answer(words)
-    count = 5 + cells * cells
+    sizes = [grid.rows * grid.cols for grid in grids]
+    starts = [5 + sum(sizes[:number]) for number in range(len(grids))]
+    count = 5 + sum(sizes)
+    placed = tuple(
+        replace(grid, positions=np.arange(start, start + size, dtype=np.int64))
+        for grid, start, size in zip(grids, starts, sizes, strict=True)
+    )
     prompt = Prompt(
-        text=f"USER: <image>\n{question} ASSISTANT:",
+        text=f"USER: {'<image>' * len(studies)}\n{question} ASSISTANT:",
         question=question,
         token_ids=np.arange(count + 2, dtype=np.int64),
-        tokens=("<s>", "USER", ":", " ", "\n", *["<image>"] * (cells * cells), question, "ASSISTANT:"),
+        tokens=("<s>", "USER", ":", " ", "\n", *["<image>"] * sum(sizes), question, "ASSISTANT:"),
         spans=(Span(kind="image", start=5, stop=count), Span(kind="question", start=count, stop=count + 1)),
-        grids=(grid,),
+        grids=placed,
     )
     return Record(
-        study=study(rows, cols, notes=notes),
+        studies=tuple(studies),
         prompt=prompt,
         answer=said,
         targets=(find(said),),
-        heatmaps=tuple(heatmaps(method, grid, said, (rows, cols)) for method in UNITS),
+        heatmaps=tuple(
+            heatmaps(method, grid, said, studies[grid.image].shape) for method in UNITS for grid in placed
+        ),
         provenance=PROVENANCE,
         checks=(CHECK,),
         scores=(SCORE,),
     )
+
+
+def pair() -> Record:
+    """Two images of different proportions, the second with a note."""
+    studies = [study(96, 96), study(60, 120, notes=("shown inverted (MONOCHROME1).",))]
+    grids = [cropped_grid(96, 96), grid_over((0, 0, 60, 120), (7, 14), image=1)]
+    return record_of(studies, grids)
+
+
+def tiled() -> Record:
+    """One image seen twice: squashed to an overview, and as a mosaic of two by three tiles."""
+    box = (0, 0, 96, 144)
+    grids = [grid_over(box, (7, 7), label="overview"), grid_over(box, (14, 21), label="tiles")]
+    return record_of([study(96, 144)], grids)
+
+
+def shattered() -> Record:
+    """Two images, the first with an overview and a grid for each of twelve tiles."""
+    tiles = [
+        grid_over((row, col, row + 32, col + 32), (4, 4), label=f"tile {number} of 12")
+        for number, (row, col) in enumerate(((r, c) for r in (0, 32, 64) for c in (0, 32, 64, 96)), start=1)
+    ]
+    overview = grid_over((0, 0, 96, 128), (4, 4), label="overview")
+    other = grid_over((0, 0, 48, 48), (4, 4), image=1)
+    return record_of([study(96, 128), study(48, 48)], [other, overview, *tiles])
 
 
 CHECK = Check(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,39 @@ def test_results_are_not_named_after_the_image(tmp_path: Path) -> None:
     assert cli.main(["explain", str(named), QUESTION, "--model", "demo", "--out", str(out)]) == 0
     assert all(path.name.startswith("where-is-the-nodule-") for path in out.iterdir())
     assert not any(b"Jane" in path.read_bytes() for path in out.iterdir())
+
+
+def test_further_images_are_given_along_and_printed(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+
+    def explain(_: object, image: Any, *__: object, **___: object) -> Explanation:
+        given.append(image)
+        return Explanation(records.pair())
+
+    monkeypatch.setattr(groundviz, "explain", explain)
+    prior = ROOT / "sample_images" / "normal.png"
+    dicom = tmp_path / "x.dcm"
+    dicom.write_bytes(to_dicom(phantom(3)))
+    arguments = ["explain", str(NODULE), QUESTION, "--model", "demo", "--out", str(tmp_path / "out")]
+    more = ["--image", str(prior), "--image", str(dicom)]
+    assert cli.main([*arguments, *more, "--frame", "0", "--frame", "0", "--frame", "0"]) == 0
+    assert [study.source for study in given[0]] == ["png", "png", "dicom"]
+    assert given[0][1].sha256 == groundviz.images.load(prior).sha256
+    out = capsys.readouterr().out
+    assert "image 1 of 2: 96 by 96 pixels, from array\n" in out
+    assert "image 2 of 2: 60 by 120 pixels, from array\n  shown inverted (MONOCHROME1).\n" in out
+    assert len(re.findall(r"Attention for .* on image \d of 2: ", out)) == 2
+    assert cli.main([*arguments, "--image", str(prior)]) == 0
+    names = {path.stem for path in (tmp_path / "out").iterdir()}
+    assert len(names) == 2, "other images are another result"
+
+
+def test_there_is_no_frame_without_an_image(capsys: Capture) -> None:
+    frames = ["--frame", "0", "--frame", "1"]
+    assert cli.main(["explain", str(NODULE), QUESTION, "--model", "demo", *frames]) == 2
+    assert "more frames than images: 2 against 1" in capsys.readouterr().err
 
 
 def test_a_frame_can_be_chosen(tmp_path: Path, capsys: Capture) -> None:

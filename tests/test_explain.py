@@ -119,7 +119,7 @@ def test_a_contrast_of_single_words_is_the_gradient_of_their_difference(tiny, st
     rival = tiny.answer_ids("opacity")[0]
     model = copy.deepcopy(tiny.model)
     model.set_attn_implementation("eager")
-    _, inputs = tiny.encode(study, QUESTION)
+    inputs = tiny.encode((study,), QUESTION).inputs
     ids = torch.from_numpy(np.concatenate([record.prompt.token_ids, record.answer.token_ids]))[None]
     output = model(
         **{**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}, output_attentions=True

@@ -66,6 +66,57 @@ def test_one_layer_and_one_head_can_be_asked_for():
     assert (found.layer, found.head) == (1, 0)
 
 
+PAIR, TILED, SHATTERED = (Explanation(made()) for made in (records.pair, records.tiled, records.shattered))
+
+
+def test_all_images_are_at_hand():
+    assert HELD.studies == (HELD.study,)
+    assert [study.shape for study in PAIR.studies] == [(96, 96), (60, 120)]
+
+
+@pytest.mark.parametrize(
+    ("held", "named", "place"),
+    [
+        (PAIR, {}, (0, "")),
+        (PAIR, {"image": 1}, (1, "")),
+        (TILED, {}, (0, "overview")),
+        (TILED, {"tile": "tiles"}, (0, "tiles")),
+        (TILED, {"tile": 1}, (0, "tiles")),
+        (SHATTERED, {"tile": 3}, (0, "tile 3 of 12")),
+        (SHATTERED, {"image": 1}, (1, "")),
+    ],
+)
+def test_a_map_is_named_by_image_and_tile(held, named, place):
+    for method in held.methods:
+        found = held.heatmap(method, "left", **named)
+        assert (found.method, found.grid.image, found.grid.label) == (method, *place)
+        assert found.target.tokens == (3,)
+
+
+def test_all_maps_of_a_method_come_image_by_image():
+    maps = SHATTERED.heatmaps("occlusion", "left", layer=0, head=1)
+    assert [one.grid.image for one in maps] == [0] * 13 + [1]
+    assert {(one.method, one.target.tokens, one.layer, one.head) for one in maps} == {
+        ("occlusion", (3,), 0, 1)
+    }
+    np.testing.assert_array_equal(HELD.heatmaps()[0].values, HELD.heatmap().values)
+
+
+@pytest.mark.parametrize(
+    ("named", "rows"),
+    [
+        ({}, ["a  Attention · image 1 of 2, overview", "b  Attention · image 2 of 2"]),
+        ({"image": 1}, ["Attention · image 2 of 2"]),
+        ({"image": 0}, ["Attention · image 1 of 2, overview"]),
+        ({"tile": "tile 7 of 12"}, ["Attention · image 1 of 2, tile 7 of 12"]),
+        ({"tile": 0}, ["a  Attention · image 1 of 2, overview", "b  Attention · image 2 of 2"]),
+    ],
+)
+def test_a_figure_shows_the_images_and_tiles_named(named, rows):
+    labels = _labels(SHATTERED.figure("left", "attention", **named))
+    assert [label for label in labels if "Attention ·" in label] == rows
+
+
 @pytest.mark.parametrize(
     ("ask", "error", "says"),
     [
@@ -77,6 +128,10 @@ def test_one_layer_and_one_head_can_be_asked_for():
         (lambda: HELD.heatmap(target="effusion"), TargetError, "does not contain 'effusion'"),
         (lambda: HELD.heatmap(target=-1), TargetError, "no map for '</s>': it measured"),
         (lambda: HELD.heatmap(layer=9), TargetError, "no map for layer 9"),
+        (lambda: PAIR.heatmap(image=2), UnknownName, "no map of image=2: it has image=0; image=1"),
+        (lambda: TILED.heatmap(tile="tile"), UnknownName, "it has image=0 with tile='overview' or 'tiles'"),
+        (lambda: TILED.figure(image=1), UnknownName, "no map of image=1"),
+        (lambda: HELD.heatmaps("atention"), UnknownName, "no maps of 'atention'"),
         (lambda: HELD.figure(methods="rollout"), UnknownName, "'rollout'"),
         (lambda: HELD.figure(["left", "zebra"]), TargetError, "'zebra'"),
         (lambda: HELD.figure([]), TargetError, "nothing to draw"),

@@ -19,7 +19,7 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 
 Find = Callable[[ast.Module], set[str]]
 
-BASE = {"errors", "types", "registry", "files", "geometry", "stages", "targets"}
+BASE = {"errors", "types", "registry", "files", "geometry", "stages", "targets", "tiles"}
 MAY_IMPORT = {
     "errors": set(),
     "types": {"errors"},
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "geometry": {"types"},
     "stages": {"types", "geometry"},
     "targets": {"errors", "types"},
+    "tiles": {"errors", "types"},
     "images": BASE,
     "runtime": BASE,
     "models": BASE | {"images", "runtime"},

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from groundviz import store
 from groundviz.errors import StoreError
@@ -77,10 +78,20 @@ def _full() -> Record:
     values[..., 0, 0] = np.nan
     holed = replace(maps, values=values, params={"n": 3, "of": (1, 2.5, None, {"deep": ("x", True)}), "": ""})
     made = replace(record.provenance, revision=None, peak_bytes=2**40)
-    return replace(record, study=study, heatmaps=(holed, record.heatmaps[1]), provenance=made)
+    return replace(record, studies=(study,), heatmaps=(holed, record.heatmaps[1]), provenance=made)
 
 
-@pytest.mark.parametrize("record", [SMALL, records.record(), _full()])
+def _three() -> Record:
+    """Three images of different sizes, the last in colour."""
+    studies = (records.study(8, 8), records.study(9, 10), records.study(12, 8, colour=True))
+    grids = [
+        records.grid_over((0, 0, *study.shape), (2, 3), image=image, label=label)
+        for image, (study, label) in enumerate(zip(studies, ("", "overview", "tile 1 of 1"), strict=True))
+    ]
+    return records.record_of(studies, grids)
+
+
+@pytest.mark.parametrize("record", [SMALL, records.record(), _full(), _three(), records.tiled()])
 def test_a_record_comes_back_equal(record, tmp_path):
     path = store.write(record, tmp_path / "a.gvz")
     assert path == tmp_path / "a.gvz"
@@ -88,10 +99,18 @@ def test_a_record_comes_back_equal(record, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_every_image_and_where_each_grid_lies_comes_back():
+    found = store.unpack(store.pack(_three()))
+    assert [study.pixels.shape for study in found.studies] == [(8, 8), (9, 10), (12, 8, 3)]
+    places = [(0, ""), (1, "overview"), (2, "tile 1 of 1")]
+    assert [(grid.image, grid.label) for grid in found.prompt.grids] == places
+    assert [(maps.grid.image, maps.grid.label) for maps in found.heatmaps] == places * 2
+
+
 def test_the_comparison_above_can_fail():
     assert not _same(SMALL, replace(SMALL, targets=(Target(tokens=(0,), text="left"),)))
     assert not _same(
-        SMALL, replace(SMALL, study=replace(SMALL.study, pixels=SMALL.study.pixels.astype(float)))
+        SMALL, replace(SMALL, studies=(replace(SMALL.study, pixels=SMALL.study.pixels.astype(float)),))
     )
     assert not _same(SMALL, replace(SMALL, checks=()))
 
@@ -210,6 +229,24 @@ def test_text_that_is_not_the_record_s_json_is_refused(change):
         store.unpack(_forged(changed, arrays))
 
 
+@pytest.mark.parametrize("image", [1, -1, 2**40])
+@pytest.mark.parametrize("where", [("prompt", "grids", 0, "image"), ("heatmaps", 1, "grid", "image")])
+def test_a_grid_on_an_image_that_is_not_there_is_refused(where, image):
+    document, arrays = _members(CONTENT)
+    forged = {**document, "record": _replaced(document["record"], where, image)}
+    with pytest.raises(StoreError, match="a grid lies on an image that is not there"):
+        store.unpack(_forged(forged, arrays))
+
+
+def test_a_record_without_an_image_is_refused():
+    document, packed = _members(CONTENT)
+    arrays = safetensors.numpy.load(packed)
+    del arrays["record.studies.0.pixels"]
+    forged = {**document, "record": {**document["record"], "studies": []}}
+    with pytest.raises(StoreError, match="it has no image"):
+        store.unpack(_forged(forged, safetensors.numpy.save(arrays)))
+
+
 def test_deep_but_legal_params_are_refused_or_read_never_worse():
     document, arrays = _members(CONTENT)
     text = json.dumps(document).encode()
@@ -265,7 +302,8 @@ def _safetensors(header: dict[str, Any], data: bytes) -> bytes:
         struct.pack("<Q", 1 << 62) + b"{}",
         _safetensors({}, b""),
         _safetensors(
-            {"record.study.pixels": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 4]}}, b"\0" * 4
+            {"record.studies.0.pixels": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 4]}},
+            b"\0" * 4,
         ),
         _safetensors({"a": {"dtype": "F32", "shape": [1 << 33, 1 << 33], "data_offsets": [0, 4]}}, b"\0" * 4),
         _safetensors({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}, b"\0" * 4),
@@ -282,17 +320,15 @@ def test_arrays_that_are_not_the_record_s_are_refused(arrays):
 
 
 def test_an_array_too_many_too_few_or_changed_is_refused():
-    from safetensors.numpy import load, save
-
     document, packed = _members(CONTENT)
-    arrays = load(packed)
+    arrays = safetensors.numpy.load(packed)
     for name in arrays:
         fewer = {key: value for key, value in arrays.items() if key != name}
         other = {**arrays, name: arrays[name] ^ 1 if arrays[name].dtype == np.int64 else ~(arrays[name] != 0)}
         turned = {**arrays, name: arrays[name].reshape(-1, 1)}
         for changed in (fewer, {**arrays, f"{name}.more": arrays[name]}, other, turned):
             with pytest.raises(StoreError):
-                store.unpack(_forged(document, save(changed)))
+                store.unpack(_forged(document, safetensors.numpy.save(changed)))
 
 
 def test_a_truth_value_is_read_as_one_whatever_its_byte():
@@ -382,7 +418,11 @@ def _grid(**changes: Any) -> Callable[[Record], Record]:
 
 
 def _study(**changes: Any) -> Callable[[Record], Record]:
-    return lambda record: replace(record, study=replace(record.study, **changes))
+    return lambda record: replace(record, studies=(replace(record.study, **changes),))
+
+
+def _second(**changes: Any) -> Callable[[Record], Record]:
+    return lambda record: replace(record, studies=(record.study, replace(record.study, **changes)))
 
 
 @pytest.mark.parametrize(
@@ -393,6 +433,14 @@ def _study(**changes: Any) -> Callable[[Record], Record]:
         _study(pixels=np.full((4, 4), 1.01, np.float32)),
         _study(pixels=np.full((4, 4), NAN, np.float32)),
         _study(spacing_mm=(0.0, 1.0)),
+        _second(pixels=np.full((4, 4), 1.01, np.float32)),
+        _second(spacing_mm=(1.0, NAN)),
+        lambda record: replace(record, studies=()),
+        _grid(image=1),
+        _grid(image=-1),
+        lambda record: replace(
+            record, prompt=replace(record.prompt, grids=(replace(record.prompt.grids[0], image=1),))
+        ),
         _answer(token_ids=np.arange(9)),
         _answer(offsets=np.array([[0, 4], [4, 99], [9, 9]])),
         _answer(offsets=np.array([[4, 0], [4, 9], [9, 9]])),

@@ -138,6 +138,12 @@ def test_only_a_map_that_varies_is_evidence(cells, telling):
     assert dataclasses.replace(heatmap, values=np.array(cells, np.float32)).has_evidence is telling
 
 
+def test_the_first_image_is_the_image():
+    record = records.pair()
+    assert record.study is record.studies[0]
+    assert len(record.studies) == 2
+
+
 def test_the_facts_cannot_be_changed():
     record = records.record()
     for fact in (record, record.study, record.prompt, record.answer, record.target, record.heatmaps[0]):

@@ -91,7 +91,7 @@ def row_name(question: Question) -> str:
 def answers_right(vlm: VLM, shown: Phantom, questions: Iterable[Question]) -> list[bool]:
     """Whether the model, shown a picture, would answer each question exactly as `question.answer`."""
     prefix, turns = _tokens(vlm, list(questions))
-    _, inputs = vlm.encode(images.load(shown.pixels), "?")
+    inputs = vlm.encode((images.load(shown.pixels),), "?").inputs
     pixels = inputs["pixel_values"].to(vlm.model.device, vlm.model.dtype)
     cache = vlm.model(input_ids=prefix, pixel_values=pixels, use_cache=True).past_key_values
     cache.batch_repeat_interleave(len(turns))
@@ -110,7 +110,7 @@ def _tokens(vlm: VLM, questions: list[Question]) -> tuple[torch.Tensor, list[tup
     tokenizer, prefix, turns = vlm.processor.tokenizer, [], []
     count = vlm.model.config.image_seq_length
     for question in questions:
-        prompt = render_chat(vlm.processor, question.text, "").replace("<image>", "<image>" * count)
+        prompt = render_chat(vlm.processor, question.text, "", marker="<image>").replace("<image>", "<image>" * count)
         asked = tokenizer(prompt, add_special_tokens=False).input_ids
         answer = tokenizer(f"{question.answer} </s>", add_special_tokens=False).input_ids
         stop = len(asked) - asked[::-1].index(vlm.model.config.image_token_id)

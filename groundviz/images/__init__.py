@@ -23,11 +23,13 @@ from groundviz.types import Study
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["load"]
+    Source = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Dataset | Study
+
+__all__ = ["load", "load_each"]
 
 
 def load(
-    source: str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Dataset | Study,
+    source: Source,
     *,
     frame: int | None = None,
     window: tuple[float, float] | None = None,
@@ -73,6 +75,27 @@ def load(
         f"This is not an image: {type(source).__name__!r} was given. Give a path, a Pillow image, "
         "a numpy array or a pydicom Dataset."
     )
+
+
+def load_each(sources: Source | list[Source] | tuple[Source, ...]) -> tuple[Study, ...]:
+    """One image, or every image of a list or tuple, as display-ready pixels.
+
+    Args:
+        sources: What `load` takes, or a list or tuple of it. A numpy array is one image.
+
+    Raises:
+        ImageError: One of them will not do, as in `load`, or the list is empty.
+        MissingExtra: One of them is DICOM, and pydicom is not installed.
+
+    >>> now, before = np.zeros((4, 6), np.uint8), np.zeros((5, 5), np.uint8)
+    >>> [study.shape for study in load_each([now, before])], len(load_each(now))
+    ([(4, 6), (5, 5)], 1)
+    """
+    if not isinstance(sources, list | tuple):
+        return (load(sources),)
+    if not sources:
+        raise ImageError("There is no image: an empty list was given. Give at least one image.")
+    return tuple(load(source) for source in sources)
 
 
 class _Reader(Protocol):

@@ -28,5 +28,5 @@ def attention(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target,
         each_token(answer),
         unit="share of attention",
         reduce=("mean", "mean", "mean"),
-        layers=range(values.shape[1]),
+        layers=live.looking_layers,
     )

@@ -30,4 +30,4 @@ def grad_cam(
     values, slopes = layer_slopes(live, targets, at)
     weights = slopes.mean(dim=1, keepdim=True)
     maps = torch.relu((weights * values).sum(dim=-1))
-    return laid_out(maps.cpu(), prompt.grids, targets, unit="nats per cell")
+    return laid_out(maps.cpu(), live.grids(live.site(at)), targets, unit="nats per cell")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from groundviz.geometry import held_cells
 from groundviz.methods.method import METHODS, each_token, laid_out, refuse_contrasts
 from groundviz.runtime import Live
 from groundviz.types import Answer, Floats, Grid, Heatmaps, Ints, Prompt, Target
@@ -44,7 +45,7 @@ def image_attention(
         each_token(answer),
         unit="share of the attention to the image",
         reduce=("mean", "mean", "mean"),
-        layers=range(attention.shape[1]),
+        layers=live.looking_layers,
         params={
             "image_share": tuple(mass.mean(axis=(1, 2, 3)).tolist()),
             "sinks": _described(sinks(attention), shares, prompt.grids),
@@ -76,7 +77,7 @@ def _described(cells: Ints, shares: Floats, grids: tuple[Grid, ...]) -> tuple[di
     places = [
         (number, *divmod(int(cell), grid.cols))
         for number, grid in enumerate(grids)
-        for cell in np.flatnonzero(grid.positions >= 0)
+        for cell in np.flatnonzero(held_cells(grid))
     ]
     drawn = shares.mean(axis=(0, 1, 2))
     return tuple(

@@ -12,7 +12,7 @@ from groundviz.methods.method import METHODS, laid_out, positive
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline as picture_without
 from groundviz.runtime.sites import Site
-from groundviz.runtime.slopes import by_cell, cell_slopes, slopes_of
+from groundviz.runtime.slopes import cell_slopes, slopes_of
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 CLOSE_ENOUGH = 0.05
@@ -101,7 +101,7 @@ def _integral(live: Live, targets: Sequence[Target], site: Site, ends: Tensor, s
     def run(part: slice) -> Tensor:
         along = nodes[part].view(-1, *[1] * (way.dim() - 1)).to(way)
         slopes = slopes_of(live, targets, site, (start + along * way).to(ends))
-        return (slopes * by_cell(site, way)[:, None]).sum(dim=-1)
+        return (slopes * way[:, None]).sum(dim=-1)
 
     found = live.in_batches(steps, run, label="integrated_gradients")
     done = weights[: len(found)].to(found)

@@ -29,4 +29,4 @@ def layer_cam(
     """
     values, slopes = layer_slopes(live, targets, at)
     maps = torch.relu((values * torch.relu(slopes)).sum(dim=-1))
-    return laid_out(maps.cpu(), prompt.grids, targets, unit="nats")
+    return laid_out(maps.cpu(), live.grids(live.site(at)), targets, unit="nats")

@@ -38,14 +38,15 @@ def logit_lens(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target
     said = [answer.token_ids[list(target.tokens)].tolist() for target in measured]
     rivals = [list(target.rival.token_ids) if target.rival else [] for target in measured]
     wanted = sorted({token for tokens in (*said, *rivals) for token in tokens})
-    sites = [site for site in live.sites if site.stage == "language"]
+    first = live.site("language.0")
+    sites = [site for site in live.sites if site.stage == first.stage]
     read = torch.stack([_log_probabilities(live, cells[0], wanted) for cells in live.read_each(*sites)])
     values = [
         _mean(read, wanted, own) - _mean(read, wanted, other) for own, other in zip(said, rivals, strict=True)
     ]
     return laid_out(
         torch.stack(values)[:, :, None],
-        prompt.grids,
+        live.grids(first),
         measured,
         unit="nats",
         signed=contrasts,

@@ -12,11 +12,12 @@ from groundviz.methods.method import METHODS, each_token_and, laid_out, positive
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline
 from groundviz.runtime.regions import (
+    Canvas,
     Regions,
+    canvases,
     in_pixels,
     mixed,
     named,
-    picture,
     segments,
     shown,
     windows,
@@ -54,40 +55,53 @@ def occlusion(
     "blur", "mean" (local), "inpaint" (biharmonic, from the rim of each window) or "black".
     """
     positive("occlusion", {"window": window, "stride": stride})
-    pieces = _pieces(live, in_pixels(live, window), in_pixels(live, stride), regions)
-    pixels, _ = picture(live)
+    wanted = each_token_and(answer, targets)
+    with torch.no_grad():
+        whole = live.scores(wanted)
+    maps: list[Heatmaps] = []
+    for canvas in canvases(live):
+        pieces = _pieces(live, canvas, in_pixels(canvas, window), in_pixels(canvas, stride), regions)
+        found = _hidden(live, canvas, pieces, wanted, fill)
+        grid, values = pieces.drawn(whole - found)
+        params = {"windows_done": len(found)}
+        maps += laid_out(values, [grid], wanted, unit="nats", signed=True, params=params)
+    return maps
+
+
+def _hidden(
+    live: Live, canvas: Canvas, pieces: Regions, wanted: tuple[Target, ...], fill: str
+) -> Tensor:
+    """The scalars with each piece hidden by itself, (piece, target)."""
+    site = live.site("pixels")
+    pixels = live.read(site)
     other = pixels if fill == "inpaint" else baseline(live, fill)
-    wanted, site = each_token_and(answer, targets), live.site("pixels")
 
     def scores(part: slice) -> Tensor:
         hidden = pieces.spread(torch.eye(pieces.count, device=pixels.device)[part])
-        filled = _inpainted(live, hidden, pixels) if fill == "inpaint" else other
-        return live.scores(wanted, site, mixed(pixels, filled, hidden))
+        filled = _inpainted(live, canvas, hidden).to(pixels) if fill == "inpaint" else other
+        return live.scores(wanted, site, mixed(pixels, filled, canvas.onto(hidden)))
 
     with torch.no_grad():
-        whole = live.scores(wanted)
-        found = live.in_batches(pieces.count, scores, label="occlusion")
-    grid, values = pieces.drawn(whole - found)
-    params = {"windows_done": len(found)}
-    return laid_out(values, [grid], wanted, unit="nats", signed=True, params=params)
+        return live.in_batches(pieces.count, scores, label="occlusion")
 
 
-def _pieces(live: Live, window: float, stride: float, regions: str) -> Regions:
-    grid = windows(live, stride=stride, window=window)
+def _pieces(live: Live, canvas: Canvas, window: float, stride: float, regions: str) -> Regions:
+    grid = windows(live, canvas, stride=stride, window=window)
     count = grid.grid.valid.size
     return named(
         regions,
         {
             "grid": lambda: grid,
             "superpixels": lambda: segments(
-                live, slic(shown(live), n_segments=count, slic_zero=True, start_label=0)
+                canvas, slic(shown(live, canvas), n_segments=count, slic_zero=True, start_label=0)
             ),
         },
     )
 
 
-def _inpainted(live: Live, hidden: Tensor, pixels: Tensor) -> Tensor:
-    """The picture with each hidden place drawn from what surrounds it: (batch, channel, row, col)."""
-    image = shown(live)
-    drawn = [inpaint_biharmonic(image, mask, channel_axis=-1) for mask in hidden[:, 0].cpu().numpy() > 0]
-    return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).to(pixels.device, torch.float32)
+def _inpainted(live: Live, canvas: Canvas, hidden: Tensor) -> Tensor:
+    """The pixels with each hidden place drawn from what surrounds it: (batch, cell, channel)."""
+    image = shown(live, canvas)
+    drawn = [inpaint_biharmonic(image, mask, channel_axis=-1) for mask in hidden.cpu().numpy() > 0]
+    colours = torch.from_numpy(np.stack(drawn)).float().unbind(dim=-1)
+    return torch.cat([canvas.onto(one) for one in colours], dim=-1)

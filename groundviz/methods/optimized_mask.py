@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,9 +12,9 @@ from groundviz.methods.method import METHODS, laid_out, positive
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline, blurred
 from groundviz.runtime.masks import CellMasks
-from groundviz.runtime.regions import coarser, mixed, picture
+from groundviz.runtime.regions import canvases, coarser, mixed
 from groundviz.runtime.sites import Site
-from groundviz.types import Answer, Grid, Heatmaps, Prompt, Target
+from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 # Sigmas as shares of the shorter side. A mask must do for each of them, so that it cannot live on
 # what one width of blur happens to look like.
@@ -59,7 +59,7 @@ def optimized_mask(
     """
     positive("optimized_mask", {"steps": steps})
     site = live.site(at)
-    cells = CellMasks(_cells(live, prompt, site))
+    cells = _cells(live, site)
     shown, fills = live.read(site), _fills(live, site, fill)
     begin = torch.tensor([START, -START], device=shown.device)[:, None].expand(2, cells.count)
     logits = torch.stack([begin] * len(targets))
@@ -73,7 +73,7 @@ def optimized_mask(
                 leaf = torch.zeros(cells.count, device=shown.device, requires_grad=True)
                 mask = (leaf + logits[number, which]).sigmoid()
                 start, end = (other, shown) if which == 0 else (shown, other)
-                given = mixed(start, end, cells.spread(mask, shown))
+                given = mixed(start, end, cells.spread(mask))
                 score = live.scores([target], site, given)[0, 0]
                 loss = _loss(score, target, kept=which == 0)
                 loss = loss + area * mask.mean() + smooth * cells.roughness(mask)
@@ -95,17 +95,22 @@ def optimized_mask(
     )
 
 
-def _cells(live: Live, prompt: Prompt, site: Site) -> Sequence[Grid]:
-    """What a mask is made of: image tokens, or as many cells of the picture."""
+def _cells(live: Live, site: Site) -> CellMasks:
+    """What a mask is made of: a layer's cells, or as many of each image as its first picture's tokens."""
     if site.stage != "pixels":
-        return prompt.grids
-    like, (_, seen) = prompt.grids[0], picture(live)
-    return [coarser(seen, like.rows, like.cols, live.study.shape)]
+        return CellMasks(live.grids(site))
+    drawn, grids = canvases(live), live.grids(live.site("projector"))
+    likes = [next(grid for grid in grids if grid.image == canvas.grid.image) for canvas in drawn]
+    pairs = zip(drawn, likes, strict=True)
+    shape = {canvas.grid.image: live.studies[canvas.grid.image].shape for canvas in drawn}
+    return CellMasks(
+        [coarser(canvas.grid, like.rows, like.cols, shape[like.image]) for canvas, like in pairs], drawn
+    )
 
 
 def _fills(live: Live, site: Site, kind: str) -> list[Tensor]:
     """What stands at a site when there is nothing to be seen, once or at several widths of blur."""
-    blurs = [live.picture(blurred(live.study.pixels, share)) for share in BLURS] if kind == "blur" else []
+    blurs = [live.repainted(partial(blurred, share=share)) for share in BLURS] if kind == "blur" else []
     return [live.read_each(site, pixels=one)[0] for one in blurs or [baseline(live, kind)]]
 
 

@@ -12,7 +12,7 @@ from groundviz.errors import UnsupportedMethod
 from groundviz.methods.method import METHODS, each_token_and, laid_out, positive
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline
-from groundviz.runtime.regions import coarser, mixed, picture
+from groundviz.runtime.regions import Canvas, canvases, coarser, mixed
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 # Cells of the map to a cell of the masks, along each axis: what a mask's smooth edges can tell apart.
@@ -54,21 +54,33 @@ def rise(
         raise UnsupportedMethod(
             f"rise cannot run with keep={keep}: masks would hide nothing. Give less than 1."
         )
-    (pixels, seen), other = picture(live), baseline(live, fill)
-    wanted, site = each_token_and(answer, targets), live.site("pixels")
-    drawn = _Masks.draw(live.stream(), masks, cells, keep)
+    wanted, other = each_token_and(answer, targets), baseline(live, fill)
+    maps: list[Heatmaps] = []
+    for canvas in canvases(live):
+        drawn = _Masks.draw(live.stream(), masks, cells, keep)
+        found = _seen_through(live, canvas, drawn, wanted, other).double().cpu()
+        shape = live.studies[canvas.grid.image].shape
+        grid = coarser(canvas.grid, FINER * cells, FINER * cells, shape)
+        values = drawn.explained(found - found.mean(dim=0), grid.rows, grid.cols).numpy()
+        values[:, ~grid.valid.reshape(-1)] = np.nan
+        params = {"masks_done": len(found)}
+        maps += laid_out(values, [grid], wanted, unit="nats", signed=True, params=params)
+    return maps
+
+
+def _seen_through(
+    live: Live, canvas: Canvas, drawn: _Masks, wanted: tuple[Target, ...], other: Tensor
+) -> Tensor:
+    """The scalars with the image seen through each mask, (mask, target)."""
+    site = live.site("pixels")
+    pixels = live.read(site)
 
     def scores(part: slice) -> Tensor:
-        shown = drawn.at(part, seen.rows, seen.cols).to(pixels.device)
-        return live.scores(wanted, site, mixed(other, pixels, shown[:, None]))
+        hidden = 1 - drawn.at(part, *canvas.size).to(pixels.device)
+        return live.scores(wanted, site, mixed(pixels, other, canvas.onto(hidden)))
 
     with torch.no_grad():
-        found = live.in_batches(masks, scores, label="rise").double().cpu()
-    grid = coarser(seen, FINER * cells, FINER * cells, live.study.shape)
-    values = drawn.explained(found - found.mean(dim=0), grid.rows, grid.cols).numpy()
-    values[:, ~grid.valid.reshape(-1)] = np.nan
-    params = {"masks_done": len(found)}
-    return laid_out(values, [grid], wanted, unit="nats", signed=True, params=params)
+        return live.in_batches(len(drawn.throws), scores, label="rise")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

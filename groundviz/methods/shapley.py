@@ -9,7 +9,7 @@ from torch import Tensor
 from groundviz.methods.method import METHODS, each_token_and, laid_out, positive
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline
-from groundviz.runtime.regions import Regions, mixed, named, picture, segments, shown, windows
+from groundviz.runtime.regions import Canvas, Regions, canvases, mixed, named, segments, shown, windows
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 
@@ -43,39 +43,52 @@ def shapley(
     `samples` is the number of orders; `fill` is "blur", "mean" (local) or "black".
     """
     positive("shapley", {"cells": cells, "samples": samples})
-    pieces = _pieces(live, cells, regions)
-    (pixels, _), other = picture(live), baseline(live, fill)
-    wanted, site = each_token_and(answer, targets), live.site("pixels")
+    wanted = each_token_and(answer, targets)
+    maps: list[Heatmaps] = []
+    for canvas in canvases(live):
+        pieces = _pieces(live, canvas, cells, regions)
+        shares, orders = _shares(live, canvas, pieces, wanted, samples, baseline(live, fill))
+        grid, values = pieces.drawn(shares)
+        params = {"orders_done": orders}
+        maps += laid_out(values, [grid], wanted, unit="nats", signed=True, params=params)
+    return maps
+
+
+def _shares(
+    live: Live, canvas: Canvas, pieces: Regions, wanted: tuple[Target, ...], samples: int, other: Tensor
+) -> tuple[Tensor, int]:
+    """What each piece gains on average, (piece, target), and over how many orders."""
+    site = live.site("pixels")
+    pixels = live.read(site)
     ranks = _ranks(live.stream(), samples, pieces.count).to(pixels.device)
 
     def scores(part: slice) -> Tensor:
         """Item i shows the first places of one order, one more for each item."""
         items = torch.arange(part.start, part.stop, device=pixels.device)
         missing = ranks[items // pieces.count] > (items % pieces.count)[:, None]
-        return live.scores(wanted, site, mixed(pixels, other, pieces.spread(missing.float())))
+        hidden = canvas.onto(pieces.spread(missing.float()))
+        return live.scores(wanted, site, mixed(pixels, other, hidden))
 
     with torch.no_grad():
-        nothing = live.scores(wanted, site, other)
+        everything = torch.ones(1, *canvas.size, device=pixels.device)
+        nothing = live.scores(wanted, site, mixed(pixels, other, canvas.onto(everything)))
         found = live.in_batches(samples * pieces.count, scores, label="shapley")
     orders = len(found) // pieces.count
     if not orders:
         raise KeyboardInterrupt
     steps = found[: orders * pieces.count].reshape(orders, pieces.count, -1)
     gains = torch.cat([nothing.expand(orders, 1, -1), steps], dim=1).diff(dim=1)
-    shares = gains.gather(1, ranks[:orders, :, None].expand_as(gains)).mean(dim=0)
-    grid, values = pieces.drawn(shares)
-    params = {"orders_done": orders}
-    return laid_out(values, [grid], wanted, unit="nats", signed=True, params=params)
+    return gains.gather(1, ranks[:orders, :, None].expand_as(gains)).mean(dim=0), orders
 
 
-def _pieces(live: Live, cells: int, regions: str) -> Regions:
-    rows, cols = picture(live)[0].shape[2:]
+def _pieces(live: Live, canvas: Canvas, cells: int, regions: str) -> Regions:
+    rows, cols = canvas.size
     return named(
         regions,
         {
-            "grid": lambda: windows(live, stride=(rows * cols / cells) ** 0.5),
+            "grid": lambda: windows(live, canvas, stride=(rows * cols / cells) ** 0.5),
             "superpixels": lambda: segments(
-                live, slic(shown(live), n_segments=cells, slic_zero=True, start_label=0)
+                canvas, slic(shown(live, canvas), n_segments=cells, slic_zero=True, start_label=0)
             ),
         },
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import torch
 from torch import Tensor
 
+from groundviz.geometry import held_cells
 from groundviz.methods.method import METHODS, laid_out
 from groundviz.runtime import Live
-from groundviz.types import Answer, Heatmaps, Prompt, Target
+from groundviz.types import Answer, Grid, Heatmaps, Prompt, Target
 
 
 @METHODS.register("stage_audit")
@@ -18,7 +21,8 @@ def stage_audit(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Targe
     cell j, y the target's scalar and x the layer's output. Channels are made absolute before they
     are added: what a layer says is the small difference of large terms, and their sum is mostly
     noise. Each layer's map adds up to 1, so that layers compare; aggregated as the mean over layers.
-    Layer k of the map is the k-th of `sites` in `params`. `groundviz.stages.localization_curve` tells
+    Layer k of the map is the k-th of `sites` in `params`; where the next layers have other cells, as
+    behind pooling, they are maps of their own. `groundviz.stages.localization_curve` tells
     how much of each layer's map lies inside a mask. The last language layer is left out: nothing
     reads its image cells, so its gradient there is zero by construction.
     Unit: share of the layer's attribution. Cost: one forward pass, and one backward pass per target.
@@ -28,17 +32,28 @@ def stage_audit(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Targe
     another place than its own, so a curve that falls may mean that the location was passed on, not
     that it was lost.
     """
-    sites = live.sites[1:-1]
-    shares = [_shares(values, slopes) for values, slopes in live.gradients(targets, *sites)]
-    return laid_out(
-        torch.stack(shares, dim=1)[:, :, None].cpu(),
-        prompt.grids,
-        targets,
-        unit="share of the layer's attribution",
-        reduce=("mean", "mean", "mean"),
-        layers=range(len(sites)),
-        params={"sites": tuple(str(site) for site in sites)},
-    )
+    # Nothing reads the picture behind the last language layer.
+    read = [site for site in live.sites[1:] if site.stage != "language" or site != live.sites[-1]]
+    shares = [_shares(values, slopes) for values, slopes in live.gradients(targets, *read)]
+    layers = zip(read, shares, strict=True)
+    maps: list[Heatmaps] = []
+    for _, alike in groupby(layers, key=lambda layer: _cells(live.grids(layer[0]))):
+        sites, found = zip(*alike, strict=True)
+        maps += laid_out(
+            torch.stack(found, dim=1)[:, :, None].cpu(),
+            live.grids(sites[-1]),
+            targets,
+            unit="share of the layer's attribution",
+            reduce=("mean", "mean", "mean"),
+            layers=range(len(sites)),
+            params={"sites": tuple(str(site) for site in sites)},
+        )
+    return maps
+
+
+def _cells(grids: tuple[Grid, ...]) -> list[tuple[bytes, bytes]]:
+    """What grids of the same cells have in common."""
+    return [(grid.to_source.tobytes(), held_cells(grid).tobytes()) for grid in grids]
 
 
 def _shares(values: Tensor, slopes: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnknownName
+from groundviz.geometry import held_cells
 from groundviz.methods.method import METHODS, each_token_and, laid_out, positive
 from groundviz.runtime import Live
 from groundviz.types import Answer, Grid, Heatmaps, Ints, Prompt, Target
@@ -43,7 +44,7 @@ def token_ablation(
     site, wanted = live.site("projector"), each_token_and(answer, targets)
     tokens = live.read(site)
     blank = _blank(tokens, fill)
-    blocks = _blocks(prompt.grids, block)
+    blocks = _blocks(live.grids(site), block)
     count, at = int(blocks.max()) + 1, torch.from_numpy(blocks).to(tokens.device)
 
     def scores(part: slice) -> Tensor:
@@ -55,7 +56,7 @@ def token_ablation(
         found = live.in_batches(count, scores, label="token ablation")
     drops = np.full((count, len(wanted)), np.nan, dtype=np.float32)
     drops[: len(found)] = (whole - found).cpu().numpy()
-    grids = _known(prompt.grids, blocks < len(found))
+    grids = _known(live.grids(site), blocks < len(found))
     params = {"blocks_done": len(found)}
     return laid_out(drops[blocks].T, grids, wanted, unit="nats", signed=True, params=params)
 
@@ -72,7 +73,7 @@ def _blocks(grids: Sequence[Grid], side: int) -> Ints:
     """The number of the block that each image token belongs to, in the order of the grids."""
     found: list[Ints] = []
     for grid in grids:
-        row, col = np.divmod(np.flatnonzero(grid.positions >= 0), grid.cols)
+        row, col = np.divmod(np.flatnonzero(held_cells(grid)), grid.cols)
         own = row // side * grid.cols + col // side
         start = found[-1].max() + 1 if found else 0
         found.append(start + np.unique(own, return_inverse=True)[1])
@@ -83,7 +84,7 @@ def _known(grids: Sequence[Grid], done: np.ndarray) -> list[Grid]:
     """The grids with the tokens that were not reached before an interruption out of view."""
     found, start = [], 0
     for grid in grids:
-        held = grid.positions >= 0
+        held = held_cells(grid)
         valid = np.zeros(held.size, dtype=bool)
         valid[held] = done[start : start + held.sum()]
         found.append(replace(grid, valid=grid.valid & valid.reshape(grid.valid.shape)))

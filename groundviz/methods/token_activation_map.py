@@ -47,7 +47,7 @@ def token_activation_map(
     )
     return laid_out(
         np.stack(maps),
-        prompt.grids,
+        live.grids(live.site("language.0")),
         each_token(answer),
         unit="logits",
         reduce=("mean", "mean", "mean"),
@@ -63,9 +63,9 @@ def _question(prompt: Prompt) -> Ints:
 
 def _states(live: Live, prompt: Prompt, answer: Answer) -> tuple[Tensor, Tensor]:
     """Last hidden states at the image cells, and at the words of question and answer."""
-    last = [site.layer for site in live.sites if site.stage == "language"][-1]
-    hidden = live.hidden_states(last)
-    cells = np.concatenate([grid.positions[grid.positions >= 0] for grid in prompt.grids])
+    grids = live.grids(live.site("language.0"))
+    hidden = live.hidden_states(live.sites[-1].layer)
+    cells = np.concatenate([grid.positions[grid.positions >= 0] for grid in grids])
     saying = np.arange(len(answer.token_ids)) + len(prompt.token_ids) - 1
     words = np.concatenate([_question(prompt), saying])
     return hidden[cells.tolist()], hidden[words.tolist()]

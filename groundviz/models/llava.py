@@ -10,6 +10,8 @@
     └── lm_head
 
 The image is padded, resized and cropped to one square; token k of the image is patch k, row by row.
+Where the strategy "default" meets a tower without a class token (SigPhi-Med's SigLIP), the patch in
+the corner is dropped in its stead: token k is patch k + 1.
 """
 
 from __future__ import annotations
@@ -17,73 +19,57 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from groundviz.errors import UnsupportedModel
-from groundviz.geometry import cells_in_view, compose, invert, scale_shift
+from groundviz.geometry import held_cells, invert
+from groundviz.models.encode import finish, read_prompt
+from groundviz.models.grids import behind, in_cells, pixel_grid, planes, with_tokens
 from groundviz.models.preprocessing import source_to_model
-from groundviz.models.prompts import Encoded, check_length, check_text, fill_template, find_spans, tokenise
 from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.runtime.encoded import Cells, Encoded
 from groundviz.runtime.sites import Parts
-from groundviz.types import Grid, Ints, Prompt, Study
+from groundviz.types import Bools, Grid, Study
 
-FALLBACK = "USER: <image>\n{question} ASSISTANT:"
+FALLBACK = "USER: {images}\n{question} ASSISTANT:"
 
 
 class Llava:
     """The adapter of `LlavaForConditionalGeneration`."""
 
     def matches(self, config: Any) -> bool:
-        """True for model type "llava"."""
-        return getattr(config, "model_type", "") == "llava"
+        """True for model type "llava", but for towers whose image tokens come with line breaks."""
+        return getattr(config, "model_type", "") == "llava" and config.vision_config.model_type != "pixtral"
 
-    def encode(self, vlm: VLM, study: Study, question: str) -> Encoded:
-        """Ask about one image in the model's own chat template."""
-        asked = check_text(vlm.model.config, question, "question")
-        chat = fill_template(vlm.processor, asked, FALLBACK)
-        inputs, typed = tokenise(vlm.processor, chat, _picture(study))
-        token_ids = inputs["input_ids"][0].numpy().astype(np.int64)
-        image = np.flatnonzero(token_ids == vlm.model.config.image_token_id)
-        check_length(len(token_ids), vlm.model.config)
-        prompt = Prompt(
-            text=chat.text,
-            question=asked,
-            token_ids=token_ids,
-            tokens=tuple(vlm.processor.tokenizer.convert_ids_to_tokens(token_ids.tolist())),
-            spans=find_spans(typed, image),
-            grids=(_grid(vlm, study, image),),
-        )
-        return Encoded(prompt, inputs)
-
-    def pixel_grids(self, vlm: VLM, study: Study) -> tuple[Grid, ...]:
-        """One grid: each pixel of the square that the vision tower sees."""
-        to_model, size = source_to_model(vlm.processor.image_processor, study.shape)
-        to_source = invert(to_model)
-        return (
-            Grid(
-                rows=size[0],
-                cols=size[1],
-                positions=np.full(size[0] * size[1], -1, dtype=np.int64),
-                to_source=to_source,
-                valid=cells_in_view(*size, to_source, study.shape),
-                stage="pixels",
-            ),
-        )
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+        """Ask about images in the model's own chat template."""
+        asked = read_prompt(vlm, studies, question, getattr(vlm.processor, "prompt", FALLBACK))
+        image = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)
+        shapes = [study.shape for study in studies]
+        pictures = [_picture(vlm, shape, number) for number, shape in enumerate(shapes)]
+        patch = float(vlm.model.config.vision_config.patch_size)
+        patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
+        grids = with_tokens(patches, [_kept(vlm, grid) for grid in patches], image)
+        cells = {
+            "pixels": Cells(grids=tuple(pictures), index=planes(pictures)),
+            "vision": Cells(grids=tuple(patches), index=behind(patches, _class_tokens(vlm))),
+            "projector": Cells(grids=grids, index=np.arange(len(image))),
+            "language": Cells(grids=grids, index=image),
+        }
+        return finish(vlm, asked, image=image, grids=grids, cells=cells)
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read, whatever the tower and the decoder are."""
         tower = model.model.vision_tower
-        vision = getattr(tower, "vision_model", tower).encoder.layers
+        encoder = getattr(tower, "vision_model", tower).encoder
+        vision = encoder.layers if hasattr(encoder, "layers") else encoder.layer
         decoder = model.get_decoder()
         decoder = getattr(decoder, "language_model", decoder)
         chosen = model.config.vision_feature_layer
         # Entry 0 of the tower's hidden states is what goes into its first layer.
         deepest = max(k % (len(vision) + 1) for k in (chosen if isinstance(chosen, list) else [chosen]))
-        dropped = model.config.vision_feature_select_strategy == "default"
         return Parts(
             vision_layers=tuple(vision[:deepest]),
-            vision_attention=tuple(layer.self_attn for layer in vision[:deepest]),
-            class_tokens=int(dropped),
+            vision_attention=tuple(attention_of(layer) for layer in vision[:deepest]),
             projector=model.model.multi_modal_projector,
             decoder_layers=tuple(decoder.layers),
             decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
@@ -93,37 +79,37 @@ class Llava:
         )
 
 
-def _picture(study: Study) -> Image.Image:
-    levels = np.rint(study.pixels * 255).astype(np.uint8)
-    return Image.fromarray(levels).convert("RGB")
+def attention_of(layer: Any) -> Any:
+    """The module of a vision layer that attends; DINOv2 wraps it."""
+    module = layer.self_attn if hasattr(layer, "self_attn") else layer.attention
+    return getattr(module, "attention", module)
 
 
-def _grid(vlm: VLM, study: Study, image: Ints) -> Grid:
-    vision = vlm.model.config.vision_config
-    patch = int(vision.patch_size)
-    to_model, size = source_to_model(vlm.processor.image_processor, study.shape)
-    rows, cols = size[0] // patch, size[1] // patch
-    if rows * cols != len(image):
-        raise UnsupportedModel(
-            f"The prompt holds {len(image)} image tokens, and the picture has {rows} by {cols} patches. "
-            "Model and processor do not belong together; load the processor of this checkpoint."
-        )
-    # Only Pixtral has positions for pictures of any shape.
-    if vision.model_type != "pixtral" and size != (vision.image_size, vision.image_size):
+def _picture(vlm: VLM, shape: tuple[int, int], number: int) -> Grid:
+    """The pixels of the square that the vision tower sees."""
+    to_model, size = source_to_model(vlm.processor.image_processor, shape)
+    side = vlm.model.config.vision_config.image_size
+    if size != (side, side):
         raise UnsupportedModel(
             f"The processor makes pictures of {size[0]} by {size[1]} pixels, and the vision tower takes "
-            f"{vision.image_size} by {vision.image_size}. Model and processor do not belong together; load "
-            "the processor of this checkpoint."
+            f"{side} by {side}. Model and processor do not belong together; load the processor of this "
+            "checkpoint."
         )
-    to_source = compose(invert(to_model), scale_shift((float(patch), float(patch))))
-    return Grid(
-        rows=rows,
-        cols=cols,
-        positions=image.astype(np.int64),
-        to_source=to_source,
-        valid=cells_in_view(rows, cols, to_source, study.shape),
-        stage="language",
-    )
+    return pixel_grid(size, invert(to_model), shape, image=number)
+
+
+def _kept(vlm: VLM, patches: Grid) -> Bools:
+    """Which patches become image tokens: the strategy drops the tower's first token, whatever it is."""
+    kept = held_cells(patches)
+    dropped = vlm.model.config.vision_feature_select_strategy == "default"
+    kept[0] = not dropped or _class_tokens(vlm) > 0
+    return kept
+
+
+def _class_tokens(vlm: VLM) -> int:
+    """How many tokens of the tower stand before its patches and are none."""
+    names = (name for name, _ in vlm.model.model.vision_tower.named_parameters())
+    return int(any(name.endswith(("class_embedding", "cls_token")) for name in names))
 
 
 FAMILIES.add("llava", Llava())

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from groundviz.errors import PromptError
-from groundviz.models.control_tokens import PLACEHOLDER, ControlTokens, covering, places
-from groundviz.types import Bools, Ints, Prompt, Span
+from groundviz.models.control_tokens import PLACEHOLDER
+from groundviz.types import Bools, Ints, Span
 
 # No language has words that long on average; longer texts are refused before they are tokenised.
 MOST_CHARACTERS_PER_TOKEN = 16
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
-    """A prompt and the keyword tensors that carry it into the model's forward."""
-
-    prompt: Prompt
-    inputs: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +80,40 @@ def check_length(count: int, config: Any, what: str = "question") -> None:
         )
 
 
-def render_chat(processor: Any, question: str, fallback: str) -> str:
-    """The prompt text of one image and one question, in the model's own chat template.
+def render_chat(processor: Any, question: str, fallback: str, *, marker: str, images: int = 1) -> str:
+    """The prompt text of some images and one question, in the model's own chat template.
 
     Args:
         processor: The model's processor.
         question: Checked by `check_text`.
-        fallback: Template with {question}, for a processor without a chat template.
+        fallback: Template with {images} and {question}, for a processor without a chat template.
+        marker: What a template writes once for each image.
+        images: How many images there are.
     """
     if not getattr(processor, "chat_template", None):
-        return fallback.format(question=question)
-    message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
+        return fallback.format(question=question, images=marker * images)
+    content = [*[{"type": "image"}] * images, {"type": "text", "text": question}]
+    message = {"role": "user", "content": content}
     return str(processor.apply_chat_template([message], add_generation_prompt=True, tokenize=False))
 
 
-def fill_template(processor: Any, question: str, fallback: str) -> Chat:
+def fill_template(processor: Any, question: str, fallback: str, *, marker: str, images: int = 1) -> Chat:
     """The chat template's own text, told from the question in it.
 
     Args:
         processor: The model's processor.
         question: Checked by `check_text`.
         fallback: As for `render_chat`.
+        marker: As for `render_chat`; empty where the processor itself puts the images in.
+        images: How many images there are.
 
     Raises:
-        PromptError: The template itself does not write exactly one image token, whatever the
-            question says, or writes no question.
+        PromptError: The template itself does not write exactly one marker for each image, whatever
+            the question says, or writes no question.
     """
-    parts = tuple(render_chat(processor, PLACEHOLDER, fallback).split(PLACEHOLDER))
-    text = render_chat(processor, question, fallback)
+    write = partial(render_chat, processor, fallback=fallback, marker=marker, images=images)
+    parts = tuple(write(PLACEHOLDER).split(PLACEHOLDER))
+    text = write(question)
     length = (len(text) - sum(map(len, parts))) // max(1, len(parts) - 1)
     chat = Chat(parts, text[len(parts[0]) :][: max(0, length)])
     if len(parts) == 1 or chat.text != text:
@@ -125,39 +121,14 @@ def fill_template(processor: Any, question: str, fallback: str) -> Chat:
             "The chat template loses the question, or changes with it: it cannot be told where the question "
             "stands in the prompt. Use the model's own template, or reword the question."
         )
-    images = sum(part.count(processor.image_token) for part in parts)
-    if images != 1:
+    written = sum(part.count(marker) for part in parts) if marker else images
+    if written != images:
         raise PromptError(
-            f"The prompt has {images or 'no'} image token{'s' * (images > 1)}: the chat template should "
-            "write one, for one image. Use the model's own template."
+            f"The prompt has {written or 'no'} image token{'s' * (written != 1)}: the template should write "
+            f"one for each image, and there {'is one' if images == 1 else f'are {images}'}. Use the model's "
+            "own template, or ask about one image."
         )
     return chat
-
-
-def tokenise(processor: Any, chat: Chat, picture: Any) -> tuple[dict[str, Tensor], Bools]:
-    """What the model's own processor makes of a prompt; control tokens in the question become text.
-
-    Returns:
-        The keyword tensors of the model's forward, and which tokens write the question, bool
-        (token,): none of them, where a slow tokenizer does not tell.
-
-    Raises:
-        PromptError: The tokenizer cannot write a control token of the question as text.
-    """
-    adds = adds_special_tokens(processor.tokenizer, chat.parts[0])
-    controls = ControlTokens.of(processor, "".join(chat.parts))
-    as_text = controls.smuggled(chat.parts, chat.question)
-    text = PLACEHOLDER.join(chat.parts) if as_text else chat.text
-    inputs = dict(processor(images=picture, text=text, return_tensors="pt", add_special_tokens=adds))
-    ids = inputs["input_ids"]
-    images = processor.image_token * int((ids == processor.image_token_id).sum())
-    expanded = Chat(tuple(part.replace(processor.image_token, images) for part in chat.parts), chat.question)
-    if not as_text:
-        return inputs, _typed(processor.tokenizer, ids[0].tolist(), expanded, adds)
-    reading = controls.read_as_text(expanded.parts, chat.question, add_special_tokens=adds)
-    others = {name: tensor for name, tensor in inputs.items() if tensor.shape != ids.shape}
-    ids = torch.tensor([reading.token_ids])
-    return {**others, "input_ids": ids, "attention_mask": torch.ones_like(ids)}, reading.typed
 
 
 def adds_special_tokens(tokenizer: Any, text: str) -> bool:
@@ -177,15 +148,6 @@ def find_spans(typed: Bools, image: Ints) -> tuple[Span, ...]:
     kinds[image] = "image"
     edges = [0, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist(), len(kinds)]
     return tuple(Span(kind=kinds[a], start=a, stop=b) for a, b in pairwise(edges) if b > a)
-
-
-def _typed(tokenizer: Any, token_ids: list[int], expanded: Chat, adds: bool) -> Bools:
-    """Which tokens write the question, by the characters that the tokenizer says each stands for."""
-    if getattr(tokenizer, "is_fast", False):
-        coded = tokenizer(expanded.text, return_offsets_mapping=True, add_special_tokens=adds)
-        if list(coded.input_ids) == token_ids:
-            return covering(coded.offset_mapping, places(expanded.parts, expanded.question))
-    return np.zeros(len(token_ids), dtype=bool)
 
 
 def _positions(config: Any) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,11 +13,12 @@ from groundviz import images
 from groundviz.errors import UnsupportedModel
 from groundviz.models.characters import character_spans
 from groundviz.models.control_tokens import ControlTokens
-from groundviz.models.prompts import Encoded, check_length, check_text
+from groundviz.models.prompts import check_length, check_text
 from groundviz.registry import Registry
+from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.placement import on_device
 from groundviz.runtime.sites import Parts
-from groundviz.types import Grid, Ints, Prompt, Study
+from groundviz.types import Ints, Study
 
 
 class Family(Protocol):
@@ -26,15 +27,13 @@ class Family(Protocol):
     def matches(self, config: Any) -> bool:
         """Whether a model with this config belongs to the family."""
 
-    def encode(self, vlm: VLM, study: Study, question: str) -> Encoded:
-        """The prompt, its tensors, and where each image token lies in the source image.
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+        """The prompt, its tensors, and where each cell of the picture lies in the source images.
 
         Raises:
             PromptError: The question cannot be asked of this model.
+            UnsupportedModel: Model and processor do not belong together.
         """
-
-    def pixel_grids(self, vlm: VLM, study: Study) -> tuple[Grid, ...]:
-        """Where each pixel of the pictures that the model sees lies in the source image."""
 
     def parts(self, model: Any) -> Parts:
         """The model's modules, by what they do."""
@@ -66,16 +65,34 @@ class VLM:
         """The family's adapter."""
         return FAMILIES[self.family_name]
 
-    def encode(self, study: Study, question: str) -> tuple[Prompt, Mapping[str, Tensor]]:
-        """The prompt and the keyword tensors of the model's forward."""
-        encoded = self.family.encode(self, study, question)
+    def encode(self, studies: Sequence[Study], question: str) -> Encoded:
+        """The prompt, the keyword tensors of the model's forward, and where the picture is in them.
+
+        Raises:
+            PromptError: The question cannot be asked of this model.
+            UnsupportedModel: Model and processor do not belong together.
+        """
+        encoded = self.family.encode(self, tuple(studies), question)
         known, highest = self.model.get_input_embeddings().weight.shape[0], encoded.prompt.token_ids.max()
         if highest >= known:
             raise UnsupportedModel(
                 f"The prompt holds token {highest}, and the model has embeddings for {known} tokens. Model "
                 "and processor do not belong together; load the processor of this checkpoint."
             )
-        return encoded.prompt, encoded.inputs
+        return encoded
+
+    def inputs(self, image: Any, question: str) -> dict[str, Tensor]:
+        """The exact keyword tensors of the model's forward, on its device.
+
+        Args:
+            image: An image, or a list of them, as `explain` takes them.
+            question: What to ask.
+
+        Raises:
+            ImageError: The image cannot be read.
+            PromptError: The question cannot be asked of this model.
+        """
+        return on_device(self.model, self.encode(images.load_each(image), question).inputs)
 
     def read_answer(self, token_ids: Sequence[int]) -> tuple[str, tuple[str, ...], Ints]:
         """The answer's text, each token as text, and each token's characters, int (T, 2)."""
@@ -97,16 +114,12 @@ class VLM:
         check_length(after + len(token_ids), config, "answer")
         return token_ids
 
-    def pixel_grids(self, study: Study) -> tuple[Grid, ...]:
-        """Where each pixel of the pictures that the model sees lies in the source image."""
-        return self.family.pixel_grids(self, study)
-
     def parts(self) -> Parts:
         """The model's modules, by what they do."""
         return self.family.parts(self.model)
 
     def generate(self, image: Any, question: str) -> str:
         """The model's plain answer, as `model.generate` gives it, without any explanation."""
-        prompt, inputs = self.encode(images.load(image), question)
-        answer = self.model.generate(**on_device(self.model, inputs))[0, len(prompt.token_ids) :]
+        inputs = self.inputs(image, question)
+        answer = self.model.generate(**inputs)[0, inputs["input_ids"].shape[1] :]
         return self.read_answer(np.asarray(answer.cpu()).tolist())[0]

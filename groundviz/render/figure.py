@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, cycle, groupby, islice
 from string import ascii_lowercase
 from typing import Literal, Protocol
 
@@ -17,7 +17,8 @@ from groundviz.render.overlay import outlined
 from groundviz.render.page import GREY, Page, Paragraph, Run, paragraph, printable
 from groundviz.render.panels import LABEL, SMALL, Bar, Layout, Panel, Panels, panels_per_line
 from groundviz.render.paper import PaperFigure, drawing
-from groundviz.types import Heatmap, Record, Target
+from groundviz.tiles import which
+from groundviz.types import Grid, Heatmap, Record, Target
 
 Width = Literal["single", "onehalf", "double"] | float
 
@@ -26,6 +27,7 @@ _NARROWEST = 60.0
 _MARGIN, _INDENT = 1.0, 15.0
 _TITLE = 8.0
 _LONG_LINE = 6
+_FOOTER_LINES = 8
 
 
 class _Block(Protocol):
@@ -49,7 +51,8 @@ def draw(
 
     Args:
         record: Whose image, question and answer stand with the maps.
-        rows: The maps of one method per row, in the same order of targets.
+        rows: The maps of one method on one grid per row, in the same order of targets. Rows of one
+            method stand together and share a scale.
         width: "single" (89 mm), "onehalf" (120 mm), "double" (183 mm), or millimetres from 60.
         smooth: Interpolate values between cell centres instead of showing the model's cells.
         scale: How values become colours; see `groundviz.render.colour.scales`.
@@ -63,22 +66,26 @@ def draw(
         raise TargetError(
             "There is nothing to draw: no map was named. Name a method and a part of the answer."
         )
-    rows = [_comparable(record, row) for row in rows]
-    row_scales = [scales(row, scale) for row in rows]
+    groups = list(_groups(record, rows, scale))
+    strips = list(chain.from_iterable(groups))
     with drawing():
-        blocks = list(_blocks(record, rows, row_scales, across - 2 * _MARGIN, smooth))
+        blocks = list(_blocks(record, groups, across - 2 * _MARGIN, smooth))
         page = Page(across, 2 * _MARGIN + sum(block.height for block in blocks))
         top = _MARGIN
         for block in blocks:
             block.draw(page, _MARGIN, top)
             top += block.height
-    return PaperFigure(page.figure, words.caption(record, rows, row_scales))
+    caption = words.caption(record, [strip.maps for strip in strips], [strip.scales for strip in strips])
+    return PaperFigure(page.figure, caption)
 
 
 def default_targets(record: Record, width: Width = "double") -> list[Target]:
-    """The record's targets, and the words of a single one, as many as fill a line or, if short, two."""
+    """The record's targets, and the words of a single one, as many as fill a line.
+
+    Lines that are short are two, unless several images or tiles already make many.
+    """
     per_line = panels_per_line(_millimetres(width) - 2 * _MARGIN)
-    panels = per_line if per_line >= _LONG_LINE else 2 * per_line
+    panels = per_line if per_line >= _LONG_LINE or len(record.prompt.grids) > 1 else 2 * per_line
     pieces = words.pieces(record.answer, record.target) if len(record.targets) == 1 else []
     return [*record.targets, *pieces][: panels - 1]
 
@@ -99,15 +106,43 @@ class _Text:
             page.text(left + indent, top, block)
 
 
-def _comparable(record: Record, row: Sequence[Heatmap]) -> list[Heatmap]:
-    """The maps of a row, per token where they are sums over different numbers of tokens."""
-    counts = [len(heatmap.target.tokens) for heatmap in row]
-    if len(set(counts)) == 1 or words.maps_of(record, row[0].method).reduce[0] == "mean":
-        return list(row)
-    return [
-        replace(heatmap, values=heatmap.values / np.float32(count), unit=f"{heatmap.unit} per token")
-        for heatmap, count in zip(row, counts, strict=True)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """The maps of one method on one grid, and their scales."""
+
+    maps: Sequence[Heatmap]
+    scales: Sequence[Scale | None]
+
+    @property
+    def grid(self) -> Grid:
+        return self.maps[0].grid
+
+    def lines(self, record: Record, layout: Layout, smooth: bool) -> Iterator[Panels]:
+        """The image and the maps, over as many lines as they need."""
+        panels = [None, *(Panel(*pair) for pair in zip(self.maps, self.scales, strict=True))]
+        for line in range(0, len(panels), layout.per_line):
+            yield Panels(record, self.grid.image, panels[line : line + layout.per_line], layout, smooth)
+
+
+def _groups(record: Record, rows: Sequence[Sequence[Heatmap]], rule: Rule) -> Iterator[list[_Strip]]:
+    """The rows of each method, comparable with each other."""
+    for _, group in groupby(rows, key=lambda row: row[0].method):
+        comparable = _comparable(record, list(group))
+        found = iter(scales(list(chain.from_iterable(comparable)), rule))
+        yield [_Strip(row, list(islice(found, len(row)))) for row in comparable]
+
+
+def _comparable(record: Record, rows: Sequence[Sequence[Heatmap]]) -> Sequence[Sequence[Heatmap]]:
+    """The maps of a method, per token where they are sums over different numbers of tokens."""
+    counts = {len(heatmap.target.tokens) for heatmap in chain.from_iterable(rows)}
+    if len(counts) == 1 or words.maps_of(record, rows[0][0].method).reduce[0] == "mean":
+        return rows
+    return [[_per_token(heatmap) for heatmap in row] for row in rows]
+
+
+def _per_token(heatmap: Heatmap) -> Heatmap:
+    values = heatmap.values / np.float32(len(heatmap.target.tokens))
+    return replace(heatmap, values=values, unit=f"{heatmap.unit} per token")
 
 
 def _millimetres(width: Width) -> float:
@@ -121,26 +156,33 @@ def _millimetres(width: Width) -> float:
 
 
 def _blocks(
-    record: Record,
-    rows: Sequence[Sequence[Heatmap]],
-    row_scales: Sequence[Sequence[Scale | None]],
-    width: float,
-    smooth: bool,
+    record: Record, groups: Sequence[Sequence[_Strip]], width: float, smooth: bool
 ) -> Iterator[_Block]:
-    most = max(rows, key=len)
+    strips = list(chain.from_iterable(groups))
+    most = max((strip.maps for strip in strips), key=len)
     yield from _heading(record, most, width)
-    layout = Layout.of(record.study, width, 1 + len(most))
-    for number, (row, its_scales) in enumerate(zip(rows, row_scales, strict=True)):
-        letter = ascii_lowercase[number % 26] if len(rows) > 1 else ""
-        yield _row_title(record, row[0], letter, width)
-        panels = [None, *(Panel(*pair) for pair in zip(row, its_scales, strict=True))]
-        for first in range(0, len(panels), layout.per_line):
-            yield Panels(record, panels[first : first + layout.per_line], layout, smooth)
-        known = [scale for scale in its_scales if scale is not None]
-        if known:
-            same = all(scale == known[0] for scale in known)
-            yield Bar(known[0], same, width, outlined(row[0]))
-    yield _footer(record, rows, width)
+    images = sorted({strip.grid.image for strip in strips})
+    shown = [record.studies[image] for image in images]
+    layouts = dict(zip(images, Layout.of_each(shown, width, 1 + len(most)), strict=True))
+    letters = cycle(ascii_lowercase if len(strips) > 1 else [""])
+    for group in groups:
+        told = ""
+        for strip in group:
+            details = _details(record, strip.maps[0])
+            name = words.titled(strip.maps[0], len(record.studies))
+            yield _row_title(name, next(letters), "" if details == told else details, width)
+            told = details
+            yield from strip.lines(record, layouts[strip.grid.image], smooth)
+        yield from _bar(group, width)
+    yield _footer(record, [strip.maps for strip in strips], width)
+
+
+def _bar(group: Sequence[_Strip], width: float) -> Iterator[Bar]:
+    """The colour bar of a method, unless none of its maps holds any evidence."""
+    known = [scale for strip in group for scale in strip.scales if scale is not None]
+    if known:
+        same = all(scale == known[0] for scale in known)
+        yield Bar(known[0], same, width, any(outlined(strip.maps[0]) for strip in group))
 
 
 def _heading(record: Record, shown: Sequence[Heatmap], width: float) -> Iterator[_Text]:
@@ -155,19 +197,31 @@ def _heading(record: Record, shown: Sequence[Heatmap], width: float) -> Iterator
         yield _Text(((0.0, aside), (_INDENT, paragraph(runs, _TITLE, width - _INDENT))), after)
 
 
-def _row_title(record: Record, first: Heatmap, letter: str, width: float) -> _Text:
-    details = (words.claim(first), words.aggregation(words.maps_of(record, first.method), first))
+def _details(record: Record, heatmap: Heatmap) -> str:
+    details = (words.claim(heatmap), words.aggregation(words.maps_of(record, heatmap.method), heatmap))
+    return " · ".join(filter(None, details))
+
+
+def _row_title(name: str, letter: str, details: str, width: float) -> _Text:
     runs = [
         Run(f"{letter}  " if letter else "", bold=True),
-        Run(f"{printable(words.method_name(first.method))}  ", bold=True),
-        Run(" · ".join(detail for detail in details if detail), colour=GREY),
+        Run(f"{printable(name)}  ", bold=True),
+        Run(details, colour=GREY),
     ]
     return _Text(((0.0, paragraph(runs, LABEL, width)),), 0.4)
 
 
 def _footer(record: Record, rows: Sequence[Sequence[Heatmap]], width: float) -> _Text:
-    """How to read the colours, and what to beware of in the image."""
-    notes = [f"{note.removesuffix('.')}." for note in record.study.notes]
-    about = ["Image:", *notes] if notes else []
-    text = " ".join([*words.legend(record.study, chain.from_iterable(rows)), *about])
-    return _Text(((0.0, paragraph([Run(printable(text), colour=GREY)], SMALL, width, most_lines=8)),), 0.0)
+    """How to read the colours, and what to beware of in the images."""
+    shown = list(chain.from_iterable(rows))
+    about = [_notes(record, image) for image in sorted({heatmap.grid.image for heatmap in shown})]
+    text = " ".join([*words.legend(record.studies, shown), *filter(None, about)])
+    lines = _FOOTER_LINES * len(about)
+    return _Text(
+        ((0.0, paragraph([Run(printable(text), colour=GREY)], SMALL, width, most_lines=lines)),), 0.0
+    )
+
+
+def _notes(record: Record, image: int) -> str:
+    notes = [f"{note.removesuffix('.')}." for note in record.studies[image].notes]
+    return " ".join([f"{which(image, len(record.studies)).capitalize()}:", *notes]) if notes else ""

@@ -19,6 +19,7 @@ from groundviz.render.panels import colours
 from groundviz.render.paper import PaperFigure
 from groundviz.render.stylesheet import STYLE
 from groundviz.targets import find
+from groundviz.tiles import drawn, which
 from groundviz.types import Answer, Heatmap, Heatmaps, Provenance, Record, Study, Target
 
 _TITLE = "Where did the model look?"
@@ -36,7 +37,9 @@ def page(records: Sequence[Record], figures: Sequence[PaperFigure]) -> str:
     """
     articles = [_article(*pair, most=None) for pair in zip(records, figures, strict=True)]
     intro = element("header", element("h1", _TITLE), element("p", words.NOT_WHY))
-    outro = element("footer", element("p", "This page contains the image itself.", class_="quiet"))
+    several = any(len(record.studies) > 1 for record in records)
+    holds = f"This page contains the {'images themselves' if several else 'image itself'}."
+    outro = element("footer", element("p", holds, class_="quiet"))
     return escape.document(_TITLE, STYLE, [intro, element("main", *articles), outro])
 
 
@@ -49,9 +52,9 @@ def _article(record: Record, figure: PaperFigure | None, *, most: int | None) ->
     parts = [
         element("h2", *escape.lines(record.prompt.question)),
         _answer(record.answer, record.targets),
-        _views(record),
+        *_views(record),
         *_tokens(record, most),
-        *_notes(record.study),
+        *_notes(record.studies),
         *_checks(record),
         *_scores(record),
         *_figure(figure),
@@ -71,50 +74,74 @@ def _answer(answer: Answer, targets: Sequence[Target]) -> Html:
     return element("div", element("p", *runs, class_="answer"), element("p", sure, class_="quiet"))
 
 
-def _views(record: Record) -> Html:
-    """The image, and beside it each method's map of what was explained."""
-    study = record.study
-    views = [element("figure", _picture(study, _VIEW), element("figcaption", "Image"))]
-    for maps in record.heatmaps:
-        views += [_view(study, maps, target, len(record.targets) > 1) for target in record.targets]
-    return element("div", *views, class_="views")
+def _views(record: Record) -> Iterator[Html]:
+    """Each image, and beside it each method's maps of what was explained."""
+    maps = list(_explained(record))
+    for image, study in enumerate(record.studies):
+        name = which(image, len(record.studies)).capitalize()
+        bare = _picture(study, _VIEW, "The image that was asked about." if name == "Image" else f"{name}.")
+        views = (_view(record, *pair) for pair in maps if pair[0].grid.image == image)
+        yield element("div", element("figure", bare, element("figcaption", name)), *views, class_="views")
 
 
-def _view(study: Study, maps: Heatmaps, target: Target, one_of_several: bool) -> Html:
-    heatmap = maps.at(target)
-    (scale,) = scales([heatmap])
-    named = f"“{target.text.strip()}”" if one_of_several or target.rival else ""
-    details = filter(None, [named, words.claim(heatmap), words.aggregation(maps, heatmap)])
-    strong = element("strong", words.method_name(maps.method))
+def _explained(record: Record) -> Iterator[tuple[Heatmap, Scale | None]]:
+    """Each method's maps of what was explained; those of one target share a scale."""
+    for maps in _by_method(record):
+        for target in record.targets:
+            heatmaps = [one.at(target) for one in maps]
+            yield from zip(heatmaps, scales(heatmaps), strict=True)
+
+
+def _by_method(record: Record) -> list[list[Heatmaps]]:
+    """What is drawn of each method."""
+    methods = dict.fromkeys(maps.method for maps in record.heatmaps)
+    return [drawn([maps for maps in record.heatmaps if maps.method == method]) for method in methods]
+
+
+def _view(record: Record, heatmap: Heatmap, scale: Scale | None) -> Html:
+    target, combined = heatmap.target, words.aggregation(words.maps_of(record, heatmap.method), heatmap)
+    named = f"“{target.text.strip()}”" if len(record.targets) > 1 or target.rival else ""
+    details = filter(None, [named, words.claim(heatmap), combined])
+    # The image needs no name: the map stands beside it.
+    strong = element("strong", words.titled(heatmap, 1))
     name = element("p", strong, " ", *escape.lines(", ".join(details)))
     key = element("ul", element("li", *_key(scale)), class_="scales")
-    return element("figure", _map(study, _VIEW, heatmap, scale), element("figcaption", name, key))
+    return element("figure", _map(record, _VIEW, heatmap, scale), element("figcaption", name, key))
 
 
 def _tokens(record: Record, most: int | None) -> Iterator[Html]:
-    """Every token with its probability and one small map per method."""
+    """Every token with its probability and one small map per method, or per method, image and tile."""
     count = len(record.answer.tokens)
     shown = list(range(count))[:most]
     cells: dict[int, list[Html]] = {index: [] for index in shown}
     keys = []
-    for maps in record.heatmaps:
-        measured = [index for index in shown if maps.has(find(record.answer, index))]
-        heatmaps = [maps.at(find(record.answer, index)) for index in measured]
+    for maps in _by_method(record):
+        measured = [index for index in shown if maps[0].has(find(record.answer, index))]
+        heatmaps = [one.at(find(record.answer, index)) for index in measured for one in maps]
         if not heatmaps:
             continue
         its_scales = scales(heatmaps)
-        for index, heatmap, scale in zip(measured, heatmaps, its_scales, strict=True):
-            name = element("figcaption", words.method_name(maps.method))
-            cells[index].append(element("figure", _map(record.study, _SMALL, heatmap, scale), name))
+        indices = (index for index in measured for _ in maps)
+        for index, heatmap, scale in zip(indices, heatmaps, its_scales, strict=True):
+            cells[index].append(_small(record, heatmap, scale))
         key = _key(next(filter(None, its_scales), None))
-        keys.append(element("li", element("strong", words.method_name(maps.method)), *key))
+        keys.append(element("li", element("strong", words.method_name(heatmaps[0].method)), *key))
     yield element("h3", "Token by token")
     yield element("ul", *keys, class_="scales")
     yield element("ol", *(_token(record.answer, *cell) for cell in cells.items()), class_="tokens")
     if len(shown) < count:
         yield element("p", f"These are the first {len(shown)} of {count} tokens.", class_="quiet")
-    legend = words.legend(record.study, (maps.at(record.target) for maps in record.heatmaps))
-    yield element("p", " ".join(legend), class_="quiet")
+    yield element("p", " ".join(_legend(record)), class_="quiet")
+
+
+def _legend(record: Record) -> list[str]:
+    heatmaps = [one.at(record.target) for maps in _by_method(record) for one in maps]
+    return [*words.legend(record.studies, heatmaps), *words.undrawn(record, heatmaps)]
+
+
+def _small(record: Record, heatmap: Heatmap, scale: Scale | None) -> Html:
+    name = element("figcaption", words.titled(heatmap, len(record.studies)))
+    return element("figure", _map(record, _SMALL, heatmap, scale), name)
 
 
 def _token(answer: Answer, index: int, maps: Sequence[Html]) -> Html:
@@ -128,18 +155,20 @@ def _token(answer: Answer, index: int, maps: Sequence[Html]) -> Html:
     return element("li", name, element("div", *maps, class_="maps"))
 
 
-def _picture(study: Study, longest: int, heatmap: Heatmap | None = None, scale: Scale | None = None) -> Html:
+def _picture(
+    study: Study, longest: int, says: str, heatmap: Heatmap | None = None, scale: Scale | None = None
+) -> Html:
     """A picture `longest` CSS pixels long, somewhat sharper than that, bare or under a map."""
     shape = overlay.fitting(study, longest)
     content = overlay.jpeg(study, overlay.fitting(study, round(longest * _SHARP)), heatmap, scale)
-    alt = "The image that was asked about." if heatmap is None else words.describe(heatmap)
-    return escape.image(content, alt, width=shape[1], height=shape[0])
+    return escape.image(content, says, width=shape[1], height=shape[0])
 
 
-def _map(study: Study, longest: int, heatmap: Heatmap, scale: Scale | None) -> Html:
+def _map(record: Record, longest: int, heatmap: Heatmap, scale: Scale | None) -> Html:
     if scale is None:
         return element("p", words.NO_EVIDENCE, class_="none")
-    return _picture(study, longest, heatmap, scale)
+    says = words.describe(heatmap, len(record.studies))
+    return _picture(record.studies[heatmap.grid.image], longest, says, heatmap, scale)
 
 
 def _key(scale: Scale | None) -> list[Html]:
@@ -152,10 +181,12 @@ def _key(scale: Scale | None) -> list[Html]:
     return [ends, element("span", scale.unit), element("span", scale.rule, class_="quiet")]
 
 
-def _notes(study: Study) -> Iterator[Html]:
-    if study.notes:
-        yield element("h3", "About the image")
-        yield element("ul", *(element("li", note) for note in study.notes))
+def _notes(studies: Sequence[Study]) -> Iterator[Html]:
+    for image, study in enumerate(studies):
+        if study.notes:
+            name = which(image, len(studies))
+            yield element("h3", f"About the {name}" if name == "image" else f"About {name}")
+            yield element("ul", *(element("li", note) for note in study.notes))
 
 
 def _checks(record: Record) -> Iterator[Html]:

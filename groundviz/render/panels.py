@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,6 +25,7 @@ from groundviz.render.page import (
     printable,
     trace,
 )
+from groundviz.tiles import which
 from groundviz.types import Floats, Heatmap, Record, Study
 
 LABEL, SMALL = 7.0, 6.0
@@ -46,11 +47,13 @@ class Layout:
 
     Attributes:
         shape: Rows and columns of one panel, in dots.
+        room: Millimetres that a panel and what is written above it may take.
         pitch: Millimetres from one panel's left edge to the next.
         per_line: Panels on one line.
     """
 
     shape: tuple[int, int]
+    room: float
     pitch: float
     per_line: int
 
@@ -63,7 +66,15 @@ class Layout:
         panel = (width + _GAP) / per_line - _GAP
         height = min(panel * aspect, _HIGHEST)
         shape = (max(8, dots(height)), max(8, int(height / aspect / millimetres(1))))
-        return cls(shape, max(millimetres(shape[1]), _NARROWEST) + _GAP, per_line)
+        room = max(millimetres(shape[1]), _NARROWEST)
+        return cls(shape, room, room + _GAP, per_line)
+
+    @classmethod
+    def of_each(cls, studies: Sequence[Study], width: float, count: int) -> list[Layout]:
+        """Layouts for panels of different studies one under the other, in columns."""
+        layouts = [cls.of(study, width, count) for study in studies]
+        pitch = max(layout.pitch for layout in layouts)
+        return [replace(layout, pitch=pitch) for layout in layouts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +87,10 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Panels:
-    """One line of panels; None stands for the bare image."""
+    """One line of panels of one image; None stands for the bare image."""
 
     record: Record
+    image: int
     panels: Sequence[Panel | None]
     layout: Layout
     smooth: bool
@@ -98,7 +110,8 @@ class Panels:
         """Place the panels and their labels."""
         for panel in self.panels:
             if panel is None:
-                page.text(left, top, paragraph([Run("Image", colour=GREY)], LABEL, self.layout.pitch))
+                name = which(self.image, len(self.record.studies)).capitalize()
+                page.text(left, top, paragraph([Run(name, colour=GREY)], LABEL, self.layout.room))
             else:
                 self._label(page, left, top, panel)
             self._picture(page, left, top + _LABEL_HEIGHT, panel)
@@ -109,13 +122,13 @@ class Panels:
         target, answer = panel.heatmap.target, self.record.answer
         sure = "" if target.rival else words.percent(words.probability(answer, target))
         aside = Run(sure, colour=GREY)
-        indent = self.layout.pitch - _GAP - measure(aside, SMALL)
+        indent = self.layout.room - measure(aside, SMALL)
         name = fitted(Run(printable(words.part(answer, target))), LABEL, indent - 1.0)
         page.text(left, top, Paragraph((((0.0, name),),), LABEL))
         page.text(left, top + (LABEL - SMALL) * MM_PER_POINT, Paragraph((((indent, aside),),), SMALL))
 
     def _picture(self, page: Page, left: float, top: float, panel: Panel | None) -> None:
-        study, shape = self.record.study, self.layout.shape
+        study, shape = self.record.studies[self.image], self.layout.shape
         if panel is None:
             page.picture(left, top, overlay.resample(study.pixels, shape), study.shape)
             return
@@ -128,7 +141,7 @@ class Panels:
             trace(axes, edges, dashed=negative)
         if panel.scale.over == "each":
             foot = top + millimetres(shape[0]) + 0.3
-            page.text(left, foot, paragraph([Run(" to ".join(panel.scale.ends))], SMALL, self.layout.pitch))
+            page.text(left, foot, paragraph([Run(" to ".join(panel.scale.ends))], SMALL, self.layout.room))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from groundviz.render.colour import Scale
 from groundviz.render.escape import visible
 from groundviz.render.overlay import OPACITY, OUTLINE, outlined
 from groundviz.targets import find
+from groundviz.tiles import place, which
 from groundviz.types import Answer, Heatmap, Heatmaps, Provenance, Record, Study, Target
 
 NOT_WHY = "Attention shows where the model looked, not why it answered."
@@ -39,6 +40,11 @@ def method_name(method: str) -> str:
         return _PROPER[method]
     words = method.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
+
+
+def titled(heatmap: Heatmap, images: int) -> str:
+    """The method of a map and, of so many images and their tiles, which it lies on."""
+    return " · ".join(filter(None, (method_name(heatmap.method), place(heatmap.grid, images))))
 
 
 def claim(heatmap: Heatmap) -> str:
@@ -100,14 +106,18 @@ def pieces(answer: Answer, target: Target) -> list[Target]:
     return [find(answer, index) for index in target.tokens] if several else []
 
 
-def legend(study: Study, heatmaps: Iterable[Heatmap]) -> list[str]:
-    """How to read these maps over their image, sentence by sentence."""
+def legend(studies: Sequence[Study], heatmaps: Iterable[Heatmap]) -> list[str]:
+    """How to read these maps over their images, sentence by sentence."""
     shown = list(heatmaps)
     told = [heatmap for heatmap in shown if heatmap.has_evidence]
     sentences = [NOT_WHY, PERCENTAGES] if _of_attention(shown) else [PERCENTAGES]
     if told:
         sentences += _reading(told)
-    if any(_partly_unseen(heatmap, study) for heatmap in told):
+    hatched = [one for one in told if _partly_unseen(one, studies[one.grid.image])]
+    # What one tile leaves out, the model may have seen in another.
+    if any(heatmap.grid.label for heatmap in hatched):
+        sentences.append("Hatched: not covered by this map.")
+    elif hatched:
         sentences.append("Hatched: not seen by the model.")
     return sentences
 
@@ -135,9 +145,16 @@ def _partly_unseen(heatmap: Heatmap, study: Study) -> bool:
     return bool(beyond or np.isnan(heatmap.values).any())
 
 
-def describe(heatmap: Heatmap) -> str:
-    """A map in words, for those who cannot see it: what it is of, and where it is strongest."""
+def describe(heatmap: Heatmap, images: int = 1) -> str:
+    """A map in words, for those who cannot see it: what it is of, and where it is strongest.
+
+    Args:
+        heatmap: The map.
+        images: How many images there are.
+    """
     name = f"{method_name(heatmap.method)} for “{heatmap.target.text.strip()}”"
+    where = place(heatmap.grid, images)
+    name += f" on {where}" if where else ""
     if not heatmap.has_evidence:
         return f"{name}: {NO_EVIDENCE}, every cell has the same value."
     size = np.abs(heatmap.values) if heatmap.signed else heatmap.values
@@ -160,31 +177,66 @@ def caption(
     record: Record, rows: Sequence[Sequence[Heatmap]], scales: Sequence[Sequence[Scale | None]]
 ) -> str:
     """A caption for a figure of these maps: what is shown, on which scale, made by what."""
+    several = len(record.studies) > 1
     said = "answered" if record.answer.source == "generated" else "was given the answer"
     looked = all(claim(row[0]) for row in rows)
-    opening = "Where the model looked when asked" if looked else "Maps of the image when the model was asked"
+    maps = "Maps of the images" if several else "Maps of the image"
+    asked = "Where the model looked when asked" if looked else f"{maps} when the model was asked"
+    shown = [row[0] for row in rows]
+    left = "the image of each row" if len({one.grid.image for one in shown}) > 1 else "the image"
     targets = ", ".join(f"“{one.target.text.strip()}”" for one in max(rows, key=len))
     opening = (
-        f"{opening} “{record.prompt.question}” and it {said} “{record.answer.text}”. "
-        f"Left, the image; then the maps for {targets}."
+        f"{asked} “{record.prompt.question}” and it {said} “{record.answer.text}”. "
+        f"Left, {left}; then the maps for {targets}."
     )
-    methods = " ".join(
-        _method_sentence(record, row[0], next(filter(None, row_scales), None))
-        for row, row_scales in zip(rows, scales, strict=True)
-    )
-    not_why = [NOT_WHY] if _of_attention(row[0] for row in rows) else []
-    return visible(" ".join([opening, methods, *not_why, made_with(record.provenance)]))
+    methods = _method_sentences(record, rows, scales)
+    not_why = [NOT_WHY] if _of_attention(shown) else []
+    parts = [opening, *_sizes(record.studies), *methods, *undrawn(record, shown), *not_why]
+    return visible(" ".join([*parts, made_with(record.provenance)]))
+
+
+def undrawn(record: Record, shown: Iterable[Heatmap]) -> list[str]:
+    """How many of the maps of each method are drawn, where these are not all there are."""
+    grids: dict[str, set[int]] = {}
+    for heatmap in shown:
+        grids.setdefault(heatmap.method, set()).add(id(heatmap.grid))
+    counts = [
+        (method, len(drawn), sum(maps.method == method for maps in record.heatmaps))
+        for method, drawn in grids.items()
+    ]
+    return [
+        f"{method_name(method)}: {drawn} of {count} maps {'is' if drawn == 1 else 'are'} drawn."
+        for method, drawn, count in counts
+        if drawn < count
+    ]
 
 
 def maps_of(record: Record, method: str) -> Heatmaps:
-    """Everything one method measured in a record."""
+    """What one method measured in a record, on its first grid."""
     return next(maps for maps in record.heatmaps if maps.method == method)
 
 
-def _method_sentence(record: Record, heatmap: Heatmap, scale: Scale | None) -> str:
-    details = filter(None, [heatmap.unit, aggregation(maps_of(record, heatmap.method), heatmap)])
-    colours = f"colours from {scale.rule}" if scale else NO_EVIDENCE
-    return f"{method_name(heatmap.method)} ({', '.join(details)}): {colours}."
+def _sizes(studies: Sequence[Study]) -> Iterator[str]:
+    """Which image is which, where there are several."""
+    if len(studies) > 1:
+        named = "; ".join(
+            f"{which(image, len(studies))}, {study.shape[0]} by {study.shape[1]} pixels"
+            for image, study in enumerate(studies)
+        )
+        yield f"{named[:1].upper()}{named[1:]}."
+
+
+def _method_sentences(
+    record: Record, rows: Sequence[Sequence[Heatmap]], scales: Sequence[Sequence[Scale | None]]
+) -> Iterator[str]:
+    """What is shown of each method, row by row, on which scale."""
+    for method, group in groupby(zip(rows, scales, strict=True), key=lambda pair: pair[0][0].method):
+        firsts, its_scales = zip(*((row[0], found) for row, found in group), strict=True)
+        scale = next(filter(None, chain.from_iterable(its_scales)), None)
+        places = "; ".join(filter(None, (place(one.grid, len(record.studies)) for one in firsts)))
+        details = ", ".join(filter(None, [firsts[0].unit, aggregation(maps_of(record, method), firsts[0])]))
+        told = f"{details}; rows: {places}" if places else details
+        yield f"{method_name(method)} ({told}): {f'colours from {scale.rule}' if scale else NO_EVIDENCE}."
 
 
 def _words(answer: Answer, target: Target) -> Iterator[Target]:

@@ -22,7 +22,7 @@ Distances = np.ndarray
 def baseline(live: Live, kind: str) -> Tensor:
     """The picture that stands for "nothing to be seen", shaped as `live.read(live.site("pixels"))`.
 
-    It is made of the study's own pixels, in source space, and goes through the model's own
+    It is made of the images' own pixels, in source space, and goes through the model's own
     preprocessing.
 
     Args:
@@ -44,7 +44,7 @@ def baseline(live: Live, kind: str) -> Tensor:
     if kind not in _KINDS:
         listed = ", ".join(_KINDS)
         raise UnknownName(f"There is no baseline called {kind!r}: there are {listed}. Name one of these.")
-    return live.picture(_KINDS[kind](live.study.pixels))
+    return live.repainted(_KINDS[kind])
 
 
 def blurred(pixels: Floats, share: float = BLUR_SIGMA) -> Floats:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from groundviz.runtime.attention_tap import tapped
 from groundviz.runtime.checkpointing import checkpointed
-from groundviz.runtime.passes import Passes, saying
+from groundviz.runtime.passes import Passes, last_logits, saying
 from groundviz.runtime.relevancy import Relevancy
 from groundviz.runtime.rollout import Rollout
+from groundviz.runtime.streams import Flow, Origin
 from groundviz.types import Target
 
 
@@ -68,11 +69,12 @@ def branches(target: Target, answer_ids: tuple[int, ...]) -> list[Branch]:
 
 def rollout(passes: Passes) -> Tensor:
     """How much of each answer token's predicting row came from each image cell: float32 (token, cell)."""
-    handler, count = Rollout(), len(passes.answer_ids)
-    with torch.no_grad(), tapped(_numbered(passes), handler):
-        passes.model(**saying(passes.inputs, passes.answer_ids), use_cache=False, logits_to_keep=1)
+    followed, count = _Followed.of(passes), len(passes.answer_ids)
+    handler = Rollout(followed.flows, followed.origins)
+    with torch.no_grad(), tapped(followed.numbers, handler):
+        last_logits(passes.model, saying(passes.inputs, passes.answer_ids), 1)
     starts = torch.cat([_starts(passes, count, [token]) for token in range(count)])
-    return handler.of({"text": starts})["text"][:, passes.columns]
+    return followed.cells(passes, handler.of({"text": starts}))
 
 
 def relevancy(
@@ -86,29 +88,55 @@ def relevancy(
         layers: How many of the last decoder layers to follow; all when None.
         checkpointing: Compute each layer a second time instead of holding what it computed.
     """
-    found = torch.zeros(len(targets), len(passes.columns), device=passes.columns.device)
+    found: list[Tensor | float] = [0.0] * len(targets)
+    followed = _Followed.of(passes, layers)
     wanted: dict[tuple[int, ...], list[tuple[int, tuple[Term, ...]]]] = {}
     for index, target in enumerate(targets):
         for branch in branches(target, passes.answer_ids):
             wanted.setdefault(branch.token_ids, []).append((index, branch.terms))
     for token_ids, scalars in wanted.items():
-        handler = Relevancy()
+        handler = Relevancy(followed.flows, followed.origins)
         held = passes.parts.decoder_layers if checkpointing else ()
-        with torch.enable_grad(), checkpointed(passes.loan, held), tapped(_numbered(passes, layers), handler):
+        with torch.enable_grad(), checkpointed(passes.loan, held), tapped(followed.numbers, handler):
             logprobs = _log_probabilities(passes, token_ids)
             for number, (index, terms) in enumerate(scalars, start=1):
                 scalar = torch.stack([one.weight * logprobs[one.step, one.token_id] for one in terms]).sum()
                 starts = _starts(passes, len(token_ids), sorted({one.step for one in terms}))
                 streams = handler.of(scalar, {"text": starts}, retain=number < len(scalars))
-                found[index] += streams["text"][0, passes.columns]
-    return found
+                found[index] = found[index] + followed.cells(passes, streams)[0]
+    return torch.stack([torch.as_tensor(one) for one in found])
 
 
-def _numbered(passes: Passes, last: int | None = None) -> dict[torch.nn.Module, int]:
-    """The decoder's attention modules by layer; the last ones alone where a number is given."""
-    modules = passes.parts.decoder_attention
-    first = 0 if last is None else max(0, len(modules) - last)
-    return {module: first + layer for layer, module in enumerate(modules[first:])}
+@dataclass(frozen=True, slots=True, eq=False)
+class _Followed:
+    """The attention modules that are followed down, and the streams that each of them connects.
+
+    Attributes:
+        numbers: A number for each module.
+        flows: By number, where a module does not stay within the text.
+        origins: Where streams below the text come from.
+    """
+
+    numbers: Mapping[nn.Module, int]
+    flows: Mapping[int, Flow]
+    origins: Mapping[str, Origin]
+
+    @classmethod
+    def of(cls, passes: Passes, last: int | None = None) -> _Followed:
+        """The resampler's and the decoder's; of the decoder's the last ones alone where a number is given."""
+        parts = passes.parts
+        decoder = parts.decoder_attention[max(0, len(parts.decoder_attention) - last) if last else 0 :]
+        resampler = dict(parts.resampler)
+        crossing = {module: Flow("text", "image") for module in parts.cross_attention}
+        numbers = {module: number for number, module in enumerate((*resampler, *decoder))}
+        flows = {numbers[one]: flow for one, flow in (resampler | crossing).items() if one in numbers}
+        return cls(numbers, flows, {"latents": Origin("text", passes.columns)} if resampler else {})
+
+    def cells(self, passes: Passes, streams: Mapping[str, Tensor]) -> Tensor:
+        """What the picture's cells hold of each vector, (vector, cell)."""
+        if passes.parts.resampler:
+            return streams["image"][:, passes.index["projector"]]
+        return streams["image" if passes.parts.cross_attention else "text"][:, passes.columns]
 
 
 def _starts(passes: Passes, count: int, steps: Sequence[int]) -> Tensor:
@@ -122,5 +150,5 @@ def _starts(passes: Passes, count: int, steps: Sequence[int]) -> Tensor:
 def _log_probabilities(passes: Passes, token_ids: tuple[int, ...]) -> Tensor:
     """Of the whole vocabulary at each step of saying tokens, and after the last: (step, vocabulary)."""
     inputs = saying(passes.inputs, token_ids)
-    logits = passes.model(**inputs, use_cache=False, logits_to_keep=len(token_ids) + 1).logits[0]
+    logits = last_logits(passes.model, inputs, len(token_ids) + 1)[0]
     return torch.log_softmax(logits.float(), dim=-1)

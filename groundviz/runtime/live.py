@@ -13,14 +13,13 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.runtime import descent, guard
+from groundviz.runtime import descent, guard, looking
 from groundviz.runtime.attention_tap import release, tapped
 from groundviz.runtime.batches import in_batches
-from groundviz.runtime.caches import keeps_keys, prompt_cache
+from groundviz.runtime.caches import keeps_keys
+from groundviz.runtime.encoded import Cells, Encoded
 from groundviz.runtime.finite import sampling, scores_not_finite, where_not_finite
-from groundviz.runtime.own_row import OwnRowAttention
-from groundviz.runtime.passes import Passes, log_probabilities, saying
-from groundviz.runtime.placement import home, on_device
+from groundviz.runtime.passes import Passes, accepts, added, log_probabilities, passes_over, saying
 from groundviz.runtime.provenance import describe_run
 from groundviz.runtime.row_watch import RowWatch
 from groundviz.runtime.sites import Parts, Site, find_site, sites
@@ -50,11 +49,8 @@ class Lendable(Protocol):
     def family_name(self) -> str:
         """Name of the model family."""
 
-    def encode(self, study: Study, question: str) -> tuple[Prompt, Mapping[str, Tensor]]:
-        """The prompt and the keyword tensors of the model's forward."""
-
-    def pixel_grids(self, study: Study) -> tuple[Grid, ...]:
-        """Where each pixel of the pictures that the model sees lies in the source image."""
+    def encode(self, studies: Sequence[Study], question: str) -> Encoded:
+        """The prompt, the keyword tensors of the model's forward, and where the picture is in them."""
 
     def read_answer(self, token_ids: Sequence[int]) -> tuple[str, tuple[str, ...], np.ndarray]:
         """The text of answer tokens, each token as text, and each token's characters (T, 2)."""
@@ -94,41 +90,38 @@ class Live:
     each batch and distinct rival; `gradients` is a forward pass and one backward pass per target.
 
     Attributes:
-        study: The image that was encoded.
+        studies: The images that were encoded.
         prompt: What was asked.
         vlm: The model with its processor.
         interrupted: Whether Ctrl-C has ended some work early.
     """
 
-    study: Study
+    studies: tuple[Study, ...]
     prompt: Prompt
     interrupted = False
 
     def __init__(self, vlm: Lendable, loan: guard.Loan) -> None:
         self.vlm, self._loan, self._started = vlm, loan, time.perf_counter()
         self._parts = vlm.parts()
-        self._inputs: dict[str, Tensor] = {}
-        self._columns = torch.empty(0, dtype=torch.long)
-        self._answer_ids: tuple[int, ...] = ()
+        self._cells: Mapping[str, Cells] = {}
+        self._passes: Passes
         self._cache: Any = None
         self._attention: Tensor | None = None
         self._kept: dict[Any, Any] = {}
 
     # --- question and answer ---------------------------------------------------------------------
 
-    def encode(self, study: Study, question: str) -> Prompt:
+    def encode(self, studies: Study | Sequence[Study], question: str) -> Prompt:
         """Build the prompt as the model's own processor does, and put its tensors on the device.
 
         Raises:
             PromptError: The question is empty, too long, or smuggles in a control token.
         """
-        prompt, inputs = self.vlm.encode(study, question)
-        model = self.vlm.model
-        self.study, self.prompt = study, prompt
-        self._inputs = on_device(model, inputs)
-        held = [grid.positions[grid.positions >= 0] for grid in prompt.grids]
-        self._columns = torch.from_numpy(np.concatenate(held)).to(home(model))
-        return prompt
+        self.studies = (studies,) if isinstance(studies, Study) else tuple(studies)
+        encoded = self.vlm.encode(self.studies, question)
+        self.prompt, self._cells = encoded.prompt, encoded.cells
+        self._passes = passes_over(self.vlm.model, self._loan, self._parts, encoded)
+        return self.prompt
 
     def answer(self, prompt: Prompt, *, given: str | Sequence[int] | None = None) -> Answer:
         """Let the model answer with its own kernel and decoding, or make it say `given`.
@@ -152,7 +145,8 @@ class Live:
         if rows is None:
             # Decoding did not go one token at a time; one pass over the answer gives the same rows.
             logits, rows = self._read_rows(answer_ids)
-        self._answer_ids, self._attention, self._kept = tuple(answer_ids), rows, {}
+        self._passes = replace(self._passes, answer_ids=tuple(answer_ids))
+        self._attention, self._kept = rows, {}
         return self._written(answer_ids, logits, "generated" if given is None else "given")
 
     def ask(self, question: str) -> Live:
@@ -162,7 +156,7 @@ class Live:
             PromptError: As in `encode`.
         """
         other = Live(self.vlm, self._loan)
-        other.encode(self.study, question)
+        other.encode(self.studies, question)
         return other
 
     def targets(
@@ -186,14 +180,23 @@ class Live:
         """Attention from each answer token's predicting row to the image tokens.
 
         Returns:
-            float32 (answer token, layer, head, image token), shares of each row's attention.
-            Image tokens are in the order of the prompt's grids. Equal to eager attention's rows.
+            float32 (answer token, layer, head, cell), shares of each row's attention, cells in the
+            order of the prompt's grids. Equal to eager attention's rows. Where image tokens
+            summarise the picture, what each of them draws is handed on to the cells that it came
+            from, by attention rollout through the resampler.
         """
         if self._attention is None:
             raise UnsupportedMethod(
                 "There is no attention to read before the model has answered. Answer first."
             )
-        return np.asarray(self._attention.cpu().numpy(), dtype=np.float32)
+        shares = self._attention.float()
+        return (shares if self._handed_on is None else shares @ self._handed_on.to(shares)).cpu().numpy()
+
+    @property
+    def looking_layers(self) -> tuple[int, ...]:
+        """The decoder layers that `attention` is about: all, or those with cross-attention."""
+        looking = self._parts.looking
+        return tuple(i for i, module in enumerate(self._parts.decoder_attention) if module in looking)
 
     def attention_gradients(self, token_ids: Sequence[int] | None = None) -> tuple[Floats, Floats]:
         """Attention as `attention` gives it, and how each token's log-probability changes with it.
@@ -202,28 +205,24 @@ class Live:
             token_ids: What the model is made to say; its answer when None.
 
         Returns:
-            Two float32 (token, layer, head, image token): the shares, and nats per share.
+            Two float32 (token, layer, head, cell): the shares, and nats per share.
             A token's gradient is through its own row alone; what it did to later tokens is not in it.
         """
-        ids = saying(self._inputs, token_ids or self._answer_ids)["input_ids"][0]
-        start = self._prompt_length - 1
-        handler = OwnRowAttention(self._columns, len(ids) - 1)
-        with torch.enable_grad(), self._tap(handler):
-            output = self.vlm.model(
-                input_ids=ids[None, start:-1],
-                attention_mask=torch.ones_like(ids[None, :-1]),
-                past_key_values=self._prefix(start),
-                use_cache=True,
-            )
-            shares, slopes = handler.gradients(log_probabilities(output.logits[0], ids[start + 1 :]))
+        ids = token_ids or self._passes.answer_ids
+        shares, slopes = looking.own_gradients(self._passes, ids, self._cache)
+        if self._handed_on is not None:
+            drawn = shares @ self._handed_on
+            # So that share times slope is what the image tokens' products hand on.
+            slopes = ((shares * slopes) @ self._handed_on) / drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
+            shares = drawn
         return shares.cpu().numpy(), slopes.cpu().numpy()
 
     def rollout(self) -> Tensor:
-        """Attention rollout from each answer token's predicting row, float32 (token, image token)."""
+        """Attention rollout from each answer token's predicting row, float32 (token, cell)."""
         return descent.rollout(self._passes)
 
     def relevancy(self, targets: Sequence[Target], **options: Any) -> Tensor:
-        """Relevancy of image tokens for targets, (target, image token); see `descent.relevancy`."""
+        """Relevancy of cells for targets, (target, cell); see `descent.relevancy`."""
         return descent.relevancy(self._passes, targets, **options)
 
     # --- the picture inside the model ------------------------------------------------------------
@@ -233,25 +232,31 @@ class Live:
 
         Raises:
             UnknownName: The model has no such place; the message lists those it has.
+            UnsupportedMethod: It has, but its tensors hold no cells of the picture.
         """
-        return find_site(self._parts, name)
+        return find_site(self._parts, self._cells, name)
 
     @property
     def sites(self) -> tuple[Site, ...]:
         """All such places, in the order the picture passes them."""
-        return sites(self._parts)
+        return sites(self._parts, self._cells)
 
     def grids(self, site: Site) -> tuple[Grid, ...]:
-        """Where the cells of a site lie in the image."""
-        return self.vlm.pixel_grids(self.study) if site.stage == "pixels" else self.prompt.grids
+        """Where the cells of a site lie in the images."""
+        return self._cells[site.stage].grids
 
-    def picture(self, pixels: Floats) -> Tensor:
-        """Another image of the same shape, float32 in [0, 1] as in `Study`, as it reads at the pixels."""
-        _, inputs = self.vlm.encode(replace(self.study, pixels=pixels), self.prompt.question)
-        return on_device(self.vlm.model, inputs)["pixel_values"]
+    def repainted(self, paint: Callable[[Floats], Floats]) -> Tensor:
+        """The images changed, as they read at the pixels: (1, cell, channel).
+
+        Args:
+            paint: Makes another image of the same shape of one, float32 in [0, 1] as in `Study`.
+        """
+        studies = [replace(study, pixels=paint(study.pixels)) for study in self.studies]
+        other = self.vlm.encode(studies, self.prompt.question)
+        return passes_over(self.vlm.model, self._loan, self._parts, other).picture.cells()
 
     def read(self, site: Site) -> Tensor:
-        """The picture at a site: (1, channel, row, col) at the pixels, else (1, cell, channel)."""
+        """The picture at a site, (1, cell, channel)."""
         return self._once(site, lambda: self._passes.read(site)[0])
 
     def read_each(self, *at: Site, pixels: Tensor | None = None) -> list[Tensor]:
@@ -324,7 +329,7 @@ class Live:
 
     def where_not_finite(self, token_ids: Sequence[int] | None = None) -> str:
         """A sentence on the first part of the model that does not put out finite numbers; one pass."""
-        inputs = saying(self._inputs, token_ids or self._answer_ids)
+        inputs = saying(self._passes.inputs, token_ids or self._passes.answer_ids)
         return where_not_finite(self._loan, lambda: self.vlm.model(**inputs, use_cache=False))
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -339,43 +344,38 @@ class Live:
     def _prompt_length(self) -> int:
         return len(self.prompt.token_ids)
 
+    @property
+    def _handed_on(self) -> Tensor | None:
+        """Where image tokens summarise the picture: (image token, cell)."""
+        return self._once("handed on", lambda: looking.handed_on(self._passes))
+
     def _generate(self) -> tuple[list[int], Tensor, Tensor | None]:
         """Token ids, raw logits (token, vocabulary), and attention rows if they came one by one."""
-        watch = RowWatch(self._columns, deferred=keeps_keys(self.vlm.model.generation_config))
+        watch = self._watch(deferred=keeps_keys(self.vlm.model.generation_config))
+        inputs = self._passes.inputs
         with torch.no_grad(), self._tap(watch), sampling(lambda: self.where_not_finite((0,))):
-            result = self.vlm.model.generate(**self._inputs, return_dict_in_generate=True, output_logits=True)
-        self._cache = result.past_key_values
-        answer_ids = result.sequences[0, self._prompt_length :].tolist()
+            result = self.vlm.model.generate(**inputs, return_dict_in_generate=True, output_logits=True)
+        self._cache = getattr(result, "past_key_values", None)
+        answer_ids = added(inputs["input_ids"][0], result.sequences[0])
         logits = torch.stack([step[0] for step in result.logits])[: len(answer_ids)].float()
-        return answer_ids, logits, watch.stacked(len(answer_ids))
+        return answer_ids, logits, watch.stacked(len(answer_ids)) if self._parts.looking else None
 
     def _read_rows(self, answer_ids: list[int]) -> tuple[Tensor, Tensor | None]:
         """Teacher-forced: logits (token, vocabulary) and attention rows of a given answer."""
         start, count = self._prompt_length - 1, len(answer_ids)
-        watch = RowWatch(self._columns, rows=slice(start, start + count))
+        watch = self._watch(rows=slice(start, start + count))
+        few = {"logits_to_keep": count + 1} if accepts(self.vlm.model, "logits_to_keep") else {}
         with torch.no_grad(), self._tap(watch):
-            output = self.vlm.model(
-                **saying(self._inputs, answer_ids), use_cache=True, logits_to_keep=count + 1
-            )
-        self._cache = output.past_key_values
-        return output.logits[0, :-1].float(), watch.stacked(count)
+            output = self.vlm.model(**saying(self._passes.inputs, answer_ids), use_cache=True, **few)
+        self._cache = getattr(output, "past_key_values", None)
+        logits = output.logits[0, -count - 1 : -1].float()
+        return logits, watch.stacked(count) if self._parts.looking else None
 
-    @property
-    def _passes(self) -> Passes:
-        return Passes(self.vlm.model, self._loan, self._parts, self._inputs, self._columns, self._answer_ids)
+    def _watch(self, **options: Any) -> RowWatch:
+        return RowWatch(self._passes.columns, cross=bool(self._parts.cross_attention), **options)
 
     def _tap(self, handler: Any) -> Any:
-        return tapped({module: i for i, module in enumerate(self._parts.decoder_attention)}, handler)
-
-    def _prefix(self, length: int) -> Any:
-        """A cache of the first `length` prompt tokens that may be written to."""
-        cached = prompt_cache(self._cache, length)
-        if cached is not None:
-            return cached
-        inputs = {**self._inputs, "input_ids": self._inputs["input_ids"][:, :length]}
-        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-        with torch.no_grad():
-            return self.vlm.model(**inputs, use_cache=True).past_key_values
+        return tapped({module: i for i, module in enumerate(self._parts.looking)}, handler)
 
     def _rival(self, answer: Answer, target: Target, text: str) -> Rival:
         """A text as the model would write it in the target's place."""

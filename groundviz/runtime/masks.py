@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from groundviz.geometry import held_cells
+from groundviz.runtime.regions import Canvas
 from groundviz.types import Bools, Grid
 
 # Cells along the side of a block that a mask may move as one.
@@ -22,10 +23,12 @@ class CellMasks:
     """Masks with one entry for each cell of some grids, float (cell,).
 
     Attributes:
-        grids: Of image tokens, or one grid over the pixels.
+        grids: Of cells behind a layer, or one over each of the `canvases`.
+        canvases: What the masks are spread over, where that is the pixels.
     """
 
     grids: Sequence[Grid]
+    canvases: Sequence[Canvas] = ()
 
     @property
     def count(self) -> int:
@@ -37,20 +40,18 @@ class CellMasks:
         """Which cells stand for something, bool (cell,)."""
         return np.concatenate([held_cells(grid) for grid in self.grids])
 
-    def spread(self, mask: Tensor, shown: Tensor) -> Tensor:
-        """A mask as it falls on what is `shown`.
+    def spread(self, mask: Tensor) -> Tensor:
+        """A mask, float (cell,), as it falls on the picture: (1, cell, 1) of the site's held cells.
 
-        Args:
-            mask: float (cell,).
-            shown: (batch, channel, row, col) at the pixels, or (batch, cell, channel).
-
-        Returns:
-            (1, 1, row, col), smooth between the cells, or (1, cell, 1) of the cells that are held.
+        At the pixels it is smooth between the mask's cells.
         """
-        if shown.dim() == 4:
-            (plane,) = self._planes(mask)
-            return interpolate(plane[None], shown.shape[2:], mode="bilinear", align_corners=False)
-        return mask[torch.from_numpy(self.held).to(mask.device)][None, :, None]
+        if not self.canvases:
+            return mask[torch.from_numpy(self.held).to(mask.device)][None, :, None]
+        drawn = [
+            canvas.onto(interpolate(plane[None], canvas.size, mode="bilinear", align_corners=False)[:, 0])
+            for plane, canvas in zip(self._planes(mask), self.canvases, strict=True)
+        ]
+        return torch.stack(drawn).sum(dim=0)
 
     def roughness(self, mask: Tensor) -> Tensor:
         """The mean squared step between neighbours, down plus across."""

@@ -1,13 +1,14 @@
 """Gradients of every answer token with respect to its own attention row, in one backward pass.
 
-The answer's rows run once more on the frozen cache of the prompt. In each layer a row's path to
-other rows is cut: keys and values are constants except a row's own. So the summed log-probability
-of all tokens has, at row r, the gradient of the token that row r predicts and of no other, and one
-backward pass gives what would take one per token. The probabilities and outputs are unchanged.
+In each layer a row's path to other rows is cut: keys and values are constants except a row's own. So
+the summed log-probability of all tokens has, at row r, the gradient of the token that row r predicts
+and of no other, and one backward pass gives what would take one per token. The probabilities and
+outputs are unchanged. Rows before the answer's are left to the model's own kernel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -19,29 +20,48 @@ from groundviz.runtime.attention_tap import AttentionCall
 
 @dataclass(slots=True, eq=False)
 class OwnRowAttention:
-    """A tap handler that computes attention row by row, and remembers what gradients need.
+    """A tap handler that computes the last rows' attention, and remembers what gradients need.
 
     Attributes:
-        columns: Absolute positions of the columns to keep, int (column,).
+        columns: The columns to keep, int (column,): absolute positions, or columns of the picture
+            where a layer looks at that.
         length: Absolute position behind the last row.
+        count: How many rows the answer has.
+        kept: Numbers of the layers whose rows are wanted; the paths through the others are cut too.
+        cross: Numbers of the layers that look at the picture and not at the text.
     """
 
     columns: Tensor
     length: int
+    count: int
+    kept: Collection[int]
+    cross: Collection[int] = ()
     _outputs: dict[int, Tensor] = field(default_factory=dict)
     _values: dict[int, Tensor] = field(default_factory=dict)
     _shares: dict[int, Tensor] = field(default_factory=dict)
 
     def __call__(self, call: AttentionCall) -> tuple[Tensor, None]:
-        """Compute one layer's attention in place of the kernel."""
-        shares, output = _attend(call)
+        """Compute one layer's attention in place of the kernel, for the last rows."""
+        rows = slice(call.query.shape[2] - self.count, None)
+        shares, output = _across(call, rows) if call.layer in self.cross else _attend(call, rows)
         if not output.requires_grad:
             output.requires_grad_()  # The first layer is where the graph begins.
-        inside, at = columns_in(call.key.shape[2], self.length, self.columns)
+        if call.layer in self.kept:
+            self._keep(call, shares, output)
+        ours = output.transpose(1, 2).to(call.query.dtype)
+        if rows.start == 0:
+            return ours.contiguous(), None
+        with torch.no_grad():
+            before = call.run()[0][:, : rows.start]
+        return torch.cat([before, ours], dim=1), None
+
+    def _keep(self, call: AttentionCall, shares: Tensor, output: Tensor) -> None:
+        width = call.key.shape[2]
+        length = width if call.layer in self.cross else self.length
+        inside, at = columns_in(width, length, self.columns)
         self._outputs[call.layer] = output
         self._values[call.layer] = call.value.detach()[:, :, at] * inside[:, None]
         self._shares[call.layer] = shares.detach()[..., at] * inside
-        return output.transpose(1, 2).contiguous().to(call.query.dtype), None
 
     def gradients(self, logprobs: Tensor) -> tuple[Tensor, Tensor]:
         """Attention and its gradient, float32 (row, layer, head, column) each.
@@ -68,23 +88,30 @@ def columns_in(width: int, length: int, columns: Tensor) -> tuple[Tensor, Tensor
     return at >= 0, at.clamp(min=0)
 
 
-def _attend(call: AttentionCall) -> tuple[Tensor, Tensor]:
-    rows, width = call.query.shape[2], call.key.shape[2]
-    key, value = call.key.detach(), call.value.detach()
-    own = slice(width - rows, width)
-    raw = scores(call.query, key, call.scaling)
+def _attend(call: AttentionCall, rows: slice) -> tuple[Tensor, Tensor]:
+    """Attention of some rows (batch, head, row, column), and what they read (batch, head, row, channel)."""
+    query, width = call.query[:, :, rows], call.key.shape[2]
+    key, value, own = call.key.detach(), call.value.detach(), slice(width - query.shape[2], width)
+    raw = scores(query, key, call.scaling)
     # Each row may still change through its own key: a zero that carries that gradient.
-    groups = call.query.shape[1] // call.key.shape[1]
+    groups = query.shape[1] // call.key.shape[1]
     own_key = call.key[:, :, own].float().repeat_interleave(groups, dim=1)
-    through_key = (call.query.detach().float() * own_key).sum(-1) * call.scaling
+    through_key = (query.detach().float() * own_key).sum(-1) * call.scaling
     raw = raw + _on_diagonal(through_key - through_key.detach(), width)
     if call.mask is None:
-        call = replace(call, causal=True, offset=width - rows)
-    shares = probabilities(raw, call.visible(slice(None)), softcap=call.softcap, sinks=call.sinks)
+        call = replace(call, causal=True, offset=width - call.query.shape[2])
+    shares = probabilities(raw, call.visible(rows), softcap=call.softcap, sinks=call.sinks)
     own_value = call.value[:, :, own].float().repeat_interleave(groups, dim=1)
     diagonal = shares.detach()[..., own].diagonal(dim1=2, dim2=3)
     through_value = diagonal[..., None] * (own_value - own_value.detach())
     return shares, weighted_values(shares, value) + through_value
+
+
+def _across(call: AttentionCall, rows: slice) -> tuple[Tensor, Tensor]:
+    """As `_attend`, where no row is a column: the picture is a constant."""
+    raw = scores(call.query[:, :, rows], call.key.detach(), call.scaling)
+    shares = probabilities(raw, call.visible(rows), softcap=call.softcap, sinks=call.sinks)
+    return shares, weighted_values(shares, call.value.detach())
 
 
 def _on_diagonal(numbers: Tensor, width: int) -> Tensor:

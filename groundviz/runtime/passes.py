@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
+from groundviz.runtime.encoded import PIXELS, Encoded
 from groundviz.runtime.guard import Loan
+from groundviz.runtime.picture import InTensor, Picture
+from groundviz.runtime.placement import home, on_device
 from groundviz.runtime.scoring import Reading, continuations, score_targets
 from groundviz.runtime.sites import Parts, Site, SiteHook, module_at
 from groundviz.types import Target
@@ -27,8 +31,10 @@ class Passes:
         model: The transformers module.
         loan: Through which hooks are placed.
         parts: The model's modules.
-        inputs: Keyword tensors of the prompt.
-        columns: Positions of the image tokens in the prompt, int (cell,).
+        inputs: Keyword tensors of the prompt, on the model's device.
+        picture: Reads and replaces the picture in them.
+        index: By stage, where the picture's cells stand in a layer's output.
+        columns: What the answer's attention can look at, see `Encoded`.
         answer_ids: What the model says.
     """
 
@@ -36,28 +42,33 @@ class Passes:
     loan: Loan
     parts: Parts
     inputs: Mapping[str, Tensor]
+    picture: Picture
+    index: Mapping[str, Tensor]
     columns: Tensor
     answer_ids: tuple[int, ...]
 
     def read(self, *at: Site, whole: bool = False, pixels: Tensor | None = None) -> list[Tensor]:
         """The picture at sites, (1, ...) each; `whole` for every token there, not the image cells alone."""
         hooks = {site: self._look(site) for site in at if site.stage != "pixels"}
-        pixels = self.inputs["pixel_values"] if pixels is None else pixels
         if hooks:
             with torch.no_grad():
                 self._say(self.answer_ids, hooks, pixels=pixels)
-        seen = [pixels if site.stage == "pixels" else hooks[site].seen for site in at]
-        return seen if whole else [_cells(hooks, site, one) for site, one in zip(at, seen, strict=True)]
+        if whole:
+            return [hooks[site].seen for site in at]
+        own = self.picture.cells() if pixels is None else pixels
+        return [own if site.stage == "pixels" else hooks[site].cells(hooks[site].seen) for site in at]
 
     def scores(self, targets: Sequence[Target], site: Site | None, values: Tensor | None) -> Tensor:
         """The scalar of each target, float32 (batch, target), with values put in at a site."""
         if site is None or values is None:
             return score_targets(targets, self.answer_ids, lambda ids: self._say(ids, {}))
-        pixels = values if site.stage == "pixels" else None
-        hooks = {} if site.stage == "pixels" else self._change(site, values)
-        return score_targets(
-            targets, self.answer_ids, lambda ids: self._say(ids, hooks, pixels=pixels, batch=len(values))
-        )
+        batch = len(values)
+        if site.stage == "pixels":
+            return score_targets(
+                targets, self.answer_ids, lambda ids: self._say(ids, {}, pixels=values, batch=batch)
+            )
+        hooks = {site: self._look(site, batch, lambda cells: values)}
+        return score_targets(targets, self.answer_ids, lambda ids: self._say(ids, hooks, batch=batch))
 
     def gradients(self, targets: Sequence[Target], at: Sequence[Site]) -> list[tuple[Tensor, Tensor]]:
         """Values (...) at each site, and each target's gradient there, float32 (target, ...)."""
@@ -79,9 +90,9 @@ class Passes:
     ) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Values at each site, and for each reading the gradients there, of one pass."""
         hooks = {site: self._look(site) for site in at if site.stage != "pixels"}
-        pixels = self.inputs["pixel_values"]
+        pixels = None
         if at[0].stage == "pixels":
-            pixels = pixels.detach().requires_grad_()
+            pixels = self.picture.cells().detach().requires_grad_()
         else:
             # The graph begins here: what lies before it costs no memory.
             hooks[at[0]].change = lambda cells: cells.detach().requires_grad_()
@@ -105,23 +116,16 @@ class Passes:
         """Log-probabilities (batch, token) of tokens said after the prompt, with hooks in place."""
         inputs = saying(self.inputs, token_ids, batch)
         if pixels is not None:
-            inputs["pixel_values"] = pixels
+            inputs |= self.picture.replaced(pixels)
         count = len(token_ids)
         with self._hooked(hooks):
-            output = self.model(**inputs, use_cache=False, logits_to_keep=count + 1)
-        return log_probabilities(output.logits[:, :-1], inputs["input_ids"][:, -count:])
+            logits = last_logits(self.model, inputs, count + 1)
+        return log_probabilities(logits[:, :-1], inputs["input_ids"][:, -count:])
 
-    def _look(self, site: Site, change: Callable[[Tensor], Tensor] | None = None) -> SiteHook:
-        return SiteHook(self.columns, self.parts.class_tokens, site, change)
-
-    def _change(self, site: Site, values: Tensor) -> Hooks:
-        """Hooks that put values in at a site behind the pixels."""
-        hooks = {site: self._look(site, lambda cells: values)}
-        if site.stage == "language":
-            # One picture goes through the tower; behind it there is one per item of the batch.
-            widen = self._look(Site("projector"), lambda cells: cells.expand(len(values), -1, -1))
-            hooks[widen.site] = widen
-        return hooks
+    def _look(
+        self, site: Site, batch: int = 1, change: Callable[[Tensor], Tensor] | None = None
+    ) -> SiteHook:
+        return SiteHook(self.index[site.stage], batch, change)
 
     @contextmanager
     def _hooked(self, hooks: Hooks) -> Iterator[None]:
@@ -135,12 +139,65 @@ class Passes:
                 handle.remove()
 
 
+def passes_over(model: Any, loan: Loan, parts: Parts, encoded: Encoded) -> Passes:
+    """Passes over a prompt, its tensors brought to where the model computes."""
+    device = home(model)
+    inputs = on_device(model, encoded.inputs)
+    index = {name: torch.from_numpy(one.index).to(device) for name, one in encoded.cells.items()}
+    return Passes(
+        model=model,
+        loan=loan,
+        parts=parts,
+        inputs=inputs,
+        picture=InTensor(inputs[PIXELS], index["pixels"]),
+        index=index,
+        columns=torch.from_numpy(encoded.columns).to(device),
+        answer_ids=(),
+    )
+
+
 def saying(inputs: Mapping[str, Tensor], token_ids: Sequence[int], batch: int = 1) -> dict[str, Tensor]:
-    """The inputs of a pass over a prompt and tokens said after it."""
+    """The inputs of a pass over a prompt and tokens said after it, as often as `batch` says.
+
+    What the inputs hold for each token goes on as it was at the prompt's last one, a token of text.
+    """
     prompt = inputs["input_ids"]
-    tail = torch.tensor([list(token_ids)], device=prompt.device)
-    ids = torch.cat([prompt, tail], dim=1).expand(batch, -1)
-    return {**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    tail = torch.tensor([list(token_ids)], dtype=prompt.dtype, device=prompt.device)
+    said = {"input_ids": torch.cat([prompt, tail], dim=1)}
+    for name, tensor in inputs.items():
+        if name not in ("input_ids", PIXELS) and is_per_token(tensor, inputs):
+            last = tensor[:, -1:].expand(-1, tail.shape[1], *tensor.shape[2:])
+            said[name] = torch.cat([tensor, last], dim=1)
+    return {name: repeated(said.get(name, tensor), batch) for name, tensor in inputs.items()}
+
+
+def is_per_token(tensor: Tensor, inputs: Mapping[str, Tensor]) -> bool:
+    """Whether a tensor says something of each token of the prompt."""
+    return tensor.shape[:2] == inputs["input_ids"].shape
+
+
+def repeated(tensor: Tensor, batch: int) -> Tensor:
+    """What stands for one prompt, once for each prompt of a batch."""
+    return tensor.repeat(batch, *[1] * (tensor.dim() - 1)) if batch > 1 else tensor
+
+
+def last_logits(model: Any, inputs: Mapping[str, Tensor], count: int) -> Tensor:
+    """The logits of the last tokens, (batch, `count`, vocabulary), computed for no others where possible."""
+    few = {"logits_to_keep": count} if accepts(model, "logits_to_keep") else {}
+    logits: Tensor = model(**inputs, use_cache=False, **few).logits
+    return logits[:, -count:]
+
+
+def accepts(model: Any, option: str) -> bool:
+    """Whether a model's forward pass names such an option."""
+    return option in inspect.signature(model.forward).parameters
+
+
+def added(prompt: Tensor, sequence: Tensor) -> list[int]:
+    """What a generation (token,) added to a prompt (token,); some models leave the prompt out."""
+    whole: list[int] = sequence.tolist()
+    given = prompt.tolist()
+    return whole[len(given) :] if whole[: len(given)] == given else whole
 
 
 def log_probabilities(logits: Tensor, token_ids: Tensor) -> Tensor:
@@ -148,7 +205,7 @@ def log_probabilities(logits: Tensor, token_ids: Tensor) -> Tensor:
     return torch.log_softmax(logits.float(), dim=-1).gather(-1, token_ids[..., None])[..., 0]
 
 
-def _cells(hooks: Hooks, site: Site, whole: Tensor) -> Tensor:
+def _cells(hooks: Hooks, site: Site, whole: Any) -> Tensor:
     return whole if site.stage == "pixels" else hooks[site].cells(whole)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -10,21 +10,49 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.errors import UnknownName, UnsupportedMethod
-from groundviz.geometry import cells_in_view, compose, scale_shift
+from groundviz.errors import UnknownName
+from groundviz.geometry import apply, cells_in_view, compose, invert, scale_shift
 from groundviz.runtime.live import Live
 from groundviz.types import Doubles, Floats, Grid, Ints
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Canvas:
+    """The area of one image on which pieces are cut out.
+
+    A model that sees the image as one picture has that picture's pixels for it. Where several
+    pictures show the same place (tiles, and an overview), it covers the source image in pixels as
+    fine as the finest of them, and what is cut out of it is gone from all of them.
+
+    Attributes:
+        grid: Its pixels.
+        shown: int (cell,), the number of the canvas pixel that each cell of the site "pixels" shows;
+            -1 where it shows none.
+    """
+
+    grid: Grid
+    shown: Tensor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.grid.rows, self.grid.cols
+
+    def onto(self, share: Tensor) -> Tensor:
+        """Shares of the canvas, (batch, row, col), as they fall on the pixels: (batch, cell, 1)."""
+        padded = torch.cat([share.flatten(1), share.new_zeros(len(share), 1)], dim=1)
+        return padded[:, self.shown.to(share.device)][..., None]
+
+
 class Regions(Protocol):
-    """Numbered pieces of one picture; pieces that show nothing of the source image have no number."""
+    """Numbered pieces of one image; pieces that show nothing of the source image have no number."""
 
     @property
     def count(self) -> int:
         """How many pieces there are."""
 
     def spread(self, weights: Tensor) -> Tensor:
-        """Each pixel's share of weighted pieces: (batch, piece) to (batch, 1, row, col)."""
+        """Each canvas pixel's share of weighted pieces: (batch, piece) to (batch, row, col)."""
 
     def drawn(self, values: Tensor) -> tuple[Grid, Floats]:
         """Values (piece, target), perhaps of the first pieces alone, as a grid and (target, cell)."""
@@ -36,8 +64,8 @@ class Windows:
 
     Attributes:
         grid: The cells; those out of view have no window.
-        rows: (cell row, pixel row) share of each pixel row that the window covers.
-        cols: (cell col, pixel col) likewise.
+        rows: (cell row, canvas row) share of each canvas row that the window covers.
+        cols: (cell col, canvas col) likewise.
     """
 
     grid: Grid
@@ -50,11 +78,11 @@ class Windows:
         return int(self.grid.valid.sum())
 
     def spread(self, weights: Tensor) -> Tensor:
-        """Each pixel's share of weighted windows: (batch, window) to (batch, 1, row, col)."""
+        """Each canvas pixel's share of weighted windows: (batch, window) to (batch, row, col)."""
         cells = weights.new_zeros(len(weights), self.grid.valid.size)
         cells[:, torch.from_numpy(np.flatnonzero(self.grid.valid)).to(cells.device)] = weights
         cells = cells.reshape(-1, self.grid.rows, self.grid.cols)
-        return torch.einsum("brc,rp,cq->bpq", cells, self.rows, self.cols)[:, None]
+        return torch.einsum("brc,rp,cq->bpq", cells, self.rows, self.cols)
 
     def drawn(self, values: Tensor) -> tuple[Grid, Floats]:
         """Values (window, target) in their cells, NaN where there is none."""
@@ -68,7 +96,7 @@ class Segments:
     """Pieces of any shape, such as superpixels.
 
     Attributes:
-        grid: One cell for each pixel of the picture.
+        grid: One cell for each pixel of the canvas.
         numbers: int (row, col), the piece that each pixel belongs to; -1 out of view.
     """
 
@@ -81,30 +109,52 @@ class Segments:
         return int(self.numbers.max()) + 1
 
     def spread(self, weights: Tensor) -> Tensor:
-        """The weight of each pixel's piece: (batch, piece) to (batch, 1, row, col); zero out of view."""
+        """The weight of each canvas pixel's piece: (batch, piece) to (batch, row, col)."""
         padded = torch.cat([weights, weights.new_zeros(len(weights), 1)], dim=1)
-        return padded[:, torch.from_numpy(self.numbers).to(padded.device)][:, None]
+        return padded[:, torch.from_numpy(self.numbers).to(padded.device)]
 
     def drawn(self, values: Tensor) -> tuple[Grid, Floats]:
         """Values (piece, target) at every pixel of their pieces, NaN out of view."""
         return _drawn(self.grid, self.numbers.reshape(-1), values)
 
 
-def picture(live: Live) -> tuple[Tensor, Grid]:
-    """The one picture that the model sees, (1, channel, row, col), and the grid of its pixels.
+def canvases(live: Live) -> tuple[Canvas, ...]:
+    """What pieces can be cut out of, one canvas for each image of the prompt."""
+    grids = live.grids(live.site("pixels"))
+    return tuple(_canvas(live, grids, number) for number in range(len(live.studies)))
 
-    Raises:
-        UnsupportedMethod: The model takes several pictures or tiles, or no picture of rows and columns.
-    """
-    site = live.site("pixels")
-    pixels, grids = live.read(site), live.grids(site)
-    if len(grids) != 1 or pixels.shape[0] != 1 or pixels.shape[2:] != (grids[0].rows, grids[0].cols):
-        raise UnsupportedMethod(
-            f"The model's pixels cannot be covered piece by piece: they come as {tuple(pixels.shape)} in "
-            f"{len(grids)} tiles, and one picture of rows and columns is needed. "
-            "Use token_ablation, or a gradient or attention method."
-        )
-    return pixels, grids[0]
+
+def _canvas(live: Live, grids: Sequence[Grid], image: int) -> Canvas:
+    own = [grid for grid in grids if grid.image == image]
+    canvas = own[0] if len(own) == 1 else _over(own, live.studies[image].shape)
+    numbers = [_numbers(grid, canvas) if grid.image == image else np.full(grid.valid.size, -1) for grid in grids]
+    return Canvas(canvas, torch.from_numpy(np.concatenate(numbers)))
+
+
+def _over(grids: Sequence[Grid], shape: tuple[int, int]) -> Grid:
+    """The whole source image in pixels as fine as the finest grid's."""
+    finest = np.min([np.abs(np.diag(grid.to_source[:, :2])) for grid in grids], axis=0)
+    rows, cols = (max(1, round(side / step)) for side, step in zip(shape, finest, strict=True))
+    to_source = scale_shift((shape[0] / rows, shape[1] / cols))
+    return Grid(
+        rows=rows,
+        cols=cols,
+        positions=np.full(rows * cols, -1, dtype=np.int64),
+        to_source=to_source,
+        valid=np.ones((rows, cols), dtype=bool),
+        stage="pixels",
+        image=grids[0].image,
+    )
+
+
+def _numbers(grid: Grid, canvas: Grid) -> Ints:
+    """The canvas pixel under the centre of each pixel of a grid, -1 where there is none."""
+    if grid is canvas:
+        return np.arange(grid.valid.size)
+    at = apply(compose(invert(canvas.to_source), grid.to_source), np.argwhere(np.ones_like(grid.valid)) + 0.5)
+    row, col = np.floor(at).astype(np.int64).T
+    inside = (row >= 0) & (row < canvas.rows) & (col >= 0) & (col < canvas.cols)
+    return np.where(inside, row * canvas.cols + col, -1)
 
 
 def named(kind: str, makers: Mapping[str, Callable[[], Regions]]) -> Regions:
@@ -120,59 +170,63 @@ def named(kind: str, makers: Mapping[str, Callable[[], Regions]]) -> Regions:
     return makers[kind]()
 
 
-def windows(live: Live, *, stride: float, window: float | None = None) -> Windows:
-    """Rectangles over the picture, `stride` apart and `window` wide, both in model pixels.
+def windows(live: Live, canvas: Canvas, *, stride: float, window: float | None = None) -> Windows:
+    """Rectangles over an image, `stride` apart and `window` wide, both in canvas pixels.
 
-    The stride is stretched so that a whole number of cells fills the picture. Without a width the
+    The stride is stretched so that a whole number of cells fills the canvas. Without a width the
     windows are the cells themselves: they share no pixel and leave none out.
     """
-    pixels, grid = picture(live)
-    counts = [max(1, round(side / stride)) for side in pixels.shape[2:]]
+    counts = [max(1, round(side / stride)) for side in canvas.size]
     covers = [
-        torch.from_numpy(_shares(side, count, window or side / count)).to(pixels.device)
-        for side, count in zip(pixels.shape[2:], counts, strict=True)
+        torch.from_numpy(_shares(side, count, window or side / count)).to(canvas.shown.device)
+        for side, count in zip(canvas.size, counts, strict=True)
     ]
-    cells = coarser(grid, counts[0], counts[1], live.study.shape)
+    cells = coarser(canvas.grid, counts[0], counts[1], live.studies[canvas.grid.image].shape)
     return Windows(cells, covers[0], covers[1])
 
 
-def segments(live: Live, labels: Ints) -> Segments:
-    """The pieces that equal labels, int (row, col), make of the picture's pixels in view."""
-    _, grid = picture(live)
+def segments(canvas: Canvas, labels: Ints) -> Segments:
+    """The pieces that equal labels, int (row, col), make of the canvas' pixels in view."""
+    grid = canvas.grid
     kept = np.where(grid.valid, labels, -1)
     known = np.unique(kept[grid.valid])
     numbers = np.where(grid.valid, np.searchsorted(known, kept), -1)
     return Segments(grid, numbers.astype(np.int64))
 
 
-def shown(live: Live) -> Floats:
-    """The picture as the model sees it, float32 (row, col, channel), in the model's own scale."""
-    pixels, _ = picture(live)
-    return np.asarray(pixels[0].float().permute(1, 2, 0).cpu().numpy(), dtype=np.float32)
+def shown(live: Live, canvas: Canvas) -> Floats:
+    """The image on its canvas, float32 (row, col, channel), in the model's own scale.
+
+    What several pictures show alike is read from the last of them, the finest.
+    """
+    pixels = live.read(live.site("pixels"))[0].float().cpu()
+    inside = canvas.shown >= 0
+    drawn = torch.zeros(canvas.grid.valid.size, pixels.shape[1])
+    drawn[canvas.shown[inside].cpu()] = pixels[inside.cpu()]
+    return np.asarray(drawn.reshape(*canvas.size, -1).numpy(), dtype=np.float32)
 
 
 def coarser(grid: Grid, rows: int, cols: int, shape: tuple[int, int]) -> Grid:
     """A grid of `rows` by `cols` cells without tokens over the area of `grid`, on an image of `shape`."""
     to_source = compose(grid.to_source, scale_shift((grid.rows / rows, grid.cols / cols)))
-    return Grid(
+    return replace(
+        grid,
         rows=rows,
         cols=cols,
         positions=np.full(rows * cols, -1, dtype=np.int64),
         to_source=to_source,
         valid=cells_in_view(rows, cols, to_source, shape),
-        stage="pixels",
     )
 
 
-def mixed(pixels: Tensor, other: Tensor, share: Tensor) -> Tensor:
-    """Pictures with `share` (batch, 1, row, col) of another picture mixed in, in the dtype of `pixels`."""
-    return torch.lerp(pixels.float(), other.float(), share).to(pixels.dtype)
+def mixed(values: Tensor, other: Tensor, share: Tensor) -> Tensor:
+    """Values (batch, cell, channel) with `share` (batch, cell, 1) of others mixed in, in their dtype."""
+    return torch.lerp(values.float(), other.float(), share.to(values.device)).to(values.dtype)
 
 
-def in_pixels(live: Live, length: float) -> float:
-    """A length in model pixels: up to 1 it is a share of the picture's shorter side."""
-    pixels, _ = picture(live)
-    return length * min(pixels.shape[2:]) if length <= 1 else float(length)
+def in_pixels(canvas: Canvas, length: float) -> float:
+    """A length in canvas pixels: up to 1 it is a share of the shorter side."""
+    return length * min(canvas.size) if length <= 1 else float(length)
 
 
 def _shares(side: int, count: int, width: float) -> Floats:

@@ -4,8 +4,8 @@
 
     pixels -> vision.0 ... vision.N -> projector -> language.0 ... language.M -> answer
 
-At every site the picture is a tensor with the batch first: (batch, channel, row, col) at the
-pixels, (batch, cell, channel) behind a layer. Cells are in the order of the prompt's grids.
+At every site the picture is a tensor (batch, cell, channel), cells in the order of the site's
+grids; at the pixels a cell is a pixel.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from groundviz.errors import UnknownName
-
-Read = Callable[[nn.Module, Any, Any], Any]
+from groundviz.errors import UnknownName, UnsupportedMethod
+from groundviz.runtime.encoded import Cells
+from groundviz.runtime.streams import Flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,12 +29,15 @@ class Parts:
     Attributes:
         vision_layers: Layers of the vision tower whose output reaches the answer, first one first.
         vision_attention: Their self-attention modules.
-        class_tokens: How many leading tokens of the vision sequence are no image cell.
-        projector: Turns vision cells into image tokens.
+        projector: Turns vision cells into what the language model takes; the last module whose
+            output still has one place per cell.
         decoder_layers: Layers of the language model, first one first.
-        decoder_attention: Their self-attention modules.
+        decoder_attention: The attention module of each of them.
         final_norm: What stands between the last decoder layer and the output head.
         output_head: Turns hidden states into scores of the vocabulary.
+        cross_attention: Those of `decoder_attention` that look at the picture and not at the text.
+        resampler: Attention modules that summarise the picture into image tokens, in the order
+            they run, and the streams each connects: "latents" and "image".
     """
 
     vision_layers: tuple[nn.Module, ...]
@@ -44,7 +47,13 @@ class Parts:
     decoder_attention: tuple[nn.Module, ...]
     final_norm: nn.Module
     output_head: nn.Module
-    class_tokens: int = 0
+    cross_attention: tuple[nn.Module, ...] = ()
+    resampler: tuple[tuple[nn.Module, Flow], ...] = ()
+
+    @property
+    def looking(self) -> tuple[nn.Module, ...]:
+        """The decoder's attention modules through which the answer looks at the picture."""
+        return self.cross_attention or self.decoder_attention
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +72,45 @@ class Site:
         return f"{self.stage}.{self.layer}" if self.stage in ("vision", "language") else self.stage
 
 
-def sites(parts: Parts) -> tuple[Site, ...]:
-    """All sites of a model, in the order a picture passes them."""
-    return (
+def sites(parts: Parts, cells: Mapping[str, Cells]) -> tuple[Site, ...]:
+    """All sites of a model at which the picture has cells, in the order it passes them."""
+    every = (
         Site("pixels"),
         *(Site("vision", layer) for layer in range(len(parts.vision_layers))),
         Site("projector"),
         *(Site("language", layer) for layer in range(len(parts.decoder_layers))),
     )
+    return tuple(site for site in every if site.stage in cells)
 
 
-def find_site(parts: Parts, name: str) -> Site:
+def find_site(parts: Parts, cells: Mapping[str, Cells], name: str) -> Site:
     """The site of that name; "vision" alone is the last layer of the tower that is used.
 
     Raises:
         UnknownName: The model has no such site; the message lists those it has.
+        UnsupportedMethod: It has, but the picture has no cells there.
     """
-    known = {str(site): site for site in sites(parts)}
-    known["vision"] = Site("vision", len(parts.vision_layers) - 1)
-    if name not in known:
-        listed = ", ".join(str(site) for site in sites(parts))
-        raise UnknownName(f"The model has no place called {name!r}: it has {listed}. Name one of these.")
-    return known[name]
+    known = {str(site): site for site in sites(parts, cells)}
+    if "vision" in cells:
+        known["vision"] = Site("vision", len(parts.vision_layers) - 1)
+    if name in known:
+        return known[name]
+    listed = ", ".join(str(site) for site in sites(parts, cells)) or "none"
+    stage = name.partition(".")[0]
+    if stage in ("pixels", "vision", "projector", "language") and stage not in cells:
+        raise UnsupportedMethod(
+            f"This model has no image cells at {name}: {_why_none(parts, stage)}. They can be read at: "
+            f"{listed}. Name one of these, or take another method."
+        )
+    raise UnknownName(f"The model has no place called {name!r}: it has {listed}. Name one of these.")
+
+
+def _why_none(parts: Parts, stage: str) -> str:
+    if stage == "language" and parts.cross_attention:
+        return "its text holds no image tokens, and looks at the picture through cross-attention"
+    if stage == "language" and parts.resampler:
+        return "each of its image tokens tells of the whole picture"
+    return "its adapter knows of none"
 
 
 @dataclass(slots=True, eq=False)
@@ -92,16 +118,14 @@ class SiteHook:
     """Reads the picture at one site during a pass, and puts another one in its place if given.
 
     Attributes:
-        columns: Positions of the image tokens in the prompt, int (cell,).
-        class_tokens: Leading tokens of the vision sequence that are no cell.
-        site: The site.
+        index: Where the cells stand in the module's output for one prompt, int (cell,).
+        batch: How many prompts the pass holds.
         change: What to put in: the cells that pass to those that shall; None to only look.
         seen: Last output of the site's module, whole, as it went on.
     """
 
-    columns: Tensor
-    class_tokens: int
-    site: Site
+    index: Tensor
+    batch: int = 1
     change: Callable[[Tensor], Tensor] | None = None
     seen: Tensor = field(default_factory=lambda: torch.empty(0))
 
@@ -116,17 +140,14 @@ class SiteHook:
 
     def cells(self, whole: Tensor) -> Tensor:
         """The image cells (batch, cell, channel) of a tensor shaped like the module's output."""
-        if self.site.stage == "vision":
-            return whole[:, self.class_tokens :]
-        return whole[:, self.columns] if self.site.stage == "language" else whole
+        return self._by_place(whole)[:, self.index.to(whole.device)]
 
     def _put(self, whole: Tensor, cells: Tensor) -> Tensor:
-        if self.site.stage == "projector":
-            return cells
-        whole = whole.expand(len(cells), -1, -1)
-        if self.site.stage == "vision":
-            return torch.cat([whole[:, : self.class_tokens], cells], dim=1)
-        return whole.index_copy(1, self.columns, cells)
+        index = self.index.to(whole.device)
+        return self._by_place(whole).index_copy(1, index, cells.to(whole)).reshape(whole.shape)
+
+    def _by_place(self, whole: Tensor) -> Tensor:
+        return whole.reshape(self.batch, -1, whole.shape[-1])
 
 
 def module_at(parts: Parts, site: Site) -> nn.Module:

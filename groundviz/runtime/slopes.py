@@ -13,15 +13,6 @@ from groundviz.runtime.sites import Site
 from groundviz.types import Target
 
 
-def by_cell(site: Site, values: Tensor) -> Tensor:
-    """What stands at a site, (..., channel, row, col) at the pixels, as (..., cell, channel).
-
-    >>> by_cell(Site("pixels"), torch.zeros(2, 3, 4, 5)).shape
-    torch.Size([2, 20, 3])
-    """
-    return values.flatten(-2).transpose(-1, -2) if site.stage == "pixels" else values
-
-
 def cell_slopes(live: Live, targets: Sequence[Target], site: Site) -> tuple[Tensor, Tensor]:
     """The picture at a site, and how each target's scalar changes with it.
 
@@ -39,7 +30,7 @@ def cell_slopes(live: Live, targets: Sequence[Target], site: Site) -> tuple[Tens
             "image through the attention of later layers, and behind the last layer there is none. "
             f"Name another place: {others}."
         )
-    return by_cell(site, values).float(), by_cell(site, slopes)
+    return values.float(), slopes
 
 
 def layer_slopes(live: Live, targets: Sequence[Target], at: str) -> tuple[Tensor, Tensor]:
@@ -76,4 +67,4 @@ def slopes_of(live: Live, targets: Sequence[Target], site: Site, values: Tensor)
         return live.scores(targets, site, given).sum(dim=0)
 
     found = torch.autograd.functional.jacobian(scores, values)
-    return by_cell(site, found.transpose(0, 1)).float()
+    return found.transpose(0, 1).float()

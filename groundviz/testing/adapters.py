@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from groundviz.geometry import held_cells
 from groundviz.models import VLM
 from groundviz.runtime import borrow
 from groundviz.types import Grid, Prompt, Study
@@ -29,17 +30,20 @@ def check_adapter(vlm: VLM, study: Study, question: str = "Is there a nodule?") 
     >>> vlm = load(model, processor=tiny_llava_processor(model))
     >>> check_adapter(vlm, images.load(np.zeros((28, 28), np.uint8)))
     """
-    prompt, _ = vlm.encode(study, question)
-    _check_spans(prompt)
-    for grid in (*prompt.grids, *vlm.pixel_grids(study)):
-        _check_place(grid, study)
+    encoded = vlm.encode((study,), question)
+    _check_spans(encoded.prompt)
+    for name, cells in encoded.cells.items():
+        held = sum(int(held_cells(grid).sum()) for grid in cells.grids)
+        _expect(cells.index.shape[-2 if name == "pixels" else -1] == held, f"{name} has other cells than grids")
+        for grid in cells.grids:
+            _check_place(grid, study)
     _check_modules(vlm)
     with borrow(vlm) as live:
-        live.answer(live.encode(study, question), given=question)
+        live.answer(live.encode((study,), question), given=question)
         for site in live.sites:
-            count, shape = sum(grid.rows * grid.cols for grid in live.grids(site)), live.read(site).shape
-            cells = shape[2] * shape[3] if site.stage == "pixels" else shape[1]
-            _expect(cells == count, f"{site} has {cells} cells, and its grids have {count}")
+            count = sum(int(held_cells(grid).sum()) for grid in live.grids(site))
+            found = live.read(site).shape[1]
+            _expect(found == count, f"{site} has {found} cells, and its grids have {count}")
 
 
 def _check_spans(prompt: Prompt) -> None:
@@ -48,7 +52,7 @@ def _check_spans(prompt: Prompt) -> None:
     _expect(all(one[1] == two[0] for one, two in pairwise(edges)), "there are gaps between the spans")
     image = [at for span in prompt.spans if span.kind == "image" for at in range(span.start, span.stop)]
     held = np.concatenate([grid.positions[grid.positions >= 0] for grid in prompt.grids])
-    _expect(held.tolist() == image, "the grids do not hold every image token once and in order")
+    _expect(not held.size or held.tolist() == image, "the grids do not hold every image token once and in order")
     _expect(any(span.kind == "question" for span in prompt.spans), "no span is the question's")
 
 

@@ -41,6 +41,25 @@ def test_other_things_are_no_images(source: object) -> None:
         images.load(source)  # type: ignore[arg-type]
 
 
+def test_a_list_or_tuple_is_several_images_and_anything_else_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    Image.fromarray(PIXELS).save(path)
+    stack = np.zeros((2, 4, 3), np.uint8)
+    for several in ([path, stack], (path, stack)):
+        assert [study.shape for study in images.load_each(several)] == [(2, 2), (2, 4)]
+    for one in (path, str(path), stack, Image.fromarray(PIXELS), images.load(PIXELS), [PIXELS]):
+        assert len(images.load_each(one)) == 1
+
+
+@pytest.mark.parametrize(
+    ("sources", "says"),
+    [([], "an empty list"), ((), "an empty list"), ([PIXELS, None], "'NoneType'"), ([[PIXELS]], "'list'")],
+)
+def test_a_list_that_is_not_all_images_is_refused(sources: object, says: str) -> None:
+    with pytest.raises(ImageError, match=says):
+        images.load_each(sources)  # type: ignore[arg-type]
+
+
 def test_missing_pydicom_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(128) + b"DICM" + bytes(100))

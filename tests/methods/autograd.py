@@ -37,7 +37,7 @@ class Plain:
         self.vlm, self.record = vlm, record
         self.target = target or record.target
         self.model = copy.deepcopy(vlm.model).requires_grad_(False)
-        _, self.inputs = vlm.encode(record.study, record.prompt.question)
+        self.inputs = vlm.encode((record.study,), record.prompt.question).inputs
         self.columns = torch.from_numpy(record.prompt.grids[0].positions)
 
     def score(self, pixels=None):

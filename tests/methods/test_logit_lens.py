@@ -21,7 +21,7 @@ def read_by_hand(vlm, record):
         layer.register_forward_hook(lambda module, args, output: seen.append(output))
         for layer in decoder.layers
     ]
-    _, inputs = vlm.encode(record.study, QUESTION)
+    inputs = vlm.encode((record.study,), QUESTION).inputs
     ids = torch.cat([inputs["input_ids"], torch.from_numpy(record.answer.token_ids)[None]], dim=1)
     with torch.no_grad():
         model(input_ids=ids, attention_mask=torch.ones_like(ids), pixel_values=inputs["pixel_values"])

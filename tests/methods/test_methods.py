@@ -25,7 +25,7 @@ def eager(vlm, explanation):
     record = explanation.record
     model = copy.deepcopy(vlm.model)
     model.set_attn_implementation("eager")
-    _, inputs = vlm.encode(record.study, QUESTION)
+    inputs = vlm.encode((record.study,), QUESTION).inputs
     ids = torch.from_numpy(np.concatenate([record.prompt.token_ids, record.answer.token_ids]))[None]
     inputs = {**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
     output = model(**inputs, output_attentions=True)

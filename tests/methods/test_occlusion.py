@@ -84,7 +84,7 @@ def test_the_map_lies_where_the_model_looked(tiny, study):
     expected = compose(pixels.to_source, scale_shift((7.0, 7.0)))
     np.testing.assert_allclose(maps.grid.to_source, expected)
     # One cell of this window is one token of the model.
-    np.testing.assert_allclose(maps.grid.to_source, tiny.encode(study, QUESTION)[0].grids[0].to_source)
+    np.testing.assert_allclose(maps.grid.to_source, tiny.encode((study,), QUESTION).prompt.grids[0].to_source)
     assert maps.unit == "nats"
     assert maps.signed
 

@@ -16,8 +16,9 @@ from groundviz.models.prompts import (
     fill_template,
     find_spans,
     render_chat,
-    tokenise,
 )
+from groundviz.models.scribe import Scribe
+from groundviz.models.control_tokens import ControlTokens
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
 
 CONFIG = LlamaConfig(max_position_embeddings=100)
@@ -62,7 +63,7 @@ def test_blank_lines_and_tabs_may_stand_in_a_text():
 
 def test_the_models_positions_count_and_not_the_tokenizers(processor):
     processor.tokenizer.model_max_length = 4
-    assert len(tokenise(processor, Chat(("<image> ", ""), "is there a nodule"), picture())[1]) == 20
+    assert len(typed_in(processor, Chat(("<image> ", ""), "is there a nodule"))) == 20
     check_length(99, CONFIG)
     with pytest.raises(PromptError, match="image and question take 100 tokens"):
         check_length(100, CONFIG)
@@ -78,29 +79,29 @@ def test_a_model_that_states_no_positions_sets_no_limit():
 
 @pytest.mark.parametrize("question", ["nodule", "A", "ASSISTANT", ":", "image", "{question}", PLACEHOLDER])
 def test_the_question_is_found_where_the_template_put_it(processor, question):
-    chat = fill_template(processor, question, "")
+    chat = fill_template(processor, question, "", marker="<image>")
     assert chat.parts == ("USER : <image> ", " ASSISTANT :")
     assert chat.question == question
-    assert chat.text == render_chat(processor, question, "")
+    assert chat.text == render_chat(processor, question, "", marker="<image>")
 
 
 def test_a_processor_without_a_template_gets_the_familys(processor):
     processor.chat_template = None
-    chat = fill_template(processor, "is {it}?", "USER: <image>\n{question} ASSISTANT:")
+    chat = fill_template(processor, "is {it}?", "USER: {images}\n{question} ASSISTANT:", marker="<image>")
     assert chat.text == "USER: <image>\nis {it}? ASSISTANT:"
 
 
 def test_what_the_template_makes_of_a_question_is_the_question(processor):
     processor.chat_template = template("{{ p.text | upper }} ", "<image> ")
-    chat = fill_template(processor, "is it?", "")
+    chat = fill_template(processor, "is it?", "", marker="<image>")
     assert chat == Chat(("<image> ", "  ASSISTANT :"), "IS IT?")
 
 
 def test_a_question_may_stand_in_the_prompt_twice(processor):
     processor.chat_template = template("{{ p.text }} . {{ p.text }} ", "<image> ")
-    chat = fill_template(processor, "is there", "")
+    chat = fill_template(processor, "is there", "", marker="<image>")
     assert chat == Chat(("<image> ", " . ", "  ASSISTANT :"), "is there")
-    _, typed = tokenise(processor, chat, picture())
+    typed = typed_in(processor, chat)
     assert np.flatnonzero(typed).tolist() == [16, 17, 19, 20]
 
 
@@ -123,7 +124,7 @@ def test_templates_that_do_not_hold_one_image_and_the_question_are_refused(
 ):
     processor.chat_template = written
     with pytest.raises(PromptError, match=says):
-        fill_template(processor, question, "")
+        fill_template(processor, question, "", marker="<image>")
 
 
 def test_spans_alternate_between_kinds():
@@ -141,10 +142,9 @@ def test_spans_alternate_between_kinds():
 
 @pytest.mark.parametrize("question", ["is there a nodule", "A", ":", "USER", "zzz"])
 def test_the_tokens_of_a_question_are_known_one_by_one(processor, question):
-    chat = fill_template(processor, question, "")
-    inputs, typed = tokenise(processor, chat, picture())
+    chat = fill_template(processor, question, "", marker="<image>")
+    typed = typed_in(processor, chat)
     assert np.flatnonzero(typed).tolist() == [18 + i for i in range(len(question.split()))]
-    assert inputs["input_ids"].shape == (1, len(typed))
 
 
 def test_a_template_that_wrote_the_start_token_gets_no_second_one(processor):
@@ -156,5 +156,8 @@ def test_a_template_that_wrote_the_start_token_gets_no_second_one(processor):
     assert adds_special_tokens(SimpleNamespace(bos_token=None), "anything")
 
 
-def picture():
-    return np.zeros((28, 28, 3), np.uint8)
+def typed_in(processor, chat):
+    """Which tokens write the question, by a tokenizer that reads the prompt with its image expanded."""
+    scribe = Scribe(ControlTokens.of(processor, "".join(chat.parts)), chat.question)
+    text = PLACEHOLDER.join(chat.parts).replace("<image>", "<image>" * 16)
+    return scribe.typed(scribe(text).input_ids)

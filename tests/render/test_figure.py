@@ -26,6 +26,7 @@ from groundviz.targets import find
 from tests import records
 
 RECORD = records.record()
+PAIR, TILED, SHATTERED = records.pair(), records.tiled(), records.shattered()
 LONG = records.record(
     question="Describe the most important finding, its side, its zone and how sure you are of it. " * 3,
     words=(
@@ -223,7 +224,7 @@ def test_what_the_model_did_not_see_is_hatched_and_explained():
 
 
 @pytest.mark.parametrize("width", [60, "single", "double"])
-@pytest.mark.parametrize("record", [RECORD, LONG])
+@pytest.mark.parametrize("record", [RECORD, LONG, PAIR, TILED])
 def test_every_text_can_be_read_lies_on_the_page_and_overlaps_no_other(record, width):
     figure = draw(record, _rows(record), width=width).figure
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -253,6 +254,12 @@ def test_the_default_panels_are_the_whole_target_and_the_first_words_that_fit(wi
     assert named == [whole, "nodule", "in", "the", "left", "upper", "zone"][:count]
 
 
+def test_several_images_or_tiles_have_one_line_of_panels_each():
+    for record in (PAIR, TILED):
+        assert len(default_targets(record, "single")) == 2
+        assert len(default_targets(record, "double")) == 6
+
+
 def test_a_target_of_one_token_is_one_panel():
     narrow = replace(RECORD, targets=(find(RECORD.answer, "left"),))
     assert [one.text.strip() for one in default_targets(narrow)] == ["left"]
@@ -271,11 +278,95 @@ def test_sums_over_different_numbers_of_tokens_are_shown_per_token():
     assert "per token" not in " ".join(_texts(draw(RECORD, _rows(RECORD, "left", "nodule"), width="single")))
 
 
+def _titles(figure) -> list[str]:
+    return [text for text in _texts(figure) if "Attention ·" in text or "Occlusion ·" in text]
+
+
+def test_every_image_and_tile_has_a_row_with_a_name_and_a_method_one_bar():
+    figure = draw(PAIR, _rows(PAIR, "left", "nodule"))
+    assert _titles(figure) == [
+        "a  Attention · image 1 of 2",
+        "b  Attention · image 2 of 2",
+        "c  Occlusion · image 1 of 2",
+        "d  Occlusion · image 2 of 2",
+    ]
+    texts = _texts(figure)
+    assert [texts.count(name) for name in ("Image", "Image 1 of 2", "Image 2 of 2")] == [0, 2, 2]
+    assert texts.count("share of attention") == 1
+    assert texts.count("where the model looked · mean over layers and heads") == 1
+    assert texts.count("mean over layers and heads") == 1
+    assert _titles(draw(TILED, _rows(TILED, "left")[:2])) == [
+        "a  Attention · overview",
+        "b  Attention · tiles",
+    ]
+
+
+def test_each_map_lies_on_its_own_image_in_that_image_s_proportions_on_one_scale():
+    rows = _rows(PAIR, "nodule", "left")[:2]
+    shared = scales([heatmap for row in rows for heatmap in row])
+    assert len(set(shared)) == 1
+    pictures = [part for part in _drawn(draw(PAIR, rows)) if min(part.shape[:2]) > 100]
+    for row, study in zip(rows, PAIR.studies, strict=True):
+        image, *panels = pictures[:3]
+        del pictures[:3]
+        shape = image.shape[:2]
+        assert shape[0] / shape[1] == pytest.approx(study.shape[0] / study.shape[1], rel=0.01)
+        assert np.array_equal(image, overlay.to_bytes(overlay.resample(study.pixels, shape)))
+        for panel, heatmap in zip(panels, row, strict=True):
+            blended = overlay.to_bytes(overlay.picture(study, shape, heatmap, shared[0]))
+            # All but the outline is the blend.
+            assert panel.shape == blended.shape
+            assert (panel == blended).all(axis=2).mean() > 0.9
+
+
+def test_a_scale_of_one_map_is_not_the_scale_of_both():
+    strong = replace(PAIR.heatmaps[0], values=10 * PAIR.heatmaps[0].values)
+    rows = [[maps.at(PAIR.target)] for maps in (strong, PAIR.heatmaps[1])]
+    texts = _texts(draw(PAIR, rows))
+    (one,), (other,) = scales(rows[0]), scales(rows[1])
+    assert one.ends != other.ends
+    assert set(scales([rows[0][0], rows[1][0]])[0].ends) <= set(texts)
+    assert not set(other.ends) & set(texts)
+
+
+def test_images_of_any_proportions_stand_in_columns():
+    shapes = ((96, 96), (60, 150), (200, 50))
+    studies = [records.study(*shape) for shape in shapes]
+    grids = [records.grid_over((0, 0, *shape), (4, 4), image=image) for image, shape in enumerate(shapes)]
+    record = records.record_of(studies, grids)
+    boxes = [axes.bbox.extents for axes in draw(record, _rows(record, "left")[:3]).figure.axes]
+    boxes = [box for box in boxes if box[3] - box[1] > 100]
+    assert len(boxes) == 6
+    assert len({round(box[0]) for box in boxes}) == 2
+    for shape, box in zip(shapes, boxes[::2], strict=True):
+        left, bottom, right, top = box
+        assert (top - bottom) / (right - left) == pytest.approx(shape[0] / shape[1], rel=0.02)
+
+
+def test_what_lies_outside_a_tile_is_hatched_and_not_called_unseen():
+    tile = next(maps for maps in SHATTERED.heatmaps if maps.grid.label == "tile 3 of 12")
+    figure = draw(SHATTERED, [[tile.at(find(SHATTERED.answer, "left"))]], width="single")
+    image, panel, _ = _drawn(figure)
+    rows, cols = image.shape[:2]
+    changed = (panel != image).any(axis=2)
+    assert 0.05 < changed[rows // 2 :].mean() < 0.35
+    assert 0.05 < changed[:, : cols // 3].mean() < 0.35
+    said = " ".join(_texts(figure))
+    assert "Hatched: not covered by this map." in said
+    assert "not seen" not in said
+
+
+def test_notes_stand_with_the_image_they_are_about():
+    both = " ".join(_texts(draw(PAIR, _rows(PAIR, "left")[:2])))
+    assert "Image 2 of 2: shown inverted (MONOCHROME1)." in both
+    assert "shown inverted" not in " ".join(_texts(draw(PAIR, _rows(PAIR, "left")[:1])))
+
+
 def test_colour_images_and_any_proportion_can_be_drawn():
     for study in (records.study(64, 40, colour=True), records.study(8, 300), records.study(300, 8)):
         grid = records.cropped_grid(*study.shape, 4)
         maps = records.heatmaps("attention", grid, RECORD.answer, study.shape)
-        record = replace(RECORD, study=study, heatmaps=(maps,))
+        record = replace(RECORD, studies=(study,), heatmaps=(maps,))
         picture = Image.open(io.BytesIO(draw(record, _rows(record, "nodule"), width=60).to_bytes("png")))
         assert picture.size[0] == 708
         assert 300 < picture.size[1] < 1600

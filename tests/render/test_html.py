@@ -116,7 +116,8 @@ def _parsed(page: str) -> _Structure:
 def _laced(text: str):
     """A record with one text wherever a text can stand."""
     record = records.record(24, 24, cells=2, question=text, words=(text, f" {text}"), notes=(text,))
-    maps = replace(record.heatmaps[0], method=text, unit=text, params={text: text})
+    grid = replace(record.heatmaps[0].grid, label=text)
+    maps = replace(record.heatmaps[0], method=text, unit=text, params={text: text}, grid=grid)
     made = replace(
         record.provenance,
         model=text,
@@ -186,6 +187,48 @@ def test_every_picture_can_be_read_and_has_words_and_a_size(page):
         decoded = Image.open(io.BytesIO(base64.b64decode(picture["src"].split(",")[1])))
         shown = int(picture["width"]) / int(picture["height"])
         assert decoded.size[0] / decoded.size[1] == pytest.approx(shown, rel=0.03)
+
+
+def test_each_image_is_shown_once_beside_its_own_maps():
+    record = records.pair()
+    page = html.page([record], [_figure("x")])
+    first, second = re.findall(r'<div class="views">(.*?)</div>', page, re.DOTALL)
+    for number, views, study in ((1, first, record.studies[0]), (2, second, record.studies[1])):
+        pictures = [one for one in _parsed(views).pictures if one["alt"] != "Colour scale."]
+        assert [one["alt"].split(":")[0] for one in pictures] == [
+            f"Image {number} of 2.",
+            f"Attention for “nodule in the left upper zone.” on image {number} of 2",
+            f"Occlusion for “nodule in the left upper zone.” on image {number} of 2",
+        ]
+        for one in pictures:
+            assert int(one["height"]) / int(one["width"]) == pytest.approx(
+                study.shape[0] / study.shape[1], rel=0.01
+            )
+    captions = re.findall(r"<figcaption>([^<]*)</figcaption>", page)
+    assert [captions.count(f"Image {number} of 2") for number in (1, 2)] == [1, 1]
+    assert [captions.count(f"Occlusion · image {number} of 2") for number in (1, 2)] == [7, 7]
+    assert "About image 2 of 2" in page
+    assert "About image 1 of 2" not in page
+    assert "This page contains the images themselves." in page
+
+
+def test_maps_of_several_images_share_a_scale():
+    record = records.pair()
+    faint = replace(record.heatmaps[1], values=record.heatmaps[1].values / 100)
+    page = html.fragment(replace(record, heatmaps=(record.heatmaps[0], faint)))
+    bars = re.findall(r'<span class="bar"><span>(.*?)</span>', page)
+    assert len(bars) == 3
+    assert bars[0] == bars[1]
+
+
+def test_tiles_are_named_and_too_many_are_counted():
+    page = html.fragment(records.tiled())
+    assert "<strong>Attention · overview</strong>" in page
+    assert "<figcaption>Attention · tiles</figcaption>" in page
+    assert "drawn" not in page
+    many = html.fragment(records.shattered())
+    assert "tile 1 of 12" not in many
+    assert "Attention: 2 of 14 maps are drawn. Occlusion: 2 of 14 maps are drawn." in many
 
 
 def test_every_token_stands_with_its_probability_and_its_maps(page):

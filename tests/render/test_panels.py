@@ -34,6 +34,15 @@ def test_no_panel_is_narrower_than_its_label_can_be_read():
     assert Layout.of(records.study(400, 8), 181.0, 3).pitch >= 24.0
 
 
+def test_studies_of_different_proportions_share_columns_and_keep_their_shape():
+    studies = [records.study(60, 150), records.study(200, 50)]
+    alone = [Layout.of(study, 181.0, 2) for study in studies]
+    together = Layout.of_each(studies, 181.0, 2)
+    assert [layout.shape for layout in together] == [layout.shape for layout in alone]
+    assert [layout.room for layout in together] == [layout.room for layout in alone]
+    assert {layout.pitch for layout in together} == {alone[0].pitch} != {alone[1].pitch}
+
+
 def test_the_bar_shows_the_scale_from_end_to_end_at_full_opacity():
     record = records.record()
     for maps in record.heatmaps:

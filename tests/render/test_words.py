@@ -13,6 +13,7 @@ from tests import records
 RECORD = records.record()
 SAID = RECORD.answer
 PLAIN, SIGNED = RECORD.heatmaps
+PAIR, SHATTERED = records.pair(), records.shattered()
 
 
 def test_attention_is_where_the_model_looked_and_nothing_is_claimed_for_others():
@@ -131,24 +132,25 @@ def test_a_negative_map_is_strongest_where_its_magnitude_is():
 def test_a_flat_map_is_described_as_no_evidence():
     flat = replace(PLAIN.at(RECORD.target), values=np.full((14, 14), 0.5, np.float32))
     assert words.describe(flat).endswith("no evidence, every cell has the same value.")
-    legend = words.legend(RECORD.study, [flat])
+    legend = words.legend(RECORD.studies, [flat])
     assert legend == [words.NOT_WHY, words.PERCENTAGES]
 
 
 def test_the_legend_says_what_can_be_seen_and_only_that():
     plain, signed = PLAIN.at(RECORD.target), SIGNED.at(RECORD.target)
     assert "Opacity rises from 0 at the low end to 50% at the end of the scale." in words.legend(
-        RECORD.study, [plain]
+        RECORD.studies, [plain]
     )
-    text = " ".join(words.legend(RECORD.study, [plain, signed]))
+    text = " ".join(words.legend(RECORD.studies, [plain, signed]))
     assert "from 0 at the low end or zero to 50%" in text
     assert "Outlined: cells at 50% of the scale or more, dashed where negative." in text
     assert "Hatched" not in text
     holed = replace(plain, values=np.where(np.eye(14), np.nan, plain.values).astype(np.float32))
-    assert words.legend(RECORD.study, [holed])[-1] == "Hatched: not seen by the model."
+    assert words.legend(RECORD.studies, [holed])[-1] == "Hatched: not seen by the model."
     tall = records.record(120, 96)
     assert (
-        words.legend(tall.study, [tall.heatmaps[0].at(tall.target)])[-1] == "Hatched: not seen by the model."
+        words.legend(tall.studies, [tall.heatmaps[0].at(tall.target)])[-1]
+        == "Hatched: not seen by the model."
     )
 
 
@@ -166,12 +168,47 @@ def test_the_caption_tells_what_where_from_and_how_to_make_it_again():
         assert part in caption
 
 
+def test_the_caption_tells_the_images_apart_and_says_how_many_maps_there_are():
+    rows = [[maps.at(PAIR.target)] for maps in PAIR.heatmaps]
+    caption = words.caption(PAIR, rows, [scales(row) for row in rows])
+    for part in (
+        "Maps of the images when the model was asked “Where is the nodule?”",
+        "Left, the image of each row; then",
+        "Image 1 of 2, 96 by 96 pixels; image 2 of 2, 60 by 120 pixels.",
+        "mean over layers and heads; rows: image 1 of 2; image 2 of 2): colours from",
+    ):
+        assert part in caption
+    assert [caption.count(f"{name} (") for name in ("Attention", "Occlusion")] == [1, 1]
+    assert "drawn" not in caption
+    one = words.caption(PAIR, rows[1:2], [scales(rows[1])])
+    assert "Left, the image; then" in one
+    assert "rows: image 2 of 2)" in one
+    assert "Attention: 1 of 2 maps is drawn." in one
+    assert "Occlusion" not in one
+
+
+def test_maps_that_are_not_drawn_are_counted():
+    shown = [maps.at(SHATTERED.target) for maps in SHATTERED.heatmaps if maps.method == "occlusion"]
+    assert words.undrawn(SHATTERED, shown) == []
+    assert words.undrawn(SHATTERED, [shown[0], shown[1], shown[0]]) == ["Occlusion: 2 of 14 maps are drawn."]
+    assert words.undrawn(RECORD, [PLAIN.at(RECORD.target), SIGNED.at(RECORD.target)]) == []
+
+
+def test_a_map_is_described_with_its_image_and_tile():
+    tile = next(maps for maps in SHATTERED.heatmaps if maps.grid.label).at(find(SHATTERED.answer, "left"))
+    assert words.describe(tile, 2).startswith(
+        "Attention for “left” on image 1 of 2, overview: strongest at row"
+    )
+    assert words.titled(tile, 2) == "Attention · image 1 of 2, overview"
+    assert words.titled(PLAIN.at(RECORD.target), 1) == "Attention"
+
+
 def test_only_attention_is_said_to_be_where_the_model_looked():
     rows = [[RECORD.heatmaps[1].at(RECORD.target)]]
     caption = words.caption(RECORD, rows, [scales(row) for row in rows])
     assert caption.startswith("Maps of the image when the model was asked")
     assert words.NOT_WHY not in caption
-    assert words.legend(RECORD.study, rows[0])[0] == words.PERCENTAGES
+    assert words.legend(RECORD.studies, rows[0])[0] == words.PERCENTAGES
 
 
 def test_a_given_answer_is_not_called_the_model_s():

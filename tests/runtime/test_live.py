@@ -25,7 +25,7 @@ def eager_pass(vlm, study, prompt, answer):
     """Eager attention maps and log-probabilities over prompt and answer, with gradients."""
     model = copy.deepcopy(vlm.model)
     model.set_attn_implementation("eager")
-    _, inputs = vlm.encode(study, QUESTION)
+    inputs = vlm.encode((study,), QUESTION).inputs
     ids = torch.from_numpy(np.concatenate([prompt.token_ids, answer.token_ids]))[None]
     output = model(
         input_ids=ids,
@@ -52,7 +52,8 @@ def test_cached_decoding_gives_the_rows_of_eager_cached_decoding(tiny, study):
     _, answer, shares, *_ = measure(tiny, study)
     model = copy.deepcopy(tiny.model)
     model.set_attn_implementation("eager")
-    prompt, inputs = tiny.encode(study, QUESTION)
+    encoded = tiny.encode((study,), QUESTION)
+    prompt, inputs = encoded.prompt, encoded.inputs
     steps = model.generate(**inputs, output_attentions=True, return_dict_in_generate=True).attentions
     assert len(steps) == len(answer.tokens)
     for token, step in enumerate(steps):
@@ -63,7 +64,7 @@ def test_cached_decoding_gives_the_rows_of_eager_cached_decoding(tiny, study):
 
 def test_the_answer_is_what_plain_generate_gives(tiny, study):
     prompt, answer, *_ = measure(tiny, study)
-    _, inputs = tiny.encode(study, QUESTION)
+    inputs = tiny.encode((study,), QUESTION).inputs
     plain = tiny.model.generate(**inputs)[0, len(prompt.token_ids) :]
     assert answer.token_ids.tolist() == plain.tolist()
     assert answer.source == "generated"

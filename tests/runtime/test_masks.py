@@ -6,6 +6,7 @@ import torch
 
 from groundviz.geometry import scale_shift
 from groundviz.runtime.masks import CellMasks
+from groundviz.runtime.regions import Canvas
 from groundviz.types import Grid
 
 
@@ -22,16 +23,17 @@ TWO = CellMasks([grid([5, -1, 6, 7], 2, 2), grid([8, 9, 10], 1, 3)])
 def test_a_mask_falls_on_the_cells_that_have_a_token():
     mask = torch.arange(7.0)
     assert TWO.count == 7
-    spread = TWO.spread(mask, torch.zeros(1, 6, 32))
+    spread = TWO.spread(mask)
     assert spread.shape == (1, 6, 1)
     assert spread[0, :, 0].tolist() == [0, 2, 3, 4, 5, 6]
 
 
 def test_over_pixels_it_is_smooth_between_the_cells():
-    mask = CellMasks([grid([-1] * 4, 2, 2)])
-    spread = mask.spread(torch.tensor([0.0, 1.0, 0.0, 1.0]), torch.zeros(1, 3, 8, 8))
-    assert spread.shape == (1, 1, 8, 8)
-    assert spread[0, 0, 3].tolist() == pytest.approx([0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1])
+    canvas = Canvas(grid([-1] * 64, 8, 8), torch.arange(64))
+    mask = CellMasks([grid([-1] * 4, 2, 2)], [canvas])
+    spread = mask.spread(torch.tensor([0.0, 1.0, 0.0, 1.0]))
+    assert spread.shape == (1, 64, 1)
+    assert spread[0, 24:32, 0].tolist() == pytest.approx([0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1])
 
 
 def test_roughness_is_the_mean_squared_step_within_each_grid():
@@ -50,5 +52,5 @@ def test_a_slope_moves_its_block_too_and_stays_in_its_grid():
 
 def test_gradients_flow_through_a_spread_mask():
     mask = torch.zeros(7, requires_grad=True)
-    (slope,) = torch.autograd.grad((TWO.spread(mask, torch.zeros(1, 6, 2)) * 2).sum(), mask)
+    (slope,) = torch.autograd.grad((TWO.spread(mask) * 2).sum(), mask)
     assert slope.tolist() == [2, 0, 2, 2, 2, 2, 2]

@@ -5,8 +5,7 @@ import torch
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.runtime import borrow
-from groundviz.runtime.sites import Site
-from groundviz.runtime.slopes import by_cell, cell_slopes, layer_slopes, slopes_of
+from groundviz.runtime.slopes import cell_slopes, layer_slopes, slopes_of
 
 
 @pytest.fixture
@@ -15,14 +14,6 @@ def asked(tiny, study):
         answer = live.answer(live.encode(study, "Is there a nodule?"), given="left lung nodule")
         targets = [*live.targets(answer, ["nodule", "left"], None), *live.targets(answer, "left", "right")]
         yield live, targets
-
-
-def test_pixels_are_cells_row_by_row_and_colours_their_channels():
-    values = torch.arange(24.0).reshape(1, 2, 3, 4)
-    cells = by_cell(Site("pixels"), values)
-    assert cells.shape == (1, 12, 2)
-    assert cells[0, 5].tolist() == values[0, :, 1, 1].tolist()
-    assert by_cell(Site("projector"), values) is values
 
 
 @pytest.mark.parametrize("at", ["pixels", "vision", "projector", "language.0"])

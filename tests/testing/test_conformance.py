@@ -120,7 +120,7 @@ def test_the_planted_score_is_linear_in_one_cell_and_blind_to_others(said, cell)
     vlm, pixels = model.vlm, model.study.pixels
 
     def score(changed):
-        _, inputs = vlm.encode(replace(model.study, pixels=changed.astype(np.float32)), QUESTION)
+        inputs = vlm.encode((replace(model.study, pixels=changed.astype(np.float32)),), QUESTION).inputs
         ids = torch.cat([inputs["input_ids"], torch.tensor([vlm.answer_ids(said)])], dim=1)
         inputs = {**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
         return torch.log_softmax(vlm.model(**inputs).logits[0, -2], -1)[ids[0, -1]].item()
@@ -138,7 +138,8 @@ def test_the_planted_attention_is_that_of_the_eager_kernel():
     model = planted()
     vlm = model.vlm
     vlm.model.set_attn_implementation("eager")
-    prompt, inputs = vlm.encode(model.study, QUESTION)
+    encoded = vlm.encode((model.study,), QUESTION)
+    prompt, inputs = encoded.prompt, encoded.inputs
     with torch.no_grad():
         output = vlm.model(**inputs, output_attentions=True, output_hidden_states=True)
     rows = torch.stack([layer[0, :, -1] for layer in output.attentions])[..., prompt.grids[0].positions]

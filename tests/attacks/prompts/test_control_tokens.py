@@ -52,10 +52,11 @@ def squeezed(text):
 @pytest.mark.parametrize("form", FORMS)
 def test_typed_control_tokens_are_text(reader, picture, form):
     tokenizer = reader.processor.tokenizer
-    own = commands(tokenizer, reader.encode(picture, "is there a nodule?")[0].token_ids)
+    own = commands(tokenizer, reader.encode((picture,), "is there a nodule?").prompt.token_ids)
     for token in control_tokens(tokenizer):
         typed = FORMS[form].format(token)
-        prompt, inputs = reader.encode(picture, typed)
+        encoded = reader.encode((picture,), typed)
+        prompt, inputs = encoded.prompt, encoded.inputs
         assert commands(tokenizer, prompt.token_ids) == own, token
         assert commands(tokenizer, question_ids(prompt)) == [], token
         assert squeezed(typed) in squeezed(tokenizer.decode(question_ids(prompt))), token
@@ -87,7 +88,7 @@ def test_control_tokens_in_a_given_answer_are_text(reader, form):
 )
 def test_a_forged_turn_is_text(reader, picture, turn):
     tokenizer = reader.processor.tokenizer
-    prompts = [reader.encode(picture, typed)[0] for typed in (turn, "is there a nodule?")]
+    prompts = [reader.encode((picture,), typed).prompt for typed in (turn, "is there a nodule?")]
     # A word that the tokenizer does not know may still be one.
     forged, own = (
         [index for index in commands(tokenizer, prompt.token_ids) if index != tokenizer.unk_token_id]
@@ -99,8 +100,9 @@ def test_a_forged_turn_is_text(reader, picture, turn):
 @pytest.mark.parametrize("question", ORDINARY)
 def test_an_ordinary_question_is_read_as_the_processor_reads_it(reader, picture, question):
     processor, tokenizer = reader.processor, reader.processor.tokenizer
-    prompt, inputs = reader.encode(picture, question)
-    chat = fill_template(processor, question.strip(), "")
+    encoded = reader.encode((picture,), question)
+    prompt, inputs = encoded.prompt, encoded.inputs
+    chat = fill_template(processor, question.strip(), "", marker=processor.image_token)
     adds = not (tokenizer.bos_token and chat.text.startswith(tokenizer.bos_token))
     plain = processor(
         images=np.zeros((28, 28, 3), np.uint8), text=chat.text, add_special_tokens=adds, return_tensors="pt"
@@ -115,7 +117,7 @@ def test_an_ordinary_question_is_read_as_the_processor_reads_it(reader, picture,
 @pytest.mark.parametrize("question", ORDINARY)
 def test_reading_as_text_changes_nothing_that_is_text_already(reader, question):
     processor, tokenizer = reader.processor, reader.processor.tokenizer
-    chat = fill_template(processor, question.strip(), "")
+    chat = fill_template(processor, question.strip(), "", marker=processor.image_token)
     controls = ControlTokens.of(processor, "".join(chat.parts))
     for adds in (False, True):
         reading = controls.read_as_text(chat.parts, chat.question, add_special_tokens=adds)
@@ -126,7 +128,8 @@ def test_the_spans_lie_around_a_question_that_holds_control_tokens(reader, pictu
     tokenizer = reader.processor.tokenizer
     token = control_tokens(tokenizer)[0]
     for typed in (token, f"{token}{token}", f"a {token} a"):
-        prompt, _ = reader.encode(picture, typed)
+        encoded = reader.encode((picture,), typed)
+        prompt = encoded.prompt
         assert [span.kind for span in prompt.spans if span.kind != "template"] == ["image", "question"]
         assert prompt.spans[0].start == 0
         assert prompt.spans[-1].stop == len(prompt.token_ids)
@@ -138,13 +141,13 @@ def test_the_spans_lie_around_a_question_that_holds_control_tokens(reader, pictu
 def test_the_tokenizer_stays_as_it_was(reader, picture):
     backend = reader.processor.tokenizer.backend_tokenizer
     before = backend.to_str(), backend.encode_special_tokens, backend.truncation, backend.padding
-    reader.encode(picture, f"is {control_tokens(reader.processor.tokenizer)[0]} there?")
+    reader.encode((picture,), f"is {control_tokens(reader.processor.tokenizer)[0]} there?")
     assert (backend.to_str(), backend.encode_special_tokens, backend.truncation, backend.padding) == before
 
 
 def test_the_model_answers_such_a_question(reader, picture):
     token = control_tokens(reader.processor.tokenizer)[0]
-    _, inputs = reader.encode(picture, f"is {token} there?")
+    inputs = reader.encode((picture,), f"is {token} there?").inputs
     assert reader.model(**inputs).logits.isfinite().all()
 
 
@@ -152,15 +155,17 @@ def test_a_start_token_typed_first_does_not_pass_for_the_templates(reader, pictu
     processor, tokenizer = reader.processor, reader.processor.tokenizer
     first = "{% for m in messages %}{{ m.content[1].text }} <image>{% endfor %}"
     monkeypatch.setattr(processor, "chat_template", first)
-    own = commands(tokenizer, reader.encode(picture, "is it?")[0].token_ids)
+    own = commands(tokenizer, reader.encode((picture,), "is it?").prompt.token_ids)
     for token in tokenizer.all_special_tokens:
-        prompt, _ = reader.encode(picture, f"{token} is it?")
+        encoded = reader.encode((picture,), f"{token} is it?")
+        prompt = encoded.prompt
         assert commands(tokenizer, prompt.token_ids) == own, token
 
 
 def test_no_tensor_is_left_from_the_prompt_without_the_question(reader, picture, monkeypatch):
     tokenizer = reader.processor.tokenizer
     monkeypatch.setattr(tokenizer, "model_input_names", ["input_ids", "token_type_ids", "attention_mask"])
-    prompt, inputs = reader.encode(picture, f"is {control_tokens(tokenizer)[0]} there?")
+    encoded = reader.encode((picture,), f"is {control_tokens(tokenizer)[0]} there?")
+    prompt, inputs = encoded.prompt, encoded.inputs
     lengths = {tensor.shape for tensor in inputs.values() if tensor.ndim == 2}
     assert lengths == {(1, len(prompt.token_ids))}

@@ -68,14 +68,15 @@ def test_the_corpus_has_forty_texts():
 @pytest.mark.parametrize("way", ["question", "answer"])
 def test_texts_that_cannot_be_asked_are_refused(reader, picture, name, way):
     with pytest.raises(PromptError, match=way) as refusal:
-        reader.encode(picture, REFUSED[name]) if way == "question" else reader.answer_ids(REFUSED[name])
+        reader.encode((picture,), REFUSED[name]) if way == "question" else reader.answer_ids(REFUSED[name])
     assert str(refusal.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ASKED)
 def test_every_character_of_a_question_stands_in_its_tokens(kind, reader, picture, name):
     typed, tokenizer = ASKED[name], kind.tokenizer
-    prompt, _ = reader.encode(picture, typed)
+    encoded = reader.encode((picture,), typed)
+    prompt = encoded.prompt
     (span,) = (span for span in prompt.spans if span.kind == "question")
     ids = prompt.token_ids[span.start : span.stop].tolist()
     if kind.lossless:
@@ -112,7 +113,7 @@ def test_a_given_answer_keeps_every_character(kind, reader, name):
 def test_a_text_far_too_long_is_refused_before_it_is_read(reader, picture, text):
     started = time.process_time()
     with pytest.raises(PromptError, match="positions for 512"):
-        reader.encode(picture, text)
+        reader.encode((picture,), text)
     with pytest.raises(PromptError, match="positions for 512"):
         reader.answer_ids(text)
     assert time.process_time() - started < 0.5

@@ -1,0 +1,103 @@
+"""A plan followed to the letter: every tensor in its place, none missing, none left over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import GenerationConfig, LlavaForConditionalGeneration
+
+from groundviz.errors import UnsupportedModel
+from groundviz.models.checkpoints.layout import Plan, Recipe
+
+
+class PublishedLlava(LlavaForConditionalGeneration):
+    """LLaVA whose output head is as wide as the original's, with a bias where that has one.
+
+    `config.head_rows` is the head's number of rows when it differs from the number of embeddings:
+    a placeholder for images is nothing that a model can say. `config.head_bias` adds the bias.
+    """
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        text = config.text_config
+        rows, bias = getattr(config, "head_rows", text.vocab_size), getattr(config, "head_bias", False)
+        self.lm_head = nn.Linear(text.hidden_size, rows, bias=bias)
+
+
+def shapes_of(config: Any, architecture: type[LlavaForConditionalGeneration]) -> dict[str, Any]:
+    """Name and shape of every tensor that a model of this config is stored as."""
+    with torch.device("meta"):
+        model = architecture(config)
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def build(plan: Plan, *, dtype: torch.dtype, device_map: Any = None) -> Any:
+    """The model of a plan, in evaluation mode.
+
+    Never more is held than the model, what is being made of the next few tensors, and files that
+    the system may drop from memory at any time.
+
+    Raises:
+        UnsupportedModel: A tensor is missing, left over or of the wrong shape.
+    """
+    _check(plan)
+    reader: Any = plan.architecture
+    model, found = reader.from_pretrained(
+        None,
+        config=plan.config,
+        state_dict={name: _Pending(recipe, dtype) for name, recipe in plan.recipes.items()},
+        dtype=dtype,
+        device_map=device_map,
+        output_loading_info=True,
+    )
+    if any(found.values()):
+        raise UnsupportedModel(
+            f"transformers loaded the checkpoint in part: {_some(map(str, filter(None, found.values())))}. "
+            "Use a version of transformers that groundviz was tested with."
+        )
+    model.generation_config = GenerationConfig(**plan.generation)
+    return model
+
+
+class _Pending:
+    """A tensor still to be made, which transformers asks for when it has a place for it."""
+
+    def __init__(self, recipe: Recipe, dtype: torch.dtype) -> None:
+        self._recipe, self._dtype = recipe, dtype
+
+    def __getitem__(self, index: Any) -> Tensor:
+        # A copy, or the model would live in a file that may change beneath it.
+        return self._recipe.tensor()[index].to(self._dtype, copy=True)
+
+
+def _check(plan: Plan) -> None:
+    wanted = shapes_of(plan.config, plan.architecture)
+    used = {(id(weights), name) for recipe in plan.recipes.values() for weights, name in recipe.sources}
+    left = [
+        name
+        for weights, ignored in plan.accounts
+        for name in weights
+        if (id(weights), name) not in used and not any(re.fullmatch(pattern, name) for pattern in ignored)
+    ]
+    missing = sorted(wanted.keys() - plan.recipes.keys())
+    left += sorted(plan.recipes.keys() - wanted.keys())
+    shapes = {name: plan.recipes[name].shape for name in wanted.keys() & plan.recipes.keys()}
+    wrong = [
+        f"{name} {shapes[name]} for {wanted[name]}" for name in sorted(shapes) if shapes[name] != wanted[name]
+    ]
+    faults = {"without a place in the model": left, "missing": missing, "of another shape": wrong}
+    if any(faults.values()):
+        counted = "; ".join(f"{len(names)} {kind}: {_some(names)}" for kind, names in faults.items() if names)
+        raise UnsupportedModel(
+            f"The checkpoint does not fit its config, of its tensors are {counted}. Give the checkpoint as "
+            "it was published."
+        )
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -1,0 +1,75 @@
+"""Folders of checkpoints: local ones as they are, hub ids as far as they are needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from transformers import PretrainedConfig
+
+from groundviz.errors import UnsupportedModel
+
+Place = str | os.PathLike[str]
+
+DESCRIPTIONS = ("*.json", "tokenizer*", "*.txt")
+# Of what lies beside the published files, and copies of the weights in other layouts.
+IGNORED = ("*/*", "consolidated*")
+
+
+def config_at(place: Place, revision: str | None = None) -> Mapping[str, Any]:
+    """The config.json of a checkpoint; empty where a local folder has none.
+
+    Raises:
+        OSError: No such hub id, or no way to it.
+        ValueError: The file is no JSON.
+    """
+    # Transformers adds a name, which may be a path, and a commit.
+    found: dict[str, Any] = PretrainedConfig.get_config_dict(os.fspath(place), revision=revision or "main")[0]
+    return found
+
+
+def fetched(place: Place, files: Sequence[str], revision: str | None = None) -> Path:
+    """The folder of a checkpoint, with those of its files that match a pattern and its descriptions.
+
+    Raises:
+        OSError: No such hub id, or no way to it.
+        ValueError: Neither a folder nor a hub id.
+    """
+    local = Path(place)
+    if local.is_dir():
+        return local
+    patterns = [*DESCRIPTIONS, *files]
+    found = snapshot_download(
+        os.fspath(place), revision=revision, allow_patterns=patterns, ignore_patterns=list(IGNORED)
+    )
+    return Path(found)
+
+
+def beside(place: Place | None, name: str) -> Path | None:
+    """The folder of what the user gave as `base` or `vision`, with its weights; None for None.
+
+    Args:
+        place: A local folder or a hub id.
+        name: "base" or "vision", for the message.
+
+    Raises:
+        UnsupportedModel: It is neither.
+    """
+    if place is None:
+        return None
+    try:
+        folder = fetched(place, ["*.safetensors"])
+        return folder if any(folder.glob("*.safetensors")) else fetched(place, ["pytorch_model*.bin"])
+    except (OSError, ValueError) as error:
+        raise UnsupportedModel(
+            f"What was given as {name} was not found ({type(error).__name__}): it should be a local folder or "
+            "a hub id. Check its spelling, and the way to the hub."
+        ) from None
+
+
+def called(place: Place, folder: Path) -> str:
+    """What may be said of where something came from: a hub id and its commit, never a path."""
+    return "local folder" if Path(place).is_dir() else f"{os.fspath(place)} at {folder.name[:12]}"

@@ -1,0 +1,81 @@
+"""LLaVA-Med v1.5: CLIP-L at 336 pixels, two projector layers, Mistral-7B-Instruct v0.2.
+
+The published file holds a vision tower, which the original loader silently passes over for OpenAI's.
+Both are models that numbers were reported with: the file's own is loaded unless `vision` is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from transformers import MistralConfig
+
+from groundviz.models.checkpoints import pictures
+from groundviz.models.checkpoints.build import PublishedLlava
+from groundviz.models.checkpoints.clip import choose_tower
+from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Plan, renamed
+from groundviz.models.checkpoints.native import (
+    COMPUTED,
+    LANGUAGE_NAMES,
+    PROJECTOR_NAMES,
+    expect,
+    native_config,
+    with_room,
+)
+from groundviz.models.checkpoints.published import PublishedProcessor, read_tokenizer, speaking
+from groundviz.models.checkpoints.weights import Weights
+
+TOWER = "model.vision_tower.vision_tower.vision_model."
+PROMPT = "[INST] {images}\n{question} [/INST]"
+
+
+class LlavaMed:
+    """The layout of LLaVA-Med v1.5."""
+
+    checkpoints = ("microsoft/llava-med-v1.5-mistral-7b",)
+    files = ("*.safetensors", "*.json", "tokenizer*")
+
+    def matches(self, config: Mapping[str, Any]) -> bool:
+        """True for model type "llava_mistral"."""
+        return config.get("model_type") == "llava_mistral"
+
+    def plan(self, checkpoint: Checkpoint) -> Plan:
+        """Rename every tensor, take the tower that was asked for, add a row for the image."""
+        config = checkpoint.config
+        expect(config, "mm_projector_type", ("mlp2x_gelu",))
+        expect(config, "mm_vision_select_feature", ("patch",))
+        expect(config, "mm_use_im_start_end", (False,))
+        tokenizer = read_tokenizer(checkpoint.folder)
+        weights = Weights.at(checkpoint.folder)
+        tower = choose_tower(weights, TOWER, checkpoint.vision, config.get("mm_vision_tower"))
+        native = native_config(
+            MistralConfig.from_dict(dict(config)),
+            tower.config,
+            tokenizer.convert_tokens_to_ids("<image>"),
+            layer=config.get("mm_vision_select_layer", -2),
+        )
+        recipes = renamed(weights, LANGUAGE_NAMES | PROJECTOR_NAMES) | dict(tower.recipes)
+        return Plan(
+            config=native,
+            recipes=with_room(recipes, native),
+            accounts=((weights, (*COMPUTED, *tower.unused)), *tower.accounts),
+            architecture=PublishedLlava,
+            generation=speaking(tokenizer, at_most=1024),
+            notes={
+                "tower": f"{tower.note}; the evaluation takes OpenAI's",
+                "decoding": "greedy, as in the evaluation",
+            },
+        )
+
+    def processor(self, checkpoint: Checkpoint, config: Any) -> PublishedProcessor:
+        """The picture padded to a square, Mistral's instruction prompt."""
+        return PublishedProcessor(
+            tokenizer=read_tokenizer(checkpoint.folder),
+            image_processor=pictures.padded(config.vision_config.image_size),
+            prompt=PROMPT,
+            image_tokens=config.image_seq_length,
+        )
+
+
+LAYOUTS.add("llava_med", LlavaMed())

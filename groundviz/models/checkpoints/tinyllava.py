@@ -1,0 +1,100 @@
+"""SigPhi-Med, in the layout of TinyLLaVA-Factory: SigLIP, two projector layers, Phi-3.5-mini or Phi-2.
+
+Its scripts train Phi-3.5-mini although the model is often called Phi-2's; both are read, whichever the
+config describes. Phi-2's output head has a bias, which LLaVA's has not. The tower has no class token,
+and the evaluation drops the first place all the same: the patch in the upper left corner is unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from transformers import Phi3Config, PhiConfig, SiglipVisionConfig
+
+from groundviz.models.checkpoints import pictures
+from groundviz.models.checkpoints.build import PublishedLlava
+from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Plan, renamed
+from groundviz.models.checkpoints.native import (
+    COMPUTED,
+    LANGUAGE,
+    PROJECTOR,
+    expect,
+    native_config,
+    with_room,
+)
+from groundviz.models.checkpoints.published import VICUNA, PublishedProcessor, read_tokenizer, speaking
+from groundviz.models.checkpoints.weights import Weights
+
+TOWER = "vision_tower._vision_tower.vision_model."
+HEAD = "language_model.lm_head."
+NAMES = {
+    TOWER: "model.vision_tower.",
+    "connector._connector.0.": f"{PROJECTOR}linear_1.",
+    "connector._connector.2.": f"{PROJECTOR}linear_2.",
+    "language_model.model.": LANGUAGE,
+    HEAD: "lm_head.",
+}
+LANGUAGES: dict[str, Any] = {"phi3": Phi3Config, "phi": PhiConfig}
+
+
+class TinyLlava:
+    """The layout of SigPhi-Med."""
+
+    checkpoints = ("nykxo99/SigPhi-Med",)
+    files = ("*.safetensors", "*.safetensors.index.json", "tokenizer*", "*.json", "vocab.json", "merges.txt")
+
+    def matches(self, config: Mapping[str, Any]) -> bool:
+        """True for model type "tinyllava"."""
+        return config.get("model_type") == "tinyllava"
+
+    def plan(self, checkpoint: Checkpoint) -> Plan:
+        """Rename every tensor; nothing is computed."""
+        config = checkpoint.config
+        expect(config, "connector_type", ("mlp2x_gelu",))
+        expect(config, "vision_feature_select_strategy", ("patch",))
+        expect(config["text_config"], "model_type", tuple(LANGUAGES))
+        tokenizer = read_tokenizer(checkpoint.folder)
+        weights = Weights.at(checkpoint.folder)
+        recipes = renamed(weights, NAMES)
+        for computed in [name for name in recipes if name.endswith(("inv_freq", "position_ids"))]:
+            del recipes[computed]
+        text = LANGUAGES[config["text_config"]["model_type"]].from_dict(_own(config["text_config"]))
+        vision = SiglipVisionConfig.from_dict(_own(config["vision_config"]))
+        vision.vision_use_head = any(name.startswith(f"{TOWER}head.") for name in weights)
+        native = native_config(
+            text,
+            vision,
+            tokenizer.convert_tokens_to_ids("<image>"),
+            layer=config.get("vision_feature_layer", -2),
+            class_token=False,
+            head_bias=f"{HEAD}bias" in weights,
+        )
+        return Plan(
+            config=native,
+            recipes=with_room(recipes, native),
+            accounts=((weights, COMPUTED),),
+            architecture=PublishedLlava,
+            generation=speaking(tokenizer, at_most=1024),
+            notes={
+                "tower": "SigLIP, from the checkpoint; its first patch is dropped, as in the evaluation",
+                "decoding": "greedy; the evaluation samples at temperature 0.4",
+            },
+        )
+
+    def processor(self, checkpoint: Checkpoint, config: Any) -> PublishedProcessor:
+        """The picture squashed to a square, the Vicuna prompt."""
+        return PublishedProcessor(
+            tokenizer=read_tokenizer(checkpoint.folder),
+            image_processor=pictures.squashed(config.vision_config.image_size),
+            prompt=VICUNA,
+            image_tokens=config.image_seq_length,
+        )
+
+
+def _own(described: Mapping[str, Any]) -> dict[str, Any]:
+    """A part's config without the paths of the machine it was trained on."""
+    return {key: value for key, value in described.items() if "_or_path" not in key}
+
+
+LAYOUTS.add("tinyllava", TinyLlava())

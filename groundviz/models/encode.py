@@ -1,0 +1,128 @@
+"""From images and a question to a prompt whose every token knows what it stands for.
+
+The steps all families share: fill the chat template, let the model's own processor expand and
+tokenise it, and put together what was found. Where the picture's cells lie is each family's own.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from groundviz.models.control_tokens import PLACEHOLDER, ControlTokens
+from groundviz.models.prompts import adds_special_tokens, check_length, check_text, fill_template, find_spans
+from groundviz.models.scribe import Scribe
+from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.types import Bools, Grid, Ints, Prompt, Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Asked:
+    """A question as the model's own processor puts it.
+
+    Attributes:
+        text: The whole prompt before images are expanded.
+        question: What was typed.
+        inputs: Keyword tensors of the model's forward.
+        token_ids: int (token,).
+        typed: Which tokens write the question, bool (token,): none of them, where a slow tokenizer
+            does not tell.
+    """
+
+    text: str
+    question: str
+    inputs: Mapping[str, Tensor]
+    token_ids: Ints
+    typed: Bools
+
+
+def read_prompt(
+    vlm: Any,
+    studies: Sequence[Study],
+    question: str,
+    fallback: str,
+    *,
+    marker: str | None = None,
+    **options: Any,
+) -> Asked:
+    """Put images and a question to a model in its own chat template.
+
+    Args:
+        vlm: The model with its processor.
+        studies: The images, in the order the prompt shows them.
+        question: What to ask.
+        fallback: Template with {images} and {question}, for a processor without a chat template.
+        marker: What a template writes once for each image: the processor's image token when None,
+            nothing when "".
+        options: Further options of the processor.
+
+    Raises:
+        PromptError: The question cannot be asked of this model.
+    """
+    asked = check_text(vlm.model.config, question, "question")
+    marker = vlm.processor.image_token if marker is None else marker
+    chat = fill_template(vlm.processor, asked, fallback, marker=marker, images=len(studies))
+    scribe = Scribe(ControlTokens.of(vlm.processor, "".join(chat.parts)), chat.question)
+    # A copy that shares everything: the user's processor keeps its tokenizer.
+    processor = copy.copy(vlm.processor)
+    processor.tokenizer = scribe
+    made = processor(
+        images=[as_picture(study) for study in studies],
+        text=PLACEHOLDER.join(chat.parts),
+        return_tensors="pt",
+        add_special_tokens=adds_special_tokens(vlm.processor.tokenizer, chat.parts[0]),
+        **options,
+    )
+    inputs = {name: value for name, value in made.items() if isinstance(value, Tensor)}
+    token_ids = inputs["input_ids"][0].numpy().astype(np.int64)
+    check_length(len(token_ids), vlm.model.config)
+    return Asked(
+        text=chat.text,
+        question=asked,
+        inputs=inputs,
+        token_ids=token_ids,
+        typed=scribe.typed(token_ids.tolist()),
+    )
+
+
+def finish(
+    vlm: Any,
+    asked: Asked,
+    *,
+    image: Ints,
+    grids: Sequence[Grid],
+    cells: Mapping[str, Cells],
+    columns: Ints | None = None,
+) -> Encoded:
+    """Put together what a family found out about a prompt.
+
+    Args:
+        vlm: The model with its processor.
+        asked: From `read_prompt`.
+        image: Positions of the image tokens, in the order of the grids' held cells.
+        grids: What attention maps lie on.
+        cells: By stage, as in `Encoded`.
+        columns: As in `Encoded`; the image tokens' positions when None.
+    """
+    prompt = Prompt(
+        text=asked.text,
+        question=asked.question,
+        token_ids=asked.token_ids,
+        tokens=tuple(vlm.processor.tokenizer.convert_ids_to_tokens(asked.token_ids.tolist())),
+        spans=find_spans(asked.typed, image),
+        grids=tuple(grids),
+    )
+    columns = image if columns is None else columns
+    return Encoded(prompt=prompt, inputs=asked.inputs, columns=columns, cells=cells)
+
+
+def as_picture(study: Study) -> Image.Image:
+    """A study as processors take pictures: 8 bits, three colours."""
+    levels = np.rint(study.pixels * 255).astype(np.uint8)
+    return Image.fromarray(levels).convert("RGB")

@@ -1,0 +1,115 @@
+"""Gemma 3 and MedGemma: a SigLIP tower, pooled patches, image tokens that see both ways.
+
+::
+
+    Gemma3ForConditionalGeneration
+    ├── model.vision_tower            SigLIP, 64 by 64 patches of a picture of 896 by 896 pixels
+    ├── model.multi_modal_projector   averages 4 by 4 patches: 16 by 16 image tokens
+    ├── model.language_model          Gemma 3: five layers with a sliding window, one without, ...
+    │   └── layers[i].self_attn       tapped
+    └── lm_head
+
+The image is squeezed to a square, whatever its shape; image token k is the k-th square of 4 by 4
+patches, row by row. Where the image processor says `do_pan_and_scan`, a long image is shown once
+more in crops, each squeezed to a square of its own; the overview comes first. The prompt's
+`token_type_ids` make the tokens of one picture see each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from groundviz.geometry import held_cells, invert, scale_shift
+from groundviz.models.encode import finish, read_prompt
+from groundviz.models.grids import behind, in_cells, pixel_grid, planes, with_tokens
+from groundviz.models.preprocessing import source_to_model
+from groundviz.models.towers import parts_of
+from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.runtime.sites import Parts
+from groundviz.types import Grid, Study
+
+FALLBACK = "<start_of_turn>user\n{images}{question}<end_of_turn>\n<start_of_turn>model\n"
+# What the processor itself takes where its image processor leaves these open.
+CROPS = {
+    "pan_and_scan_min_crop_size": 256,
+    "pan_and_scan_max_num_crops": 4,
+    "pan_and_scan_min_ratio_to_activate": 1.2,
+}
+
+
+class Gemma3:
+    """The adapter of `Gemma3ForConditionalGeneration`."""
+
+    def matches(self, config: Any) -> bool:
+        """True for model type "gemma3"."""
+        return getattr(config, "model_type", "") == "gemma3"
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+        """Ask about images in the model's own chat template."""
+        scanning = _scanning(vlm.processor)
+        asked = read_prompt(
+            vlm, studies, question, FALLBACK, do_pan_and_scan=scanning is not None, **(scanning or {})
+        )
+        config = vlm.model.config
+        image = np.flatnonzero(asked.token_ids == config.image_token_id)
+        shapes = [study.shape for study in studies]
+        pictures = [
+            picture
+            for number, shape in enumerate(shapes)
+            for picture in _pictures(vlm.processor.image_processor, shape, number, scanning)
+        ]
+        patch = config.vision_config.patch_size
+        pooled = config.vision_config.image_size // patch // int(config.mm_tokens_per_image**0.5)
+        patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
+        squares = [in_cells(one, (pooled, pooled), shapes[one.image], "language") for one in patches]
+        grids = with_tokens(squares, [held_cells(grid) for grid in squares], image)
+        cells = {
+            "pixels": Cells(grids=tuple(pictures), index=planes(pictures)),
+            "vision": Cells(grids=tuple(patches), index=behind(patches, 0)),
+            "projector": Cells(grids=grids, index=np.arange(len(image))),
+            "language": Cells(grids=grids, index=image),
+        }
+        return finish(vlm, asked, image=image, grids=grids, cells=cells)
+
+    def parts(self, model: Any) -> Parts:
+        """The modules that methods read."""
+        return parts_of(model)
+
+
+def _scanning(processor: Any) -> dict[str, Any] | None:
+    """How pictures are cropped, or None where they are not."""
+    own = processor.image_processor
+    if not (own.do_pan_and_scan or getattr(processor, "images_kwargs", {}).get("do_pan_and_scan")):
+        return None
+    return {name: getattr(own, name, None) or usual for name, usual in CROPS.items()}
+
+
+def _pictures(
+    image_processor: Any, shape: tuple[int, int], number: int, scanning: dict[str, Any] | None
+) -> list[Grid]:
+    """The pixels of an image's overview and of its crops."""
+    to_model, size = source_to_model(image_processor, shape)
+    crops = _crops(image_processor, shape, scanning) if scanning else []
+    found = [(invert(to_model), "overview" if crops else "")]
+    for count, (top, left, rows, cols) in enumerate(crops, start=1):
+        to_source = scale_shift((rows / size[0], cols / size[1]), (float(top), float(left)))
+        found.append((to_source, f"tile {count} of {len(crops)}"))
+    return [pixel_grid(size, place, shape, image=number, label=label) for place, label in found]
+
+
+def _crops(
+    image_processor: Any, shape: tuple[int, int], scanning: dict[str, Any]
+) -> list[tuple[int, int, int, int]]:
+    """The top, left, rows and columns of each crop, by what the processor makes of numbered pixels."""
+    cut = getattr(image_processor, "pan_and_scan_batched", None) or image_processor.pan_and_scan
+    numbered = np.arange(shape[0] * shape[1]).reshape(1, *shape)
+    return [
+        (*(int(at) for at in divmod(crop[0, 0, 0], shape[1])), *crop.shape[-2:])
+        for crop in cut(numbered, *(scanning[name] for name in CROPS))
+    ]
+
+
+FAMILIES.add("gemma3", Gemma3())

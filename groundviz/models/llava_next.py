@@ -1,0 +1,65 @@
+"""LLaVA-NeXT (LLaVA 1.6): an overview and tiles, with a token behind each row of them.
+
+::
+
+    LlavaNextForConditionalGeneration
+    ├── model.vision_tower            CLIP; tiles of 336 by 336 pixels, a class token that is dropped
+    ├── model.multi_modal_projector   token by token: tiles stay tiles
+    ├── model.image_newline           behind each row of the mosaic
+    ├── model.language_model          Mistral, Llama, Qwen2
+    │   └── layers[i].self_attn       tapped
+    └── lm_head
+
+The image is squeezed to one tile, and once more resized, padded and cut into the number of tiles that
+suits it best. The language model sees the overview, then the tiles as one picture, row by row,
+without what is nothing but padding; what that leaves of it is in `groundviz.models.mosaic`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from groundviz.models.encode import finish, read_prompt
+from groundviz.models.mosaic import tiled_cells
+from groundviz.models.towers import parts_of
+from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.runtime.encoded import Encoded
+from groundviz.runtime.sites import Parts
+from groundviz.types import Study
+
+FALLBACK = "USER: {images}\n{question} ASSISTANT:"
+
+
+class LlavaNext:
+    """The adapter of `LlavaNextForConditionalGeneration`."""
+
+    def matches(self, config: Any) -> bool:
+        """True for model type "llava_next"."""
+        return getattr(config, "model_type", "") == "llava_next"
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+        """Ask about images in the model's own chat template."""
+        asked = read_prompt(vlm, studies, question, FALLBACK)
+
+        def pack(features: list[Tensor], sizes: Tensor, newline: Tensor) -> Sequence[Tensor]:
+            packed: Sequence[Tensor] = vlm.model.model.pack_image_features(
+                features,
+                sizes,
+                vision_feature_select_strategy=vlm.model.config.vision_feature_select_strategy,
+                image_newline=newline,
+            )[0]
+            return packed
+
+        cells = tiled_cells(vlm, asked, [study.shape for study in studies], pack)
+        language = cells["language"]
+        return finish(vlm, asked, image=language.index, grids=language.grids, cells=cells)
+
+    def parts(self, model: Any) -> Parts:
+        """The modules that methods read."""
+        return parts_of(model, model.config.vision_feature_layer)
+
+
+FAMILIES.add("llava_next", LlavaNext())

@@ -1,0 +1,131 @@
+"""Llama 3.2 Vision: the picture in tiles, looked at through cross-attention.
+
+::
+
+    MllamaForConditionalGeneration
+    ├── model.vision_model
+    │   ├── transformer.layers[i].self_attn          tapped; all tiles of a picture in one sequence
+    │   └── global_transformer.layers[i].self_attn   tapped
+    ├── model.multi_modal_projector                  patch by patch, class tokens and empty tiles too
+    ├── model.language_model
+    │   ├── layers[i].self_attn                      tapped; the text, with no image token in it
+    │   └── layers[j].cross_attn                     tapped; from text to patches, behind a gate
+    └── lm_head
+
+The picture is resized, its sides in proportion, to fit a canvas of up to four tiles, filled up at the
+right and at the bottom. Each tile has a class token before its patches; in the tower also some that
+fill it up to a multiple of eight. Pictures with fewer tiles are given empty ones. The columns of
+cross-attention are picture by picture, tile by tile: class token, then patches row by row.
+
+The tiles lie side by side without gaps, so the patches of a picture are one grid.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from transformers.models.mllama.image_processing_pil_mllama import get_image_size_fit_to_canvas
+
+from groundviz.geometry import scale_shift
+from groundviz.models.encode import finish, read_prompt
+from groundviz.models.grids import in_cells, pixel_grid
+from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.runtime.encoded import PIXELS, Cells, Encoded
+from groundviz.runtime.sites import Parts
+from groundviz.types import Grid, Ints, Study
+
+FALLBACK = (
+    "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n{images}{question}<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n"
+)
+COLOURS, MULTIPLE = 3, 8
+Size = tuple[int, int]
+
+
+class Mllama:
+    """The adapter of `MllamaForConditionalGeneration`."""
+
+    def matches(self, config: Any) -> bool:
+        """True for model type "mllama"."""
+        return getattr(config, "model_type", "") == "mllama"
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+        """Ask about images in the model's own chat template."""
+        asked = read_prompt(vlm, studies, question, FALLBACK)
+        config, vision = vlm.model.config, vlm.model.config.vision_config
+        patch, most = vision.patch_size, asked.inputs[PIXELS].shape[2]
+        shapes = [study.shape for study in studies]
+        tiles = [vision.supported_aspect_ratios[i - 1] for i in asked.inputs["aspect_ratio_ids"][0].tolist()]
+        pictures = [
+            _picture((down * vision.image_size, across * vision.image_size), vision.image_size, shape, number)
+            for number, ((down, across), shape) in enumerate(zip(tiles, shapes, strict=True))
+        ]
+        patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
+        grids = [in_cells(one, (1, 1), shapes[one.image], "cross") for one in patches]
+        side = vision.image_size // patch
+        filled = -(1 + side**2) % MULTIPLE
+        columns = _across(tiles, _behind_class_tokens(most, side, 0))
+        pixels = tile_pixels(most, vision.image_size)
+        cells = {
+            "pixels": Cells(grids=tuple(pictures), index=_across(tiles, pixels)[None]),
+            "vision": Cells(
+                grids=tuple(patches), index=_across(tiles, _behind_class_tokens(most, side, filled))
+            ),
+            "projector": Cells(grids=tuple(grids), index=columns),
+        }
+        image = np.flatnonzero(asked.token_ids == config.image_token_id)
+        return finish(vlm, asked, image=image, grids=grids, columns=columns, cells=cells)
+
+    def parts(self, model: Any) -> Parts:
+        """The modules that methods read."""
+        tower, decoder = model.model.vision_model, model.model.language_model
+        vision = (*tower.transformer.layers, *tower.global_transformer.layers)
+        across = tuple(layer.cross_attn for layer in decoder.layers if hasattr(layer, "cross_attn"))
+        return Parts(
+            vision_layers=vision,
+            vision_attention=tuple(layer.self_attn for layer in vision),
+            projector=model.model.multi_modal_projector,
+            decoder_layers=tuple(decoder.layers),
+            decoder_attention=tuple(
+                layer.cross_attn if hasattr(layer, "cross_attn") else layer.self_attn
+                for layer in decoder.layers
+            ),
+            cross_attention=across,
+            final_norm=decoder.norm,
+            output_head=model.get_output_embeddings(),
+        )
+
+
+def _picture(canvas: Size, tile: int, shape: Size, number: int) -> Grid:
+    """The pixels of a canvas that a picture was fitted to, from its top left corner on."""
+    rows, cols = get_image_size_fit_to_canvas(*shape, *canvas, tile)
+    return pixel_grid(canvas, scale_shift((shape[0] / rows, shape[1] / cols)), shape, image=number)
+
+
+def _behind_class_tokens(most: int, side: int, filled: int) -> Ints:
+    """Where each patch of each tile stands, (tile, row, col), as if there were one picture.
+
+    Args:
+        most: Tiles that every picture is given.
+        side: Patches on a side of a tile.
+        filled: Tokens behind the patches of a tile that are none.
+    """
+    length = 1 + side**2 + filled
+    places = np.arange(most * length).reshape(most, length)[:, 1 : 1 + side**2]
+    return places.reshape(most, side, side)
+
+
+def _across(tiles: list[Size], places: Ints) -> Ints:
+    """Places of one picture's tiles, in the order of the pictures' grids.
+
+    Args:
+        tiles: Rows and columns of tiles of each picture.
+        places: As in a tensor of one picture, (tile, row, col, ...); pictures follow one another.
+    """
+    return np.concatenate(
+        [number * length + side_by_side(places, *size) for number, size in enumerate(tiles)]
+    )
+
+
+FAMILIES.add("mllama", Mllama())

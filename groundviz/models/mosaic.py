@@ -1,0 +1,220 @@
+"""Pictures that models of the LLaVA-NeXT kind are shown twice: squeezed to one tile, and cut into many.
+
+::
+
+    image ── squeezed ──────────────────> tile 0: the overview
+      └───── resized, padded, cut up ───> tiles 1, 2, ... n: side by side, a mosaic
+
+The tower sees tiles, one after another. The language model sees the overview, then the mosaic
+row by row, without the rows or columns that are nothing but padding, perhaps with fewer cells than
+there are patches, and with a token behind each row that says where it ends: no cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
+from transformers.image_utils import ChannelDimension
+from transformers.models.llava_next.modeling_llava_next import unpad_image
+
+from groundviz.errors import UnsupportedModel
+from groundviz.geometry import cells_in_view, compose, held_cells, scale_shift
+from groundviz.models.encode import Asked
+from groundviz.models.grids import pixel_grid, with_tokens
+from groundviz.runtime.encoded import PIXELS, Cells
+from groundviz.types import Bools, Grid, Ints, Stage
+
+Size = tuple[int, int]
+# How a model packs the features of each image's tiles, given the sizes of the images and what to put behind rows.
+Pack = Callable[[list[torch.Tensor], torch.Tensor, torch.Tensor], Sequence[torch.Tensor]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tiling:
+    """What the tower makes of a tile.
+
+    Attributes:
+        side: Rows and columns of a tile, in pixels.
+        patch: Rows and columns of a patch, in pixels.
+        class_tokens: How many of the tower's tokens of a tile stand before its patches.
+    """
+
+    side: int
+    patch: int
+    class_tokens: int = 0
+
+    @property
+    def across(self) -> int:
+        """How many patches a tile has on a side; pixels that fill no patch are not seen."""
+        return self.side // self.patch
+
+
+def tiling_of(vlm: Any) -> Tiling:
+    """The tiles of a model.
+
+    Raises:
+        UnsupportedModel: The processor makes tiles of another size, or of other resolutions.
+    """
+    config, own = vlm.model.config, vlm.processor.image_processor
+    side, size = config.vision_config.image_size, own.size
+    made = {size.get("height") or size.get("shortest_edge"), size.get("width") or size.get("shortest_edge")}
+    made |= set(dict(own.crop_size or {}).values()) - {None} if own.do_center_crop else set()
+    cut = [list(one) for one in config.image_grid_pinpoints]
+    if made != {side} or [list(one) for one in own.image_grid_pinpoints] != cut:
+        raise UnsupportedModel(
+            f"The processor makes tiles of {sorted(made)} pixels for resolutions of its own, and the model takes "
+            f"tiles of {side}. Model and processor do not belong together; load the processor of this checkpoint."
+        )
+    dropped = int(config.vision_feature_select_strategy == "default")
+    return Tiling(side=side, patch=config.vision_config.patch_size, class_tokens=dropped)
+
+
+def tiled_cells(vlm: Any, asked: Asked, shapes: Sequence[Size], pack: Pack) -> dict[str, Cells]:
+    """The cells of each image's overview and mosaic, at every stage.
+
+    Args:
+        vlm: The model with its processor.
+        asked: The prompt.
+        shapes: Rows and columns of each source image.
+        pack: The model's own way to put features into the prompt.
+
+    Raises:
+        UnsupportedModel: Model and processor do not belong together.
+    """
+    tiling = tiling_of(vlm)
+    tokens = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)
+    pictures = [
+        one
+        for number, shape in enumerate(shapes)
+        for one in _pictures(tiling, shape, number, vlm.processor.image_processor.image_grid_pinpoints)
+    ]
+    patches = [_patches(tiling, one, shapes[one.image], "vision") for one in pictures]
+    grids, held = _packed(tiling, pictures, shapes, pack)
+    if len(held) != len(tokens):
+        raise UnsupportedModel(
+            f"The prompt holds {len(tokens)} image tokens, and the model makes {len(held)} of the pictures. "
+            "Model and processor do not belong together; load the processor of this checkpoint."
+        )
+    tokens = tokens[held]
+    placed = with_tokens(grids, [held_cells(grid) for grid in grids], tokens)
+    in_tower, behind = (
+        _in_tiles(pictures, tiling.side, tiling.across, spare) for spare in (tiling.class_tokens, 0)
+    )
+    return {
+        "pixels": Cells(
+            grids=tuple(pictures), index=_pixels(pictures, tiling.side, asked.inputs[PIXELS].shape[1])
+        ),
+        "vision": Cells(grids=tuple(patches), index=in_tower),
+        "projector": Cells(grids=tuple(replace(grid, stage="projector") for grid in patches), index=behind),
+        "language": Cells(grids=placed, index=tokens),
+    }
+
+
+def _pictures(tiling: Tiling, shape: Size, number: int, resolutions: Any) -> list[Grid]:
+    """The pixels of an image's overview and of its mosaic."""
+    side = tiling.side
+    whole = select_best_resolution(shape, resolutions)
+    # A picture of that shape which takes no memory.
+    blank = np.broadcast_to(np.zeros(1, dtype=np.uint8), (3, *shape))
+    rows, cols = get_patch_output_size(blank, whole, input_data_format=ChannelDimension.FIRST)
+    scale = (shape[0] / rows, shape[1] / cols)
+    padding = ((whole[0] - rows) // 2, (whole[1] - cols) // 2)
+    mosaic = scale_shift(scale, (-padding[0] * scale[0], -padding[1] * scale[1]))
+    overview = scale_shift((shape[0] / side, shape[1] / side))
+    return [
+        pixel_grid((side, side), overview, shape, image=number, label="overview"),
+        pixel_grid(tuple(whole), mosaic, shape, image=number, label="tiles"),
+    ]
+
+
+def _patches(tiling: Tiling, picture: Grid, shape: Size, stage: Stage) -> Grid:
+    """All patches of one or of several tiles.
+
+    Where patches leave a rim of each tile unseen, those of several tiles do not lie evenly: then
+    the affine is the one that is nowhere further off than half the rim.
+    """
+    rows, cols = (length // tiling.side * tiling.across for length in (picture.rows, picture.cols))
+    alone = picture.rows == picture.cols == tiling.side
+    pitch = float(tiling.patch) if alone else tiling.side / tiling.across
+    rim = 0.0 if alone else (tiling.side - tiling.across * tiling.patch) / 2
+    return _cells(picture, (rows, cols), scale_shift((pitch, pitch), (-rim, -rim)), shape, stage)
+
+
+def _cells(fine: Grid, size: Size, to_fine: Any, shape: Size, stage: Stage) -> Grid:
+    """Other cells over the same picture."""
+    to_source = compose(fine.to_source, to_fine)
+    return replace(
+        fine,
+        rows=size[0],
+        cols=size[1],
+        positions=np.full(size[0] * size[1], -1, dtype=np.int64),
+        to_source=to_source,
+        valid=cells_in_view(*size, to_source, shape),
+        stage=stage,
+    )
+
+
+def _packed(
+    tiling: Tiling, pictures: Sequence[Grid], shapes: Sequence[Size], pack: Pack
+) -> tuple[list[Grid], Bools]:
+    """The cells that the language model sees, and which of all image tokens stand for one."""
+    tiles = [_tile_count(mosaic, tiling.side) for mosaic in pictures[1::2]]
+    features = [torch.zeros(1 + count, tiling.across**2, 1) for count in tiles]
+    # Features of nothing but zeros, with another number behind each row.
+    packed = pack(features, torch.tensor(shapes), torch.ones(1))
+    held = [np.asarray(one[:, 0] == 0) for one in packed]
+    grids: list[Grid] = []
+    for overview, mosaic, shape, kept in zip(pictures[::2], pictures[1::2], shapes, held, strict=True):
+        rows = int((~kept).sum())
+        size = rows, int(kept[tiling.across**2 :].sum()) // rows
+        patches = _patches(tiling, mosaic, shape, "language")
+        grids += [_patches(tiling, overview, shape, "language"), _trimmed(patches, size, shape)]
+    return grids, np.concatenate(held)
+
+
+def _trimmed(patches: Grid, size: Size, shape: Size) -> Grid:
+    """A mosaic without its padding, in so many cells."""
+    numbers = torch.arange(patches.rows * patches.cols).reshape(1, patches.rows, patches.cols)
+    kept = unpad_image(numbers, shape)[0]
+    first = divmod(int(kept[0, 0]), patches.cols)
+    scale = kept.shape[0] / size[0], kept.shape[1] / size[1]
+    return _cells(patches, size, scale_shift(scale, (float(first[0]), float(first[1]))), shape, "language")
+
+
+def _pixels(pictures: Sequence[Grid], side: int, slots: int) -> Ints:
+    """Where the numbers of each pixel stand: (image, tile, colour, row, col), so many tiles to an image."""
+    numbers = np.arange(slots * 3 * side**2).reshape(slots, 3, side, side).transpose(0, 2, 3, 1)
+    found = []
+    for number, mosaic in enumerate(pictures[1::2]):
+        tiles = numbers[1 : 1 + _tile_count(mosaic, side)]
+        both = numbers[0].reshape(-1, 3), _side_by_side(tiles, mosaic.rows // side).reshape(-1, 3)
+        found += [one + number * numbers.size for one in both]
+    return np.concatenate(found)[None]
+
+
+def _in_tiles(pictures: Sequence[Grid], side: int, across: int, spare: int) -> Ints:
+    """Where each patch stands among the tokens of all tiles, of which each has some to spare before them."""
+    one = spare + np.arange(across**2).reshape(1, across, across)
+    found, start = [], 0
+    for mosaic in pictures[1::2]:
+        tiles = 1 + _tile_count(mosaic, side)
+        places = one + (start + np.arange(tiles))[:, None, None] * (spare + across**2)
+        start += tiles
+        found += [places[0].ravel(), _side_by_side(places[1:], mosaic.rows // side).ravel()]
+    return np.concatenate(found)
+
+
+def _tile_count(mosaic: Grid, side: int) -> int:
+    return (mosaic.rows // side) * (mosaic.cols // side)
+
+
+def _side_by_side(tiles: Ints, rows: int) -> Ints:
+    """Tiles (tile, row, col, ...), so many rows of them, as one picture (row, col, ...)."""
+    count, high, wide, *rest = tiles.shape
+    laid = tiles.reshape(rows, count // rows, high, wide, *rest).swapaxes(1, 2)
+    return laid.reshape(rows * high, count // rows * wide, *rest)

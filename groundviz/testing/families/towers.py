@@ -1,0 +1,32 @@
+"""The tiny vision towers of several families."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import transformers as hf
+
+
+def siglip(side: int, patch: int) -> hf.SiglipVisionConfig:
+    """A SigLIP tower of two layers, for square pictures; it has no class token."""
+    return hf.SiglipVisionConfig(**shape(), image_size=side, patch_size=patch, vision_use_head=False)
+
+
+def clip(side: int, patch: int) -> hf.CLIPVisionConfig:
+    """A CLIP tower of three layers, for square pictures; its class token stands before the patches."""
+    return hf.CLIPVisionConfig(**shape(layers=3), image_size=side, patch_size=patch, projection_dim=16)
+
+
+def pixtral(longest: int, patch: int) -> hf.PixtralVisionConfig:
+    """A Pixtral tower of two layers, for pictures of any shape."""
+    return hf.PixtralVisionConfig(**shape(), head_dim=8, image_size=longest, patch_size=patch)
+
+
+def shape(layers: int = 2) -> dict[str, Any]:
+    """What is the same in all of them."""
+    return {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 2,
+    }

@@ -1,0 +1,219 @@
+"""Pictures that show where a processor puts each pixel, and what a model does with each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from groundviz.geometry import apply, held_cells, invert, source_box
+from groundviz.models.vlm import VLM
+from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.runtime.sites import Parts
+from groundviz.types import Doubles, Floats, Grid, Study
+
+QUESTION = "Is there a nodule?"
+
+
+def study(pixels: Any) -> Study:
+    """A picture, float (rows, cols) or (rows, cols, 3) in [0, 1]."""
+    pixels = np.asarray(pixels, dtype=np.float32)
+    return Study(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
+
+
+def noise(shape: tuple[int, int], seed: int = 0) -> Study:
+    """A picture of colour noise."""
+    return study(np.random.default_rng(seed).random((*shape, 3)))
+
+
+def shown(encoded: Encoded) -> list[Floats]:
+    """What the model sees of each picture: (copy, row, col, colour), by the adapter's own account."""
+    cells = encoded.cells["pixels"]
+    values = np.asarray(encoded.inputs["pixel_values"], dtype=np.float32).ravel()[cells.index]
+    edges = np.cumsum([0, *(grid.rows * grid.cols for grid in cells.grids)])
+    return [
+        values[:, a:b].reshape(len(values), grid.rows, grid.cols, 3)
+        for grid, a, b in zip(cells.grids, edges[:-1], edges[1:], strict=True)
+    ]
+
+
+def places(grid: Grid) -> Doubles:
+    """The source (row, col) of the centre of each cell, (rows, cols, 2)."""
+    rows, cols = np.mgrid[0 : grid.rows, 0 : grid.cols]
+    return apply(grid.to_source, np.stack([rows, cols], axis=-1) + 0.5)
+
+
+def ramp_error(vlm: VLM, shape: tuple[int, int], patch: float) -> float:
+    """How far, in patches, any pixel of the model's pictures lies from where the adapter says.
+
+    The source is brighter from row to row, then from column to column, so that what a pixel shows
+    says where it is from. The outermost pixels are left out: resampling has no neighbours there.
+    """
+    worst = 0.0
+    for axis in (0, 1):
+        steps = (np.arange(shape[axis]) + 0.5) / shape[axis]
+        ramp = np.broadcast_to(steps[:, None] if axis == 0 else steps, shape)
+        encoded = [vlm.encode((study(one),), QUESTION) for one in (np.zeros(shape), ramp, np.ones(shape))]
+        for grid, dark, seen, light in zip(
+            encoded[0].cells["pixels"].grids, *map(shown, encoded), strict=True
+        ):
+            for copy in range(len(seen)):
+                share = (seen - dark)[copy].mean(-1) / (light - dark)[copy].mean(-1).clip(1e-6)
+                off = np.abs(share * shape[axis] - places(grid)[..., axis])
+                inner = _well_inside(grid, shape)
+                pixels_to_a_patch = patch * grid.to_source[axis, axis]
+                worst = max(worst, float((off[inner] / pixels_to_a_patch).max(initial=0.0)))
+    return worst
+
+
+def _well_inside(grid: Grid, shape: tuple[int, int]) -> Any:
+    """Pixels that are a source pixel and one of their own away from the edge."""
+    scale = np.diag(grid.to_source[:, :2])
+    edge = np.maximum(1.0, scale) * 1.5
+    at = places(grid)
+    return ((at > edge) & (at < np.array(shape) - edge)).all(axis=-1)
+
+
+def block_error(vlm: VLM, shape: tuple[int, int], cells: Cells, step: int = 1) -> float:
+    """How far, in cells, the light of a bright block lies from the cell over which it was painted.
+
+    Args:
+        vlm: The model.
+        shape: Of the source picture.
+        cells: The cells to paint over, one after another.
+        step: Every how many of them.
+    """
+    dark = shown(vlm.encode((study(np.zeros(shape)),), QUESTION))
+    worst, pixels = 0.0, vlm.encode((study(np.zeros(shape)),), QUESTION).cells["pixels"].grids
+    for number, grid in enumerate(cells.grids):
+        for row, col in np.argwhere(grid.valid)[::step]:
+            box = np.clip(source_box(grid, row, col), 0, [*shape, *shape])
+            bright = study(np.outer(_covered(box[0], box[2], shape[0]), _covered(box[1], box[3], shape[1])))
+            seen = shown(vlm.encode((bright,), QUESTION))[number]
+            weight = np.abs(seen - dark[number]).sum(axis=(0, 3))
+            centre = (places(pixels[number]) * weight[..., None]).sum(axis=(0, 1)) / weight.sum()
+            # Of a cell that sticks out of the picture, the part within is what can be lit.
+            wanted = np.array([box[0] + box[2], box[1] + box[3]]) / 2
+            off = np.abs(centre - wanted) / np.diag(grid.to_source[:, :2])
+            worst = max(worst, float(off.max()))
+    return worst
+
+
+def _covered(start: float, stop: float, length: int) -> Doubles:
+    """The share of each of so many source pixels that lies within [start, stop)."""
+    pixel = np.arange(length)
+    return np.clip(np.minimum(stop, pixel + 1.0) - np.maximum(start, pixel), 0.0, 1.0)
+
+
+def check_path(vlm: VLM, encoded: Encoded) -> None:
+    """Follow every cell through the model: pixels, tower, projector, text.
+
+    Each patch of the pixels reaches one place of the tower, each place of the tower one place
+    behind the projector, and that one token of the text, and these are the places that the
+    adapter names.
+    """
+    parts, cells = vlm.parts(), encoded.cells
+    rng = np.random.default_rng(0)
+    for number, coarse in enumerate(cells["vision"].grids):
+        for cell in rng.choice(coarse.rows * coarse.cols, 3, replace=False):
+            _check_pixels(vlm, encoded, parts, number, int(cell))
+    _check_projector(vlm, encoded, parts)
+    if "language" in cells:
+        _check_text(vlm, encoded, parts)
+
+
+def _check_pixels(vlm: VLM, encoded: Encoded, parts: Parts, number: int, cell: int) -> None:
+    pixels, vision = encoded.cells["pixels"], encoded.cells["vision"]
+    fine, coarse = pixels.grids[number], vision.grids[number]
+    inside = _holding(fine, coarse, cell)
+    start = sum(grid.rows * grid.cols for grid in pixels.grids[:number])
+    changed = encoded.inputs["pixel_values"].clone()
+    changed.view(-1)[torch.from_numpy(pixels.index[:, start + np.flatnonzero(inside)].ravel())] += 1.0
+    before = _entering(vlm, parts.vision_layers[0], encoded.inputs)
+    after = _entering(vlm, parts.vision_layers[0], {**encoded.inputs, "pixel_values": changed})
+    start = sum(grid.rows * grid.cols for grid in vision.grids[:number])
+    assert _differing(before, after) == [int(vision.index[start + cell])]
+
+
+def _holding(fine: Grid, coarse: Grid, cell: int) -> Any:
+    """Which cells of a fine grid lie in one cell of a coarse one, bool (fine cell,)."""
+    at = np.floor(apply(invert(coarse.to_source), places(fine).reshape(-1, 2))).astype(int)
+    return (at == np.divmod(cell, coarse.cols)).all(axis=1)
+
+
+def _check_projector(vlm: VLM, encoded: Encoded, parts: Parts) -> None:
+    vision, projector = encoded.cells["vision"], encoded.cells["projector"]
+    before = _leaving(vlm, parts.projector, encoded.inputs)
+    start_fine = start_coarse = 0
+    for fine, coarse in zip(vision.grids, projector.grids, strict=True):
+        held = held_cells(coarse)
+        for cell in np.flatnonzero(held)[:: max(1, held.sum() // 4)]:
+            inside = np.flatnonzero(_holding(fine, coarse, cell))
+            for one in inside[[0, -1]]:
+                with _nudged(parts.vision_layers[-1], int(vision.index[start_fine + one])):
+                    after = _leaving(vlm, parts.projector, encoded.inputs)
+                place = projector.index[start_coarse + held[:cell].sum()]
+                assert _differing(before, after) == [int(place)]
+        start_fine += fine.rows * fine.cols
+        start_coarse += int(held.sum())
+
+
+def _check_text(vlm: VLM, encoded: Encoded, parts: Parts) -> None:
+    projector, language = encoded.cells["projector"], encoded.cells["language"]
+    before = _entering(vlm, parts.decoder_layers[0], encoded.inputs)
+    for place, token in list(zip(projector.index, language.index, strict=True))[::5]:
+        with _nudged(parts.projector, int(place)):
+            after = _entering(vlm, parts.decoder_layers[0], encoded.inputs)
+        assert _differing(before, after) == [int(token)]
+
+
+def _differing(before: torch.Tensor, after: torch.Tensor) -> list[int]:
+    places = (before - after).abs().reshape(-1, before.shape[-1]).amax(-1)
+    return torch.nonzero(places > 1e-6).flatten().tolist()
+
+
+def _entering(vlm: VLM, module: Any, inputs: Any) -> torch.Tensor:
+    seen: list[torch.Tensor] = []
+
+    def keep(module: Any, args: Any, kwargs: Any) -> None:
+        seen.append(args[0] if args else kwargs["hidden_states"])
+
+    _run(vlm, module.register_forward_pre_hook(keep, with_kwargs=True), inputs)
+    return seen[0]
+
+
+def _leaving(vlm: VLM, module: Any, inputs: Any) -> torch.Tensor:
+    seen: list[torch.Tensor] = []
+
+    def keep(module: Any, args: Any, output: Any) -> None:
+        seen.append(output[0] if isinstance(output, tuple) else output)
+
+    _run(vlm, module.register_forward_hook(keep), inputs)
+    return seen[0]
+
+
+def _run(vlm: VLM, handle: Any, inputs: Any) -> None:
+    with torch.no_grad():
+        vlm.model(**inputs)
+    handle.remove()
+
+
+@contextmanager
+def _nudged(module: Any, place: int) -> Iterator[None]:
+    """A module whose output is another one at one place."""
+
+    def nudge(module: Any, args: Any, output: Any) -> Any:
+        whole = output[0] if isinstance(output, tuple) else output
+        flat = whole.clone().reshape(-1, whole.shape[-1])
+        flat[place] += torch.linspace(-1.0, 1.0, flat.shape[-1])
+        changed = flat.reshape(whole.shape)
+        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+    handle = module.register_forward_hook(nudge)
+    try:
+        yield
+    finally:
+        handle.remove()
