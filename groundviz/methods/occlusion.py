@@ -68,9 +68,7 @@ def occlusion(
     return maps
 
 
-def _hidden(
-    live: Live, canvas: Canvas, pieces: Regions, wanted: tuple[Target, ...], fill: str
-) -> Tensor:
+def _hidden(live: Live, canvas: Canvas, pieces: Regions, wanted: tuple[Target, ...], fill: str) -> Tensor:
     """The scalars with each piece hidden by itself, (piece, target)."""
     site = live.site("pixels")
     pixels = live.read(site)

@@ -1,7 +1,12 @@
-"""One file per model family, and the way from what a user holds to a model that can be explained."""
+"""Models that groundviz knows: one file per family of architectures, found by listing this folder."""
 
-from groundviz.models import llava as _llava  # noqa: F401  (registers itself)
+from importlib import import_module as _import_module
+from pkgutil import iter_modules as _iter_modules
+
 from groundviz.models.load import load, resolve
 from groundviz.models.vlm import FAMILIES, VLM, Family
+
+for _module in _iter_modules(__path__):
+    _import_module(f"{__name__}.{_module.name}")
 
 __all__ = ["FAMILIES", "VLM", "Family", "load", "resolve"]

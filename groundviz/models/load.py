@@ -3,31 +3,58 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
 
 from groundviz.errors import UnsupportedModel
+from groundviz.models.checkpoints.assembly import Assembled, Request, assemble, layout_of
+from groundviz.models.checkpoints.folders import Place, config_at
+from groundviz.models.checkpoints.layout import LAYOUTS
+from groundviz.models.placing import device_map_of, dtype_of
 from groundviz.models.vlm import FAMILIES, VLM
 
 Source = str | os.PathLike[str] | PreTrainedModel | VLM
 
 
-def load(source: Source, *, processor: Any = None, revision: str | None = None) -> VLM:
+def load(
+    source: Source,
+    *,
+    base: Place | None = None,
+    vision: Place | None = None,
+    revision: str | None = None,
+    dtype: str | torch.dtype | None = None,
+    device: str | torch.device | None = None,
+    processor: Any = None,
+) -> VLM:
     """Load a vision-language model so that it can be explained.
 
-    Weights are read from safetensors alone and no code from a checkpoint is ever run.
+    Reads transformers' own format, from safetensors alone, and the layouts in which medical models
+    were published (`groundviz.models.checkpoints`), also from pickles that hold nothing but tensors.
+    No code from a checkpoint is ever run.
+
+    8- and 4-bit weights are loaded with transformers' own `quantization_config`, and the live model
+    is handed to `explain`.
 
     Args:
         source: "demo" for the model that ships with groundviz, a local folder, or a hub id.
+        base: Folder or hub id of the language model, or of the weights beneath a delta, for layouts
+            that were published without (LLaVA-Rad, LLaVA-Med v1.0).
+        vision: Folder or hub id of the vision tower, for layouts that were published without, or to
+            take it in place of the checkpoint's own.
+        revision: Hub revision of `source`.
+        dtype: Of the weights: "float32", "bfloat16", "float16"; as they are stored when None.
+        device: Where to put the model; "auto" spreads it over all there are, which needs accelerate.
         processor: Its processor, when it does not lie beside the weights.
-        revision: Hub revision to load.
 
     Raises:
-        UnsupportedModel: Nothing loadable is there, or its architecture has no adapter.
+        UnsupportedModel: Nothing loadable is there, a part of it is missing, or its architecture has
+            no adapter.
+        MissingExtra: `device` is "auto" and accelerate is not installed.
 
     >>> load("demo").model.config.model_type
     'llava'
@@ -35,13 +62,22 @@ def load(source: Source, *, processor: Any = None, revision: str | None = None) 
     if not isinstance(source, str | os.PathLike):
         return resolve(source, processor)
     name = os.fspath(source)
-    if name == "demo":
-        # Stored in float16 to be small; a CPU computes in float32.
-        return _loaded(files("groundviz.demo") / "weights", name, processor, {"dtype": "float32"})
-    local = Path(name).is_dir()
-    options = {"revision": revision} if revision else {}
-    vlm = _loaded(name, "local folder" if local else name, processor, options)
-    return replace(vlm, revision=revision)
+    demo = name == "demo"
+    request = Request(
+        source=str(files("groundviz.demo") / "weights") if demo else name,
+        base=base,
+        vision=vision,
+        revision=revision,
+        # The demo is stored in float16 to be small; a CPU computes in float32.
+        dtype=dtype_of("float32" if demo and dtype is None else dtype),
+        device_map=device_map_of(device),
+    )
+    shown = "demo" if demo else _shown(name)
+    made = _made(request, shown, processor)
+    if device is not None and request.device_map is None:
+        made.model.to(device)
+    family = _family(made.model.config, type(made.model).__name__)
+    return VLM(made.model, made.processor, family, shown, revision, made.sources)
 
 
 def resolve(model: Source, processor: Any = None) -> VLM:
@@ -71,19 +107,38 @@ def resolve(model: Source, processor: Any = None) -> VLM:
     return VLM(model, processor, family, _public_name(origin, type(model).__name__))
 
 
-def _loaded(place: Any, name: str, processor: Any, options: dict[str, str]) -> VLM:
+def _made(request: Request, shown: str, processor: Any) -> Assembled:
     try:
-        if processor is None:
-            processor = _processor_at(place, options.get("revision"))
-        model = AutoModelForImageTextToText.from_pretrained(
-            place, trust_remote_code=False, use_safetensors=True, **{"dtype": "auto", **options}
-        )
+        config = config_at(request.source, request.revision)
+        if layout_of(config):
+            return assemble(request, config, processor)
+        return _native(request, processor)
     except (OSError, ValueError, KeyError) as error:
         raise UnsupportedModel(
-            f"No model could be loaded from {name!r}: {_first_line(error, place)} "
+            f"No model could be loaded from {shown!r}: {_first_line(error, request.source, shown)} "
             "Give a folder or hub id with config.json, safetensors weights and processor files."
         ) from None
-    return VLM(model.eval(), processor, _family(model.config, type(model).__name__), name)
+
+
+def _native(request: Request, processor: Any) -> Assembled:
+    """What transformers wrote, as transformers reads it."""
+    for name in ("base", "vision"):
+        if getattr(request, name) is not None:
+            raise UnsupportedModel(
+                f"The checkpoint has all its parts, and {name} was given. Leave it out: {name} is for "
+                f"checkpoints in one of the layouts {', '.join(LAYOUTS)}."
+            )
+    if processor is None:
+        processor = _processor_at(request.source, request.revision)
+    model = AutoModelForImageTextToText.from_pretrained(
+        request.source,
+        trust_remote_code=False,
+        use_safetensors=True,
+        revision=request.revision or "main",
+        dtype=request.dtype or "auto",
+        device_map=request.device_map,
+    )
+    return Assembled(model=model.eval(), processor=processor, sources={})
 
 
 def _processor_at(place: Any, revision: str | None) -> Any:
@@ -134,7 +189,13 @@ def _public_name(origin: str, architecture: str) -> str:
     return architecture if Path(origin).exists() or Path(origin).is_absolute() else origin
 
 
-def _first_line(error: Exception, place: Any) -> str:
+def _shown(name: str) -> str:
+    """A hub id, or words for a folder: its path may name a person."""
+    if Path(name).is_dir():
+        return "local folder"
+    return name if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) else "a folder that is not there"
+
+
+def _first_line(error: Exception, place: Any, shown: str) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    shown = lines[0].replace(str(place), "the folder") if Path(str(place)).is_dir() else lines[0]
-    return shown[:200]
+    return lines[0].replace(str(place), shown if shown == str(place) else "the folder")[:200]

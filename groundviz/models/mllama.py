@@ -28,6 +28,7 @@ import numpy as np
 from transformers.models.mllama.image_processing_pil_mllama import get_image_size_fit_to_canvas
 
 from groundviz.geometry import scale_shift
+from groundviz.models.canvas import side_by_side, tile_pixels
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.grids import in_cells, pixel_grid
 from groundviz.models.vlm import FAMILIES, VLM
@@ -39,7 +40,7 @@ FALLBACK = (
     "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n{images}{question}<|eot_id|>"
     "<|start_header_id|>assistant<|end_header_id|>\n\n"
 )
-COLOURS, MULTIPLE = 3, 8
+MULTIPLE = 8
 Size = tuple[int, int]
 
 
@@ -64,14 +65,12 @@ class Mllama:
         patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
         grids = [in_cells(one, (1, 1), shapes[one.image], "cross") for one in patches]
         side = vision.image_size // patch
-        filled = -(1 + side**2) % MULTIPLE
-        columns = _across(tiles, _behind_class_tokens(most, side, 0))
-        pixels = tile_pixels(most, vision.image_size)
+        columns = _across(tiles, _behind_class_tokens(len(tiles), most, side, filled=0))
+        filled = _behind_class_tokens(len(tiles), most, side, filled=-(1 + side**2) % MULTIPLE)
+        pixels = np.stack(np.split(tile_pixels(len(tiles) * most, vision.image_size), len(tiles)))
         cells = {
             "pixels": Cells(grids=tuple(pictures), index=_across(tiles, pixels)[None]),
-            "vision": Cells(
-                grids=tuple(patches), index=_across(tiles, _behind_class_tokens(most, side, filled))
-            ),
+            "vision": Cells(grids=tuple(patches), index=_across(tiles, filled)),
             "projector": Cells(grids=tuple(grids), index=columns),
         }
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
@@ -103,29 +102,23 @@ def _picture(canvas: Size, tile: int, shape: Size, number: int) -> Grid:
     return pixel_grid(canvas, scale_shift((shape[0] / rows, shape[1] / cols)), shape, image=number)
 
 
-def _behind_class_tokens(most: int, side: int, filled: int) -> Ints:
-    """Where each patch of each tile stands, (tile, row, col), as if there were one picture.
+def _behind_class_tokens(pictures: int, most: int, side: int, *, filled: int) -> Ints:
+    """Where each patch stands, (picture, tile, row, col), tiles one after another.
 
     Args:
+        pictures: How many there are.
         most: Tiles that every picture is given.
         side: Patches on a side of a tile.
         filled: Tokens behind the patches of a tile that are none.
     """
     length = 1 + side**2 + filled
-    places = np.arange(most * length).reshape(most, length)[:, 1 : 1 + side**2]
-    return places.reshape(most, side, side)
+    places = np.arange(pictures * most * length).reshape(pictures, most, length)
+    return places[:, :, 1 : 1 + side**2].reshape(pictures, most, side, side)
 
 
 def _across(tiles: list[Size], places: Ints) -> Ints:
-    """Places of one picture's tiles, in the order of the pictures' grids.
-
-    Args:
-        tiles: Rows and columns of tiles of each picture.
-        places: As in a tensor of one picture, (tile, row, col, ...); pictures follow one another.
-    """
-    return np.concatenate(
-        [number * length + side_by_side(places, *size) for number, size in enumerate(tiles)]
-    )
+    """Places (picture, tile, row, col, ...) in the order of the pictures' grids."""
+    return np.concatenate([side_by_side(own, *size) for own, size in zip(places, tiles, strict=True)])
 
 
 FAMILIES.add("mllama", Mllama())

@@ -63,7 +63,7 @@ def tiling_of(vlm: Any) -> Tiling:
     config, own = vlm.model.config, vlm.processor.image_processor
     side, size = config.vision_config.image_size, own.size
     made = {size.get("height") or size.get("shortest_edge"), size.get("width") or size.get("shortest_edge")}
-    made |= set(dict(own.crop_size or {}).values()) - {None} if own.do_center_crop else set()
+    made |= {one for one in dict(own.crop_size or {}).values() if one}
     cut = [list(one) for one in config.image_grid_pinpoints]
     if made != {side} or [list(one) for one in own.image_grid_pinpoints] != cut:
         raise UnsupportedModel(

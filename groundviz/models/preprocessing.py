@@ -15,7 +15,7 @@ def source_to_model(processor: Any, shape: Size) -> tuple[Doubles, Size]:
     """Follow a picture through pad, resize and centre crop, in the order processors apply them.
 
     Args:
-        processor: A transformers image processor.
+        processor: A transformers image processor, or one that has a method of this name itself.
         shape: Rows and columns of the source picture.
 
     Returns:
@@ -24,6 +24,9 @@ def source_to_model(processor: Any, shape: Size) -> tuple[Doubles, Size]:
     Raises:
         UnsupportedModel: The processor states its size in a way this family does not use.
     """
+    if hasattr(processor, "source_to_model"):
+        known: tuple[Doubles, Size] = processor.source_to_model(shape)
+        return known
     affine, size = scale_shift((1.0, 1.0)), shape
     if getattr(processor, "do_pad", False):
         affine, size = _padded_to_square(affine, size)

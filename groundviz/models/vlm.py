@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from groundviz.models.control_tokens import ControlTokens
 from groundviz.models.prompts import check_length, check_text
 from groundviz.registry import Registry
 from groundviz.runtime.encoded import Encoded
-from groundviz.runtime.placement import on_device
+from groundviz.runtime.placement import home, on_device
 from groundviz.runtime.sites import Parts
 from groundviz.types import Ints, Study
 
@@ -52,6 +52,7 @@ class VLM:
         family_name: Name of its family.
         name: Hub id, "demo", or the class name for a model from a folder or from memory; never a path.
         revision: Hub revision, or None.
+        sources: What was loaded from where, in plain words, where there is more to say.
     """
 
     model: Any
@@ -59,6 +60,7 @@ class VLM:
     family_name: str
     name: str
     revision: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def family(self) -> Family:
@@ -117,6 +119,17 @@ class VLM:
     def parts(self) -> Parts:
         """The model's modules, by what they do."""
         return self.family.parts(self.model)
+
+    def describe(self) -> str:
+        """What was loaded from where and how it is asked, one line for each fact; no paths."""
+        facts = {
+            "model": f"{self.name}{f' at {self.revision}' if self.revision else ''}",
+            "architecture": f"{type(self.model).__name__}, family {self.family_name}",
+            **self.sources,
+            "computes in": f"{str(self.model.dtype).removeprefix('torch.')} on {home(self.model)}",
+            "prompt": repr(getattr(self.processor, "prompt", None) or "the processor's chat template"),
+        }
+        return "\n".join(f"{name}: {fact}" for name, fact in facts.items())
 
     def generate(self, image: Any, question: str) -> str:
         """The model's plain answer, as `model.generate` gives it, without any explanation."""

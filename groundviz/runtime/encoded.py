@@ -23,7 +23,9 @@ class Cells:
         index: Behind a layer int (cell,): each cell's place in the layer's output for one prompt,
             (place, channel) with all axes but the channels' flattened. At the pixels int
             (copy, cell, channel): the places of each number in the prompt's `pixel_values`, flattened;
-            there is more than one copy where a model is shown every picture several times.
+            there is more than one copy where a model is shown every picture several times. Empty for
+            pixels of the source images themselves, in three colours, which the model's processor
+            reads anew: of a model about whose tensors nothing is known.
     """
 
     grids: tuple[Grid, ...]

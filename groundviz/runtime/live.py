@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -17,49 +17,19 @@ from groundviz.runtime import descent, guard, looking
 from groundviz.runtime.attention_tap import release, tapped
 from groundviz.runtime.batches import in_batches
 from groundviz.runtime.caches import keeps_keys
-from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.runtime.encoded import Cells
 from groundviz.runtime.finite import sampling, scores_not_finite, where_not_finite
-from groundviz.runtime.passes import Passes, accepts, added, log_probabilities, passes_over, saying
+from groundviz.runtime.lendable import Lendable
+from groundviz.runtime.passes import Passes, accepts, added, log_probabilities, saying
+from groundviz.runtime.prompted import passes_over
 from groundviz.runtime.provenance import describe_run
 from groundviz.runtime.row_watch import RowWatch
-from groundviz.runtime.sites import Parts, Site, find_site, sites
+from groundviz.runtime.sites import Site, find_site, sites
 from groundviz.runtime.suitability import refuse_unusable, watch_gradients
 from groundviz.targets import Named, find, rather_than
 from groundviz.types import Answer, Floats, Grid, Prompt, Provenance, Rival, Study, Target
 
 T = TypeVar("T")
-
-
-class Lendable(Protocol):
-    """What the runtime needs to know of a model and its processor."""
-
-    @property
-    def model(self) -> Any:
-        """The transformers module."""
-
-    @property
-    def name(self) -> str:
-        """A public name, never a path."""
-
-    @property
-    def revision(self) -> str | None:
-        """Hub revision."""
-
-    @property
-    def family_name(self) -> str:
-        """Name of the model family."""
-
-    def encode(self, studies: Sequence[Study], question: str) -> Encoded:
-        """The prompt, the keyword tensors of the model's forward, and where the picture is in them."""
-
-    def read_answer(self, token_ids: Sequence[int]) -> tuple[str, tuple[str, ...], np.ndarray]:
-        """The text of answer tokens, each token as text, and each token's characters (T, 2)."""
-
-    def answer_ids(self, text: str, *, after: int = 0) -> list[int]:
-        """The tokens of an answer the model is to be given, behind `after` others."""
-
-    def parts(self) -> Parts:
-        """The model's modules, by what they do."""
 
 
 def borrow(vlm: Lendable, *, seed: int = 0) -> AbstractContextManager[Live]:
@@ -120,7 +90,7 @@ class Live:
         self.studies = (studies,) if isinstance(studies, Study) else tuple(studies)
         encoded = self.vlm.encode(self.studies, question)
         self.prompt, self._cells = encoded.prompt, encoded.cells
-        self._passes = passes_over(self.vlm.model, self._loan, self._parts, encoded)
+        self._passes = passes_over(self.vlm, self._loan, self._parts, self.studies, encoded)
         return self.prompt
 
     def answer(self, prompt: Prompt, *, given: str | Sequence[int] | None = None) -> Answer:
@@ -185,7 +155,7 @@ class Live:
             summarise the picture, what each of them draws is handed on to the cells that it came
             from, by attention rollout through the resampler.
         """
-        if self._attention is None:
+        if not self._inside or self._attention is None:
             raise UnsupportedMethod(
                 "There is no attention to read before the model has answered. Answer first."
             )
@@ -209,7 +179,7 @@ class Live:
             A token's gradient is through its own row alone; what it did to later tokens is not in it.
         """
         ids = token_ids or self._passes.answer_ids
-        shares, slopes = looking.own_gradients(self._passes, ids, self._cache)
+        shares, slopes = looking.own_gradients(self._inside, ids, self._cache)
         if self._handed_on is not None:
             drawn = shares @ self._handed_on
             # So that share times slope is what the image tokens' products hand on.
@@ -219,11 +189,11 @@ class Live:
 
     def rollout(self) -> Tensor:
         """Attention rollout from each answer token's predicting row, float32 (token, cell)."""
-        return descent.rollout(self._passes)
+        return descent.rollout(self._inside)
 
     def relevancy(self, targets: Sequence[Target], **options: Any) -> Tensor:
         """Relevancy of cells for targets, (target, cell); see `descent.relevancy`."""
-        return descent.relevancy(self._passes, targets, **options)
+        return descent.relevancy(self._inside, targets, **options)
 
     # --- the picture inside the model ------------------------------------------------------------
 
@@ -253,7 +223,7 @@ class Live:
         """
         studies = [replace(study, pixels=paint(study.pixels)) for study in self.studies]
         other = self.vlm.encode(studies, self.prompt.question)
-        return passes_over(self.vlm.model, self._loan, self._parts, other).picture.cells()
+        return passes_over(self.vlm, self._loan, self._parts, studies, other).picture.cells()
 
     def read(self, site: Site) -> Tensor:
         """The picture at a site, (1, cell, channel)."""
@@ -339,6 +309,13 @@ class Live:
         return cast(T, self._kept[key])
 
     # --- passes ----------------------------------------------------------------------------------
+
+    @property
+    def _inside(self) -> Passes:
+        """The passes of a model whose modules are known."""
+        if self._parts.unknown:
+            raise UnsupportedMethod(self._parts.unknown)
+        return self._passes
 
     @property
     def _prompt_length(self) -> int:

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.runtime.encoded import PIXELS, Encoded
+from groundviz.runtime.encoded import PIXELS
 from groundviz.runtime.guard import Loan
-from groundviz.runtime.picture import InTensor, Picture
-from groundviz.runtime.placement import home, on_device
+from groundviz.runtime.picture import Picture
 from groundviz.runtime.scoring import Reading, continuations, score_targets
 from groundviz.runtime.sites import Parts, Site, SiteHook, module_at
 from groundviz.types import Target
@@ -90,9 +89,11 @@ class Passes:
     ) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Values at each site, and for each reading the gradients there, of one pass."""
         hooks = {site: self._look(site) for site in at if site.stage != "pixels"}
-        pixels = None
+        if self.parts.unknown:
+            raise UnsupportedMethod(self.parts.unknown)
+        pixels = self.picture.cells().detach()
         if at[0].stage == "pixels":
-            pixels = self.picture.cells().detach().requires_grad_()
+            pixels.requires_grad_()
         else:
             # The graph begins here: what lies before it costs no memory.
             hooks[at[0]].change = lambda cells: cells.detach().requires_grad_()
@@ -122,9 +123,7 @@ class Passes:
             logits = last_logits(self.model, inputs, count + 1)
         return log_probabilities(logits[:, :-1], inputs["input_ids"][:, -count:])
 
-    def _look(
-        self, site: Site, batch: int = 1, change: Callable[[Tensor], Tensor] | None = None
-    ) -> SiteHook:
+    def _look(self, site: Site, batch: int = 1, change: Callable[[Tensor], Tensor] | None = None) -> SiteHook:
         return SiteHook(self.index[site.stage], batch, change)
 
     @contextmanager
@@ -137,23 +136,6 @@ class Passes:
         finally:
             for handle in handles:
                 handle.remove()
-
-
-def passes_over(model: Any, loan: Loan, parts: Parts, encoded: Encoded) -> Passes:
-    """Passes over a prompt, its tensors brought to where the model computes."""
-    device = home(model)
-    inputs = on_device(model, encoded.inputs)
-    index = {name: torch.from_numpy(one.index).to(device) for name, one in encoded.cells.items()}
-    return Passes(
-        model=model,
-        loan=loan,
-        parts=parts,
-        inputs=inputs,
-        picture=InTensor(inputs[PIXELS], index["pixels"]),
-        index=index,
-        columns=torch.from_numpy(encoded.columns).to(device),
-        answer_ids=(),
-    )
 
 
 def saying(inputs: Mapping[str, Tensor], token_ids: Sequence[int], batch: int = 1) -> dict[str, Tensor]:

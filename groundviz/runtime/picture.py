@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from groundviz.runtime.encoded import PIXELS
+from groundviz.types import Study
 
 
 class Picture(Protocol):
@@ -68,3 +71,21 @@ class ThroughProcessor:
         """The inputs of a batch of prompts that show these pictures."""
         made = [self.process(one) for one in cells]
         return {name: torch.cat([one[name] for one in made]) for name in made[0]}
+
+
+def unflattened(cells: Tensor, studies: Sequence[Study]) -> list[Study]:
+    """Studies with other pixels, given as (pixel, colour), all studies one after another."""
+    parts = cells.detach().float().clamp(0, 1).cpu().split([math.prod(study.shape) for study in studies])
+    return [
+        replace(study, pixels=np.asarray(part.reshape(*study.shape, 3).numpy(), dtype=np.float32))
+        for study, part in zip(studies, parts, strict=True)
+    ]
+
+
+def flattened(studies: Sequence[Study]) -> Tensor:
+    """The pixels of studies in three colours, (1, pixel, colour)."""
+    colours = [
+        np.broadcast_to(study.pixels.reshape(*study.shape, -1), (*study.shape, 3)).reshape(-1, 3)
+        for study in studies
+    ]
+    return torch.from_numpy(np.concatenate(colours))[None]

@@ -127,7 +127,9 @@ def canvases(live: Live) -> tuple[Canvas, ...]:
 def _canvas(live: Live, grids: Sequence[Grid], image: int) -> Canvas:
     own = [grid for grid in grids if grid.image == image]
     canvas = own[0] if len(own) == 1 else _over(own, live.studies[image].shape)
-    numbers = [_numbers(grid, canvas) if grid.image == image else np.full(grid.valid.size, -1) for grid in grids]
+    numbers = [
+        _numbers(grid, canvas) if grid.image == image else np.full(grid.valid.size, -1) for grid in grids
+    ]
     return Canvas(canvas, torch.from_numpy(np.concatenate(numbers)))
 
 
@@ -151,7 +153,10 @@ def _numbers(grid: Grid, canvas: Grid) -> Ints:
     """The canvas pixel under the centre of each pixel of a grid, -1 where there is none."""
     if grid is canvas:
         return np.arange(grid.valid.size)
-    at = apply(compose(invert(canvas.to_source), grid.to_source), np.argwhere(np.ones_like(grid.valid)) + 0.5)
+    if grid.image != canvas.image:
+        return np.full(grid.valid.size, -1)
+    centres = np.argwhere(np.ones_like(grid.valid)) + 0.5
+    at = apply(compose(invert(canvas.to_source), grid.to_source), centres.astype(np.float64))
     row, col = np.floor(at).astype(np.int64).T
     inside = (row >= 0) & (row < canvas.rows) & (col >= 0) & (col < canvas.cols)
     return np.where(inside, row * canvas.cols + col, -1)

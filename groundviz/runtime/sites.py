@@ -38,6 +38,7 @@ class Parts:
         cross_attention: Those of `decoder_attention` that look at the picture and not at the text.
         resampler: Attention modules that summarise the picture into image tokens, in the order
             they run, and the streams each connects: "latents" and "image".
+        unknown: Why no module is known, and what to do about it; empty where they are.
     """
 
     vision_layers: tuple[nn.Module, ...]
@@ -49,6 +50,7 @@ class Parts:
     output_head: nn.Module
     cross_attention: tuple[nn.Module, ...] = ()
     resampler: tuple[tuple[nn.Module, Flow], ...] = ()
+    unknown: str = ""
 
     @property
     def looking(self) -> tuple[nn.Module, ...]:
@@ -95,6 +97,8 @@ def find_site(parts: Parts, cells: Mapping[str, Cells], name: str) -> Site:
         known["vision"] = Site("vision", len(parts.vision_layers) - 1)
     if name in known:
         return known[name]
+    if parts.unknown:
+        raise UnsupportedMethod(parts.unknown)
     listed = ", ".join(str(site) for site in sites(parts, cells)) or "none"
     stage = name.partition(".")[0]
     if stage in ("pixels", "vision", "projector", "language") and stage not in cells:

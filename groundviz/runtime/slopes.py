@@ -66,5 +66,5 @@ def slopes_of(live: Live, targets: Sequence[Target], site: Site, values: Tensor)
         # Items of a batch do not see one another, so the slope of the sum is each item's own.
         return live.scores(targets, site, given).sum(dim=0)
 
-    found = torch.autograd.functional.jacobian(scores, values)
+    found: Tensor = torch.autograd.functional.jacobian(scores, values)
     return found.transpose(0, 1).float()

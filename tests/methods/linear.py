@@ -25,7 +25,7 @@ def asked(vlm, study, *, seed=0):
 def make_linear(monkeypatch, live, place, *, constant=0.0):
     """Replace the scores of every target by a weighted sum over a site; returns values and weights.
 
-    The weights are float32 (target, ...) shaped like the site, 16 targets at most.
+    The weights are float32 (target, cell, channel), 16 targets at most.
     """
     site = live.site(place)
     values = live.read(site).detach().clone()

@@ -13,6 +13,7 @@ from captum import attr as captum
 from groundviz.methods.recipes import choose, measure
 from groundviz.runtime import borrow
 from groundviz.runtime.baselines import baseline
+from tests.methods.planes import as_cells, as_picture
 
 SAID = "left lung nodule and effusion"
 
@@ -38,6 +39,12 @@ def scores(asked, site):
     return lambda values: live.scores(targets, live.site(site), values)
 
 
+def scores_of_pictures(asked):
+    """As `scores`, of pictures (batch, channel, row, col)."""
+    of_cells = scores(asked, "pixels")
+    return lambda pictures: of_cells(as_cells(pictures))
+
+
 def by_target(attribute, asked):
     return [attribute(target=index) for index in range(len(asked[3]))]
 
@@ -48,24 +55,21 @@ def test_input_times_gradient(asked, site):
     method = captum.InputXGradient(scores(asked, site))
     leaf = live.read(live.site(site)).detach().requires_grad_()
     found, _ = ours(asked, "input_gradient", at=site)
-    channel = 1 if site == "pixels" else 2
     for mine, theirs in zip(
         found, by_target(lambda target: method.attribute(leaf, target), asked), strict=True
     ):
-        expected = theirs.sum(channel).detach().numpy().reshape(mine.shape)
+        expected = theirs.sum(2).detach().numpy().reshape(mine.shape)
         np.testing.assert_allclose(mine, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_occlusion(asked):
     live, site = asked[0], asked[0].site("pixels")
     found, _ = ours(asked, "occlusion", window=7, stride=7)
-    method = captum.Occlusion(scores(asked, "pixels"))
-    pixels, window = live.read(site), (3, 7, 7)
+    method = captum.Occlusion(scores_of_pictures(asked))
+    pixels, blank, window = as_picture(live.read(site)), as_picture(baseline(live, "blur")), (3, 7, 7)
     for mine, index in zip(found, range(2), strict=True):
         with torch.no_grad():
-            theirs = method.attribute(
-                pixels, window, strides=window, baselines=baseline(live, "blur"), target=index
-            )
+            theirs = method.attribute(pixels, window, strides=window, baselines=blank, target=index)
         expected = theirs[0, 0].reshape(4, 7, 4, 7).mean((1, 3)).numpy()
         seen = np.isfinite(mine)
         assert seen.any()
@@ -77,12 +81,11 @@ def test_shapley_values(asked):
     live, site = asked[0], asked[0].site("pixels")
     found, _ = ours(asked, "shapley", cells=4, samples=1500)
     pieces = torch.arange(4).reshape(2, 2).repeat_interleave(14, 0).repeat_interleave(14, 1)
-    method = captum.ShapleyValues(scores(asked, "pixels"))
+    method = captum.ShapleyValues(scores_of_pictures(asked))
+    pixels, blank = as_picture(live.read(site)), as_picture(baseline(live, "blur"))
     for mine, index in zip(found, range(2), strict=True):
         with torch.no_grad():
-            theirs = method.attribute(
-                live.read(site), baseline(live, "blur"), target=index, feature_mask=pieces[None, None]
-            )
+            theirs = method.attribute(pixels, blank, target=index, feature_mask=pieces[None, None])
         expected = theirs[0, 0, ::14, ::14].numpy()
         # Pieces out of the model's view have no value.
         assert mine.shape == (2, 2)

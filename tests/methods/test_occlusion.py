@@ -8,8 +8,10 @@ from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.geometry import compose, scale_shift
 from groundviz.methods.occlusion import occlusion
+from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline
 from tests.methods.linear import QUESTION, asked, by_cell, make_linear, values_of
+from tests.methods.planes import as_cells, as_picture
 
 
 @pytest.fixture
@@ -17,7 +19,7 @@ def linear(tiny, study, monkeypatch):
     """What a linear model loses at each pixel, (target, channel, row, col), and how to occlude it."""
     with asked(tiny, study) as (live, prompt, answer):
         values, weights = make_linear(monkeypatch, live, "pixels")
-        lost = (weights * (values - baseline(live, "blur")))[: len(answer.tokens)]
+        lost = as_picture((weights * (values - baseline(live, "blur")))[: len(answer.tokens)])
         yield (
             lost,
             lambda **options: occlusion(live, prompt, answer, live.targets(answer, None, None), **options),
@@ -68,11 +70,11 @@ def test_inpainting_draws_from_outside_the_window(tiny, study, monkeypatch):
         smooth = torch.linspace(-1, 1, 28).expand(1, 3, 28, 28).clone()
         spoilt = smooth.clone()
         spoilt[..., 10:14, 10:14] = 1.0
-        live._inputs["pixel_values"] = spoilt
+        monkeypatch.setattr(Live, "read", lambda self, site: as_cells(spoilt))
         _, weights = make_linear(monkeypatch, live, "pixels")
         found = values_of(occlusion(live, prompt, answer, (), window=14, stride=7, fill="inpaint"))
     # Linear light is biharmonic: the window around the spot brings it back to the last digit.
-    expected = (weights * (spoilt - smooth))[: len(answer.tokens)].sum((1, 2, 3))
+    expected = (weights * as_cells(spoilt - smooth))[: len(answer.tokens)].sum((1, 2))
     np.testing.assert_allclose(found[:, 1, 1], expected, atol=0.05)
 
 
@@ -80,11 +82,12 @@ def test_the_map_lies_where_the_model_looked(tiny, study):
     (maps,) = explain(
         tiny, study, QUESTION, methods={"occlusion": {"window": 7, "stride": 7}}
     ).record.heatmaps
-    pixels = tiny.pixel_grids(study)[0]
+    encoded = tiny.encode((study,), QUESTION)
+    (pixels,) = encoded.cells["pixels"].grids
     expected = compose(pixels.to_source, scale_shift((7.0, 7.0)))
     np.testing.assert_allclose(maps.grid.to_source, expected)
     # One cell of this window is one token of the model.
-    np.testing.assert_allclose(maps.grid.to_source, tiny.encode((study,), QUESTION).prompt.grids[0].to_source)
+    np.testing.assert_allclose(maps.grid.to_source, encoded.prompt.grids[0].to_source)
     assert maps.unit == "nats"
     assert maps.signed
 

@@ -10,6 +10,7 @@ from groundviz.methods.optimized_mask import optimized_mask
 from groundviz.runtime.live import Live
 from groundviz.runtime.passes import Passes
 from tests.methods.linear import QUESTION, SAID, asked, values_of
+from tests.methods.planes import as_picture
 
 SPOT = (slice(14, 21), slice(7, 14))
 
@@ -21,7 +22,7 @@ def spotted(tiny, study, monkeypatch):
         original = live.read(live.site("pixels"))
 
         def scores(self, targets, at, given):
-            apart = (given - original)[:, :, SPOT[0], SPOT[1]].square().mean((1, 2, 3))
+            apart = as_picture(given - original)[:, :, SPOT[0], SPOT[1]].square().mean((1, 2, 3))
             score = -8.0 * apart
             if targets[0].rival:
                 score = 4.0 + score
@@ -112,7 +113,7 @@ def test_an_answer_that_is_certain_still_pulls(tiny, study, monkeypatch):
         original = live.read(live.site("pixels"))
 
         def certain(self, targets, at, given):
-            apart = (given - original)[:, :, SPOT[0], SPOT[1]].square().mean((1, 2, 3))
+            apart = as_picture(given - original)[:, :, SPOT[0], SPOT[1]].square().mean((1, 2, 3))
             return (-1e-9 - apart.pow(3))[:, None]
 
         monkeypatch.setattr(Passes, "scores", certain)

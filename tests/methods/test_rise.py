@@ -10,6 +10,7 @@ from groundviz.methods.rise import _Masks, rise
 from groundviz.runtime.baselines import baseline
 from groundviz.runtime.passes import Passes
 from tests.methods.linear import QUESTION, asked, values_of
+from tests.methods.planes import as_picture
 
 SPOT = (9, 17)
 
@@ -25,11 +26,12 @@ def spline(distance):
 @pytest.mark.parametrize("keep", [0.5, 0.25])
 def test_one_pixel_that_counts_gives_the_bump_of_the_formula(tiny, study, monkeypatch, keep, constant):
     def one_pixel(self, targets, at, given):
-        return given[:, :1, SPOT[0], SPOT[1]].expand(-1, len(targets)) + constant
+        return as_picture(given)[:, :1, SPOT[0], SPOT[1]].expand(-1, len(targets)) + constant
 
     with asked(tiny, study) as (live, prompt, answer):
         monkeypatch.setattr(Passes, "scores", one_pixel)
-        weight = (live.read(live.site("pixels")) - baseline(live, "blur"))[0, 0, SPOT[0], SPOT[1]].item()
+        away = as_picture(live.read(live.site("pixels")) - baseline(live, "blur"))
+        weight = away[0, 0, SPOT[0], SPOT[1]].item()
         found = values_of(rise(live, prompt, answer, (), masks=6000, cells=4, keep=keep))[0]
     centres = (np.arange(16) + 0.5) / 16 * 4
     rows, cols = (spline(centres - (at + 0.5) / 28 * 4) for at in SPOT)

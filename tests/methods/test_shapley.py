@@ -10,13 +10,14 @@ from groundviz.methods.method import each_token_and
 from groundviz.methods.shapley import shapley
 from groundviz.runtime.baselines import baseline
 from tests.methods.linear import QUESTION, asked, by_cell, make_linear, values_of
+from tests.methods.planes import as_picture
 
 
 @pytest.mark.parametrize("samples", [1, 2, 5])
 def test_a_linear_model_gives_its_own_terms(tiny, study, monkeypatch, samples):
     with asked(tiny, study) as (live, prompt, answer):
         values, weights = make_linear(monkeypatch, live, "pixels", constant=-7.0)
-        terms = (weights * (values - baseline(live, "mean")))[: len(answer.tokens)]
+        terms = as_picture((weights * (values - baseline(live, "mean")))[: len(answer.tokens)])
         found = values_of(shapley(live, prompt, answer, (), cells=16, samples=samples, fill="mean"))
     np.testing.assert_allclose(found, by_cell(terms, 4), rtol=1e-3, atol=1e-3)
 
@@ -78,6 +79,6 @@ def test_options_that_make_no_sense_are_refused(tiny, study, options, error, say
 
 def _shown(pictures, original):
     """Which quarters of each picture are the original's: 0 or 1, (batch, quarter)."""
-    same = (pictures - original).abs().amax(1) < 1e-6
+    same = as_picture(pictures - original).abs().amax(1) < 1e-6
     quarters = same.reshape(-1, 2, 14, 2, 14).float().mean((2, 4))
     return (quarters > 0.9).float().flatten(1)

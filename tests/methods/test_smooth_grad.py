@@ -9,6 +9,7 @@ from groundviz.explain import explain
 from groundviz.runtime import Live
 from groundviz.runtime.batches import in_batches
 from tests.methods.autograd import AGAINST, QUESTION, SAID, Plain, close, explained
+from tests.methods.planes import as_cells, as_picture
 
 
 def noisy(picture, samples, deviation, seed=0):
@@ -16,7 +17,8 @@ def noisy(picture, samples, deviation, seed=0):
     torch.manual_seed(seed)
     seeds = torch.randint(2**62, (samples,)).tolist()
     sources = [torch.Generator().manual_seed(one) for one in seeds]
-    return [picture + deviation * torch.randn(picture.shape, generator=source) for source in sources]
+    shape = as_cells(picture).shape
+    return [picture + deviation * as_picture(torch.randn(shape, generator=source)) for source in sources]
 
 
 @pytest.mark.parametrize("against", AGAINST)

@@ -8,6 +8,7 @@ import pytest
 from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.methods.token_ablation import token_ablation
+from groundviz.runtime import Live
 from tests.methods.linear import QUESTION, asked, make_linear, values_of
 
 
@@ -34,7 +35,8 @@ def test_blocks_do_not_reach_from_one_tile_into_the_next(tiny, study, monkeypatc
             replace(grid, rows=2, positions=grid.positions.reshape(2, 8)[tile], valid=grid.valid[:2])
             for tile in (0, 1)
         )
-        maps = token_ablation(live, replace(prompt, grids=tiles), answer, (), block=3)
+        monkeypatch.setattr(Live, "grids", lambda self, site: tiles)
+        maps = token_ablation(live, prompt, answer, (), block=3)
     lost = (weights * (tokens - tokens.mean(1, keepdim=True)))[: len(answer.tokens)]
     lost = lost.sum(2).reshape(-1, 2, 2, 4)
     for tile, one in enumerate(maps):

@@ -164,10 +164,25 @@ def _check_projector(vlm: VLM, encoded: Encoded, parts: Parts) -> None:
 def _check_text(vlm: VLM, encoded: Encoded, parts: Parts) -> None:
     projector, language = encoded.cells["projector"], encoded.cells["language"]
     before = _entering(vlm, parts.decoder_layers[0], encoded.inputs)
-    for place, token in list(zip(projector.index, language.index, strict=True))[::5]:
-        with _nudged(parts.projector, int(place)):
-            after = _entering(vlm, parts.decoder_layers[0], encoded.inputs)
-        assert _differing(before, after) == [int(token)]
+    start_fine = start_coarse = 0
+    for fine, coarse in zip(projector.grids, language.grids, strict=True):
+        held_fine, held = held_cells(fine), held_cells(coarse)
+        for number, cell in list(enumerate(np.flatnonzero(held)))[::5]:
+            for one in np.flatnonzero(_holding(fine, coarse, cell) & held_fine)[[0, -1]]:
+                with _nudged(parts.projector, int(projector.index[start_fine + held_fine[:one].sum()])):
+                    after = _entering(vlm, parts.decoder_layers[0], encoded.inputs)
+                # Where tokens are read between patches, a patch reaches the neighbours as well.
+                even = fine.rows % coarse.rows == fine.cols % coarse.cols == 0 or _pitch(fine) == _pitch(
+                    coarse
+                )
+                token, found = int(language.index[start_coarse + number]), _differing(before, after)
+                assert found == [token] if even else token in found and len(found) <= 4
+        start_fine += int(held_fine.sum())
+        start_coarse += int(held.sum())
+
+
+def _pitch(grid: Grid) -> list[float]:
+    return np.diag(grid.to_source[:, :2]).round(9).tolist()
 
 
 def _differing(before: torch.Tensor, after: torch.Tensor) -> list[int]:
@@ -179,7 +194,8 @@ def _entering(vlm: VLM, module: Any, inputs: Any) -> torch.Tensor:
     seen: list[torch.Tensor] = []
 
     def keep(module: Any, args: Any, kwargs: Any) -> None:
-        seen.append(args[0] if args else kwargs["hidden_states"])
+        # The name differs from model to model: it is the one with channels.
+        seen.append(next(one for one in (*args, *kwargs.values()) if one.ndim > 1))
 
     _run(vlm, module.register_forward_pre_hook(keep, with_kwargs=True), inputs)
     return seen[0]
@@ -196,9 +212,11 @@ def _leaving(vlm: VLM, module: Any, inputs: Any) -> torch.Tensor:
 
 
 def _run(vlm: VLM, handle: Any, inputs: Any) -> None:
-    with torch.no_grad():
-        vlm.model(**inputs)
-    handle.remove()
+    try:
+        with torch.no_grad():
+            vlm.model(**inputs)
+    finally:
+        handle.remove()
 
 
 @contextmanager
@@ -212,7 +230,8 @@ def _nudged(module: Any, place: int) -> Iterator[None]:
         changed = flat.reshape(whole.shape)
         return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
-    handle = module.register_forward_hook(nudge)
+    # Before the hooks with which transformers collects hidden states.
+    handle = module.register_forward_hook(nudge, prepend=True)
     try:
         yield
     finally:

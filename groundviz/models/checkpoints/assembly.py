@@ -68,7 +68,11 @@ def assemble(request: Request, config: Mapping[str, Any], processor: Any = None)
     layout = LAYOUTS[name]
     folder = fetched(request.source, layout.files, request.revision)
     checkpoint = Checkpoint(
-        config=config, folder=folder, base=beside(request.base, "base"), vision=beside(request.vision, "vision")
+        config=config,
+        folder=folder,
+        base=beside(request.base, "base"),
+        vision=beside(request.vision, "vision"),
+        processor=processor,
     )
     plan = _planned(layout, checkpoint)
     stored = stored_dtype(config)
@@ -93,6 +97,6 @@ def _planned(layout: Layout, checkpoint: Checkpoint) -> Plan:
         return layout.plan(checkpoint)
     except (KeyError, TypeError, ValueError, AttributeError, OSError, StrictDataclassError) as error:
         raise UnsupportedModel(
-            f"The checkpoint's config cannot be used ({type(error).__name__}): it lacks an entry that its layout "
-            "has, or gives one another kind of value. Give the checkpoint as it was published."
+            f"The checkpoint's config cannot be used ({type(error).__name__}): it lacks an entry that its "
+            "layout has, or gives one another kind of value. Give the checkpoint as it was published."
         ) from None

@@ -65,8 +65,8 @@ def beside(place: Place | None, name: str) -> Path | None:
         return folder if any(folder.glob("*.safetensors")) else fetched(place, ["pytorch_model*.bin"])
     except (OSError, ValueError) as error:
         raise UnsupportedModel(
-            f"What was given as {name} was not found ({type(error).__name__}): it should be a local folder or "
-            "a hub id. Check its spelling, and the way to the hub."
+            f"What was given as {name} was not found ({type(error).__name__}): it should be a local folder "
+            "or a hub id. Check its spelling, and the way to the hub."
         ) from None
 
 

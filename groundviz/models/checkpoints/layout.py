@@ -30,12 +30,14 @@ class Checkpoint:
         folder: Where the checkpoint lies.
         base: Where the language model or the weights beneath a delta lie, if the user gave it.
         vision: Where the vision tower lies, if the user gave it.
+        processor: What the user gave in place of the layout's own.
     """
 
     config: Mapping[str, Any]
     folder: Path
     base: Path | None = None
     vision: Path | None = None
+    processor: Any = None
 
 
 def as_stored(tensor: Tensor) -> Tensor:

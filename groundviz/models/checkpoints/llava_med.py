@@ -21,6 +21,7 @@ from groundviz.models.checkpoints.native import (
     PROJECTOR_NAMES,
     expect,
     native_config,
+    pictured,
     with_room,
 )
 from groundviz.models.checkpoints.published import PublishedProcessor, read_tokenizer, speaking
@@ -63,6 +64,7 @@ class LlavaMed:
             architecture=PublishedLlava,
             generation=speaking(tokenizer, at_most=1024),
             notes={
+                "picture": pictured("padded to a square with the mean colour", native),
                 "tower": f"{tower.note}; the evaluation takes OpenAI's",
                 "decoding": "greedy, as in the evaluation",
             },

@@ -21,36 +21,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transformers import LlavaConfig, PhiConfig, PretrainedConfig, StableLmConfig
+from transformers import PhiConfig, PreTrainedConfig, StableLmConfig
 
 from groundviz.errors import UnsupportedModel
+from groundviz.models.checkpoints import pictures
 from groundviz.models.checkpoints.build import PublishedLlava
-from groundviz.models.checkpoints.clip import hub_tower, own_tower
-from groundviz.models.checkpoints.layout import Checkpoint, Plan, Recipe, renamed
+from groundviz.models.checkpoints.clip import choose_tower
+from groundviz.models.checkpoints.language import language_config, without_tables
+from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Plan, Recipe, renamed
 from groundviz.models.checkpoints.mixture import Mixture
+from groundviz.models.checkpoints.native import (
+    COMPUTED,
+    LANGUAGE,
+    LANGUAGE_NAMES,
+    PROJECTOR,
+    expect,
+    native_config,
+    pictured,
+    with_room,
+)
+from groundviz.models.checkpoints.published import IMAGE, VICUNA, PublishedProcessor, read_tokenizer, speaking
 from groundviz.models.checkpoints.weights import Weights
 
 TOWER = "model.image_tower.image_tower.vision_model."
-TABLE = {
-    "model.mm_projector.image_spatial_proj.0.": "model.multi_modal_projector.linear_1.",
-    "model.mm_projector.image_spatial_proj.2.": "model.multi_modal_projector.linear_2.",
-    "model.layers.": "model.language_model.layers.",
-    "model.embed_tokens.": "model.language_model.embed_tokens.",
-    "model.norm.": "model.language_model.norm.",
-    "model.final_layernorm.": "model.language_model.final_layernorm.",
-    "lm_head.": "lm_head.",
+NAMES = {
+    "model.mm_projector.image_spatial_proj.0.": f"{PROJECTOR}linear_1.",
+    "model.mm_projector.image_spatial_proj.2.": f"{PROJECTOR}linear_2.",
+    **LANGUAGE_NAMES,
+    "model.final_layernorm.": f"{LANGUAGE}final_layernorm.",
 }
-MIXTURE = {
+MIXTURE_NAMES = {
     ".mlp.deepspeed_moe.gate.wg.": ".mlp.gate.",
     ".mlp.deepspeed_moe.experts.deepspeed_experts.": ".mlp.experts.branches.",
     ".mlp.meta_moe.": ".mlp.shared.",
 }
 # By model type: the language model's config, and what it calls the checkpoint's settings.
-DECODERS: Mapping[str, tuple[type[PretrainedConfig], Mapping[str, str]]] = {
+DECODERS: Mapping[str, tuple[type[PreTrainedConfig], Mapping[str, str]]] = {
     "moe_llava_phi": (PhiConfig, {}),
-    "moe_llava_stablelm": (StableLmConfig, {"rope_pct": "partial_rotary_factor", "norm_eps": "layer_norm_eps"}),
+    "moe_llava_stablelm": (
+        StableLmConfig,
+        {"rope_pct": "partial_rotary_factor", "norm_eps": "layer_norm_eps"},
+    ),
 }
-ROTARY = ("rope_theta", "rope_scaling", "partial_rotary_factor")
 
 
 class MedMoeLlava(PublishedLlava):
@@ -60,7 +72,7 @@ class MedMoeLlava(PublishedLlava):
     `config.experts_per_token` how many of them a token visits.
     """
 
-    def __init__(self, config: LlavaConfig) -> None:
+    def __init__(self, config: Any) -> None:
         super().__init__(config)
         for number, experts in config.mixtures.items():
             layer = self.model.language_model.layers[int(number)]
@@ -74,74 +86,93 @@ class MedMoeLlava(PublishedLlava):
 
 
 class MedMoe:
-    """The layout of JsST/Med-MoE, in both its sizes."""
+    """The layout of Med-MoE, with Phi-2 and with StableLM-2.
+
+    StableLM-2's first tokenizer is code, which is never run. Where the checkpoint holds no other, give
+    a `PublishedProcessor` with one in transformers' own format.
+    """
 
     checkpoints = ("JsST/Med-MoE",)
-    files = ("*.safetensors", "*.safetensors.index.json", "*token*", "vocab.json", "merges.txt")
+    files = ("*.safetensors", "*.json", "tokenizer*", "vocab.json", "merges.txt")
 
     def matches(self, config: Mapping[str, Any]) -> bool:
         """True for the model types of Med-MoE."""
         return config.get("model_type") in DECODERS
 
     def plan(self, checkpoint: Checkpoint) -> Plan:
-        """The checkpoint's own tower, unless another is given."""
+        """Rename every tensor; put mixtures where the config says there are some."""
+        config = checkpoint.config
+        expect(config, "image_projector_type", ("mlp2x_gelu",))
+        expect(config, "mm_vision_select_feature", ("patch",))
+        expect(config, "mm_use_im_start_end", (False,))
         weights = Weights.at(checkpoint.folder)
-        tower = own_tower(weights, TOWER)
-        if checkpoint.vision is not None:
-            tower = hub_tower(checkpoint.vision, checkpoint.config.get("mm_image_tower"))
-        decoder = _decoder(checkpoint.config)
-        config = LlavaConfig(
-            vision_config=tower.config,
-            text_config=decoder,
-            image_token_index=decoder.vocab_size - 1,
-            vision_feature_layer=checkpoint.config["mm_vision_select_layer"],
+        tower = choose_tower(weights, TOWER, checkpoint.vision, config.get("mm_image_tower"))
+        kind, names = DECODERS[config["model_type"]]
+        text = language_config(kind, config, names)
+        tokenizer = _tokenizer(checkpoint)
+        native = native_config(
+            text,
+            tower.config,
+            tokenizer.convert_tokens_to_ids(IMAGE),
+            layer=config.get("mm_vision_select_layer", -2),
             head_bias="lm_head.bias" in weights,
-            **_mixtures(checkpoint.config["moe"]),
+            **_mixtures(config["moe"]),
         )
+        recipes = {**_language(weights), **tower.recipes}
         return Plan(
-            config=config,
-            recipes={**_language(weights), **tower.recipes},
-            accounts=((weights, (f"{TOWER}.*",)), *tower.accounts),
+            config=native,
+            recipes=with_room(recipes, native),
+            accounts=((weights, (*COMPUTED, *tower.unused)), *tower.accounts),
             architecture=MedMoeLlava,
+            generation=speaking(tokenizer, at_most=2048),
+            notes={
+                "picture": pictured("its middle, although the config says pad, as in the evaluation", native),
+                "tower": tower.note,
+                "experts": "no noise is added to the routing; the evaluation draws some with each pass",
+                "decoding": "greedy, as in the evaluation",
+            },
         )
+
+    def processor(self, checkpoint: Checkpoint, config: Any) -> PublishedProcessor:
+        """The middle of the picture, which the evaluation takes whatever the config says; Vicuna's prompt."""
+        return PublishedProcessor(
+            tokenizer=_tokenizer(checkpoint),
+            image_processor=pictures.cropped(config.vision_config.image_size),
+            prompt=VICUNA,
+            image_tokens=config.image_seq_length,
+        )
+
+
+def _tokenizer(checkpoint: Checkpoint) -> Any:
+    if checkpoint.processor is not None:
+        return checkpoint.processor.tokenizer
+    return read_tokenizer(checkpoint.folder)
 
 
 def _language(weights: Weights) -> dict[str, Recipe]:
-    return {_mixed(name): recipe for name, recipe in renamed(weights, TABLE).items()}
+    return {_mixed(name): recipe for name, recipe in without_tables(renamed(weights, NAMES)).items()}
 
 
 def _mixed(name: str) -> str:
-    for old, new in MIXTURE.items():
+    for old, new in MIXTURE_NAMES.items():
         name = name.replace(old, new)
     return name
 
 
-def _decoder(config: Mapping[str, Any]) -> PretrainedConfig:
-    """The language model's config, from one that has its settings among others."""
-    kind, names = DECODERS[config["model_type"]]
-    known = {*kind().to_dict(), *ROTARY}
-    settings = {names.get(key, key): value for key, value in config.items()}
-    return kind(
-        **{
-            key: value
-            for key, value in settings.items()
-            if key in known - {"model_type", "architectures", "transformers_version"} and value is not None
-        }
-    )
-
-
 def _mixtures(moe: Mapping[str, Any]) -> dict[str, Any]:
-    layers, counts, top = moe["moe_layers_idx"], moe["num_experts"], moe["top_k_experts"]
+    """Entries of the config that `MedMoeLlava` reads."""
+    expect(moe, "use_residual", (False,))
+    expect(moe, "top_k_experts", (2, 1))
+    layers, counts = moe["moe_layers_idx"], moe["num_experts"]
     # One number stands for all layers.
     counts = counts * len(layers) if len(counts) == 1 else counts
-    if moe.get("use_residual") or top not in (1, 2) or len(counts) != len(layers):
+    if len(counts) != len(layers):
         raise UnsupportedModel(
-            f"The checkpoint's mixture of experts is none that Med-MoE published: {top} experts per token, "
-            f"{len(counts)} counts of experts for {len(layers)} layers, and "
-            f"{'a' if moe.get('use_residual') else 'no'} residual branch; expected 1 or 2 experts per token, "
-            "one count for each layer and no residual branch. Give a checkpoint as it was published."
+            f"The checkpoint's config contradicts itself: it counts the experts of {len(counts)} layers, and "
+            f"names {len(layers)} layers that have some. Give the checkpoint as it was published."
         )
-    return {
-        "mixtures": {str(layer): count for layer, count in zip(layers, counts, strict=True)},
-        "experts_per_token": top,
-    }
+    mixtures = {str(layer): count for layer, count in zip(layers, counts, strict=True)}
+    return {"mixtures": mixtures, "experts_per_token": moe["top_k_experts"]}
+
+
+LAYOUTS.add("med_moe", MedMoe())

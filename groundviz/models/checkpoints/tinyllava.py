@@ -21,6 +21,7 @@ from groundviz.models.checkpoints.native import (
     PROJECTOR,
     expect,
     native_config,
+    pictured,
     with_room,
 )
 from groundviz.models.checkpoints.published import VICUNA, PublishedProcessor, read_tokenizer, speaking
@@ -77,6 +78,7 @@ class TinyLlava:
             architecture=PublishedLlava,
             generation=speaking(tokenizer, at_most=1024),
             notes={
+                "picture": pictured("squashed to a square", native),
                 "tower": "SigLIP, from the checkpoint; its first patch is dropped, as in the evaluation",
                 "decoding": "greedy; the evaluation samples at temperature 0.4",
             },

@@ -93,6 +93,10 @@ class Weights(Mapping[str, Tensor]):
     def __getitem__(self, name: str) -> Tensor:
         return self._homes[name].read(name)
 
+    def __contains__(self, name: object) -> bool:
+        # Mapping's own would read the tensor to find out.
+        return name in self._homes
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._homes)
 

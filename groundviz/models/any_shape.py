@@ -1,0 +1,64 @@
+"""Pictures that keep their shape, as Pixtral's tower takes them.
+
+::
+
+    image ── squeezed to whole patches ──> rows by cols patches, in one sequence with those of other images
+                                           each row of image tokens ends in a token of its own: no cell
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from groundviz.geometry import held_cells, scale_shift
+from groundviz.models.encode import Asked
+from groundviz.models.grids import behind, in_cells, pixel_grid, with_tokens
+from groundviz.runtime.encoded import PIXELS, Cells
+from groundviz.types import Grid, Ints
+
+
+def any_shape_cells(
+    vlm: Any, asked: Asked, shapes: Sequence[tuple[int, int]], merged: int = 1
+) -> dict[str, Cells]:
+    """The cells of each image at every stage.
+
+    Args:
+        vlm: The model with its processor.
+        asked: The prompt; its inputs say how large each picture is.
+        shapes: Rows and columns of each source image.
+        merged: How many patches an image token has on a side.
+
+    Raises:
+        UnsupportedModel: Model and processor do not belong together.
+    """
+    config = vlm.model.config
+    image = np.flatnonzero(asked.token_ids == config.image_token_id)
+    pictures = [
+        pixel_grid(
+            (rows, cols), scale_shift((shape[0] / rows, shape[1] / cols)), shape, image=number
+        )
+        for number, ((rows, cols), shape) in enumerate(
+            zip(asked.inputs["image_sizes"].tolist(), shapes, strict=True)
+        )
+    ]
+    patch = config.vision_config.patch_size
+    patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
+    squares = [in_cells(one, (merged, merged), shapes[one.image], "language") for one in patches]
+    grids = with_tokens(squares, [held_cells(grid) for grid in squares], image)
+    return {
+        "pixels": Cells(grids=tuple(pictures), index=_in_corners(pictures, asked.inputs[PIXELS].shape)),
+        "vision": Cells(grids=tuple(patches), index=behind(patches, 0)),
+        "projector": Cells(grids=grids, index=np.arange(len(image))),
+        "language": Cells(grids=grids, index=image),
+    }
+
+
+def _in_corners(pictures: Sequence[Grid], shape: Sequence[int]) -> Ints:
+    """Where the numbers of each pixel stand in (image, colour, row, col), where small images have a margin."""
+    numbers = np.arange(np.prod(shape)).reshape(shape).transpose(0, 2, 3, 1)
+    return np.concatenate(
+        [numbers[one.image, : one.rows, : one.cols].reshape(-1, shape[1]) for one in pictures]
+    )[None]

@@ -1,0 +1,88 @@
+"""Any other model that generates text about images: what pictures do to its answer, and nothing inside it.
+
+::
+
+    the model          a closed box: tokens and pictures in, an answer out
+    the processor      run anew for every changed picture
+
+Maps of perturbation methods lie on the source image itself, so no geometry is needed for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from groundviz.errors import UnsupportedModel
+from groundviz.geometry import scale_shift
+from groundviz.models.encode import finish, read_prompt
+from groundviz.models.grids import pixel_grid
+from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.runtime.sites import Parts
+from groundviz.types import Study
+
+UNKNOWN = "unknown"
+FALLBACK = "{images}{question}"
+
+
+class Anything:
+    """The adapter of models that have none."""
+
+    def matches(self, config: Any) -> bool:
+        """Never: it is what remains when no family matches."""
+        return False
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+        """Ask about images in the model's own chat template."""
+        asked = read_prompt(vlm, studies, question, FALLBACK, marker=vlm.processor.image_token)
+        image = np.flatnonzero(asked.token_ids == vlm.processor.image_token_id)
+        pixels = tuple(
+            pixel_grid(study.shape, scale_shift((1.0, 1.0)), study.shape, image=number)
+            for number, study in enumerate(studies)
+        )
+        cells = {"pixels": Cells(grids=pixels, index=np.empty(0, dtype=np.int64))}
+        return finish(vlm, asked, image=image, grids=(), cells=cells, columns=np.empty(0, dtype=np.int64))
+
+    def parts(self, model: Any) -> Parts:
+        """No module at all, and why."""
+        return Parts(
+            vision_layers=(),
+            vision_attention=(),
+            projector=nn.Identity(),
+            decoder_layers=(),
+            decoder_attention=(),
+            final_norm=nn.Identity(),
+            output_head=nn.Identity(),
+            unknown=why(model.config, type(model).__name__),
+        )
+
+
+def why(config: Any, architecture: str) -> str:
+    """A sentence on what is missing, and one on what can be done.
+
+    >>> from types import SimpleNamespace
+    >>> print(why(SimpleNamespace(model_type="sphinx"), "SphinxForCausalLM")[:62])
+    SphinxForCausalLM has no adapter: its model type is 'sphinx',
+    """
+    known = ", ".join(name for name in FAMILIES if name != UNKNOWN)
+    return (
+        f"{architecture} has no adapter: its model type is {getattr(config, 'model_type', None)!r}, and the "
+        f"families are: {known}. Add a file like groundviz/models/llava.py for it, or use occlusion, rise "
+        "or shapley, which work on any model that generates."
+    )
+
+
+def check_usable(model: Any, processor: Any) -> None:
+    """Stop what is no model that answers questions about images.
+
+    Raises:
+        UnsupportedModel: It cannot generate, or its processor marks no images.
+    """
+    if not hasattr(model, "generate") or not getattr(processor, "image_token", None):
+        raise UnsupportedModel(why(model.config, type(model).__name__))
+
+
+FAMILIES.add(UNKNOWN, Anything())

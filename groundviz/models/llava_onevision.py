@@ -1,0 +1,67 @@
+"""LLaVA-OneVision: an overview and up to 36 tiles, read at fewer places where there are many.
+
+::
+
+    LlavaOnevisionForConditionalGeneration
+    ├── model.vision_tower            SigLIP; tiles of 384 by 384 pixels, 27 by 27 patches of 14
+    ├── model.multi_modal_projector   token by token: tiles stay tiles
+    ├── model.image_newline           behind each row of the mosaic
+    ├── model.language_model          Qwen2
+    │   └── layers[i].self_attn       tapped
+    └── lm_head
+
+The image is squeezed to one tile, and once more resized, padded and cut into the number of tiles that
+suits it best. The language model sees the overview, then the tiles as one picture without its padding;
+where that has more cells than nine tiles (or as many as `vision_aspect_ratio` says), it is read between
+its patches, at so few places that they are no more. Six of a tile's pixels fill no patch, so that the
+places of patches in the mosaic are exact to a fifth of a patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from groundviz.models.encode import finish, read_prompt
+from groundviz.models.mosaic import tiled_cells
+from groundviz.models.towers import parts_of
+from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.runtime.encoded import Encoded
+from groundviz.runtime.sites import Parts
+from groundviz.types import Study
+
+FALLBACK = "<|im_start|>user {images}\n{question}<|im_end|><|im_start|>assistant\n"
+
+
+class LlavaOnevision:
+    """The adapter of `LlavaOnevisionForConditionalGeneration`."""
+
+    def matches(self, config: Any) -> bool:
+        """True for model type "llava_onevision"."""
+        return getattr(config, "model_type", "") == "llava_onevision"
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+        """Ask about images in the model's own chat template."""
+        asked = read_prompt(vlm, studies, question, FALLBACK)
+
+        def pack(features: list[Tensor], sizes: Tensor, newline: Tensor) -> Sequence[Tensor]:
+            packed: Sequence[Tensor] = vlm.model.model.pack_image_features(
+                features,
+                sizes,
+                image_newline=newline,
+                vision_aspect_ratio=vlm.model.config.vision_aspect_ratio,
+            )[0]
+            return packed
+
+        cells = tiled_cells(vlm, asked, [study.shape for study in studies], pack)
+        language = cells["language"]
+        return finish(vlm, asked, image=language.index, grids=language.grids, cells=cells)
+
+    def parts(self, model: Any) -> Parts:
+        """The modules that methods read."""
+        return parts_of(model, model.config.vision_feature_layer)
+
+
+FAMILIES.add("llava_onevision", LlavaOnevision())

@@ -1,0 +1,52 @@
+"""Mistral 3: a Pixtral tower for pictures of any shape, four patches to an image token.
+
+::
+
+    Mistral3ForConditionalGeneration
+    ├── model.vision_tower            Pixtral; patches of 14 pixels, places by row and column
+    ├── model.multi_modal_projector   merges 2 by 2 patches to an image token
+    ├── model.language_model          Mistral
+    │   └── layers[i].self_attn       tapped
+    └── lm_head
+
+The image is shrunk to fit into 1540 by 1540 pixels and squeezed to whole image tokens, so that it keeps
+its shape to within one. Behind each row of them stands [IMG_BREAK], behind the last one [IMG_END]. The
+patches of several images go through the tower in one sequence, none seeing another image's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundviz.models.any_shape import any_shape_cells
+from groundviz.models.encode import finish, read_prompt
+from groundviz.models.towers import parts_of
+from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.runtime.encoded import Encoded
+from groundviz.runtime.sites import Parts
+from groundviz.types import Study
+
+FALLBACK = "[INST]{images}{question}[/INST]"
+
+
+class Mistral3:
+    """The adapter of `Mistral3ForConditionalGeneration`."""
+
+    def matches(self, config: Any) -> bool:
+        """True for model type "mistral3"."""
+        return getattr(config, "model_type", "") == "mistral3"
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+        """Ask about images in the model's own chat template."""
+        asked = read_prompt(vlm, studies, question, FALLBACK)
+        shapes = [study.shape for study in studies]
+        cells = any_shape_cells(vlm, asked, shapes, merged=vlm.model.config.spatial_merge_size)
+        language = cells["language"]
+        return finish(vlm, asked, image=language.index, grids=language.grids, cells=cells)
+
+    def parts(self, model: Any) -> Parts:
+        """The modules that methods read."""
+        return parts_of(model, model.config.vision_feature_layer)
+
+
+FAMILIES.add("mistral3", Mistral3())

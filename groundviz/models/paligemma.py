@@ -1,0 +1,75 @@
+"""PaliGemma 1 and 2: a SigLIP tower, one image token per patch, a prompt that sees both ways.
+
+::
+
+    PaliGemmaForConditionalGeneration
+    ├── model.vision_tower            SigLIP, 224, 448 or 896 pixels on a side, patches of 14
+    ├── model.multi_modal_projector   one linear layer, token by token: the grid stays what it was
+    ├── model.language_model          Gemma, or Gemma 2 with sliding windows
+    │   └── layers[i].self_attn       tapped
+    └── lm_head
+
+The image is squeezed to a square, whatever its shape; image token k is patch k, row by row. There is no
+chat template: the question follows the images. The prompt's `token_type_ids` make all of its tokens see
+each other; those of an answer see only what is before them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from groundviz.geometry import held_cells, invert
+from groundviz.models.encode import finish, read_prompt
+from groundviz.models.grids import behind, in_cells, pixel_grid, planes, with_tokens
+from groundviz.models.preprocessing import source_to_model
+from groundviz.models.towers import parts_of
+from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.runtime.sites import Parts
+from groundviz.types import Grid, Study
+
+FALLBACK = "{images}{question}"
+
+
+class PaliGemma:
+    """The adapter of `PaliGemmaForConditionalGeneration`."""
+
+    def matches(self, config: Any) -> bool:
+        """True for model type "paligemma"."""
+        return getattr(config, "model_type", "") == "paligemma"
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+        """Ask about images; the processor puts the start token between them and the question."""
+        asked = read_prompt(vlm, studies, question, FALLBACK)
+        # The processor always makes labels, as if to train; there are none.
+        inputs = {name: tensor for name, tensor in asked.inputs.items() if name != "labels"}
+        asked = replace(asked, inputs=inputs)
+        image = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)
+        shapes = [study.shape for study in studies]
+        pictures = [_picture(vlm.processor, shape, number) for number, shape in enumerate(shapes)]
+        patch = vlm.model.config.vision_config.patch_size
+        patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
+        grids = with_tokens(patches, [held_cells(grid) for grid in patches], image)
+        cells = {
+            "pixels": Cells(grids=tuple(pictures), index=planes(pictures)),
+            "vision": Cells(grids=tuple(patches), index=behind(patches, 0)),
+            "projector": Cells(grids=grids, index=np.arange(len(image))),
+            "language": Cells(grids=grids, index=image),
+        }
+        return finish(vlm, asked, image=image, grids=grids, cells=cells)
+
+    def parts(self, model: Any) -> Parts:
+        """The modules that methods read."""
+        return parts_of(model)
+
+
+def _picture(processor: Any, shape: tuple[int, int], number: int) -> Grid:
+    """The pixels of the square that the vision tower sees."""
+    to_model, size = source_to_model(processor.image_processor, shape)
+    return pixel_grid(size, invert(to_model), shape, image=number)
+
+
+FAMILIES.add("paligemma", PaliGemma())

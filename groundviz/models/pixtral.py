@@ -1,0 +1,54 @@
+"""Pixtral: a tower for pictures of any shape, rows of image tokens with breaks between them.
+
+::
+
+    LlavaForConditionalGeneration
+    ├── model.vision_tower            Pixtral; patches of 16 pixels, places by row and column
+    ├── model.multi_modal_projector   token by token: the grid stays what it was
+    ├── model.language_model          Mistral
+    │   └── layers[i].self_attn       tapped
+    └── lm_head
+
+The image is shrunk to fit into 1024 by 1024 pixels and squeezed to whole patches, so that it keeps its
+shape to within one. Behind each row of image tokens stands [IMG_BREAK], behind the last one [IMG_END].
+The patches of several images go through the tower in one sequence, none seeing another image's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundviz.models.any_shape import any_shape_cells
+from groundviz.models.encode import finish, read_prompt
+from groundviz.models.towers import parts_of
+from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.runtime.encoded import Encoded
+from groundviz.runtime.sites import Parts
+from groundviz.types import Study
+
+FALLBACK = "[INST]{images}{question}[/INST]"
+
+
+class Pixtral:
+    """The adapter of `LlavaForConditionalGeneration` with a Pixtral tower."""
+
+    def matches(self, config: Any) -> bool:
+        """True for model type "llava" with a vision tower of type "pixtral"."""
+        return (
+            getattr(config, "model_type", "") == "llava" and config.vision_config.model_type == "pixtral"
+        )
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+        """Ask about images in the model's own chat template."""
+        asked = read_prompt(vlm, studies, question, FALLBACK)
+        shapes = [study.shape for study in studies]
+        cells = any_shape_cells(vlm, asked, shapes)
+        language = cells["language"]
+        return finish(vlm, asked, image=language.index, grids=language.grids, cells=cells)
+
+    def parts(self, model: Any) -> Parts:
+        """The modules that methods read."""
+        return parts_of(model, model.config.vision_feature_layer)
+
+
+FAMILIES.add("pixtral", Pixtral())

@@ -1,0 +1,42 @@
+"""What the runtime needs to know of a model and its processor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from groundviz.runtime.encoded import Encoded
+from groundviz.runtime.sites import Parts
+from groundviz.types import Ints, Study
+
+
+class Lendable(Protocol):
+    """What the runtime needs to know of a model and its processor."""
+
+    @property
+    def model(self) -> Any:
+        """The transformers module."""
+
+    @property
+    def name(self) -> str:
+        """A public name, never a path."""
+
+    @property
+    def revision(self) -> str | None:
+        """Hub revision."""
+
+    @property
+    def family_name(self) -> str:
+        """Name of the model family."""
+
+    def encode(self, studies: Sequence[Study], question: str) -> Encoded:
+        """The prompt, the keyword tensors of the model's forward, and where the picture is in them."""
+
+    def read_answer(self, token_ids: Sequence[int]) -> tuple[str, tuple[str, ...], Ints]:
+        """The text of answer tokens, each token as text, and each token's characters (T, 2)."""
+
+    def answer_ids(self, text: str, *, after: int = 0) -> list[int]:
+        """The tokens of an answer the model is to be given, behind `after` others."""
+
+    def parts(self) -> Parts:
+        """The model's modules, by what they do."""
