@@ -24,7 +24,7 @@ from groundviz import images
 from groundviz.methods import METHODS
 from groundviz.models import VLM
 from groundviz.runtime import borrow
-from groundviz.runtime.live import on_device
+from groundviz.runtime.placement import on_device
 
 REPEATS = 3
 

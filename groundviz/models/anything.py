@@ -82,7 +82,7 @@ def check_usable(model: Any, processor: Any) -> None:
         UnsupportedModel: It cannot generate, or its processor marks no images.
     """
     if not hasattr(model, "generate") or not getattr(processor, "image_token", None):
-        raise UnsupportedModel(why(model.config, type(model).__name__))
+        raise UnsupportedModel(why(getattr(model, "config", None), type(model).__name__))
 
 
 FAMILIES.add(UNKNOWN, Anything())

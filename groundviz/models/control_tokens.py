@@ -66,7 +66,7 @@ class ControlTokens:
             if token.special or (token.content in template and MARKER.search(token.content))
         }
         image = getattr(processor, "image_token", None)
-        named = [*tokenizer.all_special_tokens, *([image] if image else [])]
+        named = [*tokenizer.all_special_tokens, *([str(image)] if image else [])]
         return cls(tokenizer, ids | {token: tokenizer.convert_tokens_to_ids(token) for token in named})
 
     def smuggled(self, parts: Sequence[str], text: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
 
 from groundviz.errors import UnsupportedModel
+from groundviz.models.anything import UNKNOWN, check_usable
 from groundviz.models.checkpoints.assembly import Assembled, Request, assemble, layout_of
 from groundviz.models.checkpoints.folders import Place, config_at
 from groundviz.models.checkpoints.layout import LAYOUTS
@@ -76,7 +77,7 @@ def load(
     made = _made(request, shown, processor)
     if device is not None and request.device_map is None:
         made.model.to(device)
-    family = _family(made.model.config, type(made.model).__name__)
+    family = _family(made.model, made.processor)
     return VLM(made.model, made.processor, family, shown, revision, made.sources)
 
 
@@ -95,10 +96,9 @@ def resolve(model: Source, processor: Any = None) -> VLM:
     if isinstance(model, str | os.PathLike):
         return load(model, processor=processor)
     model = _as_written(model)
-    config = getattr(model, "config", None)
-    family = _family(config, type(model).__name__)
-    origin = str(getattr(config, "_name_or_path", "") or "")
+    origin = str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
     processor = processor if processor is not None else _processor_of(origin)
+    family = _family(model, processor)
     if not all(hasattr(processor, part) for part in ("tokenizer", "image_processor", "image_token")):
         raise UnsupportedModel(
             f"{type(processor).__name__} is not a processor of images and text: it lacks a tokenizer, an "
@@ -145,15 +145,13 @@ def _processor_at(place: Any, revision: str | None) -> Any:
     return AutoProcessor.from_pretrained(place, trust_remote_code=False, revision=revision or "main")
 
 
-def _family(config: Any, architecture: str) -> str:
+def _family(model: Any, processor: Any) -> str:
+    config = getattr(model, "config", None)
     for name in FAMILIES:
         if FAMILIES[name].matches(config):
             return name
-    known = ", ".join(FAMILIES)
-    raise UnsupportedModel(
-        f"{architecture} has no adapter: its model type is {getattr(config, 'model_type', None)!r}, and the "
-        f"families are: {known}. Add a file like groundviz/models/llava.py for it."
-    )
+    check_usable(model, processor)
+    return UNKNOWN
 
 
 def _processor_of(origin: str) -> Any:
@@ -198,4 +196,4 @@ def _shown(name: str) -> str:
 
 def _first_line(error: Exception, place: Any, shown: str) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].replace(str(place), shown if shown == str(place) else "the folder")[:200]
+    return lines[0].replace(str(place), shown)[:200]

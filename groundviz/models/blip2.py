@@ -1,0 +1,133 @@
+"""BLIP-2 and InstructBLIP: a few queries summarise the picture for the language model.
+
+::
+
+    Blip2ForConditionalGeneration, InstructBlipForConditionalGeneration
+    ├── vision_model
+    │   └── encoder.layers[i].self_attn           tapped; a class token, then the patches
+    ├── qformer.encoder.layer[i]
+    │   ├── attention.attention                   tapped; queries, and in InstructBLIP the question
+    │   └── crossattention.attention              tapped; from queries to patches, in every other layer
+    ├── language_projection                       query by query
+    ├── language_model                            OPT, Llama
+    │   └── layers[i].self_attn                   tapped
+    └── language_model.lm_head
+
+The picture is squeezed to a square. The processor itself puts one token per query before the text; each
+tells of the whole picture, so image cells end at the tower. There is one picture to a prompt, and no
+chat template: BLIP-2 is asked as in its paper, "Question: ... Answer:", InstructBLIP in plain words.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from groundviz.errors import PromptError, UnsupportedModel
+from groundviz.geometry import invert
+from groundviz.models.control_tokens import ControlTokens
+from groundviz.models.encode import finish, read_prompt
+from groundviz.models.grids import behind, in_cells, pixel_grid, planes
+from groundviz.models.preprocessing import source_to_model
+from groundviz.models.prompts import check_text
+from groundviz.models.scribe import Scribe
+from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.runtime.sites import Parts
+from groundviz.runtime.streams import Flow
+from groundviz.types import Grid, Study
+
+FALLBACKS = {"blip-2": "Question: {question} Answer:", "instructblip": "{question}"}
+AMONG, AT_PICTURE = Flow("latents", "latents"), Flow("latents", "image")
+
+
+class Blip2:
+    """The adapter of `Blip2ForConditionalGeneration` and `InstructBlipForConditionalGeneration`."""
+
+    def matches(self, config: Any) -> bool:
+        """True for model types "blip-2" and "instructblip"."""
+        return getattr(config, "model_type", "") in FALLBACKS
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+        """Ask about one image."""
+        if len(studies) != 1:
+            raise PromptError(
+                f"The prompt has {len(studies)} images: this model is shown one at a time. Ask about each."
+            )
+        config, shape = vlm.model.config, studies[0].shape
+        asked = read_prompt(
+            _reading(vlm, question), studies, question, FALLBACKS[config.model_type], marker=""
+        )
+        image = np.flatnonzero(asked.token_ids == config.image_token_id)
+        if len(image) != config.num_query_tokens:
+            raise UnsupportedModel(
+                f"The prompt holds {len(image)} image tokens, and the model has {config.num_query_tokens} "
+                "queries. Model and processor do not belong together; load the processor of this checkpoint."
+            )
+        picture = _picture(vlm, shape)
+        side = (config.vision_config.patch_size,) * 2
+        patches, grid = (in_cells(picture, side, shape, stage) for stage in ("vision", "projector"))
+        places = behind([patches], 1)
+        cells = {
+            "pixels": Cells(grids=(picture,), index=planes([picture])),
+            "vision": Cells(grids=(patches,), index=places),
+            "projector": Cells(grids=(grid,), index=places),
+        }
+        return finish(vlm, asked, image=image, grids=(grid,), cells=cells)
+
+    def parts(self, model: Any) -> Parts:
+        """The modules that methods read; what the Q-Former looks at is the tower's last layer."""
+        if not model.config.use_decoder_only_language_model:
+            raise UnsupportedModel(
+                "The language model has an encoder (T5): expected one with a decoder alone. Take a checkpoint "
+                "with an OPT or a Vicuna, or a method that only asks the model."
+            )
+        vision, language = model.vision_model.encoder.layers, model.language_model.model
+        decoder = getattr(language, "decoder", language)
+        return Parts(
+            vision_layers=tuple(vision),
+            vision_attention=tuple(layer.self_attn for layer in vision),
+            # The norm behind it runs twice, the second time on the class token alone.
+            projector=vision[-1],
+            decoder_layers=tuple(decoder.layers),
+            decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
+            final_norm=getattr(decoder, "norm", None) or decoder.final_layer_norm,
+            output_head=model.get_output_embeddings(),
+            resampler=tuple(step for layer in model.qformer.encoder.layer for step in _steps(layer)),
+        )
+
+
+def _steps(layer: Any) -> tuple[tuple[Any, Flow], ...]:
+    """The attention modules of a layer of the Q-Former."""
+    own = ((layer.attention.attention, AMONG),)
+    return (*own, (layer.crossattention.attention, AT_PICTURE)) if layer.has_cross_attention else own
+
+
+def _reading(vlm: VLM, question: str) -> VLM:
+    """The model with a Q-Former that reads the question, too, as text and nothing else."""
+    own = getattr(vlm.processor, "qformer_tokenizer", None)
+    if own is None:
+        return vlm
+    processor = copy.copy(vlm.processor)
+    typed = check_text(vlm.model.config, question, "question")
+    processor.qformer_tokenizer = Scribe(ControlTokens.of(SimpleNamespace(tokenizer=own)), typed)
+    return replace(vlm, processor=processor)
+
+
+def _picture(vlm: VLM, shape: tuple[int, int]) -> Grid:
+    to_model, size = source_to_model(vlm.processor.image_processor, shape)
+    side = vlm.model.config.vision_config.image_size
+    if size != (side, side):
+        raise UnsupportedModel(
+            f"The processor makes pictures of {size[0]} by {size[1]} pixels, and the vision tower takes "
+            f"{side} by {side}. Model and processor do not belong together; load the processor of this "
+            "checkpoint."
+        )
+    return pixel_grid(size, invert(to_model), shape)
+
+
+FAMILIES.add("blip2", Blip2())

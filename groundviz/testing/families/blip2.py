@@ -1,0 +1,92 @@
+"""Tiny BLIP-2 and InstructBLIP: six queries summarise eight by eight patches in a Q-Former."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import transformers as hf
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+from transformers.models.blip_2.processing_blip_2 import Blip2Processor
+from transformers.models.instructblip.processing_instructblip import InstructBlipProcessor
+
+from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
+
+SIDE, PATCH, QUERIES = 32, 4, 6
+FRAMING = ("[CLS]", "[SEP]")
+
+
+def tiny_blip2(seed: int = 0) -> tuple[Any, Any]:
+    """BLIP-2 with an OPT; its Q-Former looks at the picture in every second layer.
+
+    >>> tiny_blip2()[1].num_query_tokens
+    6
+    """
+    shape = text_config()
+    text = hf.OPTConfig(
+        vocab_size=shape["vocab_size"],
+        hidden_size=shape["hidden_size"],
+        ffn_dim=shape["intermediate_size"],
+        num_hidden_layers=shape["num_hidden_layers"],
+        num_attention_heads=shape["num_attention_heads"],
+        max_position_embeddings=shape["max_position_embeddings"],
+        word_embed_proj_dim=shape["hidden_size"],
+        bos_token_id=shape["bos_token_id"],
+        eos_token_id=shape["eos_token_id"],
+        pad_token_id=shape["pad_token_id"],
+    )
+    config = hf.Blip2Config(
+        vision_config=hf.Blip2VisionConfig(**_tower()).to_dict(),
+        qformer_config=hf.Blip2QFormerConfig(**_queries()).to_dict(),
+        text_config=text.to_dict(),
+        num_query_tokens=QUERIES,
+        image_token_index=vocabulary()["<image>"],
+    )
+    model = _speaking(random_model(lambda: hf.Blip2ForConditionalGeneration(config), seed))
+    return model, Blip2Processor(_pixels(), word_tokenizer(), num_query_tokens=QUERIES)
+
+
+def tiny_instructblip(seed: int = 0) -> tuple[Any, Any]:
+    """InstructBLIP with a Llama; its Q-Former reads the question too, in tokens of its own."""
+    config = hf.InstructBlipConfig(
+        vision_config=hf.InstructBlipVisionConfig(**_tower()).to_dict(),
+        qformer_config=hf.InstructBlipQFormerConfig(**_queries()).to_dict(),
+        text_config=hf.LlamaConfig(**text_config()).to_dict(),
+        num_query_tokens=QUERIES,
+        image_token_index=vocabulary()["<image>"],
+    )
+    model = _speaking(random_model(lambda: hf.InstructBlipForConditionalGeneration(config), seed))
+    own = word_tokenizer(*FRAMING)
+    return model, InstructBlipProcessor(_pixels(), word_tokenizer(), own, num_query_tokens=QUERIES)
+
+
+def _speaking(model: Any) -> Any:
+    """It is the language model's settings that BLIP generates by."""
+    model.language_model.generation_config = model.generation_config
+    return model
+
+
+def _pixels() -> Any:
+    return BlipImageProcessorPil(size={"height": SIDE, "width": SIDE})
+
+
+def _tower() -> dict[str, Any]:
+    return {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": SIDE,
+        "patch_size": PATCH,
+    }
+
+
+def _queries() -> dict[str, Any]:
+    return {
+        "vocab_size": len(vocabulary(*FRAMING)),
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "cross_attention_frequency": 2,
+        "encoder_hidden_size": 16,
+    }
