@@ -37,9 +37,7 @@ def any_shape_cells(
     config = vlm.model.config
     image = np.flatnonzero(asked.token_ids == config.image_token_id)
     pictures = [
-        pixel_grid(
-            (rows, cols), scale_shift((shape[0] / rows, shape[1] / cols)), shape, image=number
-        )
+        pixel_grid((rows, cols), scale_shift((shape[0] / rows, shape[1] / cols)), shape, image=number)
         for number, ((rows, cols), shape) in enumerate(
             zip(asked.inputs["image_sizes"].tolist(), shapes, strict=True)
         )
@@ -57,7 +55,7 @@ def any_shape_cells(
 
 
 def _in_corners(pictures: Sequence[Grid], shape: Sequence[int]) -> Ints:
-    """Where the numbers of each pixel stand in (image, colour, row, col), where small images have a margin."""
+    """Where the numbers of each pixel stand: (image, colour, row, col), margins at small images."""
     numbers = np.arange(np.prod(shape)).reshape(shape).transpose(0, 2, 3, 1)
     return np.concatenate(
         [numbers[one.image, : one.rows, : one.cols].reshape(-1, shape[1]) for one in pictures]

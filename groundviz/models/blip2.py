@@ -83,8 +83,8 @@ class Blip2:
         """The modules that methods read; what the Q-Former looks at is the tower's last layer."""
         if not model.config.use_decoder_only_language_model:
             raise UnsupportedModel(
-                "The language model has an encoder (T5): expected one with a decoder alone. Take a checkpoint "
-                "with an OPT or a Vicuna, or a method that only asks the model."
+                "The language model has an encoder (T5): expected one with a decoder alone. Take a "
+                "checkpoint with an OPT or a Vicuna."
             )
         vision, language = model.vision_model.encoder.layers, model.language_model.model
         decoder = getattr(language, "decoder", language)

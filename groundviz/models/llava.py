@@ -25,6 +25,7 @@ from groundviz.geometry import held_cells, invert
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.grids import behind, in_cells, pixel_grid, planes, with_tokens
 from groundviz.models.preprocessing import source_to_model
+from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Cells, Encoded
 from groundviz.runtime.sites import Parts
@@ -59,30 +60,7 @@ class Llava:
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read, whatever the tower and the decoder are."""
-        tower = model.model.vision_tower
-        encoder = getattr(tower, "vision_model", tower).encoder
-        vision = encoder.layers if hasattr(encoder, "layers") else encoder.layer
-        decoder = model.get_decoder()
-        decoder = getattr(decoder, "language_model", decoder)
-        chosen = model.config.vision_feature_layer
-        # Entry 0 of the tower's hidden states is what goes into its first layer.
-        deepest = max(k % (len(vision) + 1) for k in (chosen if isinstance(chosen, list) else [chosen]))
-        return Parts(
-            vision_layers=tuple(vision[:deepest]),
-            vision_attention=tuple(attention_of(layer) for layer in vision[:deepest]),
-            projector=model.model.multi_modal_projector,
-            decoder_layers=tuple(decoder.layers),
-            decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
-            # Phi-2 has another name for it.
-            final_norm=getattr(decoder, "norm", None) or decoder.final_layernorm,
-            output_head=model.get_output_embeddings(),
-        )
-
-
-def attention_of(layer: Any) -> Any:
-    """The module of a vision layer that attends; DINOv2 wraps it."""
-    module = layer.self_attn if hasattr(layer, "self_attn") else layer.attention
-    return getattr(module, "attention", module)
+        return parts_of(model, model.config.vision_feature_layer)
 
 
 def _picture(vlm: VLM, shape: tuple[int, int], number: int) -> Grid:

@@ -24,13 +24,14 @@ from transformers.models.llava_next.modeling_llava_next import unpad_image
 
 from groundviz.errors import UnsupportedModel
 from groundviz.geometry import cells_in_view, compose, held_cells, scale_shift
+from groundviz.models.canvas import COLOURS, side_by_side, tile_pixels
 from groundviz.models.encode import Asked
 from groundviz.models.grids import pixel_grid, with_tokens
 from groundviz.runtime.encoded import PIXELS, Cells
 from groundviz.types import Bools, Grid, Ints, Stage
 
 Size = tuple[int, int]
-# How a model packs the features of each image's tiles, given the sizes of the images and what to put behind rows.
+# How a model packs features, given those of each image's tiles, the images' sizes, and what ends a row.
 Pack = Callable[[list[torch.Tensor], torch.Tensor, torch.Tensor], Sequence[torch.Tensor]]
 
 
@@ -61,14 +62,14 @@ def tiling_of(vlm: Any) -> Tiling:
         UnsupportedModel: The processor makes tiles of another size, or of other resolutions.
     """
     config, own = vlm.model.config, vlm.processor.image_processor
-    side, size = config.vision_config.image_size, own.size
-    made = {size.get("height") or size.get("shortest_edge"), size.get("width") or size.get("shortest_edge")}
-    made |= {one for one in dict(own.crop_size or {}).values() if one}
-    cut = [list(one) for one in config.image_grid_pinpoints]
-    if made != {side} or [list(one) for one in own.image_grid_pinpoints] != cut:
+    side = config.vision_config.image_size
+    made = {int(one) for size in (own.size, own.crop_size) for one in dict(size or {}).values() if one}
+    ours, theirs = ([list(one) for one in each.image_grid_pinpoints] for each in (config, own))
+    if made != {side} or ours != theirs:
         raise UnsupportedModel(
-            f"The processor makes tiles of {sorted(made)} pixels for resolutions of its own, and the model takes "
-            f"tiles of {side}. Model and processor do not belong together; load the processor of this checkpoint."
+            f"The processor cuts pictures of {len(theirs)} sizes into tiles of {' or '.join(map(str, made))} "
+            f"pixels, and the model takes {len(ours)} sizes and tiles of {side}. Model and processor do not "
+            "belong together; load the processor of this checkpoint."
         )
     dropped = int(config.vision_feature_select_strategy == "default")
     return Tiling(side=side, patch=config.vision_config.patch_size, class_tokens=dropped)
@@ -102,9 +103,7 @@ def tiled_cells(vlm: Any, asked: Asked, shapes: Sequence[Size], pack: Pack) -> d
         )
     tokens = tokens[held]
     placed = with_tokens(grids, [held_cells(grid) for grid in grids], tokens)
-    in_tower, behind = (
-        _in_tiles(pictures, tiling.side, tiling.across, spare) for spare in (tiling.class_tokens, 0)
-    )
+    in_tower, behind = (_in_tiles(pictures, tiling, before) for before in (tiling.class_tokens, 0))
     return {
         "pixels": Cells(
             grids=tuple(pictures), index=_pixels(pictures, tiling.side, asked.inputs[PIXELS].shape[1])
@@ -188,33 +187,27 @@ def _trimmed(patches: Grid, size: Size, shape: Size) -> Grid:
 
 def _pixels(pictures: Sequence[Grid], side: int, slots: int) -> Ints:
     """Where the numbers of each pixel stand: (image, tile, colour, row, col), so many tiles to an image."""
-    numbers = np.arange(slots * 3 * side**2).reshape(slots, 3, side, side).transpose(0, 2, 3, 1)
-    found = []
-    for number, mosaic in enumerate(pictures[1::2]):
-        tiles = numbers[1 : 1 + _tile_count(mosaic, side)]
-        both = numbers[0].reshape(-1, 3), _side_by_side(tiles, mosaic.rows // side).reshape(-1, 3)
-        found += [one + number * numbers.size for one in both]
-    return np.concatenate(found)[None]
+    images = tile_pixels(slots * len(pictures) // 2, side).reshape(-1, slots, side, side, COLOURS)
+    return np.concatenate(
+        [_cut(one, mosaic, side) for one, mosaic in zip(images, pictures[1::2], strict=True)]
+    )[None]
 
 
-def _in_tiles(pictures: Sequence[Grid], side: int, across: int, spare: int) -> Ints:
-    """Where each patch stands among the tokens of all tiles, of which each has some to spare before them."""
-    one = spare + np.arange(across**2).reshape(1, across, across)
-    found, start = [], 0
-    for mosaic in pictures[1::2]:
-        tiles = 1 + _tile_count(mosaic, side)
-        places = one + (start + np.arange(tiles))[:, None, None] * (spare + across**2)
-        start += tiles
-        found += [places[0].ravel(), _side_by_side(places[1:], mosaic.rows // side).ravel()]
-    return np.concatenate(found)
+def _in_tiles(pictures: Sequence[Grid], tiling: Tiling, before: int) -> Ints:
+    """Where each patch stands among the tokens of all tiles, of which so many stand before its patches."""
+    counts = [1 + _tile_count(mosaic, tiling.side) for mosaic in pictures[1::2]]
+    places = np.arange(sum(counts) * (before + tiling.across**2)).reshape(sum(counts), -1)[:, before:]
+    images = np.split(places.reshape(-1, tiling.across, tiling.across), np.cumsum(counts)[:-1])
+    return np.concatenate(
+        [_cut(one, mosaic, tiling.side) for one, mosaic in zip(images, pictures[1::2], strict=True)]
+    )
+
+
+def _cut(tiles: Ints, mosaic: Grid, side: int) -> Ints:
+    """Numbers (tile, row, col, ...) of an overview and a mosaic, row by row."""
+    laid = side_by_side(tiles[1:], mosaic.rows // side, mosaic.cols // side)
+    return np.concatenate([tiles[0].reshape(-1, *tiles.shape[3:]), laid])
 
 
 def _tile_count(mosaic: Grid, side: int) -> int:
     return (mosaic.rows // side) * (mosaic.cols // side)
-
-
-def _side_by_side(tiles: Ints, rows: int) -> Ints:
-    """Tiles (tile, row, col, ...), so many rows of them, as one picture (row, col, ...)."""
-    count, high, wide, *rest = tiles.shape
-    laid = tiles.reshape(rows, count // rows, high, wide, *rest).swapaxes(1, 2)
-    return laid.reshape(rows * high, count // rows * wide, *rest)

@@ -34,9 +34,7 @@ class Pixtral:
 
     def matches(self, config: Any) -> bool:
         """True for model type "llava" with a vision tower of type "pixtral"."""
-        return (
-            getattr(config, "model_type", "") == "llava" and config.vision_config.model_type == "pixtral"
-        )
+        return getattr(config, "model_type", "") == "llava" and config.vision_config.model_type == "pixtral"
 
     def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
         """Ask about images in the model's own chat template."""

@@ -25,7 +25,8 @@ def parts_of(model: Any, chosen: int | list[int] = -1) -> Parts:
         projector=model.model.multi_modal_projector,
         decoder_layers=tuple(decoder.layers),
         decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
-        final_norm=decoder.norm,
+        # Phi-2 has another name for it.
+        final_norm=getattr(decoder, "norm", None) or decoder.final_layernorm,
         output_head=model.get_output_embeddings(),
     )
 
@@ -38,5 +39,6 @@ def tower_layers(tower: Any) -> Any:
 
 
 def attention_of(layer: Any) -> Any:
-    """The module of a vision layer that attends."""
-    return layer.self_attn if hasattr(layer, "self_attn") else layer.attention
+    """The module of a vision layer that attends; older releases wrap DINOv2's once more."""
+    module = layer.self_attn if hasattr(layer, "self_attn") else layer.attention
+    return getattr(module, "attention", module)

@@ -116,14 +116,13 @@ def _tokens(record: Record, most: int | None) -> Iterator[Html]:
     cells: dict[int, list[Html]] = {index: [] for index in shown}
     keys = []
     for maps in _by_method(record):
-        measured = [index for index in shown if maps[0].has(find(record.answer, index))]
-        heatmaps = [one.at(find(record.answer, index)) for index in measured for one in maps]
+        targets = [find(record.answer, index) for index in shown]
+        heatmaps = [one.at(target) for target in targets for one in maps if one.has(target)]
         if not heatmaps:
             continue
         its_scales = scales(heatmaps)
-        indices = (index for index in measured for _ in maps)
-        for index, heatmap, scale in zip(indices, heatmaps, its_scales, strict=True):
-            cells[index].append(_small(record, heatmap, scale))
+        for heatmap, scale in zip(heatmaps, its_scales, strict=True):
+            cells[heatmap.target.tokens[0]].append(_small(record, heatmap, scale))
         key = _key(next(filter(None, its_scales), None))
         keys.append(element("li", element("strong", words.method_name(heatmaps[0].method)), *key))
     yield element("h3", "Token by token")

@@ -153,8 +153,7 @@ def describe(heatmap: Heatmap, images: int = 1) -> str:
         images: How many images there are.
     """
     name = f"{method_name(heatmap.method)} for “{heatmap.target.text.strip()}”"
-    where = place(heatmap.grid, images)
-    name += f" on {where}" if where else ""
+    name = " on ".join(filter(None, (name, place(heatmap.grid, images))))
     if not heatmap.has_evidence:
         return f"{name}: {NO_EVIDENCE}, every cell has the same value."
     size = np.abs(heatmap.values) if heatmap.signed else heatmap.values

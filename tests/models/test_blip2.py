@@ -46,7 +46,7 @@ def test_the_answer_can_look_at_the_queries(vlm):
     [grid] = encoded.prompt.grids
     assert (grid.rows, grid.cols, grid.stage) == (8, 8, "projector")
     assert (grid.positions == -1).all()
-    assert [span.kind for span in encoded.prompt.spans][0] == "image"
+    assert encoded.prompt.spans[0].kind == "image"
 
 
 def test_the_default_prompts_are_the_published_ones():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AddedToken, AutoTokenizer, BatchFeature, LlamaTokenizer
+from transformers import AddedToken, AutoTokenizer, BatchFeature, LlamaTokenizer, PreTrainedConfig
 
 from groundviz.errors import UnsupportedModel
 
@@ -108,9 +108,11 @@ def read_tokenizer(folder: Path, token: str = IMAGE) -> Any:
     try:
         described = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
         # Told by the model type alone, transformers reads LLaVA's sentencepiece wrong.
-        llama = str(described.get("tokenizer_class", "")).startswith("Llama")
+        llama = str(described.get("tokenizer_class", "")).lower().startswith("llama")
         reader = LlamaTokenizer if llama else AutoTokenizer
-        tokenizer = reader.from_pretrained(folder, trust_remote_code=False)
+        # The checkpoint's own config is of no model that transformers knows.
+        known = {} if llama else {"config": PreTrainedConfig()}
+        tokenizer = reader.from_pretrained(folder, trust_remote_code=False, **known)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnsupportedModel(
             f"The tokenizer of the checkpoint cannot be read ({type(error).__name__}). Give a folder with "

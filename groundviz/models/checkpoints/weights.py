@@ -121,10 +121,11 @@ def _indexed(folder: Path, index: str) -> tuple[list[Path], set[str]]:
     try:
         homes = json.loads((folder / index).read_text("utf-8"))["weight_map"]
         names = sorted(set(homes.values()))
+        outside = [name for name in names if Path(name).name != name]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UnsupportedModel(f"The checkpoint's index of weights cannot be read. {AGAIN}") from None
     # An index comes from a stranger: it names files beside itself and no others.
-    if any(Path(name).name != name for name in names):
+    if outside:
         raise UnsupportedModel(f"The checkpoint's index names files outside its own folder. {AGAIN}")
     return [folder / name for name in names], set(homes)
 

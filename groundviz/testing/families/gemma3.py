@@ -60,7 +60,7 @@ def tiny_gemma3(
         size={"height": SIDE, "width": SIDE},
         image_mean=[0.5] * 3,
         image_std=[0.5] * 3,
-        do_pan_and_scan=pan_and_scan or None,
+        do_pan_and_scan=pan_and_scan,
         pan_and_scan_min_crop_size=16,
         pan_and_scan_max_num_crops=4,
         pan_and_scan_min_ratio_to_activate=1.2,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import transformers as hf
 from transformers.models.paligemma.processing_paligemma import EXTRA_TOKENS
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
@@ -32,7 +34,7 @@ def tiny_paligemma(
         tie_word_embeddings=False,
     )
     model = random_model(lambda: hf.PaliGemmaForConditionalGeneration(config), seed, *EXTRA_TOKENS)
-    pixels = SiglipImageProcessorPil(
+    pixels: Any = SiglipImageProcessorPil(
         size={"height": SIDE, "width": SIDE}, image_mean=[0.5] * 3, image_std=[0.5] * 3
     )
     pixels.image_seq_length = (SIDE // PATCH) ** 2

@@ -8,7 +8,7 @@ from typing import Any
 
 import transformers as hf
 from transformers.models.pixtral import image_processing_pil_pixtral
-from transformers.utils import is_torchvision_available
+from transformers.utils.import_utils import is_torchvision_available
 
 from groundviz.testing.families.towers import pixtral
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer

@@ -19,7 +19,7 @@ def clip(side: int, patch: int) -> hf.CLIPVisionConfig:
 
 def pixtral(longest: int, patch: int) -> hf.PixtralVisionConfig:
     """A Pixtral tower of two layers, for pictures of any shape."""
-    return hf.PixtralVisionConfig(**shape(), head_dim=8, image_size=longest, patch_size=patch)
+    return hf.PixtralVisionConfig(**shape(), image_size=longest, patch_size=patch)
 
 
 def shape(layers: int = 2) -> dict[str, Any]:

@@ -59,13 +59,14 @@ def random_model(make: Callable[[], Any], seed: int, *controls: str) -> Any:
     Args:
         make: Builds the model.
         seed: Of the weights.
-        controls: The family's control tokens. Like a trained model, it says none of them.
+        controls: The family's control tokens. Like a trained model, it says none of them; nor does it
+            stop before it has said as much as it may.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = randomized(make())
     ids = vocabulary(*controls)
-    unsaid = [ids[token] for token in (SPECIAL[-1], *controls)]
+    unsaid = [ids[token] for token in (*SPECIAL, *controls)]
     model.get_output_embeddings().weight.data[unsaid] = 0.0
     settings = model.generation_config
     settings.eos_token_id, settings.pad_token_id = ids["</s>"], ids["<pad>"]

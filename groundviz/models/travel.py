@@ -1,0 +1,138 @@
+"""The way of the picture through a model, from its pixels to what the answer looks at, and no further."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from groundviz.models.probes import Passed, decoded, follow_cells, read_paths
+from groundviz.models.vlm import VLM
+from groundviz.runtime.attention_tap import AttentionCall, tapped
+from groundviz.runtime.encoded import PIXELS, Cells, Encoded
+from groundviz.runtime.guard import Loan
+from groundviz.runtime.placement import on_device
+from groundviz.runtime.sites import Parts, SiteHook
+from groundviz.types import Doubles
+
+
+class _FarEnough(Exception):
+    """All that is wanted of a pass is known; what would come then is spared."""
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """Sees what goes into a module, and hands it on without its history, or ends the pass."""
+
+    last: bool = False
+    seen: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def __call__(self, forward: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        name = "hidden_states" if "hidden_states" in options else None
+        self.seen = options[name] if name else args[0]
+        if self.last:
+            raise _FarEnough
+        if name:
+            return forward(*args, **{**options, name: self.seen.detach()})
+        return forward(self.seen.detach(), *args[1:], **options)
+
+
+@dataclass(slots=True, eq=False)
+class _Keys:
+    """Sees what an attention module looks at, and ends the pass."""
+
+    seen: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def __call__(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
+        self.seen = call.key.transpose(1, 2).flatten(2)
+        raise _FarEnough
+
+
+def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, Passed]:
+    """How the cells of each stage go into those of the next.
+
+    One pass through the tower, to where the decoder begins or first looks at the picture; of the decoder only
+    what comes before its first cross-attention runs.
+
+    Args:
+        vlm: The model with its processor.
+        loan: Of the model.
+        encoded: The prompt.
+
+    Returns:
+        By the later stage, "vision", "projector" and then "language", or "cross" for what attention looks at.
+
+    Raises:
+        UnsupportedMethod: The model's tower or projector cannot be differentiated.
+    """
+    parts, cells = vlm.parts(), encoded.cells
+    inputs = on_device(vlm.model, encoded.inputs)
+    pixels = inputs[PIXELS] = inputs[PIXELS].detach().requires_grad_()
+    entry, final = _Entry(), _Entry(last=True)
+    projected = SiteHook(torch.from_numpy(cells["projector"].index))
+    tower = SiteHook(torch.from_numpy(cells["vision"].index), change=lambda one: one.detach().requires_grad_())
+    keys = _Keys()
+    with ExitStack() as stack:
+        stack.callback(loan.wrap(parts.vision_layers[0], entry))
+        # The hook that is placed last is called first, should both be on one module.
+        stack.callback(loan.hook(parts.projector, projected).remove)
+        stack.callback(loan.hook(parts.vision_layers[-1], tower).remove)
+        if "language" in cells:
+            stack.callback(loan.wrap(parts.decoder_layers[0], final))
+        else:
+            stack.enter_context(tapped({_first_look(parts): 0}, keys))
+        _run(vlm.model, inputs)
+    goal = final.seen if "language" in cells else keys.seen
+    steps = _steps(encoded, (pixels, entry.seen, tower.seen, projected.seen, goal))
+    return {stage: _passed(early, late, fine, coarse) for stage, (early, late, fine, coarse) in steps.items()}
+
+
+def _first_look(parts: Parts) -> nn.Module:
+    """The first module through which anything looks at the projected picture."""
+    if parts.cross_attention:
+        return parts.cross_attention[0]
+    return next(module for module, flow in parts.resampler if flow.columns == "image")
+
+
+def _run(model: nn.Module, inputs: Mapping[str, Tensor]) -> None:
+    try:
+        with torch.enable_grad():
+            model(**inputs, use_cache=False)
+    except _FarEnough:
+        return
+
+
+def _steps(
+    encoded: Encoded, seen: tuple[Tensor, ...]
+) -> dict[str, tuple[Tensor, Tensor, Cells, Cells]]:
+    """By the later stage: a tensor with gradients, one computed from it, and the cells of both."""
+    pixels, entry, tower, projected, goal = seen
+    cells = encoded.cells
+    steps = {
+        "vision": (pixels, entry, cells["pixels"], cells["vision"]),
+        "projector": (tower, projected, cells["vision"], cells["projector"]),
+    }
+    if "language" in cells:
+        steps["language"] = projected, goal, cells["projector"], cells["language"]
+    else:
+        grids = cells["projector"].grids
+        columns = encoded.columns if encoded.prompt.grids[0].stage == "cross" else cells["projector"].index
+        steps["cross"] = projected, goal, cells["projector"], Cells(grids=grids, index=columns)
+    return steps
+
+
+def _passed(early: Tensor, late: Tensor, fine: Cells, coarse: Cells) -> Passed:
+    into = read_paths(early, late.reshape(-1, late.shape[-1]), coarse)
+    if fine.index.ndim == 1:
+        return follow_cells(fine, coarse, decoded(into.flatten(1, -2)[:, torch.from_numpy(fine.index)]))
+    copies = [follow_cells(fine, coarse, _of_pixels(into, copy)) for copy in fine.index]
+    return max(copies, key=lambda one: (one.unfed, one.astray, one.error))
+
+
+def _of_pixels(into: Tensor, index: Any) -> Doubles:
+    return decoded(into.flatten(1)[:, torch.from_numpy(np.asarray(index))])

@@ -1,0 +1,75 @@
+"""PaliGemma's pictures: squeezed to a square, one token per patch; prompts without a template."""
+
+import numpy as np
+import pytest
+
+from groundviz.errors import UnsupportedModel
+from groundviz.models.paligemma import PaliGemma
+from groundviz.models.vlm import VLM
+from groundviz.testing.adapters import check_adapter
+from groundviz.testing.families.paligemma import tiny_paligemma
+from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error
+
+SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77)]
+
+
+@pytest.fixture(scope="module")
+def vlm():
+    model, processor = tiny_paligemma()
+    return VLM(model=model, processor=processor, family_name="paligemma", name="tiny")
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_every_image_token_is_a_cell_of_the_grid(vlm, shape):
+    encoded = vlm.encode((noise(shape),), QUESTION)
+    [grid] = encoded.prompt.grids
+    tokens = np.flatnonzero(encoded.prompt.token_ids == vlm.model.config.image_token_id)
+    assert grid.positions.tolist() == tokens.tolist() == list(range(36))
+    assert (grid.rows, grid.cols) == (6, 6)
+    assert grid.valid.all()
+
+
+def test_the_prompt_is_as_the_processor_writes_it(vlm):
+    """Images, the start token, the question; and nothing to train on."""
+    encoded = vlm.encode((noise((45, 31)),), QUESTION)
+    assert encoded.prompt.tokens[36:] == ("<s>", "Is", "there", "a", "nodule", "?")
+    assert [span.kind for span in encoded.prompt.spans] == ["image", "template", "question"]
+    assert set(encoded.inputs) == {"input_ids", "attention_mask", "token_type_ids", "pixel_values"}
+    assert not encoded.inputs["token_type_ids"].any()
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_pixels_lie_where_the_grid_says(vlm, shape):
+    assert ramp_error(vlm, shape, patch=4) < 0.1
+
+
+def test_a_bright_block_lights_its_cell(vlm):
+    cells = vlm.encode((noise((61, 37)),), QUESTION).cells
+    assert block_error(vlm, (61, 37), cells["language"], step=3) < 0.1
+
+
+@pytest.mark.parametrize("shape", [(61, 37), (31, 45)])
+def test_every_cell_goes_where_the_adapter_says(vlm, shape):
+    check_path(vlm, vlm.encode((noise(shape),), QUESTION))
+
+
+def test_several_images_one_behind_the_other(vlm):
+    encoded = vlm.encode((noise((61, 37)), noise((40, 40), seed=1)), QUESTION)
+    assert [grid.image for grid in encoded.prompt.grids] == [0, 1]
+    check_path(vlm, encoded)
+
+
+def test_the_adapter_keeps_its_promises(vlm):
+    check_adapter(vlm, noise((45, 31)))
+
+
+def test_another_models_processor_is_refused(vlm):
+    processor = tiny_paligemma()[1]
+    processor.image_processor.size = {"height": 48, "width": 48}
+    with pytest.raises(UnsupportedModel, match="belong together"):
+        VLM(vlm.model, processor, "paligemma", "tiny").encode((noise((45, 31)),), QUESTION)
+
+
+def test_it_knows_its_own(vlm):
+    assert PaliGemma().matches(vlm.model.config)
+    assert not PaliGemma().matches(vlm.model.config.text_config)
