@@ -11,8 +11,8 @@ from torch.nn.functional import softplus
 from groundviz.methods.method import METHODS, laid_out, positive
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline, blurred
-from groundviz.runtime.masks import CellMasks
-from groundviz.runtime.regions import canvases, coarser, mixed
+from groundviz.runtime.masks import masks_at
+from groundviz.runtime.regions import mixed
 from groundviz.runtime.sites import Site
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
@@ -59,7 +59,7 @@ def optimized_mask(
     """
     positive("optimized_mask", {"steps": steps})
     site = live.site(at)
-    cells = _cells(live, site)
+    cells = masks_at(live, site)
     shown, fills = live.read(site), _fills(live, site, fill)
     begin = torch.tensor([START, -START], device=shown.device)[:, None].expand(2, cells.count)
     logits = torch.stack([begin] * len(targets))
@@ -92,19 +92,6 @@ def optimized_mask(
         unit="share of the search",
         reduce=("mean", "mean", "mean"),
         params={"steps_done": len(found)},
-    )
-
-
-def _cells(live: Live, site: Site) -> CellMasks:
-    """What a mask is made of: a layer's cells, or as many of each image as its first picture's tokens."""
-    if site.stage != "pixels":
-        return CellMasks(live.grids(site))
-    drawn, grids = canvases(live), live.grids(live.site("projector"))
-    likes = [next(grid for grid in grids if grid.image == canvas.grid.image) for canvas in drawn]
-    pairs = zip(drawn, likes, strict=True)
-    shape = {canvas.grid.image: live.studies[canvas.grid.image].shape for canvas in drawn}
-    return CellMasks(
-        [coarser(canvas.grid, like.rows, like.cols, shape[like.image]) for canvas, like in pairs], drawn
     )
 
 

@@ -58,19 +58,16 @@ def rise(
     maps: list[Heatmaps] = []
     for canvas in canvases(live):
         drawn = _Masks.draw(live.stream(), masks, cells, keep)
-        found = _seen_through(live, canvas, drawn, wanted, other).double().cpu()
-        shape = live.studies[canvas.grid.image].shape
-        grid = coarser(canvas.grid, FINER * cells, FINER * cells, shape)
+        found = _seen(live, canvas, drawn, wanted, other).double().cpu()
+        grid = coarser(canvas.grid, FINER * cells, FINER * cells, live.studies[canvas.grid.image].shape)
         values = drawn.explained(found - found.mean(dim=0), grid.rows, grid.cols).numpy()
         values[:, ~grid.valid.reshape(-1)] = np.nan
-        params = {"masks_done": len(found)}
-        maps += laid_out(values, [grid], wanted, unit="nats", signed=True, params=params)
+        done = {"masks_done": len(found)}
+        maps += laid_out(values, [grid], wanted, unit="nats", signed=True, params=done)
     return maps
 
 
-def _seen_through(
-    live: Live, canvas: Canvas, drawn: _Masks, wanted: tuple[Target, ...], other: Tensor
-) -> Tensor:
+def _seen(live: Live, canvas: Canvas, drawn: _Masks, wanted: tuple[Target, ...], other: Tensor) -> Tensor:
     """The scalars with the image seen through each mask, (mask, target)."""
     site = live.site("pixels")
     pixels = live.read(site)

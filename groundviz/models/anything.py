@@ -64,7 +64,7 @@ def why(config: Any, architecture: str) -> str:
     """A sentence on what is missing, and one on what can be done.
 
     >>> from types import SimpleNamespace
-    >>> print(why(SimpleNamespace(model_type="sphinx"), "SphinxForCausalLM")[:62])
+    >>> print(why(SimpleNamespace(model_type="sphinx"), "SphinxForCausalLM")[:61])
     SphinxForCausalLM has no adapter: its model type is 'sphinx',
     """
     known = ", ".join(name for name in FAMILIES if name != UNKNOWN)

@@ -13,7 +13,7 @@ there are patches, and with a token behind each row that says where it ends: no 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,52 +27,13 @@ from groundviz.geometry import cells_in_view, compose, held_cells, scale_shift
 from groundviz.models.canvas import COLOURS, side_by_side, tile_pixels
 from groundviz.models.encode import Asked
 from groundviz.models.grids import pixel_grid, with_tokens
+from groundviz.models.tiles import Tiling, tiling_of
 from groundviz.runtime.encoded import PIXELS, Cells
 from groundviz.types import Bools, Grid, Ints, Stage
 
 Size = tuple[int, int]
 # How a model packs features, given those of each image's tiles, the images' sizes, and what ends a row.
 Pack = Callable[[list[torch.Tensor], torch.Tensor, torch.Tensor], Sequence[torch.Tensor]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Tiling:
-    """What the tower makes of a tile.
-
-    Attributes:
-        side: Rows and columns of a tile, in pixels.
-        patch: Rows and columns of a patch, in pixels.
-        class_tokens: How many of the tower's tokens of a tile stand before its patches.
-    """
-
-    side: int
-    patch: int
-    class_tokens: int = 0
-
-    @property
-    def across(self) -> int:
-        """How many patches a tile has on a side; pixels that fill no patch are not seen."""
-        return self.side // self.patch
-
-
-def tiling_of(vlm: Any) -> Tiling:
-    """The tiles of a model.
-
-    Raises:
-        UnsupportedModel: The processor makes tiles of another size, or of other resolutions.
-    """
-    config, own = vlm.model.config, vlm.processor.image_processor
-    side = config.vision_config.image_size
-    made = {int(one) for size in (own.size, own.crop_size) for one in dict(size or {}).values() if one}
-    ours, theirs = ([list(one) for one in each.image_grid_pinpoints] for each in (config, own))
-    if made != {side} or ours != theirs:
-        raise UnsupportedModel(
-            f"The processor cuts pictures of {len(theirs)} sizes into tiles of {' or '.join(map(str, made))} "
-            f"pixels, and the model takes {len(ours)} sizes and tiles of {side}. Model and processor do not "
-            "belong together; load the processor of this checkpoint."
-        )
-    dropped = int(config.vision_feature_select_strategy == "default")
-    return Tiling(side=side, patch=config.vision_config.patch_size, class_tokens=dropped)
 
 
 def tiled_cells(vlm: Any, asked: Asked, shapes: Sequence[Size], pack: Pack) -> dict[str, Cells]:

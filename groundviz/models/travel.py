@@ -44,12 +44,19 @@ class _Entry:
 
 @dataclass(slots=True, eq=False)
 class _Keys:
-    """Sees what an attention module looks at, and ends the pass."""
+    """Sees what an attention module looks at, and ends the pass.
 
+    Attributes:
+        own: Whether the tokens that look follow as columns.
+        seen: (picture, column, channel).
+    """
+
+    own: bool
     seen: Tensor = field(default_factory=lambda: torch.empty(0))
 
     def __call__(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
-        self.seen = call.key.transpose(1, 2).flatten(2)
+        others = call.key.shape[2] - self.own * call.query.shape[2]
+        self.seen = call.key[:, :, :others].transpose(1, 2).flatten(2)
         raise _FarEnough
 
 
@@ -76,7 +83,8 @@ def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, Passed]:
     entry, final = _Entry(), _Entry(last=True)
     projected = SiteHook(torch.from_numpy(cells["projector"].index))
     tower = SiteHook(torch.from_numpy(cells["vision"].index), change=lambda one: one.detach().requires_grad_())
-    keys = _Keys()
+    first_look, own = _first_look(parts)
+    keys = _Keys(own)
     with ExitStack() as stack:
         stack.callback(loan.wrap(parts.vision_layers[0], entry))
         # The hook that is placed last is called first, should both be on one module.
@@ -85,18 +93,17 @@ def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, Passed]:
         if "language" in cells:
             stack.callback(loan.wrap(parts.decoder_layers[0], final))
         else:
-            stack.enter_context(tapped({_first_look(parts): 0}, keys))
+            stack.enter_context(tapped({first_look: 0}, keys))
         _run(vlm.model, inputs)
     goal = final.seen if "language" in cells else keys.seen
     steps = _steps(encoded, (pixels, entry.seen, tower.seen, projected.seen, goal))
     return {stage: _passed(early, late, fine, coarse) for stage, (early, late, fine, coarse) in steps.items()}
 
 
-def _first_look(parts: Parts) -> nn.Module:
-    """The first module through which anything looks at the projected picture."""
-    if parts.cross_attention:
-        return parts.cross_attention[0]
-    return next(module for module, flow in parts.resampler if flow.columns == "image")
+def _first_look(parts: Parts) -> tuple[nn.Module, bool]:
+    """The first module that looks at the projected picture, and whether it looks at its own tokens, too."""
+    resampling = ((module, flow.own) for module, flow in parts.resampler if flow.columns == "image")
+    return next(resampling, (parts.looking[0], False))
 
 
 def _run(model: nn.Module, inputs: Mapping[str, Tensor]) -> None:

@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from groundviz.geometry import held_cells
-from groundviz.runtime.regions import Canvas
+from groundviz.runtime.live import Live
+from groundviz.runtime.regions import Canvas, canvases, coarser
+from groundviz.runtime.sites import Site
 from groundviz.types import Bools, Grid
 
 # Cells along the side of a block that a mask may move as one.
@@ -81,3 +83,16 @@ class CellMasks:
         sizes = [grid.rows * grid.cols for grid in self.grids]
         parts = zip(cells.split(sizes), self.grids, strict=True)
         return [part.view(1, grid.rows, grid.cols) for part, grid in parts]
+
+
+def masks_at(live: Live, site: Site) -> CellMasks:
+    """Masks over the cells of a layer; at the pixels, over as many of each image as it has tokens there."""
+    if site.stage != "pixels":
+        return CellMasks(live.grids(site))
+    drawn, behind = canvases(live), live.grids(live.site("projector"))
+    grids = []
+    for canvas in drawn:
+        image = canvas.grid.image
+        like = next(grid for grid in behind if grid.image == image)
+        grids.append(coarser(canvas.grid, like.rows, like.cols, live.studies[image].shape))
+    return CellMasks(grids, drawn)

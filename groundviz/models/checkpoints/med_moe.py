@@ -116,7 +116,7 @@ class MedMoe:
             tokenizer.convert_tokens_to_ids(IMAGE),
             layer=config.get("mm_vision_select_layer", -2),
             head_bias="lm_head.bias" in weights,
-            **_mixtures(config["moe"]),
+            **_mixtures(config["moe"], text.num_hidden_layers),
         )
         recipes = {**_language(weights), **tower.recipes}
         return Plan(
@@ -159,17 +159,18 @@ def _mixed(name: str) -> str:
     return name
 
 
-def _mixtures(moe: Mapping[str, Any]) -> dict[str, Any]:
-    """Entries of the config that `MedMoeLlava` reads."""
+def _mixtures(moe: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    """Entries of the config that `MedMoeLlava` reads, for a decoder with so many layers."""
     expect(moe, "use_residual", (False,))
     expect(moe, "top_k_experts", (2, 1))
     layers, counts = moe["moe_layers_idx"], moe["num_experts"]
     # One number stands for all layers.
     counts = counts * len(layers) if len(counts) == 1 else counts
-    if len(counts) != len(layers):
+    if len(counts) != len(layers) or not set(layers) <= set(range(depth)):
         raise UnsupportedModel(
             f"The checkpoint's config contradicts itself: it counts the experts of {len(counts)} layers, and "
-            f"names {len(layers)} layers that have some. Give the checkpoint as it was published."
+            f"says that layers {', '.join(map(str, layers))} of {depth} have some. Give the checkpoint as it "
+            "was published."
         )
     mixtures = {str(layer): count for layer, count in zip(layers, counts, strict=True)}
     return {"mixtures": mixtures, "experts_per_token": moe["top_k_experts"]}
