@@ -2,6 +2,7 @@
 
     explain       ask a model about an image, and see where it looked
     load          a model, ready to be explained
+    certify       prove on a model that its maps will lie where it looked
     open          an explanation that was saved
     Explanation   what explain and open return: the answer, its maps, figures, pages, files
     Heatmap       one raw map on the model's own token grid
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from groundviz.explanation import Explanation as Explanation
     from groundviz.explanation import open as open
     from groundviz.methods import METHODS as METHODS
+    from groundviz.models.certify import certify as certify
     from groundviz.models.load import load as load
     from groundviz.targets import Phrase as Phrase
     from groundviz.targets import Sentence as Sentence
@@ -51,6 +53,7 @@ __all__ = [
     "Sentence",
     "Study",
     "__version__",
+    "certify",
     "errors",
     "explain",
     "images",
@@ -65,6 +68,7 @@ _HOMES = {
     "Phrase": "groundviz.targets",
     "Sentence": "groundviz.targets",
     "Study": "groundviz.types",
+    "certify": "groundviz.models",
     "explain": "groundviz.explain",
     "load": "groundviz.models",
     "open": "groundviz.explanation",

@@ -1,7 +1,8 @@
-"""The command line: `groundviz demo | explain | methods | models | open`.
+"""The command line: `groundviz demo | explain | certify | methods | models | open`.
 
 Results go to standard output, progress and errors to standard error. An error is one line and
-exit code 2; Ctrl-C is exit code 130. Heavy libraries are imported when a command needs them.
+exit code 2; Ctrl-C is exit code 130; a model that is not certified is exit code 1. Heavy libraries
+are imported when a command needs them.
 """
 
 from __future__ import annotations
@@ -52,14 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     chosen = _parser().parse_args(argv)
     try:
-        chosen.run(chosen)
+        return int(chosen.run(chosen) or 0)
     except GroundvizError as error:
         sys.stderr.write(f"groundviz: error: {visible(' '.join(str(error).split()))}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("groundviz: interrupted\n")
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,11 +86,17 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--frame", type=int, metavar="N", action="append", default=[], help=says)
     _add_folder(explain, FOLDER)
 
+    certify = _command(commands, "certify", _certify, "prove that maps of a model will lie where it looked")
+    certify.add_argument("model", metavar="MODEL", help="'demo', a local folder, or a hub id")
+    says = "with pictures of this one's size (default: two odd sizes)"
+    certify.add_argument("--image", metavar="FILE", help=says)
+
     methods = _command(
         commands, "methods", _methods, "list the attribution methods: what they measure and cost"
     )
     methods.add_argument("--markdown", action="store_true", help="as the table of docs/methods.md")
-    _command(commands, "models", _models, "list the model families that can be explained")
+    listed = _command(commands, "models", _models, "list the models that can be explained, and their proofs")
+    listed.add_argument("--markdown", action="store_true", help="print a table for documentation")
 
     opened = _command(commands, "open", _open, "print a saved explanation and write its page")
     opened.add_argument("file", type=Path, metavar="FILE.gvz", help="what `explain` or `demo` wrote")
@@ -100,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: Any, name: str, run: Callable[..., None], says: str) -> argparse.ArgumentParser:
+def _command(commands: Any, name: str, run: Callable[..., int | None], says: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=says, description=f"{says}.", epilog=NOT_A_DEVICE
     )
@@ -160,6 +166,14 @@ def _explain(chosen: argparse.Namespace) -> None:
         _say(f"\n{PHANTOMS_ONLY}", NOT_A_DEVICE)
 
 
+def _certify(chosen: argparse.Namespace) -> int:
+    shapes = [groundviz.images.load(chosen.image).shape] if chosen.image else None
+    with _working("Certifying the model"):
+        certificate = groundviz.certify(chosen.model, shapes=shapes)
+    _say(*map(visible, str(certificate).splitlines()))
+    return int(not certificate.passed)
+
+
 def _methods(chosen: argparse.Namespace) -> None:
     with _working("Loading the methods"):
         from groundviz.methods import DEFAULT, METHODS
@@ -174,12 +188,12 @@ def _methods(chosen: argparse.Namespace) -> None:
 
 def _models(chosen: argparse.Namespace) -> None:
     with _working("Loading the model families"):
-        from groundviz.models import FAMILIES
+        from groundviz.models import catalogue
+    if chosen.markdown:
+        _say(*catalogue.markdown())
+        return
     _say("demo", "  The model that ships with groundviz: it knows synthetic chest phantoms and nothing else.")
-    for name in FAMILIES:
-        family = type(FAMILIES[name])
-        _say(name, f"  {_first_line(inspect.getdoc(inspect.getmodule(family)))}")
-        _say(f"  {_first_line(inspect.getdoc(family))}")
+    _say(*catalogue.lines())
 
 
 def _open(chosen: argparse.Namespace) -> None:

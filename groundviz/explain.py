@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from groundviz import images, models
@@ -25,6 +26,7 @@ def explain(
     against: str | None = None,
     processor: Any = None,
     seed: int = 0,
+    certify: bool = True,
 ) -> Explanation:
     """Show where `model` looked in `image` when it answered `question`.
 
@@ -45,6 +47,8 @@ def explain(
             the one rather than the other.
         processor: The model's processor, when it does not lie beside its weights.
         seed: Of everything random inside; the caller's random state is not touched.
+        certify: Whether a model that is explained for the first time is certified, see `certify`:
+            one that is wrong gets a RuntimeWarning. The verdict is kept in the record's provenance.
 
     Raises:
         GroundvizError: The image, the question, the target, a method's name or the model will not
@@ -60,12 +64,13 @@ def explain(
     vlm = models.resolve(model, processor)
     studies = images.load_each(image)
     recipes = choose(methods or (DEFAULT_CONTRAST if against else DEFAULT))
+    verdict = models.verdict_on(vlm) if certify else None
     with borrow(vlm, seed=seed) as live:  # From here the model is ours; bit-identical when given back.
         prompt = live.encode(studies, question)
         said = live.answer(prompt, given=answer)
         goals = live.targets(said, target, against)
         maps = measure(recipes, live, prompt, said, goals)
-        provenance = live.provenance
+        provenance = replace(live.provenance, certificate=verdict)
     return Explanation(
         Record(
             studies=studies,

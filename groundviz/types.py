@@ -333,7 +333,11 @@ class Heatmaps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What made a record: enough to make it again, nothing that names a person or a place."""
+    """What made a record: enough to make it again, nothing that names a person or a place.
+
+    Attributes:
+        certificate: What came of certifying the model, see `groundviz.certify`; None if nobody asked.
+    """
 
     model: str
     family: str
@@ -346,6 +350,7 @@ class Provenance:
     versions: Mapping[str, str]
     revision: str | None = None
     peak_bytes: int | None = None
+    certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

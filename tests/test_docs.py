@@ -71,7 +71,7 @@ def test_the_commands_of_the_readme_exist() -> None:
     lines = "".join(blocks("console")).splitlines()
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("groundviz ")]
     modules = [shlex.split(line)[2] for line in lines if line.startswith("python -m ")]
-    assert {command[0] for command in commands} == {"explain", "open", "methods", "models"}
+    assert {command[0] for command in commands} == {"explain", "certify", "open", "methods", "models"}
     for command in commands:
         assert _parser().parse_args(command).run
     for module in modules:

@@ -208,7 +208,8 @@ def runs_foreign_code(code: ast.Module) -> set[str]:
     found |= {
         "trust_remote_code" for name, value in options if name == "trust_remote_code" and value != "False"
     }
-    return found | {name for name, value in options if name in ("allow_pickle", "shell") and value != "False"}
+    unsafe = {name for name, value in options if name in ("allow_pickle", "shell") and value != "False"}
+    return found | unsafe | {name for name, value in options if name == "weights_only" and value != "True"}
 
 
 DISK_CALLS = set(

@@ -26,6 +26,10 @@ def side_by_side(tiles: Ints, down: int, across: int) -> Ints:
 
 
 def tile_pixels(count: int, side: int) -> Ints:
-    """Where the numbers of each pixel stand in a stack (tile, colour, row, col): (tile, row, col, colour)."""
+    """Where the numbers of each pixel stand in a stack (tile, colour, row, col): (tile, row, col, colour).
+
+    >>> tile_pixels(1, 2)[0, 0].tolist()
+    [[0, 4, 8], [1, 5, 9]]
+    """
     stack = np.arange(count * COLOURS * side**2).reshape(count, COLOURS, side, side)
     return np.asarray(np.moveaxis(stack, 1, -1))

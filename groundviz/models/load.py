@@ -191,7 +191,7 @@ def _shown(name: str) -> str:
     """A hub id, or words for a folder: its path may name a person."""
     if Path(name).is_dir():
         return "local folder"
-    return name if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) else "a folder that is not there"
+    return name if re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", name) else "a folder that is not there"
 
 
 def _first_line(error: Exception, place: Any, shown: str) -> str:

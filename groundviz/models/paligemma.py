@@ -32,6 +32,8 @@ from groundviz.runtime.sites import Parts
 from groundviz.types import Grid, Study
 
 FALLBACK = "{images}{question}"
+# What `token_type_ids` hold for tokens that see only what is before them.
+SUFFIX = 1
 
 
 class PaliGemma:
@@ -59,7 +61,8 @@ class PaliGemma:
             "projector": Cells(grids=grids, index=np.arange(len(image))),
             "language": Cells(grids=grids, index=image),
         }
-        return finish(vlm, asked, image=image, grids=grids, cells=cells)
+        encoded = finish(vlm, asked, image=image, grids=grids, cells=cells)
+        return replace(encoded, said={"token_type_ids": SUFFIX})
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""

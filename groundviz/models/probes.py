@@ -13,6 +13,7 @@ places at once, and neither minds norms, activations or the numbers in the weigh
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.geometry import apply, held_cells, invert
+from groundviz.geometry import apply, held_cells
 from groundviz.models.vlm import VLM
 from groundviz.runtime.encoded import PIXELS, Cells, Encoded
 from groundviz.types import Bools, Doubles, Floats, Grid, Ints, Study
@@ -28,6 +29,8 @@ from groundviz.types import Bools, Doubles, Floats, Grid, Ints, Study
 QUESTION = "What does the image show?"
 # Of the largest; what is below is taken for nothing.
 FAINT = 1e-5
+# How far the number of a grid may be off before a place is said to go into several.
+MIXED = 0.25
 # A processor shows the outermost pixels of a picture by fewer neighbours than all others.
 RIM = 1.5
 
@@ -51,7 +54,7 @@ class Passed:
     """What became of the cells on the way from one stage to the next.
 
     Attributes:
-        error: How far any cell lies from those that go into it, in cells.
+        error: How far any cell lies from what goes into it, in patches; infinite where nothing does.
         unfed: How many cells nothing goes into.
         astray: How many places go into a cell of another picture, or into several.
     """
@@ -85,7 +88,7 @@ def follow_source(vlm: VLM, shape: tuple[int, int]) -> Shown:
     bright = np.where(awake, bright, 1.0)
     at = np.stack([(_values(one) - _values(dark)) / bright for one in ramps], axis=-1)[cells.index].mean(2)
     seen = awake[cells.index].all(axis=2)
-    patches = {_which(grid): np.abs(np.diag(grid.to_source[:, :2])) for grid in dark.cells["vision"].grids}
+    patches = patch_sizes(dark)
     grids = np.repeat(np.arange(len(cells.grids)), [int(held_cells(grid).sum()) for grid in cells.grids])
     error = 0.0
     for number, grid in enumerate(cells.grids):
@@ -104,7 +107,7 @@ def _displaced(grid: Grid, at: Doubles, seen: Bools, shape: tuple[int, int]) -> 
         seen: Which of them show the picture.
         shape: Of the source picture.
     """
-    claimed = centres(grid)[held_cells(grid)]
+    claimed = _centres(grid)[held_cells(grid)]
     rim = RIM * np.maximum(1.0, np.abs(np.diag(grid.to_source[:, :2])))
     depth = np.minimum(claimed, np.array(shape) - claimed) - rim
     inside = (depth > 0).all(axis=1)
@@ -124,12 +127,12 @@ def _values(encoded: Encoded) -> Floats:
     return np.asarray(encoded.inputs[PIXELS].float().cpu(), dtype=np.float32).ravel()
 
 
-def centres(grid: Grid) -> Doubles:
-    """The source (row, col) of the centre of each cell, (cell, 2)."""
-    return apply(grid.to_source, np.stack(np.divmod(np.arange(grid.rows * grid.cols), grid.cols), axis=1) + 0.5)
+def patch_sizes(encoded: Encoded) -> dict[str, Doubles]:
+    """Rows and columns of a patch of each picture, in source pixels."""
+    return {_which(grid): np.abs(np.diag(grid.to_source[:, :2])) for grid in encoded.cells["vision"].grids}
 
 
-def follow_cells(fine: Cells, coarse: Cells, into: Doubles) -> Passed:
+def follow_cells(fine: Cells, coarse: Cells, into: Doubles, patches: Mapping[str, Doubles]) -> Passed:
     """Compare where places go with where two stages' grids say that their cells lie.
 
     Args:
@@ -137,22 +140,28 @@ def follow_cells(fine: Cells, coarse: Cells, into: Doubles) -> Passed:
         coarse: Of the later one.
         into: For each cell of `fine` the grid, row and column that `read_paths` found it goes into,
             (cell, 3); NaN where it goes nowhere.
+        patches: As `patch_sizes` gives them.
     """
-    source, pictures = _held(fine.grids)
     goes = np.isfinite(into).all(axis=1)
-    whole = np.abs(into[:, 0] - np.rint(into[:, 0])) < 0.25
-    found = np.where(goes & whole, np.rint(into[:, 0]), -1).astype(int)
-    sums: dict[tuple[int, int, int], Doubles] = {}
-    astray = int((goes & ~whole).sum())
+    into, source, picture = into[goes], _places(fine.grids)[goes], _pictures(fine.grids)[goes]
+    cell = np.rint(into).astype(int)
+    sums = []
     for number, grid in enumerate(coarse.grids):
-        mine = found == number
-        astray += int((pictures[mine] != np.array(_which(grid), dtype=object)).any(axis=1).sum())
-        off = apply(invert(grid.to_source), source[mine]) - into[mine, 1:] - 0.5
-        for (row, col), one in zip(np.rint(into[mine, 1:]).astype(int).tolist(), off, strict=True):
-            sums.setdefault((number, row, col), np.zeros(3))[:] += (*one, 1.0)
-    unfed = sum(cell not in sums for cell in _names(coarse.grids))
-    error = max((float(np.abs(one[:2] / one[2]).max()) for one in sums.values()), default=np.inf)
-    return Passed(error, unfed, astray)
+        mine = (cell[:, 0] == number) & (np.abs(into[:, 0] - number) < MIXED) & (picture == _which(grid))
+        mine &= (cell[:, 1:] >= 0).all(axis=1) & (cell[:, 1:] < (grid.rows, grid.cols)).all(axis=1)
+        off = (source[mine] - apply(grid.to_source, into[mine, 1:] + 0.5)) / patches[_which(grid)]
+        places = cell[mine, 1] * grid.cols + cell[mine, 2]
+        weights = (np.ones(len(off)), *off.T)
+        both = np.stack([np.bincount(places, weight, grid.rows * grid.cols) for weight in weights])
+        sums.append(both[:, held_cells(grid)])
+    count, *off = np.concatenate(sums, axis=1)
+    fed = count > 0
+    error = np.abs(off)[:, fed].max(axis=0) / count[fed]
+    return Passed(
+        error=float(error.max(initial=0.0)) if fed.any() else np.inf,
+        unfed=int((~fed).sum()),
+        astray=len(into) - int(count.sum()),
+    )
 
 
 def read_paths(early: Tensor, late: Tensor, cells: Cells) -> Tensor:
@@ -168,13 +177,15 @@ def read_paths(early: Tensor, late: Tensor, cells: Cells) -> Tensor:
         column's number of each cell as a factor.
     """
     held = late[torch.from_numpy(cells.index).to(late.device)]
-    signs = (torch.randint(2, held.shape[1:], generator=torch.Generator().manual_seed(0)) * 2.0 - 1.0).to(held)
-    names = torch.tensor(_names(cells.grids))
+    # Each exact in any dtype, and not what a norm takes away from all channels.
+    signs = torch.randint(2, held.shape[1:], generator=torch.Generator().manual_seed(0)).to(held) * 2 - 1
+    names = torch.from_numpy(_names(cells.grids))
     # Counted from the middle: small factors lose less where numbers are short.
     middle = names.max(dim=0).values // 2
 
     def gradient(factor: Tensor) -> Tensor:
-        return torch.autograd.grad(held, early, factor.to(held)[:, None] * signs, retain_graph=True)[0].float()
+        weighted = factor.to(held)[:, None] * signs
+        return torch.autograd.grad(held, early, weighted, retain_graph=True)[0].float()
 
     plain = gradient(torch.ones(len(names)))
     ways = zip((names - middle).T, middle.tolist(), strict=True)
@@ -194,23 +205,31 @@ def decoded(gradients: Tensor) -> Doubles:
     return np.asarray(read.masked_fill(faint, torch.nan).T.cpu(), dtype=np.float64)
 
 
-def _names(grids: tuple[Grid, ...]) -> list[tuple[int, int, int]]:
-    """Grid, row and column of each cell."""
-    return [
-        (number, *divmod(int(cell), grid.cols))
-        for number, grid in enumerate(grids)
-        for cell in np.flatnonzero(held_cells(grid))
+def _names(grids: Sequence[Grid]) -> Ints:
+    """Grid, row and column of each cell, (cell, 3)."""
+    held = [np.flatnonzero(held_cells(grid)) for grid in grids]
+    named = [
+        np.stack([np.full(len(own), number), own // grid.cols, own % grid.cols], axis=1)
+        for number, (grid, own) in enumerate(zip(grids, held, strict=True))
     ]
+    return np.concatenate(named)
 
 
-def _held(grids: tuple[Grid, ...]) -> tuple[Doubles, Ints]:
-    """Of each cell its place in the source image, (cell, 2), and which picture it is on, (cell, 2)."""
-    places = np.concatenate([centres(grid)[held_cells(grid)] for grid in grids])
-    counts = [int(held_cells(grid).sum()) for grid in grids]
-    which = np.array([_which(grid) for grid in grids], dtype=object)
-    return places, np.repeat(which, counts, axis=0)
+def _places(grids: Sequence[Grid]) -> Doubles:
+    """The source (row, col) of the centre of each cell, (cell, 2)."""
+    return np.concatenate([_centres(grid)[held_cells(grid)] for grid in grids])
 
 
-def _which(grid: Grid) -> tuple[int, str]:
-    return grid.image, grid.label
+def _pictures(grids: Sequence[Grid]) -> Any:
+    """Which picture each cell is on, (cell,)."""
+    return np.repeat([_which(grid) for grid in grids], [held_cells(grid).sum() for grid in grids])
 
+
+def _centres(grid: Grid) -> Doubles:
+    cells = np.stack(np.divmod(np.arange(grid.rows * grid.cols), grid.cols), axis=1)
+    return apply(grid.to_source, cells + 0.5)
+
+
+def _which(grid: Grid) -> str:
+    """Which image, and which view of it, where the model is shown several."""
+    return f"{grid.image} {grid.label}"

@@ -7,11 +7,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from groundviz.models.probes import Passed, decoded, follow_cells, read_paths
+from groundviz.models.probes import Passed, decoded, follow_cells, patch_sizes, read_paths
 from groundviz.models.vlm import VLM
 from groundviz.runtime.attention_tap import AttentionCall, tapped
 from groundviz.runtime.encoded import PIXELS, Cells, Encoded
@@ -82,7 +81,7 @@ def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, Passed]:
     pixels = inputs[PIXELS] = inputs[PIXELS].detach().requires_grad_()
     entry, final = _Entry(), _Entry(last=True)
     projected = SiteHook(torch.from_numpy(cells["projector"].index))
-    tower = SiteHook(torch.from_numpy(cells["vision"].index), change=lambda one: one.detach().requires_grad_())
+    tower = SiteHook(torch.from_numpy(cells["vision"].index), change=_begin)
     first_look, own = _first_look(parts)
     keys = _Keys(own)
     with ExitStack() as stack:
@@ -97,7 +96,13 @@ def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, Passed]:
         _run(vlm.model, inputs)
     goal = final.seen if "language" in cells else keys.seen
     steps = _steps(encoded, (pixels, entry.seen, tower.seen, projected.seen, goal))
-    return {stage: _passed(early, late, fine, coarse) for stage, (early, late, fine, coarse) in steps.items()}
+    patches = patch_sizes(encoded)
+    return {stage: _passed(*step, patches) for stage, step in steps.items()}
+
+
+def _begin(cells: Tensor) -> Tensor:
+    """Where gradients end."""
+    return cells.detach().requires_grad_()
 
 
 def _first_look(parts: Parts) -> tuple[nn.Module, bool]:
@@ -114,9 +119,7 @@ def _run(model: nn.Module, inputs: Mapping[str, Tensor]) -> None:
         return
 
 
-def _steps(
-    encoded: Encoded, seen: tuple[Tensor, ...]
-) -> dict[str, tuple[Tensor, Tensor, Cells, Cells]]:
+def _steps(encoded: Encoded, seen: tuple[Tensor, ...]) -> dict[str, tuple[Tensor, Tensor, Cells, Cells]]:
     """By the later stage: a tensor with gradients, one computed from it, and the cells of both."""
     pixels, entry, tower, projected, goal = seen
     cells = encoded.cells
@@ -133,13 +136,13 @@ def _steps(
     return steps
 
 
-def _passed(early: Tensor, late: Tensor, fine: Cells, coarse: Cells) -> Passed:
+def _passed(
+    early: Tensor, late: Tensor, fine: Cells, coarse: Cells, patches: Mapping[str, Doubles]
+) -> Passed:
     into = read_paths(early, late.reshape(-1, late.shape[-1]), coarse)
-    if fine.index.ndim == 1:
-        return follow_cells(fine, coarse, decoded(into.flatten(1, -2)[:, torch.from_numpy(fine.index)]))
-    copies = [follow_cells(fine, coarse, _of_pixels(into, copy)) for copy in fine.index]
+    # The numbers of a pixel's colours lie anywhere, the channels of any other place behind one another.
+    at_pixels = fine.index.ndim == 3
+    into = into.flatten(1) if at_pixels else into.flatten(1, -2)
+    places = [into[:, torch.from_numpy(one)] for one in (fine.index if at_pixels else [fine.index])]
+    copies = [follow_cells(fine, coarse, decoded(one), patches) for one in places]
     return max(copies, key=lambda one: (one.unfed, one.astray, one.error))
-
-
-def _of_pixels(into: Tensor, index: Any) -> Doubles:
-    return decoded(into.flatten(1)[:, torch.from_numpy(np.asarray(index))])

@@ -166,9 +166,10 @@ def made_with(made: Provenance) -> str:
     """Where a picture came from, in one sentence that lets a reader make it again."""
     revision = f" revision {made.revision}" if made.revision else ""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))
+    certified = f", {made.certificate}" if made.certificate else ""
     return (
         f"Model {made.model}{revision} ({made.family}, weights {made.weights}, {made.dtype} on "
-        f"{made.device}, {made.attention} attention kernel), seed {made.seed}; {versions}."
+        f"{made.device}, {made.attention} attention kernel{certified}), seed {made.seed}; {versions}."
     )
 
 

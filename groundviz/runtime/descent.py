@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from groundviz.runtime.attention_tap import tapped
 from groundviz.runtime.checkpointing import checkpointed
-from groundviz.runtime.passes import Passes, last_logits, saying
+from groundviz.runtime.passes import Passes, last_logits
 from groundviz.runtime.relevancy import Relevancy
 from groundviz.runtime.rollout import Rollout
 from groundviz.runtime.streams import Flow, Origin
@@ -72,7 +72,7 @@ def rollout(passes: Passes) -> Tensor:
     followed, count = _Followed.of(passes), len(passes.answer_ids)
     handler = Rollout(followed.flows, followed.origins)
     with torch.no_grad(), tapped(followed.numbers, handler):
-        last_logits(passes.model, saying(passes.inputs, passes.answer_ids), 1)
+        last_logits(passes.model, passes.saying(passes.answer_ids), 1)
     starts = torch.cat([_starts(passes, count, [token]) for token in range(count)])
     return followed.cells(passes, handler.of({"text": starts}))
 
@@ -149,6 +149,6 @@ def _starts(passes: Passes, count: int, steps: Sequence[int]) -> Tensor:
 
 def _log_probabilities(passes: Passes, token_ids: tuple[int, ...]) -> Tensor:
     """Of the whole vocabulary at each step of saying tokens, and after the last: (step, vocabulary)."""
-    inputs = saying(passes.inputs, token_ids)
+    inputs = passes.saying(token_ids)
     logits = last_logits(passes.model, inputs, len(token_ids) + 1)[0]
     return torch.log_softmax(logits.float(), dim=-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -44,9 +44,12 @@ class Encoded:
         cells: By stage, "pixels", "vision", "projector" and "language", the cells of the picture
             there. A stage is missing where its tensors hold no cells: the image tokens of a resampler
             tell of the whole picture, and cross-attention puts no image tokens into the text.
+        said: What inputs that hold something for each token hold for those of an answer, by name,
+            where that is not what they hold for the prompt's last one.
     """
 
     prompt: Prompt
     inputs: Mapping[str, Tensor]
     columns: Ints
     cells: Mapping[str, Cells]
+    said: Mapping[str, int] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from groundviz.runtime.caches import keeps_keys
 from groundviz.runtime.encoded import Cells
 from groundviz.runtime.finite import sampling, scores_not_finite, where_not_finite
 from groundviz.runtime.lendable import Lendable
-from groundviz.runtime.passes import Passes, accepts, added, log_probabilities, saying
+from groundviz.runtime.passes import Passes, accepts, added, log_probabilities
 from groundviz.runtime.prompted import passes_over
 from groundviz.runtime.provenance import describe_run
 from groundviz.runtime.row_watch import RowWatch
@@ -299,7 +299,7 @@ class Live:
 
     def where_not_finite(self, token_ids: Sequence[int] | None = None) -> str:
         """A sentence on the first part of the model that does not put out finite numbers; one pass."""
-        inputs = saying(self._passes.inputs, token_ids or self._passes.answer_ids)
+        inputs = self._passes.saying(token_ids or self._passes.answer_ids)
         return where_not_finite(self._loan, lambda: self.vlm.model(**inputs, use_cache=False))
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -343,7 +343,7 @@ class Live:
         watch = self._watch(rows=slice(start, start + count))
         few = {"logits_to_keep": count + 1} if accepts(self.vlm.model, "logits_to_keep") else {}
         with torch.no_grad(), self._tap(watch):
-            output = self.vlm.model(**saying(self._passes.inputs, answer_ids), use_cache=True, **few)
+            output = self.vlm.model(**self._passes.saying(answer_ids), use_cache=True, **few)
         self._cache = getattr(output, "past_key_values", None)
         logits = output.logits[0, -count - 1 : -1].float()
         return logits, watch.stacked(count) if self._parts.looking else None

@@ -17,7 +17,6 @@ from groundviz.runtime.passes import (
     is_per_token,
     last_logits,
     log_probabilities,
-    saying,
 )
 from groundviz.runtime.rollout import Rollout
 
@@ -37,7 +36,7 @@ def own_gradients(passes: Passes, token_ids: Sequence[int], cache: Any) -> tuple
         Two float32 (token, layer, head, column): the shares, and nats per share.
     """
     modules, looking = passes.parts.decoder_attention, set(passes.parts.looking)
-    ids = saying(passes.inputs, token_ids)["input_ids"][0]
+    ids = passes.saying(token_ids)["input_ids"][0]
     count, length = len(token_ids), len(ids) - 1
     handler = OwnRowAttention(
         columns=passes.columns,
@@ -49,7 +48,7 @@ def own_gradients(passes: Passes, token_ids: Sequence[int], cache: Any) -> tuple
     with torch.enable_grad(), tapped({module: number for number, module in enumerate(modules)}, handler):
         logits = _continued(passes, ids, count, cache)
         if logits is None:
-            logits = last_logits(passes.model, saying(passes.inputs, token_ids[:-1]), count)[0]
+            logits = last_logits(passes.model, passes.saying(token_ids[:-1]), count)[0]
         return handler.gradients(log_probabilities(logits, ids[-count:]))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -35,6 +35,7 @@ class Passes:
         index: By stage, where the picture's cells stand in a layer's output.
         columns: What the answer's attention can look at, see `Encoded`.
         answer_ids: What the model says.
+        said: What inputs hold for its tokens, see `Encoded`.
     """
 
     model: Any
@@ -45,6 +46,11 @@ class Passes:
     index: Mapping[str, Tensor]
     columns: Tensor
     answer_ids: tuple[int, ...]
+    said: Mapping[str, int] = field(default_factory=dict)
+
+    def saying(self, token_ids: Sequence[int], batch: int = 1) -> dict[str, Tensor]:
+        """The inputs of a pass over the prompt and tokens said after it, as often as `batch` says."""
+        return saying(self.inputs, token_ids, batch, said=self.said)
 
     def read(self, *at: Site, whole: bool = False, pixels: Tensor | None = None) -> list[Tensor]:
         """The picture at sites, (1, ...) each; `whole` for every token there, not the image cells alone."""
@@ -115,7 +121,7 @@ class Passes:
         batch: int = 1,
     ) -> Tensor:
         """Log-probabilities (batch, token) of tokens said after the prompt, with hooks in place."""
-        inputs = saying(self.inputs, token_ids, batch)
+        inputs = self.saying(token_ids, batch)
         if pixels is not None:
             inputs |= self.picture.replaced(pixels)
         count = len(token_ids)
@@ -124,7 +130,8 @@ class Passes:
         return log_probabilities(logits[:, :-1], inputs["input_ids"][:, -count:])
 
     def _look(self, site: Site, batch: int = 1, change: Callable[[Tensor], Tensor] | None = None) -> SiteHook:
-        return SiteHook(self.index[site.stage], batch, change)
+        # A layer whose output holds no image cells can be read whole all the same.
+        return SiteHook(self.index.get(site.stage, self.columns[:0]), batch, change)
 
     @contextmanager
     def _hooked(self, hooks: Hooks) -> Iterator[None]:
@@ -138,19 +145,23 @@ class Passes:
                 handle.remove()
 
 
-def saying(inputs: Mapping[str, Tensor], token_ids: Sequence[int], batch: int = 1) -> dict[str, Tensor]:
+def saying(
+    inputs: Mapping[str, Tensor], token_ids: Sequence[int], batch: int = 1, *, said: Mapping[str, int]
+) -> dict[str, Tensor]:
     """The inputs of a pass over a prompt and tokens said after it, as often as `batch` says.
 
-    What the inputs hold for each token goes on as it was at the prompt's last one, a token of text.
+    What the inputs hold for each token goes on as it was at the prompt's last one, a token of text,
+    unless `said` names something else for it.
     """
     prompt = inputs["input_ids"]
     tail = torch.tensor([list(token_ids)], dtype=prompt.dtype, device=prompt.device)
-    said = {"input_ids": torch.cat([prompt, tail], dim=1)}
+    longer = {"input_ids": torch.cat([prompt, tail], dim=1)}
     for name, tensor in inputs.items():
         if name not in ("input_ids", PIXELS) and is_per_token(tensor, inputs):
             last = tensor[:, -1:].expand(-1, tail.shape[1], *tensor.shape[2:])
-            said[name] = torch.cat([tensor, last], dim=1)
-    return {name: repeated(said.get(name, tensor), batch) for name, tensor in inputs.items()}
+            further = torch.full_like(last, said[name]) if name in said else last
+            longer[name] = torch.cat([tensor, further], dim=1)
+    return {name: repeated(longer.get(name, tensor), batch) for name, tensor in inputs.items()}
 
 
 def is_per_token(tensor: Tensor, inputs: Mapping[str, Tensor]) -> bool:

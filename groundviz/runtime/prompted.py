@@ -38,6 +38,7 @@ def passes_over(
         picture=seen,
         index=index,
         columns=torch.from_numpy(encoded.columns).to(device),
+        said=encoded.said,
         answer_ids=(),
     )
 

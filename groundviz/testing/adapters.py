@@ -18,8 +18,8 @@ def check_adapter(vlm: VLM, study: Study, question: str = "Is there a nodule?") 
 
     - Every module it names is part of the model and runs when the model answers.
     - The spans cover the prompt without gaps, and the image's are the image tokens.
-    - The grids hold every image token once, in order, and lie on the picture.
-    - At every site the picture has as many cells as the grids.
+    - The grids hold every image token once, and lie on the picture.
+    - At every site the picture has as many cells as the grids, each in a place of its own.
 
     Raises:
         AssertionError: A promise is broken; the message says which.
@@ -32,9 +32,14 @@ def check_adapter(vlm: VLM, study: Study, question: str = "Is there a nodule?") 
     """
     encoded = vlm.encode((study,), question)
     _check_spans(encoded.prompt)
+    for grid in encoded.prompt.grids:
+        _check_place(grid, study)
     for name, cells in encoded.cells.items():
         held = sum(int(held_cells(grid).sum()) for grid in cells.grids)
-        _expect(cells.index.shape[-2 if name == "pixels" else -1] == held, f"{name} has other cells than grids")
+        _expect(
+            cells.index.shape[-2 if name == "pixels" else -1] == held, f"{name} has other cells than grids"
+        )
+        _expect(np.unique(cells.index).size == cells.index.size, f"two cells of {name} stand at one place")
         for grid in cells.grids:
             _check_place(grid, study)
     _check_modules(vlm)
@@ -52,7 +57,7 @@ def _check_spans(prompt: Prompt) -> None:
     _expect(all(one[1] == two[0] for one, two in pairwise(edges)), "there are gaps between the spans")
     image = [at for span in prompt.spans if span.kind == "image" for at in range(span.start, span.stop)]
     held = np.concatenate([grid.positions[grid.positions >= 0] for grid in prompt.grids])
-    _expect(not held.size or held.tolist() == image, "the grids do not hold every image token once and in order")
+    _expect(not held.size or sorted(held.tolist()) == image, "the grids do not hold every image token once")
     _expect(any(span.kind == "question" for span in prompt.spans), "no span is the question's")
 
 
@@ -62,7 +67,9 @@ def _check_place(grid: Grid, study: Study) -> None:
     rows, cols = np.nonzero(grid.valid)
     centres = np.stack([rows + 0.5, cols + 0.5, np.ones(len(rows))])
     places = grid.to_source @ centres
-    inside = (places >= 0).all() and (places <= np.array(study.shape)[:, None]).all()
+    # A cell is in view if a sliver of it is.
+    reach = np.abs(np.diag(grid.to_source[:, :2]))[:, None] / 2
+    inside = (places > -reach).all() and (places < np.array(study.shape)[:, None] + reach).all()
     _expect(len(rows) > 0 and bool(inside), "valid cells of a grid lie outside the picture")
 
 

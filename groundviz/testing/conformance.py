@@ -96,13 +96,13 @@ def check_method(
       or against it" (then both cells stand out); of two words that rest on the same cell alike it
       shows nothing. A method without contrasts says "no contrasts" in its docstring, and raises an
       UnsupportedMethod that names a method which has them.
-    - Every family, on tiny random models: maps fit their grids, every target is there, NaN stands
-      where there is no cell and nowhere else, the unit is that of the docstring. Run again in the same
-      loan the maps are the same to the last bit, and random streams, hooks and all else are left
-      as they were. Targets give the same maps in any order and alone, and share forward passes, unless
-      the docstring's cost speaks of a forward per target. A given answer has the maps of the same
-      answer generated; a one-token answer has a map that is not flat; an answer of special tokens
-      is no error.
+    - Every family, on tiny random models, but those that the method refuses with an
+      UnsupportedMethod: maps fit their grids, every target is there, NaN stands where there is no cell
+      and nowhere else, the unit is that of the docstring. Run again in the same loan the maps are the
+      same to the last bit, and random streams, hooks and all else are left as they were. Targets give
+      the same maps in any order and alone, and share forward passes, unless the docstring's cost
+      speaks of a forward per target. A given answer has the maps of the same answer generated; a
+      one-token answer has a map that is not flat; an answer of special tokens is no error.
     - Lending: a model with hooks, gradients and modes of its user's is given back as it was, after
       success, an error and Ctrl-C. The caller's no_grad, inference_mode and autocast change
       nothing. Weights of NaN lead to a NumericalError. bfloat16 runs.

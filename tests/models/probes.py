@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from groundviz.geometry import apply, held_cells, invert, source_box
+from groundviz.geometry import apply, held_cells, invert, source_box, to_source_pixels
 from groundviz.models.vlm import VLM
+from groundviz.runtime import borrow
 from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.runtime.passes import saying
 from groundviz.runtime.sites import Parts
 from groundviz.types import Doubles, Floats, Grid, Study
 
@@ -52,20 +55,17 @@ def ramp_error(vlm: VLM, shape: tuple[int, int], patch: float) -> float:
     The source is brighter from row to row, then from column to column, so that what a pixel shows
     says where it is from. The outermost pixels are left out: resampling has no neighbours there.
     """
+    dark, light = (vlm.encode((study(np.full(shape, level)),), QUESTION) for level in (0.0, 1.0))
+    darkest, span = shown(dark), [b - a for a, b in zip(shown(dark), shown(light), strict=True)]
     worst = 0.0
     for axis in (0, 1):
         steps = (np.arange(shape[axis]) + 0.5) / shape[axis]
         ramp = np.broadcast_to(steps[:, None] if axis == 0 else steps, shape)
-        encoded = [vlm.encode((study(one),), QUESTION) for one in (np.zeros(shape), ramp, np.ones(shape))]
-        for grid, dark, seen, light in zip(
-            encoded[0].cells["pixels"].grids, *map(shown, encoded), strict=True
-        ):
-            for copy in range(len(seen)):
-                share = (seen - dark)[copy].mean(-1) / (light - dark)[copy].mean(-1).clip(1e-6)
-                off = np.abs(share * shape[axis] - places(grid)[..., axis])
-                inner = _well_inside(grid, shape)
-                pixels_to_a_patch = patch * grid.to_source[axis, axis]
-                worst = max(worst, float((off[inner] / pixels_to_a_patch).max(initial=0.0)))
+        seen = shown(vlm.encode((study(ramp),), QUESTION))
+        for number, grid in enumerate(dark.cells["pixels"].grids):
+            share = (seen[number] - darkest[number]).mean(-1) / span[number].mean(-1).clip(1e-6)
+            off = np.abs(share * shape[axis] - places(grid)[..., axis])[:, _well_inside(grid, shape)]
+            worst = max(worst, float(off.max(initial=0.0)) / (patch * grid.to_source[axis, axis]))
     return worst
 
 
@@ -86,8 +86,8 @@ def block_error(vlm: VLM, shape: tuple[int, int], cells: Cells, step: int = 1) -
         cells: The cells to paint over, one after another.
         step: Every how many of them.
     """
-    dark = shown(vlm.encode((study(np.zeros(shape)),), QUESTION))
-    worst, pixels = 0.0, vlm.encode((study(np.zeros(shape)),), QUESTION).cells["pixels"].grids
+    encoded = vlm.encode((study(np.zeros(shape)),), QUESTION)
+    dark, pixels, worst = shown(encoded), encoded.cells["pixels"].grids, 0.0
     for number, grid in enumerate(cells.grids):
         for row, col in np.argwhere(grid.valid)[::step]:
             box = np.clip(source_box(grid, row, col), 0, [*shape, *shape])
@@ -100,6 +100,35 @@ def block_error(vlm: VLM, shape: tuple[int, int], cells: Cells, step: int = 1) -
             off = np.abs(centre - wanted) / np.diag(grid.to_source[:, :2])
             worst = max(worst, float(off.max()))
     return worst
+
+
+def share_in_view(encoded: Encoded, shape: tuple[int, int]) -> float:
+    """The share of a source picture's pixels that some cell shows."""
+    seen = np.zeros(shape, dtype=bool)
+    for grid in encoded.prompt.grids:
+        values = np.where(grid.valid, 1.0, np.nan).astype(np.float32)
+        seen |= np.isfinite(to_source_pixels(values, grid, shape))
+    return float(seen.mean())
+
+
+def rows_apart(vlm: VLM, studies: tuple[Study, ...]) -> float:
+    """How far the attention rows of the model's own answer are from those of its eager kernel."""
+    with borrow(vlm) as live:
+        prompt = live.encode(studies, QUESTION)
+        answer = live.answer(prompt)
+        rows = torch.from_numpy(live.attention())
+    encoded = vlm.encode(studies, QUESTION)
+    start, ids = len(prompt.token_ids) - 1, answer.token_ids.tolist()
+    model = copy.deepcopy(vlm.model)
+    model.set_attn_implementation("eager")
+    seen: list[torch.Tensor] = []
+    for module in vlm.family.parts(model).looking:
+        module.register_forward_hook(lambda module, args, output: seen.append(output[1][0]))
+    with torch.no_grad():
+        model(**saying(encoded.inputs, ids, said=encoded.said))
+    columns = torch.from_numpy(encoded.columns)
+    wanted = torch.stack([one[:, start : start + len(ids)][..., columns] for one in seen])
+    return float((wanted.permute(2, 0, 1, 3) - rows).abs().max())
 
 
 def _covered(start: float, stop: float, length: int) -> Doubles:

@@ -7,8 +7,9 @@ import torch
 from groundviz.errors import PromptError, UnsupportedModel
 from groundviz.models.blip2 import Blip2
 from groundviz.models.vlm import VLM
+from groundviz.testing.adapters import check_adapter
 from groundviz.testing.families.blip2 import tiny_blip2, tiny_instructblip
-from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error
+from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error, share_in_view
 
 SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77)]
 BUILDERS = {"blip2": tiny_blip2, "instructblip": tiny_instructblip}
@@ -46,6 +47,7 @@ def test_the_answer_can_look_at_the_queries(vlm):
     [grid] = encoded.prompt.grids
     assert (grid.rows, grid.cols, grid.stage) == (8, 8, "projector")
     assert (grid.positions == -1).all()
+    assert share_in_view(encoded, (45, 31)) == 1.0
     assert encoded.prompt.spans[0].kind == "image"
 
 
@@ -91,6 +93,10 @@ def test_the_resampler_runs_in_the_order_that_is_said(vlm):
         handle.remove()
     assert ran == [module for module, _ in steps]
     assert [flow.columns for _, flow in steps] == ["latents", "image", "latents"]
+
+
+def test_the_adapter_keeps_its_promises(vlm):
+    check_adapter(vlm, noise((45, 31)))
 
 
 def test_the_forward_is_the_first_step_of_generate(vlm):

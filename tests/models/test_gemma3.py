@@ -7,7 +7,7 @@ from groundviz.errors import UnsupportedModel
 from groundviz.models.gemma3 import Gemma3
 from groundviz.models.vlm import VLM
 from groundviz.testing.adapters import check_adapter
-from groundviz.testing.families.gemma3 import tiny_gemma3
+from groundviz.testing.families.gemma3 import tiny_gemma3, tiny_gemma3_cropped
 from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error
 
 SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77)]
@@ -24,7 +24,7 @@ def whole():
 
 @pytest.fixture(scope="module")
 def cropped():
-    return vlm_of(*tiny_gemma3(pan_and_scan=True))
+    return vlm_of(*tiny_gemma3_cropped())
 
 
 @pytest.mark.parametrize("shape", SIZES)

@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from transformers.image_utils import SizeDict
 
 from groundviz.errors import UnsupportedModel
 from groundviz.models.idefics2 import Idefics2
 from groundviz.models.vlm import VLM
+from groundviz.testing.adapters import check_adapter
 from groundviz.testing.families.idefics2 import tiny_idefics2
-from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error
+from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error, share_in_view
 
-SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (19, 13), (90, 15)]
+SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (19, 13)]
+PUBLISHED = [(1023, 767), (513, 2049), (301, 224), (2500, 2048)]
 BUILDERS = {"split": tiny_idefics2, "whole": lambda: tiny_idefics2(split=False)}
 
 
@@ -102,6 +105,10 @@ def test_what_is_masked_tells_the_answer_nothing(vlm):
     assert torch.allclose(before, after, atol=1e-4)
 
 
+def test_the_adapter_keeps_its_promises(vlm):
+    check_adapter(vlm, noise((45, 31)))
+
+
 def test_the_forward_is_the_first_step_of_generate(vlm):
     inputs = vlm.encode((noise((45, 31)), noise((20, 61))), QUESTION).inputs
     with torch.no_grad():
@@ -120,3 +127,16 @@ def test_another_number_of_latents_is_refused():
 def test_the_family_is_known_by_its_config(vlm):
     assert Idefics2().matches(vlm.model.config)
     assert not Idefics2().matches(vlm.model.config.text_config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", PUBLISHED)
+def test_pictures_of_published_sizes(shape):
+    """`pytest -m slow tests/models/test_idefics2.py`; the weights play no part."""
+    model, processor = tiny_idefics2()
+    model.config.vision_config.image_size, model.config.vision_config.patch_size = 980, 14
+    processor.image_processor.size = SizeDict(shortest_edge=378, longest_edge=980)
+    vlm = VLM(model=model, processor=processor, family_name="idefics2", name="tiny")
+    encoded = vlm.encode((noise(shape),), QUESTION)
+    assert share_in_view(encoded, shape) > 0.99
+    assert block_error(vlm, shape, encoded.cells["vision"], step=1103) < 0.05

@@ -3,14 +3,25 @@
 import numpy as np
 import pytest
 import torch
+from transformers.image_utils import SizeDict
 
 from groundviz.errors import UnsupportedModel
 from groundviz.models.idefics3 import Idefics3
 from groundviz.models.vlm import VLM
+from groundviz.testing.adapters import check_adapter
 from groundviz.testing.families.idefics3 import tiny_idefics3, tiny_smolvlm
-from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error
+from tests.models.probes import (
+    QUESTION,
+    block_error,
+    check_path,
+    noise,
+    ramp_error,
+    rows_apart,
+    share_in_view,
+)
 
-SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (9, 13), (90, 11), (48, 48)]
+SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (9, 13)]
+PUBLISHED = [(1023, 767), (513, 2049), (301, 224), (2500, 2048)]
 BUILDERS = {
     "idefics3": tiny_idefics3,
     "idefics3 unsplit": lambda: tiny_idefics3(split=False),
@@ -37,18 +48,25 @@ def test_every_image_token_is_a_cell_of_one_grid(vlm, shape):
     assert sorted(positions.tolist()) == tokens.tolist()
     assert encoded.columns.tolist() == positions.tolist()
     assert all(grid.valid.all() for grid in grids)
+    assert share_in_view(encoded, shape) == 1.0
     assert [grid.label for grid in grids] in (["tiles", "overview"], [""])
 
 
 @pytest.mark.parametrize("shape", SIZES)
-def test_the_tokens_that_name_tiles_agree(shape):
-    prompt = tiny("idefics3").encode((noise(shape),), QUESTION).prompt
-    tiles, overview = prompt.grids
+def test_the_tokens_that_name_tiles_agree(vlm, shape):
+    prompt = vlm.encode((noise(shape),), QUESTION).prompt
+    *tiles, overview = prompt.grids
+    assert prompt.tokens[overview.positions[0] - 1] == "<global-img>"
+    assert len(tiles) == vlm.processor.image_processor.do_image_splitting
+    for grid in tiles:
+        _check_names(prompt, grid)
+
+
+def _check_names(prompt, tiles):
     down, across = tiles.rows // 4, tiles.cols // 4
     firsts = tiles.positions.reshape(down, 4, across, 4)[:, 0, :, 0]
     named = [prompt.tokens[at - 1] for at in firsts.ravel()]
     assert named == [f"<row_{row + 1}_col_{col + 1}>" for row in range(down) for col in range(across)]
-    assert prompt.tokens[overview.positions[0] - 1] == "<global-img>"
 
 
 @pytest.mark.parametrize("shape", SIZES)
@@ -91,6 +109,11 @@ def test_a_picture_of_one_tile_has_one_grid():
     ]
 
 
+def test_the_adapter_keeps_its_promises(vlm):
+    check_adapter(vlm, noise((45, 31)))
+    assert rows_apart(vlm, (noise((45, 31)), noise((20, 61)))) < 1e-5
+
+
 def test_the_forward_is_the_first_step_of_generate(vlm):
     inputs = vlm.encode((noise((45, 31)), noise((20, 61))), QUESTION).inputs
     with torch.no_grad():
@@ -109,3 +132,18 @@ def test_a_processor_of_another_model_is_refused():
 def test_the_family_is_known_by_its_config(vlm):
     assert Idefics3().matches(vlm.model.config)
     assert not Idefics3().matches(vlm.model.config.text_config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", PUBLISHED)
+def test_pictures_of_published_sizes(shape):
+    """`pytest -m slow tests/models/test_idefics3.py`; the weights play no part."""
+    model, processor = tiny_idefics3()
+    model.config.text_config.max_position_embeddings = 4096
+    model.config.vision_config.image_size, model.config.vision_config.patch_size = 364, 14
+    processor.image_processor.size = SizeDict(longest_edge=3 * 364)
+    processor.image_processor.max_image_size, processor.image_seq_len = {"longest_edge": 364}, 169
+    vlm = VLM(model=model, processor=processor, family_name="idefics3", name="tiny")
+    encoded = vlm.encode((noise(shape),), QUESTION)
+    assert share_in_view(encoded, shape) == 1.0
+    assert block_error(vlm, shape, encoded.cells["language"], step=331) < 0.05

@@ -3,13 +3,25 @@
 import numpy as np
 import pytest
 import torch
+from transformers.image_utils import SizeDict
 
 from groundviz.models.mllama import Mllama
 from groundviz.models.vlm import VLM
+from groundviz.testing.adapters import check_adapter
 from groundviz.testing.families.mllama import tiny_mllama
-from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error
+from tests.models.probes import (
+    QUESTION,
+    block_error,
+    check_path,
+    noise,
+    ramp_error,
+    rows_apart,
+    share_in_view,
+)
 
 SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (9, 13), (90, 11), (14, 30)]
+
+PUBLISHED = [(1023, 767), (513, 2049), (301, 224), (2500, 2048)]
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +38,7 @@ def test_the_grid_is_the_tiles_that_the_processor_filled(vlm, shape):
     assert grid.rows * grid.cols == filled * 16 == len(encoded.columns)
     assert (grid.positions == -1).all()
     assert grid.stage == "cross"
+    assert share_in_view(encoded, shape) == 1.0
     values = encoded.inputs["pixel_values"].ravel()
     seen = encoded.cells["pixels"].index
     assert len(np.unique(seen)) == seen.size == filled * 3 * 16 * 16
@@ -89,6 +102,11 @@ def test_several_images_have_a_grid_each(vlm):
     assert (encoded.prompt.token_ids == vlm.model.config.image_token_id).sum() == 2
 
 
+def test_the_adapter_keeps_its_promises(vlm):
+    check_adapter(vlm, noise((45, 31)))
+    assert rows_apart(vlm, (noise((45, 31)), noise((14, 30)))) < 1e-5
+
+
 def test_the_forward_is_the_first_step_of_generate(vlm):
     inputs = vlm.encode((noise((45, 31)), noise((20, 61))), QUESTION).inputs
     with torch.no_grad():
@@ -107,3 +125,16 @@ def test_every_layer_has_its_attention_module(vlm):
 def test_the_family_is_known_by_its_config(vlm):
     assert Mllama().matches(vlm.model.config)
     assert not Mllama().matches(vlm.model.config.text_config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", PUBLISHED)
+def test_pictures_of_published_sizes(shape):
+    """`pytest -m slow tests/models/test_mllama.py`; the weights play no part."""
+    model, processor = tiny_mllama()
+    model.config.vision_config.image_size, model.config.vision_config.patch_size = 560, 14
+    processor.image_processor.size = SizeDict(height=560, width=560)
+    vlm = VLM(model=model, processor=processor, family_name="mllama", name="tiny")
+    encoded = vlm.encode((noise(shape),), QUESTION)
+    assert share_in_view(encoded, shape) == 1.0
+    assert block_error(vlm, shape, encoded.cells["vision"], step=1103) < 0.05

@@ -7,15 +7,15 @@ from groundviz.errors import UnsupportedModel
 from groundviz.models.paligemma import PaliGemma
 from groundviz.models.vlm import VLM
 from groundviz.testing.adapters import check_adapter
-from groundviz.testing.families.paligemma import tiny_paligemma
+from groundviz.testing.families.paligemma import tiny_paligemma, tiny_paligemma2
 from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error
 
 SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77)]
 
 
-@pytest.fixture(scope="module")
-def vlm():
-    model, processor = tiny_paligemma()
+@pytest.fixture(scope="module", params=[tiny_paligemma, tiny_paligemma2])
+def vlm(request):
+    model, processor = request.param()
     return VLM(model=model, processor=processor, family_name="paligemma", name="tiny")
 
 

@@ -3,14 +3,27 @@
 import numpy as np
 import pytest
 import torch
+from transformers.image_utils import SizeDict
 
+import groundviz
 from groundviz.errors import UnsupportedModel
 from groundviz.models.qwen_vl import FALLBACK, QwenVL
 from groundviz.models.vlm import VLM
+from groundviz.testing.adapters import check_adapter
 from groundviz.testing.families.qwen_vl import tiny_qwen2_5_vl, tiny_qwen2_vl, tiny_qwen3_vl
-from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error, shown
+from tests.models.probes import (
+    QUESTION,
+    block_error,
+    check_path,
+    noise,
+    ramp_error,
+    rows_apart,
+    share_in_view,
+    shown,
+)
 
 SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77)]
+PUBLISHED = [(1023, 767), (513, 2049), (301, 224), (2500, 2048)]
 BUILDERS = {"qwen2": tiny_qwen2_vl, "qwen2.5": tiny_qwen2_5_vl, "qwen3": tiny_qwen3_vl}
 
 
@@ -26,7 +39,7 @@ def test_every_image_token_is_a_cell_of_the_grid(vlm, shape):
     [grid] = encoded.prompt.grids
     tokens = np.flatnonzero(encoded.prompt.token_ids == vlm.model.config.image_token_id)
     assert grid.positions.tolist() == tokens.tolist() == encoded.columns.tolist()
-    assert grid.valid.all()
+    assert share_in_view(encoded, shape) == 1.0
     _, rows, cols = encoded.inputs["image_grid_thw"][0].tolist()
     assert (grid.rows, grid.cols) == (rows // 2, cols // 2)
 
@@ -88,6 +101,17 @@ def test_positions_of_image_tokens_need_their_kinds(vlm):
         assert (vlm.model(**words).logits - whole).abs().max() > 1e-3
 
 
+def test_the_adapter_keeps_its_promises(vlm):
+    check_adapter(vlm, noise((45, 31)))
+    assert rows_apart(vlm, (noise((45, 31)), noise((37, 61)))) < 1e-5
+
+
+def test_the_positions_of_one_prompt_are_not_left_in_the_model(vlm):
+    vlm.model.model.rope_deltas = None
+    groundviz.explain(vlm, noise((45, 31)).pixels, QUESTION, methods=["attention", "relevancy"])
+    assert vlm.model.model.rope_deltas is None
+
+
 def test_the_forward_is_the_first_step_of_generate(vlm):
     inputs = vlm.encode((noise((45, 31)), noise((37, 61))), QUESTION).inputs
     with torch.no_grad():
@@ -116,3 +140,17 @@ def test_a_processor_of_another_model_is_refused(vlm):
 def test_the_family_is_known_by_its_config(vlm):
     assert QwenVL().matches(vlm.model.config)
     assert not QwenVL().matches(vlm.model.config.text_config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", PUBLISHED)
+def test_pictures_of_published_sizes(shape):
+    """`pytest -m slow tests/models/test_qwen_vl.py`; the weights play no part."""
+    model, processor = tiny_qwen2_vl()
+    model.config.text_config.max_position_embeddings = 4096
+    model.config.vision_config.patch_size = processor.image_processor.patch_size = 14
+    processor.image_processor.size = SizeDict(shortest_edge=56 * 56, longest_edge=28 * 28 * 1280)
+    vlm = VLM(model=model, processor=processor, family_name="qwen_vl", name="tiny")
+    encoded = vlm.encode((noise(shape),), QUESTION)
+    assert share_in_view(encoded, shape) == 1.0
+    assert block_error(vlm, shape, encoded.cells["language"], step=331) < 0.05

@@ -8,9 +8,10 @@ from groundviz import images, models
 from groundviz.runtime import borrow, looking
 from groundviz.runtime.attention_tap import tapped
 from groundviz.runtime.gradient_rows import GradientRows
-from groundviz.runtime.passes import last_logits, log_probabilities, saying
+from groundviz.runtime.passes import last_logits, log_probabilities
 from groundviz.testing.families import TINY
 
+pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
 STUDY = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
 SAID = "left lung nodule"
 
@@ -29,7 +30,7 @@ def by_whole_pass(live, ids, token):
     handler = GradientRows(torch.tensor([start + token]), passes.columns)
     numbers = {module: number for number, module in enumerate(passes.parts.looking)}
     with torch.enable_grad(), tapped(numbers, handler):
-        logits = last_logits(passes.model, saying(passes.inputs, ids), len(ids) + 1)[0]
+        logits = last_logits(passes.model, passes.saying(ids), len(ids) + 1)[0]
         scalar = log_probabilities(logits[token], torch.tensor(ids[token]))
         return handler.gradients(scalar)
 
@@ -87,3 +88,13 @@ def test_rollout_and_relevancy_reach_every_cell(asked):
     assert whole.shape == (count,)
     assert torch.isfinite(whole).all()
     assert (whole != 0).any()
+
+
+def test_the_last_hidden_state_gives_the_models_own_logits(asked):
+    live, answer = asked
+    last = len(live._parts.decoder_layers) - 1
+    with torch.no_grad():
+        found = live.unembed(live.hidden_states(last))
+        inputs = live._passes.saying(answer.token_ids.tolist())
+        expected = last_logits(live.vlm.model, inputs, found.shape[0])[0]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)

@@ -110,7 +110,9 @@ def test_pixel_gradients_equal_those_of_plain_transformers(asked):
     pixels = inputs["pixel_values"].requires_grad_()
     (expected,) = torch.autograd.grad(plain(live, answer.token_ids, pixels).sum(), pixels)
     ((_, slopes),) = live.gradients([find(answer)], live.site("pixels"))
-    np.testing.assert_allclose(slopes[0].T.reshape(expected[0].shape), expected[0], atol=1e-5 * expected.abs().max().item())
+    np.testing.assert_allclose(
+        slopes[0].T.reshape(expected[0].shape), expected[0], atol=1e-5 * expected.abs().max().item()
+    )
 
 
 def test_hidden_states_of_the_last_layer_give_the_models_own_scores(asked):

@@ -16,7 +16,7 @@ def test_the_llava_family_fits_the_installed_library(tiny, study):
     [
         ({"spans": lambda prompt: prompt.spans[1:]}, "do not cover"),
         ({"spans": lambda prompt: (prompt.spans[0], *prompt.spans[2:])}, "gaps"),
-        ({"grids": lambda prompt: (grid_of(prompt, positions=prompt.grids[0].positions[::-1]),)}, "in order"),
+        ({"grids": lambda prompt: (grid_of(prompt, positions=positions(prompt).clip(6)),)}, "token once"),
         ({"grids": lambda prompt: (grid_of(prompt, rows=prompt.grids[0].rows + 1),)}, "fit its size"),
         ({"grids": lambda prompt: (grid_of(prompt, to_source=-np.eye(2, 3)),)}, "outside the picture"),
     ],
@@ -38,6 +38,10 @@ def grid_of(prompt, **changes):
     return replace(prompt.grids[0], **changes)
 
 
+def positions(prompt):
+    return prompt.grids[0].positions
+
+
 def test_a_module_that_is_not_the_models_is_found(tiny, study, monkeypatch):
     parts = Llava.parts
     from torch import nn
@@ -49,12 +53,22 @@ def test_a_module_that_is_not_the_models_is_found(tiny, study, monkeypatch):
         check_adapter(tiny, study)
 
 
-def test_cells_that_do_not_fit_their_site_are_found(tiny, study, monkeypatch):
-    parts = Llava.parts
-    monkeypatch.setattr(
-        Llava,
-        "parts",
-        lambda self, model: replace(parts(self, model), class_tokens=parts(self, model).class_tokens + 1),
-    )
-    with pytest.raises(AssertionError, match=r"vision\.0 has 15 cells"):
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda index: index[1:], "vision has other cells than grids"),
+        (lambda index: index.clip(2), "two cells of vision stand at one place"),
+    ],
+)
+def test_cells_that_do_not_fit_their_site_are_found(tiny, study, monkeypatch, change, says):
+    encode = Llava.encode
+
+    def wrong(self, vlm, study, question):
+        encoded = encode(self, vlm, study, question)
+        vision = encoded.cells["vision"]
+        changed = replace(vision, index=change(vision.index))
+        return replace(encoded, cells={**encoded.cells, "vision": changed})
+
+    monkeypatch.setattr(Llava, "encode", wrong)
+    with pytest.raises(AssertionError, match=says):
         check_adapter(tiny, study)

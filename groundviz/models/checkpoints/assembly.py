@@ -66,6 +66,7 @@ def assemble(request: Request, config: Mapping[str, Any], processor: Any = None)
     """
     name = str(layout_of(config))
     layout = LAYOUTS[name]
+    _check_parts(request, layout)
     folder = fetched(request.source, layout.files, request.revision)
     checkpoint = Checkpoint(
         config=config,
@@ -90,6 +91,15 @@ def stored_dtype(config: Mapping[str, Any]) -> torch.dtype:
     """The dtype that a config says its weights are stored in; half precision if it says nothing."""
     named = getattr(torch, str(config.get("torch_dtype") or config.get("dtype") or "float16"), None)
     return named if isinstance(named, torch.dtype) else torch.float16
+
+
+def _check_parts(request: Request, layout: Layout) -> None:
+    for part in ("base", "vision"):
+        if getattr(request, part) is not None and part not in layout.takes:
+            raise UnsupportedModel(
+                f"{part} was given, and checkpoints of this layout have no use for it: they hold their own. "
+                f"Leave {part} out."
+            )
 
 
 def _planned(layout: Layout, checkpoint: Checkpoint) -> Plan:

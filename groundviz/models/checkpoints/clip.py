@@ -11,6 +11,7 @@ from pathlib import Path
 from transformers import CLIPVisionConfig
 
 from groundviz.errors import UnsupportedModel
+from groundviz.models.checkpoints.language import without_tables
 from groundviz.models.checkpoints.layout import Recipe, renamed
 from groundviz.models.checkpoints.weights import Weights
 
@@ -77,8 +78,7 @@ def hub_tower(folder: Path | None, wanted: object) -> Tower:
             "as a hub id or as a local folder: load(..., vision=...)."
         )
     weights = Weights.at(folder)
-    recipes = renamed(weights, {"vision_model.": TOWER})
-    recipes.pop(f"{TOWER}embeddings.position_ids", None)
+    recipes = without_tables(renamed(weights, {"vision_model.": TOWER}))
     if not recipes:
         raise UnsupportedModel("The vision tower given is no CLIP: it has no vision_model. Give a CLIP.")
     # A config of both parts of CLIP holds the vision part's.
@@ -91,8 +91,7 @@ def own_tower(weights: Weights, prefix: str) -> Tower:
 
     Their number of heads shows in no tensor: in every CLIP that LLaVA is built on, a head is 64 wide.
     """
-    recipes = renamed(weights, {prefix: TOWER})
-    recipes.pop(f"{TOWER}embeddings.position_ids", None)
+    recipes = without_tables(renamed(weights, {prefix: TOWER}))
     patches = weights.shape(f"{prefix}embeddings.patch_embedding.weight")
     places = weights.shape(f"{prefix}embeddings.position_embedding.weight")[0]
     config = CLIPVisionConfig(

@@ -13,6 +13,8 @@ Config = TypeVar("Config", bound=PreTrainedConfig)
 
 # Read by every language model's config, and kept there under another name.
 ROTARY = {"rope_theta", "rope_scaling", "partial_rotary_factor"}
+# Wrong in some of these checkpoints: what ends an answer is for the tokenizer to say.
+SPECIAL = {"bos_token_id", "eos_token_id", "pad_token_id"}
 ABOUT_THE_FILE = {"model_type", "architectures", "transformers_version", "torch_dtype", "dtype"}
 
 
@@ -30,11 +32,16 @@ def language_config(
     >>> language_config(LlamaConfig, {"hidden_size": 64, "mm_hidden_size": 48}).hidden_size
     64
     """
-    known = ({*kind().to_dict()} | ROTARY) - ABOUT_THE_FILE
+    known = ({*kind().to_dict()} | ROTARY) - SPECIAL - ABOUT_THE_FILE
     called = {(names or {}).get(key, key): value for key, value in config.items()}
-    return kind(**{key: value for key, value in called.items() if key in known and value is not None})
+    own: dict[str, Any] = {
+        key: value for key, value in called.items() if key in known and not (key in ROTARY and value is None)
+    }
+    return kind(**own | dict.fromkeys(SPECIAL))
 
 
 def without_tables(recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
-    """Recipes without those for tables of rotary frequencies, which a model computes for itself."""
-    return {name: recipe for name, recipe in recipes.items() if not name.endswith("inv_freq")}
+    """Recipes without those for rotary frequencies and position numbers, which a model computes itself."""
+    return {
+        name: recipe for name, recipe in recipes.items() if not name.endswith((".inv_freq", ".position_ids"))
+    }

@@ -106,6 +106,10 @@ class Layout(Protocol):
     def files(self) -> tuple[str, ...]:
         """Patterns of the files that are downloaded."""
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Which other folders it needs or has a use for: "base", "vision"."""
+
     def matches(self, config: Mapping[str, Any]) -> bool:
         """Whether a config.json is of this layout."""
 

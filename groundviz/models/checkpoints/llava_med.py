@@ -14,6 +14,7 @@ from transformers import MistralConfig
 from groundviz.models.checkpoints import pictures
 from groundviz.models.checkpoints.build import PublishedLlava
 from groundviz.models.checkpoints.clip import choose_tower
+from groundviz.models.checkpoints.language import language_config, without_tables
 from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Plan, renamed
 from groundviz.models.checkpoints.native import (
     COMPUTED,
@@ -24,7 +25,7 @@ from groundviz.models.checkpoints.native import (
     pictured,
     with_room,
 )
-from groundviz.models.checkpoints.published import PublishedProcessor, read_tokenizer, speaking
+from groundviz.models.checkpoints.published import IMAGE, PublishedProcessor, read_tokenizer, speaking
 from groundviz.models.checkpoints.weights import Weights
 
 TOWER = "model.vision_tower.vision_tower.vision_model."
@@ -35,7 +36,8 @@ class LlavaMed:
     """The layout of LLaVA-Med v1.5."""
 
     checkpoints = ("microsoft/llava-med-v1.5-mistral-7b",)
-    files = ("*.safetensors", "*.json", "tokenizer*")
+    files = ("*.safetensors", "tokenizer*")
+    takes = ("vision",)
 
     def matches(self, config: Mapping[str, Any]) -> bool:
         """True for model type "llava_mistral"."""
@@ -50,13 +52,12 @@ class LlavaMed:
         tokenizer = read_tokenizer(checkpoint.folder)
         weights = Weights.at(checkpoint.folder)
         tower = choose_tower(weights, TOWER, checkpoint.vision, config.get("mm_vision_tower"))
-        native = native_config(
-            MistralConfig.from_dict(dict(config)),
-            tower.config,
-            tokenizer.convert_tokens_to_ids("<image>"),
-            layer=config.get("mm_vision_select_layer", -2),
-        )
-        recipes = renamed(weights, LANGUAGE_NAMES | PROJECTOR_NAMES) | dict(tower.recipes)
+        text = language_config(MistralConfig, config)
+        # Its class would give an absent window a size.
+        text.sliding_window = config.get("sliding_window")
+        image_id = tokenizer.convert_tokens_to_ids(IMAGE)
+        native = native_config(text, tower.config, image_id, layer=config.get("mm_vision_select_layer", -2))
+        recipes = without_tables(renamed(weights, LANGUAGE_NAMES | PROJECTOR_NAMES)) | dict(tower.recipes)
         return Plan(
             config=native,
             recipes=with_room(recipes, native),

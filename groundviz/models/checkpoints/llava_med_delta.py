@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import AddedToken, LlamaConfig
+from transformers import AddedToken, LlamaConfig, StoppingCriteriaList
 
 from groundviz.errors import UnsupportedModel
 from groundviz.models.checkpoints import pictures
@@ -30,6 +30,7 @@ from groundviz.models.checkpoints.native import (
     pictured,
 )
 from groundviz.models.checkpoints.published import SYSTEM, PublishedProcessor, read_tokenizer, speaking
+from groundviz.models.checkpoints.separators import AtSeparator, pieces_of
 from groundviz.models.checkpoints.weights import Weights
 
 PATCH = "<im_patch>"
@@ -45,7 +46,10 @@ LONGER = {"model.embed_tokens.weight", "lm_head.weight"}
 
 
 class OneLayerLlava(PublishedLlava):
-    """LLaVA whose projector is one linear layer."""
+    """LLaVA whose projector is one linear layer, and whose answers end with a text.
+
+    `config.separator` is that text, and `config.separator_pieces` the tokens that have a part in it.
+    """
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -53,12 +57,23 @@ class OneLayerLlava(PublishedLlava):
             config.vision_config.hidden_size, config.text_config.hidden_size
         )
 
+    def generate(self, *args: Any, **options: Any) -> Any:
+        """As every model's, and the answer ends with the separator."""
+        prompt = options.get("input_ids", args[0] if args else options.get("inputs"))
+        # A prompt of embeddings is none of what is generated.
+        start = 0 if prompt is None else prompt.shape[1]
+        end = AtSeparator(self.config.separator, self.config.separator_pieces, start)
+        options["stopping_criteria"] = StoppingCriteriaList([*(options.get("stopping_criteria") or ()), end])
+        parent: Any = super()
+        return parent.generate(*args, **options)
+
 
 class LlavaMedDelta:
     """The layout of LLaVA-Med v1.0."""
 
     checkpoints = ("microsoft/llava-med-7b-delta",)
-    files = ("*.bin", "*.json", "tokenizer*")
+    files = ("pytorch_model*.bin",)
+    takes = ("base", "vision")
 
     def matches(self, config: Mapping[str, Any]) -> bool:
         """True for LLaVA's first configs, from before there was a choice of projectors."""
@@ -77,13 +92,15 @@ class LlavaMedDelta:
             tower.config,
             tokenizer.convert_tokens_to_ids(PATCH),
             layer=config.get("mm_vision_select_layer", -2),
+            separator=SEPARATOR,
+            separator_pieces=pieces_of(tokenizer, SEPARATOR),
         )
         return Plan(
             config=native,
             recipes={**restored(base, delta), **tower.recipes},
             accounts=((base, COMPUTED), (delta, COMPUTED), *tower.accounts),
             architecture=OneLayerLlava,
-            generation={**speaking(tokenizer, at_most=1024), "stop_strings": [SEPARATOR]},
+            generation=speaking(tokenizer, at_most=1024),
             notes={
                 "picture": pictured("its middle", native),
                 "tower": tower.note,

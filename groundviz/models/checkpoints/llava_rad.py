@@ -48,7 +48,8 @@ class LlavaRad:
     """The layout of LLaVA-Rad."""
 
     checkpoints = ("microsoft/llava-rad",)
-    files = ("*.json", ADAPTER, TRAINED, "*_checkpoint.pt")
+    files = (ADAPTER, TRAINED, "*_checkpoint.pt")
+    takes = ("base",)
 
     def matches(self, config: Mapping[str, Any]) -> bool:
         """True for LLaVA's old configs that name a file of a vision tower."""
@@ -115,11 +116,6 @@ def _tower_weights(checkpoint: Checkpoint) -> Weights:
     if Path(name).name != name:
         raise UnsupportedModel(
             "The checkpoint's config names a vision tower outside its own folder. Download it again."
-        )
-    if checkpoint.vision is not None:
-        raise UnsupportedModel(
-            "The checkpoint has a vision tower of its own, and no other was ever published for it: "
-            "vision=... has no use here. Leave it out."
         )
     return Weights.at(checkpoint.folder / name, inside="state_dict")
 

@@ -92,8 +92,13 @@ class MedMoe:
     a `PublishedProcessor` with one in transformers' own format.
     """
 
-    checkpoints = ("JsST/Med-MoE",)
-    files = ("*.safetensors", "*.json", "tokenizer*", "vocab.json", "merges.txt")
+    # Each is a folder within one hub repository: to be downloaded, and loaded from there.
+    checkpoints = (
+        "JsST/Med-MoE/stage3/llavaphi-2.7b-medmoe",
+        "JsST/Med-MoE/stage3/llavastablelm-1.6b-medmoe",
+    )
+    files = ("*.safetensors",)
+    takes = ("vision",)
 
     def matches(self, config: Mapping[str, Any]) -> bool:
         """True for the model types of Med-MoE."""

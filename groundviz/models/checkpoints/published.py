@@ -111,7 +111,7 @@ def read_tokenizer(folder: Path, token: str = IMAGE) -> Any:
         llama = str(described.get("tokenizer_class", "")).lower().startswith("llama")
         reader = LlamaTokenizer if llama else AutoTokenizer
         # The checkpoint's own config is of no model that transformers knows.
-        known = {} if llama else {"config": PreTrainedConfig()}
+        known: dict[str, Any] = {} if llama else {"config": PreTrainedConfig()}
         tokenizer = reader.from_pretrained(folder, trust_remote_code=False, **known)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnsupportedModel(

@@ -4,7 +4,8 @@
 
     with routing(vlm.model) as seen:
         vlm.model(**inputs)
-    seen[0].chosen[0, :, 0]     the first expert of each token in the first mixture
+    first = seen[0].chosen[0, :, 0]                 each token's first expert in the first mixture
+    first[grid.positions].reshape(grid.rows, -1)    those of the picture, for a grid of the prompt
 
 A choice of experts is no attribution: it says which weights a token met, and nothing of what the
 answer owes to that token. The gates were trained apart from the answers, so the picture's tokens

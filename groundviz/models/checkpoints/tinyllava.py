@@ -14,6 +14,7 @@ from transformers import Phi3Config, PhiConfig, SiglipVisionConfig
 
 from groundviz.models.checkpoints import pictures
 from groundviz.models.checkpoints.build import PublishedLlava
+from groundviz.models.checkpoints.language import without_tables
 from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Plan, renamed
 from groundviz.models.checkpoints.native import (
     COMPUTED,
@@ -24,7 +25,7 @@ from groundviz.models.checkpoints.native import (
     pictured,
     with_room,
 )
-from groundviz.models.checkpoints.published import VICUNA, PublishedProcessor, read_tokenizer, speaking
+from groundviz.models.checkpoints.published import IMAGE, VICUNA, PublishedProcessor, read_tokenizer, speaking
 from groundviz.models.checkpoints.weights import Weights
 
 TOWER = "vision_tower._vision_tower.vision_model."
@@ -43,7 +44,8 @@ class TinyLlava:
     """The layout of SigPhi-Med."""
 
     checkpoints = ("nykxo99/SigPhi-Med",)
-    files = ("*.safetensors", "*.safetensors.index.json", "tokenizer*", "*.json", "vocab.json", "merges.txt")
+    files = ("*.safetensors", "tokenizer*", "merges.txt")
+    takes: tuple[str, ...] = ()
 
     def matches(self, config: Mapping[str, Any]) -> bool:
         """True for model type "tinyllava"."""
@@ -57,23 +59,10 @@ class TinyLlava:
         expect(config["text_config"], "model_type", tuple(LANGUAGES))
         tokenizer = read_tokenizer(checkpoint.folder)
         weights = Weights.at(checkpoint.folder)
-        recipes = renamed(weights, NAMES)
-        for computed in [name for name in recipes if name.endswith(("inv_freq", "position_ids"))]:
-            del recipes[computed]
-        text = LANGUAGES[config["text_config"]["model_type"]].from_dict(_own(config["text_config"]))
-        vision = SiglipVisionConfig.from_dict(_own(config["vision_config"]))
-        vision.vision_use_head = any(name.startswith(f"{TOWER}head.") for name in weights)
-        native = native_config(
-            text,
-            vision,
-            tokenizer.convert_tokens_to_ids("<image>"),
-            layer=config.get("vision_feature_layer", -2),
-            class_token=False,
-            head_bias=f"{HEAD}bias" in weights,
-        )
+        native = _native(config, weights, tokenizer.convert_tokens_to_ids(IMAGE))
         return Plan(
             config=native,
-            recipes=with_room(recipes, native),
+            recipes=with_room(without_tables(renamed(weights, NAMES)), native),
             accounts=((weights, COMPUTED),),
             architecture=PublishedLlava,
             generation=speaking(tokenizer, at_most=1024),
@@ -92,6 +81,20 @@ class TinyLlava:
             prompt=VICUNA,
             image_tokens=config.image_seq_length,
         )
+
+
+def _native(config: Mapping[str, Any], weights: Weights, image_id: int) -> Any:
+    """The native config; what shows in the tensors alone is read from their names."""
+    vision = SiglipVisionConfig.from_dict(_own(config["vision_config"]))
+    vision.vision_use_head = any(name.startswith(f"{TOWER}head.") for name in weights)
+    return native_config(
+        LANGUAGES[config["text_config"]["model_type"]].from_dict(_own(config["text_config"])),
+        vision,
+        image_id,
+        layer=config.get("vision_feature_layer", -2),
+        class_token=False,
+        head_bias=f"{HEAD}bias" in weights,
+    )
 
 
 def _own(described: Mapping[str, Any]) -> dict[str, Any]:

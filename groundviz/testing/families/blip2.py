@@ -46,7 +46,11 @@ def tiny_blip2(seed: int = 0) -> tuple[Any, Any]:
 
 
 def tiny_instructblip(seed: int = 0) -> tuple[Any, Any]:
-    """InstructBLIP with a Llama; its Q-Former reads the question too, in tokens of its own."""
+    """InstructBLIP with a Llama; its Q-Former reads the question too, in tokens of its own.
+
+    >>> tiny_instructblip()[1].qformer_tokenizer.tokenize("[CLS] is there")
+    ['[CLS]', 'is', 'there']
+    """
     config = hf.InstructBlipConfig(
         vision_config=hf.InstructBlipVisionConfig(**_tower()).to_dict(),
         qformer_config=hf.InstructBlipQFormerConfig(**_queries()).to_dict(),

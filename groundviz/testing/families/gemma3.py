@@ -20,13 +20,12 @@ TEMPLATE = (
 
 
 def tiny_gemma3(
-    seed: int = 0, *, pan_and_scan: bool = False
+    seed: int = 0,
 ) -> tuple[hf.Gemma3ForConditionalGeneration, hf.Gemma3Processor]:
     """A random Gemma 3 and its processor; pictures of 32 by 32 pixels become 4 by 4 image tokens.
 
     Args:
         seed: Of the weights.
-        pan_and_scan: Whether the image processor adds crops of long pictures.
 
     >>> model, processor = tiny_gemma3()
     >>> model.config.mm_tokens_per_image, processor.image_seq_length
@@ -60,9 +59,24 @@ def tiny_gemma3(
         size={"height": SIDE, "width": SIDE},
         image_mean=[0.5] * 3,
         image_std=[0.5] * 3,
-        do_pan_and_scan=pan_and_scan,
         pan_and_scan_min_crop_size=16,
         pan_and_scan_max_num_crops=4,
         pan_and_scan_min_ratio_to_activate=1.2,
     )
     return model, hf.Gemma3Processor(pixels, words, chat_template=TEMPLATE, image_seq_length=16)
+
+
+def tiny_gemma3_cropped(
+    seed: int = 0,
+) -> tuple[hf.Gemma3ForConditionalGeneration, hf.Gemma3Processor]:
+    """The same model, and a processor that shows long pictures once more in crops ("pan and scan").
+
+    Args:
+        seed: Of the weights.
+
+    >>> tiny_gemma3_cropped()[1].image_processor.do_pan_and_scan
+    True
+    """
+    model, processor = tiny_gemma3(seed)
+    processor.image_processor.do_pan_and_scan = True
+    return model, processor

@@ -46,7 +46,11 @@ def tiny_idefics3(seed: int = 0, *, split: bool = True) -> tuple[Any, Any]:
 
 
 def tiny_smolvlm(seed: int = 0) -> tuple[Any, Any]:
-    """SmolVLM: as Idefics 3, with a processor that could also show films."""
+    """SmolVLM: as Idefics 3, with a processor that could also show films.
+
+    >>> tiny_smolvlm()[1].image_seq_len
+    16
+    """
     config = hf.SmolVLMConfig(**_shape())
     model = random_model(lambda: hf.SmolVLMForConditionalGeneration(config), seed, *CONTROLS)
     pixels = SmolVLMImageProcessorPil(**_sizes(split=True))

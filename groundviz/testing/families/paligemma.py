@@ -25,9 +25,36 @@ def tiny_paligemma(
     >>> tiny_paligemma()[1].image_seq_length
     36
     """
+    return _over(hf.GemmaConfig(**text_config(*EXTRA_TOKENS), head_dim=8), seed)
+
+
+def tiny_paligemma2(
+    seed: int = 0,
+) -> tuple[hf.PaliGemmaForConditionalGeneration, hf.PaliGemmaProcessor]:
+    """The same over Gemma 2: a sliding and a full layer, bounds on attention scores and on logits.
+
+    Args:
+        seed: Of the weights.
+
+    >>> tiny_paligemma2()[0].config.text_config.layer_types
+    ['sliding_attention', 'full_attention']
+    """
+    text = hf.Gemma2Config(
+        **text_config(*EXTRA_TOKENS),
+        head_dim=8,
+        query_pre_attn_scalar=8,
+        sliding_window=16,
+        layer_types=["sliding_attention", "full_attention"],
+        attn_logit_softcapping=2.0,
+        final_logit_softcapping=3.0,
+    )
+    return _over(text, seed)
+
+
+def _over(text: Any, seed: int) -> tuple[hf.PaliGemmaForConditionalGeneration, hf.PaliGemmaProcessor]:
     # The processor would add its names for places to a tokenizer that lacks them.
     config = hf.PaliGemmaConfig(
-        text_config=hf.GemmaConfig(**text_config(*EXTRA_TOKENS), head_dim=8),
+        text_config=text,
         vision_config=siglip(SIDE, PATCH),
         image_token_index=vocabulary()["<image>"],
         projection_dim=32,

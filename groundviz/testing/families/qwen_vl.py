@@ -26,7 +26,11 @@ PATCH, MERGED = 4, 2
 
 
 def tiny_qwen2_vl(seed: int = 0) -> tuple[Any, Any]:
-    """Qwen2-VL: image tokens of two by two patches of four by four pixels."""
+    """Qwen2-VL: image tokens of two by two patches of four by four pixels.
+
+    >>> tiny_qwen2_vl()[0].config.vision_config.spatial_merge_size
+    2
+    """
     vision = _vision(embed_dim=16, hidden_size=32, mlp_ratio=2)
     config = hf.Qwen2VLConfig(text_config=_text(), vision_config=vision, **_tokens())
     model = random_model(lambda: hf.Qwen2VLForConditionalGeneration(config), seed, *CONTROLS)
@@ -34,7 +38,11 @@ def tiny_qwen2_vl(seed: int = 0) -> tuple[Any, Any]:
 
 
 def tiny_qwen2_5_vl(seed: int = 0) -> tuple[Any, Any]:
-    """Qwen2.5-VL: the first layer of the tower looks within windows of two by two image tokens."""
+    """Qwen2.5-VL: the first layer of the tower looks within windows of two by two image tokens.
+
+    >>> tiny_qwen2_5_vl()[0].config.vision_config.fullatt_block_indexes
+    [1]
+    """
     vision = _vision(
         hidden_size=16, intermediate_size=24, out_hidden_size=32, window_size=16, fullatt_block_indexes=[1]
     )
@@ -44,7 +52,11 @@ def tiny_qwen2_5_vl(seed: int = 0) -> tuple[Any, Any]:
 
 
 def tiny_qwen3_vl(seed: int = 0) -> tuple[Any, Any]:
-    """Qwen3-VL: what the first layer of the tower puts out is added behind the first decoder layer."""
+    """Qwen3-VL: what the first layer of the tower puts out is added behind the first decoder layer.
+
+    >>> tiny_qwen3_vl()[0].config.vision_config.deepstack_visual_indexes
+    [0]
+    """
     vision = _vision(
         hidden_size=16,
         intermediate_size=24,

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from transformers.utils.hub import PushToHubMixin
+
 P = TypeVar("P")
+
+
+class NoFilms(PushToHubMixin):
+    """A video processor as far as chat templates ask for one when pictures are shown."""
+
+    num_frames = 0
+    fps = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is written of it: nothing."""
+        return {}
+
+
+NO_FILMS = NoFilms()
 
 
 def for_stills(processor: type[P]) -> type[P]:
@@ -18,11 +33,7 @@ def for_stills(processor: type[P]) -> type[P]:
 
     def check(self: Any, name: str, argument: Any) -> Any:
         if name == "video_processor":
-            return SimpleNamespace
+            return NoFilms
         return processor.check_argument_for_proper_class(self, name, argument)  # type: ignore[attr-defined]
 
     return type(processor.__name__, (processor,), {"check_argument_for_proper_class": check})
-
-
-# What chat templates ask of a video processor, whatever is shown.
-NO_FILMS = SimpleNamespace(num_frames=0, fps=0, merge_size=2)

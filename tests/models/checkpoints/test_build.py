@@ -53,7 +53,10 @@ def test_a_tensor_of_another_shape_is_an_error(tmp_path):
 
 
 def test_what_every_version_computes_itself_may_lie_in_the_file(tmp_path):
-    changed = {"language_model.model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(8)}
+    changed = {
+        "language_model.model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(8),
+        "vision_tower._vision_tower.vision_model.embeddings.position_ids": torch.arange(16),
+    }
     assert models.load(rewritten(PHI, tmp_path, changed=changed)).family_name == "llava"
 
 
@@ -141,7 +144,7 @@ def test_what_transformers_leaves_out_is_an_error(monkeypatch):
     monkeypatch.setattr(building, "_check", lambda plan: None)
     for name in [name for name in plan.recipes if name.endswith("layers.0.mlp.down_proj.weight")]:
         del plan.recipes[name]
-    with pytest.raises(UnsupportedModel, match="loaded the checkpoint in part.*down_proj"):
+    with pytest.raises(UnsupportedModel, match=r"loaded the checkpoint in part.*down_proj"):
         building.build(plan, dtype=torch.float32)
 
 

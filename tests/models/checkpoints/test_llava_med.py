@@ -115,3 +115,18 @@ def test_it_is_loaded_as_it_is_stored():
     vlm = models.load(CHECKPOINT)
     assert {one.dtype for one in vlm.model.parameters()} == {torch.bfloat16}
     assert "stored as: bfloat16" in vlm.describe()
+
+
+def test_attention_has_no_window_and_its_rotary_angles_have_their_base(loaded):
+    text = loaded[1].model.config.text_config
+    assert text.sliding_window is None
+    assert text.rope_parameters["rope_theta"] == 1e6
+    assert not hasattr(text, "mm_vision_tower")
+
+
+def test_tables_that_every_version_computes_itself_may_lie_in_the_file(tmp_path):
+    changed = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(8)}
+    tower = "model.vision_tower.vision_tower.vision_model.embeddings.position_ids"
+    place = rewritten(CHECKPOINT, tmp_path, changed=changed | {tower: torch.arange(17)})
+    for vision in (None, TOWER):
+        assert models.load(place, vision=vision).family_name == "llava"

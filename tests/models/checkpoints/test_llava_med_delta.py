@@ -57,9 +57,7 @@ def test_it_says_what_the_original_said(med, inputs):
     reference = references(NAME)["gen_ids"][0].tolist()
     # Old versions of transformers give the prompt back as well.
     start = inputs["input_ids"].shape[1]
-    made = med.model.generate(
-        **inputs, max_new_tokens=len(reference) - start, tokenizer=med.processor.tokenizer
-    )
+    made = med.model.generate(**inputs, max_new_tokens=len(reference) - start)
     assert made[0].tolist() == reference
 
 
@@ -119,15 +117,25 @@ def test_tokens_come_from_the_tokenizer_and_not_from_the_config(med):
     assert med.model.config.image_token_id == story(NAME)["im_patch"]
 
 
-def test_it_stops_at_the_separator(med, inputs):
-    tokenizer = med.processor.tokenizer
-    (separator,) = tokenizer("###", add_special_tokens=False).input_ids
+@pytest.mark.parametrize("pieces", [["▁###"], ["##", "#"], ["#", "<0x23>", "#"]])
+def test_it_stops_at_the_separator_however_that_is_spelled(med, inputs, pieces):
+    spelled = med.processor.tokenizer.convert_tokens_to_ids(pieces)
+    start = inputs["input_ids"].shape[1]
 
     def insist(ids, scores):
-        return torch.full_like(scores, -1e9).index_fill(1, torch.tensor([separator]), 0.0)
+        following = [*spelled, 3][ids.shape[1] - start]
+        return torch.full_like(scores, -1e9).index_fill(1, torch.tensor([following]), 0.0)
 
-    made = med.model.generate(**inputs, tokenizer=tokenizer, logits_processor=[insist])
-    assert made[0, inputs["input_ids"].shape[1] :].tolist() == [separator]
+    made = med.model.generate(**inputs, logits_processor=[insist])
+    assert made[0, start:].tolist() == spelled
+
+
+def test_the_parts_are_what_was_published(med):
+    config = med.model.config
+    # In numbers of this size, an epsilon ten times too large would pass for rounding.
+    assert (config.vision_config.hidden_act, config.vision_config.layer_norm_eps) == ("quick_gelu", 1e-5)
+    assert (config.text_config.model_type, config.text_config.rms_norm_eps) == ("llama", 1e-6)
+    assert (config.vision_feature_layer, config.vision_feature_select_strategy) == (-2, "default")
 
 
 def test_the_projector_is_one_layer(med):

@@ -135,6 +135,20 @@ def test_the_adapter_is_merged_as_the_original_merges_it(dtype, key):
     assert torch.equal(merged, references(NAME)[key])
 
 
+def test_the_parts_are_what_was_published(rad):
+    config = rad.model.config
+    # In numbers of this size, an epsilon ten times too large would pass for rounding.
+    assert (config.vision_config.model_type, config.vision_config.layer_norm_eps) == ("dinov2", 1e-6)
+    assert (config.text_config.model_type, config.text_config.rms_norm_eps) == ("llama", 1e-5)
+    assert (config.vision_feature_layer, config.vision_feature_select_strategy) == (-2, "default")
+
+
+def test_half_precision_leaves_the_rotary_tables_alone(rad):
+    half = loaded(NAME, base="base", dtype="float16").model.model.language_model.rotary_emb.inv_freq
+    assert torch.equal(half, rad.model.model.language_model.rotary_emb.inv_freq)
+    assert half.dtype == torch.float32
+
+
 def test_every_target_is_adapted_and_nothing_else(rad):
     base, adapter = Weights.at(FOLDER / "base"), Weights.at(FOLDER / "checkpoint" / "adapter_model.bin")
     model = rad.model.state_dict()
@@ -239,7 +253,7 @@ def test_the_base_must_be_the_one_that_was_adapted():
 
 
 def test_another_tower_is_refused():
-    with pytest.raises(UnsupportedModel, match="no other was ever published"):
+    with pytest.raises(UnsupportedModel, match=r"vision was given, and .* no use for it"):
         load(FOLDER / "checkpoint", base=FOLDER / "base", vision=FIXTURES / "medmoe_phi" / "hub_clip")
 
 

@@ -148,7 +148,7 @@ def test_prompt_and_tokens_are_the_evaluations(moe, study):
 
 def test_an_explanation_is_as_deterministic_as_the_model(moe, study):
     maps = [
-        explain(moe, study.pixels, QUESTION, answer="no", methods=["attention"]).heatmaps[0].values
+        explain(moe, study.pixels, QUESTION, answer="no", methods=["attention"]).record.heatmaps[0].values
         for _ in range(2)
     ]
     assert np.array_equal(*maps, equal_nan=True)
@@ -162,6 +162,11 @@ def test_another_tower_takes_the_place_of_its_own(moe, name, inputs, processor):
     assert worst(seen(other.model, inputs)[0], references(name)["nonoise.logits"]) > 0.1
     assert "from vision=" in other.describe()
     assert "the checkpoint's own" in moe.describe()
+
+
+def test_a_base_has_no_place_in_it(copied):
+    with pytest.raises(UnsupportedModel, match=r"base was given, and .* Leave base out"):
+        load(copied, base=copied)
 
 
 def test_its_own_tokenizer_is_read(copied, study):
@@ -201,6 +206,12 @@ def test_mixtures_that_nobody_published_are_refused(copied, entries, message):
     rewritten(copied, **entries)
     with pytest.raises(UnsupportedModel, match=message):
         load(copied)
+
+
+def test_a_head_with_a_bias_keeps_it(copied):
+    bias = torch.arange(ROWS, dtype=torch.float16)
+    changed(copied, lambda held: held.update({"lm_head.bias": bias}))
+    assert torch.equal(load(copied).model.get_output_embeddings().bias, bias)
 
 
 def test_one_count_of_experts_stands_for_all_layers(copied):

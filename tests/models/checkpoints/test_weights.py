@@ -108,7 +108,7 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, kind, kept):
     saved(tmp_path, kind)
     file = sorted(one for one in tmp_path.iterdir() if one.suffix in (".safetensors", ".bin"))[-1]
     file.write_bytes(file.read_bytes()[:kept])
-    with pytest.raises(UnsupportedModel, match="cannot be read.*Download the checkpoint again") as caught:
+    with pytest.raises(UnsupportedModel, match=r"cannot be read.*Download the checkpoint again") as caught:
         Weights.at(tmp_path)
     assert file.name not in str(caught.value)
 
@@ -125,7 +125,9 @@ def test_what_the_index_names_and_no_shard_holds_is_reported(tmp_path):
     index = tmp_path / "model.safetensors.index.json"
     homes = json.loads(index.read_text("utf-8"))["weight_map"]
     index.write_text(json.dumps({"weight_map": {**homes, "c.weight": next(iter(homes.values()))}}), "utf-8")
-    with pytest.raises(UnsupportedModel, match=r"names 1 tensors that its files do not hold, such as 'c\.weight'"):
+    with pytest.raises(
+        UnsupportedModel, match=r"names 1 tensors that its files do not hold, such as 'c\.weight'"
+    ):
         Weights.at(tmp_path)
 
 

@@ -1,0 +1,85 @@
+"""What groundviz can explain: families of architectures and published layouts, and how far each is proved."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from groundviz.models.anything import UNKNOWN
+from groundviz.models.checkpoints.layout import LAYOUTS
+from groundviz.models.vlm import FAMILIES
+
+PROVED = {
+    "family": "the real classes with tiny random weights and the real processors",
+    "layout": "tiny checkpoints in the published layout, against the original code's logits, tokens and pixels",
+}
+UNPROVED = (
+    "No published weights could be had where groundviz is made: they are unproved until somebody runs "
+    "`groundviz certify MODEL`, which takes seconds."
+)
+HOW_TO_ADD = (
+    "To add a family, write one file like groundviz/models/llava.py; docs/adding_a_family.md shows one whole, "
+    "and groundviz.testing.check_model proves it."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One family, or one layout of published checkpoints.
+
+    Attributes:
+        name: What it is registered as.
+        kind: "family" or "layout".
+        says: What it is, in a line.
+        checkpoints: Hub ids for which it is meant.
+    """
+
+    name: str
+    kind: str
+    says: str
+    checkpoints: tuple[str, ...]
+
+
+def catalogue() -> Iterator[Entry]:
+    """Every family, then every layout.
+
+    >>> [entry.kind for entry in catalogue() if entry.name == "llava"]
+    ['family']
+    """
+    for kind, registry in (("family", FAMILIES), ("layout", LAYOUTS)):
+        for name in registry:
+            if name != UNKNOWN:
+                meant = tuple(getattr(registry[name], "checkpoints", ()))
+                yield Entry(name=name, kind=kind, says=_line(registry[name]), checkpoints=meant)
+
+
+def lines() -> Iterator[str]:
+    """The catalogue for a terminal."""
+    for entry in catalogue():
+        yield f"{entry.name} ({entry.kind})"
+        yield f"  {entry.says}"
+        yield f"  such as {', '.join(entry.checkpoints)}"
+    yield from ("", *(f"Each {kind} is proved on {what}." for kind, what in PROVED.items()), UNPROVED, HOW_TO_ADD)
+
+
+def markdown() -> Iterator[str]:
+    """The catalogue as tables."""
+    yield from ("# Models", "", "Made by `groundviz models --markdown`.", "")
+    for kind, title in (("family", "Families"), ("layout", "Published layouts")):
+        yield from (f"## {title}", "", f"Proved on {PROVED[kind]}.", "", "| name | what it is | such as |")
+        yield "| --- | --- | --- |"
+        for entry in catalogue():
+            if entry.kind == kind:
+                meant = ", ".join(f"`{one}`" for one in entry.checkpoints)
+                yield f"| `{entry.name}` | {entry.says} | {meant} |"
+        yield ""
+    yield from (UNPROVED, "", HOW_TO_ADD, "")
+    yield "Any other model that generates can be explained by `occlusion`, `rise` and `shapley`."
+
+
+def _line(entry: Any) -> str:
+    """The first line of the docstring of the file it is in."""
+    text = inspect.getdoc(inspect.getmodule(type(entry))) or ""
+    return text.partition("\n")[0]

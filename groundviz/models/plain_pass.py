@@ -1,0 +1,121 @@
+"""Whether the passes that maps are made of are the model's own: its logits, and its attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from groundviz.errors import UnsupportedMethod
+from groundviz.models.certificate import PASSED, closeness, unmeasured
+from groundviz.models.vlm import VLM
+from groundviz.runtime.attention_rows import weighted_values
+from groundviz.runtime.attention_tap import AttentionCall, tapped
+from groundviz.runtime.encoded import Encoded
+from groundviz.runtime.placement import on_device
+from groundviz.types import Check
+
+# What rounding may come to, in float32 and in shorter numbers; a wrong mask or scale is well above.
+ROUNDING, SHORT_ROUNDING = 1e-3, 5e-2
+LAST_ROWS = 4
+
+
+@dataclass(slots=True, eq=False)
+class _Kernel:
+    """A tap handler that holds rows of attention times values against what the kernel puts out.
+
+    Attributes:
+        apart: The largest difference in each call, relative to the call's largest output.
+    """
+
+    apart: list[float] = field(default_factory=list)
+
+    def __call__(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
+        output, weights = call.run()
+        last = slice(max(0, call.query.shape[2] - LAST_ROWS), None)
+        own = output[:, last].transpose(1, 2).float()
+        read = weighted_values(call.rows(last), call.value)
+        apart = (read - own).abs().max() / own.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
+        self.apart.append(float(apart))
+        return output, weights
+
+
+def compare(vlm: VLM, encoded: Encoded) -> tuple[Check, ...]:
+    """Hold a plain pass against the first step of generation, and taps against the kernel.
+
+    Costs two passes of the whole model over the prompt. The model must be borrowed.
+    """
+    inputs, kernel = on_device(vlm.model, encoded.inputs), _Kernel()
+    most = ROUNDING if vlm.model.dtype == torch.float32 else SHORT_ROUNDING
+    with torch.no_grad():
+        logits, unreadable = _tapped(vlm, inputs, kernel)
+        made = vlm.model.generate(
+            **inputs, max_new_tokens=1, return_dict_in_generate=True, output_logits=True
+        )
+    first = made.logits[0][0].float()
+    apart = float((logits[-1].float() - first).abs().max() / first.std())
+    rows = unmeasured("rows", unreadable) if unreadable else _rows(kernel.apart, most)
+    return (
+        _tokens(encoded),
+        _length(len(logits), len(encoded.prompt.token_ids)),
+        closeness(
+            "first step",
+            apart,
+            most,
+            "Scores of a plain pass and of the first step of generate",
+            "a plain pass is not the first step of generate",
+        ),
+        rows,
+    )
+
+
+def _tapped(vlm: VLM, inputs: dict[str, Tensor], kernel: _Kernel) -> tuple[Tensor, str]:
+    """Logits (token, vocabulary) of a pass with attention tapped, and why it could not be tapped."""
+    modules = {module: number for number, module in enumerate(vlm.parts().looking)}
+    try:
+        with tapped(modules, kernel):
+            return vlm.model(**inputs, use_cache=False).logits[0], ""
+    except UnsupportedMethod as why:
+        return vlm.model(**inputs, use_cache=False).logits[0], str(why)
+
+
+def _rows(apart: Sequence[float], most: float) -> Check:
+    if not apart:
+        return unmeasured("rows", "Attention could not be read: no attention module that was named ran.")
+    says = "Attention rows times values and the output of the model's own kernel"
+    return closeness(
+        "rows", float(np.max(apart)), most, says, "attention rows are not those of the model's kernel"
+    )
+
+
+def _tokens(encoded: Encoded) -> Check:
+    """Whether image tokens, cells and what attention is read at are the same positions of the prompt."""
+    spans = [range(span.start, span.stop) for span in encoded.prompt.spans if span.kind == "image"]
+    tokens = [at for span in spans for at in span]
+    # What stands in the columns of cross-attention is found by following the cells there.
+    across = encoded.prompt.grids[0].stage == "cross"
+    columns = tokens if across else encoded.columns.tolist()
+    cells = encoded.cells["language"].index.tolist() if "language" in encoded.cells else columns
+    wrong = len(set(tokens) ^ set(columns)) or sum(a != b for a, b in zip_longest(columns, cells))
+    found = f"Image tokens in the prompt: {len(tokens)}; tokens attention is read at: {len(encoded.columns)}"
+    return Check(
+        name="tokens",
+        value=float(wrong),
+        reference=0.0,
+        verdict=f"attention is read at {wrong} wrong tokens" if wrong else PASSED,
+        says=f"{found}, {wrong} wrong.",
+    )
+
+
+def _length(computed: int, tokens: int) -> Check:
+    return Check(
+        name="length",
+        value=float(computed),
+        reference=float(tokens),
+        verdict=PASSED if computed == tokens else f"{computed} positions for {tokens} tokens",
+        says=f"Tokens of the prompt: {tokens}; positions that the model computes: {computed}.",
+    )

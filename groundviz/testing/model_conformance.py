@@ -1,0 +1,240 @@
+"""Whether a model family's adapter may be believed: one call on one model, which may be tiny and random."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from groundviz import models
+from groundviz.errors import PromptError
+from groundviz.geometry import held_cells
+from groundviz.models import VLM
+from groundviz.models.certificate import MOST_PATCHES
+from groundviz.models.probes import QUESTION, noise, study_of
+from groundviz.models.travel import follow_model
+from groundviz.runtime import borrow, guard
+from groundviz.runtime.attention_tap import AttentionCall, tapped
+from groundviz.runtime.encoded import PIXELS
+from groundviz.runtime.placement import on_device
+from groundviz.testing.adapters import check_adapter
+from groundviz.testing.fingerprint import difference, fingerprint
+from groundviz.types import Study, Target
+
+# High, wide, small and long pictures, with sides that no patch divides.
+SHAPES = ((61, 45), (37, 83), (119, 77), (17, 19), (21, 91), (131, 23))
+PAIR = (45, 31), (37, 61)
+SAID = (5, 9, 7)
+# Passes of other shapes round differently.
+CLOSE = 1e-3
+
+
+def check_model(model: Any, processor: Any = None) -> None:
+    """Check everything that groundviz relies on in a model, its processor and their family's adapter.
+
+    - The certificate, over pictures of many odd shapes: every cell is followed from the source image
+      to what the answer looks at, and lies within half a patch of where the adapter says; a plain pass
+      is the first step of `generate`; attention rows times values are what the kernel puts out.
+    - Spans, grids and modules fit each other, and each site holds as many cells as its grids.
+    - Attention rows are those of the eager kernel, and the same whether the answer is generated token by
+      token or read in one pass.
+    - The final norm and the head turn the last hidden state into the model's scores.
+    - Three pictures in a batch score what each does alone, wherever they are put in.
+    - Several images in a prompt keep apart, where the model takes several.
+    - Control tokens typed in a question are text, or refused.
+    - The model is given back bit-identical.
+
+    Args:
+        model: As for `explain`; a tiny random model in float32 will do, and takes a second or two.
+        processor: Its processor, when it does not lie beside its weights.
+
+    Raises:
+        AssertionError: One of these does not hold; the message says which in a plain sentence.
+
+    >>> from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+    >>> model = tiny_llava()
+    >>> model.generation_config.max_new_tokens = 4
+    >>> check_model(model, tiny_llava_processor(model))
+    """
+    vlm = models.resolve(model, processor)
+    before = fingerprint(vlm.model)
+    for check in CHECKS:
+        _expect(check(vlm))
+    check_adapter(vlm, noise(PAIR[0]))
+    changed = difference(before, fingerprint(vlm.model))
+    _expect(f"the model is not as it was, {'; '.join(changed[:2])}" if changed else "")
+
+
+def is_certified(vlm: VLM) -> str:
+    """The certificate over many shapes."""
+    certificate = models.certify(vlm, shapes=SHAPES)
+    wrong = [check for check in certificate.checks if check.verdict == certificate.verdict]
+    return "".join(f"{check.verdict}. {check.says}" for check in wrong)
+
+
+def layers_hold_their_attention(vlm: VLM) -> str:
+    """Attention modules are named in the order of the layers they are in."""
+    parts = vlm.parts()
+    named = {
+        "vision": (parts.vision_layers, parts.vision_attention),
+        "decoder": (parts.decoder_layers, parts.decoder_attention),
+    }
+    for what, (layers, modules) in named.items():
+        pairs = zip(layers, modules, strict=False)
+        if len(layers) != len(modules) or not all(one in set(layer.modules()) for layer, one in pairs):
+            return f"the {what} attention modules are not those of the {what} layers, in their order"
+    return ""
+
+
+def rows_are_eager(vlm: VLM) -> str:
+    """Rows of every attention module that is read are the weights of the eager kernel."""
+    eager = copy.deepcopy(vlm.model)
+    eager.set_attn_implementation("eager")
+    inputs = vlm.encode((noise(PAIR[0]),), QUESTION).inputs
+    own = _attention(vlm, inputs, lambda call: call.rows(slice(None)))
+    theirs = _attention(replace(vlm, model=eager), inputs, _weights)
+    for name, calls in own.items():
+        for ours, weights in zip(calls, theirs[name], strict=True):
+            # What a row that may see nothing sees is each kernel's own affair.
+            sees = ours.sum(dim=-1, keepdim=True) > 0.5
+            apart = float(((ours - weights).abs() * sees).max())
+            if not apart < CLOSE:
+                return f"attention rows of {name} differ by {apart:.2g} from those of the eager kernel"
+    return ""
+
+
+def rows_are_those_of_each_step(vlm: VLM) -> str:
+    """Attention while generating is attention in one pass over the same answer."""
+    with borrow(vlm) as live:
+        prompt = live.encode(noise(PAIR[0]), QUESTION)
+        said = live.answer(prompt).token_ids.tolist()
+        stepwise = live.attention()
+        live.answer(prompt, given=said)
+        apart = float(np.abs(live.attention() - stepwise).max())
+    return "" if apart < CLOSE else f"attention rows of single steps and of one pass differ by {apart:.2g}"
+
+
+def head_reads_the_last_state(vlm: VLM) -> str:
+    """The final norm and the head make the model's scores of the last layer's output."""
+    with borrow(vlm) as live, torch.no_grad():
+        prompt = live.encode(noise(PAIR[0]), QUESTION)
+        live.answer(prompt, given=SAID)
+        inputs = on_device(vlm.model, vlm.encode(live.studies, QUESTION).inputs)
+        logits = vlm.model(**inputs, use_cache=False).logits[0].float()
+        last = live.hidden_states(len(vlm.parts().decoder_layers) - 1)
+        apart = float((live.unembed(last[: len(logits)]) - logits).abs().max() / logits.std())
+    return "" if apart < CLOSE else f"final norm and output head miss the model's own scores by {apart:.2g}"
+
+
+def batches_are_singles(vlm: VLM) -> str:
+    """Three pictures put in at once score what each scores alone, and not all the same."""
+    target = Target(tokens=tuple(range(len(SAID))), text="")
+    with borrow(vlm) as live, torch.no_grad():
+        live.answer(live.encode(noise(PAIR[0]), QUESTION), given=SAID)
+        # The first place of each stage: what stands in the last ones may no longer matter.
+        for site in {site.stage: site for site in reversed(live.sites)}.values():
+            own = live.read(site)
+            three = torch.cat([own, own.roll(1, dims=1), -own])
+            together = live.scores([target], site, three)[:, 0]
+            alone = torch.cat([live.scores([target], site, one[None])[:, 0] for one in three])
+            apart = float((together - alone).abs().max())
+            if not apart < CLOSE:
+                return f"pictures put in at {site} score {apart:.2g} nats otherwise in a batch than alone"
+            if float(together.std()) < CLOSE**2:
+                return f"what is put in at {site} does not matter to the answer"
+    return ""
+
+
+def images_keep_apart(vlm: VLM) -> str:
+    """Each of two images in a prompt is where the adapter says, in the pixels and in the model."""
+    dark, light = (study_of(np.full((*PAIR[0], 3), level)) for level in (0.0, 1.0))
+    try:
+        first, second = (_levels(vlm, pair) for pair in ((light, dark), (dark, light)))
+    except PromptError:
+        return ""
+    if not (first[0] > first[1] and second[0] < second[1]):
+        return "of two images in a prompt, the pixels of one are taken for those of the other"
+    encoded = vlm.encode(tuple(map(noise, PAIR)), QUESTION)
+    with guard.borrow(vlm.model) as loan:
+        steps = follow_model(vlm, loan, encoded)
+    for stage, step in steps.items():
+        if not (step.error < MOST_PATCHES and not step.unfed and not step.astray):
+            return f"of two images in a prompt, cells are not where they are said to be at the {stage}"
+    return ""
+
+
+def control_tokens_are_text(vlm: VLM) -> str:
+    """A question that spells control tokens adds none to the prompt."""
+    tokenizer = vlm.processor.tokenizer
+    special = sorted({str(vlm.processor.image_token), *tokenizer.all_special_tokens})
+    ids = set(tokenizer.convert_tokens_to_ids(special))
+    plain = _count(vlm, QUESTION, ids)
+    try:
+        spelled = _count(vlm, f"{' '.join(special)} {QUESTION}", ids)
+    except PromptError:
+        # A tokenizer that has no way to write them; nobody is misled.
+        return ""
+    return "" if plain == spelled else f"control tokens in a question are read as {spelled - plain} commands"
+
+
+CHECKS: tuple[Callable[[VLM], str], ...] = (
+    is_certified,
+    layers_hold_their_attention,
+    rows_are_eager,
+    rows_are_those_of_each_step,
+    head_reads_the_last_state,
+    batches_are_singles,
+    images_keep_apart,
+    control_tokens_are_text,
+)
+
+
+def _attention(
+    vlm: VLM, inputs: Mapping[str, Tensor], read: Callable[[AttentionCall], Tensor]
+) -> dict[str, list[Tensor]]:
+    """What is read of each call of each attention module, by the module's name."""
+    parts = vlm.parts()
+    read_at = {*parts.vision_attention, *parts.decoder_attention, *(module for module, _ in parts.resampler)}
+    named = {module: name for name, module in vlm.model.named_modules() if module in read_at}
+    names = list(named.values())
+    found: dict[str, list[Tensor]] = {name: [] for name in names}
+
+    def see(call: AttentionCall) -> tuple[Tensor, Tensor | None]:
+        found[names[call.layer]].append(read(call))
+        return call.run()
+
+    numbers = {module: number for number, module in enumerate(named)}
+    with guard.borrow(vlm.model), torch.no_grad(), tapped(numbers, see):
+        vlm.model(**on_device(vlm.model, inputs), use_cache=False)
+    return found
+
+
+def _weights(call: AttentionCall) -> Tensor:
+    weights = call.run()[1]
+    if weights is None:
+        raise AssertionError("The eager kernel returned no attention weights to compare with.")
+    return weights.float()
+
+
+def _levels(vlm: VLM, studies: tuple[Study, ...]) -> list[float]:
+    """The mean brightness of what the model is shown of each image."""
+    encoded = vlm.encode(studies, QUESTION)
+    cells = encoded.cells["pixels"]
+    values = encoded.inputs[PIXELS].reshape(-1)[torch.from_numpy(cells.index)]
+    images = np.repeat([grid.image for grid in cells.grids], [held_cells(grid).sum() for grid in cells.grids])
+    return [float(values[:, images == number].mean()) for number in range(len(studies))]
+
+
+def _count(vlm: VLM, question: str, ids: set[int]) -> int:
+    token_ids = vlm.encode((noise(PAIR[0]),), question).prompt.token_ids
+    return sum(int(one) in ids for one in token_ids)
+
+
+def _expect(otherwise: str) -> None:
+    if otherwise:
+        raise AssertionError(f"The adapter does not fit: {otherwise.removesuffix('.')}.")
