@@ -4,7 +4,8 @@
 
     Idefics2ForConditionalGeneration
     ├── model.vision_model
-    │   └── encoder.layers[i].self_attn                   tapped; padding is masked
+    │   ├── encoder.layers[i].self_attn                   tapped; padding is masked
+    │   └── post_layernorm                                patch by patch; read as the projector
     ├── model.connector
     │   ├── modality_projection                           patch by patch
     │   └── perceiver_resampler.layers[i].self_attn       tapped; from latents to patches and latents
@@ -83,7 +84,9 @@ class Idefics2:
         return Parts(
             vision_layers=tuple(vision),
             vision_attention=tuple(layer.self_attn for layer in vision),
-            projector=connector.modality_projection,
+            # The perceiver scales each cell of what modality_projection puts out to the same length:
+            # a change of length makes no difference there, and values times gradients add up to nothing.
+            projector=model.model.vision_model.post_layernorm,
             decoder_layers=tuple(decoder.layers),
             decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
             final_norm=decoder.norm,

@@ -63,9 +63,9 @@ def check_model(model: Any, processor: Any = None) -> None:
     """
     vlm = models.resolve(model, processor)
     before = fingerprint(vlm.model)
+    check_adapter(vlm, noise(PAIR[0]))
     for check in CHECKS:
         _expect(check(vlm))
-    check_adapter(vlm, noise(PAIR[0]))
     changed = difference(before, fingerprint(vlm.model))
     _expect(f"the model is not as it was, {'; '.join(changed[:2])}" if changed else "")
 
