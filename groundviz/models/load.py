@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.anything import UNKNOWN, check_usable
+from groundviz.models.anything import UNKNOWN, check_usable, why
 from groundviz.models.checkpoints.assembly import Assembled, Request, assemble, layout_of
 from groundviz.models.checkpoints.folders import Place, config_at
 from groundviz.models.checkpoints.layout import LAYOUTS
@@ -97,7 +97,7 @@ def resolve(model: Source, processor: Any = None) -> VLM:
         return load(model, processor=processor)
     model = _as_written(model)
     origin = str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
-    processor = processor if processor is not None else _processor_of(origin)
+    processor = processor if processor is not None else _processor_of(model, origin)
     family = _family(model, processor)
     if not all(hasattr(processor, part) for part in ("tokenizer", "image_processor", "image_token")):
         raise UnsupportedModel(
@@ -154,12 +154,14 @@ def _family(model: Any, processor: Any) -> str:
     return UNKNOWN
 
 
-def _processor_of(origin: str) -> Any:
+def _processor_of(model: Any, origin: str) -> Any:
     if origin:
         try:
             return _processor_at(origin, None)
         except (OSError, ValueError):
             pass
+    if not hasattr(model, "generate"):
+        raise UnsupportedModel(why(getattr(model, "config", None), type(model).__name__))
     raise UnsupportedModel(
         "The model's processor was not found beside its weights. Pass it: explain(..., processor=processor)."
     )
