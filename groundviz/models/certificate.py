@@ -72,16 +72,20 @@ class Certificate:
 
 
 def geometry(steps: Mapping[str, float]) -> Check:
-    """How far a cell may be from where it is said to be, after all steps."""
+    """How far a cell may be from what it shows: no more than the errors of all steps come to."""
     total = sum(steps.values())
     parts = ", ".join(f"{STEPS[stage]} {error:.2f}" for stage, error in steps.items())
-    off = f"geometry off by {total:.1f} patches" if math.isfinite(total) else "cells hold nothing of the picture"
+    off = (
+        f"geometry off by up to {total:.1f} patches"
+        if math.isfinite(total)
+        else "cells hold nothing of the picture"
+    )
     return Check(
         name="geometry",
         value=total,
         reference=MOST_PATCHES,
         verdict=PASSED if total < MOST_PATCHES else off,
-        says=f"Largest distance of a cell from what it shows: {total:.2f} patches ({parts}).",
+        says=f"Cells lie at most {total:.2f} patches from what they show ({parts}).",
     )
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
 
 from groundviz.errors import UnsupportedModel
 from groundviz.models.anything import UNKNOWN, check_usable, why
 from groundviz.models.checkpoints.assembly import Assembled, Request, assemble, layout_of
 from groundviz.models.checkpoints.folders import Place, config_at
 from groundviz.models.checkpoints.layout import LAYOUTS
+from groundviz.models.few_bits import bits_of, check_unpacked, packing, said
 from groundviz.models.placing import device_map_of, dtype_of
 from groundviz.models.vlm import FAMILIES, VLM
 
@@ -38,8 +39,9 @@ def load(
     were published (`groundviz.models.checkpoints`), also from pickles that hold nothing but tensors.
     No code from a checkpoint is ever run.
 
-    8- and 4-bit weights are loaded with transformers' own `quantization_config`, and the live model
-    is handed to `explain`.
+    With "int8" or "int4" the language model's layers are packed by bitsandbytes one by one as they are
+    read; all else stays in the dtype it is stored in. Where a packed layer has no gradient, as 4 bits
+    have none on a CPU, methods that need one refuse; attention and perturbation methods work.
 
     Args:
         source: "demo" for the model that ships with groundviz, a local folder, or a hub id.
@@ -48,14 +50,17 @@ def load(
         vision: Folder or hub id of the vision tower, for layouts that were published without, or to
             take it in place of the checkpoint's own.
         revision: Hub revision of `source`.
-        dtype: Of the weights: "float32", "bfloat16", "float16"; as they are stored when None.
+        dtype: Of the weights: "float32", "bfloat16", "float16", or "int8", "int4"; as they are stored
+            when None.
         device: Where to put the model; "auto" spreads it over all there are, which needs accelerate.
+            When None the CPU; for packed weights the accelerator, where there is one.
         processor: Its processor, when it does not lie beside the weights.
 
     Raises:
         UnsupportedModel: Nothing loadable is there, a part of it is missing, or its architecture has
-            no adapter.
-        MissingExtra: `device` is "auto" and accelerate is not installed.
+            no adapter; or its weights are packed already, and `dtype` asks for that.
+        MissingExtra: `device` is "auto" and accelerate is not installed, or `dtype` is "int8" or "int4"
+            and bitsandbytes is not.
 
     >>> load("demo").model.config.model_type
     'llava'
@@ -63,14 +68,15 @@ def load(
     if not isinstance(source, str | os.PathLike):
         return resolve(source, processor)
     name = os.fspath(source)
-    demo = name == "demo"
+    demo, bits = name == "demo", bits_of(dtype)
     request = Request(
         source=str(files("groundviz.demo") / "weights") if demo else name,
         base=base,
         vision=vision,
         revision=revision,
         # The demo is stored in float16 to be small; a CPU computes in float32.
-        dtype=dtype_of("float32" if demo and dtype is None else dtype),
+        dtype=dtype_of("float32" if demo and (bits or dtype is None) else None if bits else dtype),
+        bits=bits,
         device_map=device_map_of(device),
     )
     shown = "demo" if demo else _shown(name)
@@ -110,6 +116,8 @@ def resolve(model: Source, processor: Any = None) -> VLM:
 def _made(request: Request, shown: str, processor: Any) -> Assembled:
     try:
         config = config_at(request.source, request.revision)
+        if request.bits:
+            check_unpacked(config)
         if layout_of(config):
             return assemble(request, config, processor)
         return _native(request, processor)
@@ -130,6 +138,7 @@ def _native(request: Request, processor: Any) -> Assembled:
             )
     if processor is None:
         processor = _processor_at(request.source, request.revision)
+    packed = _packed(request)
     model = AutoModelForImageTextToText.from_pretrained(
         request.source,
         trust_remote_code=False,
@@ -137,8 +146,20 @@ def _native(request: Request, processor: Any) -> Assembled:
         revision=request.revision or "main",
         dtype=request.dtype or "auto",
         device_map=request.device_map,
+        **packed,
     )
-    return Assembled(model=model.eval(), processor=processor, sources={})
+    sources = {"packed": said(request.bits)} if request.bits else {}
+    return Assembled(model=model.eval(), processor=processor, sources=sources)
+
+
+def _packed(request: Request) -> dict[str, Any]:
+    if not request.bits:
+        return {}
+    place = {"trust_remote_code": False, "revision": request.revision or "main"}
+    config = AutoConfig.from_pretrained(request.source, **place)
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(config)
+    return {"quantization_config": packing(request.bits, model, request.dtype or config.dtype)}
 
 
 def _processor_at(place: Any, revision: str | None) -> Any:

@@ -19,6 +19,8 @@ from tests.models.probes import (
     share_in_view,
 )
 
+# Transformers before 5.20 warns of how it calls itself.
+pytestmark = pytest.mark.filterwarnings("ignore:.hidden_state. is deprecated:FutureWarning")
 SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (9, 13), (90, 11), (14, 30)]
 
 PUBLISHED = [(1023, 767), (513, 2049), (301, 224), (2500, 2048)]

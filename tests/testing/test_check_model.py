@@ -73,6 +73,7 @@ def not_cropped(encoded):
 
 def not_padded(encoded):
     """As if the picture filled the canvas."""
+
     def change(grid):
         return replace(grid, to_source=grid.to_source * [[0.8], [1]])
 
@@ -110,26 +111,24 @@ def half_of_the_pixels(encoded):
     cells = encoded.cells["pixels"]
     grid = cells.grids[0]
     rows = grid.rows // 2
-    upper = replace(
-        grid, rows=rows, positions=grid.positions[: rows * grid.cols], valid=grid.valid[:rows]
-    )
+    upper = replace(grid, rows=rows, positions=grid.positions[: rows * grid.cols], valid=grid.valid[:rows])
     return {**encoded.cells, "pixels": Cells(grids=(upper,), index=cells.index[:, : rows * grid.cols])}
 
 
 BROKEN = {
-    "transposed": ("llava", transposed, r"geometry off by 3\.\d patches"),
-    "shifted by a token": ("llava", shifted, "attention is read at|geometry off by"),
-    "of larger patches": ("llava", of_larger_patches, "geometry off by"),
-    "half of the pixels": ("llava", half_of_the_pixels, "cells hold nothing|geometry off"),
-    "crop ignored": ("llava with a class token", not_cropped, "geometry off by"),
-    "class token missed": ("llava with a class token", without_class_token, "geometry off by 3"),
-    "raster for blocks": ("qwen2_vl", raster, "geometry off by"),
-    "raster for windows": ("qwen2_5_vl", raster, "geometry off by"),
-    "one frame moved": ("qwen3_vl", with_one_frame_moved, "geometry off by"),
-    "tiles swapped": ("llava_next", with_swapped_tiles, "geometry off by"),
+    "transposed": ("llava", transposed, r"geometry off by up to 6\.0 patches"),
+    "shifted by a token": ("llava", shifted, "geometry off by up to 3.0"),
+    "of larger patches": ("llava", of_larger_patches, "geometry off by up to"),
+    "half of the pixels": ("llava", half_of_the_pixels, "48 cells hold nothing of the picture"),
+    "crop ignored": ("llava with a class token", not_cropped, "geometry off by up to"),
+    "class token missed": ("llava with a class token", without_class_token, "geometry off by up to 6"),
+    "raster for blocks": ("qwen2_vl", raster, "geometry off by up to"),
+    "raster for windows": ("qwen2_5_vl", raster, "geometry off by up to"),
+    "one frame moved": ("qwen3_vl", with_one_frame_moved, "geometry off by up to"),
+    "tiles swapped": ("llava_next", with_swapped_tiles, "geometry off by up to"),
     "overview for tiles": ("llava_next", with_swapped_pictures, "cells hold nothing"),
-    "padding ignored": ("mllama", not_padded, "geometry off by"),
-    "raster for pooled cells": ("internvl", raster, "geometry off by"),
+    "padding ignored": ("mllama", not_padded, "geometry off by up to"),
+    "raster for pooled cells": ("internvl", raster, "geometry off by up to"),
 }
 
 
@@ -153,8 +152,8 @@ def test_wrong_cells_are_told(wrong, monkeypatch):
     ("kind", "change", "says"),
     [
         ("llava", lambda columns: columns + 1, "attention is read at 2 wrong tokens"),
-        ("llava", lambda columns: columns[::-1], "attention is read at 16 wrong tokens"),
-        ("mllama", lambda columns: columns + 1, "geometry off by|cells hold nothing"),
+        ("llava", lambda columns: columns[::-1].copy(), "attention is read at 16 wrong tokens"),
+        ("mllama", lambda columns: np.roll(columns, 1), "geometry off by up to 7.0"),
         ("blip2", lambda columns: columns[1:], "attention is read at 1 wrong tokens"),
     ],
 )
@@ -175,9 +174,15 @@ def test_wrong_columns_are_told(kind, change, says, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda parts: {"decoder_attention": parts.decoder_attention[::-1]}, "not those of the decoder layers"),
+        (
+            lambda parts: {"decoder_attention": parts.decoder_attention[::-1]},
+            "not those of the decoder layers",
+        ),
         (lambda parts: {"vision_attention": ()}, "not those of the vision layers"),
-        (lambda parts: {"final_norm": parts.decoder_layers[0].input_layernorm}, "miss the model's own scores"),
+        (
+            lambda parts: {"final_norm": parts.decoder_layers[0].input_layernorm},
+            "miss the model's own scores",
+        ),
         (lambda parts: {"projector": nn.Identity()}, "a projector is no part of the model"),
     ],
 )
@@ -187,6 +192,8 @@ def test_wrong_parts_are_told(change, says, monkeypatch):
     parts = family.parts
     # So that one norm does not do what another does.
     nn.init.uniform_(model.model.language_model.norm.weight)
-    monkeypatch.setattr(family, "parts", lambda self, one: replace(parts(self, one), **change(parts(self, one))))
+    monkeypatch.setattr(
+        family, "parts", lambda self, one: replace(parts(self, one), **change(parts(self, one)))
+    )
     with pytest.raises(AssertionError, match=says):
         check_model(model, processor)

@@ -14,6 +14,7 @@ from groundviz.errors import UnsupportedModel
 from groundviz.models.checkpoints.build import build
 from groundviz.models.checkpoints.folders import Place, beside, called, fetched
 from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Layout, Plan
+from groundviz.models.few_bits import said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Request:
         vision: The same, for the vision tower.
         revision: Hub revision of `source`.
         dtype: Of the weights; as stored when None.
+        bits: Of a packed weight of the decoder's layers, 8 or 4; None for no packing.
         device_map: As for transformers; None for the processor.
     """
 
@@ -34,6 +36,7 @@ class Request:
     vision: Place | None = None
     revision: str | None = None
     dtype: torch.dtype | None = None
+    bits: int | None = None
     device_map: Any = None
 
 
@@ -77,13 +80,14 @@ def assemble(request: Request, config: Mapping[str, Any], processor: Any = None)
     )
     plan = _planned(layout, checkpoint)
     stored = stored_dtype(config)
-    model = build(plan, dtype=request.dtype or stored, device_map=request.device_map)
+    model = build(plan, dtype=request.dtype or stored, device_map=request.device_map, bits=request.bits)
     processor = processor if processor is not None else layout.processor(checkpoint, plan.config)
     sources = {"layout": name, "weights": called(request.source, folder)}
     for part, place in (("base", request.base), ("vision", request.vision)):
         if place is not None:
             sources[part] = called(place, Path(getattr(checkpoint, part)))
     sources |= {**plan.notes, "stored as": str(stored).removeprefix("torch.")}
+    sources |= {"packed": said(request.bits)} if request.bits else {}
     return Assembled(model=model, processor=processor, sources=sources)
 
 

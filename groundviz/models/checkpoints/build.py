@@ -12,6 +12,7 @@ from transformers import GenerationConfig, LlavaForConditionalGeneration
 
 from groundviz.errors import UnsupportedModel
 from groundviz.models.checkpoints.layout import Plan, Recipe
+from groundviz.models.few_bits import packing
 
 
 class PublishedLlava(LlavaForConditionalGeneration):
@@ -30,28 +31,35 @@ class PublishedLlava(LlavaForConditionalGeneration):
 
 def shapes_of(config: Any, architecture: type[LlavaForConditionalGeneration]) -> dict[str, Any]:
     """Name and shape of every tensor that a model of this config is stored as."""
-    with torch.device("meta"):
-        model = architecture(config)
+    model = _empty(config, architecture)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
-def build(plan: Plan, *, dtype: torch.dtype, device_map: Any = None) -> Any:
+def build(plan: Plan, *, dtype: torch.dtype, device_map: Any = None, bits: int | None = None) -> Any:
     """The model of a plan, in evaluation mode.
 
     Never more is held than the model, what is being made of the next few tensors, and files that
-    the system may drop from memory at any time.
+    the system may drop from memory at any time. Weights of few bits are packed as they come.
+
+    Args:
+        plan: What to build.
+        dtype: Of the weights, or of those that are not packed.
+        device_map: As for transformers.
+        bits: Of a weight in the decoder's layers, 8 or 4; `dtype` when None.
 
     Raises:
         UnsupportedModel: A tensor is missing, left over or of the wrong shape.
     """
     _check(plan)
     reader: Any = plan.architecture
+    packed = packing(bits, _empty(plan.config, plan.architecture), dtype) if bits else None
     model, found = reader.from_pretrained(
         None,
         config=plan.config,
         state_dict={name: _Pending(recipe, dtype) for name, recipe in plan.recipes.items()},
         dtype=dtype,
         device_map=device_map,
+        quantization_config=packed,
         output_loading_info=True,
     )
     if any(found.values()):
@@ -61,6 +69,11 @@ def build(plan: Plan, *, dtype: torch.dtype, device_map: Any = None) -> Any:
         )
     model.generation_config = GenerationConfig(**plan.generation)
     return model
+
+
+def _empty(config: Any, architecture: type[LlavaForConditionalGeneration]) -> Any:
+    with torch.device("meta"):
+        return architecture(config)
 
 
 class _Pending:
