@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,25 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, capsys: Captur
     (tmp_path / "file").write_text("in the way")
     assert cli.main(["demo", "--out", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err.startswith("groundviz: error: The output folder could not be made: ")
+
+
+def test_a_model_is_certified(capsys: Capture) -> None:
+    assert cli.main(["certify", "demo", "--image", str(NODULE)]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.startswith("demo (llava): certified, in ")
+    assert all(line.startswith("  ") and line.endswith(".") for line in lines)
+    rows, cols = groundviz.images.load(NODULE).shape
+    assert lines[-1] == f"  Never seen: 0% of {rows} by {cols} pixels."
+
+
+def test_a_model_that_is_not_certified_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    whole = groundviz.certify("demo")
+    wrong = replace(whole.checks[0], verdict="geometry off by up to 2.3 patches")
+    monkeypatch.setattr(groundviz, "certify", lambda model, shapes: replace(whole, checks=(wrong,)))
+    assert cli.main(["certify", "demo"]) == 1
+    assert capsys.readouterr().out.startswith("demo (llava): geometry off by up to 2.3 patches, in ")
 
 
 def test_an_error_of_several_lines_becomes_one(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

@@ -239,6 +239,7 @@ DISK = {
 MODEL = {
     "runtime/guard.py": {"requires_grad", "grad", "data", "register_forward_hook", "vars"},
     # An activation's graph, not a parameter's.
+    "models/travel.py": {"requires_grad_"},
     "runtime/own_row.py": {"requires_grad_"},
     "runtime/passes.py": {"requires_grad_"},
     # Models made a moment ago, not lent by anybody.

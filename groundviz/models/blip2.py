@@ -80,7 +80,7 @@ class Blip2:
         return finish(vlm, asked, image=image, grids=(grid,), cells=cells)
 
     def parts(self, model: Any) -> Parts:
-        """The modules that methods read; what the Q-Former looks at is the tower's last layer."""
+        """The modules that methods read; the Q-Former looks at what the tower's last norm puts out."""
         if not model.config.use_decoder_only_language_model:
             raise UnsupportedModel(
                 "The language model has an encoder (T5): expected one with a decoder alone. Take a "
@@ -91,8 +91,7 @@ class Blip2:
         return Parts(
             vision_layers=tuple(vision),
             vision_attention=tuple(layer.self_attn for layer in vision),
-            # The norm behind it runs twice, the second time on the class token alone.
-            projector=vision[-1],
+            projector=model.vision_model.post_layernorm,
             decoder_layers=tuple(decoder.layers),
             decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
             final_norm=getattr(decoder, "norm", None) or decoder.final_layer_norm,

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from groundviz.models.probes import Passed, Shown
+from groundviz.models.paths import Passed
+from groundviz.models.ramps import Shown
 from groundviz.types import Check
 
 Shape = tuple[int, int]

@@ -2,7 +2,7 @@
 
 ::
 
-    source ──> pixels ──> tower ──> projector ──> text      every cell is followed: `probes`, `travel`
+    source ──> pixels ──> tower ──> projector ──> text      every cell is followed: `ramps`, `travel`
     a plain pass of the model = the first step of generate                          `plain_pass`
     attention rows times values = what the model's own kernel puts out
 """
@@ -25,7 +25,7 @@ from groundviz.geometry import held_cells, to_source_pixels
 from groundviz.models.certificate import Certificate, Shape, completeness, geometry
 from groundviz.models.load import Source, resolve
 from groundviz.models.plain_pass import compare
-from groundviz.models.probes import QUESTION, follow_source, noise
+from groundviz.models.ramps import QUESTION, follow_source, noise
 from groundviz.models.travel import follow_model
 from groundviz.models.vlm import VLM
 from groundviz.runtime import guard

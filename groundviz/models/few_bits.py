@@ -72,7 +72,7 @@ def packing(bits: int, model: nn.Module, dtype: torch.dtype | None) -> BitsAndBy
     >>> sorted(packing(8, tiny_llava(), None).llm_int8_skip_modules)
     ['lm_head', 'model.multi_modal_projector', 'model.vision_tower']
     """
-    kept = list(_kept(model)) or None
+    kept = list(_kept(model, bits)) or None
     if bits == 8:
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=kept)
     return BitsAndBytesConfig(
@@ -84,11 +84,15 @@ def packing(bits: int, model: nn.Module, dtype: torch.dtype | None) -> BitsAndBy
     )
 
 
-def _kept(model: Any) -> Iterator[str]:
-    """Names of the largest parts with linear layers and without a decoder layer; none if none is known."""
+def _kept(model: Any, bits: int) -> Iterator[str]:
+    """Names of the largest parts that stay as they are; none if no decoder layer is known."""
     family = next((FAMILIES[name] for name in FAMILIES if FAMILIES[name].matches(model.config)), None)
     packed = set(family.parts(model).decoder_layers) if family else set()
-    return _outside(packed, model, "") if packed else iter(())
+    yield from _outside(packed, model, "") if packed else ()
+    for name, layer in model.named_modules():
+        if bits == 4 and isinstance(layer, nn.Linear) and (layer.in_features % 64 or layer.out_features % 32):
+            # The kernel of CPUs takes whole blocks of weights.
+            yield name
 
 
 def _outside(packed: set[nn.Module], module: nn.Module, name: str) -> Iterator[str]:

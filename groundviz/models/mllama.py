@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from transformers.models.mllama.image_processing_pil_mllama import get_image_size_fit_to_canvas
 
+from groundviz.errors import UnsupportedModel
 from groundviz.geometry import scale_shift
 from groundviz.models.canvas import side_by_side, tile_pixels
 from groundviz.models.encode import finish, read_prompt
@@ -55,7 +56,8 @@ class Mllama:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, FALLBACK)
         config, vision = vlm.model.config, vlm.model.config.vision_config
-        patch, most = vision.patch_size, asked.inputs[PIXELS].shape[2]
+        patch, most = vision.patch_size, vision.max_num_tiles
+        _check_tiles(asked.inputs[PIXELS].shape, most, vision.image_size)
         shapes = [study.shape for study in studies]
         tiles = [vision.supported_aspect_ratios[i - 1] for i in asked.inputs["aspect_ratio_ids"][0].tolist()]
         pictures = [
@@ -93,6 +95,14 @@ class Mllama:
             cross_attention=across,
             final_norm=decoder.norm,
             output_head=model.get_output_embeddings(),
+        )
+
+
+def _check_tiles(shape: tuple[int, ...], most: int, side: int) -> None:
+    if (shape[2], shape[-1]) != (most, side):
+        raise UnsupportedModel(
+            f"The processor makes {shape[2]} tiles of {shape[-1]} pixels, and the vision tower takes {most} "
+            f"of {side}. Model and processor do not belong together; load the processor of this checkpoint."
         )
 
 

@@ -28,11 +28,12 @@ import numpy as np
 from torch import Tensor
 from transformers.vision_utils import get_vision_window_index
 
+from groundviz.errors import UnsupportedModel
 from groundviz.geometry import held_cells, scale_shift
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.grids import in_cells, pixel_grid, with_tokens
 from groundviz.models.vlm import FAMILIES, VLM
-from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.runtime.encoded import PIXELS, Cells, Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Grid, Ints, Study
 
@@ -53,6 +54,7 @@ class QwenVL:
         asked = read_prompt(vlm, studies, question, FALLBACK, marker=IMAGE)
         config = vlm.model.config
         patch, merge = config.vision_config.patch_size, config.vision_config.spatial_merge_size
+        _check_patches(config.vision_config, asked.inputs[PIXELS].shape[1])
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
         sizes = asked.inputs["image_grid_thw"]
         shapes = [study.shape for study in studies]
@@ -83,6 +85,15 @@ class QwenVL:
             decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
             final_norm=decoder.norm,
             output_head=model.get_output_embeddings(),
+        )
+
+
+def _check_patches(vision: Any, numbers: int) -> None:
+    expected = COLOURS * vision.temporal_patch_size * vision.patch_size**2
+    if numbers != expected:
+        raise UnsupportedModel(
+            f"The processor makes patches of {numbers} numbers, and the vision tower takes {expected}. Model "
+            "and processor do not belong together; load the processor of this checkpoint."
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from groundviz.models.probes import Passed, decoded, follow_cells, patch_sizes, read_paths
+from groundviz.models.paths import Passed, decoded, follow_cells, patch_sizes, read_paths
 from groundviz.models.vlm import VLM
 from groundviz.runtime.attention_tap import AttentionCall, tapped
 from groundviz.runtime.encoded import PIXELS, Cells, Encoded

@@ -17,6 +17,7 @@ from groundviz.runtime.guard import Loan
 from groundviz.runtime.picture import Picture
 from groundviz.runtime.scoring import Reading, continuations, score_targets
 from groundviz.runtime.sites import Parts, Site, SiteHook, module_at
+from groundviz.runtime.suitability import GRADIENT_FREE
 from groundviz.types import Target
 
 Hooks = Mapping[Site, SiteHook]
@@ -49,7 +50,19 @@ class Passes:
     said: Mapping[str, int] = field(default_factory=dict)
 
     def saying(self, token_ids: Sequence[int], batch: int = 1) -> dict[str, Tensor]:
-        """The inputs of a pass over the prompt and tokens said after it, as often as `batch` says."""
+        """The inputs of a pass over the prompt and tokens said after it, as often as `batch` says.
+
+        Raises:
+            UnsupportedMethod: One of them is an image token, which the model would take for a picture.
+        """
+        image = (
+            set() if self.parts.cross_attention else set(self.inputs["input_ids"][0, self.columns].tolist())
+        )
+        if image & set(token_ids):
+            raise UnsupportedMethod(
+                "The answer contains an image token, and a pass over it would take that for a further picture. "
+                "Explain another answer, or use attention, which needs no further pass."
+            )
         return saying(self.inputs, token_ids, batch, said=self.said)
 
     def read(self, *at: Site, whole: bool = False, pixels: Tensor | None = None) -> list[Tensor]:
@@ -210,5 +223,5 @@ def _gradients(scalar: Tensor, places: Sequence[Tensor], *, retain: bool) -> tup
             raise
         raise UnsupportedMethod(
             "The model cannot be differentiated: its answer does not depend on its inputs through operations "
-            "that have gradients, as in models quantised to int8. Use attention or a perturbation method."
+            f"that have gradients, as in models quantised to int8. Use {GRADIENT_FREE}."
         ) from None

@@ -126,16 +126,24 @@ class SiteHook:
         batch: How many prompts the pass holds.
         change: What to put in: the cells that pass to those that shall; None to only look.
         seen: Last output of the site's module, whole, as it went on.
+        last: The last place of a cell.
     """
 
     index: Tensor
     batch: int = 1
     change: Callable[[Tensor], Tensor] | None = None
     seen: Tensor = field(default_factory=lambda: torch.empty(0))
+    last: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.last = int(self.index.max()) if len(self.index) else 0
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
         """Be a forward hook."""
         whole = output[0] if isinstance(output, tuple) else output
+        if self._by_place(whole).shape[1] <= self.last:
+            # Some modules run once more on other tokens alone, as a norm on the class token.
+            return None
         if self.change is None:
             self.seen = whole
             return None

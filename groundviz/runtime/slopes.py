@@ -13,6 +13,10 @@ from groundviz.runtime.sites import Site
 from groundviz.types import Target
 
 
+# What is left of sums that cancel, as a share of their terms, in float32.
+ROUNDING = 1e-5
+
+
 def cell_slopes(live: Live, targets: Sequence[Target], site: Site) -> tuple[Tensor, Tensor]:
     """The picture at a site, and how each target's scalar changes with it.
 
@@ -47,6 +51,28 @@ def layer_slopes(live: Live, targets: Sequence[Target], at: str) -> tuple[Tensor
             "Name a layer, such as projector, or use input_gradient at the pixels."
         )
     return cell_slopes(live, targets, site)
+
+
+def products(site: Site, values: Tensor, slopes: Tensor) -> Tensor:
+    """What each cell adds to first order, the sum of x * dy/dx over channels: float32 (target, cell).
+
+    Args:
+        site: Where both were read.
+        values: (cell, channel).
+        slopes: (target, cell, channel).
+
+    Raises:
+        UnsupportedMethod: In every cell the channels cancel, up to rounding.
+    """
+    terms = values * slopes
+    found = terms.sum(dim=-1)
+    if found.abs().max() <= ROUNDING * terms.abs().sum(dim=-1).max():
+        raise UnsupportedMethod(
+            f"At {site} values times gradients add up to zero in every cell: what follows normalises each "
+            "cell by itself, so that making it larger changes nothing. Name a place behind that, such as "
+            "projector, or use gradient_norm or layer_cam."
+        )
+    return found
 
 
 def slopes_of(live: Live, targets: Sequence[Target], site: Site, values: Tensor) -> Tensor:

@@ -18,6 +18,12 @@ from torch import Tensor, nn
 from groundviz.errors import UnsupportedMethod, UnsupportedModel
 from groundviz.runtime.guard import Loan
 
+# Methods that ask for no gradient, for a message to name.
+GRADIENT_FREE = (
+    "attention, attention_rollout, image_attention, localization_heads, logit_lens, occlusion, "
+    "relative_attention, rise, shapley, token_ablation or token_activation_map"
+)
+
 
 def refuse_unusable(model: nn.Module) -> None:
     """Stop before a model that cannot run at all.
@@ -75,8 +81,7 @@ def _refuse_inference(asks: bool, forward: Callable[..., Any], *args: Any, **opt
     if _asked(args, options) or (asks and torch.is_grad_enabled()):
         raise UnsupportedMethod(
             "The model cannot be differentiated: its weights were made inside torch.inference_mode(), and "
-            "torch keeps no gradients beside them. Load the model outside of it, or use attention or a "
-            "perturbation method."
+            f"torch keeps no gradients beside them. Load the model outside of it, or use {GRADIENT_FREE}."
         )
     return forward(*args, **options)
 
@@ -87,7 +92,6 @@ def _refuse_cut(layer: str, forward: Callable[..., Any], *args: Any, **options: 
     if _asked(args, options) and (not output.requires_grad or "NotImplemented" in output.grad_fn.name()):
         raise UnsupportedMethod(
             f"The model cannot be differentiated: its quantised layer {layer} has no gradient, so a map "
-            "would show the paths around it alone. Load the model in bfloat16 or float32, or use attention "
-            "or a perturbation method."
+            f"would show the paths around it alone. Load the model in bfloat16 or float32, or use {GRADIENT_FREE}."
         )
     return output

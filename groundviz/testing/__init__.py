@@ -1,4 +1,4 @@
-"""What extension authors test with: `check_method`, `check_model`, tiny models, fingerprints and faults on demand.
+"""What extension authors test with: `check_method`, `check_model`, tiny models, fingerprints, faults.
 
 Nothing in groundviz imports this package; it may import anything in groundviz.
 """

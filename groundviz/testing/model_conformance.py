@@ -16,7 +16,7 @@ from groundviz.errors import PromptError
 from groundviz.geometry import held_cells
 from groundviz.models import VLM
 from groundviz.models.certificate import MOST_PATCHES
-from groundviz.models.probes import QUESTION, noise, study_of
+from groundviz.models.ramps import QUESTION, noise, study_of
 from groundviz.models.travel import follow_model
 from groundviz.runtime import borrow, guard
 from groundviz.runtime.attention_tap import AttentionCall, tapped

@@ -80,7 +80,7 @@ def test_the_dtype_and_device_asked_for_are_the_models(folder):
     assert models.load("demo", dtype="float16").model.dtype == torch.float16
 
 
-@pytest.mark.parametrize("dtype", ["int8", "int4", "8bit", "float8_e4m3fn", torch.int8, 4])
+@pytest.mark.parametrize("dtype", ["int16", "uint8", "8bit", "float8_e4m3fn", torch.int32, 4])
 def test_other_numbers_are_refused_with_the_way_to_load_them(folder, dtype):
     with pytest.raises(UnsupportedModel, match="quantization_config"):
         models.load(folder, dtype=dtype)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from transformers.image_utils import SizeDict
 
+from groundviz.errors import UnsupportedModel
 from groundviz.models.mllama import Mllama
 from groundviz.models.vlm import VLM
 from groundviz.testing.adapters import check_adapter
@@ -122,6 +123,14 @@ def test_every_layer_has_its_attention_module(vlm):
     assert len(parts.decoder_attention) == len(parts.decoder_layers) == 4
     assert [parts.decoder_attention.index(one) for one in parts.cross_attention] == [1, 3]
     assert parts.looking == parts.cross_attention
+
+
+def test_tiles_of_another_size_are_refused():
+    model, processor = tiny_mllama()
+    other = VLM(model=model, processor=processor, family_name="mllama", name="tiny")
+    model.config.vision_config.image_size = 20
+    with pytest.raises(UnsupportedModel, match="do not belong together"):
+        other.encode((noise((45, 31)),), QUESTION)
 
 
 def test_the_family_is_known_by_its_config(vlm):

@@ -129,10 +129,11 @@ def test_a_processor_without_a_template_gets_the_published_one(vlm):
     assert FALLBACK.count("{images}") == 1
 
 
-def test_a_processor_of_another_model_is_refused(vlm):
+@pytest.mark.parametrize("shape", ["spatial_merge_size", "patch_size"])
+def test_a_processor_of_another_model_is_refused(vlm, shape):
     model, _ = tiny_qwen2_vl()
     other = VLM(model=model, processor=vlm.processor, family_name="qwen_vl", name="tiny")
-    model.config.vision_config.spatial_merge_size = 1
+    setattr(model.config.vision_config, shape, 1)
     with pytest.raises(UnsupportedModel, match="do not belong together"):
         other.encode((noise((45, 31)),), QUESTION)
 

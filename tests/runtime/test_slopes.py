@@ -1,11 +1,16 @@
 """Slopes cell by cell: each item of a batch and each target its own."""
 
+import numpy as np
 import pytest
 import torch
 
+from groundviz import images, models
 from groundviz.errors import UnsupportedMethod
+from groundviz.methods.hires_cam import hires_cam
 from groundviz.runtime import borrow
-from groundviz.runtime.slopes import cell_slopes, layer_slopes, slopes_of
+from groundviz.runtime.sites import Site
+from groundviz.runtime.slopes import cell_slopes, layer_slopes, products, slopes_of
+from groundviz.testing.families import TINY
 
 
 @pytest.fixture
@@ -57,3 +62,19 @@ def test_another_picture_can_be_read_at_any_site(asked):
     ):
         torch.testing.assert_close(same, live.read(place))
         assert not other.allclose(same)
+
+
+def test_products_that_cancel_are_refused_and_others_are_sums():
+    values, slopes = torch.tensor([[1.0, 2.0], [3.0, -1.0]]), torch.tensor([[[2.0, -1.0], [1.0, 3.0]]])
+    with pytest.raises(UnsupportedMethod, match="vision.1 values times gradients add up to zero"):
+        products(Site("vision", 1), values, slopes)
+    slopes[0, 0, 0] = 3.0
+    assert products(Site("vision", 1), values, slopes).tolist() == [[1.0, 0.0]]
+
+
+def test_the_last_layer_of_a_tower_with_a_norm_behind_it_is_refused():
+    with borrow(models.resolve(*TINY["gemma3"]())) as live:
+        picture = images.load(np.random.default_rng(2).random((32, 32), dtype=np.float32))
+        answer = live.answer(live.encode(picture, "Is there a nodule?"), given="left lung")
+        with pytest.raises(UnsupportedMethod, match="normalises each cell by itself"):
+            hires_cam(live, live.prompt, answer, live.targets(answer, None, None), at="vision")

@@ -48,20 +48,12 @@ def build(plan: Plan, *, dtype: torch.dtype, device_map: Any = None, bits: int |
         bits: Of a weight in the decoder's layers, 8 or 4; `dtype` when None.
 
     Raises:
-        UnsupportedModel: A tensor is missing, left over or of the wrong shape.
+        UnsupportedModel: A tensor is missing, left over or of the wrong shape, or there is no room.
     """
     _check(plan)
-    reader: Any = plan.architecture
     packed = packing(bits, _empty(plan.config, plan.architecture), dtype) if bits else None
-    model, found = reader.from_pretrained(
-        None,
-        config=plan.config,
-        state_dict={name: _Pending(recipe, dtype) for name, recipe in plan.recipes.items()},
-        dtype=dtype,
-        device_map=device_map,
-        quantization_config=packed,
-        output_loading_info=True,
-    )
+    tensors = {name: _Pending(recipe, dtype) for name, recipe in plan.recipes.items()}
+    model, found = _read(plan, tensors, dtype=dtype, device_map=device_map, quantization_config=packed)
     if any(found.values()):
         raise UnsupportedModel(
             f"transformers loaded the checkpoint in part: {_some(map(str, filter(None, found.values())))}. "
@@ -69,6 +61,23 @@ def build(plan: Plan, *, dtype: torch.dtype, device_map: Any = None, bits: int |
         )
     model.generation_config = GenerationConfig(**plan.generation)
     return model
+
+
+def _read(plan: Plan, tensors: dict[str, Any], **options: Any) -> tuple[Any, dict[str, Any]]:
+    reader: Any = plan.architecture
+    try:
+        model, found = reader.from_pretrained(
+            None, config=plan.config, state_dict=tensors, output_loading_info=True, **options
+        )
+    except ValueError as error:
+        if "offload_folder" not in str(error):
+            raise
+        raise UnsupportedModel(
+            "The model is larger than the memory of all devices together, and one of a published layout "
+            'cannot stay on disk, where its tensors are others. Load it with dtype="int8" or "int4", or on '
+            "a larger machine."
+        ) from None
+    return model, found
 
 
 def _empty(config: Any, architecture: type[LlavaForConditionalGeneration]) -> Any:

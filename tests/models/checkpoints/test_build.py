@@ -2,6 +2,7 @@ import gc
 import json
 import threading
 import weakref
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -162,3 +163,20 @@ def test_what_transformers_leaves_out_is_an_error(monkeypatch):
 def test_a_config_that_no_published_checkpoint_has_is_refused(tmp_path, change):
     with pytest.raises(UnsupportedModel):
         models.load(rewritten(PHI, tmp_path, **change))
+
+
+@pytest.mark.skipif(find_spec("accelerate") is None, reason="accelerate is missing")
+@pytest.mark.parametrize("name", ["sigphi_phi35", "llavamed15"])
+def test_a_checkpoint_spread_over_all_devices_computes_the_same(name):
+    place, ids = Reference(name).place / "checkpoint", torch.tensor([[1, 5, 9, 3]])
+    one, other = (models.load(place, device=device).model for device in ("auto", "cpu"))
+    with torch.no_grad():
+        assert torch.equal(one(input_ids=ids).logits, other(input_ids=ids).logits)
+
+
+@pytest.mark.skipif(find_spec("accelerate") is None, reason="accelerate is missing")
+def test_a_model_for_which_there_is_no_room_is_refused_with_a_smaller_one():
+    parts = ("vision_tower", "multi_modal_projector", "language_model")
+    places = {**{f"model.{part}": "cpu" for part in parts}, "lm_head": "disk"}
+    with pytest.raises(UnsupportedModel, match='larger than the memory.*"int4"'):
+        building.build(planned(), dtype=torch.float32, device_map=places)

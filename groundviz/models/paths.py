@@ -1,14 +1,9 @@
-"""Pictures that tell a processor's geometry, and gradients that tell a model's.
+"""Which cell of a later stage each place of an earlier one goes into, by gradients.
 
-::
-
-    source ── ramps ──> pixels ── gradients ──> tower ──> projector ──> what the answer looks at
-
-A ramp is a picture that is brighter from row to row, or from column to column: what a pixel of the
-model's shows then says which row and column it is from. Inside the model, each cell of a stage is
-given its own row, column and picture as a factor on its gradient; divided by the gradient without
-factors, what arrives one stage earlier says for every place which cell it goes into. Both tell all
-places at once, and neither minds norms, activations or the numbers in the weights.
+Each cell is given its own row, column and picture as a factor on its gradient. Divided by the gradient
+without factors, what arrives at the earlier stage says for every place which cell it goes into. All
+places are told at once, and norms, activations and the numbers in the weights do not matter: they
+stand in both gradients alike.
 """
 
 from __future__ import annotations
@@ -22,31 +17,13 @@ import torch
 from torch import Tensor
 
 from groundviz.geometry import apply, held_cells
-from groundviz.models.vlm import VLM
-from groundviz.runtime.encoded import PIXELS, Cells, Encoded
-from groundviz.types import Bools, Doubles, Floats, Grid, Ints, Study
+from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.types import Doubles, Grid, Ints
 
-QUESTION = "What does the image show?"
 # Of the largest; what is below is taken for nothing.
 FAINT = 1e-5
 # How far the number of a grid may be off before a place is said to go into several.
 MIXED = 0.25
-# A processor shows the outermost pixels of a picture by fewer neighbours than all others.
-RIM = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What became of a picture on the way to the pixels.
-
-    Attributes:
-        error: How far any pixel lies from where the adapter says, in patches; infinite where the
-            adapter knows of no pixel.
-        strays: The share of the numbers which show the picture that no pixel of the adapter holds.
-    """
-
-    error: float
-    strays: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,72 +41,11 @@ class Passed:
     astray: int
 
 
-def study_of(pixels: Any) -> Study:
-    """A study of float pixels in [0, 1]."""
-    pixels = np.asarray(pixels, dtype=np.float32)
-    return Study(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
-
-
-def noise(shape: tuple[int, int]) -> Study:
-    """A picture of colour noise, the same for each shape."""
-    return study_of(np.random.default_rng(0).random((*shape, 3)))
-
-
-def follow_source(vlm: VLM, shape: tuple[int, int]) -> Shown:
-    """How far the model's pixels are from where the adapter says they are from; four encodings."""
-    dark, light, *ramps = (
-        vlm.encode((study_of(one),), QUESTION)
-        for one in (np.zeros((*shape, 3)), np.ones((*shape, 3)), _ramp(shape, 0), _ramp(shape, 1))
-    )
-    cells = dark.cells["pixels"]
-    bright = _values(light) - _values(dark)
-    awake = np.abs(bright) > np.abs(bright).max() / 2
-    strays = 1 - np.isin(np.flatnonzero(awake), cells.index).mean()
-    bright = np.where(awake, bright, 1.0)
-    at = np.stack([(_values(one) - _values(dark)) / bright for one in ramps], axis=-1)[cells.index].mean(2)
-    seen = awake[cells.index].all(axis=2)
-    patches = patch_sizes(dark)
-    grids = np.repeat(np.arange(len(cells.grids)), [int(held_cells(grid).sum()) for grid in cells.grids])
-    error = 0.0
-    for number, grid in enumerate(cells.grids):
-        for copy_at, copy_seen in zip(at[:, grids == number], seen[:, grids == number], strict=True):
-            off = _displaced(grid, copy_at * shape, copy_seen, shape)
-            error = max(error, float((off / patches[_which(grid)]).max(initial=0.0)))
-    return Shown(error, float(strays))
-
-
-def _displaced(grid: Grid, at: Doubles, seen: Bools, shape: tuple[int, int]) -> Doubles:
-    """How far each pixel is from where the grid says, (pixel, 2) in source pixels.
-
-    Args:
-        grid: The pixels.
-        at: The source row and column that each shows, (pixel, 2).
-        seen: Which of them show the picture.
-        shape: Of the source picture.
-    """
-    claimed = _centres(grid)[held_cells(grid)]
-    rim = RIM * np.maximum(1.0, np.abs(np.diag(grid.to_source[:, :2])))
-    depth = np.minimum(claimed, np.array(shape) - claimed) - rim
-    inside = (depth > 0).all(axis=1)
-    outside = (depth < -2 * rim).any(axis=1)
-    off = np.where(seen[:, None], np.abs(claimed - at), depth.min(axis=1, keepdims=True))
-    return np.asarray(off[(inside | (outside & seen))])
-
-
-def _ramp(shape: tuple[int, int], axis: int) -> Doubles:
-    """Brighter along an axis; the colours differ by a third of a level of brightness, to be rounded apart."""
-    steps = (np.arange(shape[axis]) + 0.5) / shape[axis]
-    ramp = np.broadcast_to(steps[:, None] if axis == 0 else steps, shape)
-    return np.asarray(np.clip(ramp[..., None] + np.array([-1.0, 0.0, 1.0]) / 3 / 255, 0.0, 1.0))
-
-
-def _values(encoded: Encoded) -> Floats:
-    return np.asarray(encoded.inputs[PIXELS].float().cpu(), dtype=np.float32).ravel()
-
-
 def patch_sizes(encoded: Encoded) -> dict[str, Doubles]:
     """Rows and columns of a patch of each picture, in source pixels."""
-    return {_which(grid): np.abs(np.diag(grid.to_source[:, :2])) for grid in encoded.cells["vision"].grids}
+    return {
+        picture_of(grid): np.abs(np.diag(grid.to_source[:, :2])) for grid in encoded.cells["vision"].grids
+    }
 
 
 def follow_cells(fine: Cells, coarse: Cells, into: Doubles, patches: Mapping[str, Doubles]) -> Passed:
@@ -143,13 +59,13 @@ def follow_cells(fine: Cells, coarse: Cells, into: Doubles, patches: Mapping[str
         patches: As `patch_sizes` gives them.
     """
     goes = np.isfinite(into).all(axis=1)
-    into, source, picture = into[goes], _places(fine.grids)[goes], _pictures(fine.grids)[goes]
+    into, source, picture = into[goes], places_of(fine.grids)[goes], _pictures(fine.grids)[goes]
     cell = np.rint(into).astype(int)
     sums = []
     for number, grid in enumerate(coarse.grids):
-        mine = (cell[:, 0] == number) & (np.abs(into[:, 0] - number) < MIXED) & (picture == _which(grid))
+        mine = (cell[:, 0] == number) & (np.abs(into[:, 0] - number) < MIXED) & (picture == picture_of(grid))
         mine &= (cell[:, 1:] >= 0).all(axis=1) & (cell[:, 1:] < (grid.rows, grid.cols)).all(axis=1)
-        off = (source[mine] - apply(grid.to_source, into[mine, 1:] + 0.5)) / patches[_which(grid)]
+        off = (source[mine] - apply(grid.to_source, into[mine, 1:] + 0.5)) / patches[picture_of(grid)]
         places = cell[mine, 1] * grid.cols + cell[mine, 2]
         weights = (np.ones(len(off)), *off.T)
         both = np.stack([np.bincount(places, weight, grid.rows * grid.cols) for weight in weights])
@@ -215,14 +131,14 @@ def _names(grids: Sequence[Grid]) -> Ints:
     return np.concatenate(named)
 
 
-def _places(grids: Sequence[Grid]) -> Doubles:
+def places_of(grids: Sequence[Grid]) -> Doubles:
     """The source (row, col) of the centre of each cell, (cell, 2)."""
     return np.concatenate([_centres(grid)[held_cells(grid)] for grid in grids])
 
 
 def _pictures(grids: Sequence[Grid]) -> Any:
     """Which picture each cell is on, (cell,)."""
-    return np.repeat([_which(grid) for grid in grids], [held_cells(grid).sum() for grid in grids])
+    return np.repeat([picture_of(grid) for grid in grids], [held_cells(grid).sum() for grid in grids])
 
 
 def _centres(grid: Grid) -> Doubles:
@@ -230,6 +146,6 @@ def _centres(grid: Grid) -> Doubles:
     return apply(grid.to_source, cells + 0.5)
 
 
-def _which(grid: Grid) -> str:
+def picture_of(grid: Grid) -> str:
     """Which image, and which view of it, where the model is shown several."""
     return f"{grid.image} {grid.label}"
