@@ -91,6 +91,17 @@ def layers_hold_their_attention(vlm: VLM) -> str:
     return ""
 
 
+def sites_can_be_read(vlm: VLM) -> str:
+    """Every module that the adapter names runs, and puts out all cells of its stage."""
+    with borrow(vlm) as live:
+        live.answer(live.encode(noise(PAIR[0]), QUESTION), given=SAID)
+        for site, seen in zip(live.sites, live.read_each(*live.sites), strict=True):
+            held = sum(int(held_cells(grid).sum()) for grid in live.grids(site))
+            if seen.shape[1] != held or not torch.isfinite(seen).all():
+                return f"{site} does not hold {held} cells of finite numbers"
+    return ""
+
+
 def rows_are_eager(vlm: VLM) -> str:
     """Rows of every attention module that is read are the weights of the eager kernel."""
     eager = copy.deepcopy(vlm.model)
@@ -185,6 +196,7 @@ def control_tokens_are_text(vlm: VLM) -> str:
 CHECKS: tuple[Callable[[VLM], str], ...] = (
     is_certified,
     layers_hold_their_attention,
+    sites_can_be_read,
     rows_are_eager,
     rows_are_those_of_each_step,
     head_reads_the_last_state,

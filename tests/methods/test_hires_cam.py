@@ -6,7 +6,7 @@ import pytest
 from tests.methods.autograd import AGAINST, LAYERS, Plain, close, explained
 
 
-@pytest.mark.parametrize("at", LAYERS)
+@pytest.mark.parametrize("at", LAYERS[:-1])
 @pytest.mark.parametrize("against", AGAINST)
 def test_each_feature_is_weighed_at_its_own_cell(tiny, study, at, against):
     explanation, maps = explained(tiny, study, "hires_cam", at=at, against=against)

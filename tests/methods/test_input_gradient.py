@@ -8,7 +8,7 @@ from groundviz.explain import explain
 from tests.methods.autograd import AGAINST, LAYERS, QUESTION, SAID, Plain, close, explained
 
 
-@pytest.mark.parametrize("at", ["pixels", *LAYERS])
+@pytest.mark.parametrize("at", ["pixels", *LAYERS[:-1]])
 @pytest.mark.parametrize("against", AGAINST)
 def test_it_is_the_signed_sum_over_channels_of_value_times_gradient(tiny, study, at, against):
     explanation, maps = explained(tiny, study, "input_gradient", at=at, against=against)
@@ -16,6 +16,12 @@ def test_it_is_the_signed_sum_over_channels_of_value_times_gradient(tiny, study,
     close(maps[0, 0], (values * slopes).sum(-1))
     heatmap = explanation.heatmap()
     assert (heatmap.unit, heatmap.signed, heatmap.params["at"]) == ("nats", True, at)
+
+
+def test_cells_that_are_read_through_a_norm_alone_have_no_products(tiny, study):
+    """The last layer but one of a decoder: its cells are keys and values of the last one and nothing else."""
+    with pytest.raises(UnsupportedMethod, match="normalises each cell by itself"):
+        explained(tiny, study, "input_gradient", at="language.0")
 
 
 def test_at_the_pixels_there_is_a_cell_for_each_pixel_that_the_model_sees(tiny, study):

@@ -56,7 +56,7 @@ def test_rows_that_were_kept_are_those_of_a_whole_pass(asked):
 
 
 def test_what_image_tokens_draw_is_handed_on_to_the_cells(asked):
-    live, answer = asked
+    live, _ = asked
     cells = sum(int(grid.valid.size) for grid in live.prompt.grids)
     attention = live.attention()
     assert attention.shape[:3] == live._attention.shape[:3]

@@ -66,7 +66,7 @@ def test_another_picture_can_be_read_at_any_site(asked):
 
 def test_products_that_cancel_are_refused_and_others_are_sums():
     values, slopes = torch.tensor([[1.0, 2.0], [3.0, -1.0]]), torch.tensor([[[2.0, -1.0], [1.0, 3.0]]])
-    with pytest.raises(UnsupportedMethod, match="vision.1 values times gradients add up to zero"):
+    with pytest.raises(UnsupportedMethod, match=r"vision\.1 values times gradients add up to zero"):
         products(Site("vision", 1), values, slopes)
     slopes[0, 0, 0] = 3.0
     assert products(Site("vision", 1), values, slopes).tolist() == [[1.0, 0.0]]
