@@ -31,6 +31,8 @@ FALLBACK = "{images}{question}"
 class Anything:
     """The adapter of models that have none."""
 
+    checkpoints = ()
+
     def matches(self, config: Any) -> bool:
         """Never: it is what remains when no family matches."""
         return False

@@ -48,6 +48,8 @@ AMONG, AT_PICTURE = Flow("latents", "latents"), Flow("latents", "image")
 class Blip2:
     """The adapter of `Blip2ForConditionalGeneration` and `InstructBlipForConditionalGeneration`."""
 
+    checkpoints = ("Salesforce/blip2-opt-2.7b", "Salesforce/instructblip-vicuna-7b")
+
     def matches(self, config: Any) -> bool:
         """True for model types "blip-2" and "instructblip"."""
         return getattr(config, "model_type", "") in FALLBACKS

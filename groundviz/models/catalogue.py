@@ -61,7 +61,12 @@ def lines() -> Iterator[str]:
         yield f"{entry.name} ({entry.kind})"
         yield f"  {entry.says}"
         yield f"  such as {', '.join(entry.checkpoints)}"
-    yield from ("", *(f"Each {kind} is proved on {what}." for kind, what in PROVED.items()), UNPROVED, HOW_TO_ADD)
+    yield from (
+        "",
+        *(f"Each {kind} is proved on {what}." for kind, what in PROVED.items()),
+        UNPROVED,
+        HOW_TO_ADD,
+    )
 
 
 def markdown() -> Iterator[str]:

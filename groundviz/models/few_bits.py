@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesConfig
 
 from groundviz.errors import MissingExtra, UnsupportedModel
 from groundviz.models.vlm import FAMILIES
@@ -34,7 +34,8 @@ def bits_of(wanted: str | torch.dtype | None) -> int | None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if bits and missing:
         raise MissingExtra(
-            f"Weights of {bits} bits need {' and '.join(missing)}. Install with: pip install {' '.join(missing)}"
+            f"Weights of {bits} bits need {' and '.join(missing)}. "
+            f"Install with: pip install {' '.join(missing)}"
         )
     return bits
 
@@ -82,6 +83,14 @@ def packing(bits: int, model: nn.Module, dtype: torch.dtype | None) -> BitsAndBy
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
     )
+
+
+def packing_at(source: str, revision: str, bits: int, dtype: torch.dtype | None) -> BitsAndBytesConfig:
+    """The same for a checkpoint in transformers' own format, in the dtype it is stored in when None."""
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False, revision=revision)
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(config)
+    return packing(bits, model, dtype or config.dtype)
 
 
 def _kept(model: Any, bits: int) -> Iterator[str]:

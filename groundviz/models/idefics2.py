@@ -45,6 +45,8 @@ Size = tuple[int, int]
 class Idefics2:
     """The adapter of `Idefics2ForConditionalGeneration`."""
 
+    checkpoints = ("HuggingFaceM4/idefics2-8b",)
+
     def matches(self, config: Any) -> bool:
         """True for model type "idefics2"."""
         return getattr(config, "model_type", "") == "idefics2"

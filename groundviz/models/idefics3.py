@@ -43,6 +43,12 @@ Size = tuple[int, int]
 class Idefics3:
     """The adapter of `Idefics3ForConditionalGeneration` and `SmolVLMForConditionalGeneration`."""
 
+    checkpoints = (
+        "HuggingFaceM4/Idefics3-8B-Llama3",
+        "HuggingFaceTB/SmolVLM-Instruct",
+        "HuggingFaceTB/SmolVLM2-2.2B-Instruct",
+    )
+
     def matches(self, config: Any) -> bool:
         """True for model types "idefics3" and "smolvlm"."""
         return getattr(config, "model_type", "") in ("idefics3", "smolvlm")

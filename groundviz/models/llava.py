@@ -37,6 +37,8 @@ FALLBACK = "USER: {images}\n{question} ASSISTANT:"
 class Llava:
     """The adapter of `LlavaForConditionalGeneration`."""
 
+    checkpoints = ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf")
+
     def matches(self, config: Any) -> bool:
         """True for model type "llava", but for towers whose image tokens come with line breaks."""
         return getattr(config, "model_type", "") == "llava" and config.vision_config.model_type != "pixtral"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
+from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
 
 from groundviz.errors import UnsupportedModel
 from groundviz.models.anything import UNKNOWN, check_usable, why
 from groundviz.models.checkpoints.assembly import Assembled, Request, assemble, layout_of
 from groundviz.models.checkpoints.folders import Place, config_at
 from groundviz.models.checkpoints.layout import LAYOUTS
-from groundviz.models.few_bits import bits_of, check_unpacked, packing, said
+from groundviz.models.few_bits import bits_of, check_unpacked, packing_at, said
+from groundviz.models.naming import first_line, public_name, shown_name
 from groundviz.models.placing import device_map_of, dtype_of
 from groundviz.models.vlm import FAMILIES, VLM
 
@@ -79,7 +78,7 @@ def load(
         bits=bits,
         device_map=device_map_of(device),
     )
-    shown = "demo" if demo else _shown(name)
+    shown = "demo" if demo else shown_name(name)
     made = _made(request, shown, processor)
     if device is not None and request.device_map is None:
         made.model.to(device)
@@ -110,7 +109,7 @@ def resolve(model: Source, processor: Any = None) -> VLM:
             f"{type(processor).__name__} is not a processor of images and text: it lacks a tokenizer, an "
             "image processor or an image token. Pass what AutoProcessor loads for this checkpoint."
         )
-    return VLM(model, processor, family, _public_name(origin, type(model).__name__))
+    return VLM(model, processor, family, public_name(origin, type(model).__name__))
 
 
 def _made(request: Request, shown: str, processor: Any) -> Assembled:
@@ -123,7 +122,7 @@ def _made(request: Request, shown: str, processor: Any) -> Assembled:
         return _native(request, processor)
     except (OSError, ValueError, KeyError) as error:
         raise UnsupportedModel(
-            f"No model could be loaded from {shown!r}: {_first_line(error, request.source, shown)} "
+            f"No model could be loaded from {shown!r}: {first_line(error, request.source, shown)} "
             "Give a folder or hub id with config.json, safetensors weights and processor files."
         ) from None
 
@@ -138,28 +137,19 @@ def _native(request: Request, processor: Any) -> Assembled:
             )
     if processor is None:
         processor = _processor_at(request.source, request.revision)
-    packed = _packed(request)
+    revision = request.revision or "main"
+    packed = packing_at(request.source, revision, request.bits, request.dtype) if request.bits else None
     model = AutoModelForImageTextToText.from_pretrained(
         request.source,
         trust_remote_code=False,
         use_safetensors=True,
-        revision=request.revision or "main",
+        revision=revision,
         dtype=request.dtype or "auto",
         device_map=request.device_map,
-        **packed,
+        quantization_config=packed,
     )
     sources = {"packed": said(request.bits)} if request.bits else {}
     return Assembled(model=model.eval(), processor=processor, sources=sources)
-
-
-def _packed(request: Request) -> dict[str, Any]:
-    if not request.bits:
-        return {}
-    place = {"trust_remote_code": False, "revision": request.revision or "main"}
-    config = AutoConfig.from_pretrained(request.source, **place)
-    with torch.device("meta"):
-        model = AutoModelForImageTextToText.from_config(config)
-    return {"quantization_config": packing(request.bits, model, request.dtype or config.dtype)}
 
 
 def _processor_at(place: Any, revision: str | None) -> Any:
@@ -199,24 +189,3 @@ def _as_written(model: Any) -> Any:
             "shifts every position. Merge them into the model, or explain the model without them."
         )
     return _as_written(model.get_base_model())
-
-
-def _public_name(origin: str, architecture: str) -> str:
-    """A hub id is public; a folder's path may name a person."""
-    if not origin:
-        return architecture
-    if Path(origin) == Path(str(files("groundviz.demo") / "weights")):
-        return "demo"
-    return architecture if Path(origin).exists() or Path(origin).is_absolute() else origin
-
-
-def _shown(name: str) -> str:
-    """A hub id, or words for a folder: its path may name a person."""
-    if Path(name).is_dir():
-        return "local folder"
-    return name if re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", name) else "a folder that is not there"
-
-
-def _first_line(error: Exception, place: Any, shown: str) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].replace(str(place), shown)[:200]

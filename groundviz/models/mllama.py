@@ -48,6 +48,8 @@ Size = tuple[int, int]
 class Mllama:
     """The adapter of `MllamaForConditionalGeneration`."""
 
+    checkpoints = ("meta-llama/Llama-3.2-11B-Vision-Instruct",)
+
     def matches(self, config: Any) -> bool:
         """True for model type "mllama"."""
         return getattr(config, "model_type", "") == "mllama"

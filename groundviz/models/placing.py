@@ -25,8 +25,8 @@ def dtype_of(wanted: str | torch.dtype | None) -> torch.dtype | None:
     if isinstance(dtype, torch.dtype) and dtype.is_floating_point and dtype.itemsize > 1:
         return dtype
     raise UnsupportedModel(
-        f"No model can be loaded in {wanted!r}: expected float32, bfloat16, float16, int8 or int4. For any "
-        "other format, load the model with transformers and quantization_config=..., and explain the live model."
+        f"No model can be loaded in {wanted!r}: expected float32, bfloat16, float16, int8 or int4. For "
+        "others, load the model with transformers and quantization_config=..., and explain the live model."
     )
 
 

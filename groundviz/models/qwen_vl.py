@@ -45,6 +45,8 @@ COLOURS = 3
 class QwenVL:
     """The adapter of the `Qwen2VLForConditionalGeneration` kind."""
 
+    checkpoints = ("Qwen/Qwen2-VL-2B-Instruct", "Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen3-VL-4B-Instruct")
+
     def matches(self, config: Any) -> bool:
         """True for model types "qwen2_vl", "qwen2_5_vl" and "qwen3_vl"."""
         return getattr(config, "model_type", "") in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")

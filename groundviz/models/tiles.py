@@ -16,6 +16,9 @@ class Tiling:
         side: Rows and columns of a tile, in pixels.
         patch: Rows and columns of a patch, in pixels.
         class_tokens: How many of the tower's tokens of a tile stand before its patches.
+
+    >>> Tiling(side=384, patch=14).across
+    27
     """
 
     side: int

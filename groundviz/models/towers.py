@@ -14,6 +14,10 @@ def parts_of(model: Any, chosen: int | list[int] = -1) -> Parts:
         model: Has `model.vision_tower`, `model.multi_modal_projector` and a decoder.
         chosen: Which of the tower's hidden states go on to the projector; entry 0 is what goes
             into its first layer.
+
+    >>> from groundviz.testing.tiny import tiny_llava
+    >>> len(parts_of(tiny_llava(layers=3), -2).vision_layers)
+    2
     """
     layers = tower_layers(model.model.vision_tower)
     deepest = max(k % (len(layers) + 1) for k in (chosen if isinstance(chosen, list) else [chosen]))

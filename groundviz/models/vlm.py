@@ -24,6 +24,10 @@ from groundviz.types import Ints, Study
 class Family(Protocol):
     """What groundviz must know of one architecture; one object per file of this folder."""
 
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """Hub ids of checkpoints it is meant for."""
+
     def matches(self, config: Any) -> bool:
         """Whether a model with this config belongs to the family."""
 

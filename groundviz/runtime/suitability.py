@@ -92,6 +92,7 @@ def _refuse_cut(layer: str, forward: Callable[..., Any], *args: Any, **options: 
     if _asked(args, options) and (not output.requires_grad or "NotImplemented" in output.grad_fn.name()):
         raise UnsupportedMethod(
             f"The model cannot be differentiated: its quantised layer {layer} has no gradient, so a map "
-            f"would show the paths around it alone. Load the model in bfloat16 or float32, or use {GRADIENT_FREE}."
+            "would show the paths around it alone. Load the model in bfloat16 or float32, or use "
+            f"{GRADIENT_FREE}."
         )
     return output

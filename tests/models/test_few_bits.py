@@ -185,4 +185,4 @@ def test_four_bits_give_a_gradient_or_name_the_methods_that_ask_for_none(folder,
     found = maps(models.load(folder, dtype="int4"), picture, ["gradient_attention", "input_gradient"])
     for one in found.values():
         # Which of the two is a matter of the device's kernel.
-        assert not isinstance(one, str) or "Linear4bit has no gradient" in one and "occlusion" in one
+        assert not isinstance(one, str) or ("Linear4bit has no gradient" in one and "occlusion" in one)

@@ -7,6 +7,7 @@ import pytest
 from transformers import LlamaConfig
 
 from groundviz.errors import PromptError
+from groundviz.models.control_tokens import ControlTokens
 from groundviz.models.prompts import (
     PLACEHOLDER,
     Chat,
@@ -18,7 +19,6 @@ from groundviz.models.prompts import (
     render_chat,
 )
 from groundviz.models.scribe import Scribe
-from groundviz.models.control_tokens import ControlTokens
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
 
 CONFIG = LlamaConfig(max_position_embeddings=100)

@@ -178,5 +178,5 @@ def test_a_checkpoint_spread_over_all_devices_computes_the_same(name):
 def test_a_model_for_which_there_is_no_room_is_refused_with_a_smaller_one():
     parts = ("vision_tower", "multi_modal_projector", "language_model")
     places = {**{f"model.{part}": "cpu" for part in parts}, "lm_head": "disk"}
-    with pytest.raises(UnsupportedModel, match='larger than the memory.*"int4"'):
+    with pytest.raises(UnsupportedModel, match=r'larger than the memory.*"int4"'):
         building.build(planned(), dtype=torch.float32, device_map=places)
