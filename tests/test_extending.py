@@ -1,4 +1,4 @@
-"""What the guide for method authors shows runs as it stands, and the table of methods is the present one."""
+"""What the guides for authors show runs as it stands, and the table of methods is the present one."""
 
 from __future__ import annotations
 
@@ -9,24 +9,40 @@ import pytest
 
 from groundviz import cli
 from groundviz.methods import METHODS
+from groundviz.models import FAMILIES
 
 DOCS = Path(__file__).parents[1] / "docs"
-BLOCKS = re.findall(r"```python\n(.*?)```", (DOCS / "extending.md").read_text("utf-8"), re.DOTALL)
 
 
-def test_the_example_has_at_most_fifteen_lines() -> None:
-    lines = [line for line in BLOCKS[0].splitlines() if line.strip()]
-    assert 10 < len(lines) <= 15
+def blocks(guide: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (DOCS / guide).read_text("utf-8"), re.DOTALL)
 
 
-def test_the_code_of_the_guide_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def run(guide: str) -> dict[str, object]:
+    names: dict[str, object] = {"__name__": guide}
+    for number, block in enumerate(blocks(guide)):
+        exec(compile(block, f"{guide}, block {number}", "exec"), names)  # noqa: S102
+    return names
+
+
+def test_the_examples_are_short() -> None:
+    method, family = (blocks(guide)[0].splitlines() for guide in ("extending.md", "adding_a_family.md"))
+    assert 10 < len([line for line in method if line.strip()]) <= 15
+    assert 40 < len(family) <= 60
+
+
+def test_the_guide_for_methods_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     # What it registers is gone again after the test.
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
-    names: dict[str, object] = {}
-    for number, block in enumerate(BLOCKS):
-        exec(compile(block, f"extending.md, block {number}", "exec"), names)  # noqa: S102
+    names = run("extending.md")
     assert METHODS["cell_gradient"] is names["cell_gradient"]
-    assert len(BLOCKS) == 3
+    assert len(blocks("extending.md")) == 3
+
+
+def test_the_guide_for_families_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FAMILIES, "_entries", dict(FAMILIES._entries))
+    names = run("adding_a_family.md")
+    assert type(FAMILIES["vipllava"]) is names["VipLlava"]
 
 
 def test_the_table_of_methods_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,7 @@ def packing(bits: int, model: nn.Module, dtype: torch.dtype | None) -> BitsAndBy
     )
 
 
-def packing_at(source: str, revision: str, bits: int, dtype: torch.dtype | None) -> BitsAndBytesConfig:
+def packing_at(source: Any, revision: str, bits: int, dtype: torch.dtype | None) -> BitsAndBytesConfig:
     """The same for a checkpoint in transformers' own format, in the dtype it is stored in when None."""
     config = AutoConfig.from_pretrained(source, trust_remote_code=False, revision=revision)
     with torch.device("meta"):

@@ -32,13 +32,14 @@ class _Entry:
     seen: Tensor = field(default_factory=lambda: torch.empty(0))
 
     def __call__(self, forward: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        name = "hidden_states" if "hidden_states" in options else None
-        self.seen = options[name] if name else args[0]
+        # Hidden states come first, whatever they are called.
+        name = None if args else next(key for key, one in options.items() if isinstance(one, Tensor))
+        self.seen = args[0] if name is None else options[name]
         if self.last:
             raise _FarEnough
-        if name:
-            return forward(*args, **{**options, name: self.seen.detach()})
-        return forward(self.seen.detach(), *args[1:], **options)
+        if name is None:
+            return forward(self.seen.detach(), *args[1:], **options)
+        return forward(**{**options, name: self.seen.detach()})
 
 
 @dataclass(slots=True, eq=False)
