@@ -337,6 +337,7 @@ class Provenance:
 
     Attributes:
         certificate: What came of certifying the model, see `groundviz.certify`; None if nobody asked.
+        sources: What the model was put together from, in plain words: its tower, what was merged ...
     """
 
     model: str
@@ -351,6 +352,7 @@ class Provenance:
     revision: str | None = None
     peak_bytes: int | None = None
     certificate: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

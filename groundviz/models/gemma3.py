@@ -43,6 +43,8 @@ CROPS = {
 class Gemma3:
     """The adapter of `Gemma3ForConditionalGeneration`."""
 
+    checkpoints = ("google/medgemma-4b-it", "google/gemma-3-4b-it")
+
     def matches(self, config: Any) -> bool:
         """True for model type "gemma3"."""
         return getattr(config, "model_type", "") == "gemma3"

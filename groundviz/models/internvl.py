@@ -36,6 +36,8 @@ FALLBACK = "<|im_start|>user\n{images}\n{question}<|im_end|>\n<|im_start|>assist
 class InternVL:
     """The adapter of `InternVLForConditionalGeneration`."""
 
+    checkpoints = ("OpenGVLab/InternVL3-1B-hf", "OpenGVLab/InternVL3-8B-hf")
+
     def matches(self, config: Any) -> bool:
         """True for model type "internvl"."""
         return getattr(config, "model_type", "") == "internvl"

@@ -36,6 +36,8 @@ FALLBACK = "USER: {images}\n{question} ASSISTANT:"
 class LlavaNext:
     """The adapter of `LlavaNextForConditionalGeneration`."""
 
+    checkpoints = ("llava-hf/llava-v1.6-mistral-7b-hf",)
+
     def matches(self, config: Any) -> bool:
         """True for model type "llava_next"."""
         return getattr(config, "model_type", "") == "llava_next"

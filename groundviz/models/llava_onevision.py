@@ -38,6 +38,8 @@ FALLBACK = "<|im_start|>user {images}\n{question}<|im_end|><|im_start|>assistant
 class LlavaOnevision:
     """The adapter of `LlavaOnevisionForConditionalGeneration`."""
 
+    checkpoints = ("llava-hf/llava-onevision-qwen2-0.5b-ov-hf", "llava-hf/llava-onevision-qwen2-7b-ov-hf")
+
     def matches(self, config: Any) -> bool:
         """True for model type "llava_onevision"."""
         return getattr(config, "model_type", "") == "llava_onevision"

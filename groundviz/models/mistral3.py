@@ -32,6 +32,8 @@ FALLBACK = "[INST]{images}{question}[/INST]"
 class Mistral3:
     """The adapter of `Mistral3ForConditionalGeneration`."""
 
+    checkpoints = ("mistralai/Mistral-Small-3.1-24B-Instruct-2503",)
+
     def matches(self, config: Any) -> bool:
         """True for model type "mistral3"."""
         return getattr(config, "model_type", "") == "mistral3"

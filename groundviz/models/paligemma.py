@@ -39,6 +39,8 @@ SUFFIX = 1
 class PaliGemma:
     """The adapter of `PaliGemmaForConditionalGeneration`."""
 
+    checkpoints = ("google/paligemma-3b-mix-224", "google/paligemma2-3b-mix-448")
+
     def matches(self, config: Any) -> bool:
         """True for model type "paligemma"."""
         return getattr(config, "model_type", "") == "paligemma"

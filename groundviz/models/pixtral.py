@@ -32,6 +32,8 @@ FALLBACK = "[INST]{images}{question}[/INST]"
 class Pixtral:
     """The adapter of `LlavaForConditionalGeneration` with a Pixtral tower."""
 
+    checkpoints = ("mistral-community/pixtral-12b",)
+
     def matches(self, config: Any) -> bool:
         """True for model type "llava" with a vision tower of type "pixtral"."""
         return getattr(config, "model_type", "") == "llava" and config.vision_config.model_type == "pixtral"

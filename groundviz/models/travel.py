@@ -33,13 +33,11 @@ class _Entry:
 
     def __call__(self, forward: Callable[..., Any], *args: Any, **options: Any) -> Any:
         # Hidden states come first, whatever they are called.
-        name = None if args else next(key for key, one in options.items() if isinstance(one, Tensor))
-        self.seen = args[0] if name is None else options[name]
+        first = None if args else next(name for name, one in options.items() if isinstance(one, Tensor))
+        self.seen = options.pop(first) if first else args[0]
         if self.last:
             raise _FarEnough
-        if name is None:
-            return forward(self.seen.detach(), *args[1:], **options)
-        return forward(**{**options, name: self.seen.detach()})
+        return forward(self.seen.detach(), *args[1:], **options)
 
 
 @dataclass(slots=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from groundviz.runtime.encoded import Encoded
@@ -24,6 +24,10 @@ class Lendable(Protocol):
     @property
     def revision(self) -> str | None:
         """Hub revision."""
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """What it was put together from, in plain words."""
 
     @property
     def family_name(self) -> str:

@@ -241,7 +241,8 @@ class Live:
         """Logits (..., token) that hidden states (..., channel) would give as last ones; all if None."""
         logits: Tensor = self._parts.output_head(self._parts.final_norm(hidden))
         cap = getattr(self.vlm.model.config.get_text_config(), "final_logit_softcapping", None)
-        logits = torch.tanh(logits / cap) * cap if cap else logits
+        if cap and self._once("bounded", lambda: looking.bounds_logits(self._inside)):
+            logits = torch.tanh(logits / cap) * cap
         return (logits if token_ids is None else logits[..., list(token_ids)]).float()
 
     def scores(

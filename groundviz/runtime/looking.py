@@ -36,7 +36,8 @@ def own_gradients(passes: Passes, token_ids: Sequence[int], cache: Any) -> tuple
         Two float32 (token, layer, head, column): the shares, and nats per share.
     """
     modules, looking = passes.parts.decoder_attention, set(passes.parts.looking)
-    ids = passes.saying(token_ids)["input_ids"][0]
+    prompt = passes.inputs["input_ids"][0]
+    ids = torch.cat([prompt, torch.tensor(list(token_ids), dtype=prompt.dtype, device=prompt.device)])
     count, length = len(token_ids), len(ids) - 1
     handler = OwnRowAttention(
         columns=passes.columns,
@@ -67,6 +68,21 @@ def handed_on(passes: Passes) -> Tensor | None:
     tokens = len(passes.columns)
     starts = torch.eye(tokens, device=passes.columns.device)
     return handler.of({"latents": starts})["image"][:, passes.index["projector"]]
+
+
+def bounds_logits(passes: Passes) -> bool:
+    """Whether the model bounds its logits as its config says; some releases and wrappers do not.
+
+    Costs one forward pass.
+    """
+    seen: list[Tensor] = []
+    handle = passes.loan.hook(passes.parts.output_head, lambda module, args, output: seen.append(output))
+    try:
+        with torch.no_grad():
+            logits = last_logits(passes.model, passes.inputs, 1)
+    finally:
+        handle.remove()
+    return not torch.allclose(logits.float(), seen[-1][:, -1:].float())
 
 
 def _continued(passes: Passes, ids: Tensor, count: int, cache: Any) -> Tensor | None:

@@ -31,6 +31,7 @@ def describe_run(vlm: Any, *, seed: int, seconds: float) -> Provenance:
         seed=seed,
         seconds=round(seconds, 3),
         peak_bytes=torch.cuda.max_memory_allocated() if home(model).type == "cuda" else None,
+        sources=dict(vlm.sources),
         versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     )
 

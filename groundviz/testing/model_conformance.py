@@ -41,8 +41,8 @@ def check_model(model: Any, processor: Any = None) -> None:
       to what the answer looks at, and lies within half a patch of where the adapter says; a plain pass
       is the first step of `generate`; attention rows times values are what the kernel puts out.
     - Spans, grids and modules fit each other, and each site holds as many cells as its grids.
-    - Attention rows are those of the eager kernel, and the same whether the answer is generated token by
-      token or read in one pass.
+    - Attention rows are those of the eager kernel, where that computes the same scores, and the same
+      whether the answer is generated token by token or read in one pass.
     - The final norm and the head turn the last hidden state into the model's scores.
     - Three pictures in a batch score what each does alone, wherever they are put in.
     - Several images in a prompt keep apart, where the model takes several.
@@ -107,8 +107,11 @@ def rows_are_eager(vlm: VLM) -> str:
     eager = copy.deepcopy(vlm.model)
     eager.set_attn_implementation("eager")
     inputs = vlm.encode((noise(PAIR[0]),), QUESTION).inputs
-    own = _attention(vlm, inputs, lambda call: call.rows(slice(None)))
-    theirs = _attention(replace(vlm, model=eager), inputs, _weights)
+    logits, own = _attention(vlm, inputs, lambda call: call.rows(slice(None)))
+    others, theirs = _attention(replace(vlm, model=eager), inputs, _weights)
+    if float((logits - others).abs().max() / logits.std()) > CLOSE:
+        # With that kernel it is another model, as Gemma 2 is where its own kernel forgets the caps.
+        return ""
     for name, calls in own.items():
         for ours, weights in zip(calls, theirs[name], strict=True):
             # What a row that may see nothing sees is each kernel's own affair.
@@ -208,8 +211,8 @@ CHECKS: tuple[Callable[[VLM], str], ...] = (
 
 def _attention(
     vlm: VLM, inputs: Mapping[str, Tensor], read: Callable[[AttentionCall], Tensor]
-) -> dict[str, list[Tensor]]:
-    """What is read of each call of each attention module, by the module's name."""
+) -> tuple[Tensor, dict[str, list[Tensor]]]:
+    """The model's scores, and what is read of each call of each attention module, by the module's name."""
     parts = vlm.parts()
     read_at = {*parts.vision_attention, *parts.decoder_attention, *(module for module, _ in parts.resampler)}
     named = {module: name for name, module in vlm.model.named_modules() if module in read_at}
@@ -222,8 +225,8 @@ def _attention(
 
     numbers = {module: number for number, module in enumerate(named)}
     with guard.borrow(vlm.model), torch.no_grad(), tapped(numbers, see):
-        vlm.model(**on_device(vlm.model, inputs), use_cache=False)
-    return found
+        logits = vlm.model(**on_device(vlm.model, inputs), use_cache=False).logits
+    return logits, found
 
 
 def _weights(call: AttentionCall) -> Tensor:

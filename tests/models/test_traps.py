@@ -16,6 +16,7 @@ from groundviz.runtime.placement import on_device
 from groundviz.runtime.slopes import cell_slopes
 from groundviz.testing.families import TINY
 from groundviz.types import Target
+from tests.models.probes import places
 
 QUESTION = "Is there a nodule?"
 SAID = (5, 9, 7)
@@ -23,7 +24,11 @@ PICTURE = np.random.default_rng(3).random((61, 37), dtype=np.float32)
 STUDY = images.load(PICTURE)
 OF_EVERY_FAMILY = pytest.mark.parametrize("family", TINY)
 
-pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning"),
+    # Its new name is unknown to older versions of transformers.
+    pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning"),
+]
 
 
 def vlm_of(family, tokens=4):
@@ -44,7 +49,7 @@ def narrow(live):
     """Which of the layers that look at the picture have a window that ends before it, bool (layer,)."""
     text = live.vlm.model.config.get_text_config()
     kinds = getattr(text, "layer_types", None) or ["full_attention"] * len(live.vlm.parts().decoder_layers)
-    distance = len(live.prompt.token_ids) - np.flatnonzero(live.prompt.kinds() == "image")[-1]
+    distance = len(live.prompt.token_ids) - max((span.stop for span in live.prompt.spans if span.kind == "image"), default=0)
     far = distance > (getattr(text, "sliding_window", None) or np.inf)
     return np.array([kinds[layer] == "sliding_attention" and far for layer in live.looking_layers])
 
@@ -154,10 +159,14 @@ def left_minus_right(vlm, study):
     """How much brighter the pixels are that show the left third of a picture than those of its right."""
     encoded = vlm.encode([study], QUESTION)
     cells, third = encoded.cells["pixels"], study.shape[1] / 3
-    # As the model takes it in: tokens and pixels in any order, found through the cells alone.
+    # Pixels in any order, found through the cells alone.
     values = encoded.inputs[PIXELS].reshape(-1)[torch.from_numpy(cells.index)].mean(dim=(0, 2)).numpy()
-    across = np.concatenate([places(grid)[held_cells(grid)] for grid in cells.grids])
-    return float(values[(across >= 0) & (across < third)].mean() - values[across > 2 * third].mean())
+    rows, cols = np.concatenate([places(one).reshape(-1, 2)[held_cells(one)] for one in cells.grids]).T
+    inside = (rows >= 0) & (rows < study.shape[0])
+    on_the_left, on_the_right = (
+        inside & (low < cols) & (cols < low + third) for low in (0, study.shape[1] - third)
+    )
+    return float(values[on_the_left].mean() - values[on_the_right].mean())
 
 
 @OF_EVERY_FAMILY
