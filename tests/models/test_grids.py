@@ -1,0 +1,53 @@
+"""Grids over pictures: cells, tokens and places."""
+
+import numpy as np
+import pytest
+
+from groundviz.errors import UnsupportedModel
+from groundviz.geometry import scale_shift
+from groundviz.models.grids import behind, in_cells, pixel_grid, planes, with_tokens
+
+
+def pixels(rows, cols, **options):
+    return pixel_grid((rows, cols), scale_shift((2.0, 2.0)), (2 * rows, 2 * cols), **options)
+
+
+def test_a_cell_covers_its_pixels_and_what_fills_none_is_left_out():
+    cells = in_cells(pixels(7, 4), (3, 2), (14, 8), "vision")
+    assert (cells.rows, cells.cols, cells.stage) == (2, 2, "vision")
+    np.testing.assert_array_equal(cells.to_source, scale_shift((6.0, 4.0)))
+    assert cells.valid.all()
+
+
+def test_tokens_are_dealt_out_in_order_and_cells_without_one_are_not_valid():
+    grids = [
+        in_cells(pixels(2, 2), (1, 1), (4, 4), "vision"),
+        in_cells(pixels(1, 2), (1, 1), (2, 4), "vision"),
+    ]
+    held = [np.array([False, True, True, True]), np.array([True, True])]
+    one, two = with_tokens(grids, held, np.array([5, 6, 7, 9, 10]))
+    assert one.positions.tolist() == [-1, 5, 6, 7]
+    assert one.valid.tolist() == [[False, True], [True, True]]
+    assert two.positions.tolist() == [9, 10]
+    assert one.stage == two.stage == "language"
+
+
+@pytest.mark.parametrize("tokens", [4, 6])
+def test_more_or_fewer_tokens_than_cells_are_refused(tokens):
+    grids = [in_cells(pixels(5, 1), (1, 1), (10, 2), "vision")]
+    with pytest.raises(UnsupportedModel, match=f"{tokens} image tokens, and the pictures have 5 cells"):
+        with_tokens(grids, [np.ones(5, bool)], np.arange(tokens))
+
+
+def test_planes_stand_colour_by_colour_picture_by_picture():
+    index = planes([pixels(2, 2), pixels(2, 2, image=1)])
+    assert index.shape == (1, 8, 3)
+    values = np.arange(2 * 3 * 2 * 2)
+    stacked = values.reshape(2, 3, 2, 2)
+    np.testing.assert_array_equal(values[index[0, :4]], stacked[0].reshape(3, 4).T)
+    np.testing.assert_array_equal(values[index[0, 4:]], stacked[1].reshape(3, 4).T)
+
+
+def test_cells_stand_behind_other_tokens_in_each_picture():
+    assert behind([pixels(1, 2), pixels(1, 3)], 1).tolist() == [1, 2, 4, 5, 6]
+    assert behind([pixels(1, 2)], 0).tolist() == [0, 1]
