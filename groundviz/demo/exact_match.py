@@ -110,7 +110,9 @@ def _tokens(vlm: VLM, questions: list[Question]) -> tuple[torch.Tensor, list[tup
     tokenizer, prefix, turns = vlm.processor.tokenizer, [], []
     count = vlm.model.config.image_seq_length
     for question in questions:
-        prompt = render_chat(vlm.processor, question.text, "", marker="<image>").replace("<image>", "<image>" * count)
+        prompt = render_chat(vlm.processor, question.text, "", marker="<image>").replace(
+            "<image>", "<image>" * count
+        )
         asked = tokenizer(prompt, add_special_tokens=False).input_ids
         answer = tokenizer(f"{question.answer} </s>", add_special_tokens=False).input_ids
         stop = len(asked) - asked[::-1].index(vlm.model.config.image_token_id)

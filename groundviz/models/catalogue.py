@@ -13,15 +13,15 @@ from groundviz.models.vlm import FAMILIES
 
 PROVED = {
     "family": "the real classes with tiny random weights and the real processors",
-    "layout": "tiny checkpoints in the published layout, against the original code's logits, tokens and pixels",
+    "layout": "tiny checkpoints as they are published, against the original code's logits, tokens and pixels",
 }
 UNPROVED = (
     "No published weights could be had where groundviz is made: they are unproved until somebody runs "
     "`groundviz certify MODEL`, which takes seconds."
 )
 HOW_TO_ADD = (
-    "To add a family, write one file like groundviz/models/llava.py; docs/adding_a_family.md shows one whole, "
-    "and groundviz.testing.check_model proves it."
+    "To add a family, write one file like groundviz/models/llava.py; docs/adding_a_family.md shows one "
+    "whole, and groundviz.testing.check_model proves it."
 )
 
 

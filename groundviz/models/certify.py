@@ -3,7 +3,7 @@
 ::
 
     source ──> pixels ──> tower ──> projector ──> text      every cell is followed: `ramps`, `travel`
-    a plain pass of the model = the first step of generate                          `plain_pass`
+    a plain pass of the model = the first steps of generate                         `plain_pass`
     attention rows times values = what the model's own kernel puts out
 """
 
@@ -46,10 +46,11 @@ def certify(model: Source, *, processor: Any = None, shapes: Sequence[Shape] | N
 
     Every cell is followed from the source image through pixels, vision tower and projector to what the
     answer looks at, with pictures of odd sizes through the real processor and gradients through the real
-    model. A plain pass is compared with the first step of `generate`, and attention rows with what the
+    model. A plain pass is compared with the first steps of `generate`, and attention rows with what the
     model's own kernel puts out. The model comes back bit-identical.
 
-    Cost: two passes of the whole model; for each picture a pass through its tower alone and five encodings.
+    Cost: two passes of the whole model and two steps of decoding; for each picture a pass through its tower
+    alone and five encodings.
 
     Args:
         model: As for `explain`.

@@ -16,12 +16,15 @@ from groundviz.models.vlm import VLM
 from groundviz.runtime.attention_rows import weighted_values
 from groundviz.runtime.attention_tap import AttentionCall, tapped
 from groundviz.runtime.encoded import Encoded
+from groundviz.runtime.passes import added, saying
 from groundviz.runtime.placement import on_device
 from groundviz.types import Check
 
 # What rounding may come to, in float32 and in shorter numbers; a wrong mask or scale is well above.
 ROUNDING, SHORT_ROUNDING = 1e-3, 5e-2
 LAST_ROWS = 4
+# As many as it takes to see what the first token of an answer is to the second.
+TOKENS = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -45,32 +48,41 @@ class _Kernel:
 
 
 def compare(vlm: VLM, encoded: Encoded) -> tuple[Check, ...]:
-    """Hold a plain pass against the first step of generation, and taps against the kernel.
+    """Hold a plain pass over prompt and answer against generation, and taps against the kernel.
 
-    Costs two passes of the whole model over the prompt. The model must be borrowed.
+    Costs a generation of `TOKENS` tokens and a pass of the whole model. The model must be borrowed.
     """
     inputs, kernel = on_device(vlm.model, encoded.inputs), _Kernel()
     most = ROUNDING if vlm.model.dtype == torch.float32 else SHORT_ROUNDING
     with torch.no_grad():
-        logits, unreadable = _tapped(vlm, inputs, kernel)
         made = vlm.model.generate(
-            **inputs, max_new_tokens=1, return_dict_in_generate=True, output_logits=True
+            **inputs, max_new_tokens=TOKENS, return_dict_in_generate=True, output_logits=True
         )
-    first = made.logits[0][0].float()
-    apart = float((logits[-1].float() - first).abs().max() / first.std())
+        answer = added(inputs["input_ids"][0], made.sequences[0])[: len(made.logits)]
+        # An image token in a random model's answer would be taken for a picture.
+        plain = [] if set(answer) & _image_tokens(encoded) else answer[:-1]
+        said = saying(inputs, plain, said=encoded.said)
+        logits, unreadable = _tapped(vlm, said, kernel)
+    steps = torch.stack([step[0].float() for step in made.logits[: len(plain) + 1]])
+    apart = (logits[-len(steps) :].float() - steps).abs().amax(dim=-1) / steps.std(dim=-1)
     rows = unmeasured("rows", unreadable) if unreadable else _rows(kernel.apart, most)
     return (
         _tokens(encoded),
-        _length(len(logits), len(encoded.prompt.token_ids)),
+        _length(len(logits), len(encoded.prompt.token_ids) + len(plain)),
         closeness(
-            "first step",
-            apart,
+            "first steps",
+            float(apart.max()),
             most,
-            "Scores of a plain pass and of the first step of generate",
-            "a plain pass is not the first step of generate",
+            f"Scores of a plain pass and of the first {len(steps)} steps of generate",
+            "a plain pass is not what generate does",
         ),
         rows,
     )
+
+
+def _image_tokens(encoded: Encoded) -> set[int]:
+    spans = [span for span in encoded.prompt.spans if span.kind == "image"]
+    return {int(token) for span in spans for token in encoded.prompt.token_ids[span.start : span.stop]}
 
 
 def _tapped(vlm: VLM, inputs: dict[str, Tensor], kernel: _Kernel) -> tuple[Tensor, str]:

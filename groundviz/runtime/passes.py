@@ -60,8 +60,8 @@ class Passes:
         )
         if image & set(token_ids):
             raise UnsupportedMethod(
-                "The answer contains an image token, and a pass over it would take that for a further picture. "
-                "Explain another answer, or use attention, which needs no further pass."
+                "The answer contains an image token, and a pass over it would take that for a further "
+                "picture. Explain another answer, or use attention, which needs no further pass."
             )
         return saying(self.inputs, token_ids, batch, said=self.said)
 

@@ -12,7 +12,6 @@ from groundviz.runtime.live import Live
 from groundviz.runtime.sites import Site
 from groundviz.types import Target
 
-
 # What is left of sums that cancel, as a share of their terms, in float32.
 ROUNDING = 1e-5
 

@@ -39,7 +39,7 @@ def check_model(model: Any, processor: Any = None) -> None:
 
     - The certificate, over pictures of many odd shapes: every cell is followed from the source image
       to what the answer looks at, and lies within half a patch of where the adapter says; a plain pass
-      is the first step of `generate`; attention rows times values are what the kernel puts out.
+      is what `generate` does; attention rows times values are what the kernel puts out.
     - Spans, grids and modules fit each other, and each site holds as many cells as its grids.
     - Attention rows are those of the eager kernel, where that computes the same scores, and the same
       whether the answer is generated token by token or read in one pass.

@@ -52,7 +52,7 @@ def test_a_model_that_is_right_is_certified_with_numbers():
     assert 0 < certificate.steps["pixels"] < 0.1
     assert max(certificate.steps[stage] for stage in ("vision", "projector", "language")) < 1e-5
     names = [check.name for check in certificate.checks]
-    assert names == ["geometry", "completeness", "tokens", "length", "first step", "rows"]
+    assert names == ["geometry", "completeness", "tokens", "length", "first steps", "rows"]
     assert certificate.seconds < 3
 
 
@@ -89,11 +89,13 @@ def test_the_model_comes_back_as_it_was(kind):
     assert difference(before, fingerprint(vlm.model)) == []
 
 
-def test_two_passes_of_the_whole_model_and_no_more():
-    vlm, lengths = built(), []
-    vlm.model.lm_head.register_forward_hook(lambda module, args, output: lengths.append(output.shape[1]))
+def test_two_passes_of_the_whole_model_and_two_steps_and_no_more():
+    vlm, shown = built(), []
+    vlm.model.model.language_model.register_forward_pre_hook(
+        lambda module, args, options: shown.append(options["inputs_embeds"].shape[1] > 1), with_kwargs=True
+    )
     groundviz.certify(vlm)
-    assert len(lengths) == 2
+    assert sorted(shown) == [False] * 2 + [True] * (2 + 2)  # two of them end where the decoder begins
 
 
 def test_pictures_suit_the_model():
@@ -126,13 +128,21 @@ def test_inputs_that_generate_adds_to_are_found(monkeypatch):
         return forward(self, *args, use_cache=use_cache, **options)
 
     monkeypatch.setattr(type(vlm.model), "forward", other)
-    assert groundviz.certify(vlm).verdict == "a plain pass is not the first step of generate"
+    assert groundviz.certify(vlm).verdict == "a plain pass is not what generate does"
+
+
+def test_an_answer_that_leaks_into_the_prompt_is_found(monkeypatch):
+    """PaliGemma's prompt sees both ways: an answer that counts as prompt would be seen before it is said."""
+    vlm = built("paligemma")
+    encode = type(vlm.family).encode
+    monkeypatch.setattr(type(vlm.family), "encode", lambda *args: replace(encode(*args), said={}))
+    assert groundviz.certify(vlm).verdict == "a plain pass is not what generate does"
 
 
 def test_scores_that_are_no_numbers_are_no_agreement():
     vlm = built()
     torch.nn.init.constant_(vlm.model.model.language_model.norm.weight, torch.nan)
-    assert groundviz.certify(vlm).verdict == "a plain pass is not the first step of generate"
+    assert groundviz.certify(vlm).verdict == "a plain pass is not what generate does"
 
 
 def test_attention_that_cannot_be_read_is_not_measured(monkeypatch):
