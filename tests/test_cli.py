@@ -19,6 +19,7 @@ from groundviz.demo.phantoms import phantom
 from groundviz.demo.tour import STOPS
 from groundviz.errors import ImageError
 from groundviz.explanation import Explanation
+from groundviz.models import FAMILIES
 from tests import records
 
 ROOT = Path(__file__).parents[1]
@@ -190,9 +191,14 @@ def test_methods_are_listed_with_unit_and_cost(capsys: Capture) -> None:
 def test_models_are_listed_with_what_they_load(capsys: Capture) -> None:
     assert cli.main(["models"]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"^llava$", out, re.MULTILINE)
-    assert "LlavaForConditionalGeneration" in out
     assert re.search(r"^demo$", out, re.MULTILINE)
+    listed = re.findall(r"^(\w+) \(family\)\n  (.+)\n  (.+)\n  such as (.+)$", out, re.MULTILINE)
+    assert [name for name, *_ in listed] == [name for name in FAMILIES if name != "unknown"]
+    assert dict((name, classes) for name, _, classes, _ in listed)["llava"] == "LlavaForConditionalGeneration"
+    assert all("ForConditionalGeneration" in classes and "/" in such for _, _, classes, such in listed)
+    layouts = re.findall(r"^(\w+) \(layout\)", out, re.MULTILINE)
+    assert layouts == ["llava_med", "llava_med_delta", "llava_rad", "med_moe", "tinyllava"]
+    assert "unproved until somebody runs `groundviz certify MODEL`" in out
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,14 @@ class Entry:
         name: What it is registered as.
         kind: "family" or "layout".
         says: What it is, in a line.
+        classes: The transformers classes of a family, as its adapter names them.
         checkpoints: Hub ids for which it is meant.
     """
 
     name: str
     kind: str
     says: str
+    classes: str
     checkpoints: tuple[str, ...]
 
 
@@ -51,8 +53,17 @@ def catalogue() -> Iterator[Entry]:
     for kind, registry in (("family", FAMILIES), ("layout", LAYOUTS)):
         for name in registry:
             if name != UNKNOWN:
-                meant = tuple(getattr(registry[name], "checkpoints", ()))
-                yield Entry(name=name, kind=kind, says=_line(registry[name]), checkpoints=meant)
+                entry: Any = registry[name]
+                yield Entry(
+                    name=name,
+                    kind=kind,
+                    says=_first_line(inspect.getmodule(type(entry))),
+                    classes=_first_line(type(entry))
+                    .removeprefix("The adapter of ")
+                    .strip(".")
+                    .replace("`", ""),
+                    checkpoints=tuple(getattr(entry, "checkpoints", ())),
+                )
 
 
 def lines() -> Iterator[str]:
@@ -60,6 +71,8 @@ def lines() -> Iterator[str]:
     for entry in catalogue():
         yield f"{entry.name} ({entry.kind})"
         yield f"  {entry.says}"
+        if entry.kind == "family":
+            yield f"  {entry.classes}"
         yield f"  such as {', '.join(entry.checkpoints)}"
     yield from (
         "",
@@ -84,7 +97,5 @@ def markdown() -> Iterator[str]:
     yield "Any other model that generates can be explained by `occlusion`, `rise` and `shapley`."
 
 
-def _line(entry: Any) -> str:
-    """The first line of the docstring of the file it is in."""
-    text = inspect.getdoc(inspect.getmodule(type(entry))) or ""
-    return text.partition("\n")[0]
+def _first_line(documented: Any) -> str:
+    return (inspect.getdoc(documented) or "").partition("\n")[0]

@@ -43,7 +43,7 @@ COLOURS = 3
 
 
 class QwenVL:
-    """The adapter of the `Qwen2VLForConditionalGeneration` kind."""
+    """The adapter of `Qwen2VLForConditionalGeneration` and its 2.5 and 3."""
 
     checkpoints = ("Qwen/Qwen2-VL-2B-Instruct", "Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen3-VL-4B-Instruct")
 
