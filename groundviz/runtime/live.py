@@ -112,7 +112,7 @@ class Live:
             after = self._prompt_length
             answer_ids = self.vlm.answer_ids(given, after=after) if isinstance(given, str) else list(given)
             logits, rows = self._read_rows(answer_ids)
-        if rows is None:
+        if rows is None and self._parts.looking:
             # Decoding did not go one token at a time; one pass over the answer gives the same rows.
             logits, rows = self._read_rows(answer_ids)
         self._passes = replace(self._passes, answer_ids=tuple(answer_ids))
@@ -165,8 +165,8 @@ class Live:
     @property
     def looking_layers(self) -> tuple[int, ...]:
         """The decoder layers that `attention` is about: all, or those with cross-attention."""
-        looking = self._parts.looking
-        return tuple(i for i, module in enumerate(self._parts.decoder_attention) if module in looking)
+        modules = enumerate(self._parts.decoder_attention)
+        return tuple(layer for layer, module in modules if module in self._parts.looking)
 
     def attention_gradients(self, token_ids: Sequence[int] | None = None) -> tuple[Floats, Floats]:
         """Attention as `attention` gives it, and how each token's log-probability changes with it.

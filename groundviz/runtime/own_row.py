@@ -58,7 +58,7 @@ class OwnRowAttention:
     def _keep(self, call: AttentionCall, shares: Tensor, output: Tensor) -> None:
         width = call.key.shape[2]
         length = width if call.layer in self.cross else self.length
-        inside, at = columns_in(width, length, self.columns)
+        inside, at = columns_in(width, length, self.columns.to(call.value.device))
         self._outputs[call.layer] = output
         self._values[call.layer] = call.value.detach()[:, :, at] * inside[:, None]
         self._shares[call.layer] = shares.detach()[..., at] * inside
@@ -127,5 +127,5 @@ def _against_values(gradient: Tensor, value: Tensor) -> Tensor:
 
 
 def _rows_first(layers: list[Tensor]) -> Tensor:
-    """Stack (1, head, row, column) per layer to (row, layer, head, column)."""
-    return torch.stack([layer[0] for layer in layers]).permute(2, 0, 1, 3)
+    """Stack (1, head, row, column) per layer, wherever that is, to (row, layer, head, column)."""
+    return torch.stack([layer[0].to(layers[0].device) for layer in layers]).permute(2, 0, 1, 3)

@@ -120,17 +120,15 @@ class Segments:
 
 def canvases(live: Live) -> tuple[Canvas, ...]:
     """What pieces can be cut out of, one canvas for each image of the prompt."""
-    grids = live.grids(live.site("pixels"))
-    return tuple(_canvas(live, grids, number) for number in range(len(live.studies)))
-
-
-def _canvas(live: Live, grids: Sequence[Grid], image: int) -> Canvas:
-    own = [grid for grid in grids if grid.image == image]
-    canvas = own[0] if len(own) == 1 else _over(own, live.studies[image].shape)
-    numbers = [
-        _numbers(grid, canvas) if grid.image == image else np.full(grid.valid.size, -1) for grid in grids
-    ]
-    return Canvas(canvas, torch.from_numpy(np.concatenate(numbers)))
+    site = live.site("pixels")
+    grids, device = live.grids(site), live.read(site).device
+    found = []
+    for image, study in enumerate(live.studies):
+        own = [grid for grid in grids if grid.image == image]
+        area = own[0] if len(own) == 1 else _over(own, study.shape)
+        numbers = np.concatenate([_numbers(grid, area) for grid in grids])
+        found.append(Canvas(area, torch.from_numpy(numbers).to(device)))
+    return tuple(found)
 
 
 def _over(grids: Sequence[Grid], shape: tuple[int, int]) -> Grid:

@@ -119,9 +119,11 @@ class RowWatch:
 
     def _kept(self, shares: Tensor, seen: int) -> Tensor:
         width = shares.shape[3]
+        # Layers may be spread over several devices.
+        columns = self._columns.to(shares.device)
         if self._cross or width >= seen:
-            return shares[..., self._columns if self._run is None else self._run]
-        inside, at = columns_in(width, seen, self._columns)
+            return shares[..., columns if self._run is None else self._run]
+        inside, at = columns_in(width, seen, columns)
         return shares[..., at] * inside
 
 
