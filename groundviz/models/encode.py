@@ -7,7 +7,6 @@ tokenise it, and put together what was found. Where the picture's cells lie is e
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,16 +72,13 @@ def read_prompt(
     # A copy that shares everything: the user's processor keeps its tokenizer.
     processor = copy.copy(vlm.processor)
     processor.tokenizer = scribe
-    with warnings.catch_warnings():
-        # Some processors read tensors in ways that numpy will not allow for ever: no user can change that.
-        warnings.filterwarnings("ignore", "__array", DeprecationWarning)
-        made = processor(
-            images=[as_picture(study) for study in studies],
-            text=PLACEHOLDER.join(chat.parts),
-            return_tensors="pt",
-            add_special_tokens=adds_special_tokens(vlm.processor.tokenizer, chat.parts[0]),
-            **options,
-        )
+    made = processor(
+        images=[as_picture(study) for study in studies],
+        text=PLACEHOLDER.join(chat.parts),
+        return_tensors="pt",
+        add_special_tokens=adds_special_tokens(vlm.processor.tokenizer, chat.parts[0]),
+        **options,
+    )
     inputs = {name: value for name, value in made.items() if isinstance(value, Tensor)}
     token_ids = inputs["input_ids"][0].numpy().astype(np.int64)
     check_length(len(token_ids), vlm.model.config)
