@@ -1,9 +1,10 @@
 """LLaVA-Rad and SigPhi-Med at full size, random bfloat16 weights: `python benchmarks/full_size.py [--write]`.
 
 Needs a GPU with room for the weights (13.5 and 7.7 GB) and 10 GB more. Measured: `generate` of 64
-tokens with every layer's and head's attention rows kept, beside plain `generate`, interleaved; and
-the seconds and peak memory, weights included, of every method but the sampling ones, whose passes
-are plain passes. `--small` runs the same code on a small model on any machine.
+tokens with every layer's and head's attention rows kept, beside plain `generate`, interleaved; what
+it takes to certify the model; and the seconds and peak memory, weights included, of every method
+but the sampling ones, whose passes are plain passes. `--small` runs the same code on a small model on
+any machine.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from benchmarks.report import machine, publish, table
 from benchmarks.shapes import ANSWER, LLAVA_RAD, QUESTION, SIGPHI_MED, Shape, build
 from groundviz import images
 from groundviz.methods import METHODS
-from groundviz.models import VLM
+from groundviz.models import VLM, certify
 from groundviz.runtime import borrow
 from groundviz.runtime.placement import on_device
 
@@ -50,6 +51,7 @@ def report(shape: Shape, device: str) -> str:
     vlm = build(shape, device=device, dtype=torch.bfloat16)
     weights = sum(p.numel() * p.element_size() for p in vlm.model.parameters()) / 2**30
     without, with_rows, ratio = capture(vlm)
+    certificate = certify(vlm)
     rows = []
     for name in METHODS:
         if name not in FEW:
@@ -61,6 +63,7 @@ def report(shape: Shape, device: str) -> str:
         f"### {shape.name}, {shape.side**2} image tokens, 64 answer tokens, weights {weights:.1f} GB\n",
         f"`generate`: {without:.2f} s plain, {with_rows:.2f} s with every attention row kept: "
         f"{ratio:.3f} times.\n",
+        f"`certify`: {certificate.verdict} in {certificate.seconds:.2f} s. {certificate.says[0]}\n",
         table(["method", "seconds", "one plain pass", "peak GB"], rows),
     ]
     return "\n".join(lines)

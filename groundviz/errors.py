@@ -10,7 +10,7 @@
     ├── UnsupportedModel    this architecture, or this copy of it, has no adapter
     ├── UnsupportedMethod   this method cannot run on this model or target
     ├── ModelBusy           another explanation holds the model
-    ├── OutOfMemory         not even one picture fits beside the model (also a MemoryError)
+    ├── OutOfMemory         the model, or one picture beside it, does not fit (also a MemoryError)
     ├── NumericalError      the model or a map produced NaN or infinity
     ├── MissingExtra        an optional package is not installed (also an ImportError)
     └── StoreError          a saved record is damaged, too new, or in the way
@@ -55,7 +55,7 @@ class ModelBusy(GroundvizError):
 
 
 class OutOfMemory(GroundvizError, MemoryError):
-    """Memory ran out although only one picture was computed at a time."""
+    """Memory ran out while the model was loaded, or although one picture was computed at a time."""
 
 
 class NumericalError(GroundvizError):

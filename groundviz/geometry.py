@@ -6,9 +6,11 @@ half-pixel corrections appear anywhere: a resize by s is exactly a scale by s.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from groundviz.types import Bools, Doubles, Floats, Grid
+from groundviz.types import Bools, Doubles, Floats, Grid, Stage
 
 
 def scale_shift(scale: tuple[float, float], shift: tuple[float, float] = (0.0, 0.0)) -> Doubles:
@@ -50,6 +52,64 @@ def cells_in_view(rows: int, cols: int, to_source: Doubles, shape: tuple[int, in
     row_seen = (edges_row[1:] > 1e-6) & (edges_row[:-1] < shape[0] - 1e-6)
     col_seen = (edges_col[1:] > 1e-6) & (edges_col[:-1] < shape[1] - 1e-6)
     return row_seen[:, None] & col_seen[None, :]
+
+
+def pixel_grid(
+    size: tuple[int, int], to_source: Doubles, shape: tuple[int, int], *, image: int = 0, label: str = ""
+) -> Grid:
+    """Every pixel of a picture that the model sees.
+
+    Args:
+        size: Rows and columns of the picture.
+        to_source: Affine from its pixels to the source image's.
+        shape: Rows and columns of the source image.
+        image: Which source image it is.
+        label: As in `Grid`.
+    """
+    return Grid(
+        rows=size[0],
+        cols=size[1],
+        positions=np.full(size[0] * size[1], -1, dtype=np.int64),
+        to_source=to_source,
+        valid=cells_in_view(*size, to_source, shape),
+        stage="pixels",
+        image=image,
+        label=label,
+    )
+
+
+def squeezed(size: tuple[int, int], shape: tuple[int, int], *, image: int = 0, label: str = "") -> Grid:
+    """Every pixel of a picture to whose `size` the whole of a source image of `shape` was resized.
+
+    >>> squeezed((2, 4), (8, 8)).to_source.tolist()
+    [[4.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
+    """
+    to_source = scale_shift((shape[0] / size[0], shape[1] / size[1]))
+    return pixel_grid(size, to_source, shape, image=image, label=label)
+
+
+def other_cells(
+    grid: Grid, size: tuple[int, int], to_grid: Doubles, shape: tuple[int, int], stage: Stage | None = None
+) -> Grid:
+    """Other cells over the same picture, without tokens.
+
+    Args:
+        grid: Cells of the picture.
+        size: Rows and columns of the other cells.
+        to_grid: Affine from the other cells to those of `grid`.
+        shape: Rows and columns of the source image.
+        stage: Where in the model the other cells are; where those of `grid` are when None.
+    """
+    to_source = compose(grid.to_source, to_grid)
+    return replace(
+        grid,
+        rows=size[0],
+        cols=size[1],
+        positions=np.full(size[0] * size[1], -1, dtype=np.int64),
+        to_source=to_source,
+        valid=cells_in_view(*size, to_source, shape),
+        stage=stage or grid.stage,
+    )
 
 
 def held_cells(grid: Grid) -> Bools:

@@ -256,7 +256,7 @@ RULES = {
     "only guard.py writes to a model": (writes_to_a_model, MODEL),
     "only escape.py turns text into HTML": (makes_html, HTML),
     # With weights_only: published checkpoints are pickles, and their tensors can be read without code.
-    "nothing runs foreign code": (runs_foreign_code, {"models/checkpoints/weights.py": {"torch.load"}}),
+    "nothing runs foreign code": (runs_foreign_code, {"models/checkpoints/shards.py": {"torch.load"}}),
 }
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from groundviz.geometry import held_cells, scale_shift
+from groundviz.geometry import squeezed
 from groundviz.models.encode import Asked
-from groundviz.models.grids import behind, in_cells, pixel_grid, with_tokens
+from groundviz.models.grids import in_cells, in_order, with_tokens
 from groundviz.runtime.encoded import PIXELS, Cells
 from groundviz.types import Grid, Ints
 
@@ -37,21 +37,16 @@ def any_shape_cells(
     config = vlm.model.config
     image = np.flatnonzero(asked.token_ids == config.image_token_id)
     pictures = [
-        pixel_grid((rows, cols), scale_shift((shape[0] / rows, shape[1] / cols)), shape, image=number)
+        squeezed((rows, cols), shape, image=number)
         for number, ((rows, cols), shape) in enumerate(
             zip(asked.inputs["image_sizes"].tolist(), shapes, strict=True)
         )
     ]
     patch = config.vision_config.patch_size
-    patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
-    squares = [in_cells(one, (merged, merged), shapes[one.image], "language") for one in patches]
-    grids = with_tokens(squares, [held_cells(grid) for grid in squares], image)
-    return {
-        "pixels": Cells(grids=tuple(pictures), index=_in_corners(pictures, asked.inputs[PIXELS].shape)),
-        "vision": Cells(grids=tuple(patches), index=behind(patches, 0)),
-        "projector": Cells(grids=grids, index=np.arange(len(image))),
-        "language": Cells(grids=grids, index=image),
-    }
+    patches = in_cells(pictures, (patch, patch), shapes, "vision")
+    grids = with_tokens(in_cells(patches, (merged, merged), shapes, "language"), image)
+    pixels = Cells(grids=tuple(pictures), index=_in_corners(pictures, asked.inputs[PIXELS].shape))
+    return in_order(pictures, patches, grids) | {"pixels": pixels}
 
 
 def _in_corners(pictures: Sequence[Grid], shape: Sequence[int]) -> Ints:

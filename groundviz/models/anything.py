@@ -16,9 +16,8 @@ import numpy as np
 from torch import nn
 
 from groundviz.errors import UnsupportedModel
-from groundviz.geometry import scale_shift
+from groundviz.geometry import squeezed
 from groundviz.models.encode import finish, read_prompt
-from groundviz.models.grids import pixel_grid
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Cells, Encoded
 from groundviz.runtime.sites import Parts
@@ -39,12 +38,10 @@ class Anything:
 
     def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, studies, question, FALLBACK, marker=vlm.processor.image_token)
+        asked = read_prompt(vlm, studies, question, FALLBACK)
         image = np.flatnonzero(asked.token_ids == vlm.processor.image_token_id)
-        pixels = tuple(
-            pixel_grid(study.shape, scale_shift((1.0, 1.0)), study.shape, image=number)
-            for number, study in enumerate(studies)
-        )
+        shapes = [study.shape for study in studies]
+        pixels = tuple(squeezed(shape, shape, image=number) for number, shape in enumerate(shapes))
         cells = {"pixels": Cells(grids=pixels, index=np.empty(0, dtype=np.int64))}
         return finish(vlm, asked, image=image, grids=(), cells=cells, columns=np.empty(0, dtype=np.int64))
 

@@ -28,18 +28,19 @@ from typing import Any
 import numpy as np
 
 from groundviz.errors import PromptError, UnsupportedModel
-from groundviz.geometry import invert
+from groundviz.models.belonging import check_belonging
 from groundviz.models.control_tokens import ControlTokens
 from groundviz.models.encode import finish, read_prompt
-from groundviz.models.grids import behind, in_cells, pixel_grid, planes
-from groundviz.models.preprocessing import source_to_model
+from groundviz.models.grids import behind, in_cells, planes
+from groundviz.models.preprocessing import square_picture
 from groundviz.models.prompts import check_text
 from groundviz.models.scribe import Scribe
+from groundviz.models.towers import parts_from
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Cells, Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.runtime.streams import Flow
-from groundviz.types import Grid, Study
+from groundviz.types import Study
 
 FALLBACKS = {"blip-2": "Question: {question} Answer:", "instructblip": "{question}"}
 AMONG, AT_PICTURE = Flow("latents", "latents"), Flow("latents", "image")
@@ -65,21 +66,23 @@ class Blip2:
             _reading(vlm, question), studies, question, FALLBACKS[config.model_type], marker=""
         )
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
-        if len(image) != config.num_query_tokens:
-            raise UnsupportedModel(
-                f"The prompt holds {len(image)} image tokens, and the model has {config.num_query_tokens} "
-                "queries. Model and processor do not belong together; load the processor of this checkpoint."
-            )
-        picture = _picture(vlm, shape)
-        side = (config.vision_config.patch_size,) * 2
-        patches, grid = (in_cells(picture, side, shape, stage) for stage in ("vision", "projector"))
-        places = behind([patches], 1)
+        check_belonging(
+            len(image) == config.num_query_tokens,
+            f"The prompt holds {len(image)} image tokens, and the model has {config.num_query_tokens} "
+            "queries.",
+        )
+        pictures = [square_picture(vlm, shape)]
+        patch = config.vision_config.patch_size
+        patches, grids = (
+            in_cells(pictures, (patch, patch), [shape], stage) for stage in ("vision", "projector")
+        )
+        places = behind(patches, 1)
         cells = {
-            "pixels": Cells(grids=(picture,), index=planes([picture])),
-            "vision": Cells(grids=(patches,), index=places),
-            "projector": Cells(grids=(grid,), index=places),
+            "pixels": Cells(grids=tuple(pictures), index=planes(pictures)),
+            "vision": Cells(grids=tuple(patches), index=places),
+            "projector": Cells(grids=tuple(grids), index=places),
         }
-        return finish(vlm, asked, image=image, grids=(grid,), cells=cells)
+        return finish(vlm, asked, image=image, grids=grids, cells=cells)
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read; the Q-Former looks at what the tower's last norm puts out."""
@@ -88,16 +91,12 @@ class Blip2:
                 "The language model has an encoder (T5): expected one with a decoder alone. Take a "
                 "checkpoint with an OPT or a Vicuna."
             )
-        vision, language = model.vision_model.encoder.layers, model.language_model.model
-        decoder = getattr(language, "decoder", language)
-        return Parts(
-            vision_layers=tuple(vision),
-            vision_attention=tuple(layer.self_attn for layer in vision),
+        language = model.language_model.model
+        return parts_from(
+            model,
+            vision=model.vision_model.encoder.layers,
             projector=model.vision_model.post_layernorm,
-            decoder_layers=tuple(decoder.layers),
-            decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
-            final_norm=getattr(decoder, "norm", None) or decoder.final_layer_norm,
-            output_head=model.get_output_embeddings(),
+            decoder=getattr(language, "decoder", language),
             resampler=tuple(step for layer in model.qformer.encoder.layer for step in _steps(layer)),
         )
 
@@ -117,18 +116,6 @@ def _reading(vlm: VLM, question: str) -> VLM:
     typed = check_text(vlm.model.config, question, "question")
     processor.qformer_tokenizer = Scribe(ControlTokens.of(SimpleNamespace(tokenizer=own)), typed)
     return replace(vlm, processor=processor)
-
-
-def _picture(vlm: VLM, shape: tuple[int, int]) -> Grid:
-    to_model, size = source_to_model(vlm.processor.image_processor, shape)
-    side = vlm.model.config.vision_config.image_size
-    if size != (side, side):
-        raise UnsupportedModel(
-            f"The processor makes pictures of {size[0]} by {size[1]} pixels, and the vision tower takes "
-            f"{side} by {side}. Model and processor do not belong together; load the processor of this "
-            "checkpoint."
-        )
-    return pixel_grid(size, invert(to_model), shape)
 
 
 FAMILIES.add("blip2", Blip2())

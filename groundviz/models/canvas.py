@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from groundviz.types import Ints
@@ -23,6 +25,11 @@ def side_by_side(tiles: Ints, down: int, across: int) -> Ints:
     _, rows, cols, *rest = tiles.shape
     blocks = tiles[: down * across].reshape(down, across, rows, cols, *rest)
     return np.asarray(blocks.swapaxes(1, 2).reshape(-1, *rest))
+
+
+def laid_out(stacks: Iterable[Ints], sizes: Iterable[tuple[int, int]]) -> Ints:
+    """`side_by_side` of several canvases, given the tiles of each and its rows and columns of them."""
+    return np.concatenate([side_by_side(own, *size) for own, size in zip(stacks, sizes, strict=True)])
 
 
 def tile_pixels(count: int, side: int) -> Ints:

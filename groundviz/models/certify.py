@@ -58,7 +58,7 @@ def certify(model: Source, *, processor: Any = None, shapes: Sequence[Shape] | N
         shapes: Rows and columns of the pictures; two odd ones that suit the model when None.
 
     Raises:
-        UnsupportedModel: The model has no adapter, or cannot run.
+        UnsupportedModel: The model has no adapter or one for another model, or cannot run.
         UnsupportedMethod: Its tower or projector cannot be differentiated.
 
     >>> certificate = certify("demo", shapes=[(131, 77)])

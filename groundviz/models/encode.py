@@ -95,9 +95,9 @@ def finish(
     vlm: Any,
     asked: Asked,
     *,
-    image: Ints,
-    grids: Sequence[Grid],
     cells: Mapping[str, Cells],
+    image: Ints | None = None,
+    grids: Sequence[Grid] | None = None,
     columns: Ints | None = None,
 ) -> Encoded:
     """Put together what a family found out about a prompt.
@@ -105,11 +105,13 @@ def finish(
     Args:
         vlm: The model with its processor.
         asked: From `read_prompt`.
-        image: Positions of the image tokens, in the order of the grids' held cells.
-        grids: What attention maps lie on.
         cells: By stage, as in `Encoded`.
+        image: Positions of the image tokens; where cells stand at the stage "language" when None.
+        grids: What attention maps lie on; the grids of the stage "language" when None.
         columns: As in `Encoded`; the image tokens' positions when None.
     """
+    image = cells["language"].index if image is None else image
+    grids = cells["language"].grids if grids is None else grids
     prompt = Prompt(
         text=asked.text,
         question=asked.question,

@@ -89,12 +89,12 @@ def packing_at(source: Any, revision: str, bits: int, dtype: torch.dtype | None)
     """The same for a checkpoint in transformers' own format, in the dtype it is stored in when None."""
     config = AutoConfig.from_pretrained(source, trust_remote_code=False, revision=revision)
     with torch.device("meta"):
-        model = AutoModelForImageTextToText.from_config(config)
+        model = AutoModelForImageTextToText.from_config(config, trust_remote_code=False)
     return packing(bits, model, dtype or config.dtype)
 
 
 def _kept(model: Any, bits: int) -> Iterator[str]:
-    """Names of the largest parts that stay as they are; none if no decoder layer is known."""
+    """Names of the largest parts outside the decoder layers, where these are known, and of odd sizes."""
     family = next((FAMILIES[name] for name in FAMILIES if FAMILIES[name].matches(model.config)), None)
     packed = set(family.parts(model).decoder_layers) if family else set()
     yield from _outside(packed, model, "") if packed else ()

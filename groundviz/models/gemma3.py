@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from groundviz.geometry import held_cells, invert, scale_shift
+from groundviz.geometry import pixel_grid, scale_shift
 from groundviz.models.encode import finish, read_prompt
-from groundviz.models.grids import behind, in_cells, pixel_grid, planes, with_tokens
-from groundviz.models.preprocessing import source_to_model
+from groundviz.models.grids import in_cells, in_order, with_tokens
+from groundviz.models.preprocessing import square_picture
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
-from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Grid, Study
 
@@ -61,20 +61,13 @@ class Gemma3:
         pictures = [
             picture
             for number, shape in enumerate(shapes)
-            for picture in _pictures(vlm.processor.image_processor, shape, number, scanning)
+            for picture in _pictures(vlm, shape, number, scanning)
         ]
         patch = config.vision_config.patch_size
         pooled = config.vision_config.image_size // patch // int(config.mm_tokens_per_image**0.5)
-        patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
-        squares = [in_cells(one, (pooled, pooled), shapes[one.image], "language") for one in patches]
-        grids = with_tokens(squares, [held_cells(grid) for grid in squares], image)
-        cells = {
-            "pixels": Cells(grids=tuple(pictures), index=planes(pictures)),
-            "vision": Cells(grids=tuple(patches), index=behind(patches, 0)),
-            "projector": Cells(grids=grids, index=np.arange(len(image))),
-            "language": Cells(grids=grids, index=image),
-        }
-        return finish(vlm, asked, image=image, grids=grids, cells=cells)
+        patches = in_cells(pictures, (patch, patch), shapes, "vision")
+        grids = with_tokens(in_cells(patches, (pooled, pooled), shapes, "language"), image)
+        return finish(vlm, asked, cells=in_order(pictures, patches, grids))
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""
@@ -89,17 +82,16 @@ def _scanning(processor: Any) -> dict[str, Any] | None:
     return {name: getattr(own, name, None) or usual for name, usual in CROPS.items()}
 
 
-def _pictures(
-    image_processor: Any, shape: tuple[int, int], number: int, scanning: dict[str, Any] | None
-) -> list[Grid]:
+def _pictures(vlm: VLM, shape: tuple[int, int], number: int, scanning: dict[str, Any] | None) -> list[Grid]:
     """The pixels of an image's overview and of its crops."""
-    to_model, size = source_to_model(image_processor, shape)
-    crops = _crops(image_processor, shape, scanning) if scanning else []
-    found = [(invert(to_model), "overview" if crops else "")]
+    crops = _crops(vlm.processor.image_processor, shape, scanning) if scanning else []
+    found = [square_picture(vlm, shape, image=number, label="overview" if crops else "")]
+    size = found[0].rows, found[0].cols
     for count, (top, left, rows, cols) in enumerate(crops, start=1):
         to_source = scale_shift((rows / size[0], cols / size[1]), (float(top), float(left)))
-        found.append((to_source, f"tile {count} of {len(crops)}"))
-    return [pixel_grid(size, place, shape, image=number, label=label) for place, label in found]
+        label = f"tile {count} of {len(crops)}"
+        found.append(pixel_grid(size, to_source, shape, image=number, label=label))
+    return found
 
 
 def _crops(

@@ -27,10 +27,13 @@ from typing import Any
 import numpy as np
 from transformers.models.idefics2.image_processing_pil_idefics2 import get_resize_output_image_size
 
-from groundviz.errors import UnsupportedModel
-from groundviz.geometry import scale_shift
+from groundviz.geometry import pixel_grid, scale_shift
+from groundviz.models.belonging import check_belonging
+from groundviz.models.canvas import COLOURS
 from groundviz.models.encode import finish, read_prompt
-from groundviz.models.grids import in_cells, pixel_grid
+from groundviz.models.grids import in_cells
+from groundviz.models.preprocessing import blank
+from groundviz.models.towers import parts_from
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import PIXELS, Cells, Encoded
 from groundviz.runtime.sites import Parts
@@ -61,15 +64,19 @@ class Idefics2:
             for number, shape in enumerate(shapes)
             for picture in _pictures(vlm.processor.image_processor, shape, number)
         ]
-        _check_latents(len(image), len(pictures), config.perceiver_config.resampler_n_latents)
+        latents = config.perceiver_config.resampler_n_latents
+        check_belonging(
+            len(image) == len(pictures) * latents,
+            f"The prompt holds {len(image)} image tokens, and the model makes {latents} of each of "
+            f"{len(pictures)} pictures.",
+        )
         side = config.vision_config.patch_size
         patches, grids = (
-            [in_cells(one, (side, side), shapes[one.image], stage) for one in pictures]
-            for stage in ("vision", "projector")
+            in_cells(pictures, (side, side), shapes, stage) for stage in ("vision", "projector")
         )
         # All pictures have been padded to this size.
         rows, cols = asked.inputs[PIXELS].shape[-2:]
-        pixels = np.arange(asked.inputs[PIXELS].numel()).reshape(-1, 3, rows, cols)
+        pixels = np.arange(asked.inputs[PIXELS].numel()).reshape(-1, COLOURS, rows, cols)
         places = np.arange(len(pictures) * (rows // side) * (cols // side))
         places = _corner(places.reshape(-1, rows // side, cols // side), patches)
         cells = {
@@ -81,27 +88,16 @@ class Idefics2:
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""
-        vision, decoder = model.model.vision_model.encoder.layers, model.model.text_model
-        connector = model.model.connector
-        return Parts(
-            vision_layers=tuple(vision),
-            vision_attention=tuple(layer.self_attn for layer in vision),
+        inner = model.model
+        perceiver = inner.connector.perceiver_resampler.layers
+        return parts_from(
+            model,
+            vision=inner.vision_model.encoder.layers,
             # The perceiver scales each cell of what modality_projection puts out to the same length:
             # a change of length makes no difference there, and values times gradients add up to nothing.
-            projector=model.model.vision_model.post_layernorm,
-            decoder_layers=tuple(decoder.layers),
-            decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
-            final_norm=decoder.norm,
-            output_head=model.get_output_embeddings(),
-            resampler=tuple((layer.self_attn, PERCEIVER) for layer in connector.perceiver_resampler.layers),
-        )
-
-
-def _check_latents(found: int, pictures: int, latents: int) -> None:
-    if found != pictures * latents:
-        raise UnsupportedModel(
-            f"The prompt holds {found} image tokens, and the model makes {latents} of each of {pictures} "
-            "pictures. Model and processor do not belong together; load the processor of this checkpoint."
+            projector=inner.vision_model.post_layernorm,
+            decoder=inner.text_model,
+            resampler=tuple((layer.self_attn, PERCEIVER) for layer in perceiver),
         )
 
 
@@ -131,10 +127,10 @@ def _picture(processor: Any, shape: Size, box: tuple[int, int, int, int], number
 
 
 def _resized(processor: Any, shape: Size) -> Size:
+    """Rows and columns that a part of this shape is resized to."""
     size = processor.size
     if size.get("shortest_edge") and size.get("longest_edge"):
-        blank = np.broadcast_to(np.uint8(0), (3, *shape))
-        rows, cols = get_resize_output_image_size(blank, size)
+        rows, cols = get_resize_output_image_size(blank(shape), size)
         return rows, cols
     return size["height"], size["width"]
 

@@ -27,14 +27,16 @@ from typing import Any
 import numpy as np
 from transformers.models.idefics3.image_processing_pil_idefics3 import get_resize_output_image_size
 
-from groundviz.geometry import held_cells, scale_shift
-from groundviz.models.canvas import side_by_side, tile_pixels
+from groundviz.geometry import squeezed
+from groundviz.models.canvas import laid_out, tile_pixels
 from groundviz.models.encode import finish, read_prompt
-from groundviz.models.grids import in_cells, pixel_grid, with_tokens
+from groundviz.models.grids import in_cells, with_tokens
+from groundviz.models.preprocessing import blank
+from groundviz.models.towers import parts_from
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Cells, Encoded
 from groundviz.runtime.sites import Parts
-from groundviz.types import Grid, Ints, Study
+from groundviz.types import Ints, Study
 
 FALLBACK = "User:{images}{question}<end_of_utterance>\nAssistant:"
 Size = tuple[int, int]
@@ -61,16 +63,16 @@ class Idefics3:
         tile = int(processor.max_image_size["longest_edge"])
         pictures, canvases = [], []
         for number, shape in enumerate(shapes):
-            for label, size in _canvases(processor, shape).items():
-                pictures.append(_picture(size, tile, shape, number, label))
-                canvases.append(size)
-        patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
+            for label, (down, across) in _canvases(processor, shape).items():
+                pictures.append(squeezed((down * tile, across * tile), shape, image=number, label=label))
+                canvases.append((down, across))
+        patches = in_cells(pictures, (patch, patch), shapes, "vision")
         shuffled = (config.scale_factor, config.scale_factor)
-        merged = [in_cells(one, shuffled, shapes[one.image], "language") for one in patches]
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
         places = _places(canvases, tile // patch // config.scale_factor)
+        # Where they are more or fewer than cells, `with_tokens` says what to do.
         tokens = image[places] if len(places) == len(image) else image
-        grids = with_tokens(merged, [held_cells(grid) for grid in merged], tokens)
+        grids = with_tokens(in_cells(patches, shuffled, shapes, "language"), tokens)
         pixels = tile_pixels(sum(down * across for down, across in canvases), tile)
         cells = {
             "pixels": Cells(grids=tuple(pictures), index=_across(canvases, pixels)[None]),
@@ -78,19 +80,16 @@ class Idefics3:
             "projector": Cells(grids=grids, index=places),
             "language": Cells(grids=grids, index=tokens),
         }
-        return finish(vlm, asked, image=image, grids=grids, columns=tokens, cells=cells)
+        return finish(vlm, asked, cells=cells)
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""
-        vision, decoder = model.model.vision_model.encoder.layers, model.model.text_model
-        return Parts(
-            vision_layers=tuple(vision),
-            vision_attention=tuple(layer.self_attn for layer in vision),
-            projector=model.model.connector,
-            decoder_layers=tuple(decoder.layers),
-            decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
-            final_norm=decoder.norm,
-            output_head=model.get_output_embeddings(),
+        inner = model.model
+        return parts_from(
+            model,
+            vision=inner.vision_model.encoder.layers,
+            projector=inner.connector,
+            decoder=inner.text_model,
         )
 
 
@@ -113,21 +112,14 @@ def _tiles(processor: Any, shape: Size) -> Size:
 
 
 def _resized(processor: Any, shape: Size) -> Size:
+    """Rows and columns of a picture before it is squeezed to whole tiles."""
     size = processor.size
     if not processor.do_resize:
         return shape
     if size.get("longest_edge"):
-        blank = np.broadcast_to(np.uint8(0), (3, *shape))
-        rows, cols = get_resize_output_image_size(blank, size["longest_edge"])
+        rows, cols = get_resize_output_image_size(blank(shape), size["longest_edge"])
         return rows, cols
     return size["height"], size["width"]
-
-
-def _picture(size: Size, tile: int, shape: Size, number: int, label: str) -> Grid:
-    """The pixels of a canvas that a picture was squeezed to."""
-    rows, cols = size[0] * tile, size[1] * tile
-    to_source = scale_shift((shape[0] / rows, shape[1] / cols))
-    return pixel_grid((rows, cols), to_source, shape, image=number, label=label)
 
 
 def _places(canvases: list[Size], side: int) -> Ints:
@@ -139,8 +131,7 @@ def _places(canvases: list[Size], side: int) -> Ints:
 def _across(canvases: list[Size], places: Ints) -> Ints:
     """Places (tile, row, col, ...) of all canvases' tiles, in the order of their grids."""
     ends = np.cumsum([down * across for down, across in canvases])
-    stacks = np.split(places, ends[:-1])
-    return np.concatenate([side_by_side(own, *size) for own, size in zip(stacks, canvases, strict=True)])
+    return laid_out(np.split(places, ends[:-1]), canvases)
 
 
 FAMILIES.add("idefics3", Idefics3())

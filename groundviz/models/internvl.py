@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
 
-from groundviz.geometry import held_cells, scale_shift
+from groundviz.geometry import pixel_grid, scale_shift, squeezed
 from groundviz.models.encode import finish, read_prompt
-from groundviz.models.grids import behind, in_cells, pixel_grid, planes, with_tokens
+from groundviz.models.grids import in_cells, in_order, with_tokens
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
-from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Grid, Study
 
@@ -52,18 +52,9 @@ class InternVL:
             tile for number, shape in enumerate(shapes) for tile in _tiles(vlm.processor, shape, number)
         ]
         merged = round(1 / config.downsample_ratio)
-        patches = [
-            in_cells(one, config.vision_config.patch_size, shapes[one.image], "vision") for one in pictures
-        ]
-        squares = [in_cells(one, (merged, merged), shapes[one.image], "language") for one in patches]
-        grids = with_tokens(squares, [held_cells(grid) for grid in squares], image)
-        cells = {
-            "pixels": Cells(grids=tuple(pictures), index=planes(pictures)),
-            "vision": Cells(grids=tuple(patches), index=behind(patches, 1)),
-            "projector": Cells(grids=grids, index=np.arange(len(image))),
-            "language": Cells(grids=grids, index=image),
-        }
-        return finish(vlm, asked, image=image, grids=grids, cells=cells)
+        patches = in_cells(pictures, config.vision_config.patch_size, shapes, "vision")
+        grids = with_tokens(in_cells(patches, (merged, merged), shapes, "language"), image)
+        return finish(vlm, asked, cells=in_order(pictures, patches, grids, before=1))
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""
@@ -79,16 +70,14 @@ def _tiles(processor: Any, shape: tuple[int, int], number: int) -> list[Grid]:
         cols, rows = get_optimal_tiled_canvas(shape, size, own.min_patches, own.max_patches)
     count = rows * cols
     scale = shape[0] / (rows * size[0]), shape[1] / (cols * size[1])
+    corners = [(tile // cols * shape[0] / rows, tile % cols * shape[1] / cols) for tile in range(count)]
+    labels = [f"tile {tile} of {count}" for tile in range(1, count + 1)] if count > 1 else [""]
     found = [
-        (
-            scale_shift(scale, (tile // cols * shape[0] / rows, tile % cols * shape[1] / cols)),
-            f"tile {tile + 1} of {count}" if count > 1 else "",
-        )
-        for tile in range(count)
+        pixel_grid(size, scale_shift(scale, corner), shape, image=number, label=label)
+        for corner, label in zip(corners, labels, strict=True)
     ]
-    if count > 1:
-        found.append((scale_shift((shape[0] / size[0], shape[1] / size[1])), "overview"))
-    return [pixel_grid(size, place, shape, image=number, label=label) for place, label in found]
+    overview = [squeezed(size, shape, image=number, label="overview")] if count > 1 else []
+    return found + overview
 
 
 FAMILIES.add("internvl", InternVL())

@@ -20,14 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from groundviz.errors import UnsupportedModel
-from groundviz.geometry import held_cells, invert
+from groundviz.geometry import held_cells
 from groundviz.models.encode import finish, read_prompt
-from groundviz.models.grids import behind, in_cells, pixel_grid, planes, with_tokens
-from groundviz.models.preprocessing import source_to_model
+from groundviz.models.grids import in_cells, in_order, with_tokens
+from groundviz.models.preprocessing import square_picture
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
-from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Bools, Grid, Study
 
@@ -48,34 +47,15 @@ class Llava:
         asked = read_prompt(vlm, studies, question, getattr(vlm.processor, "prompt", FALLBACK))
         image = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)
         shapes = [study.shape for study in studies]
-        pictures = [_picture(vlm, shape, number) for number, shape in enumerate(shapes)]
-        patch = float(vlm.model.config.vision_config.patch_size)
-        patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
-        grids = with_tokens(patches, [_kept(vlm, grid) for grid in patches], image)
-        cells = {
-            "pixels": Cells(grids=tuple(pictures), index=planes(pictures)),
-            "vision": Cells(grids=tuple(patches), index=behind(patches, _class_tokens(vlm))),
-            "projector": Cells(grids=grids, index=np.arange(len(image))),
-            "language": Cells(grids=grids, index=image),
-        }
-        return finish(vlm, asked, image=image, grids=grids, cells=cells)
+        pictures = [square_picture(vlm, shape, image=number) for number, shape in enumerate(shapes)]
+        patch = vlm.model.config.vision_config.patch_size
+        patches = in_cells(pictures, (patch, patch), shapes, "vision")
+        grids = with_tokens(patches, image, [_kept(vlm, grid) for grid in patches])
+        return finish(vlm, asked, cells=in_order(pictures, patches, grids, before=_class_tokens(vlm)))
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read, whatever the tower and the decoder are."""
         return parts_of(model, model.config.vision_feature_layer)
-
-
-def _picture(vlm: VLM, shape: tuple[int, int], number: int) -> Grid:
-    """The pixels of the square that the vision tower sees."""
-    to_model, size = source_to_model(vlm.processor.image_processor, shape)
-    side = vlm.model.config.vision_config.image_size
-    if size != (side, side):
-        raise UnsupportedModel(
-            f"The processor makes pictures of {size[0]} by {size[1]} pixels, and the vision tower takes "
-            f"{side} by {side}. Model and processor do not belong together; load the processor of this "
-            "checkpoint."
-        )
-    return pixel_grid(size, invert(to_model), shape, image=number)
 
 
 def _kept(vlm: VLM, patches: Grid) -> Bools:

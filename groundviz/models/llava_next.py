@@ -17,10 +17,7 @@ without what is nothing but padding; what that leaves of it is in `groundviz.mod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
-
-from torch import Tensor
 
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.mosaic import tiled_cells
@@ -45,19 +42,11 @@ class LlavaNext:
     def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, FALLBACK)
-
-        def pack(features: list[Tensor], sizes: Tensor, newline: Tensor) -> Sequence[Tensor]:
-            packed: Sequence[Tensor] = vlm.model.model.pack_image_features(
-                features,
-                sizes,
-                vision_feature_select_strategy=vlm.model.config.vision_feature_select_strategy,
-                image_newline=newline,
-            )[0]
-            return packed
-
-        cells = tiled_cells(vlm, asked, [study.shape for study in studies], pack)
-        language = cells["language"]
-        return finish(vlm, asked, image=language.index, grids=language.grids, cells=cells)
+        shapes, config = [study.shape for study in studies], vlm.model.config
+        cells = tiled_cells(
+            vlm, asked, shapes, vision_feature_select_strategy=config.vision_feature_select_strategy
+        )
+        return finish(vlm, asked, cells=cells)
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""

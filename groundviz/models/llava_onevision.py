@@ -12,17 +12,14 @@
 
 The image is squeezed to one tile, and once more resized, padded and cut into the number of tiles that
 suits it best. The language model sees the overview, then the tiles as one picture without its padding;
-where that has more cells than nine tiles (or as many as `vision_aspect_ratio` says), it is read between
-its patches, at so few places that they are no more. Six of a tile's pixels fill no patch, so that the
-places of patches in the mosaic are exact to a fifth of a patch.
+where that has over a fifth more cells than nine tiles (or as many as `vision_aspect_ratio` says), it is
+read between its patches, at so few places that they are no more. Six of a tile's pixels fill no patch, so
+that the places of patches in the mosaic are exact to a fifth of a patch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
-
-from torch import Tensor
 
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.mosaic import tiled_cells
@@ -47,19 +44,9 @@ class LlavaOnevision:
     def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, FALLBACK)
-
-        def pack(features: list[Tensor], sizes: Tensor, newline: Tensor) -> Sequence[Tensor]:
-            packed: Sequence[Tensor] = vlm.model.model.pack_image_features(
-                features,
-                sizes,
-                image_newline=newline,
-                vision_aspect_ratio=vlm.model.config.vision_aspect_ratio,
-            )[0]
-            return packed
-
-        cells = tiled_cells(vlm, asked, [study.shape for study in studies], pack)
-        language = cells["language"]
-        return finish(vlm, asked, image=language.index, grids=language.grids, cells=cells)
+        shapes, config = [study.shape for study in studies], vlm.model.config
+        cells = tiled_cells(vlm, asked, shapes, vision_aspect_ratio=config.vision_aspect_ratio)
+        return finish(vlm, asked, cells=cells)
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""

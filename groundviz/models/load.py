@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -15,7 +17,8 @@ from groundviz.models.checkpoints.assembly import Assembled, Request, assemble, 
 from groundviz.models.checkpoints.folders import Place, config_at
 from groundviz.models.checkpoints.layout import LAYOUTS
 from groundviz.models.few_bits import bits_of, check_unpacked, packing_at, said
-from groundviz.models.naming import first_line, public_name, shown_name
+from groundviz.models.loading_errors import explained
+from groundviz.models.naming import public_name, shown_name
 from groundviz.models.placing import device_map_of, dtype_of
 from groundviz.models.vlm import FAMILIES, VLM
 
@@ -65,11 +68,17 @@ def load(
     'llava'
     """
     if not isinstance(source, str | os.PathLike):
+        given = {"base": base, "vision": vision, "revision": revision, "dtype": dtype, "device": device}
+        _refuse(given, "the model is loaded already")
         return resolve(source, processor)
     name = os.fspath(source)
     demo, bits = name == "demo", bits_of(dtype)
+    place = str(files("groundviz.demo") / "weights") if demo else name
+    shown = "demo" if demo else shown_name(name)
+    if demo or shown != name:
+        _refuse({"revision": revision}, "only hub ids have revisions")
     request = Request(
-        source=str(files("groundviz.demo") / "weights") if demo else name,
+        source=place,
         base=base,
         vision=vision,
         revision=revision,
@@ -78,10 +87,10 @@ def load(
         bits=bits,
         device_map=device_map_of(device),
     )
-    shown = "demo" if demo else shown_name(name)
-    made = _made(request, shown, processor)
-    if device is not None and request.device_map is None:
-        made.model.to(device)
+    with explained(place, shown):
+        made = _made(request, None if processor is None else _checked(processor))
+        if device is not None and request.device_map is None:
+            made.model.to(device)
     family = _family(made.model, made.processor)
     return VLM(made.model, made.processor, family, shown, revision, made.sources)
 
@@ -97,46 +106,38 @@ def resolve(model: Source, processor: Any = None) -> VLM:
         UnsupportedModel: The architecture has no adapter, or no processor was found.
     """
     if isinstance(model, VLM):
-        return model
+        return model if processor is None else replace(model, processor=_checked(processor))
     if isinstance(model, str | os.PathLike):
         return load(model, processor=processor)
     model = _as_written(model)
     origin = str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
     processor = processor if processor is not None else _processor_of(model, origin)
     family = _family(model, processor)
-    if not all(hasattr(processor, part) for part in ("tokenizer", "image_processor", "image_token")):
-        raise UnsupportedModel(
-            f"{type(processor).__name__} is not a processor of images and text: it lacks a tokenizer, an "
-            "image processor or an image token. Pass what AutoProcessor loads for this checkpoint."
-        )
-    return VLM(model, processor, family, public_name(origin, type(model).__name__))
+    return VLM(model, _checked(processor), family, public_name(origin, type(model).__name__))
 
 
-def _made(request: Request, shown: str, processor: Any) -> Assembled:
-    try:
-        config = config_at(request.source, request.revision)
-        if request.bits:
-            check_unpacked(config)
-        if layout_of(config):
-            return assemble(request, config, processor)
-        return _native(request, processor)
-    except (OSError, ValueError, KeyError) as error:
-        raise UnsupportedModel(
-            f"No model could be loaded from {shown!r}: {first_line(error, request.source, shown)} "
-            "Give a folder or hub id with config.json, safetensors weights and processor files."
-        ) from None
+def _refuse(given: Mapping[str, object], because: str) -> None:
+    """Stop what would have no effect."""
+    for name, value in given.items():
+        if value is not None:
+            raise UnsupportedModel(f"{name} was given, and {because}. Leave {name} out.")
+
+
+def _made(request: Request, processor: Any) -> Assembled:
+    config = config_at(request.source, request.revision)
+    if request.bits:
+        check_unpacked(config)
+    if layout_of(config):
+        return assemble(request, config, processor)
+    return _native(request, processor)
 
 
 def _native(request: Request, processor: Any) -> Assembled:
     """What transformers wrote, as transformers reads it."""
-    for name in ("base", "vision"):
-        if getattr(request, name) is not None:
-            raise UnsupportedModel(
-                f"The checkpoint has all its parts, and {name} was given. Leave it out: {name} is for "
-                f"checkpoints in one of the layouts {', '.join(LAYOUTS)}."
-            )
+    because = f"only the layouts {', '.join(LAYOUTS)} lack such parts"
+    _refuse({"base": request.base, "vision": request.vision}, because)
     if processor is None:
-        processor = _processor_at(request.source, request.revision)
+        processor = _checked(_processor_at(request.source, request.revision))
     revision = request.revision or "main"
     packed = packing_at(request.source, revision, request.bits, request.dtype) if request.bits else None
     model = AutoModelForImageTextToText.from_pretrained(
@@ -156,6 +157,15 @@ def _processor_at(place: Any, revision: str | None) -> Any:
     return AutoProcessor.from_pretrained(place, trust_remote_code=False, revision=revision or "main")
 
 
+def _checked(processor: Any) -> Any:
+    if not all(hasattr(processor, part) for part in ("tokenizer", "image_processor", "image_token")):
+        raise UnsupportedModel(
+            f"{type(processor).__name__} is not a processor of images and text: it lacks a tokenizer, an "
+            "image processor or an image token. Pass what AutoProcessor loads for this checkpoint."
+        )
+    return processor
+
+
 def _family(model: Any, processor: Any) -> str:
     config = getattr(model, "config", None)
     for name in FAMILIES:
@@ -166,16 +176,15 @@ def _family(model: Any, processor: Any) -> str:
 
 
 def _processor_of(model: Any, origin: str) -> Any:
+    found = "is unknown, as it came from no folder"
     if origin:
         try:
             return _processor_at(origin, None)
-        except (OSError, ValueError):
-            pass
+        except Exception as error:
+            found = f"cannot be read ({type(error).__name__})"
     if not hasattr(model, "generate"):
         raise UnsupportedModel(why(getattr(model, "config", None), type(model).__name__))
-    raise UnsupportedModel(
-        "The model's processor was not found beside its weights. Pass it: explain(..., processor=processor)."
-    )
+    raise UnsupportedModel(f"The model's processor {found}. Pass it: explain(..., processor=processor).")
 
 
 def _as_written(model: Any) -> Any:

@@ -27,11 +27,12 @@ from typing import Any
 import numpy as np
 from transformers.models.mllama.image_processing_pil_mllama import get_image_size_fit_to_canvas
 
-from groundviz.errors import UnsupportedModel
-from groundviz.geometry import scale_shift
-from groundviz.models.canvas import side_by_side, tile_pixels
+from groundviz.geometry import pixel_grid, scale_shift
+from groundviz.models.belonging import check_belonging
+from groundviz.models.canvas import laid_out, tile_pixels
 from groundviz.models.encode import finish, read_prompt
-from groundviz.models.grids import in_cells, pixel_grid
+from groundviz.models.grids import in_cells
+from groundviz.models.towers import parts_from
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import PIXELS, Cells, Encoded
 from groundviz.runtime.sites import Parts
@@ -41,6 +42,7 @@ FALLBACK = (
     "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n{images}{question}<|eot_id|>"
     "<|start_header_id|>assistant<|end_header_id|>\n\n"
 )
+# The tower fills the tokens of each tile up to a multiple of this.
 MULTIPLE = 8
 Size = tuple[int, int]
 
@@ -66,15 +68,14 @@ class Mllama:
             _picture((down * vision.image_size, across * vision.image_size), vision.image_size, shape, number)
             for number, ((down, across), shape) in enumerate(zip(tiles, shapes, strict=True))
         ]
-        patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
-        grids = [in_cells(one, (1, 1), shapes[one.image], "cross") for one in patches]
+        patches, grids = (in_cells(pictures, (patch, patch), shapes, stage) for stage in ("vision", "cross"))
         side = vision.image_size // patch
-        columns = _across(tiles, _behind_class_tokens(len(tiles), most, side, filled=0))
+        columns = laid_out(_behind_class_tokens(len(tiles), most, side, filled=0), tiles)
         filled = _behind_class_tokens(len(tiles), most, side, filled=-(1 + side**2) % MULTIPLE)
         pixels = np.stack(np.split(tile_pixels(len(tiles) * most, vision.image_size), len(tiles)))
         cells = {
-            "pixels": Cells(grids=tuple(pictures), index=_across(tiles, pixels)[None]),
-            "vision": Cells(grids=tuple(patches), index=_across(tiles, filled)),
+            "pixels": Cells(grids=tuple(pictures), index=laid_out(pixels, tiles)[None]),
+            "vision": Cells(grids=tuple(patches), index=laid_out(filled, tiles)),
             "projector": Cells(grids=tuple(grids), index=columns),
         }
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
@@ -83,29 +84,23 @@ class Mllama:
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""
         tower, decoder = model.model.vision_model, model.model.language_model
-        vision = (*tower.transformer.layers, *tower.global_transformer.layers)
-        across = tuple(layer.cross_attn for layer in decoder.layers if hasattr(layer, "cross_attn"))
-        return Parts(
-            vision_layers=vision,
-            vision_attention=tuple(layer.self_attn for layer in vision),
+        return parts_from(
+            model,
+            vision=(*tower.transformer.layers, *tower.global_transformer.layers),
             projector=model.model.multi_modal_projector,
-            decoder_layers=tuple(decoder.layers),
-            decoder_attention=tuple(
-                layer.cross_attn if hasattr(layer, "cross_attn") else layer.self_attn
-                for layer in decoder.layers
+            decoder=decoder,
+            cross_attention=tuple(
+                layer.cross_attn for layer in decoder.layers if hasattr(layer, "cross_attn")
             ),
-            cross_attention=across,
-            final_norm=decoder.norm,
-            output_head=model.get_output_embeddings(),
         )
 
 
 def _check_tiles(shape: tuple[int, ...], most: int, side: int) -> None:
-    if (shape[2], shape[-1]) != (most, side):
-        raise UnsupportedModel(
-            f"The processor makes {shape[2]} tiles of {shape[-1]} pixels, and the vision tower takes {most} "
-            f"of {side}. Model and processor do not belong together; load the processor of this checkpoint."
-        )
+    check_belonging(
+        (shape[2], shape[-1]) == (most, side),
+        f"The processor makes {shape[2]} tiles of {shape[-1]} pixels, and the vision tower takes {most} "
+        f"of {side}.",
+    )
 
 
 def _picture(canvas: Size, tile: int, shape: Size, number: int) -> Grid:
@@ -126,11 +121,6 @@ def _behind_class_tokens(pictures: int, most: int, side: int, *, filled: int) ->
     length = 1 + side**2 + filled
     places = np.arange(pictures * most * length).reshape(pictures, most, length)
     return places[:, :, 1 : 1 + side**2].reshape(pictures, most, side, side)
-
-
-def _across(tiles: list[Size], places: Ints) -> Ints:
-    """Places (picture, tile, row, col, ...) in the order of the pictures' grids."""
-    return np.concatenate([side_by_side(own, *size) for own, size in zip(places, tiles, strict=True)])
 
 
 FAMILIES.add("mllama", Mllama())

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,28 +23,27 @@ from transformers.image_processing_utils import get_patch_output_size, select_be
 from transformers.image_utils import ChannelDimension
 from transformers.models.llava_next.modeling_llava_next import unpad_image
 
-from groundviz.errors import UnsupportedModel
-from groundviz.geometry import cells_in_view, compose, held_cells, scale_shift
+from groundviz.geometry import other_cells, pixel_grid, scale_shift, squeezed
+from groundviz.models.belonging import check_belonging
 from groundviz.models.canvas import COLOURS, side_by_side, tile_pixels
 from groundviz.models.encode import Asked
-from groundviz.models.grids import pixel_grid, with_tokens
+from groundviz.models.grids import with_tokens
+from groundviz.models.preprocessing import blank
 from groundviz.models.tiles import Tiling, tiling_of
 from groundviz.runtime.encoded import PIXELS, Cells
 from groundviz.types import Bools, Grid, Ints, Stage
 
 Size = tuple[int, int]
-# How a model packs features, given those of each image's tiles, the images' sizes, and what ends a row.
-Pack = Callable[[list[torch.Tensor], torch.Tensor, torch.Tensor], Sequence[torch.Tensor]]
 
 
-def tiled_cells(vlm: Any, asked: Asked, shapes: Sequence[Size], pack: Pack) -> dict[str, Cells]:
+def tiled_cells(vlm: Any, asked: Asked, shapes: Sequence[Size], **options: Any) -> dict[str, Cells]:
     """The cells of each image's overview and mosaic, at every stage.
 
     Args:
         vlm: The model with its processor.
         asked: The prompt.
         shapes: Rows and columns of each source image.
-        pack: The model's own way to put features into the prompt.
+        options: What the model's own `pack_image_features` is told besides.
 
     Raises:
         UnsupportedModel: Model and processor do not belong together.
@@ -56,14 +56,13 @@ def tiled_cells(vlm: Any, asked: Asked, shapes: Sequence[Size], pack: Pack) -> d
         for one in _pictures(tiling, shape, number, vlm.processor.image_processor.image_grid_pinpoints)
     ]
     patches = [_patches(tiling, one, shapes[one.image], "vision") for one in pictures]
-    grids, held = _packed(tiling, pictures, shapes, pack)
-    if len(held) != len(tokens):
-        raise UnsupportedModel(
-            f"The prompt holds {len(tokens)} image tokens, and the model makes {len(held)} of the pictures. "
-            "Model and processor do not belong together; load the processor of this checkpoint."
-        )
+    grids, held = _packed(tiling, pictures, shapes, partial(vlm.model.model.pack_image_features, **options))
+    check_belonging(
+        len(held) == len(tokens),
+        f"The prompt holds {len(tokens)} image tokens, and the model makes {len(held)} of the pictures.",
+    )
     tokens = tokens[held]
-    placed = with_tokens(grids, [held_cells(grid) for grid in grids], tokens)
+    placed = with_tokens(grids, tokens)
     in_tower, behind = (_in_tiles(pictures, tiling, before) for before in (tiling.class_tokens, 0))
     return {
         "pixels": Cells(
@@ -79,15 +78,12 @@ def _pictures(tiling: Tiling, shape: Size, number: int, resolutions: Any) -> lis
     """The pixels of an image's overview and of its mosaic."""
     side = tiling.side
     whole = select_best_resolution(shape, resolutions)
-    # A picture of that shape which takes no memory.
-    blank = np.broadcast_to(np.zeros(1, dtype=np.uint8), (3, *shape))
-    rows, cols = get_patch_output_size(blank, whole, input_data_format=ChannelDimension.FIRST)
+    rows, cols = get_patch_output_size(blank(shape), whole, input_data_format=ChannelDimension.FIRST)
     scale = (shape[0] / rows, shape[1] / cols)
     padding = ((whole[0] - rows) // 2, (whole[1] - cols) // 2)
     mosaic = scale_shift(scale, (-padding[0] * scale[0], -padding[1] * scale[1]))
-    overview = scale_shift((shape[0] / side, shape[1] / side))
     return [
-        pixel_grid((side, side), overview, shape, image=number, label="overview"),
+        squeezed((side, side), shape, image=number, label="overview"),
         pixel_grid(tuple(whole), mosaic, shape, image=number, label="tiles"),
     ]
 
@@ -102,31 +98,17 @@ def _patches(tiling: Tiling, picture: Grid, shape: Size, stage: Stage) -> Grid:
     alone = picture.rows == picture.cols == tiling.side
     pitch = float(tiling.patch) if alone else tiling.side / tiling.across
     rim = 0.0 if alone else (tiling.side - tiling.across * tiling.patch) / 2
-    return _cells(picture, (rows, cols), scale_shift((pitch, pitch), (-rim, -rim)), shape, stage)
-
-
-def _cells(fine: Grid, size: Size, to_fine: Any, shape: Size, stage: Stage) -> Grid:
-    """Other cells over the same picture."""
-    to_source = compose(fine.to_source, to_fine)
-    return replace(
-        fine,
-        rows=size[0],
-        cols=size[1],
-        positions=np.full(size[0] * size[1], -1, dtype=np.int64),
-        to_source=to_source,
-        valid=cells_in_view(*size, to_source, shape),
-        stage=stage,
-    )
+    return other_cells(picture, (rows, cols), scale_shift((pitch, pitch), (-rim, -rim)), shape, stage)
 
 
 def _packed(
-    tiling: Tiling, pictures: Sequence[Grid], shapes: Sequence[Size], pack: Pack
+    tiling: Tiling, pictures: Sequence[Grid], shapes: Sequence[Size], pack: Callable[..., Any]
 ) -> tuple[list[Grid], Bools]:
     """The cells that the language model sees, and which of all image tokens stand for one."""
     tiles = [_tile_count(mosaic, tiling.side) for mosaic in pictures[1::2]]
     features = [torch.zeros(1 + count, tiling.across**2, 1) for count in tiles]
     # Features of nothing but zeros, with another number behind each row.
-    packed = pack(features, torch.tensor(shapes), torch.ones(1))
+    packed, _ = pack(features, torch.tensor(shapes), image_newline=torch.ones(1))
     held = [np.asarray(one[:, 0] == 0) for one in packed]
     grids: list[Grid] = []
     for overview, mosaic, shape, kept in zip(pictures[::2], pictures[1::2], shapes, held, strict=True):
@@ -143,7 +125,8 @@ def _trimmed(patches: Grid, size: Size, shape: Size) -> Grid:
     kept = unpad_image(numbers, shape)[0]
     first = divmod(int(kept[0, 0]), patches.cols)
     scale = kept.shape[0] / size[0], kept.shape[1] / size[1]
-    return _cells(patches, size, scale_shift(scale, (float(first[0]), float(first[1]))), shape, "language")
+    to_patches = scale_shift(scale, (float(first[0]), float(first[1])))
+    return other_cells(patches, size, to_patches, shape, "language")
 
 
 def _pixels(pictures: Sequence[Grid], side: int, slots: int) -> Ints:

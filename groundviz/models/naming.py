@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+
+# As they stand in messages: between quotes, where they may have blanks, and without.
+PATHS = (
+    re.compile(r"(?<=')(?:[A-Za-z]:)?[\\/][^']*(?=')"),
+    re.compile(r"(?<![\w.:/\\-])(?:[A-Za-z]:)?[\\/][^\s'\",;]+"),
+)
 
 
 def public_name(origin: str, architecture: str) -> str:
@@ -20,7 +25,7 @@ def public_name(origin: str, architecture: str) -> str:
         return architecture
     if Path(origin) == Path(str(files("groundviz.demo") / "weights")):
         return "demo"
-    return architecture if Path(origin).exists() or Path(origin).is_absolute() else origin
+    return architecture if _is_folder(origin) or Path(origin).is_absolute() else origin
 
 
 def shown_name(name: str) -> str:
@@ -29,12 +34,37 @@ def shown_name(name: str) -> str:
     >>> shown_name("/nowhere/at/all")
     'a folder that is not there'
     """
-    if Path(name).is_dir():
+    if _is_folder(name):
         return "local folder"
     return name if re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", name) else "a folder that is not there"
 
 
-def first_line(error: Exception, place: Any, shown: str) -> str:
-    """The first line of an error's message, in which a place is called what may be shown of it."""
+def first_line(error: Exception, place: str, shown: str) -> str:
+    """The first sentence of an error's message, without paths.
+
+    Args:
+        error: Any.
+        place: Where something was being loaded from.
+        shown: What may be shown of that.
+
+    >>> first_line(OSError("'/home/somebody/model/config.json' is damaged"), "/home/somebody/model", "there")
+    "'there/config.json' is damaged."
+    >>> first_line(OSError("no room at /home/somebody/.cache/hub"), "lab/model", "lab/model")
+    'no room at ...'
+    """
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].replace(str(place), shown)[:200]
+    # What ends in a colon has its cause below.
+    line = " ".join(line.strip() for line in lines[: 1 + lines[0].endswith(":")])
+    line = line.replace(place, shown) if place else line
+    for path in PATHS:
+        line = path.sub("...", line)
+    line = line[:200]
+    return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except OSError:
+        # Longer than any name may be.
+        return False

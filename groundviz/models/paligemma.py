@@ -21,15 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from groundviz.geometry import held_cells, invert
 from groundviz.models.encode import finish, read_prompt
-from groundviz.models.grids import behind, in_cells, pixel_grid, planes, with_tokens
-from groundviz.models.preprocessing import source_to_model
+from groundviz.models.grids import in_cells, in_order, with_tokens
+from groundviz.models.preprocessing import square_picture
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
-from groundviz.runtime.encoded import Cells, Encoded
+from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.sites import Parts
-from groundviz.types import Grid, Study
+from groundviz.types import Study
 
 FALLBACK = "{images}{question}"
 # What `token_type_ids` hold for tokens that see only what is before them.
@@ -53,28 +52,15 @@ class PaliGemma:
         asked = replace(asked, inputs=inputs)
         image = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)
         shapes = [study.shape for study in studies]
-        pictures = [_picture(vlm.processor, shape, number) for number, shape in enumerate(shapes)]
+        pictures = [square_picture(vlm, shape, image=number) for number, shape in enumerate(shapes)]
         patch = vlm.model.config.vision_config.patch_size
-        patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
-        grids = with_tokens(patches, [held_cells(grid) for grid in patches], image)
-        cells = {
-            "pixels": Cells(grids=tuple(pictures), index=planes(pictures)),
-            "vision": Cells(grids=tuple(patches), index=behind(patches, 0)),
-            "projector": Cells(grids=grids, index=np.arange(len(image))),
-            "language": Cells(grids=grids, index=image),
-        }
-        encoded = finish(vlm, asked, image=image, grids=grids, cells=cells)
+        patches = in_cells(pictures, (patch, patch), shapes, "vision")
+        encoded = finish(vlm, asked, cells=in_order(pictures, patches, with_tokens(patches, image)))
         return replace(encoded, said={"token_type_ids": SUFFIX})
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""
         return parts_of(model)
-
-
-def _picture(processor: Any, shape: tuple[int, int], number: int) -> Grid:
-    """The pixels of the square that the vision tower sees."""
-    to_model, size = source_to_model(processor.image_processor, shape)
-    return pixel_grid(size, invert(to_model), shape, image=number)
 
 
 FAMILIES.add("paligemma", PaliGemma())

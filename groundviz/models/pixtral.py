@@ -43,8 +43,7 @@ class Pixtral:
         asked = read_prompt(vlm, studies, question, FALLBACK)
         shapes = [study.shape for study in studies]
         cells = any_shape_cells(vlm, asked, shapes)
-        language = cells["language"]
-        return finish(vlm, asked, image=language.index, grids=language.grids, cells=cells)
+        return finish(vlm, asked, cells=cells)
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""

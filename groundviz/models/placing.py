@@ -44,8 +44,8 @@ def device_map_of(wanted: str | torch.device | None) -> Any:
         return wanted
     try:
         device = torch.device(wanted)
-        there = device.type == "cpu" or torch.get_device_module(device).is_available()
-    except RuntimeError:
+        there = device.type == "cpu" or (device.index or 0) < torch.get_device_module(device).device_count()
+    except (RuntimeError, TypeError):
         there = False
     if not there:
         raise UnsupportedModel(

@@ -55,9 +55,9 @@ def compare(vlm: VLM, encoded: Encoded) -> tuple[Check, ...]:
     inputs, kernel = on_device(vlm.model, encoded.inputs), _Kernel()
     most = ROUNDING if vlm.model.dtype == torch.float32 else SHORT_ROUNDING
     with torch.no_grad():
-        made = vlm.model.generate(
-            **inputs, max_new_tokens=TOKENS, return_dict_in_generate=True, output_logits=True
-        )
+        # One path: which step belongs to which of several is not told.
+        one = {"num_beams": 1, "num_return_sequences": 1, "max_new_tokens": TOKENS}
+        made = vlm.model.generate(**inputs, **one, return_dict_in_generate=True, output_logits=True)
         answer = added(inputs["input_ids"][0], made.sequences[0])[: len(made.logits)]
         # An image token in a random model's answer would be taken for a picture.
         plain = [] if set(answer) & _image_tokens(encoded) else answer[:-1]

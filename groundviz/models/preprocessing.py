@@ -1,14 +1,26 @@
-"""What an image processor did to a picture's geometry, as one affine from source to model pixels."""
+"""What an image processor did to a picture's geometry."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from groundviz.errors import UnsupportedModel
-from groundviz.geometry import compose, scale_shift
-from groundviz.types import Doubles
+from groundviz.geometry import compose, invert, pixel_grid, scale_shift
+from groundviz.models.belonging import check_belonging
+from groundviz.types import Doubles, Grid
 
 Size = tuple[int, int]
+
+
+def blank(shape: Size) -> Any:
+    """A picture (3, rows, cols) that takes no memory, for what only asks how large pictures become.
+
+    >>> blank((1024, 768)).strides
+    (0, 0, 0)
+    """
+    return np.broadcast_to(np.uint8(0), (3, *shape))
 
 
 def source_to_model(processor: Any, shape: Size) -> tuple[Doubles, Size]:
@@ -22,7 +34,7 @@ def source_to_model(processor: Any, shape: Size) -> tuple[Doubles, Size]:
         The affine from source pixels to model pixels, and the model picture's rows and columns.
 
     Raises:
-        UnsupportedModel: The processor states its size in a way this family does not use.
+        UnsupportedModel: The processor says how large its pictures are in no way that is known here.
     """
     if hasattr(processor, "source_to_model"):
         known: tuple[Doubles, Size] = processor.source_to_model(shape)
@@ -35,6 +47,28 @@ def source_to_model(processor: Any, shape: Size) -> tuple[Doubles, Size]:
     if getattr(processor, "do_center_crop", False):
         affine, size = _cropped(affine, size, processor.crop_size)
     return affine, size
+
+
+def square_picture(vlm: Any, shape: Size, *, image: int = 0, label: str = "") -> Grid:
+    """The pixels of the square that the vision tower is shown an image as.
+
+    Args:
+        vlm: The model with its processor.
+        shape: Rows and columns of the source image.
+        image: Which source image it is.
+        label: As in `Grid`.
+
+    Raises:
+        UnsupportedModel: The processor makes pictures of another size than the tower takes.
+    """
+    to_model, size = source_to_model(vlm.processor.image_processor, shape)
+    side = vlm.model.config.vision_config.image_size
+    check_belonging(
+        size == (side, side),
+        f"The processor makes pictures of {size[0]} by {size[1]} pixels, and the vision tower takes {side} "
+        f"by {side}.",
+    )
+    return pixel_grid(size, invert(to_model), shape, image=image, label=label)
 
 
 def _padded_to_square(affine: Doubles, size: Size) -> tuple[Doubles, Size]:

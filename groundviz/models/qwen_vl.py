@@ -28,10 +28,12 @@ import numpy as np
 from torch import Tensor
 from transformers.vision_utils import get_vision_window_index
 
-from groundviz.errors import UnsupportedModel
-from groundviz.geometry import held_cells, scale_shift
+from groundviz.geometry import squeezed
+from groundviz.models.belonging import check_belonging
+from groundviz.models.canvas import COLOURS
 from groundviz.models.encode import finish, read_prompt
-from groundviz.models.grids import in_cells, pixel_grid, with_tokens
+from groundviz.models.grids import in_cells, with_tokens
+from groundviz.models.towers import parts_from
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import PIXELS, Cells, Encoded
 from groundviz.runtime.sites import Parts
@@ -39,7 +41,6 @@ from groundviz.types import Grid, Ints, Study
 
 IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
 FALLBACK = "<|im_start|>user\n{images}{question}<|im_end|>\n<|im_start|>assistant\n"
-COLOURS = 3
 
 
 class QwenVL:
@@ -61,12 +62,11 @@ class QwenVL:
         sizes = asked.inputs["image_grid_thw"]
         shapes = [study.shape for study in studies]
         pictures = [
-            _picture((rows * patch, cols * patch), shape, number)
+            squeezed((rows * patch, cols * patch), shape, image=number)
             for number, ((_, rows, cols), shape) in enumerate(zip(sizes.tolist(), shapes, strict=True))
         ]
-        patches = [in_cells(one, (patch, patch), shapes[one.image], "vision") for one in pictures]
-        merged = [in_cells(one, (merge, merge), shapes[one.image], "language") for one in patches]
-        grids = with_tokens(merged, [held_cells(grid) for grid in merged], image)
+        patches = in_cells(pictures, (patch, patch), shapes, "vision")
+        grids = with_tokens(in_cells(patches, (merge, merge), shapes, "language"), image)
         places = _places(config.vision_config, sizes)
         cells = {
             "pixels": Cells(grids=tuple(pictures), index=_pixels(config.vision_config, patches)),
@@ -74,35 +74,22 @@ class QwenVL:
             "projector": Cells(grids=grids, index=places),
             "language": Cells(grids=grids, index=image),
         }
-        return finish(vlm, asked, image=image, grids=grids, cells=cells)
+        return finish(vlm, asked, cells=cells)
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""
-        visual, decoder = model.model.visual, model.model.language_model
-        return Parts(
-            vision_layers=tuple(visual.blocks),
-            vision_attention=tuple(block.attn for block in visual.blocks),
-            projector=visual.merger,
-            decoder_layers=tuple(decoder.layers),
-            decoder_attention=tuple(layer.self_attn for layer in decoder.layers),
-            final_norm=decoder.norm,
-            output_head=model.get_output_embeddings(),
+        visual = model.model.visual
+        return parts_from(
+            model, vision=visual.blocks, projector=visual.merger, decoder=model.model.language_model
         )
 
 
 def _check_patches(vision: Any, numbers: int) -> None:
     expected = COLOURS * vision.temporal_patch_size * vision.patch_size**2
-    if numbers != expected:
-        raise UnsupportedModel(
-            f"The processor makes patches of {numbers} numbers, and the vision tower takes {expected}. Model "
-            "and processor do not belong together; load the processor of this checkpoint."
-        )
-
-
-def _picture(size: tuple[int, int], shape: tuple[int, int], number: int) -> Grid:
-    """The pixels of a picture that was squeezed to `size`, whatever its shape was."""
-    to_source = scale_shift((shape[0] / size[0], shape[1] / size[1]))
-    return pixel_grid(size, to_source, shape, image=number)
+    check_belonging(
+        numbers == expected,
+        f"The processor makes patches of {numbers} numbers, and the vision tower takes {expected}.",
+    )
 
 
 def _places(vision: Any, sizes: Tensor) -> Ints:

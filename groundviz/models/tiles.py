@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from groundviz.errors import UnsupportedModel
+from groundviz.models.belonging import check_belonging
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,13 +39,14 @@ def tiling_of(vlm: Any) -> Tiling:
     """
     config, own = vlm.model.config, vlm.processor.image_processor
     side = config.vision_config.image_size
-    made = {int(one) for size in (own.size, own.crop_size) for one in dict(size or {}).values() if one}
+    made = sorted(
+        {int(one) for size in (own.size, own.crop_size) for one in dict(size or {}).values() if one}
+    )
     ours, theirs = ([list(one) for one in each.image_grid_pinpoints] for each in (config, own))
-    if made != {side} or ours != theirs:
-        raise UnsupportedModel(
-            f"The processor cuts pictures of {len(theirs)} sizes into tiles of {' or '.join(map(str, made))} "
-            f"pixels, and the model takes {len(ours)} sizes and tiles of {side}. Model and processor do not "
-            "belong together; load the processor of this checkpoint."
-        )
+    check_belonging(
+        made == [side] and ours == theirs,
+        f"The processor cuts pictures of {len(theirs)} sizes into tiles of {' or '.join(map(str, made))} "
+        f"pixels, and the model takes {len(ours)} sizes and tiles of {side}.",
+    )
     dropped = int(config.vision_feature_select_strategy == "default")
     return Tiling(side=side, patch=config.vision_config.patch_size, class_tokens=dropped)

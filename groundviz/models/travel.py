@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from groundviz.errors import UnsupportedModel
 from groundviz.models.paths import Passed, decoded, follow_cells, patch_sizes, read_paths
 from groundviz.models.vlm import VLM
 from groundviz.runtime.attention_tap import AttentionCall, tapped
@@ -74,6 +75,7 @@ def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, Passed]:
 
     Raises:
         UnsupportedMethod: The model's tower or projector cannot be differentiated.
+        UnsupportedModel: A module that the adapter names does not run.
     """
     parts, cells = vlm.parts(), encoded.cells
     inputs = on_device(vlm.model, encoded.inputs)
@@ -94,7 +96,14 @@ def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, Passed]:
             stack.enter_context(tapped({first_look: 0}, keys))
         _run(vlm.model, inputs)
     goal = final.seen if "language" in cells else keys.seen
-    steps = _steps(encoded, (pixels, entry.seen, tower.seen, projected.seen, goal))
+    seen = {
+        "first vision layer": entry.seen,
+        "last vision layer": tower.seen,
+        "projector": projected.seen,
+        "first module that looks at the picture": goal,
+    }
+    _check_seen(seen)
+    steps = _steps(encoded, (pixels, *seen.values()))
     patches = patch_sizes(encoded)
     return {stage: _passed(*step, patches) for stage, step in steps.items()}
 
@@ -111,11 +120,17 @@ def _first_look(parts: Parts) -> tuple[nn.Module, bool]:
 
 
 def _run(model: nn.Module, inputs: Mapping[str, Tensor]) -> None:
-    try:
-        with torch.enable_grad():
-            model(**inputs, use_cache=False)
-    except _FarEnough:
-        return
+    with suppress(_FarEnough), torch.enable_grad():
+        model(**inputs, use_cache=False)
+
+
+def _check_seen(seen: Mapping[str, Tensor]) -> None:
+    for what, states in seen.items():
+        if not states.numel():
+            raise UnsupportedModel(
+                f"The model answers without the {what} that its adapter names: no state of the picture "
+                "came by there. Name the modules that each pass goes through."
+            )
 
 
 def _steps(encoded: Encoded, seen: tuple[Tensor, ...]) -> dict[str, tuple[Tensor, Tensor, Cells, Cells]]:

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from groundviz import images
-from groundviz.errors import UnsupportedModel
+from groundviz.models.belonging import check_belonging
 from groundviz.models.characters import character_spans
 from groundviz.models.control_tokens import ControlTokens
 from groundviz.models.prompts import check_length, check_text
@@ -80,11 +80,10 @@ class VLM:
         """
         encoded = self.family.encode(self, tuple(studies), question)
         known, highest = self.model.get_input_embeddings().weight.shape[0], encoded.prompt.token_ids.max()
-        if highest >= known:
-            raise UnsupportedModel(
-                f"The prompt holds token {highest}, and the model has embeddings for {known} tokens. Model "
-                "and processor do not belong together; load the processor of this checkpoint."
-            )
+        check_belonging(
+            highest < known,
+            f"The prompt holds token {highest}, and the model has embeddings for {known} tokens.",
+        )
         return encoded
 
     def inputs(self, image: Any, question: str) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnknownName
-from groundviz.geometry import apply, cells_in_view, compose, invert, scale_shift
+from groundviz.geometry import apply, compose, invert, other_cells, scale_shift, squeezed
 from groundviz.runtime.live import Live
 from groundviz.types import Doubles, Floats, Grid, Ints
 
@@ -135,16 +135,7 @@ def _over(grids: Sequence[Grid], shape: tuple[int, int]) -> Grid:
     """The whole source image in pixels as fine as the finest grid's."""
     finest = np.min([np.abs(np.diag(grid.to_source[:, :2])) for grid in grids], axis=0)
     rows, cols = (max(1, round(side / step)) for side, step in zip(shape, finest, strict=True))
-    to_source = scale_shift((shape[0] / rows, shape[1] / cols))
-    return Grid(
-        rows=rows,
-        cols=cols,
-        positions=np.full(rows * cols, -1, dtype=np.int64),
-        to_source=to_source,
-        valid=np.ones((rows, cols), dtype=bool),
-        stage="pixels",
-        image=grids[0].image,
-    )
+    return squeezed((rows, cols), shape, image=grids[0].image)
 
 
 def _numbers(grid: Grid, canvas: Grid) -> Ints:
@@ -211,15 +202,7 @@ def shown(live: Live, canvas: Canvas) -> Floats:
 
 def coarser(grid: Grid, rows: int, cols: int, shape: tuple[int, int]) -> Grid:
     """A grid of `rows` by `cols` cells without tokens over the area of `grid`, on an image of `shape`."""
-    to_source = compose(grid.to_source, scale_shift((grid.rows / rows, grid.cols / cols)))
-    return replace(
-        grid,
-        rows=rows,
-        cols=cols,
-        positions=np.full(rows * cols, -1, dtype=np.int64),
-        to_source=to_source,
-        valid=cells_in_view(rows, cols, to_source, shape),
-    )
+    return other_cells(grid, (rows, cols), scale_shift((grid.rows / rows, grid.cols / cols)), shape)
 
 
 def mixed(values: Tensor, other: Tensor, share: Tensor) -> Tensor:

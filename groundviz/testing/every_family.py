@@ -30,8 +30,8 @@ from groundviz.types import Floats, Heatmaps, Rival, Target
 
 NAMED: tuple[Named | None, ...] = (None, 0, (1, 3))
 SAID, RIVAL = "left lung nodule and effusion", "pneumothorax device"
-# Where a method keeps what speaks for a word alone, a random model may have nothing for one of them.
-WORDS = ("nodule", "effusion", "left")
+# Where a method keeps what speaks for a word alone, a random model may have nothing for some of them.
+WORDS = ("nodule", "effusion", "left", "opacity", "heart", "size")
 # Passes of other shapes round differently.
 CLOSE = 1e-3
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from groundviz import models
-from groundviz.errors import PromptError
+from groundviz.errors import PromptError, UnsupportedModel
 from groundviz.geometry import held_cells
 from groundviz.models import VLM
 from groundviz.models.certificate import MOST_PATCHES
@@ -72,7 +72,10 @@ def check_model(model: Any, processor: Any = None) -> None:
 
 def is_certified(vlm: VLM) -> str:
     """The certificate over many shapes."""
-    certificate = models.certify(vlm, shapes=SHAPES)
+    try:
+        certificate = models.certify(vlm, shapes=SHAPES)
+    except UnsupportedModel as why:
+        return str(why)
     wrong = [check for check in certificate.checks if check.verdict == certificate.verdict]
     return "".join(f"{check.verdict}. {check.says}" for check in wrong)
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from groundviz.geometry import apply, held_cells, invert, source_box, to_source_pixels
 from groundviz.models.vlm import VLM
-from groundviz.runtime import borrow
 from groundviz.runtime.encoded import Cells, Encoded
-from groundviz.runtime.passes import saying
 from groundviz.runtime.sites import Parts
 from groundviz.types import Doubles, Floats, Grid, Study
 
@@ -111,24 +109,50 @@ def share_in_view(encoded: Encoded, shape: tuple[int, int]) -> float:
     return float(seen.mean())
 
 
-def rows_apart(vlm: VLM, studies: tuple[Study, ...]) -> float:
-    """How far the attention rows of the model's own answer are from those of its eager kernel."""
-    with borrow(vlm) as live:
-        prompt = live.encode(studies, QUESTION)
-        answer = live.answer(prompt)
-        rows = torch.from_numpy(live.attention())
-    encoded = vlm.encode(studies, QUESTION)
-    start, ids = len(prompt.token_ids) - 1, answer.token_ids.tolist()
-    model = copy.deepcopy(vlm.model)
-    model.set_attn_implementation("eager")
-    seen: list[torch.Tensor] = []
-    for module in vlm.family.parts(model).looking:
-        module.register_forward_hook(lambda module, args, output: seen.append(output[1][0]))
-    with torch.no_grad():
-        model(**saying(encoded.inputs, ids, said=encoded.said))
-    columns = torch.from_numpy(encoded.columns)
-    wanted = torch.stack([one[:, start : start + len(ids)][..., columns] for one in seen])
-    return float((wanted.permute(2, 0, 1, 3) - rows).abs().max())
+def check_tokens_are_cells(vlm: VLM, encoded: Encoded) -> None:
+    """Check that each image token is a cell, in the order of the prompt, and each cell is in view."""
+    grids = encoded.prompt.grids
+    tokens = np.flatnonzero(encoded.prompt.token_ids == vlm.model.config.image_token_id)
+    assert np.concatenate([grid.positions for grid in grids]).tolist() == tokens.tolist()
+    assert encoded.columns.tolist() == tokens.tolist()
+    assert all(grid.valid.all() for grid in grids)
+
+
+def check_ends_of_rows(vlm: VLM, encoded: Encoded) -> None:
+    """Check that each image token is a cell of the overview or the tiles, or ends a row of tiles."""
+    overview, tiles = encoded.prompt.grids
+    assert (overview.label, tiles.label) == ("overview", "tiles")
+    held = np.concatenate([overview.positions, tiles.positions])
+    assert (np.diff(held) > 0).all()
+    tokens = np.flatnonzero(encoded.prompt.token_ids == vlm.model.config.image_token_id)
+    ends = tiles.positions.reshape(tiles.rows, tiles.cols)[:, -1] + 1
+    assert sorted([*held, *ends]) == tokens.tolist()
+
+
+def in_order(vlm: VLM, encoded: Encoded, modules: Iterable[Any]) -> list[Any]:
+    """The modules in the order in which a pass runs them."""
+    ran: list[Any] = []
+    with ExitStack() as stack:
+        for one in modules:
+            handle = one.register_forward_pre_hook(
+                lambda module, args, kwargs: ran.append(module), with_kwargs=True
+            )
+            stack.callback(handle.remove)
+        with torch.no_grad():
+            vlm.model(**encoded.inputs)
+    return ran
+
+
+def check_published(vlm: VLM, shape: tuple[int, int], stage: str, step: int, view: float = 1.0) -> None:
+    """Check a picture as large as people have them: all in view, and blocks where they were painted."""
+    encoded = vlm.encode((noise(shape),), QUESTION)
+    assert share_in_view(encoded, shape) >= view
+    assert block_error(vlm, shape, encoded.cells[stage], step=step) < 0.05
+
+
+def sizes(*shapes: tuple[int, int]) -> list[Any]:
+    """Shapes to test with: the first two always, the others in `pytest -m slow tests/models`."""
+    return [*shapes[:2], *(pytest.param(one, marks=pytest.mark.slow) for one in shapes[2:])]
 
 
 def _covered(start: float, stop: float, length: int) -> Doubles:
@@ -219,12 +243,17 @@ def _differing(before: torch.Tensor, after: torch.Tensor) -> list[int]:
     return torch.nonzero(places > 1e-6).flatten().tolist()
 
 
+class _Seen(Exception):
+    """What is wanted of a pass is known."""
+
+
 def _entering(vlm: VLM, module: Any, inputs: Any) -> torch.Tensor:
     seen: list[torch.Tensor] = []
 
     def keep(module: Any, args: Any, kwargs: Any) -> None:
         # The name differs from model to model: it is the one with channels.
         seen.append(next(one for one in (*args, *kwargs.values()) if one.ndim > 1))
+        raise _Seen
 
     _run(vlm, module.register_forward_pre_hook(keep, with_kwargs=True), inputs)
     return seen[0]
@@ -235,17 +264,16 @@ def _leaving(vlm: VLM, module: Any, inputs: Any) -> torch.Tensor:
 
     def keep(module: Any, args: Any, output: Any) -> None:
         seen.append(output[0] if isinstance(output, tuple) else output)
+        raise _Seen
 
     _run(vlm, module.register_forward_hook(keep), inputs)
     return seen[0]
 
 
 def _run(vlm: VLM, handle: Any, inputs: Any) -> None:
-    try:
-        with torch.no_grad():
-            vlm.model(**inputs)
-    finally:
-        handle.remove()
+    with torch.no_grad(), suppress(_Seen):
+        vlm.model(**inputs)
+    handle.remove()
 
 
 @contextmanager

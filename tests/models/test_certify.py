@@ -116,6 +116,13 @@ def test_attention_of_another_scale_is_found(monkeypatch):
     assert groundviz.certify(built()).verdict == "attention rows are not those of the model's kernel"
 
 
+@pytest.mark.parametrize("settings", [{"num_beams": 3}, {"num_beams": 2, "num_return_sequences": 2}])
+def test_a_model_that_searches_with_beams_is_compared_on_one_path(settings):
+    vlm = built()
+    vlm.model.generation_config.update(**settings)
+    assert groundviz.certify(vlm, shapes=[(61, 45)]).verdict == "certified"
+
+
 def test_inputs_that_generate_adds_to_are_found(monkeypatch):
     """Without their kinds, a plain pass has image tokens see only what stands before them."""
     vlm = built("gemma3")

@@ -114,6 +114,15 @@ def test_weights_are_packed_once(tmp_path, monkeypatch):
         models.load(tmp_path, dtype="int4")
 
 
+def test_code_beside_the_weights_is_not_run_to_learn_what_can_be_packed(tmp_path, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda *asked: "y")
+    described = {"model_type": "llama", "auto_map": {"AutoModelForImageTextToText": "theirs.Model"}}
+    (tmp_path / "config.json").write_text(json.dumps(described), "utf-8")
+    (tmp_path / "theirs.py").write_text("raise SystemExit", "utf-8")
+    with pytest.raises(ValueError, match=r"trust_remote_code|custom code"):
+        few_bits.packing_at(tmp_path, "main", 8, None)
+
+
 def test_methods_named_in_a_refusal_are_those_that_need_no_gradient(picture):
     model = MODELS["int8 (torch, dynamic)"](tiny_llava())
     found = maps(models.resolve(model, tiny_llava_processor(tiny_llava())), picture, groundviz.METHODS)

@@ -1,16 +1,13 @@
 """Gemma's pictures: squeezed to squares, pooled four by four, cropped where the processor is told to."""
 
-import numpy as np
 import pytest
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.gemma3 import Gemma3
 from groundviz.models.vlm import VLM
-from groundviz.testing.adapters import check_adapter
 from groundviz.testing.families.gemma3 import tiny_gemma3, tiny_gemma3_cropped
-from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error
+from tests.models.probes import QUESTION, block_error, check_tokens_are_cells, noise, ramp_error, sizes
 
-SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77)]
+SIZES = sizes((45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77))
 
 
 def vlm_of(model, processor):
@@ -32,9 +29,8 @@ def test_every_image_token_is_a_cell_of_the_grids(whole, cropped, shape):
     for vlm in (whole, cropped):
         encoded = vlm.encode((noise(shape),), QUESTION)
         grids = encoded.prompt.grids
-        tokens = np.flatnonzero(encoded.prompt.token_ids == vlm.model.config.image_token_id)
-        assert np.concatenate([grid.positions for grid in grids]).tolist() == tokens.tolist()
-        assert all((grid.rows, grid.cols) == (4, 4) and grid.valid.all() for grid in grids)
+        check_tokens_are_cells(vlm, encoded)
+        assert {(grid.rows, grid.cols) for grid in grids} == {(4, 4)}
         assert len(grids) == len(encoded.inputs["pixel_values"])
 
 
@@ -62,31 +58,8 @@ def test_a_bright_block_lights_its_cell(whole, cropped):
         assert block_error(vlm, (61, 37), cells["language"], step=3) < 0.1
 
 
-@pytest.mark.parametrize("shape", [(61, 37), (31, 45)])
-def test_every_cell_goes_where_the_adapter_says(whole, cropped, shape):
-    for vlm in (whole, cropped):
-        check_path(vlm, vlm.encode((noise(shape),), QUESTION))
-
-
-def test_several_images_one_behind_the_other(cropped):
-    studies = (noise((61, 37)), noise((40, 40), seed=1), noise((31, 45), seed=2))
-    encoded = cropped.encode(studies, QUESTION)
-    assert [grid.image for grid in encoded.prompt.grids] == [0, 0, 0, 1, 2, 2, 2]
-    check_path(cropped, encoded)
-
-
-def test_the_adapter_keeps_its_promises(whole, cropped):
-    check_adapter(whole, noise((45, 31)))
-    check_adapter(cropped, noise((45, 31)))
-
-
 def test_another_models_processor_is_refused(whole):
     processor = tiny_gemma3()[1]
     processor.image_processor.size = {"height": 48, "width": 48}
     with pytest.raises(UnsupportedModel, match="belong together"):
         vlm_of(whole.model, processor).encode((noise((45, 31)),), QUESTION)
-
-
-def test_it_knows_its_own(whole):
-    assert Gemma3().matches(whole.model.config)
-    assert not Gemma3().matches(whole.model.config.text_config)

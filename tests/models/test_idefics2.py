@@ -6,13 +6,13 @@ import torch
 from transformers.image_utils import SizeDict
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.idefics2 import Idefics2
+from groundviz.models.load import resolve
 from groundviz.models.vlm import VLM
-from groundviz.testing.adapters import check_adapter
+from groundviz.testing import check_model
 from groundviz.testing.families.idefics2 import tiny_idefics2
-from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error, share_in_view
+from tests.models.probes import QUESTION, block_error, check_published, in_order, noise, ramp_error, sizes
 
-SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (19, 13)]
+SIZES = sizes((45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (19, 13))
 PUBLISHED = [(1023, 767), (513, 2049), (301, 224), (2500, 2048)]
 BUILDERS = {"split": tiny_idefics2, "whole": lambda: tiny_idefics2(split=False)}
 
@@ -52,10 +52,6 @@ def test_a_bright_block_lights_its_patch_in_every_quarter_and_in_the_whole(vlm):
     assert block_error(vlm, (61, 37), cells["vision"], step=5) < 0.3
 
 
-def test_cells_stay_where_they_are_said_to_be_through_the_model(vlm):
-    check_path(vlm, vlm.encode((noise((45, 31)), noise((20, 61), seed=1)), QUESTION))
-
-
 def test_the_quarters_come_before_the_whole():
     grids = tiny("split").encode((noise((45, 31)), noise((30, 30))), QUESTION).prompt.grids
     assert [grid.label for grid in grids[:5]] == [*(f"tile {n} of 4" for n in (1, 2, 3, 4)), "overview"]
@@ -74,17 +70,9 @@ def test_the_answer_can_look_at_the_latents_of_every_picture(vlm):
 
 def test_the_perceiver_looks_at_patches_and_at_latents(vlm):
     encoded = vlm.encode((noise((45, 31)),), QUESTION)
-    ran = []
     steps = vlm.parts().resampler
-    handles = [
-        module.register_forward_pre_hook(lambda module, args, kwargs: ran.append(module), with_kwargs=True)
-        for module, _ in steps
-    ]
-    with torch.no_grad():
-        vlm.model(**encoded.inputs)
-    for handle in handles:
-        handle.remove()
-    assert ran == [module for module, _ in steps]
+    modules = [module for module, _ in steps]
+    assert in_order(vlm, encoded, modules) == modules
     assert all((flow.rows, flow.columns, flow.own) == ("latents", "image", True) for _, flow in steps)
 
 
@@ -105,18 +93,6 @@ def test_what_is_masked_tells_the_answer_nothing(vlm):
     assert torch.allclose(before, after, atol=1e-4)
 
 
-def test_the_adapter_keeps_its_promises(vlm):
-    check_adapter(vlm, noise((45, 31)))
-
-
-def test_the_forward_is_the_first_step_of_generate(vlm):
-    inputs = vlm.encode((noise((45, 31)), noise((20, 61))), QUESTION).inputs
-    with torch.no_grad():
-        logits = vlm.model(**inputs).logits[0, -1]
-        made = vlm.model.generate(**inputs, output_logits=True, return_dict_in_generate=True)
-    assert torch.allclose(made.logits[0][0], logits, atol=1e-5)
-
-
 def test_another_number_of_latents_is_refused():
     vlm = tiny("split")
     vlm.processor.image_seq_len = 4
@@ -124,9 +100,8 @@ def test_another_number_of_latents_is_refused():
         vlm.encode((noise((45, 31)),), QUESTION)
 
 
-def test_the_family_is_known_by_its_config(vlm):
-    assert Idefics2().matches(vlm.model.config)
-    assert not Idefics2().matches(vlm.model.config.text_config)
+def test_a_processor_that_splits_nothing_is_right_in_everything():
+    check_model(*tiny_idefics2(split=False))
 
 
 @pytest.mark.slow
@@ -136,7 +111,4 @@ def test_pictures_of_published_sizes(shape):
     model, processor = tiny_idefics2()
     model.config.vision_config.image_size, model.config.vision_config.patch_size = 980, 14
     processor.image_processor.size = SizeDict(shortest_edge=378, longest_edge=980)
-    vlm = VLM(model=model, processor=processor, family_name="idefics2", name="tiny")
-    encoded = vlm.encode((noise(shape),), QUESTION)
-    assert share_in_view(encoded, shape) > 0.99
-    assert block_error(vlm, shape, encoded.cells["vision"], step=1103) < 0.05
+    check_published(resolve(model, processor), shape, "vision", step=1103, view=0.99)

@@ -1,16 +1,13 @@
 """InternVL's pictures: tiles and an overview, each with a class token, shuffled two by two."""
 
-import numpy as np
 import pytest
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.internvl import InternVL
 from groundviz.models.vlm import VLM
-from groundviz.testing.adapters import check_adapter
 from groundviz.testing.families.internvl import tiny_internvl
-from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error
+from tests.models.probes import QUESTION, block_error, check_tokens_are_cells, noise, ramp_error, sizes
 
-SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (90, 20), (16, 16)]
+SIZES = sizes((45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (90, 20), (16, 16))
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +20,8 @@ def vlm():
 def test_every_image_token_is_a_cell_of_the_grids(vlm, shape):
     encoded = vlm.encode((noise(shape),), QUESTION)
     grids = encoded.prompt.grids
-    tokens = np.flatnonzero(encoded.prompt.token_ids == vlm.model.config.image_token_id)
-    assert np.concatenate([grid.positions for grid in grids]).tolist() == tokens.tolist()
-    assert all((grid.rows, grid.cols) == (4, 4) and grid.valid.all() for grid in grids)
+    check_tokens_are_cells(vlm, encoded)
+    assert {(grid.rows, grid.cols) for grid in grids} == {(4, 4)}
     assert len(grids) == len(encoded.inputs["pixel_values"])
 
 
@@ -58,29 +54,8 @@ def test_a_bright_block_lights_its_cell(vlm, shape):
     assert block_error(vlm, shape, cells["language"], step=5) < 0.25
 
 
-@pytest.mark.parametrize("shape", SIZES[:4])
-def test_every_cell_goes_where_the_adapter_says(vlm, shape):
-    check_path(vlm, vlm.encode((noise(shape),), QUESTION))
-
-
-def test_several_images_one_behind_the_other(vlm):
-    studies = (noise((61, 37)), noise((16, 16), seed=1), noise((31, 75), seed=2))
-    encoded = vlm.encode(studies, QUESTION)
-    assert [grid.image for grid in encoded.prompt.grids] == [0, 0, 0, 1, 2, 2, 2]
-    check_path(vlm, encoded)
-
-
-def test_the_adapter_keeps_its_promises(vlm):
-    check_adapter(vlm, noise((45, 31)))
-
-
 def test_another_models_processor_is_refused(vlm):
     processor = tiny_internvl()[1]
     processor.image_processor.size = {"height": 32, "width": 32}
     with pytest.raises(UnsupportedModel, match="belong together"):
         VLM(vlm.model, processor, "internvl", "tiny").encode((noise((45, 31)),), QUESTION)
-
-
-def test_it_knows_its_own(vlm):
-    assert InternVL().matches(vlm.model.config)
-    assert not InternVL().matches(vlm.model.config.text_config)

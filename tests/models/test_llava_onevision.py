@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from groundviz.models.llava_onevision import LlavaOnevision
 from groundviz.models.vlm import VLM
-from groundviz.testing.adapters import check_adapter
+from groundviz.testing import check_model
 from groundviz.testing.families.llava_onevision import tiny_llava_onevision
-from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error
+from tests.models.probes import QUESTION, block_error, check_ends_of_rows, noise, ramp_error, sizes
 
-SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (90, 20), (16, 16)]
+SIZES = sizes((45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (90, 20), (16, 16))
 
 
 def vlm_of(model, processor):
@@ -31,13 +30,8 @@ def rimmed():
 def test_image_tokens_are_cells_or_ends_of_rows(vlm, rimmed, shape):
     for one in (vlm, rimmed):
         encoded = one.encode((noise(shape),), QUESTION)
-        overview, tiles = encoded.prompt.grids
-        assert (overview.rows, overview.cols, overview.label, tiles.label) == (4, 4, "overview", "tiles")
-        held = np.concatenate([overview.positions, tiles.positions])
-        assert (np.diff(held) > 0).all()
-        tokens = np.flatnonzero(encoded.prompt.token_ids == one.model.config.image_token_id)
-        ends = tiles.positions.reshape(tiles.rows, tiles.cols)[:, -1] + 1
-        assert sorted([*held, *ends]) == tokens.tolist()
+        assert (encoded.prompt.grids[0].rows, encoded.prompt.grids[0].cols) == (4, 4)
+        check_ends_of_rows(one, encoded)
 
 
 def test_many_tiles_are_read_at_fewer_places(vlm):
@@ -76,23 +70,5 @@ def test_no_patch_lies_further_off_than_half_the_rim(rimmed, shape):
         assert off.max() <= 0.25
 
 
-@pytest.mark.parametrize("shape", SIZES[:4])
-def test_every_cell_goes_where_the_adapter_says(vlm, shape):
-    check_path(vlm, vlm.encode((noise(shape),), QUESTION))
-
-
-def test_several_images_with_different_numbers_of_tiles(vlm):
-    studies = (noise((90, 20)), noise((40, 40), seed=1), noise((31, 75), seed=2))
-    encoded = vlm.encode(studies, QUESTION)
-    assert [grid.image for grid in encoded.prompt.grids] == [0, 0, 1, 1, 2, 2]
-    check_path(vlm, encoded)
-
-
-def test_the_adapter_keeps_its_promises(vlm, rimmed):
-    check_adapter(vlm, noise((61, 37)))
-    check_adapter(rimmed, noise((61, 37)))
-
-
-def test_it_knows_its_own(vlm):
-    assert LlavaOnevision().matches(vlm.model.config)
-    assert not LlavaOnevision().matches(vlm.model.config.text_config)
+def test_tiles_with_a_rim_are_right_in_everything(rimmed):
+    check_model(rimmed.model, rimmed.processor)

@@ -1,8 +1,10 @@
+import json
+
 import pytest
 import torch
 
 from groundviz import models
-from groundviz.errors import MissingExtra, UnknownName, UnsupportedModel
+from groundviz.errors import MissingExtra, OutOfMemory, UnknownName, UnsupportedModel
 from groundviz.models import placing
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
 
@@ -107,6 +109,108 @@ def test_all_devices_need_accelerate(folder, monkeypatch):
 def test_parts_are_for_checkpoints_that_lack_them(folder, part):
     with pytest.raises(UnsupportedModel, match=f"{part} was given.*tinyllava"):
         models.load(folder, **{part: folder})
+
+
+def test_a_device_beyond_the_last_is_named(folder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert placing.device_map_of("cuda:1") in (None, {"": torch.device("cuda:1")})
+    for device in ("cuda:2", object()):
+        with pytest.raises(UnsupportedModel, match="There is no device"):
+            models.load(folder, device=device)
+
+
+def rewritten(folder, **entries):
+    place = folder / "config.json"
+    place.write_text(json.dumps(json.loads(place.read_text("utf-8")) | entries), "utf-8")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"model_type": []},
+        {"dtype": "nonsense"},
+        {"text_config": 3},
+        {"text_config": {"model_type": "llama", "num_attention_heads": 0}},
+        {"vision_feature_layer": "last"},
+        {"quantization_config": 3},
+    ],
+)
+def test_settings_that_no_model_has_are_refused(folder, entries):
+    rewritten(folder, **entries)
+    with pytest.raises(
+        UnsupportedModel, match=r"loaded from 'local folder' \(\w+\): .*Give a folder or hub id"
+    ):
+        models.load(folder)
+
+
+@pytest.mark.parametrize(
+    "file", ["config.json", "tokenizer.json", "processor_config.json", "generation_config.json"]
+)
+@pytest.mark.parametrize("text", ["[]", "3", pytest.param("[" * 9999, id="deep")])
+def test_settings_that_are_none_are_refused(folder, file, text):
+    (folder / file).write_text(text, "utf-8")
+    with pytest.raises(UnsupportedModel, match="No model could be loaded from 'local folder'"):
+        models.load(folder)
+
+
+def test_weights_that_are_cut_off_are_refused(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-99])
+    with pytest.raises(UnsupportedModel, match="SafetensorError"):
+        models.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "says"),
+    [
+        (MemoryError(), OutOfMemory, '"int4"'),
+        (torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory, '"int4"'),
+        (RuntimeError("can't allocate memory: you tried to"), OutOfMemory, '"int4"'),
+        (
+            ImportError("\nTheProcessor requires the num2words library"),
+            MissingExtra,
+            "requires the num2words",
+        ),
+    ],
+)
+def test_what_stops_transformers_is_said_in_our_own_words(folder, error, kind, says, monkeypatch):
+    def stopped(*given, **options):
+        raise error
+
+    monkeypatch.setattr(models.load.__globals__["AutoModelForImageTextToText"], "from_pretrained", stopped)
+    with pytest.raises(kind, match=says):
+        models.load(folder)
+
+
+def test_what_is_no_processor_is_refused(folder):
+    for model in (folder, models.load(folder), tiny_llava()):
+        with pytest.raises(UnsupportedModel, match="object is not a processor"):
+            models.resolve(model, object())
+
+
+def test_another_processor_takes_the_place_of_a_loaded_models(folder):
+    other = tiny_llava_processor(tiny_llava())
+    assert models.resolve(models.load(folder), other).processor is other
+
+
+@pytest.mark.parametrize(
+    "given", [{"dtype": "int8"}, {"device": "cpu"}, {"base": "lab/x"}, {"revision": "v1"}]
+)
+def test_what_has_no_effect_on_a_live_model_is_refused(folder, given):
+    with pytest.raises(UnsupportedModel, match=f"{next(iter(given))} was given, and the model is loaded"):
+        models.load(models.load(folder), **given)
+
+
+def test_a_folder_has_no_revisions(folder):
+    for place in (folder, "demo"):
+        with pytest.raises(UnsupportedModel, match="revision was given"):
+            models.load(place, revision="v1")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "/x" * 3000, "a\0b", ""])
+def test_names_that_nothing_can_have_are_refused(name):
+    with pytest.raises(UnsupportedModel, match="No model could be loaded"):
+        models.load(name)
 
 
 def test_a_folder_that_is_not_there_is_not_named(tmp_path):

@@ -1,19 +1,13 @@
 """Pictures that keep their shape, in Pixtral and in Mistral 3, which merges patches two by two."""
 
-import numpy as np
 import pytest
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.llava import Llava
-from groundviz.models.mistral3 import Mistral3
-from groundviz.models.pixtral import Pixtral
 from groundviz.models.vlm import VLM
-from groundviz.testing.adapters import check_adapter
 from groundviz.testing.families.pixtral import tiny_mistral3, tiny_pixtral
-from groundviz.testing.tiny import tiny_llava
-from tests.models.probes import QUESTION, block_error, check_path, noise, ramp_error
+from tests.models.probes import QUESTION, block_error, check_tokens_are_cells, noise, ramp_error, sizes
 
-SIZES = [(45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (5, 7)]
+SIZES = sizes((45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (5, 7))
 BUILDERS = {"pixtral": tiny_pixtral, "mistral3": tiny_mistral3}
 
 
@@ -27,9 +21,7 @@ def vlm(request):
 def test_image_tokens_are_cells_with_breaks_between_their_rows(vlm, shape):
     encoded = vlm.encode((noise(shape),), QUESTION)
     [grid] = encoded.prompt.grids
-    tokens = np.flatnonzero(encoded.prompt.token_ids == vlm.model.config.image_token_id)
-    assert grid.positions.tolist() == tokens.tolist()
-    assert grid.valid.all()
+    check_tokens_are_cells(vlm, encoded)
     behind = grid.positions.reshape(grid.rows, grid.cols)[:, -1] + 1
     breaks = [encoded.prompt.tokens[at] for at in behind]
     assert breaks == ["[IMG_BREAK]"] * (grid.rows - 1) + ["[IMG_END]"]
@@ -47,22 +39,12 @@ def test_a_bright_block_lights_its_cell(vlm, shape):
     assert block_error(vlm, shape, cells["language"], step=5) < 0.1
 
 
-@pytest.mark.parametrize("shape", SIZES[:4])
-def test_every_cell_goes_where_the_adapter_says(vlm, shape):
-    check_path(vlm, vlm.encode((noise(shape),), QUESTION))
-
-
 def test_several_images_of_different_shapes(vlm):
     """The smaller ones stand in a corner of their tensor, and one behind the other in the tower."""
     studies = (noise((61, 37)), noise((17, 17), seed=1), noise((31, 75), seed=2))
     encoded = vlm.encode(studies, QUESTION)
     assert [grid.image for grid in encoded.prompt.grids] == [0, 1, 2]
     assert encoded.cells["pixels"].index.size < encoded.inputs["pixel_values"].numel()
-    check_path(vlm, encoded)
-
-
-def test_the_adapter_keeps_its_promises(vlm):
-    check_adapter(vlm, noise((45, 31)))
 
 
 def test_another_models_processor_is_refused(vlm):
@@ -70,9 +52,3 @@ def test_another_models_processor_is_refused(vlm):
     processor.patch_size = 8
     with pytest.raises(UnsupportedModel, match="belong together"):
         VLM(vlm.model, processor, vlm.family_name, "tiny").encode((noise((45, 31)),), QUESTION)
-
-
-def test_each_knows_its_own():
-    configs = [tiny_pixtral()[0].config, tiny_mistral3()[0].config, tiny_llava().config]
-    known = [[family.matches(one) for one in configs] for family in (Pixtral(), Mistral3(), Llava())]
-    assert known == np.eye(3, dtype=bool).tolist()

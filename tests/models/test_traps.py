@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from groundviz import explain, images, models
-from groundviz.errors import UnsupportedMethod
+from groundviz.errors import PromptError, UnsupportedMethod
 from groundviz.geometry import held_cells
 from groundviz.runtime import borrow
 from groundviz.runtime.encoded import PIXELS
@@ -16,7 +16,7 @@ from groundviz.runtime.placement import on_device
 from groundviz.runtime.slopes import cell_slopes
 from groundviz.testing.families import TINY
 from groundviz.types import Target
-from tests.models.probes import places
+from tests.models.probes import check_path, noise, places
 
 QUESTION = "Is there a nodule?"
 SAID = (5, 9, 7)
@@ -99,6 +99,39 @@ def test_the_answer_is_that_of_plain_generate_with_the_models_own_kernel(family,
         live.attention()
     assert answer.token_ids.tolist() == plain
     assert vlm.model.config._attn_implementation == "sdpa"
+
+
+@OF_EVERY_FAMILY
+def test_a_prompt_of_two_pictures_is_continued_as_generate_does(family):
+    vlm = vlm_of(family)
+    try:
+        inputs = vlm.encode([STUDY, STUDY], QUESTION).inputs
+    except PromptError:
+        pytest.skip("the model is shown one picture at a time")
+    with torch.no_grad():
+        logits = vlm.model(**inputs).logits[0, -1]
+        made = vlm.model.generate(**inputs, output_logits=True, return_dict_in_generate=True)
+    torch.testing.assert_close(made.logits[0][0], logits, atol=1e-5, rtol=0)
+
+
+@OF_EVERY_FAMILY
+def test_each_cell_of_several_pictures_goes_where_the_adapter_says(family):
+    vlm = vlm_of(family)
+    studies = noise((90, 20)), noise((61, 37), seed=1)
+    try:
+        encoded = vlm.encode(studies, QUESTION)
+    except PromptError:
+        encoded = vlm.encode(studies[:1], QUESTION)
+    images = [grid.image for grid in encoded.prompt.grids]
+    assert images == sorted(images)
+    check_path(vlm, encoded)
+
+
+@OF_EVERY_FAMILY
+def test_exactly_one_family_knows_a_model_as_its_own(family):
+    config = TINY[family]()[0].config
+    assert sum(models.FAMILIES[name].matches(config) for name in models.FAMILIES) == 1
+    assert not any(models.FAMILIES[name].matches(config.get_text_config()) for name in models.FAMILIES)
 
 
 @OF_EVERY_FAMILY

@@ -200,3 +200,26 @@ def test_wrong_parts_are_told(change, says, monkeypatch):
     )
     with pytest.raises(AssertionError, match=says):
         check_model(model, processor)
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ("vision_layers", "the first vision layer that"),
+        ("projector", "the projector that"),
+        ("decoder_layers", "the first module that looks"),
+    ],
+)
+def test_parts_that_never_run_are_told(field, says, monkeypatch):
+    model, processor = small("llava")
+    idle = model.model.idle = nn.Linear(4, 4)
+    family = type(models.resolve(model, processor).family)
+    parts = family.parts
+
+    def broken(self, one):
+        right = parts(self, one)
+        return replace(right, **{field: idle if field == "projector" else (idle, *getattr(right, field)[1:])})
+
+    monkeypatch.setattr(family, "parts", broken)
+    with pytest.raises(AssertionError, match=says):
+        check_model(model, processor)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 
-from groundviz.errors import UnsupportedModel
+from groundviz.errors import GroundvizError, UnsupportedModel
 from groundviz.models.checkpoints.build import build
 from groundviz.models.checkpoints.folders import Place, beside, called, fetched
 from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Layout, Plan
+from groundviz.models.checkpoints.shards import FLOATS
 from groundviz.models.few_bits import said
 
 
@@ -93,8 +93,8 @@ def assemble(request: Request, config: Mapping[str, Any], processor: Any = None)
 
 def stored_dtype(config: Mapping[str, Any]) -> torch.dtype:
     """The dtype that a config says its weights are stored in; half precision if it says nothing."""
-    named = getattr(torch, str(config.get("torch_dtype") or config.get("dtype") or "float16"), None)
-    return named if isinstance(named, torch.dtype) else torch.float16
+    named = getattr(torch, str(config.get("torch_dtype") or config.get("dtype")), None)
+    return named if isinstance(named, torch.dtype) and named in FLOATS.values() else torch.float16
 
 
 def _check_parts(request: Request, layout: Layout) -> None:
@@ -109,8 +109,12 @@ def _check_parts(request: Request, layout: Layout) -> None:
 def _planned(layout: Layout, checkpoint: Checkpoint) -> Plan:
     try:
         return layout.plan(checkpoint)
-    except (KeyError, TypeError, ValueError, AttributeError, OSError, StrictDataclassError) as error:
+    except (GroundvizError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        # Values that no author thought of fail in transformers wherever they happen to.
         raise UnsupportedModel(
-            f"The checkpoint's config cannot be used ({type(error).__name__}): it lacks an entry that its "
-            "layout has, or gives one another kind of value. Give the checkpoint as it was published."
+            f"The checkpoint cannot be put together ({type(error).__name__}): its config lacks an entry that "
+            "its layout has, or gives one another kind of value, or a tensor is missing. Give the checkpoint "
+            "as it was published."
         ) from None

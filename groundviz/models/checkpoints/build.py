@@ -97,13 +97,14 @@ class _Pending:
 
 
 def _check(plan: Plan) -> None:
+    _check_counts(plan)
     wanted = shapes_of(plan.config, plan.architecture)
-    used = {(id(weights), name) for recipe in plan.recipes.values() for weights, name in recipe.sources}
+    sources = {(id(weights), name): weights for one in plan.recipes.values() for weights, name in one.sources}
     left = [
         name
         for weights, ignored in plan.accounts
         for name in weights
-        if (id(weights), name) not in used and not any(re.fullmatch(pattern, name) for pattern in ignored)
+        if (id(weights), name) not in sources and not any(re.fullmatch(pattern, name) for pattern in ignored)
     ]
     missing = sorted(wanted.keys() - plan.recipes.keys())
     left += sorted(plan.recipes.keys() - wanted.keys())
@@ -111,7 +112,13 @@ def _check(plan: Plan) -> None:
     wrong = [
         f"{name} {shapes[name]} for {wanted[name]}" for name in sorted(shapes) if shapes[name] != wanted[name]
     ]
-    faults = {"without a place in the model": left, "missing": missing, "of another shape": wrong}
+    strange = sorted(name for (_, name), weights in sources.items() if not weights.is_plain(name))
+    faults = {
+        "without a place in the model": left,
+        "missing": missing,
+        "of another shape": wrong,
+        "of other numbers than float64, float32, float16 and bfloat16": strange,
+    }
     if any(faults.values()):
         counted = "; ".join(f"{len(names)} {kind}: {_some(names)}" for kind, names in faults.items() if names)
         raise UnsupportedModel(
@@ -120,6 +127,19 @@ def _check(plan: Plan) -> None:
         )
 
 
+def _check_counts(plan: Plan) -> None:
+    """Stop a config that asks for more layers than there are tensors, before these are made."""
+    config, tensors = plan.config, len(plan.recipes)
+    depths = (part.num_hidden_layers for part in (config.text_config, config.vision_config))
+    most = max(*depths, *getattr(config, "mixtures", {}).values())
+    if most > tensors:
+        raise UnsupportedModel(
+            f"The checkpoint does not fit its config, which asks for {most} layers or experts: it has "
+            f"{tensors} tensors of the model. Give the checkpoint as it was published."
+        )
+
+
 def _some(names: Iterable[str]) -> str:
-    names = list(names)
+    # Names come from a stranger's file.
+    names = ["".join(letter if letter.isprintable() else "?" for letter in name[:200]) for name in names]
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

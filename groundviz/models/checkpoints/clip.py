@@ -14,6 +14,7 @@ from groundviz.errors import UnsupportedModel
 from groundviz.models.checkpoints.language import without_tables
 from groundviz.models.checkpoints.layout import Recipe, renamed
 from groundviz.models.checkpoints.weights import Weights
+from groundviz.models.naming import shown_name
 
 TOWER = "model.vision_tower."
 # What a CLIP file holds beside the tower's weights.
@@ -74,8 +75,8 @@ def hub_tower(folder: Path | None, wanted: object) -> Tower:
     """
     if folder is None:
         raise UnsupportedModel(
-            f"The checkpoint has no vision tower of its own: it was trained on {str(wanted)!r}. Give that "
-            "as a hub id or as a local folder: load(..., vision=...)."
+            "The checkpoint has no vision tower of its own: it was trained with "
+            f"{shown_name(str(wanted))!r}. Give that as a hub id or as a local folder: load(..., vision=...)."
         )
     weights = Weights.at(folder)
     recipes = without_tables(renamed(weights, {"vision_model.": TOWER}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from groundviz.errors import UnsupportedModel
 Place = str | os.PathLike[str]
 
 DESCRIPTIONS = ("*.json", "tokenizer*", "*.txt")
+AGAIN = "Download the checkpoint again."
 # Of what lies beside the published files, and copies of the weights in other layouts.
 IGNORED = ("*/*", "consolidated*")
 
@@ -46,6 +48,26 @@ def fetched(place: Place, files: Sequence[str], revision: str | None = None) -> 
         os.fspath(place), revision=revision, allow_patterns=patterns, ignore_patterns=list(IGNORED)
     )
     return Path(found)
+
+
+def within(folder: Path, name: str, by: str) -> Path:
+    """A file of a folder that a config or an index names: these come from strangers.
+
+    Args:
+        folder: Where it should lie.
+        name: The file's name.
+        by: What named it, for the message.
+
+    Raises:
+        UnsupportedModel: It lies elsewhere, or has a name that no file of a checkpoint has.
+        TypeError: It is no name.
+
+    >>> within(Path("checkpoint"), "model-00001-of-00002.safetensors", "index").name
+    'model-00001-of-00002.safetensors'
+    """
+    if not re.fullmatch(r"\w[\w.-]{0,250}", name, re.ASCII):
+        raise UnsupportedModel(f"The checkpoint's {by} names a file outside its own folder. {AGAIN}")
+    return folder / name
 
 
 def beside(place: Place | None, name: str) -> Path | None:

@@ -66,8 +66,8 @@ class LlavaMed:
             generation=speaking(tokenizer, at_most=1024),
             notes={
                 "picture": pictured("padded to a square with the mean colour", native),
-                "tower": f"{tower.note}; the evaluation takes OpenAI's",
-                "decoding": "greedy, as in the evaluation",
+                "tower": f"{tower.note}; the paper's evaluation took OpenAI's",
+                "decoding": "greedy, as in the paper's evaluation",
             },
         )
 

@@ -102,10 +102,10 @@ class LlavaMedDelta:
             architecture=OneLayerLlava,
             generation=speaking(tokenizer, at_most=1024),
             notes={
-                "picture": pictured("its middle", native),
+                "picture": pictured("cropped to its middle", native),
                 "tower": tower.note,
                 "merged": "the language model from base=... added to the published difference",
-                "decoding": "greedy, until the first ###; the evaluation samples at temperature 0.7",
+                "decoding": "greedy, until the first ###; the paper's evaluation sampled at temperature 0.7",
             },
         )
 

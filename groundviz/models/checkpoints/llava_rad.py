@@ -23,6 +23,7 @@ from transformers import LlamaConfig
 from groundviz.errors import UnsupportedModel
 from groundviz.models.checkpoints import dinov2, pictures
 from groundviz.models.checkpoints.build import PublishedLlava
+from groundviz.models.checkpoints.folders import within
 from groundviz.models.checkpoints.language import language_config, without_tables
 from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Plan, Recipe, renamed
 from groundviz.models.checkpoints.lora import WRAPPED, merged
@@ -85,10 +86,10 @@ class LlavaRad:
             architecture=PublishedLlava,
             generation=speaking(tokenizer, at_most=256),
             notes={
-                "picture": pictured("its middle, cut out by rounding half to even", native),
+                "picture": pictured("cropped to its middle, margins rounded to even", native),
                 "tower": "DINOv2, the checkpoint's own",
                 "merged": "LoRA into the language model from base=..., in float32",
-                "decoding": "greedy, as in the evaluation",
+                "decoding": "greedy, as in the paper's evaluation",
             },
         )
 
@@ -112,12 +113,8 @@ def _base(checkpoint: Checkpoint) -> Path:
 
 
 def _tower_weights(checkpoint: Checkpoint) -> Weights:
-    name = str(checkpoint.config["mm_vision_tower_checkpoint"])
-    if Path(name).name != name:
-        raise UnsupportedModel(
-            "The checkpoint's config names a vision tower outside its own folder. Download it again."
-        )
-    return Weights.at(checkpoint.folder / name, inside="state_dict")
+    file = within(checkpoint.folder, checkpoint.config["mm_vision_tower_checkpoint"], "config")
+    return Weights.at(file, inside="state_dict")
 
 
 def _in_the_model(recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
@@ -132,7 +129,7 @@ def _in_the_model(recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
 def _read(file: Path) -> Any:
     try:
         return json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise UnsupportedModel(
             "A settings file of the checkpoint is missing or damaged: expected adapter_config.json and "
             f"{TOWER_CONFIG} beside its weights. Download the checkpoint again."

@@ -59,6 +59,8 @@ def merged(base: Weights, adapter: Weights, config: Mapping[str, Any]) -> dict[s
 def _check(config: Mapping[str, Any]) -> None:
     expect(config, "peft_type", ("LORA",))
     expect(config, "bias", ("none",))
+    # Others change the weights beneath the adapter, too.
+    expect(config, "init_lora_weights", (True, False, "gaussian"))
     for key in ("fan_in_fan_out", "use_rslora", "use_dora"):
         expect(config, key, (False,))
     for key in ("modules_to_save", "layers_to_transform", "rank_pattern", "alpha_pattern"):

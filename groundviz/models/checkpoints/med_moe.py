@@ -131,10 +131,10 @@ class MedMoe:
             architecture=MedMoeLlava,
             generation=speaking(tokenizer, at_most=2048),
             notes={
-                "picture": pictured("its middle, although the config says pad, as in the evaluation", native),
+                "picture": pictured("cropped to its middle, as in the paper's evaluation", native),
                 "tower": tower.note,
-                "experts": "no noise is added to the routing; the evaluation draws some with each pass",
-                "decoding": "greedy, as in the evaluation",
+                "experts": "no noise is added to the routing; the paper's evaluation drew some each time",
+                "decoding": "greedy, as in the paper's evaluation",
             },
         )
 
@@ -168,17 +168,22 @@ def _mixtures(moe: Mapping[str, Any], depth: int) -> dict[str, Any]:
     """Entries of the config that `MedMoeLlava` reads, for a decoder with so many layers."""
     expect(moe, "use_residual", (False,))
     expect(moe, "top_k_experts", (2, 1))
-    layers, counts = moe["moe_layers_idx"], moe["num_experts"]
+    layers, counts, top = moe["moe_layers_idx"], moe["num_experts"], moe["top_k_experts"]
     # One number stands for all layers.
     counts = counts * len(layers) if len(counts) == 1 else counts
-    if len(counts) != len(layers) or not set(layers) <= set(range(depth)):
+    if len(counts) != len(layers) or not all(layer in range(depth) for layer in layers):
         raise UnsupportedModel(
             f"The checkpoint's config contradicts itself: it counts the experts of {len(counts)} layers, and "
             f"says that layers {', '.join(map(str, layers))} of {depth} have some. Give the checkpoint as it "
             "was published."
         )
+    if min(counts, default=top) < top:
+        raise UnsupportedModel(
+            f"The checkpoint's config contradicts itself: tokens visit {top} experts of {min(counts)}. Give "
+            "the checkpoint as it was published."
+        )
     mixtures = {str(layer): count for layer, count in zip(layers, counts, strict=True)}
-    return {"mixtures": mixtures, "experts_per_token": moe["top_k_experts"]}
+    return {"mixtures": mixtures, "experts_per_token": top}
 
 
 LAYOUTS.add("med_moe", MedMoe())

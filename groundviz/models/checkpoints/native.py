@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +36,16 @@ def native_config(
         layer: Which of the tower's hidden states the projector reads.
         class_token: Whether the tower has a class token. One without loses its first patch instead.
         more: Further entries, such as `head_bias`.
+
+    Raises:
+        UnsupportedModel: The tower has no such layer.
     """
+    depth = vision.num_hidden_layers
+    if layer == 0 or layer not in range(-depth, depth + 1):
+        raise UnsupportedModel(
+            f"The checkpoint's config reads the vision tower at layer {reprlib.repr(layer)}, and it has "
+            f"{depth} layers. Give the checkpoint as it was published."
+        )
     rows = text.vocab_size
     text.vocab_size = max(rows, image_id + 1)
     settings: dict[str, Any] = dict(
@@ -56,7 +66,7 @@ def native_config(
 
 def with_room(recipes: Mapping[str, Recipe], config: Any) -> dict[str, Recipe]:
     """Recipes in which the embeddings have a zero row for the image, where the vocabulary was full."""
-    if config.head_rows == config.text_config.vocab_size:
+    if config.head_rows == config.text_config.vocab_size or EMBEDDINGS not in recipes:
         return dict(recipes)
     return {**recipes, EMBEDDINGS: Recipe(recipes[EMBEDDINGS].sources, with_zero_row)}
 
@@ -75,6 +85,6 @@ def expect(config: Mapping[str, Any], key: str, known: tuple[Any, ...]) -> None:
     """
     if config.get(key, known[0]) not in known:
         raise UnsupportedModel(
-            f"The checkpoint's config asks for {key}={config[key]!r}, and this layout is known with "
-            f"{' or '.join(map(repr, known))}. It cannot be loaded."
+            f"The checkpoint's config asks for {key}={reprlib.repr(config[key])}, and this layout is known "
+            f"with {' or '.join(map(repr, known))}. It cannot be loaded."
         )

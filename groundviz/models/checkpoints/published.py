@@ -113,7 +113,10 @@ def read_tokenizer(folder: Path, token: str = IMAGE) -> Any:
         # The checkpoint's own config is of no model that transformers knows.
         known: dict[str, Any] = {} if llama else {"config": PreTrainedConfig()}
         tokenizer = reader.from_pretrained(folder, trust_remote_code=False, **known)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except ImportError:
+        raise
+    except Exception as error:
+        # The libraries that read tokenizers raise Exception itself.
         raise UnsupportedModel(
             f"The tokenizer of the checkpoint cannot be read ({type(error).__name__}). Give a folder with "
             "tokenizer_config.json and tokenizer.model or tokenizer.json, or pass processor=..."

@@ -68,8 +68,8 @@ class TinyLlava:
             generation=speaking(tokenizer, at_most=1024),
             notes={
                 "picture": pictured("squashed to a square", native),
-                "tower": "SigLIP, from the checkpoint; its first patch is dropped, as in the evaluation",
-                "decoding": "greedy; the evaluation samples at temperature 0.4",
+                "tower": "SigLIP, the checkpoint's own; its first patch is dropped, as it was in the paper",
+                "decoding": "greedy; the paper's evaluation sampled at temperature 0.4",
             },
         )
 

@@ -9,6 +9,7 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 from transformers.models.blip_2.processing_blip_2 import Blip2Processor
 from transformers.models.instructblip.processing_instructblip import InstructBlipProcessor
 
+from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
 
 SIDE, PATCH, QUERIES = 32, 4, 6
@@ -21,18 +22,18 @@ def tiny_blip2(seed: int = 0) -> tuple[Any, Any]:
     >>> tiny_blip2()[1].num_query_tokens
     6
     """
-    shape = text_config()
+    decoder = text_config()
     text = hf.OPTConfig(
-        vocab_size=shape["vocab_size"],
-        hidden_size=shape["hidden_size"],
-        ffn_dim=shape["intermediate_size"],
-        num_hidden_layers=shape["num_hidden_layers"],
-        num_attention_heads=shape["num_attention_heads"],
-        max_position_embeddings=shape["max_position_embeddings"],
-        word_embed_proj_dim=shape["hidden_size"],
-        bos_token_id=shape["bos_token_id"],
-        eos_token_id=shape["eos_token_id"],
-        pad_token_id=shape["pad_token_id"],
+        vocab_size=decoder["vocab_size"],
+        hidden_size=decoder["hidden_size"],
+        ffn_dim=decoder["intermediate_size"],
+        num_hidden_layers=decoder["num_hidden_layers"],
+        num_attention_heads=decoder["num_attention_heads"],
+        max_position_embeddings=decoder["max_position_embeddings"],
+        word_embed_proj_dim=decoder["hidden_size"],
+        bos_token_id=decoder["bos_token_id"],
+        eos_token_id=decoder["eos_token_id"],
+        pad_token_id=decoder["pad_token_id"],
     )
     config = hf.Blip2Config(
         vision_config=hf.Blip2VisionConfig(**_tower()).to_dict(),
@@ -74,23 +75,13 @@ def _pixels() -> Any:
 
 
 def _tower() -> dict[str, Any]:
-    return {
-        "hidden_size": 16,
-        "intermediate_size": 24,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "image_size": SIDE,
-        "patch_size": PATCH,
-    }
+    return {**shape(), "image_size": SIDE, "patch_size": PATCH}
 
 
 def _queries() -> dict[str, Any]:
     return {
+        **shape(),
         "vocab_size": len(vocabulary(*FRAMING)),
-        "hidden_size": 16,
-        "intermediate_size": 24,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
         "cross_attention_frequency": 2,
         "encoder_hidden_size": 16,
     }

@@ -8,6 +8,7 @@ import transformers as hf
 from transformers.models.idefics2.image_processing_pil_idefics2 import Idefics2ImageProcessorPil
 from transformers.models.idefics2.processing_idefics2 import Idefics2Processor
 
+from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
 
 LONGEST, PATCH, LATENTS = 32, 4, 5
@@ -33,14 +34,7 @@ def tiny_idefics2(seed: int = 0, *, split: bool = True) -> tuple[Any, Any]:
     5
     """
     text = hf.MistralConfig(**text_config(*CONTROLS), sliding_window=None)
-    tower = {
-        "hidden_size": 16,
-        "intermediate_size": 24,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "image_size": LONGEST,
-        "patch_size": PATCH,
-    }
+    tower = {**shape(), "image_size": LONGEST, "patch_size": PATCH}
     perceiver = {
         "hidden_size": text.hidden_size,
         "rms_norm_eps": text.rms_norm_eps,

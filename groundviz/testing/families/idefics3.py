@@ -12,6 +12,7 @@ from transformers.models.smolvlm import processing_smolvlm
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
 from groundviz.testing.families.still import NO_FILMS, for_stills
+from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
 
 TILE, PATCH, SHUFFLED = 16, 2, 2
@@ -63,16 +64,8 @@ def tiny_smolvlm(seed: int = 0) -> tuple[Any, Any]:
 
 
 def _shape() -> dict[str, Any]:
-    tower = {
-        "hidden_size": 16,
-        "intermediate_size": 24,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "image_size": TILE,
-        "patch_size": PATCH,
-    }
     return {
-        "vision_config": tower,
+        "vision_config": {**shape(), "image_size": TILE, "patch_size": PATCH},
         "text_config": hf.LlamaConfig(**text_config(*CONTROLS)),
         "scale_factor": SHUFFLED,
         "image_token_id": vocabulary(*CONTROLS)["<image>"],

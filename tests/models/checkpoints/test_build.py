@@ -53,6 +53,27 @@ def test_a_tensor_of_another_shape_is_an_error(tmp_path):
         models.load(place)
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn, torch.complex64])
+def test_a_tensor_of_other_numbers_is_an_error(tmp_path, dtype):
+    place = rewritten(PHI, tmp_path, changed={NORM: torch.ones(64).to(dtype)})
+    with pytest.raises(UnsupportedModel, match=r"1 of other numbers than .*model\.norm\.weight"):
+        models.load(place)
+
+
+@pytest.mark.parametrize("part", ["text_config", "vision_config"])
+def test_layers_that_nobody_stored_are_not_made(tmp_path, part, monkeypatch):
+    monkeypatch.setattr(building, "_empty", None)
+    config = config_of(PHI)[part] | {"num_hidden_layers": 10**9}
+    with pytest.raises(UnsupportedModel, match=r"asks for 1000000000 layers or experts: it has \d+ tensors"):
+        models.load(rewritten(PHI, tmp_path, **{part: config}))
+
+
+def test_names_of_tensors_cannot_write_to_the_terminal(tmp_path):
+    place = rewritten(PHI, tmp_path, changed={"\x1b[2J" + "x" * 500: torch.ones(2)})
+    with pytest.raises(UnsupportedModel, match=r"in the model: \?\[2Jx{196}\. Give"):
+        models.load(place)
+
+
 def test_what_every_version_computes_itself_may_lie_in_the_file(tmp_path):
     changed = {
         "language_model.model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(8),
@@ -157,7 +178,13 @@ def test_what_transformers_leaves_out_is_an_error(monkeypatch):
         {"text_config": {"model_type": "qwen2"}},
         {"text_config": {"model_type": "phi3", "hidden_size": "wide"}},
         {"text_config": None},
+        {"text_config": {"model_type": "phi3", "num_attention_heads": 0}},
+        {"vision_feature_layer": 5},
+        {"vision_feature_layer": 0},
+        {"vision_feature_layer": "last"},
+        {"model_type": []},
         {"vision_config": {}},
+        {"vision_config": {"patch_size": 0}},
     ],
 )
 def test_a_config_that_no_published_checkpoint_has_is_refused(tmp_path, change):

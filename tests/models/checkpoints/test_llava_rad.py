@@ -228,8 +228,9 @@ def test_a_training_file_without_a_tower_is_told(copied):
         load_in_float32(copied)
 
 
-def test_a_tower_file_in_another_folder_is_not_read(copied):
-    rewritten(copied / "config.json", mm_vision_tower_checkpoint="../base/pytorch_model-00001-of-00002.bin")
+@pytest.mark.parametrize("name", ["../base/pytorch_model-00001-of-00002.bin", ".", ""])
+def test_a_tower_file_in_another_folder_is_not_read(copied, name):
+    rewritten(copied / "config.json", mm_vision_tower_checkpoint=name)
     with pytest.raises(UnsupportedModel, match="outside its own folder"):
         load_in_float32(copied)
 

@@ -56,6 +56,7 @@ def test_half_precision_is_added_up_in_single():
         {"use_rslora": True},
         {"modules_to_save": ["lm_head"]},
         {"rank_pattern": {"q_proj": 8}},
+        {"init_lora_weights": "pissa"},
     ],
 )
 def test_what_would_be_merged_otherwise_is_refused(base, adapter, entries):

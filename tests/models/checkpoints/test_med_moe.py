@@ -200,6 +200,9 @@ def test_a_tokenizer_that_is_code_is_not_run_and_another_can_be_given(copied, pr
         ({"num_experts": [3]}, "without a place in the model"),
         ({"moe_layers_idx": [0, 1]}, "without a place in the model"),
         ({"moe_layers_idx": [0, 9]}, r"layers 0, 9 of 3 have some"),
+        ({"num_experts": [1]}, "visit 2 experts of 1"),
+        ({"num_experts": [10**9]}, "asks for 1000000000 layers or experts"),
+        ({"num_experts": 4}, r"cannot be put together \(TypeError\)"),
     ],
 )
 def test_mixtures_that_nobody_published_are_refused(copied, entries, message):

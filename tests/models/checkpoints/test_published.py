@@ -102,6 +102,14 @@ def test_a_tokenizer_that_cannot_be_read_is_reported(tmp_path, text):
     assert str(tmp_path) not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["{}", "[]", '{"model": 3}', pytest.param("[" * 9999, id="deep")])
+def test_a_damaged_vocabulary_is_reported(tmp_path, text):
+    shutil.copytree(PHI, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "tokenizer.json").write_text(text, "utf-8")
+    with pytest.raises(UnsupportedModel, match="tokenizer of the checkpoint cannot be read"):
+        read_tokenizer(tmp_path)
+
+
 def test_generation_is_greedy_and_ends_at_the_tokenizers_end():
     assert speaking(read_tokenizer(PHI), at_most=7) == {
         "bos_token_id": 1,

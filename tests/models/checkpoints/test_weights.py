@@ -1,5 +1,6 @@
 import json
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -131,14 +132,20 @@ def test_what_the_index_names_and_no_shard_holds_is_reported(tmp_path):
         Weights.at(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"weight_map": 3}', '{"weight_map": {"a": 3}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", "{}", '{"weight_map": 3}', '{"weight_map": {"a": 3}}', pytest.param("[" * 9999, id="deep")],
+)
 def test_an_index_that_is_none_is_reported(tmp_path, text):
     (tmp_path / "model.safetensors.index.json").write_text(text, "utf-8")
     with pytest.raises(UnsupportedModel, match="index of weights cannot be read"):
         Weights.at(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../other.safetensors", "/etc/passwd", "deep/one.safetensors"])
+@pytest.mark.parametrize(
+    "name",
+    ["../other.safetensors", "/etc/passwd", "deep/one.safetensors", "..", "", "a\0b", "\ud800", "x" * 300],
+)
 def test_an_index_reaches_no_other_folder(tmp_path, name):
     place = tmp_path / "checkpoint"
     place.mkdir()
@@ -153,6 +160,50 @@ def test_one_tensor_in_two_files_is_reported(tmp_path):
         save_file({"a": torch.ones(1)}, tmp_path / f"{name}.safetensors")
     with pytest.raises(UnsupportedModel, match="'a'; one should"):
         Weights.at(tmp_path)
+
+
+def test_a_compressed_pickle_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    torch.save(TENSORS, tmp_path / "plain")
+    with zipfile.ZipFile(tmp_path / "plain") as plain:
+        parts = {part: plain.read(part) for part in plain.namelist()}
+    with zipfile.ZipFile(tmp_path / "pytorch_model.bin", "w", zipfile.ZIP_DEFLATED) as small:
+        for part, content in parts.items():
+            small.writestr(part, content + bytes(2**20) * part.endswith("data.pkl"))
+    monkeypatch.setattr(torch, "load", None)
+    with pytest.raises(UnsupportedModel, match="compressed"):
+        Weights.at(tmp_path)
+
+
+def test_tensors_without_names_are_refused(tmp_path):
+    torch.save({1: torch.ones(2)}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(UnsupportedModel, match="something other than named tensors"):
+        Weights.at(tmp_path)
+
+
+STRANGE = {
+    "posing as a million": torch.ones(1).expand(1000, 1000),
+    "sparse": torch.eye(4).to_sparse(),
+    "nowhere": torch.empty(4, device="meta"),
+    "whole": torch.ones(4, dtype=torch.int64),
+    "complex": torch.ones(4, dtype=torch.complex64),
+    "tiny": torch.ones(4, dtype=torch.float8_e4m3fn),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_only_numbers_that_stand_in_the_file_are_plain(tmp_path, kind):
+    torch.save({"a": STRANGE[kind], "b": torch.nn.Parameter(torch.ones(2))}, tmp_path / "pytorch_model.bin")
+    weights = Weights.at(tmp_path)
+    assert not weights.is_plain("a")
+    assert weights.is_plain("b")
+
+
+@pytest.mark.parametrize("kind", ["whole", "complex", "tiny"])
+def test_safetensors_of_other_numbers_are_not_plain(tmp_path, kind):
+    save_file({"a": STRANGE[kind], "b": torch.ones(2, dtype=torch.bfloat16)}, tmp_path / "model.safetensors")
+    weights = Weights.at(tmp_path)
+    assert not weights.is_plain("a")
+    assert weights.is_plain("b")
 
 
 def test_a_folder_without_weights_says_what_it_should_hold(tmp_path):
