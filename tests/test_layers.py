@@ -62,6 +62,7 @@ ONLY_IN = {
     "tqdm": ("cli.py", "demo/", "runtime/batches.py"),
     "argparse": ("cli.py", "demo/"),
     "html": ("render/escape.py",),
+    "jupyterlab": ("demo/lab.py",),
     **dict.fromkeys("pickle dill cloudpickle joblib marshal shelve subprocess ctypes".split(), ()),
     **dict.fromkeys("urllib requests httpx socket http ftplib torchvision timm cv2 pandas".split(), ()),
 }
