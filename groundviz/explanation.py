@@ -7,10 +7,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from groundviz import files, selection, store, tiles
-from groundviz.errors import TargetError
+from groundviz.errors import MissingExtra, TargetError
 from groundviz.render import escape, html, words
 from groundviz.render import figure as drawing
 from groundviz.render.columns import Part
@@ -22,13 +22,17 @@ from groundviz.targets import Named
 from groundviz.tiles import Tile
 from groundviz.types import Answer, Heatmap, Record, Study
 
+if TYPE_CHECKING:
+    from groundviz.render.widget import GroundViewer
+
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Explanation:
     """One answer of a model with the maps of where it looked; needs neither the model nor torch.
 
-    In a notebook it shows itself as static HTML. `figure()` draws it for a paper, `heatmap()`
-    gives the raw numbers, `save()` keeps it and `groundviz.open()` brings it back.
+    In a notebook it shows itself in an interactive viewer that outlives the kernel. `view()` is the
+    same viewer tied to Python, `figure()` draws it for a paper, `heatmap()` gives the raw numbers,
+    `save()` keeps it and `groundviz.open()` brings it back.
 
     Attributes:
         record: Everything that is known, as `groundviz.types.Record`.
@@ -186,9 +190,10 @@ class Explanation:
         return drawing.compose([part], width=width, smooth=smooth, style=style)
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """A self-contained page without scripts: every token with its maps, checks and origin.
+        """A self-contained page: the interactive viewer, every token with its maps, checks and origin.
 
-        The page contains the image. It is written to `path` as well, if one is given.
+        The page loads nothing from anywhere and, where no script may run, shows pictures. It contains
+        the image. It is written to `path` as well, if one is given.
 
         Raises:
             StoreError: The file cannot be written there.
@@ -197,6 +202,27 @@ class Explanation:
         if path is not None:
             files.write(path, text.encode())
         return text
+
+    def view(self, **state: Any) -> GroundViewer:
+        """The interactive viewer as a live widget, for a notebook with its kernel.
+
+        What is chosen in it can be read and watched here, and what is assigned here is shown there:
+        `viewer.selected`, `viewer.layer`, `viewer.observe(react, "selected")`. A saved notebook keeps a
+        snapshot of it that works without a kernel.
+
+        Args:
+            state: What to show first, by the names of `groundviz.render.widget.GroundViewer`.
+
+        Raises:
+            MissingExtra: anywidget is not installed.
+        """
+        try:
+            from groundviz.render.widget import GroundViewer
+        except ImportError:
+            raise MissingExtra(
+                'A live viewer needs anywidget. Install it with: pip install "groundviz[jupyter]"'
+            ) from None
+        return GroundViewer(self.record, **state)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write everything to one .gvz file, which `groundviz.open` opens without the model.
@@ -216,7 +242,10 @@ class Explanation:
         return f"<Explanation: {self}>"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        """What a notebook keeps: static HTML, a picture and a line, so that it outlives the kernel."""
+        """What a notebook keeps: the viewer over static HTML, a picture and a line; no widget.
+
+        So it outlives the kernel, and where scripts may not run the pictures stay.
+        """
         return {
             "text/plain": repr(self),
             "text/html": html.fragment(self.record),

@@ -25,7 +25,7 @@ _TAGS = _VOID | set(
     "article bdi body caption dd details div dl dt figcaption figure footer h1 h2 h3 head header html li "
     "main ol p section span strong style summary table tbody td th thead title tr ul".split()
 )
-_ATTRIBUTES = set("alt charset class content height http-equiv lang name scope src width".split())
+_ATTRIBUTES = set("alt charset class content data-gv height http-equiv lang name scope src width".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +97,19 @@ def lines(text: str) -> list[Html | str]:
     return [first, *(child for line in others for child in (element("br"), line))]
 
 
-def interactive(still: Sequence[Html], payload: bytes) -> Html:
+def interactive(still: Sequence[Html], payload: bytes, live: str = "") -> Html:
     """Static elements that the viewer's program replaces by itself, with the payload it reads.
 
     Where no script runs they stay as they are.
+
+    Args:
+        still: The elements.
+        payload: What `groundviz.render.pack` made of a record.
+        live: Name of a live widget, behind which all this hides while it is there.
     """
     data = base64.b64encode(payload).decode()
     carried = Html(f'<script type="application/octet-stream" data-gv-pack>{data}</script>')
-    inner = element("div", *still, carried).markup
-    return Html(inner.replace("<div>", "<div data-gv>", 1))
+    return element("div", *still, carried, data_gv=live)
 
 
 def fragment(style: str, *body: Html, program: str = "") -> str:
@@ -114,7 +118,7 @@ def fragment(style: str, *body: Html, program: str = "") -> str:
 
 
 def document(title: str, style: str, body: Sequence[Html], *, program: str = "") -> str:
-    """A whole page that loads nothing and runs nothing but `program`, under a policy that forbids the rest."""
+    """A whole page that loads nothing and runs `program` alone, under a policy that forbids the rest."""
     runs = f"script-src {_digest(program)}; " if program else ""
     policy = (
         f"default-src 'none'; img-src data:; style-src {_digest(style)}; {runs}"

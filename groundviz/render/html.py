@@ -45,20 +45,25 @@ def page(records: Sequence[Record], figures: Sequence[PaperFigure]) -> str:
     return escape.document(_TITLE, STYLE + viewer.style(), body, program=viewer.program())
 
 
-def fragment(record: Record) -> str:
-    """The same as a light piece of HTML for a notebook, without the figure and with the first tokens only."""
-    article = _article(record, None, most=_MOST_IN_NOTEBOOK)
+def fragment(record: Record, *, live: str = "") -> str:
+    """The same as a light piece of HTML for a notebook, without the figure and with the first tokens only.
+
+    Args:
+        record: What was asked and answered.
+        live: Name of a live widget that this is a snapshot of; it hides behind that while it is there.
+    """
+    article = _article(record, None, most=_MOST_IN_NOTEBOOK, live=live)
     return escape.fragment(STYLE + viewer.style(), article, program=viewer.program())
 
 
-def _article(record: Record, figure: PaperFigure | None, *, most: int | None) -> Html:
+def _article(record: Record, figure: PaperFigure | None, *, most: int | None, live: str = "") -> Html:
     still = [
         element("h2", *escape.lines(record.prompt.question)),
         _answer(record.answer, record.targets),
         *_views(record),
     ]
     parts = [
-        escape.interactive(still, pack.pack(record)),
+        escape.interactive(still, pack.pack(record), live),
         element("details", element("summary", "Token by token"), *_tokens(record, most)),
         *_notes(record.studies),
         *_checks(record),

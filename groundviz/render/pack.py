@@ -177,7 +177,9 @@ def _kept(maps: Heatmaps, detail: Detail) -> Floats:
     for axis, named in ((2, ("layers", "combined")), (1, ("combined",))):
         if detail in named:
             how = maps.reduce[axis]
-            kept = kept.mean(axis=axis, keepdims=True) if how == "mean" else kept.sum(axis=axis, keepdims=True)
+            kept = (
+                kept.mean(axis=axis, keepdims=True) if how == "mean" else kept.sum(axis=axis, keepdims=True)
+            )
     return kept
 
 

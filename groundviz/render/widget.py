@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import anywidget
 import traitlets
+from IPython.display import display
 
-from groundviz.render import pack, viewer
+from groundviz.render import html, pack, viewer
 from groundviz.types import Record
 
 
@@ -49,6 +51,7 @@ class GroundViewer(anywidget.AnyWidget):  # type: ignore[misc]
     _esm = viewer.module()
     _css = viewer.style()
     _pack = traitlets.Bytes().tag(sync=True)
+    _live = traitlets.Unicode().tag(sync=True)
 
     selected = traitlets.List(traitlets.Int()).tag(sync=True)
     part = traitlets.Int(0).tag(sync=True)
@@ -78,9 +81,17 @@ class GroundViewer(anywidget.AnyWidget):  # type: ignore[misc]
 
     def __init__(self, record: Record, **state: Any) -> None:
         known = [maps.method for maps in record.heatmaps]
-        super().__init__(**{"_pack": pack.pack(record), "method": known[0] if known else "", **state})
+        start = {"_pack": pack.pack(record), "_live": uuid.uuid4().hex, "method": known[0] if known else ""}
+        super().__init__(**{**start, **state})
         self._record = record
         self.on_msg(self._answer)
+
+    def _ipython_display_(self) -> None:
+        """Show the widget, and behind it a snapshot that comes forward when there is no kernel any more."""
+        widget, _ = super()._repr_mimebundle_()
+        # Without a text of its own an export to HTML would print the widget's repr above the snapshot.
+        display({**widget, "text/plain": ""}, raw=True)
+        display({"text/html": html.fragment(self._record, live=self._live), "text/plain": ""}, raw=True)
 
     def _answer(self, _: object, content: dict[str, Any], __: object) -> None:
         """Send the heads of one layer, which the viewer asks for when it first needs them."""

@@ -12,34 +12,28 @@ const STATE = {
   hovered_patch: [],
 };
 const NORMS = {
-  clip: "This map, to its 99th percentile",
-  each: "This map, lowest to highest",
-  shared: "One scale for all tokens",
-  mass: "Share of the map’s total",
+  clip: "to 99th percentile",
+  each: "lowest to highest",
+  shared: "one for all tokens",
+  mass: "share of map’s total",
 };
 const TOOLS = { pan: "Move", window: "Window", box: "Box" };
+const SIGNED = ["managua_r", "RdBu_r"];
 const SINK_TOP = 0.02, SINK_TOKENS = 0.9, MOST_PANES = 4, MOST_OUTLINED = 64;
 const KEYS = [
-  ["← →", "token before or after; with Shift, extend to a phrase"],
-  ["Home End", "first or last token"],
-  ["↑ ↓", "layer"],
-  ["[ ]", "head"],
-  ["m", "next method"],
-  ["d", "difference of the first two panes"],
-  ["p", "pin these words in a pane of their own"],
-  ["s", "the model’s cells, or smooth between them"],
-  ["c", "colours and outline, outline only, colours only"],
-  ["o  t  n", "opacity, threshold, next scale"],
-  ["k", "hide sink cells"],
+  ["← →  Home End", "token; with Shift, a phrase"],
+  ["↑ ↓  [ ]", "layer, head"],
+  ["m  d  p", "next method, difference of the first two panes, pin these words in a pane"],
+  ["s  c", "cells or smooth; colours and outline, outline only, colours only"],
+  ["o  t  n  k", "opacity, threshold, next scale, hide sink cells"],
   ["w  b", "window tool, box tool"],
-  ["i", "invert the image"],
-  ["+ −  r", "zoom, reset the view"],
-  ["Esc", "clear selection, pin and box"],
+  ["i  + −  r", "invert the image, zoom, reset the view"],
+  ["Esc", "clear selection, pins and box"],
   ["Shift-click  Ctrl-click", "a phrase, several tokens"],
   ["In the image", "hover or arrow keys: which tokens looked here. Click: keep. Shift-drag: box. Right-drag: window"],
 ];
 
-// ---- page ---------------------------------------------------------------------------------------
+// ---- page
 
 function h(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -67,7 +61,10 @@ function number(value, digits = 3) {
   return mantissa.replace("-", "−") + (raised ? ` × 10${raised}` : "");
 }
 
-// ---- payload ------------------------------------------------------------------------------------
+// ---- payload
+
+/** Bytes of a DataView, from the start of a buffer of their own. */
+const copied = (view) => new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
 async function inflate(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -80,8 +77,7 @@ function codes(content, count) {
 }
 
 async function unpack(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const start = 4 + view.getUint32(0, true);
+  const start = 4 + new DataView(bytes.buffer).getUint32(0, true);
   const record = JSON.parse(new TextDecoder().decode(bytes.subarray(4, start)));
   const blob = ([at, length]) => bytes.slice(start + at, start + at + length);
   await Promise.all([
@@ -101,14 +97,9 @@ async function unpack(bytes) {
   return record;
 }
 
-function fromBase64(text) {
-  const raw = atob(text.trim());
-  const bytes = new Uint8Array(raw.length);
-  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
-  return bytes;
-}
+const fromBase64 = (text) => Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
 
-// ---- maps ---------------------------------------------------------------------------------------
+// ---- maps
 
 const same = (a, b) => a.length === b.length && a.every((value, i) => value === b[i]);
 
@@ -208,7 +199,7 @@ function percentile(sorted, share) {
 /** The ends of a colour bar over arrays of values, by the rule of groundviz/render/colour.py. */
 function scaleOver(arrays, signed, clip) {
   const kept = [];
-  for (const values of arrays) for (const value of values) if (Number.isFinite(value)) kept.push(signed ? Math.abs(value) : value);
+  for (const values of arrays) for (const v of values) if (v === v) kept.push(signed ? Math.abs(v) : v);
   const reach = Float64Array.from(kept).sort();
   if (!reach.length) return null;
   let low = reach[0], high = reach[reach.length - 1];
@@ -219,13 +210,14 @@ function scaleOver(arrays, signed, clip) {
   return high > low ? { low, high, clipped, signed } : null;
 }
 
+/** Whether every cell has the same value: such maps point nowhere. */
 const flat = (arrays) => {
-  let low = Infinity, high = -Infinity;
-  for (const values of arrays) for (const v of values) { if (v < low) low = v; if (v > high) high = v; }
-  return !(high > low);
+  const seen = new Set();
+  for (const values of arrays) for (const v of values) if (v === v && seen.add(v).size > 1) return false;
+  return true;
 };
 
-// ---- colours and lines --------------------------------------------------------------------------
+// ---- colours and lines
 
 function position(value, scale) {
   return clamp((value - scale.low) / (scale.high - scale.low), 0, 1);
@@ -258,8 +250,10 @@ function finer(values, rows, cols, factor) {
 function edges(inside, rows, cols) {
   const lines = [];
   const at = (r, c) => r >= 0 && c >= 0 && r < rows && c < cols && inside[r * cols + c];
-  for (let r = 0; r <= rows; r++) for (let c = 0; c < cols; c++) if (at(r, c) !== at(r - 1, c)) lines.push([c, r, c + 1, r]);
-  for (let r = 0; r < rows; r++) for (let c = 0; c <= cols; c++) if (at(r, c) !== at(r, c - 1)) lines.push([c, r, c, r + 1]);
+  for (let r = 0; r <= rows; r++) for (let c = 0; c <= cols; c++) {
+    if (at(r, c) !== at(r - 1, c)) lines.push([c, r, c + 1, r]);
+    if (at(r, c) !== at(r, c - 1)) lines.push([c, r, c, r + 1]);
+  }
   return lines;
 }
 
@@ -283,11 +277,10 @@ function isolines(values, rows, cols, level) {
   return lines;
 }
 
-// ---- the viewer ---------------------------------------------------------------------------------
+// ---- the viewer
 
 async function render({ model, el }) {
-  const raw = model.get("_pack");
-  const record = await unpack(new Uint8Array(raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.byteLength)));
+  const record = await unpack(copied(model.get("_pack")));
   const viewer = new Viewer(model, record);
   el.append(viewer.root);
   viewer.start();
@@ -300,11 +293,7 @@ class Viewer {
     this.record = record;
     this.methods = [...new Set(record.maps.map((map) => map.method))];
     this.state = { ...STATE };
-    for (const name of Object.keys(STATE)) {
-      const given = model.get(name);
-      if (given !== undefined && given !== null && given !== "") this.state[name] = given;
-    }
-    if (!this.methods.includes(this.state.method)) this.state.method = this.methods[0] ?? "";
+    this.load();
     // The token under the pointer; the place {image, x, y} under it, in source pixels; the same, clicked;
     // the box that is being drawn; the token with the focus, and where a phrase begins.
     this.hover = this.spot = this.kept = this.drawing = null;
@@ -313,18 +302,13 @@ class Viewer {
     this.seq = 0;
     this.panes = [];
     this.bases = new Map();
+    this.sharedScales = new Map();
     this.scratch = document.createElement("canvas");
     this.build();
   }
 
   start() {
-    this.changed = () => {
-      for (const name of Object.keys(STATE)) {
-        const value = this.model.get(name);
-        if (value !== undefined && value !== null && !(name === "method" && !this.methods.includes(value))) this.state[name] = value;
-      }
-      this.refresh();
-    };
+    this.changed = () => { this.load(); this.refresh(); };
     this.model.on("change", this.changed);
     this.message = (said, buffers) => this.received(said, buffers);
     this.model.on("msg:custom", this.message);
@@ -341,6 +325,11 @@ class Viewer {
   }
 
   // -- state
+
+  load() {
+    for (const name of Object.keys(STATE)) this.state[name] = this.model.get(name) ?? this.state[name];
+    if (!this.methods.includes(this.state.method)) this.state.method = this.methods[0] ?? "";
+  }
 
   set(changes) {
     Object.assign(this.state, changes);
@@ -363,10 +352,8 @@ class Viewer {
   async received(said, buffers) {
     if (said?.heads === undefined) return;
     const map = this.record.maps[said.heads];
-    const content = buffers[0];
-    const bytes = new Uint8Array(content.buffer.slice(content.byteOffset, content.byteOffset + content.byteLength));
     const shape = [map.shape[0], 1, headsOf(map), map.rows, map.cols];
-    map.lazy.set(said.layer, { shape, ...codes(await inflate(bytes), shape[0] * shape[2]) });
+    map.lazy.set(said.layer, { shape, ...codes(await inflate(copied(buffers[0])), shape[0] * shape[2]) });
     this.refresh();
   }
 
@@ -441,8 +428,7 @@ class Viewer {
       this.answer.append(chip);
       return chip;
     });
-    this.part = this.select("Part", record.parts.map((part, at) => [at, part.text]), (at) =>
-      this.set({ part: +at, selected: [] }));
+    this.part = this.select("Shown", [], (at) => { if (at !== "") this.set({ part: +at, selected: [] }); });
     this.stage = h("div", { class: "gv-stage" });
     this.readout = h("p", { class: "gv-readout" });
     this.live = h("p", { class: "gv-sr", "aria-live": "polite" });
@@ -453,17 +439,17 @@ class Viewer {
       h("div", {}, h("span", { class: "gv-label" }, "Question"), h("h2", { class: "gv-question" }, record.question)),
       h("div", { class: "gv-answer" },
         h("span", { class: "gv-label", title: `probability ${record.sure}` }, given), this.answer),
-      record.parts.length > 1 ? h("div", { class: "gv-row" }, this.part.label) : null);
+      record.parts.length > 1 ? this.part.label : null);
     this.root = h("section", {
-      class: "gv-root", "aria-label": "groundviz viewer", "data-jp-suppress-context-menu": "true",
+      class: "gv-root", "data-live": this.model.get("_live"), "aria-label": "groundviz viewer", "data-jp-suppress-context-menu": "true",
       onkeydown: (event) => this.keyed(event),
     }, head, h("div", { class: "gv-body" }, h("div", { class: "gv-left" }, this.stage, this.readout), this.controls()),
-    h("p", { class: "gv-note" }, record.says), this.sheet, this.live);
+    this.sheet, this.live);
   }
 
   select(name, options, onchange) {
     const list = h("select", { onchange: () => onchange(list.value) });
-    for (const [value, text] of options) list.append(h("option", { value }, text));
+    this.options(list, options, options[0]?.[0]);
     return { list, label: h("label", { class: "gv-field" }, h("span", {}, name), list) };
   }
 
@@ -699,7 +685,12 @@ class Viewer {
 
   pane(at) {
     if (this.panes[at]) return this.panes[at];
-    const canvas = h("canvas", { tabindex: 0, role: "application", "aria-roledescription": "heatmap" });
+    const leave = () => { if (!this.grab) { this.spot = null; this.refresh(); } };
+    const canvas = h("canvas", {
+      tabindex: 0, role: "application", "aria-roledescription": "heatmap",
+      onpointermove: (event) => this.moved(pane, event), onpointerdown: (event) => this.grabbed(pane, event),
+      onpointerleave: leave, onblur: leave, ondblclick: () => this.reset(), oncontextmenu: (event) => event.preventDefault(),
+    });
     const bar = h("canvas", { class: "gv-bar", width: 256, height: 1, role: "img", "aria-label": "Colour scale" });
     const part = (kind) => h("span", { class: `gv-${kind}` });
     const pane = {
@@ -709,12 +700,6 @@ class Viewer {
     pane.scale = h("div", { class: "gv-scale" }, h("span", { class: "gv-ends" }, pane.low, bar, pane.high), pane.unit, pane.rule);
     pane.node = h("figure", { class: "gv-pane" },
       h("figcaption", {}, pane.title, pane.detail), h("div", { class: "gv-frame" }, canvas, pane.none), pane.scale);
-    canvas.addEventListener("pointermove", (event) => this.moved(pane, event));
-    canvas.addEventListener("pointerdown", (event) => this.grabbed(pane, event));
-    canvas.addEventListener("pointerleave", () => { if (!this.grab) { this.spot = null; this.refresh(); } });
-    canvas.addEventListener("blur", () => { this.spot = null; this.refresh(); });
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener("dblclick", () => this.reset());
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
       this.zoom(Math.exp(-event.deltaY / 400), this.fraction(pane, event));
@@ -764,11 +749,10 @@ class Viewer {
       else if (tool === "window") this.set({ window: clamp(start.window + dx / 300, 0.01, 1), level: clamp(start.level + dy / 300, 0, 1) });
       else this.pan(pane, start.view, dx / size.width, dy / size.height);
     };
+    const done = new AbortController(), { signal } = done;
     const drop = () => {
       this.grab = null;
-      pane.canvas.removeEventListener("pointermove", drag);
-      pane.canvas.removeEventListener("pointerup", drop);
-      pane.canvas.removeEventListener("pointercancel", drop);
+      done.abort();
       if (!far && event.button === 0) this.keep(from);
       else if (tool === "box" && this.drawing) {
         const box = this.drawing;
@@ -776,9 +760,8 @@ class Viewer {
         this.set({ rois: [box] });
       }
     };
-    pane.canvas.addEventListener("pointermove", drag);
-    pane.canvas.addEventListener("pointerup", drop);
-    pane.canvas.addEventListener("pointercancel", drop);
+    pane.canvas.addEventListener("pointermove", drag, { signal });
+    for (const end of ["pointerup", "pointercancel"]) pane.canvas.addEventListener(end, drop, { signal });
   }
 
   pan(pane, [x, y, k], dx, dy) {
@@ -875,16 +858,17 @@ class Viewer {
 
   sharedScale(family) {
     const { layer, head, sinks } = this.state;
-    const arrays = [];
-    for (const map of new Set(family.flatMap((one) => one.layers))) {
+    const found = [...new Set(family.flatMap((one) => one.layers))];
+    const key = [layer, head, sinks, ...found.map((map) => this.record.maps.indexOf(map))].join();
+    if (this.sharedScales.has(key)) return this.sharedScales.get(key);
+    const arrays = found.flatMap((map) => {
       const maps = perTarget(map, layer, head, () => {});
-      const alone = map.alone.length ? map.alone : maps.map((_, at) => at);
+      const alone = map.alone.length ? map.alone.map((at) => maps[at]) : maps;
       const sunk = sinks ? sinksOf(map, maps) : new Set();
-      for (const at of alone) arrays.push(sunk.size ? maps[at].map((v, i) => (sunk.has(i) ? NaN : v)) : maps[at]);
-    }
-    const key = [layer, head, sinks, ...family.flatMap((one) => one.layers.map((map) => this.record.maps.indexOf(map)))].join();
-    if (this.sharedKey !== key) { this.sharedKey = key; this.sharedFound = scaleOver(arrays, family[0].known.signed, true); }
-    return this.sharedFound;
+      return sunk.size ? alone.map((values) => values.map((v, i) => (sunk.has(i) ? NaN : v))) : alone;
+    });
+    this.sharedScales.set(key, scaleOver(arrays, family[0].known.signed, true));
+    return this.sharedScales.get(key);
   }
 
   /** First pane minus second, in their unit where it is the same, else in positions on their scales. */
@@ -946,12 +930,15 @@ class Viewer {
     return held.canvas;
   }
 
+  /** Names of the colours for signed or other maps, the usual first. */
+  names(signed) {
+    const names = Object.keys(this.record.colours).filter((name) => SIGNED.includes(name) === signed);
+    return names.sort((a, b) => (b === "inferno" || b === SIGNED[0]) - (a === "inferno" || a === SIGNED[0]));
+  }
+
   colours(pane) {
-    const { cmap } = this.state, names = Object.keys(this.record.colours);
-    const signed = (name) => name === "managua_r" || name === "RdBu_r";
-    const wanted = pane.scaled?.signed ?? pane.known?.signed ?? false;
-    const fallback = wanted ? "managua_r" : "inferno";
-    return this.record.colours[names.includes(cmap) && signed(cmap) === wanted ? cmap : fallback];
+    const names = this.names(pane.scaled.signed), { cmap } = this.state;
+    return this.record.colours[names.includes(cmap) ? cmap : names[0]];
   }
 
   /** How the image lies in a pane: device pixels per source pixel, and where its corner is. */
@@ -960,7 +947,7 @@ class Viewer {
     const [tall, wide] = [rows * image.aspect[0], cols * image.aspect[1]];
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     const room = pane.canvas.parentElement.clientWidth || 480;
-    const most = Math.min(680, Math.max(280, window.innerHeight * 0.78));
+    const most = clamp(window.innerHeight * 0.64, 280, 620);
     const scale = Math.min(room / wide, most / tall);
     const width = Math.max(1, Math.round(wide * scale * ratio)), height = Math.max(1, Math.round(tall * scale * ratio));
     if (pane.canvas.width !== width || pane.canvas.height !== height) {
@@ -1152,11 +1139,10 @@ class Viewer {
     let says = `${pane.title.textContent}, ${pane.detail.textContent}. `;
     if (scaled) {
       const perToken = norm === "shared" && known.reduce[0] === "sum" && chosen.tokens.length > 1 ? " per token" : "";
-      const unit = pane.unitText ?? (norm === "mass" ? (known.signed ? "share of the map’s magnitude" : "share of the map’s total") : known.unit + perToken);
+      const unit = pane.unitText ?? (norm === "mass" ? "share of the map’s total" : known.unit + perToken);
       this.bar(pane);
-      const printed = [scaled.low, scaled.high].map((end) => number(end, 3));
-      told(pane.low, (scaled.clipped && scaled.signed ? "≤ " : "") + printed[0]);
-      told(pane.high, (scaled.clipped ? "≥ " : "") + printed[1]);
+      told(pane.low, (scaled.clipped && scaled.signed ? "≤ " : "") + number(scaled.low));
+      told(pane.high, (scaled.clipped ? "≥ " : "") + number(scaled.high));
       told(pane.unit, unit);
       const top = scaled.clipped ? "99th percentile" : "highest value";
       const rule = scaled.signed ? `± ${top} of the magnitude` : `lowest value to ${top}`;
@@ -1187,11 +1173,12 @@ class Viewer {
 
   /** Tokens: which are chosen, and how much each looked at the place under the pointer. */
   mark(found) {
-    const { tokens } = this.chosen;
+    const { tokens } = this.chosen, named = this.hover === null && !this.state.selected.length;
     let most = 0;
     if (found) for (const value of found.values.values()) most = Math.max(most, Math.abs(value));
     this.chips.forEach((chip, at) => {
       chip.setAttribute("aria-selected", String(tokens.includes(at)));
+      chip.classList.toggle("gv-part", named);
       chip.classList.toggle("gv-hover", this.hover === at);
       const value = found?.values.get(at);
       chip.classList.toggle("gv-shaded", value !== undefined);
@@ -1233,6 +1220,7 @@ class Viewer {
     if (fill) parts.push(`Opacity rises from 0 at ${scale?.signed ? "zero" : "the low end"} to ${Math.round(100 * opacity)} %.`);
     if (contour) parts.push(`Outlined: ${Math.round(100 * this.level)} % of the scale or more${scale?.signed ? ", dashed where negative" : ""}.`);
     parts.push("Hatched: not covered by this map.");
+    if (this.panes.some((pane) => pane.known?.claim)) parts.push(this.record.says);
     return parts.join(" ");
   }
 
@@ -1243,7 +1231,7 @@ class Viewer {
     const maps = record.maps.filter((map) => map.method === state.method);
     const map = maps[0];
     const put = (field, value, text) => {
-      if (document.activeElement !== field.slider || field.slider.value !== String(value)) field.slider.value = value;
+      field.slider.value = value;
       told(field.value, text);
       field.slider.setAttribute("aria-valuetext", text);
     };
@@ -1258,7 +1246,7 @@ class Viewer {
     this.method.list.value = state.method;
     this.beside.label.hidden = this.methods.length < 2;
     this.beside.list.value = state.compare[0] ?? "";
-    this.difference.label.hidden = this.wanted().length < 2;
+    this.difference.label.hidden = !this.panes.some((pane, at) => at && pane.image === this.panes[0].image);
     for (const key of ["difference", "sinks", "fill", "contour", "smooth", "invert"]) this[key].box.checked = state[key];
     this.images.label.hidden = record.images.length < 2;
     this.images.list.value = state.image;
@@ -1268,13 +1256,13 @@ class Viewer {
     this.options(this.tiles.list, here.length > 2 ? [...labels, [-1, "all tiles"]] : labels, state.tile);
     this.norm.list.value = state.norm;
     this.sinks.label.hidden = !map || map.alone.length < 3;
-    const signed = map?.signed ?? false;
-    const names = Object.keys(record.colours).filter((name) => (name === "managua_r" || name === "RdBu_r") === signed);
-    names.sort((a, b) => (b === "inferno" || b === "managua_r") - (a === "inferno" || a === "managua_r"));
+    const names = this.names(map?.signed ?? false);
     this.options(this.cmap.list, names.map((name) => [name, name.replace("_r", "")]), names.includes(state.cmap) ? state.cmap : names[0]);
     put(this.opacity, Math.round(100 * state.opacity), `${Math.round(100 * state.opacity)} %`);
     put(this.threshold, Math.round(100 * state.threshold), `${Math.round(100 * state.threshold)} %`);
-    this.part.list.value = state.selected.length ? "" : state.part;
+    const parts = record.parts.map((part, at) => [at, part.text]);
+    if (state.selected.length) parts.push(["", this.ofTokens(state.selected).text]);
+    this.options(this.part.list, parts, state.selected.length ? "" : state.part);
     this.windows(put);
     for (const button of this.tools) button.setAttribute("aria-pressed", String(button.dataset.tool === state.tool));
     this.root.dataset.tool = state.tool;
@@ -1290,20 +1278,21 @@ class Viewer {
   }
 
   windows(put) {
-    const { state, record } = this, image = record.images[this.shownImages[0]];
-    const presets = image.presets.map(([name], at) => [at, name]);
-    const at = image.presets.findIndex(([, level, width]) => Math.abs(level - state.level) < 1e-3 && Math.abs(width - state.window) < 1e-3);
-    this.options(this.preset.list, at < 0 ? [...presets, ["", "own"]] : presets, at < 0 ? "" : at);
-    const [centre, width] = image.window ?? [0.5, 1];
-    const units = image.window ? 0 : 2;
-    const level = image.window ? centre + (state.level - 0.5) * width : 100 * state.level;
-    const span = image.window ? state.window * width : 100 * state.window;
-    put(this.centre, Math.round(100 * state.level), units ? `${Math.round(level)} %` : number(level));
-    put(this.width, Math.round(100 * state.window), units ? `${Math.round(span)} %` : number(span));
+    const { state } = this, { presets, window } = this.record.images[this.shownImages[0]];
+    const near = (a, b) => Math.abs(a - b) < 1e-3;
+    const at = presets.findIndex(([, level, width]) => near(level, state.level) && near(width, state.window));
+    const names = presets.map(([name], at) => [at, name]);
+    this.options(this.preset.list, at < 0 ? [...names, ["", "own"]] : names, at < 0 ? "" : at);
+    const share = (value) => `${Math.round(100 * value)} %`;
+    const [level, span] = window
+      ? [number(window[0] + (state.level - 0.5) * window[1]), number(state.window * window[1])]
+      : [share(state.level), share(state.window)];
+    put(this.centre, Math.round(100 * state.level), level);
+    put(this.width, Math.round(100 * state.window), span);
   }
 }
 
-// ---- a page without a kernel --------------------------------------------------------------------
+// ---- a page without a kernel
 
 class PageModel {
   constructor(values) { this.values = values; }
@@ -1314,22 +1303,37 @@ class PageModel {
   save_changes() {}
 }
 
+/** Whether the live widget that a snapshot stands in for appears; a saved notebook has none. */
+async function alive(name) {
+  for (let tries = 0; tries < 25; tries++) {
+    if (document.querySelector(`.gv-root[data-live="${CSS.escape(name)}"]`)) return true;
+    await new Promise((later) => setTimeout(later, 100));
+  }
+  return false;
+}
+
 /** Upgrade every static picture of this page that stands with its payload. */
-async function upgrade() {
+function upgrade() {
   for (const place of document.querySelectorAll("[data-gv]:not([data-up])")) {
     place.setAttribute("data-up", "");
-    const holder = place.querySelector("[data-gv-pack]");
-    const bytes = fromBase64(holder.textContent);
-    const model = new PageModel({ _pack: new DataView(bytes.buffer) });
-    const live = document.createElement("div");
-    try {
-      await render({ model, el: live });
-    } catch (error) {
-      console.error("groundviz: the static pictures stay.", error);
-      continue;
-    }
-    place.replaceChildren(live);
+    upgraded(place).catch((error) => console.error("groundviz: the static pictures stay.", error));
   }
+}
+
+async function upgraded(place) {
+  const name = place.dataset.gv, whole = place.closest(".groundviz") ?? place;
+  if (name) {
+    whole.hidden = true;
+    if (await alive(name)) return;
+    whole.hidden = false;
+    // What JupyterLab shows in place of a widget whose kernel is gone.
+    const before = whole.closest(".jp-OutputArea-child")?.previousElementSibling;
+    if (before && !before.querySelector(".gv-root")) before.style.display = "none";
+  }
+  const bytes = fromBase64(place.querySelector("[data-gv-pack]").textContent);
+  const el = h("div");
+  await render({ model: new PageModel({ _pack: new DataView(bytes.buffer) }), el });
+  place.replaceChildren(el);
 }
 
 export default { render };
