@@ -183,7 +183,7 @@ class Column:
         first, swept = strip.maps[0], words.by_layer(strip.maps)
         maps = words.maps_of(self.record, first.method)
         combined = words.aggregation(maps, first, swept=swept)
-        named = f"“{printable(words.part(self.record.answer, first.target))}”" if swept else ""
+        named = f"for “{printable(first.target.text.strip())}”" if swept else ""
         style = "LLaVA-Rad style, a reconstruction" if self.look.style == "llava_rad" else ""
         return " · ".join(filter(None, (style, named, words.claim(first), combined)))
 

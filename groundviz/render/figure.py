@@ -115,7 +115,8 @@ def default_targets(
     """What a figure of so many parts shows of a record unasked; see `groundviz.render.styles`."""
     styles.known(style)
     room = millimetres(width) - 2 * _MARGIN
-    return styles.default_targets(record, _column_width(room, parts)[0], style)
+    width_each, _ = _column_width(room, parts)
+    return styles.default_targets(record, width_each, style, one_line=parts > 1)
 
 
 def _columns(parts: Sequence[Part], look: Look) -> list[Column]:

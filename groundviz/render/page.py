@@ -169,12 +169,12 @@ def trace(axes: Axes, edges: Doubles, *, dashed: bool = False) -> None:
 
 def dotted(axes: Axes, line: Doubles) -> None:
     """Draw a line (points, 2) of (row, col) onto a picture as light dots on a dark rim."""
-    for colour, weight in (("black", 1.7), (REFERENCE, 1.0)):
+    for colour, weight in (("black", 1.3), (REFERENCE, 0.75)):
         (drawn,) = axes.plot(
             line[:, 1], line[:, 0], color=colour, linewidth=weight, scalex=False, scaley=False
         )
         # In units of the line's width: both dots have the same pitch.
-        drawn.set_linestyle((0.0, (0.01, 1.9 / weight)))
+        drawn.set_linestyle((0.0, (0.01, 1.6 / weight)))
         drawn.set_dash_capstyle("round")
 
 

@@ -193,7 +193,8 @@ class Panels:
             pixels = overlay.picture(study, shape, panel.heatmap, panel.scale, smooth=self.smooth)
         axes = page.picture(left, top, pixels, study.shape)
         if panel.heatmap is not None and panel.scale is not None:
-            for edges, negative in overlay.outlines(panel.heatmap, panel.scale):
+            follow = study.shape if self.smooth else None
+            for edges, negative in overlay.outlines(panel.heatmap, panel.scale, smooth_on=follow):
                 trace(axes, edges, dashed=negative)
         for line in self.contours:
             dotted(axes, line)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from contourpy import contour_generator
 
 from groundviz.errors import ImageError, UnknownName
-from groundviz.types import Bools, Doubles, Study
+from groundviz.render.overlay import level_lines
+from groundviz.types import Doubles, Study
 
 Contours = npt.ArrayLike | Mapping[int, npt.ArrayLike]
 """What is drawn on an image: a bool mask (row, col) of it or several (mask, row, col), a box (top, left,
@@ -50,7 +50,8 @@ def lines(contours: Contours | None, studies: Sequence[Study], image: int | None
 
 def _lines(contours: npt.NDArray[Any], shape: tuple[int, int]) -> list[Doubles]:
     if contours.dtype == np.bool_ and contours.ndim in (2, 3) and contours.shape[-2:] == shape:
-        return [line for mask in contours.reshape(-1, *shape) for line in _around(mask)]
+        masks = contours.reshape(-1, *shape).astype(np.float32)
+        return [line for mask in masks for line in level_lines(mask, 0.5)]
     numbers = contours.dtype.kind in "iuf" and contours.ndim in (1, 2) and contours.shape[-1] == 4
     if numbers and np.isfinite(contours.astype(np.float64)).all():
         return [_box(*box) for box in contours.reshape(-1, 4).tolist()]
@@ -59,13 +60,6 @@ def _lines(contours: npt.NDArray[Any], shape: tuple[int, int]) -> list[Doubles]:
         f"the image has {shape[0]} by {shape[1]} pixels. Give a bool mask of that shape, such as "
         "mask > 0, or boxes (top, left, bottom, right)."
     )
-
-
-def _around(mask: Bools) -> list[Doubles]:
-    """Lines half-way between the pixels inside and those outside, the image's border included."""
-    padded = np.pad(mask, 1).astype(np.float64)
-    found = contour_generator(z=padded).lines(0.5)
-    return [np.asarray(line, dtype=np.float64)[:, ::-1] - 0.5 for line in found]
 
 
 def _box(top: float, left: float, bottom: float, right: float) -> Doubles:

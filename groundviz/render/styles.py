@@ -49,12 +49,20 @@ def narrowest(style: Style) -> float:
     return NARROW if style == "grid" else ROOMY
 
 
-def default_targets(record: Record, width: float, style: Style = "grid") -> list[Target]:
+def default_targets(
+    record: Record, width: float, style: Style = "grid", *, one_line: bool = False
+) -> list[Target]:
     """What a figure shows unasked on a line of `width` mm, the bare image aside.
 
-    In a grid the record's targets, and beside a single one its words, as many as fill a line, or two
-    short ones unless several images or tiles already make many. Beside a contrast stands its target
-    alone. As words, those that name something, on at most two lines. As findings, all.
+    In a grid the record's targets, and beside a single one its words that name something, as many as
+    fill a line, or two short ones unless several images or tiles already make many. Beside a contrast
+    stands its target alone. As words, these alone, on at most two lines. As findings, all.
+
+    Args:
+        record: What is shown.
+        width: Of a line, in mm.
+        style: How it is shown.
+        one_line: Whether short lines, too, are one.
     """
     if style == "findings":
         return findings(record.answer)
@@ -63,8 +71,10 @@ def default_targets(record: Record, width: float, style: Style = "grid") -> list
     if style != "grid":
         named = [word for target in alone for word in _naming(record, target)]
         return list({word.tokens: word for word in named}.values())[: 2 * per_line - 1] or alone
-    panels = per_line if per_line >= _LONG_LINE or len(record.prompt.grids) > 1 else 2 * per_line
+    one_line = one_line or per_line >= _LONG_LINE or len(record.prompt.grids) > 1
+    panels = max(2, per_line if one_line else 2 * per_line)
     pieces = words.pieces(record.answer, record.target) if len(record.targets) == 1 else []
+    pieces = [word for word in pieces if _names_something(word)] or pieces
     contrasted = [one for one, target in zip(alone, record.targets, strict=True) if target.rival]
     return [*record.targets, *pieces, *contrasted][: panels - 1]
 
@@ -129,7 +139,11 @@ def _naming(record: Record, target: Target) -> list[Target]:
     """The words of a target that name something."""
     pieces = words.pieces(record.answer, target)
     whole = [target] if not pieces or not re.search(r"\W", target.text.strip()) else pieces
-    return [word for word in whole if word.text.strip().lower() not in _SMALL_WORDS]
+    return [word for word in whole if _names_something(word)]
+
+
+def _names_something(word: Target) -> bool:
+    return word.text.strip().lower() not in _SMALL_WORDS
 
 
 def _sentence(record: Record, target: Target) -> Sentence | None:

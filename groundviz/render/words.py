@@ -134,7 +134,7 @@ def legend(
     told = [heatmap for heatmap in shown if heatmap.has_evidence]
     sentences = [*([NOT_WHY] if _of_attention(shown) else []), *filter(None, [percentages])]
     if told:
-        sentences += _reading(told)
+        sentences += _reading(told, smooth=smooth)
         sentences += [SMOOTH] if smooth else []
     sentences += [REFERENCE] if contours else []
     hatched = [one for one in told if _partly_unseen(one, studies[one.grid.image])]
@@ -151,14 +151,15 @@ def _of_attention(heatmaps: Iterable[Heatmap]) -> bool:
     return any("attention" in f"{heatmap.method} {heatmap.unit}" for heatmap in heatmaps)
 
 
-def _reading(told: Sequence[Heatmap]) -> list[str]:
+def _reading(told: Sequence[Heatmap], *, smooth: bool) -> list[str]:
     signs = {heatmap.signed for heatmap in told}
     start = " or ".join(name for name, signed in (("the low end", False), ("zero", True)) if signed in signs)
     sentences = [f"Opacity rises from 0 at {start} to {OPACITY * 100:.0f}% at the end of the scale."]
     lined = {heatmap.signed for heatmap in told if outlined(heatmap)}
     if lined:
         dashed = ", dashed where negative" if True in lined else ""
-        sentences.append(f"Outlined: cells at {OUTLINE * 100:.0f}% of the scale or more{dashed}.")
+        what = "what lies" if smooth else "cells"
+        sentences.append(f"Outlined: {what} at {OUTLINE * 100:.0f}% of the scale or more{dashed}.")
     return sentences
 
 
