@@ -13,6 +13,7 @@ from groundviz import files, selection, store, tiles
 from groundviz.errors import MissingExtra, TargetError
 from groundviz.render import escape, html, words
 from groundviz.render import figure as drawing
+from groundviz.render.charts import Charts
 from groundviz.render.columns import Part
 from groundviz.render.paper import PaperFigure
 from groundviz.render.reference import Contours, lines
@@ -188,6 +189,11 @@ class Explanation:
         chosen = Selection(methods=methods, image=image, tile=tile, layer=layer, head=head)
         part = self._part(targets, chosen, style, width, contours=contours)
         return drawing.compose([part], width=width, smooth=smooth, style=style)
+
+    @property
+    def charts(self) -> Charts:
+        """Interactive plotly charts: `charts.heads()` of layers and heads, `charts.layers()` of layers."""
+        return Charts(self.record)
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """A self-contained page: the interactive viewer, every token with its maps, checks and origin.

@@ -36,11 +36,11 @@ MAY_IMPORT = {
     "methods": BASE | {"images", "runtime", "models"},
     "evidence": BASE | {"images", "runtime", "models", "methods"},
     "metrics": BASE | {"images", "runtime", "models", "methods"},
-    "render": BASE,
+    "render": BASE | {"selection"},
     "store": BASE,
     "explanation": BASE | {"render", "selection", "store"},
     "explain": BASE | {"images", "runtime", "models", "methods", "explanation"},
-    "demo": BASE | {"images", "runtime", "models", "methods", "explanation", "explain"},
+    "demo": BASE | {"images", "runtime", "models", "methods", "render", "explanation", "explain"},
     "__init__": BASE | {"images", "models", "methods", "explanation", "explain"},
     "cli": BASE | {"__init__", "images", "models", "methods", "render", "explanation", "explain", "demo"},
     "__main__": {"cli"},
@@ -236,6 +236,7 @@ DISK = {
     # Folders that a command was asked to make, and a model that was just trained.
     "cli.py": {"mkdir"},
     "demo/export.py": {"mkdir"},
+    "demo/gallery.py": {"mkdir"},
     "demo/train.py": {"save_pretrained"},
 }
 MODEL = {

@@ -19,8 +19,8 @@ from groundviz.types import Heatmap, Record, Target
 Style = Literal["grid", "words", "findings", "llava_rad"]
 
 RECONSTRUCTION = (
-    "LLaVA-Rad style, a reconstruction: the paper states neither layers nor formula. Attention is averaged "
-    "over layers, heads and the pieces of a word, divided by what goes to the image, and interpolated."
+    "LLaVA-Rad style, a reconstruction: the paper states neither layers nor formula. Attention, combined as "
+    "stated, is averaged over the pieces of a word, divided by what goes to the image, and interpolated."
 )
 MASSES = "Percentages: the share of the word's attention that goes to the image, which each map divides up."
 SINKS = "Cells that draw attention whatever is asked (sinks) can stand out in any of these maps."
