@@ -12,6 +12,7 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 # From paths in the repository to pages of the site.
@@ -37,6 +38,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
+    """Turn the links of the pages that lie in docs/."""
+    written = page.file.generated_by is None
+    return at_home(f"docs/{page.file.src_uri}", markdown) if written else markdown
+
+
 def read(path: str | Path) -> str:
     """The text of a file of the repository."""
     return (ROOT / path).read_text("utf-8")
@@ -48,7 +55,7 @@ def section(title: str) -> str:
 
 
 def at_home(path: str, text: str) -> str:
-    """Links of a file at the top of the repository, or below it, as links of the site's own pages."""
+    """Links of a file of the repository, as links of the site's own pages."""
     folder = (ROOT / path).parent
 
     def turned(found: re.Match[str]) -> str:
