@@ -292,7 +292,7 @@ def figure(
     smooth: bool = False,
     layer: Layer = None,
     head: int | None = None,
-    contours: Contours | list[Contours | None] | None = None,
+    contours: Contours | list[Any] | None = None,
 ) -> PaperFigure:
     """A figure of several explanations side by side: two models, two questions, prior and current.
 

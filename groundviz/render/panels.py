@@ -37,7 +37,9 @@ NARROW, ROOMY = 24.0, 34.0
 _HIGHEST = 80.0
 _LABEL_HEIGHT, _RANGE_HEIGHT = 3.4, 3.0
 _BAR_WIDTH, _BAR_HEIGHT = 26.0, 1.8
-_SENTENCE_GAP, _MOST_LINES = 0.6, 4
+_SENTENCE_GAP, _WITH_CONTEXT, _MOST_LINES = 0.6, 4, 8
+# Weaker than this, colours cannot be told from none.
+_FAINT = 0.1
 
 
 def panels_per_line(width: float, narrowest: float = NARROW) -> int:
@@ -108,31 +110,30 @@ class Sentence:
 
     Attributes:
         before: What stands before the part.
-        part: What is bold.
+        part: The part, in stretches, each with whether it is bold.
         after: What stands behind it.
     """
 
     before: str
-    part: str
+    part: tuple[tuple[str, bool], ...]
     after: str
 
     def set(self, width: float) -> Paragraph:
-        """The sentence in a few short lines; what is too far from the bold part gives way to an ellipsis."""
+        """The sentence in a few short lines; what is too far from the part gives way to an ellipsis."""
         before, after = (printable(text).split(" ") for text in (self.before, self.after))
-        cut = [False, False]
+        whole = len(before), len(after)
+        bold = bool(self.before.strip() or self.after.strip())
+        part = [Run(printable(text), bold=bold and marked) for text, marked in self.part]
         while True:
-            start, end = ("… " if cut[0] else ""), (" …" if cut[1] else "")
-            around = bool(self.before.strip() or self.after.strip())
-            runs = [Run(start + " ".join(before)), Run(printable(self.part), bold=around)]
-            block = paragraph([*runs, Run(" ".join(after) + end)], SMALL, width, most_lines=_MOST_LINES + 1)
-            if len(block.lines) <= _MOST_LINES or not (before or after):
-                return Paragraph(block.lines[:_MOST_LINES], block.size)
-            farther = len(" ".join(after)) >= len(" ".join(before))
-            cut[farther] = True
-            if farther:
+            start = "… " if len(before) < whole[0] else ""
+            end = " …" if len(after) < whole[1] else ""
+            runs = [Run(start + " ".join(before)), *part, Run(" ".join(after) + end)]
+            block = paragraph(runs, SMALL, width, most_lines=_MOST_LINES)
+            if len(block.lines) <= _WITH_CONTEXT or not (before or after):
+                return block
+            if after and len(" ".join(after)) >= len(" ".join(before)):
                 after = after[:-1]
             else:
-                # The last piece is what touches the bold part.
                 before = before[1:]
 
 
@@ -198,8 +199,8 @@ class Panels:
                 trace(axes, edges, dashed=negative)
         for line in self.contours:
             dotted(axes, line)
-        if panel.heatmap is not None and panel.scale is None:
-            _say_no_evidence(axes)
+        if panel.heatmap is not None:
+            _say_how_little(axes, panel.heatmap, panel.scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,15 +255,23 @@ def _marks(scale: Scale) -> list[float]:
     return [0.5 - half, 0.5 + half] if scale.signed else [overlay.OUTLINE]
 
 
-def _say_no_evidence(axes: Axes) -> None:
+def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
+    """Tell a reader why there are no colours: the map is flat, or weak beside the others on its scale."""
+    if scale is None:
+        _say(axes, words.NO_EVIDENCE, 0.5, LABEL)
+    elif np.nanmax(scale.strength(heatmap.values)) < _FAINT:
+        _say(axes, f"< {_FAINT:.0%} of scale", 0.07, SMALL)
+
+
+def _say(axes: Axes, text: str, height: float, size: float) -> None:
     axes.text(
         0.5,
-        0.5,
-        words.NO_EVIDENCE,
+        height,
+        text,
         transform=axes.transAxes,
         ha="center",
         va="center",
-        fontsize=LABEL,
+        fontsize=size,
         color="white",
-        bbox={"facecolor": "black", "edgecolor": "white", "linewidth": 0.5, "pad": 3.0},
+        bbox={"facecolor": "black", "edgecolor": "white", "linewidth": 0.5, "pad": 0.35 * size},
     )

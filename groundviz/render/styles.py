@@ -147,15 +147,19 @@ def _names_something(word: Target) -> bool:
 
 
 def _sentence(record: Record, target: Target) -> Sentence | None:
-    """The sentence that holds a target, the target set off; several places are set off as one."""
+    """The sentence that holds a target, or the sentences where it is in several, the target set off."""
     answer = record.answer
-    start, stop = int(answer.offsets[target.tokens[0], 0]), int(answer.offsets[target.tokens[-1], 1])
-    if start == stop:
+    stretches = words.emphasis(answer, [target])
+    marked = [number for number, (text, bold) in enumerate(stretches) if bold and text.strip()]
+    if not marked:
         return None
-    around = [one for one in sentences(answer) if set(one.tokens) & set(target.tokens)]
-    spans = [answer.offsets[[one.tokens[0], one.tokens[-1]]] for one in around]
-    first = min([start, *(int(span[0, 0]) for span in spans)])
-    last = max([stop, *(int(span[1, 1]) for span in spans)])
+    around = [one for one in sentences(answer) if set(one.tokens) & set(target.tokens)] or [target]
+    first, last = int(answer.offsets[around[0].tokens[0], 0]), int(answer.offsets[around[-1].tokens[-1], 1])
+    before = "".join(text for text, _ in stretches[: marked[0]])
+    after = "".join(text for text, _ in stretches[marked[-1] + 1 :])
+    end = len(answer.text) - len(after)
     return Sentence(
-        answer.text[first:start].lstrip(), answer.text[start:stop], answer.text[stop:last].rstrip()
+        before[first:].lstrip(),
+        tuple(stretches[marked[0] : marked[-1] + 1]),
+        after[: max(0, last - end)].rstrip(),
     )
