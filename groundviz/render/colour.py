@@ -117,8 +117,7 @@ def table(name: str) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     >>> table("inferno")[[0, 255]].tolist()
     [[0, 0, 4], [252, 255, 164]]
     """
-    colours = mpl.colormaps[name](np.arange(256), bytes=True)
-    return np.asarray(colours[:, :3], dtype=np.uint8)
+    return np.rint(255.0 * mpl.colormaps[name](np.arange(256))[:, :3]).astype(np.uint8)
 
 
 def _printed(value: float, digits: int) -> str:

@@ -65,6 +65,7 @@ def pack(record: Record, *, detail: Detail | None = None) -> bytes:
         "parts": _parts(record),
         "images": [_image(study, number, record, blobs) for number, study in enumerate(record.studies)],
         "maps": [_maps(one, record, chosen, blobs) for one in record.heatmaps],
+        "kinds": [[name for name, signed in COLOURS.items() if signed == kind] for kind in (False, True)],
         "colours": {name: base64.b64encode(table(name).tobytes()).decode() for name in COLOURS},
         "says": words.NOT_WHY,
     }

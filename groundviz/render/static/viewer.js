@@ -1,8 +1,8 @@
 /* groundviz viewer: one ES module, no dependencies, Canvas 2D.
  *
  * `render({ model, el })` is anywidget's contract; a plain page gives it a model that lives in the page.
- * It reads one payload (see groundviz/render/pack.py), draws everything in one animation frame, and then
- * writes `data-drawn` and `data-seq` on its root. Words of a record enter the page as text, never as markup.
+ * It reads one payload (see groundviz/render/pack.py) and draws all in one animation frame; then it writes
+ * `data-drawn` and `data-seq` on its root. Words of a record enter the page as text, never as markup.
  */
 
 const STATE = {
@@ -17,8 +17,11 @@ const NORMS = {
   shared: "one for all tokens",
   mass: "share of map’s total",
 };
+const CHECKS = {
+  difference: "Difference of the first two", sinks: "Hide sink cells", fill: "Colour", contour: "Outline",
+  smooth: "Smooth", invert: "Invert",
+};
 const TOOLS = { pan: "Move", window: "Window", box: "Box" };
-const SIGNED = ["managua_r", "RdBu_r"];
 const SINK_TOP = 0.02, SINK_TOKENS = 0.9, MOST_PANES = 4, MOST_OUTLINED = 64;
 const KEYS = [
   ["← →  Home End", "token; with Shift, a phrase"],
@@ -51,6 +54,8 @@ function h(tag, attributes = {}, ...children) {
 }
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+/** The centre of a view of zoom `k` that shows the image alone. */
+const inside = (centre, k) => clamp(centre, 0.5 / k, 1 - 0.5 / k);
 const told = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 
 function number(value, digits = 3) {
@@ -83,7 +88,8 @@ async function unpack(bytes) {
   await Promise.all([
     ...record.maps.map(async (map) => {
       const [targets, layers, heads, rows, cols] = map.shape;
-      Object.assign(map, { count: rows * cols, rows, cols, cache: new Map(), lazy: new Map() });
+      const [dy, top, dx, left] = map.to_source;
+      Object.assign(map, { count: rows * cols, rows, cols, dy, top, dx, left, cache: new Map(), lazy: new Map() });
       Object.assign(map, codes(await inflate(blob(map.at)), targets * layers * heads));
       map.alone = map.targets.map((one, at) => (one.tokens.length === 1 && one.rival == null ? at : -1))
         .filter((at) => at >= 0);
@@ -102,6 +108,9 @@ const fromBase64 = (text) => Uint8Array.from(atob(text.trim()), (letter) => lett
 // ---- maps
 
 const same = (a, b) => a.length === b.length && a.every((value, i) => value === b[i]);
+
+/** The middle of a cell in source pixels. */
+const middle = (map, row, col) => ({ x: map.left + (col + 0.5) * map.dx, y: map.top + (row + 0.5) * map.dy });
 
 /** Which entries of a map a selection adds up, or null where it was not measured. */
 function entries(map, chosen) {
@@ -124,7 +133,7 @@ function section(map, layer, head, ask) {
   const layers = at < 0 ? all(map.shape[1]) : [at];
   const there = map.shape[2];
   if (head < 0 || headsOf(map) === 1) return [map, layers, all(there)];
-  if (there > head) return [map, layers, [head]];
+  if (there === headsOf(map)) return [map, layers, [head]];
   if (at < 0 && map.measured[0] > 1) return "Choose a layer to see its heads.";
   const key = at < 0 ? 0 : at;
   if (!map.lazy.has(key)) ask(map, key);
@@ -167,27 +176,23 @@ function perTarget(map, layer, head, ask) {
 function combined(map, maps, chosen) {
   const found = entries(map, chosen);
   if (!found) return null;
-  if (found.length === 1) return maps[found[0]];
-  const total = new Float32Array(map.count);
-  for (const at of found) for (let i = 0; i < map.count; i++) total[i] += maps[at][i];
-  if (map.reduce[0] === "mean") for (let i = 0; i < map.count; i++) total[i] /= found.length;
-  return total;
+  const divide = map.reduce[0] === "mean" ? found.length : 1;
+  return maps[found[0]].map((_, cell) => found.reduce((total, at) => total + maps[at][cell], 0) / divide);
 }
 
 /** Cells that are among the strongest of nearly every token: they answer to none of them. */
 function sinksOf(map, maps) {
   if (maps.sinks) return maps.sinks;
-  const found = new Set();
   const top = Math.max(1, Math.round(SINK_TOP * map.count));
   const hits = new Uint16Array(map.count);
   for (const at of map.alone) {
-    const known = [...maps[at].keys()].filter((i) => Number.isFinite(maps[at][i]));
-    known.sort((a, b) => Math.abs(maps[at][b]) - Math.abs(maps[at][a]));
-    for (const cell of known.slice(0, top)) hits[cell]++;
+    const size = (cell) => Math.abs(maps[at][cell]) || 0;
+    const order = [...maps[at].keys()].sort((a, b) => size(b) - size(a));
+    for (const cell of order.slice(0, top)) hits[cell]++;
   }
-  if (map.alone.length > 2) hits.forEach((n, cell) => { if (n >= SINK_TOKENS * map.alone.length) found.add(cell); });
-  maps.sinks = found;
-  return found;
+  const enough = map.alone.length > 2 ? SINK_TOKENS * map.alone.length : Infinity;
+  maps.sinks = new Set([...hits.keys()].filter((cell) => hits[cell] >= enough));
+  return maps.sinks;
 }
 
 function percentile(sorted, share) {
@@ -219,9 +224,7 @@ const flat = (arrays) => {
 
 // ---- colours and lines
 
-function position(value, scale) {
-  return clamp((value - scale.low) / (scale.high - scale.low), 0, 1);
-}
+const position = (value, scale) => clamp((value - scale.low) / (scale.high - scale.low), 0, 1);
 
 /** Values between cell centres on a grid `factor` times finer, never beyond cells that hold a value. */
 function finer(values, rows, cols, factor) {
@@ -262,16 +265,14 @@ function isolines(values, rows, cols, level) {
   const lines = [];
   const v = (r, c) => { const x = values[clamp(r, 0, rows - 1) * cols + clamp(c, 0, cols - 1)]; return x === x ? x : -Infinity; };
   for (let r = -1; r < rows; r++) for (let c = -1; c < cols; c++) {
-    const q = [v(r, c), v(r, c + 1), v(r + 1, c + 1), v(r + 1, c)];
-    const p = [[c + 0.5, r + 0.5], [c + 1.5, r + 0.5], [c + 1.5, r + 1.5], [c + 0.5, r + 1.5]];
+    const corners = [[c, r], [c + 1, r], [c + 1, r + 1], [c, r + 1]];
     const cut = [];
-    for (let e = 0; e < 4; e++) {
-      const a = q[e], b = q[(e + 1) % 4];
-      if ((a >= level) === (b >= level)) continue;
-      const t = Number.isFinite(a) && Number.isFinite(b) ? (level - a) / (b - a) : 0.5;
-      const [s, d] = [p[e], p[(e + 1) % 4]];
-      cut.push([clamp(s[0] + t * (d[0] - s[0]), 0, cols), clamp(s[1] + t * (d[1] - s[1]), 0, rows)]);
-    }
+    corners.forEach(([x0, y0], e) => {
+      const [x1, y1] = corners[(e + 1) % 4], a = v(y0, x0), b = v(y1, x1);
+      if ((a >= level) === (b >= level)) return;
+      const t = Number.isFinite(a - b) ? (level - a) / (b - a) : 0.5;
+      cut.push([clamp(x0 + 0.5 + t * (x1 - x0), 0, cols), clamp(y0 + 0.5 + t * (y1 - y0), 0, rows)]);
+    });
     for (let i = 0; i + 1 < cut.length; i += 2) lines.push([...cut[i], ...cut[i + 1]]);
   }
   return lines;
@@ -303,7 +304,7 @@ class Viewer {
     this.panes = [];
     this.bases = new Map();
     this.sharedScales = new Map();
-    this.scratch = document.createElement("canvas");
+    this.scratch = h("canvas");
     this.build();
   }
 
@@ -323,8 +324,6 @@ class Viewer {
     this.model.off("change", this.changed);
     this.model.off("msg:custom", this.message);
   }
-
-  // -- state
 
   load() {
     for (const name of Object.keys(STATE)) this.state[name] = this.model.get(name) ?? this.state[name];
@@ -402,12 +401,10 @@ class Viewer {
     const second = few.findIndex((pane, at) => at > 0 && pane.image === few[0].image);
     if (difference && second > 0) {
       few.splice(MOST_PANES - 1);
-      few.push({ image: few[0].image, of: [few[0], few[second]] });
+      few.push({ image: few[0].image, of: [0, second] });
     }
     return few;
   }
-
-  // -- page
 
   build() {
     const { record } = this;
@@ -448,13 +445,13 @@ class Viewer {
   }
 
   select(name, options, onchange) {
-    const list = h("select", { onchange: () => onchange(list.value) });
+    const list = h("select", { "aria-label": name, onchange: () => onchange(list.value) });
     this.options(list, options, options[0]?.[0]);
     return { list, label: h("label", { class: "gv-field" }, h("span", {}, name), list) };
   }
 
   range(name, low, high, step, oninput) {
-    const slider = h("input", { type: "range", min: low, max: high, step, oninput: () => oninput(+slider.value) });
+    const slider = h("input", { "aria-label": name, type: "range", min: low, max: high, step, oninput: () => oninput(+slider.value) });
     const value = h("output", { class: "gv-value" });
     return { slider, value, label: h("label", { class: "gv-field" }, h("span", {}, name), slider, value) };
   }
@@ -466,34 +463,29 @@ class Viewer {
 
   controls() {
     const { record } = this;
+    for (const [key, name] of Object.entries(CHECKS)) this[key] = this.check(name, key);
     const named = (method) => record.maps.find((map) => map.method === method).name;
     const methods = this.methods.map((method) => [method, named(method)]);
     this.method = this.select("Method", methods, (method) =>
       this.set({ method, layer: -1, head: -1, compare: this.state.compare.filter((one) => one !== method) }));
     this.beside = this.select("Beside it", [["", "nothing"], ...methods], (method) =>
       this.set({ compare: method ? [method] : [], difference: method ? this.state.difference : false }));
-    this.difference = this.check("Difference of the first two", "difference");
     this.images = this.select("Image", [[-1, "all"], ...record.images.map((image, at) => [at, image.name])],
       (at) => this.set({ image: +at }));
     this.tiles = this.select("Tile", [], (at) => this.set({ tile: +at }));
     this.layer = this.range("Layer", -1, 0, 1, (at) => this.set({ layer: at < 0 ? -1 : this.layers[at] }));
     this.head = this.range("Head", -1, 0, 1, (head) => this.set({ head }));
     this.norm = this.select("Scale", Object.entries(NORMS), (norm) => this.set({ norm }));
-    this.sinks = this.check("Hide sink cells", "sinks");
     this.sinks.label.title = "Cells that are among the strongest for nearly every token";
     this.cmap = this.select("Colours", [], (cmap) => this.set({ cmap }));
     this.opacity = this.range("Opacity", 0, 100, 5, (value) => this.set({ opacity: value / 100 }));
     this.threshold = this.range("Threshold", 0, 95, 5, (value) => this.set({ threshold: value / 100 }));
-    this.fill = this.check("Colour", "fill");
-    this.contour = this.check("Outline", "contour");
-    this.smooth = this.check("Smooth", "smooth");
     this.preset = this.select("Window", [], (at) => {
       const preset = this.record.images[this.shownImages[0]].presets[+at];
       if (preset) this.set({ level: preset[1], window: preset[2] });
     });
     this.width = this.range("Width", 1, 100, 1, (value) => this.set({ window: value / 100 }));
     this.centre = this.range("Level", 0, 100, 1, (value) => this.set({ level: value / 100 }));
-    this.invert = this.check("Invert", "invert");
     this.tools = Object.entries(TOOLS).map(([tool, name]) =>
       h("button", { type: "button", "data-tool": tool, onclick: () => this.set({ tool }) }, name));
     const again = h("button", { type: "button", onclick: () => this.reset() }, "Reset view");
@@ -506,8 +498,6 @@ class Viewer {
       group("Image", this.preset.label, this.centre.label, this.width.label, this.invert.label,
         h("div", { class: "gv-row", role: "group", "aria-label": "Dragging in the image" }, ...this.tools, again)));
   }
-
-  // -- tokens
 
   hovered(token) {
     if (token === this.hover) return;
@@ -568,27 +558,23 @@ class Viewer {
   }
 
   cellAt(map, { x, y }) {
-    const [scaleRow, shiftRow, scaleCol, shiftCol] = map.to_source;
-    const row = Math.floor((y - shiftRow) / scaleRow), col = Math.floor((x - shiftCol) / scaleCol);
+    const row = Math.floor((y - map.top) / map.dy), col = Math.floor((x - map.left) / map.dx);
     if (row < 0 || col < 0 || row >= map.rows || col >= map.cols) return [];
     const at = row * map.cols + col;
     return map.cells[at] === 255 ? [] : [[at, 1]];
   }
 
   cellsIn(map, { x0, y0, x1, y1 }) {
-    const [scaleRow, shiftRow, scaleCol, shiftCol] = map.to_source;
     const share = (at, scale, shift, from, to) =>
       Math.max(0, Math.min(shift + (at + 1) * scale, to) - Math.max(shift + at * scale, from)) / scale;
     const found = [];
     for (let row = 0; row < map.rows; row++) for (let col = 0; col < map.cols; col++) {
-      const part = share(row, scaleRow, shiftRow, y0, y1) * share(col, scaleCol, shiftCol, x0, x1);
+      const part = share(row, map.dy, map.top, y0, y1) * share(col, map.dx, map.left, x0, x1);
       const at = row * map.cols + col;
       if (part > 0 && map.cells[at] !== 255) found.push([at, part]);
     }
     return found;
   }
-
-  // -- keys
 
   keyed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -650,11 +636,10 @@ class Viewer {
   walk(pane, [dx, dy]) {
     const [map] = pane.layers;
     if (!map) return true;
-    const [scaleRow, shiftRow, scaleCol, shiftCol] = map.to_source;
-    const from = this.spot ?? this.kept ?? { x: shiftCol + (map.cols / 2) * scaleCol, y: shiftRow + (map.rows / 2) * scaleRow };
-    const col = clamp(Math.floor((from.x - shiftCol) / scaleCol) + dx, 0, map.cols - 1);
-    const row = clamp(Math.floor((from.y - shiftRow) / scaleRow) + dy, 0, map.rows - 1);
-    this.spot = { image: pane.image, x: shiftCol + (col + 0.5) * scaleCol, y: shiftRow + (row + 0.5) * scaleRow };
+    const from = this.spot ?? this.kept ?? middle(map, (map.rows - 1) / 2, (map.cols - 1) / 2);
+    const col = clamp(Math.floor((from.x - map.left) / map.dx) + dx, 0, map.cols - 1);
+    const row = clamp(Math.floor((from.y - map.top) / map.dy) + dy, 0, map.rows - 1);
+    this.spot = { image: pane.image, ...middle(map, row, col) };
     this.refresh();
     return true;
   }
@@ -677,11 +662,9 @@ class Viewer {
   zoom(factor, about = [0.5, 0.5]) {
     const [x, y, k] = this.state.view;
     const now = clamp(k * factor, 1, 24);
-    const move = (centre, at) => clamp(at + ((centre - at) * k) / now, 0.5 / now, 1 - 0.5 / now);
+    const move = (centre, at) => inside(at + ((centre - at) * k) / now, now);
     this.set({ view: [move(x, about[0]), move(y, about[1]), now] });
   }
-
-  // -- image
 
   pane(at) {
     if (this.panes[at]) return this.panes[at];
@@ -702,23 +685,19 @@ class Viewer {
       h("figcaption", {}, pane.title, pane.detail), h("div", { class: "gv-frame" }, canvas, pane.none), pane.scale);
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
-      this.zoom(Math.exp(-event.deltaY / 400), this.fraction(pane, event));
+      const { x, y } = this.place(pane, event), [rows, cols] = this.record.images[pane.image].source;
+      this.zoom(Math.exp(-event.deltaY / 400), [clamp(x / cols, 0, 1), clamp(y / rows, 0, 1)]);
     }, { passive: false });
     this.panes[at] = pane;
     return pane;
-  }
-
-  fraction(pane, event) {
-    const { x, y } = this.place(pane, event);
-    const [rows, cols] = this.record.images[pane.image].source;
-    return [clamp(x / cols, 0, 1), clamp(y / rows, 0, 1)];
   }
 
   /** A pointer in source pixels. */
   place(pane, event) {
     const box = pane.canvas.getBoundingClientRect(), { sx, sy, tx, ty } = pane.fit;
     const ratio = pane.canvas.width / box.width;
-    return { image: pane.image, x: ((event.clientX - box.left) * ratio - tx) / sx, y: ((event.clientY - box.top) * ratio - ty) / sy };
+    const x = ((event.clientX - box.left) * ratio - tx) / sx, y = ((event.clientY - box.top) * ratio - ty) / sy;
+    return { image: pane.image, x, y };
   }
 
   moved(pane, event) {
@@ -728,7 +707,9 @@ class Viewer {
     clearTimeout(this.resting);
     this.resting = setTimeout(() => {
       const found = this.spot && this.lookup();
-      if (found?.spot) this.set({ hovered_patch: [found.spot.image, Math.floor(found.weights[0][0] / found.map.cols), found.weights[0][0] % found.map.cols] });
+      if (!found?.spot) return;
+      const [[at]] = found.weights, { cols } = found.map;
+      this.set({ hovered_patch: [found.spot.image, Math.floor(at / cols), at % cols] });
     }, 150);
   }
 
@@ -737,7 +718,7 @@ class Viewer {
     const { state } = this;
     const tool = event.button === 2 ? "window" : event.shiftKey ? "box" : state.tool;
     const from = this.place(pane, event), start = { ...state, x: event.clientX, y: event.clientY };
-    const size = pane.canvas.getBoundingClientRect();
+    const size = pane.canvas.getBoundingClientRect(), [x, y, k] = state.view;
     this.grab = tool;
     let far = false;
     pane.canvas.setPointerCapture(event.pointerId);
@@ -747,7 +728,7 @@ class Viewer {
       if (!far) return;
       if (tool === "box") this.stretch(from, this.place(pane, now));
       else if (tool === "window") this.set({ window: clamp(start.window + dx / 300, 0.01, 1), level: clamp(start.level + dy / 300, 0, 1) });
-      else this.pan(pane, start.view, dx / size.width, dy / size.height);
+      else this.set({ view: [inside(x - dx / size.width / k, k), inside(y - dy / size.height / k, k), k] });
     };
     const done = new AbortController(), { signal } = done;
     const drop = () => {
@@ -764,12 +745,6 @@ class Viewer {
     for (const end of ["pointerup", "pointercancel"]) pane.canvas.addEventListener(end, drop, { signal });
   }
 
-  pan(pane, [x, y, k], dx, dy) {
-    const [rows, cols] = this.record.images[pane.image].source, { canvas, fit } = pane;
-    const move = (centre, d, size, length) => clamp(centre - (d * size) / length, 0.5 / k, 1 - 0.5 / k);
-    this.set({ view: [move(x, dx, canvas.width, cols * fit.sx), move(y, dy, canvas.height, rows * fit.sy), k] });
-  }
-
   stretch(a, b) {
     const [rows, cols] = this.record.images[a.image].source;
     this.drawing = {
@@ -780,8 +755,6 @@ class Viewer {
     this.spot = null;
     this.refresh();
   }
-
-  // -- drawing
 
   refresh() {
     if (this.frame) return;
@@ -813,8 +786,7 @@ class Viewer {
   prepared(one) {
     const plain = { name: null, unitText: null, difference: false, why: "", scaled: null };
     if (one.of) return { ...one, ...plain, layers: [], values: [], hidden: [], known: null, chosen: null };
-    const { layer, head, norm, sinks } = this.state;
-    const layers = [], values = [], hidden = [];
+    const { layer, head, norm, sinks } = this.state, layers = [], values = [], hidden = [];
     let why = "";
     for (const map of this.drawn(one.method, one.image)) {
       const maps = perTarget(map, layer, head, (...wish) => this.ask(...wish));
@@ -823,7 +795,10 @@ class Viewer {
       if (!found) { why = `Not measured for “${one.chosen.text}”.`; continue; }
       const sunk = sinks ? sinksOf(map, maps) : new Set();
       if (sunk.size) found = found.map((value, at) => (sunk.has(at) ? NaN : value));
-      if (norm === "mass") found = this.massOf(found);
+      if (norm === "mass") {
+        const total = found.reduce((sum, value) => sum + (Math.abs(value) || 0), 0) || 1;
+        found = found.map((value) => value / total);
+      }
       if (norm === "shared" && map.reduce[0] === "sum") {
         const count = entries(map, one.chosen).length;
         if (count > 1) found = found.map((value) => value / count);
@@ -833,12 +808,6 @@ class Viewer {
     const known = this.record.maps.find((map) => map.method === one.method);
     if (!layers.length && !why) why = `${known.name} has no map of this image.`;
     return { ...one, ...plain, of: null, layers, values, hidden, why, known };
-  }
-
-  massOf(values) {
-    let total = 0;
-    for (const value of values) if (value === value) total += Math.abs(value);
-    return total ? values.map((value) => value / total) : values;
   }
 
   /** One scale for the maps of one method and the same words, on all images and tiles. */
@@ -873,9 +842,7 @@ class Viewer {
 
   /** First pane minus second, in their unit where it is the same, else in positions on their scales. */
   subtract(one, wanted) {
-    const find = (asked) => wanted.find((two) => !two.of && two.method === asked.method && two.image === asked.image
-      && two.pinned === asked.pinned && two.chosen.tokens === asked.chosen.tokens);
-    const [a, b] = one.of.map(find);
+    const [a, b] = one.of.map((at) => wanted[at]);
     const alike = a?.method === b?.method;
     if (!a?.scaled || !b?.scaled) { one.why = "No difference: one of the two shows no evidence."; one.of = null; return; }
     const fine = a.layers[0].count >= b.layers[0].count ? a : b;
@@ -888,9 +855,8 @@ class Viewer {
       return NaN;
     };
     const values = fine.layers.map((map) => {
-      const [scaleRow, shiftRow, scaleCol, shiftCol] = map.to_source;
       return Float32Array.from({ length: map.count }, (_, i) => {
-        const x = shiftCol + ((i % map.cols) + 0.5) * scaleCol, y = shiftRow + (Math.floor(i / map.cols) + 0.5) * scaleRow;
+        const { x, y } = middle(map, Math.floor(i / map.cols), i % map.cols);
         return at(a, x, y) - at(b, x, y);
       });
     });
@@ -907,7 +873,7 @@ class Viewer {
     const key = `${image}/${width}/${level}/${invert}`;
     if (this.bases.get(image)?.key === key) return this.bases.get(image).canvas;
     const { bitmap } = this.record.images[image];
-    const held = this.bases.get(image) ?? { canvas: document.createElement("canvas") };
+    const held = this.bases.get(image) ?? { canvas: h("canvas") };
     if (!held.pixels) {
       held.canvas.width = bitmap.width;
       held.canvas.height = bitmap.height;
@@ -930,14 +896,8 @@ class Viewer {
     return held.canvas;
   }
 
-  /** Names of the colours for signed or other maps, the usual first. */
-  names(signed) {
-    const names = Object.keys(this.record.colours).filter((name) => SIGNED.includes(name) === signed);
-    return names.sort((a, b) => (b === "inferno" || b === SIGNED[0]) - (a === "inferno" || a === SIGNED[0]));
-  }
-
-  colours(pane) {
-    const names = this.names(pane.scaled.signed), { cmap } = this.state;
+  colours({ scaled }) {
+    const names = this.record.kinds[+scaled.signed], { cmap } = this.state;
     return this.record.colours[names.includes(cmap) ? cmap : names[0]];
   }
 
@@ -985,8 +945,8 @@ class Viewer {
   }
 
   rect(pane, map, x, y, width, height) {
-    const [scaleRow, shiftRow, scaleCol, shiftCol] = map.to_source, { sx, sy, tx, ty } = pane.fit;
-    return [(shiftCol + x * scaleCol) * sx + tx, (shiftRow + y * scaleRow) * sy + ty, width * scaleCol * sx, height * scaleRow * sy];
+    const { sx, sy, tx, ty } = pane.fit;
+    return [(map.left + x * map.dx) * sx + tx, (map.top + y * map.dy) * sy + ty, width * map.dx * sx, height * map.dy * sy];
   }
 
   overlay(context, pane, map, values) {
@@ -1020,7 +980,7 @@ class Viewer {
     for (const map of pane.layers) {
       for (const [row, from, to] of this.runs(map)) seen.rect(...this.rect(pane, map, from, row, to - from, 1));
     }
-    const mask = this.mask ??= document.createElement("canvas");
+    const mask = this.mask ??= h("canvas");
     Object.assign(mask, { width: canvas.width, height: canvas.height });
     const lines = mask.getContext("2d");
     const period = 9 * fit.ratio;
@@ -1108,8 +1068,6 @@ class Viewer {
     this.stroke(context, path, ratio, 1.6, "#6fd3ff");
   }
 
-  // -- words
-
   aggregation(map) {
     const { layer, head } = this.state, parts = [];
     const one = layerAt(map, layer) >= 0;
@@ -1155,9 +1113,9 @@ class Viewer {
   }
 
   strongest(pane) {
-    let best = null;
+    let best = { value: 0 };
     pane.layers.forEach((map, i) => pane.values[i].forEach((value, at) => {
-      if (value === value && (!best || Math.abs(value) > Math.abs(best.value))) best = { map, at, value };
+      if (Math.abs(value) >= Math.abs(best.value)) best = { map, at, value };
     }));
     const { map, at, value } = best;
     return `Strongest at row ${Math.floor(at / map.cols) + 1} of ${map.rows}, column ${(at % map.cols) + 1} of ${map.cols}: about ${number(value)}.`;
@@ -1188,10 +1146,10 @@ class Viewer {
   }
 
   tell(found) {
-    const said = found ? this.looked(found) : this.legend();
-    told(this.readout, said);
+    const said = found && this.looked(found);
+    told(this.readout, said || this.legend());
     clearTimeout(this.saying);
-    this.saying = setTimeout(() => told(this.live, said === this.legend() ? this.panes[0]?.canvas.getAttribute("aria-label") ?? "" : said), 500);
+    this.saying = setTimeout(() => told(this.live, said || (this.panes[0]?.canvas.getAttribute("aria-label") ?? "")), 500);
   }
 
   looked({ map, weights, values, spot, size, shown, value }) {
@@ -1202,11 +1160,8 @@ class Viewer {
     if (spot) {
       return `Row ${Math.floor(at / map.cols) + 1}, column ${(at % map.cols) + 1}${tile}: “${this.chosen.text}” about ${number(value)} ${map.unit}.${most}`;
     }
-    let inside = 0, total = 0;
-    if (shown) {
-      for (const v of shown) if (v === v) total += Math.abs(v);
-      for (const [cell, weight] of weights) inside += Math.abs(shown[cell]) * weight;
-    }
+    const total = shown?.reduce((sum, v) => sum + (Math.abs(v) || 0), 0);
+    const inside = shown && weights.reduce((sum, [cell, weight]) => sum + Math.abs(shown[cell]) * weight, 0);
     const known = this.runs(map).reduce((sum, [, from, to]) => sum + to - from, 0);
     const percent = (share) => `${number(100 * share, 2)} %`;
     const mass = total ? ` holds ${percent(inside / total)} of the map of “${this.chosen.text}”` : "";
@@ -1215,16 +1170,13 @@ class Viewer {
 
   legend() {
     const { opacity, fill, contour } = this.state;
-    const parts = [];
-    const scale = this.panes[0]?.scaled;
+    const parts = [], scale = this.panes[0]?.scaled;
     if (fill) parts.push(`Opacity rises from 0 at ${scale?.signed ? "zero" : "the low end"} to ${Math.round(100 * opacity)} %.`);
     if (contour) parts.push(`Outlined: ${Math.round(100 * this.level)} % of the scale or more${scale?.signed ? ", dashed where negative" : ""}.`);
     parts.push("Hatched: not covered by this map.");
     if (this.panes.some((pane) => pane.known?.claim)) parts.push(this.record.says);
     return parts.join(" ");
   }
-
-  // -- controls follow the state
 
   sync() {
     const { state, record } = this;
@@ -1247,7 +1199,7 @@ class Viewer {
     this.beside.label.hidden = this.methods.length < 2;
     this.beside.list.value = state.compare[0] ?? "";
     this.difference.label.hidden = !this.panes.some((pane, at) => at && pane.image === this.panes[0].image);
-    for (const key of ["difference", "sinks", "fill", "contour", "smooth", "invert"]) this[key].box.checked = state[key];
+    for (const key of Object.keys(CHECKS)) this[key].box.checked = state[key];
     this.images.label.hidden = record.images.length < 2;
     this.images.list.value = state.image;
     const here = maps.filter((one) => one.image === this.shownImages[0]);
@@ -1256,7 +1208,7 @@ class Viewer {
     this.options(this.tiles.list, here.length > 2 ? [...labels, [-1, "all tiles"]] : labels, state.tile);
     this.norm.list.value = state.norm;
     this.sinks.label.hidden = !map || map.alone.length < 3;
-    const names = this.names(map?.signed ?? false);
+    const names = record.kinds[+(map?.signed ?? false)];
     this.options(this.cmap.list, names.map((name) => [name, name.replace("_r", "")]), names.includes(state.cmap) ? state.cmap : names[0]);
     put(this.opacity, Math.round(100 * state.opacity), `${Math.round(100 * state.opacity)} %`);
     put(this.threshold, Math.round(100 * state.threshold), `${Math.round(100 * state.threshold)} %`);
