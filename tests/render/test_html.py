@@ -1,4 +1,4 @@
-"""A page holds every token, runs the viewer alone, loads nothing, and keeps its structure whatever it is told."""
+"""A page holds every token, runs the viewer alone, loads nothing, and keeps its structure come what may."""
 
 import base64
 import hashlib

@@ -332,8 +332,8 @@ def test_the_scale_is_always_printed_with_its_unit(browser, tmp_path):
         assert page.inner_text(".gv-rule") == scale.rule
         for norm, unit, rule in (
             ("each", "share of attention", "lowest value to highest value"),
-            ("shared", "share of attention", "lowest value to 99th percentile of all tokens’ maps"),
-            ("mass", "share of the map’s total", "lowest value to 99th percentile"),
+            ("shared", "share of attention", "lowest value to 99th percentile of all tokens\u2019 maps"),
+            ("mass", "share of the map\u2019s total", "lowest value to 99th percentile"),
         ):
             with drawn(page):
                 page.get_by_label("Scale", exact=True).select_option(norm)
@@ -351,7 +351,7 @@ def test_methods_stand_side_by_side_with_their_difference(browser, tmp_path):
         with drawn(page):
             page.get_by_label("Difference of the first two").check()
         titles = page.locator(".gv-title").all_inner_texts()
-        assert titles == ["Attention", "Occlusion", "Attention − Occlusion"]
+        assert titles == ["Attention", "Occlusion", "Attention \u2212 Occlusion"]
         assert "difference of positions on the two scales" in page.locator(".gv-unit").last.inner_text()
 
 
@@ -361,7 +361,11 @@ def test_pinned_words_are_subtracted_in_their_unit(browser, tmp_path):
     with shown(browser, tmp_path, _page(record)) as page:
         page.get_by_role("option", name="nodule").focus()
         _press(page, "ArrowRight", "p", "ArrowRight", "d")
-        assert page.locator(".gv-title").all_inner_texts() == ["Attention", "Attention", "“in” − “nodule”"]
+        assert page.locator(".gv-title").all_inner_texts() == [
+            "Attention",
+            "Attention",
+            "“in” \u2212 “nodule”",
+        ]
         assert page.locator(".gv-unit").last.inner_text() == "share of attention"
         one, other = (record.heatmaps[0].at(find(record.answer, part)).values for part in (1, 0))
         most = np.percentile(np.abs(one - other), 99)
@@ -485,7 +489,8 @@ def test_a_live_viewer_tells_python_what_was_chosen_and_shows_what_python_says(b
     payload = base64.b64encode(pack.pack(record, detail="layers")).decode()
     heads = base64.b64encode(pack.heads_of(maps, 1)).decode()
     module = viewer.module().replace("export default { render };", "window.render = render;")
-    page = f"<!DOCTYPE html><style>{viewer.style()}</style><body><p>A notebook.</p><script>{module}</script></body>"
+    styled = f"<!DOCTYPE html><style>{viewer.style()}</style>"
+    page = f"{styled}<body><p>A notebook.</p><script>{module}</script></body>"
     with shown(browser, tmp_path, page, wait="body", bypass_csp=True) as live:
         live.evaluate(
             """([payload, heads]) => {
