@@ -361,11 +361,8 @@ def test_pinned_words_are_subtracted_in_their_unit(browser, tmp_path):
     with shown(browser, tmp_path, _page(record)) as page:
         page.get_by_role("option", name="nodule").focus()
         _press(page, "ArrowRight", "p", "ArrowRight", "d")
-        assert page.locator(".gv-title").all_inner_texts() == [
-            "Attention",
-            "Attention",
-            "“in” \u2212 “nodule”",
-        ]
+        titles = page.locator(".gv-title").all_inner_texts()
+        assert titles == ["Attention", "Attention", "“in” \u2212 “nodule”"]
         assert page.locator(".gv-unit").last.inner_text() == "share of attention"
         one, other = (record.heatmaps[0].at(find(record.answer, part)).values for part in (1, 0))
         most = np.percentile(np.abs(one - other), 99)
