@@ -4,6 +4,7 @@
     load          a model, ready to be explained
     certify       prove on a model that its maps will lie where it looked
     open          an explanation that was saved
+    figure        several explanations side by side, for a paper
     Explanation   what explain and open return: the answer, its maps, figures, pages, files
     Heatmap       one raw map on the model's own token grid
     Phrase        a text in the answer: its first, last or every occurrence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from groundviz import images as images
     from groundviz.explain import explain as explain
     from groundviz.explanation import Explanation as Explanation
+    from groundviz.explanation import figure as figure
     from groundviz.explanation import open as open
     from groundviz.methods import METHODS as METHODS
     from groundviz.models.certify import certify as certify
@@ -56,6 +58,7 @@ __all__ = [
     "certify",
     "errors",
     "explain",
+    "figure",
     "images",
     "load",
     "open",
@@ -70,6 +73,7 @@ _HOMES = {
     "Study": "groundviz.types",
     "certify": "groundviz.models",
     "explain": "groundviz.explain",
+    "figure": "groundviz.explanation",
     "load": "groundviz.models",
     "open": "groundviz.explanation",
 }

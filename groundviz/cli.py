@@ -1,4 +1,4 @@
-"""The command line: `groundviz demo | explain | certify | methods | models | open`.
+"""The command line: `groundviz demo | explain | certify | methods | models | open | lab`.
 
 Results go to standard output, progress and errors to standard error. An error is one line and
 exit code 2; Ctrl-C is exit code 130; a model that is not certified is exit code 1. Heavy libraries
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 2.0
 DEMO_FOLDER = "groundviz-demo"
 FOLDER = "groundviz-explanations"
+LAB_FOLDER = "groundviz-lab"
 PHANTOMS_ONLY = "The demo model knows drawn phantoms alone; what it says of any other picture means nothing."
 NOT_A_DEVICE = "For research. Not a medical device: nothing here may guide anybody's care."
 
@@ -103,6 +104,11 @@ def _parser() -> argparse.ArgumentParser:
     opened.add_argument(
         "--html", type=Path, metavar="PATH", help="where to write the page (default: beside it)"
     )
+
+    lab = _command(commands, "lab", _lab, "start JupyterLab on a copy of the quickstart notebook")
+    says = f"where the copy lies, or is put; one that is there is kept (default: ./{LAB_FOLDER})"
+    lab.add_argument("--out", type=Path, default=Path(LAB_FOLDER), metavar="FOLDER", help=says)
+    lab.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
     return parser
 
 
@@ -204,6 +210,15 @@ def _open(chosen: argparse.Namespace) -> None:
     with _working("Writing the page"):
         explanation.to_html(page)
     _say("\nWritten:", f"  {page}")
+
+
+def _lab(chosen: argparse.Namespace) -> None:
+    from groundviz.demo import lab
+
+    server = lab.server()
+    notebook = lab.quickstart(_made(chosen.out))
+    _say("The quickstart:", f"  {notebook}", "Ctrl-C ends JupyterLab.")
+    server.launch_instance([str(notebook), *(["--no-browser"] if chosen.no_browser else [])])
 
 
 def _keep_tour(asked: Sequence[Asked], folder: Path) -> tuple[Path, list[Path]]:

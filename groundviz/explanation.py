@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from groundviz import files, store, tiles
-from groundviz.errors import UnknownName
-from groundviz.render import escape, figure, html, words
+from groundviz import files, selection, store, tiles
+from groundviz.errors import MissingExtra, TargetError
+from groundviz.render import escape, html, words
+from groundviz.render import figure as drawing
+from groundviz.render.charts import Charts
+from groundviz.render.columns import Part
 from groundviz.render.paper import PaperFigure
-from groundviz.targets import Named, find
+from groundviz.render.reference import Contours, lines
+from groundviz.render.styles import Style
+from groundviz.selection import Layer, Selection
+from groundviz.targets import Named
 from groundviz.tiles import Tile
-from groundviz.types import Answer, Heatmap, Heatmaps, Record, Study, Target
+from groundviz.types import Answer, Heatmap, Record, Study
+
+if TYPE_CHECKING:
+    from groundviz.render.widget import GroundViewer
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Explanation:
     """One answer of a model with the maps of where it looked; needs neither the model nor torch.
 
-    In a notebook it shows itself as static HTML. `figure()` draws it for a paper, `heatmap()`
-    gives the raw numbers, `save()` keeps it and `groundviz.open()` brings it back.
+    In a notebook it shows itself in an interactive viewer that outlives the kernel. `view()` is the
+    same viewer tied to Python, `figure()` draws it for a paper, `heatmap()` gives the raw numbers,
+    `save()` keeps it and `groundviz.open()` brings it back.
 
     Attributes:
         record: Everything that is known, as `groundviz.types.Record`.
@@ -71,7 +83,7 @@ class Explanation:
     @property
     def methods(self) -> tuple[str, ...]:
         """Names of the methods that made maps, the default first."""
-        return tuple(dict.fromkeys(maps.method for maps in self.record.heatmaps))
+        return selection.methods(self.record)
 
     def heatmap(
         self,
@@ -99,8 +111,9 @@ class Explanation:
             UnknownName: The record holds no maps of that method, or none of that image or tile.
             TargetError: The answer has no such part, or it, the layer or the head was not measured.
         """
-        goal = self.record.target if target is None else self._target(target)
-        return tiles.choose(self._maps(method), image, tile)[0].at(goal, layer=layer, head=head)
+        goal = selection.target(self.record, target)
+        maps = tiles.choose(selection.measured(self.record, method), image, tile)
+        return maps[0].at(goal, layer=layer, head=head)
 
     def heatmaps(
         self,
@@ -122,65 +135,71 @@ class Explanation:
             UnknownName: The record holds no maps of that method.
             TargetError: As in `heatmap`.
         """
-        goal = self.record.target if target is None else self._target(target)
-        return tuple(maps.at(goal, layer=layer, head=head) for maps in tiles.choose(self._maps(method)))
+        goal = selection.target(self.record, target)
+        maps = tiles.choose(selection.measured(self.record, method))
+        return tuple(one.at(goal, layer=layer, head=head) for one in maps)
 
     def figure(
         self,
         targets: Named | list[Named] | None = None,
         methods: str | list[str] | None = None,
         *,
-        width: figure.Width = "double",
+        style: Style = "grid",
+        width: drawing.Width = "double",
         smooth: bool = False,
         image: int | None = None,
         tile: Tile | None = None,
-        layer: int | None = None,
+        layer: Layer = None,
         head: int | None = None,
+        contours: Contours | None = None,
     ) -> PaperFigure:
         """A figure for a paper: the image beside its maps, a row per method, a panel per target.
 
-        Where there are several images, or tiles of one, each has a row of its own.
+        Where there are several images, or tiles of one, each has a row of its own. A contrast stands
+        beside its target alone where the method measured both.
 
         Args:
-            targets: One part of the answer, or a list of them, as in `heatmap`; None for all
-                that was explained and as many of its first words as fit.
+            targets: One part of the answer, or a list of them, as in `heatmap`; None for what the
+                style shows unasked.
             methods: One method, or a list; None for all.
+            style: "grid" shows what was explained and as many of its first words as fit. "words" shows
+                each word that names something over its sentence. "findings" shows each sentence of a
+                report, or each clause of a single one, as a strip. "llava_rad" shows attention word by
+                word as LLaVA-Rad's figures do; it is a reconstruction, and says so.
             width: "single" (89 mm), "onehalf" (120 mm), "double" (183 mm), or millimetres.
-            smooth: Interpolate values between cell centres instead of showing the model's cells.
+            smooth: Interpolate values between cell centres instead of showing the model's cells;
+                "llava_rad" always does.
             image: Which image to draw, counted from 0; None for all.
             tile: Which tile to draw, as in `heatmap`; None for all, or for the first of an image that
                 has more than four.
-            layer: As in `heatmap`.
+            layer: As in `heatmap`, or "each" for a row of all layers.
             head: As in `heatmap`.
+            contours: What is known from elsewhere, drawn on every panel of its image: a bool mask of the
+                image or several (mask, row, col), a box (top, left, bottom, right) in its pixels or
+                several, or a table of these by the number of the image.
 
         Raises:
-            UnknownName: There is no such width, or the record holds no maps of such a method, image or
-                tile.
+            UnknownName: There is no such width or style, or the record holds no maps of such a method,
+                image or tile.
             TargetError: As in `heatmap`, or there is nothing to draw.
+            ImageError: The contours do not fit the image.
         """
-        goals = figure.default_targets(self.record, width)
-        if targets is not None:
-            named = targets if isinstance(targets, list) else [targets]
-            goals = [self._target(one) for one in named]
-        if methods is None:
-            methods = list(self.methods)
-        chosen = [
-            maps
-            for name in (methods if isinstance(methods, list) else [methods])
-            for maps in self._drawn(name, image, tile)
-        ]
-        # Methods that measure whole targets have no map of each word: what is there is drawn.
-        wanted = [[goal for goal in goals if targets is not None or maps.has(goal)] for maps in chosen]
-        rows = [
-            [maps.at(goal, layer=layer, head=head) for goal in row]
-            for maps, row in zip(chosen, wanted, strict=True)
-        ]
-        return figure.draw(self.record, rows, width=width, smooth=smooth)
+        if methods is None and style == "llava_rad":
+            methods = "attention"
+        chosen = Selection(methods=methods, image=image, tile=tile, layer=layer, head=head)
+        part = self._part(targets, chosen, style, width, contours=contours)
+        return drawing.compose([part], width=width, smooth=smooth, style=style)
+
+    @property
+    def charts(self) -> Charts:
+        """Interactive plotly charts: `charts.heads()` of layers and heads, `charts.layers()` of layers."""
+        return Charts(self.record)
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """A self-contained page without scripts: every token with its maps, checks and origin.
+        """A self-contained page: the interactive viewer, every token with its maps, checks and origin.
 
-        The page contains the image. It is written to `path` as well, if one is given.
+        The page loads nothing from anywhere and, where no script may run, shows pictures. It contains
+        the image. It is written to `path` as well, if one is given.
 
         Raises:
             StoreError: The file cannot be written there.
@@ -189,6 +208,27 @@ class Explanation:
         if path is not None:
             files.write(path, text.encode())
         return text
+
+    def view(self, **state: Any) -> GroundViewer:
+        """The interactive viewer as a live widget, for a notebook with its kernel.
+
+        What is chosen in it can be read and watched here, and what is assigned here is shown there:
+        `viewer.selected`, `viewer.layer`, `viewer.observe(react, "selected")`. A saved notebook keeps a
+        snapshot of it that works without a kernel.
+
+        Args:
+            state: What to show first, by the names of `groundviz.render.widget.GroundViewer`.
+
+        Raises:
+            MissingExtra: anywidget is not installed.
+        """
+        try:
+            from groundviz.render.widget import GroundViewer
+        except ImportError:
+            raise MissingExtra(
+                'A live viewer needs anywidget. Install it with: pip install "groundviz[jupyter]"'
+            ) from None
+        return GroundViewer(self.record, **state)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write everything to one .gvz file, which `groundviz.open` opens without the model.
@@ -208,33 +248,100 @@ class Explanation:
         return f"<Explanation: {self}>"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        """What a notebook keeps: static HTML, a picture and a line, so that it outlives the kernel."""
+        """What a notebook keeps: the viewer over static HTML, a picture and a line; no widget.
+
+        So it outlives the kernel, and where scripts may not run the pictures stay.
+        """
         return {
             "text/plain": repr(self),
             "text/html": html.fragment(self.record),
             "image/png": base64.b64encode(self.figure().preview()).decode(),
         }
 
-    def _target(self, named: Named | None) -> Target:
-        """A part of the answer, or one of the targets that were asked for, by how it reads."""
-        asked = {target.text: target for target in self.record.targets if target.rival}
-        return asked[named] if isinstance(named, str) and named in asked else find(self.answer, named)
+    def _part(
+        self,
+        targets: Named | list[Named] | None,
+        chosen: Selection,
+        style: Style,
+        width: drawing.Width,
+        *,
+        contours: Contours | None = None,
+        name: str = "",
+        parts: int = 1,
+    ) -> Part:
+        """What a figure shows of this explanation, which may be one of several parts of it."""
+        if targets is not None:
+            named = targets if isinstance(targets, list) else [targets]
+            goals = [selection.target(self.record, one) for one in named]
+        elif chosen.layer == "each" and style == "grid":
+            goals = [self.record.target]
+        else:
+            goals = drawing.default_targets(self.record, width, style=style, parts=parts)
+        rows = chosen.rows(self.record, goals, named=targets is not None)
+        return Part(self.record, rows, name, lines(contours, self.studies, chosen.image))
 
-    def _drawn(self, method: str, image: int | None, tile: Tile | None) -> list[Heatmaps]:
-        """What a figure shows of a method."""
-        chosen = tiles.choose(self._maps(method), image, tile)
-        return tiles.drawn(chosen) if tile is None else chosen
 
-    def _maps(self, method: str | None) -> list[Heatmaps]:
-        """Everything that a method measured."""
-        wanted = self.methods[:1] if method is None else (method,)
-        found = [maps for maps in self.record.heatmaps if maps.method in wanted]
-        if not found:
-            known = ", ".join(self.methods) or "none"
-            raise UnknownName(
-                f"This explanation holds no maps of {method!r}: it holds {known}. Name one of these."
-            )
-        return found
+def figure(
+    explanations: Sequence[Explanation],
+    targets: Named | list[Named] | None = None,
+    methods: str | list[str] | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    style: Style = "grid",
+    width: drawing.Width = "double",
+    smooth: bool = False,
+    layer: Layer = None,
+    head: int | None = None,
+    contours: Contours | list[Any] | None = None,
+) -> PaperFigure:
+    """A figure of several explanations side by side: two models, two questions, prior and current.
+
+    Maps of one method share a scale where one model made them; different models have scales of
+    their own.
+
+    Args:
+        explanations: What to draw, from left to right.
+        targets: As in `Explanation.figure`, found in each answer.
+        methods: One method, or a list; None for those that all explanations hold.
+        names: What to call each explanation.
+        style: As in `Explanation.figure`.
+        width: As in `Explanation.figure`.
+        smooth: As in `Explanation.figure`.
+        layer: As in `Explanation.figure`.
+        head: As in `Explanation.figure`.
+        contours: As in `Explanation.figure`, for all explanations; or a list with one entry for each.
+
+    Raises:
+        UnknownName: As in `Explanation.figure`.
+        TargetError: As in `Explanation.figure`; or there is no explanation or method to draw, or another
+            number of names or contours than of explanations.
+        ImageError: The contours do not fit an image.
+
+    >>> import groundviz
+    >>> from groundviz.demo.phantoms import phantom
+    >>> prior, current = (phantom(3, findings=found).pixels for found in ([], ["nodule"]))
+    >>> both = [groundviz.explain("demo", one, "Is there a nodule?") for one in (prior, current)]
+    >>> groundviz.figure(both, methods="attention", names=["Prior", "Current"]).caption[:10]
+    '(a) Prior:'
+    """
+    held = [one.methods for one in explanations]
+    if methods is None:
+        methods = [name for name in (held[0] if held else ()) if all(name in one for one in held)]
+    chosen = Selection(methods=methods, layer=layer, head=head)
+    count = len(explanations)
+    each: list[Any] = contours if isinstance(contours, list) else [contours] * count
+    called = [""] * count if names is None else list(names)
+    if not count or not methods or not count == len(called) == len(each):
+        raise TargetError(
+            f"These explanations cannot be drawn together: there are {count} of them with "
+            f"{len(methods)} methods in common, {len(called)} names and {len(each)} contours. "
+            "Give at least one explanation, with methods that all hold, and a name and contours for each."
+        )
+    parts = [
+        one._part(targets, chosen, style, width, contours=line, name=name, parts=count)
+        for one, line, name in zip(explanations, each, called, strict=True)
+    ]
+    return drawing.compose(parts, width=width, smooth=smooth, style=style)
 
 
 def open(path: str | os.PathLike[str]) -> Explanation:

@@ -16,6 +16,8 @@ from groundviz.types import Answer, Rival, Target
 
 _SENTENCE = re.compile(r"[^.!?;\n]*[^.!?;\n\s][^.!?;\n]*(?:[.!?;](?!\s|$)[^.!?;\n]*)*[.!?;]*")
 
+_BETWEEN_CLAUSES = re.compile(r"\s*[,;]\s+(?:(?:and|but)\s+)?|\s+(?:and|but)\s+")
+
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
@@ -83,6 +85,32 @@ def sentences(answer: Answer) -> list[Target]:
     """Every sentence of the answer as a target; a line or a semicolon ends one, too."""
     spans = [match.span() for match in _SENTENCE.finditer(answer.text)]
     found = [_inside(answer, start, stop) for start, stop in spans]
+    return [_labelled(answer, tokens) for tokens in found if tokens]
+
+
+def findings(answer: Answer) -> list[Target]:
+    """Every finding of a report as a target: its sentences, or the clauses of a single sentence.
+
+    A clause ends at a comma, a semicolon, "and" or "but"; what stands in such a place within one finding,
+    such as "heart and lungs", is parted, too: name the parts yourself where that matters.
+
+    >>> import numpy as np
+    >>> words = ["nodule", " right", ",", " effusion", " left"]
+    >>> stops = np.cumsum([len(word) for word in words])
+    >>> said = Answer(text="".join(words), token_ids=np.arange(5), tokens=tuple(words), source="given",
+    ...               offsets=np.stack([stops - [len(word) for word in words], stops], axis=1),
+    ...               logprobs=np.zeros(5, np.float32))
+    >>> [finding.text.strip() for finding in findings(said)]
+    ['nodule right', 'effusion left']
+    """
+    whole = sentences(answer)
+    if len(whole) != 1:
+        return whole
+    start, stop = int(answer.offsets[whole[0].tokens[0], 0]), int(answer.offsets[whole[0].tokens[-1], 1])
+    ends = [match.span() for match in _BETWEEN_CLAUSES.finditer(answer.text, start, stop)]
+    starts = [start, *(end for _, end in ends)]
+    stops = [*(begin for begin, _ in ends), stop]
+    found = [_inside(answer, *span) for span in zip(starts, stops, strict=True)]
     return [_labelled(answer, tokens) for tokens in found if tokens]
 
 

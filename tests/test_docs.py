@@ -22,11 +22,15 @@ from groundviz.cli import _parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(groundviz.__path__, "groundviz.")
     if not module.name.endswith("__main__")
 )
+
+
+COMMANDS = {"demo", "explain", "certify", "lab", "methods", "models", "open"}
 
 
 def blocks(language: str) -> list[str]:
@@ -71,7 +75,7 @@ def test_the_commands_of_the_readme_exist() -> None:
     lines = "".join(blocks("console")).splitlines()
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("groundviz ")]
     modules = [shlex.split(line)[2] for line in lines if line.startswith("python -m ")]
-    assert {command[0] for command in commands} == {"explain", "certify", "open", "methods", "models"}
+    assert {command[0] for command in commands} == COMMANDS
     for command in commands:
         assert _parser().parse_args(command).run
     for module in modules:
@@ -92,9 +96,16 @@ def test_the_methods_of_the_readme_are_those_there_are() -> None:
     assert sorted(named) == sorted(groundviz.METHODS)
 
 
-def test_links_of_the_readme_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / target).exists() or target.startswith("https://")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists() or target.startswith("https://")
+
+
+def test_every_type_of_figure_is_shown() -> None:
+    drawn = {path.stem for path in (ROOT / "docs" / "pictures").glob("*.webp")}
+    shown = re.findall(r"\(pictures/(\w+)\.webp\)", (ROOT / "docs" / "figures.md").read_text("utf-8"))
+    assert sorted(shown) == sorted(drawn)
 
 
 def test_python_dash_m_is_the_command(

@@ -29,17 +29,18 @@ MAY_IMPORT = {
     "stages": {"types", "geometry"},
     "targets": {"errors", "types"},
     "tiles": {"errors", "types"},
+    "selection": {"errors", "types", "targets", "tiles"},
     "images": BASE,
     "runtime": BASE,
     "models": BASE | {"images", "runtime"},
     "methods": BASE | {"images", "runtime", "models"},
     "evidence": BASE | {"images", "runtime", "models", "methods"},
     "metrics": BASE | {"images", "runtime", "models", "methods"},
-    "render": BASE,
+    "render": BASE | {"selection"},
     "store": BASE,
-    "explanation": BASE | {"render", "store"},
+    "explanation": BASE | {"render", "selection", "store"},
     "explain": BASE | {"images", "runtime", "models", "methods", "explanation"},
-    "demo": BASE | {"images", "runtime", "models", "methods", "explanation", "explain"},
+    "demo": BASE | {"images", "runtime", "models", "methods", "render", "explanation", "explain"},
     "__init__": BASE | {"images", "models", "methods", "explanation", "explain"},
     "cli": BASE | {"__init__", "images", "models", "methods", "render", "explanation", "explain", "demo"},
     "__main__": {"cli"},
@@ -61,6 +62,7 @@ ONLY_IN = {
     "tqdm": ("cli.py", "demo/", "runtime/batches.py"),
     "argparse": ("cli.py", "demo/"),
     "html": ("render/escape.py",),
+    "jupyterlab": ("demo/lab.py",),
     **dict.fromkeys("pickle dill cloudpickle joblib marshal shelve subprocess ctypes".split(), ()),
     **dict.fromkeys("urllib requests httpx socket http ftplib torchvision timm cv2 pandas".split(), ()),
 }
@@ -234,6 +236,7 @@ DISK = {
     # Folders that a command was asked to make, and a model that was just trained.
     "cli.py": {"mkdir"},
     "demo/export.py": {"mkdir"},
+    "demo/gallery.py": {"mkdir"},
     "demo/train.py": {"save_pretrained"},
 }
 MODEL = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from groundviz.errors import TargetError
-from groundviz.targets import Phrase, Sentence, find, rather_than, sentences
+from groundviz.targets import Phrase, Sentence, find, findings, rather_than, sentences
 from groundviz.types import Answer, Rival
 
 
@@ -96,3 +96,22 @@ def test_a_contrast_of_a_target_in_several_places_is_refused():
 def test_a_contrast_of_a_target_with_itself_is_refused():
     with pytest.raises(TargetError, match="stands against itself"):
         rather_than(find(REPORT, "effusion"), Rival(text=" effusion", token_ids=(1, 2)))
+
+
+def test_the_findings_of_a_report_are_its_sentences():
+    assert findings(REPORT) == sentences(REPORT)
+    assert len(findings(REPORT)) > 1
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["effusion", " left", " and", " nodule"], [(0, 1), (3,)]),
+        (["effusion", ",", " and", " nodule", ",", " small", "."], [(0,), (3,), (5, 6)]),
+        (["No", " mass", ",", " but", " band", "."], [(0, 1), (4, 5)]),
+        (["sand", " bands", " 1,5"], [(0, 1, 2)]),
+        (["nodule"], [(0,)]),
+    ],
+)
+def test_the_findings_of_one_sentence_are_its_clauses(words, parts):
+    assert [one.tokens for one in findings(said(*words))] == parts

@@ -20,6 +20,17 @@ from groundviz.types import Floats, Heatmap
 Rule = Literal["clip", "shared", "each"]
 Over = Literal["map", "all", "each"]
 
+# What a reader may choose from, the first of each kind unless he does: all perceptually uniform and
+# readable with any common colour blindness.
+COLOURS = {
+    "inferno": False,
+    "magma": False,
+    "viridis": False,
+    "cividis": False,
+    "managua_r": True,
+    "RdBu_r": True,
+}
+
 _PERCENTILE = 99.0
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -98,6 +109,15 @@ def paint(position: Floats, *, signed: bool) -> Floats:
     """
     colours = mpl.colormaps["managua_r" if signed else "inferno"](np.nan_to_num(position))
     return np.where(np.isnan(position)[..., None], 0.0, colours[..., :3]).astype(np.float32)
+
+
+def table(name: str) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """The 256 colours, uint8 (256, 3), of one of `COLOURS`.
+
+    >>> table("inferno")[[0, 255]].tolist()
+    [[0, 0, 4], [252, 255, 164]]
+    """
+    return np.rint(255.0 * mpl.colormaps[name](np.arange(256))[:, :3]).astype(np.uint8)
 
 
 def _printed(value: float, digits: int) -> str:

@@ -3,7 +3,8 @@
 Questions, answers and tokens are data, wherever they came from. They enter a page as children or
 attribute values of `element`, which escapes them, and a character that would hide, reorder or
 break the line is spelled out. Only tags and attributes on a short list can be written at all;
-there is no way to write a script, an event handler or the address of a host.
+there is no way to write an event handler or the address of a host. The one script a page may hold
+is the viewer's own file, and a viewer's payload is base64 and never part of it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _TAGS = _VOID | set(
     "article bdi body caption dd details div dl dt figcaption figure footer h1 h2 h3 head header html li "
     "main ol p section span strong style summary table tbody td th thead title tr ul".split()
 )
-_ATTRIBUTES = set("alt charset class content height http-equiv lang name scope src width".split())
+_ATTRIBUTES = set("alt charset class content data-gv height http-equiv lang name scope src width".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +97,32 @@ def lines(text: str) -> list[Html | str]:
     return [first, *(child for line in others for child in (element("br"), line))]
 
 
-def fragment(style: str, *body: Html) -> str:
+def interactive(still: Sequence[Html], payload: bytes, live: str = "") -> Html:
+    """Static elements that the viewer's program replaces by itself, with the payload it reads.
+
+    Where no script runs they stay as they are.
+
+    Args:
+        still: The elements.
+        payload: What `groundviz.render.pack` made of a record.
+        live: Name of a live widget, behind which all this hides while it is there.
+    """
+    data = base64.b64encode(payload).decode()
+    carried = Html(f'<script type="application/octet-stream" data-gv-pack>{data}</script>')
+    return element("div", *still, carried, data_gv=live)
+
+
+def fragment(style: str, *body: Html, program: str = "") -> str:
     """A styled piece of HTML to stand inside another page, such as a notebook's output."""
-    return element("div", _style(style), *body, class_="groundviz").markup
+    return element("div", _style(style), *body, *_program(program), class_="groundviz").markup
 
 
-def document(title: str, style: str, body: Sequence[Html]) -> str:
-    """A whole page that loads nothing and runs nothing, under a policy that forbids both."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+def document(title: str, style: str, body: Sequence[Html], *, program: str = "") -> str:
+    """A whole page that loads nothing and runs `program` alone, under a policy that forbids the rest."""
+    runs = f"script-src {_digest(program)}; " if program else ""
     policy = (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src {_digest(style)}; {runs}"
+        "base-uri 'none'; form-action 'none'"
     )
     head = element(
         "head",
@@ -116,7 +133,7 @@ def document(title: str, style: str, body: Sequence[Html]) -> str:
         element("title", title),
         _style(style),
     )
-    page = element("html", head, element("body", *body, class_="groundviz"), lang="en")
+    page = element("html", head, element("body", *body, *_program(program), class_="groundviz"), lang="en")
     return f"<!DOCTYPE html>\n{page.markup}\n"
 
 
@@ -124,6 +141,18 @@ def _style(style: str) -> Html:
     if "<" in style:
         raise ValueError("A style sheet holds no '<'.")
     return Html(f"<style>{style}</style>")
+
+
+def _program(code: str) -> list[Html]:
+    """The viewer's program as the one script of a page; none where there is no code."""
+    if "</" in code or "<!--" in code:
+        raise ValueError("A program holds no '</' and no '<!--'.")
+    return [Html(f"<script>{code}</script>")] if code else []
+
+
+def _digest(text: str) -> str:
+    """What a policy calls an element that holds exactly this text."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _attribute(name: str, value: str | int) -> str:

@@ -1,7 +1,8 @@
-"""Static pages: question, answer, every token with its maps, checks and origin, in one file.
+"""Pages: question, answer, every token with its maps, checks and origin, in one file.
 
-A page runs no script and loads nothing, so it opens the same in ten years and on a machine
-without a network. It holds the image itself, and says so.
+Static pictures stand where the viewer will be; its program, the only script, replaces them. A page
+loads nothing, so it opens the same in ten years, on a machine without a network, and, as pictures,
+where no script may run. It holds the image itself, and says so.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import fields
 
 from PIL import Image
 
-from groundviz.render import escape, overlay, words
+from groundviz.render import escape, overlay, pack, viewer, words
 from groundviz.render.colour import Scale, scales
 from groundviz.render.escape import Html, element
 from groundviz.render.panels import colours
@@ -40,20 +41,30 @@ def page(records: Sequence[Record], figures: Sequence[PaperFigure]) -> str:
     several = any(len(record.studies) > 1 for record in records)
     holds = f"This page contains the {'images themselves' if several else 'image itself'}."
     outro = element("footer", element("p", holds, class_="quiet"))
-    return escape.document(_TITLE, STYLE, [intro, element("main", *articles), outro])
+    body = [intro, element("main", *articles), outro]
+    return escape.document(_TITLE, STYLE + viewer.style(), body, program=viewer.program())
 
 
-def fragment(record: Record) -> str:
-    """The same as a light piece of HTML for a notebook, without the figure and with the first tokens only."""
-    return escape.fragment(STYLE, _article(record, None, most=_MOST_IN_NOTEBOOK))
+def fragment(record: Record, *, live: str = "") -> str:
+    """The same as a light piece of HTML for a notebook, without the figure and with the first tokens only.
+
+    Args:
+        record: What was asked and answered.
+        live: Name of a live widget that this is a snapshot of; it hides behind that while it is there.
+    """
+    article = _article(record, None, most=_MOST_IN_NOTEBOOK, live=live)
+    return escape.fragment(STYLE + viewer.style(), article, program=viewer.program())
 
 
-def _article(record: Record, figure: PaperFigure | None, *, most: int | None) -> Html:
-    parts = [
+def _article(record: Record, figure: PaperFigure | None, *, most: int | None, live: str = "") -> Html:
+    still = [
         element("h2", *escape.lines(record.prompt.question)),
         _answer(record.answer, record.targets),
         *_views(record),
-        *_tokens(record, most),
+    ]
+    parts = [
+        escape.interactive(still, pack.pack(record), live),
+        element("details", element("summary", "Token by token"), *_tokens(record, most)),
         *_notes(record.studies),
         *_checks(record),
         *_scores(record),
@@ -125,7 +136,6 @@ def _tokens(record: Record, most: int | None) -> Iterator[Html]:
             cells[heatmap.target.tokens[0]].append(_small(record, heatmap, scale))
         key = _key(next(filter(None, its_scales), None))
         keys.append(element("li", element("strong", words.method_name(heatmaps[0].method)), *key))
-    yield element("h3", "Token by token")
     yield element("ul", *keys, class_="scales")
     yield element("ol", *(_token(record.answer, *cell) for cell in cells.items()), class_="tokens")
     if len(shown) < count:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from contourpy import contour_generator
 from PIL import Image, ImageDraw
 
 from groundviz import geometry
@@ -24,6 +25,7 @@ OPACITY = 0.5
 OUTLINE = 0.5
 # Finer maps, pixel by pixel, would drown in the lines around their cells.
 MOST_OUTLINED = 64
+_FINEST_LEVEL = 256
 
 
 def picture(
@@ -87,21 +89,54 @@ def outlined(heatmap: Heatmap) -> bool:
     return max(heatmap.grid.rows, heatmap.grid.cols) <= MOST_OUTLINED
 
 
-def outlines(heatmap: Heatmap, scale: Scale) -> Iterator[tuple[Doubles, bool]]:
+def outlines(
+    heatmap: Heatmap, scale: Scale, *, smooth_on: tuple[int, int] | None = None
+) -> Iterator[tuple[Doubles, bool]]:
     """Edges around the cells at or above `OUTLINE` of the scale, those below zero apart.
 
     A map of more than `MOST_OUTLINED` rows or columns has none.
+
+    Args:
+        heatmap: The map.
+        scale: Its scale.
+        smooth_on: Rows and columns of the study, to follow the values between cell centres instead.
 
     Yields:
         Line ends (n, 2, 2) of (row, col) in source pixels, and whether the cells are negative.
     """
     if not outlined(heatmap):
         return
+    for sign, below in ((1.0, False), (-1.0, True))[: 1 + scale.signed]:
+        edges = _level(heatmap, scale, sign, smooth_on) if smooth_on else _around(heatmap, scale, sign)
+        if len(edges):
+            yield edges, below
+
+
+def _around(heatmap: Heatmap, scale: Scale, sign: float) -> Doubles:
+    """The edges of the strong cells of one sign."""
     strong = np.isfinite(heatmap.values) & (scale.strength(heatmap.values) >= OUTLINE)
-    negative = scale.signed & (heatmap.values < 0)
-    for cells, below in ((strong & ~negative, False), (strong & negative, True)):
-        if cells.any():
-            yield geometry.apply(heatmap.grid.to_source, _edges(cells)), below
+    own = (heatmap.values < 0) == (sign < 0) if scale.signed else strong
+    return geometry.apply(heatmap.grid.to_source, _edges(strong & own))
+
+
+def _level(heatmap: Heatmap, scale: Scale, sign: float, study: tuple[int, int]) -> Doubles:
+    """Where the interpolated values of one sign reach `OUTLINE` of the scale."""
+    shape = tuple(min(size, _FINEST_LEVEL) for size in study)
+    values = read(heatmap, study, (shape[0], shape[1]), smooth=True)
+    own = sign * values > 0 if scale.signed else np.isfinite(values)
+    strength = np.where(own, scale.strength(values), 0.0)
+    ends = [np.stack([line[:-1], line[1:]], axis=1) for line in level_lines(strength, OUTLINE)]
+    return np.concatenate([np.empty((0, 2, 2)), *ends]) * (np.array(study) / shape)
+
+
+def level_lines(field: Floats, level: float) -> list[Doubles]:
+    """Closed lines, float64 (points, 2) of (row, col), around what lies above a level.
+
+    >>> level_lines(np.eye(1, dtype=np.float32), 0.5)[0].tolist()
+    [[0.0, 0.5], [0.5, 0.0], [1.0, 0.5], [0.5, 1.0], [0.0, 0.5]]
+    """
+    found = contour_generator(z=np.pad(field, 1)).lines(level)
+    return [np.asarray(line, dtype=np.float64)[:, ::-1] - 0.5 for line in found]
 
 
 def _edges(cells: Bools) -> Doubles:

@@ -26,6 +26,8 @@ from groundviz.types import Doubles, Floats
 DPI = 300
 FAMILY = "DejaVu Sans"
 INK, GREY = "#111111", "#595959"
+# Lighter than any tissue under it, and found in neither map of colours.
+REFERENCE = "#7dffb0"
 
 _MM_PER_INCH = 25.4
 MM_PER_POINT = _MM_PER_INCH / 72
@@ -163,6 +165,17 @@ def trace(axes: Axes, edges: Doubles, *, dashed: bool = False) -> None:
         lines = LineCollection(segments, colors=colour, linewidths=weight, linestyles=styles)
         lines.set_capstyle("butt" if styles != ["solid"] else "projecting")
         axes.add_collection(lines, autolim=False)
+
+
+def dotted(axes: Axes, line: Doubles) -> None:
+    """Draw a line (points, 2) of (row, col) onto a picture as light dots on a dark rim."""
+    for colour, weight in (("black", 1.3), (REFERENCE, 0.75)):
+        (drawn,) = axes.plot(
+            line[:, 1], line[:, 0], color=colour, linewidth=weight, scalex=False, scaley=False
+        )
+        # In units of the line's width: both dots have the same pitch.
+        drawn.set_linestyle((0.0, (0.01, 1.6 / weight)))
+        drawn.set_dash_capstyle("round")
 
 
 def _ended(line: Sequence[tuple[float, Run]], size: float, width: float) -> list[tuple[float, Run]]:

@@ -13,11 +13,13 @@ from groundviz.render import overlay, words
 from groundviz.render.colour import Scale, paint
 from groundviz.render.page import (
     GREY,
+    INK,
     MM_PER_POINT,
     Page,
     Paragraph,
     Run,
     dots,
+    dotted,
     fitted,
     measure,
     millimetres,
@@ -25,20 +27,24 @@ from groundviz.render.page import (
     printable,
     trace,
 )
-from groundviz.tiles import which
-from groundviz.types import Floats, Heatmap, Record, Study
+from groundviz.types import Doubles, Floats, Heatmap, Study
 
 LABEL, SMALL = 7.0, 6.0
 
 _GAP = 1.5
-_NARROWEST, _HIGHEST = 24.0, 80.0
+# What a label, and what a sentence, needs to be read.
+NARROW, ROOMY = 24.0, 34.0
+_HIGHEST = 80.0
 _LABEL_HEIGHT, _RANGE_HEIGHT = 3.4, 3.0
 _BAR_WIDTH, _BAR_HEIGHT = 26.0, 1.8
+_SENTENCE_GAP, _WITH_CONTEXT, _MOST_LINES = 0.6, 4, 8
+# Weaker than this, colours cannot be told from none.
+_FAINT = 0.1
 
 
-def panels_per_line(width: float) -> int:
-    """How many panels fit beside each other on `width` mm and can still be read."""
-    return int((width + _GAP) / (_NARROWEST + _GAP))
+def panels_per_line(width: float, narrowest: float = NARROW) -> int:
+    """How many panels of at least `narrowest` mm fit beside each other on `width` mm."""
+    return max(1, int((width + _GAP) / (narrowest + _GAP)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,90 +64,143 @@ class Layout:
     per_line: int
 
     @classmethod
-    def of(cls, study: Study, width: float, count: int) -> Layout:
+    def of(cls, study: Study, width: float, count: int, narrowest: float = NARROW) -> Layout:
         """The layout of `count` panels of a study on a page `width` mm wide, lines evenly filled."""
-        per_line = math.ceil(count / math.ceil(count / panels_per_line(width)))
+        per_line = math.ceil(count / math.ceil(count / panels_per_line(width, narrowest)))
         row_mm, col_mm = study.spacing_mm or (1.0, 1.0)
         aspect = study.shape[0] * row_mm / (study.shape[1] * col_mm)
         panel = (width + _GAP) / per_line - _GAP
         height = min(panel * aspect, _HIGHEST)
         shape = (max(8, dots(height)), max(8, int(height / aspect / millimetres(1))))
-        room = max(millimetres(shape[1]), _NARROWEST)
+        room = max(millimetres(shape[1]), NARROW)
         return cls(shape, room, room + _GAP, per_line)
 
     @classmethod
-    def of_each(cls, studies: Sequence[Study], width: float, count: int) -> list[Layout]:
+    def of_each(
+        cls, studies: Sequence[Study], width: float, count: int, narrowest: float = NARROW
+    ) -> list[Layout]:
         """Layouts for panels of different studies one under the other, in columns."""
-        layouts = [cls.of(study, width, count) for study in studies]
+        layouts = [cls.of(study, width, count, narrowest) for study in studies]
         pitch = max(layout.pitch for layout in layouts)
         return [replace(layout, pitch=pitch) for layout in layouts]
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A map and its scale; no scale when the map holds no evidence."""
+    """A map with what stands around it.
 
-    heatmap: Heatmap
+    Attributes:
+        heatmap: The map; None for the bare image.
+        scale: How its values become colours; None when it holds no evidence.
+        name: What stands above it, at the left.
+        aside: What stands above it, at the right.
+        sentence: What stands under it.
+    """
+
+    heatmap: Heatmap | None
     scale: Scale | None
+    name: str
+    aside: str = ""
+    sentence: Sentence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence with one part of it in bold.
+
+    Attributes:
+        before: What stands before the part.
+        part: The part, in stretches, each with whether it is bold.
+        after: What stands behind it.
+    """
+
+    before: str
+    part: tuple[tuple[str, bool], ...]
+    after: str
+
+    def set(self, width: float) -> Paragraph:
+        """The sentence in a few short lines; what is too far from the part gives way to an ellipsis."""
+        before, after = (printable(text).split(" ") for text in (self.before, self.after))
+        whole = len(before), len(after)
+        bold = bool(self.before.strip() or self.after.strip())
+        part = [Run(printable(text), bold=bold and marked) for text, marked in self.part]
+        while True:
+            start = "… " if len(before) < whole[0] else ""
+            end = " …" if len(after) < whole[1] else ""
+            runs = [Run(start + " ".join(before)), *part, Run(" ".join(after) + end)]
+            block = paragraph(runs, SMALL, width, most_lines=_MOST_LINES)
+            if len(block.lines) <= _WITH_CONTEXT or not (before or after):
+                return block
+            if after and len(" ".join(after)) >= len(" ".join(before)):
+                after = after[:-1]
+            else:
+                before = before[1:]
 
 
 @dataclass(frozen=True, slots=True)
 class Panels:
-    """One line of panels of one image; None stands for the bare image."""
+    """One line of panels of one image, with the contours that are drawn on each."""
 
-    record: Record
-    image: int
-    panels: Sequence[Panel | None]
+    study: Study
+    panels: Sequence[Panel]
     layout: Layout
     smooth: bool
+    contours: Sequence[Doubles] = ()
 
     @property
     def height(self) -> float:
         """Millimetres down to where the next block begins."""
-        return _LABEL_HEIGHT + millimetres(self.layout.shape[0]) + self._own_ranges + _GAP
+        texts = [one.height for one in self._sentences if one is not None]
+        under = max(texts) + _SENTENCE_GAP if texts else 0.0
+        return _LABEL_HEIGHT + millimetres(self.layout.shape[0]) + self._own_ranges + under + _GAP
+
+    @property
+    def _sentences(self) -> list[Paragraph | None]:
+        return [one.sentence.set(self.layout.room) if one.sentence else None for one in self.panels]
 
     @property
     def _own_ranges(self) -> float:
         """Room in mm for the range of each map, where each has its own scale."""
-        each = any(panel is not None and panel.scale and panel.scale.over == "each" for panel in self.panels)
+        each = any(panel.scale is not None and panel.scale.over == "each" for panel in self.panels)
         return _RANGE_HEIGHT if each else 0.0
 
     def draw(self, page: Page, left: float, top: float) -> None:
         """Place the panels and their labels."""
-        for panel in self.panels:
-            if panel is None:
-                name = which(self.image, len(self.record.studies)).capitalize()
-                page.text(left, top, paragraph([Run(name, colour=GREY)], LABEL, self.layout.room))
-            else:
-                self._label(page, left, top, panel)
+        foot = top + _LABEL_HEIGHT + millimetres(self.layout.shape[0])
+        for panel, sentence in zip(self.panels, self._sentences, strict=True):
+            self._label(page, left, top, panel)
             self._picture(page, left, top + _LABEL_HEIGHT, panel)
+            if panel.scale is not None and panel.scale.over == "each":
+                ends = [Run(" to ".join(panel.scale.ends))]
+                page.text(left, foot + 0.3, paragraph(ends, SMALL, self.layout.room))
+            if sentence is not None:
+                page.text(left, foot + self._own_ranges + _SENTENCE_GAP, sentence)
             left += self.layout.pitch
 
     def _label(self, page: Page, left: float, top: float, panel: Panel) -> None:
-        """The part of the answer at the left, its probability at the right."""
-        target, answer = panel.heatmap.target, self.record.answer
-        sure = "" if target.rival else words.percent(words.probability(answer, target))
-        aside = Run(sure, colour=GREY)
+        """The panel's name at the left, what is known of it at the right."""
+        aside = Run(panel.aside, colour=GREY)
         indent = self.layout.room - measure(aside, SMALL)
-        name = fitted(Run(printable(words.part(answer, target))), LABEL, indent - 1.0)
+        colour = GREY if panel.heatmap is None else INK
+        name = fitted(Run(printable(panel.name), colour=colour), LABEL, indent - 1.0)
         page.text(left, top, Paragraph((((0.0, name),),), LABEL))
         page.text(left, top + (LABEL - SMALL) * MM_PER_POINT, Paragraph((((indent, aside),),), SMALL))
 
-    def _picture(self, page: Page, left: float, top: float, panel: Panel | None) -> None:
-        study, shape = self.record.studies[self.image], self.layout.shape
-        if panel is None:
-            page.picture(left, top, overlay.resample(study.pixels, shape), study.shape)
-            return
-        pixels = overlay.picture(study, shape, panel.heatmap, panel.scale, smooth=self.smooth)
+    def _picture(self, page: Page, left: float, top: float, panel: Panel) -> None:
+        study, shape = self.study, self.layout.shape
+        if panel.heatmap is None:
+            pixels = overlay.resample(study.pixels, shape)
+        else:
+            pixels = overlay.picture(study, shape, panel.heatmap, panel.scale, smooth=self.smooth)
         axes = page.picture(left, top, pixels, study.shape)
-        if panel.scale is None:
-            _say_no_evidence(axes)
-            return
-        for edges, negative in overlay.outlines(panel.heatmap, panel.scale):
-            trace(axes, edges, dashed=negative)
-        if panel.scale.over == "each":
-            foot = top + millimetres(shape[0]) + 0.3
-            page.text(left, foot, paragraph([Run(" to ".join(panel.scale.ends))], SMALL, self.layout.room))
+        if panel.heatmap is not None and panel.scale is not None:
+            follow = study.shape if self.smooth else None
+            for edges, negative in overlay.outlines(panel.heatmap, panel.scale, smooth_on=follow):
+                trace(axes, edges, dashed=negative)
+        for line in self.contours:
+            dotted(axes, line)
+        if panel.heatmap is not None:
+            _say_how_little(axes, panel.heatmap, panel.scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +255,23 @@ def _marks(scale: Scale) -> list[float]:
     return [0.5 - half, 0.5 + half] if scale.signed else [overlay.OUTLINE]
 
 
-def _say_no_evidence(axes: Axes) -> None:
+def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
+    """Tell a reader why there are no colours: the map is flat, or weak beside the others on its scale."""
+    if scale is None:
+        _say(axes, words.NO_EVIDENCE, 0.5, LABEL)
+    elif np.nanmax(scale.strength(heatmap.values)) < _FAINT:
+        _say(axes, f"< {_FAINT:.0%} of scale", 0.07, SMALL)
+
+
+def _say(axes: Axes, text: str, height: float, size: float) -> None:
     axes.text(
         0.5,
-        0.5,
-        words.NO_EVIDENCE,
+        height,
+        text,
         transform=axes.transAxes,
         ha="center",
         va="center",
-        fontsize=LABEL,
+        fontsize=size,
         color="white",
-        bbox={"facecolor": "black", "edgecolor": "white", "linewidth": 0.5, "pad": 3.0},
+        bbox={"facecolor": "black", "edgecolor": "white", "linewidth": 0.5, "pad": 0.35 * size},
     )

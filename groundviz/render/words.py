@@ -19,6 +19,8 @@ from groundviz.types import Answer, Heatmap, Heatmaps, Provenance, Record, Study
 
 NOT_WHY = "Attention shows where the model looked, not why it answered."
 PERCENTAGES = "Percentages: the model's probability of that part of the answer."
+SMOOTH = "Values are interpolated between the centres of the model's cells."
+REFERENCE = "Dotted: reference contours, which the model was not given."
 NO_EVIDENCE = "no evidence"
 # As their papers write them.
 _PROPER = {
@@ -52,11 +54,16 @@ def claim(heatmap: Heatmap) -> str:
     return "where the model looked" if "attention" in heatmap.unit else ""
 
 
-def aggregation(maps: Heatmaps, heatmap: Heatmap) -> str:
-    """Which layer and head a map shows, or how it combines them; empty where there was one of each."""
-    fixed = [
-        f"{axis} {at}" for axis, at in (("layer", heatmap.layer), ("head", heatmap.head)) if at is not None
-    ]
+def aggregation(maps: Heatmaps, heatmap: Heatmap, *, swept: bool = False) -> str:
+    """Which layer and head a map shows, or how it combines them; empty where there was one of each.
+
+    Args:
+        maps: What the method measured.
+        heatmap: The map.
+        swept: Whether it is one of several layers that stand side by side.
+    """
+    layer = "by layer" if swept else heatmap.layer
+    fixed = [f"{axis} {at}" for axis, at in (("layer", layer), ("head", heatmap.head)) if at is not None]
     layers = ("layers", maps.reduce[1], heatmap.layer is None and maps.values.shape[1] > 1)
     heads = ("heads", maps.reduce[2], heatmap.head is None and maps.values.shape[2] > 1)
     combined = [(axis, how) for axis, how, several in (layers, heads) if several]
@@ -106,13 +113,30 @@ def pieces(answer: Answer, target: Target) -> list[Target]:
     return [find(answer, index) for index in target.tokens] if several else []
 
 
-def legend(studies: Sequence[Study], heatmaps: Iterable[Heatmap]) -> list[str]:
-    """How to read these maps over their images, sentence by sentence."""
+def legend(
+    studies: Sequence[Study],
+    heatmaps: Iterable[Heatmap],
+    *,
+    percentages: str = PERCENTAGES,
+    smooth: bool = False,
+    contours: bool = False,
+) -> list[str]:
+    """How to read these maps over their images, sentence by sentence.
+
+    Args:
+        studies: The images that the maps lie on.
+        heatmaps: What is shown.
+        percentages: What the percentages beside the maps are; empty where there are none.
+        smooth: Whether values are interpolated between cells.
+        contours: Whether contours known from elsewhere are drawn.
+    """
     shown = list(heatmaps)
     told = [heatmap for heatmap in shown if heatmap.has_evidence]
-    sentences = [NOT_WHY, PERCENTAGES] if _of_attention(shown) else [PERCENTAGES]
+    sentences = [*([NOT_WHY] if _of_attention(shown) else []), *filter(None, [percentages])]
     if told:
-        sentences += _reading(told)
+        sentences += _reading(told, smooth=smooth)
+        sentences += [SMOOTH] if smooth else []
+    sentences += [REFERENCE] if contours else []
     hatched = [one for one in told if _partly_unseen(one, studies[one.grid.image])]
     # What one tile leaves out, the model may have seen in another.
     if any(heatmap.grid.label for heatmap in hatched):
@@ -127,14 +151,15 @@ def _of_attention(heatmaps: Iterable[Heatmap]) -> bool:
     return any("attention" in f"{heatmap.method} {heatmap.unit}" for heatmap in heatmaps)
 
 
-def _reading(told: Sequence[Heatmap]) -> list[str]:
+def _reading(told: Sequence[Heatmap], *, smooth: bool) -> list[str]:
     signs = {heatmap.signed for heatmap in told}
     start = " or ".join(name for name, signed in (("the low end", False), ("zero", True)) if signed in signs)
     sentences = [f"Opacity rises from 0 at {start} to {OPACITY * 100:.0f}% at the end of the scale."]
     lined = {heatmap.signed for heatmap in told if outlined(heatmap)}
     if lined:
         dashed = ", dashed where negative" if True in lined else ""
-        sentences.append(f"Outlined: cells at {OUTLINE * 100:.0f}% of the scale or more{dashed}.")
+        what = "what lies" if smooth else "cells"
+        sentences.append(f"Outlined: {what} at {OUTLINE * 100:.0f}% of the scale or more{dashed}.")
     return sentences
 
 
@@ -174,25 +199,85 @@ def made_with(made: Provenance) -> str:
 
 
 def caption(
-    record: Record, rows: Sequence[Sequence[Heatmap]], scales: Sequence[Sequence[Scale | None]]
+    record: Record,
+    rows: Sequence[Sequence[Heatmap]],
+    scales: Sequence[Sequence[Scale | None]],
+    notes: Sequence[str] = (),
 ) -> str:
-    """A caption for a figure of these maps: what is shown, on which scale, made by what."""
-    several = len(record.studies) > 1
-    said = "answered" if record.answer.source == "generated" else "was given the answer"
-    looked = all(claim(row[0]) for row in rows)
-    maps = "Maps of the images" if several else "Maps of the image"
-    asked = "Where the model looked when asked" if looked else f"{maps} when the model was asked"
+    """A caption for a figure of these maps: what is shown, on which scale, made by what.
+
+    Args:
+        record: What they are of.
+        rows: The maps, row by row.
+        scales: Their scales.
+        notes: What else a reader must know, in sentences.
+    """
+    return " ".join([*told(record, rows, scales), *notes, visible(made_with(record.provenance))])
+
+
+def captions(parts: Sequence[tuple[str, Sequence[str], str]], notes: Sequence[str] = ()) -> str:
+    """A caption for a figure of several parts, what holds for all of them said once.
+
+    Args:
+        parts: What each is called, what `told` says of it, and what made it.
+        notes: What else a reader must know, in sentences.
+    """
+    common = [one for one in parts[0][1][1:] if all(one in sentences for _, sentences, _ in parts)]
+    made = {made for _, _, made in parts}
+    each = [
+        " ".join(
+            [name, *(one for one in sentences if one not in common), *([] if len(made) == 1 else [origin])]
+        )
+        for name, sentences, origin in parts
+    ]
+    return " ".join([*each, *common, *notes, *(made if len(made) == 1 else ())])
+
+
+def told(
+    record: Record, rows: Sequence[Sequence[Heatmap]], scales: Sequence[Sequence[Scale | None]]
+) -> list[str]:
+    """What is shown of a record and on which scale, sentence by sentence; `visible` to the reader."""
     shown = [row[0] for row in rows]
     left = "the image of each row" if len({one.grid.image for one in shown}) > 1 else "the image"
-    targets = ", ".join(f"“{one.target.text.strip()}”" for one in max(rows, key=len))
-    opening = (
-        f"{asked} “{record.prompt.question}” and it {said} “{record.answer.text}”. "
-        f"Left, {left}; then the maps for {targets}."
-    )
+    opening = f"{_asked(record, shown)} Left, {left}; then {_panels(rows)}."
     methods = _method_sentences(record, rows, scales)
     not_why = [NOT_WHY] if _of_attention(shown) else []
     parts = [opening, *_sizes(record.studies), *methods, *undrawn(record, shown), *not_why]
-    return visible(" ".join([*parts, made_with(record.provenance)]))
+    return [visible(one) for one in parts]
+
+
+def _asked(record: Record, shown: Sequence[Heatmap]) -> str:
+    said = "answered" if record.answer.source == "generated" else "was given the answer"
+    maps = "Maps of the images" if len(record.studies) > 1 else "Maps of the image"
+    looked = all(claim(heatmap) for heatmap in shown)
+    asked = "Where the model looked when asked" if looked else f"{maps} when the model was asked"
+    return f"{asked} “{record.prompt.question}” and it {said} “{record.answer.text}”."
+
+
+def _panels(rows: Sequence[Sequence[Heatmap]]) -> str:
+    """What the maps are of, from left to right."""
+    targets = {heatmap.target.scalar: f"“{heatmap.target.text.strip()}”" for row in rows for heatmap in row}
+    named = ", ".join(targets.values())
+    return f"the maps for {named}" + (", layer by layer" if any(map(by_layer, rows)) else "")
+
+
+def by_layer(maps: Iterable[Heatmap]) -> bool:
+    """Whether a row of maps shows one target layer by layer."""
+    return len({heatmap.layer for heatmap in maps}) > 1
+
+
+def layer_name(heatmap: Heatmap) -> str:
+    """What to call the layer of a map: its place in the model where the method says so.
+
+    >>> import groundviz
+    >>> explanation = groundviz.explain("demo", np.zeros((112, 112), np.uint8), "Is there a nodule?")
+    >>> layer_name(explanation.heatmap("attention", layer=2))
+    'layer 2'
+    """
+    sites = heatmap.params.get("sites", ())
+    if heatmap.layer is None or heatmap.layer >= len(sites):
+        return f"layer {heatmap.layer}"
+    return str(sites[heatmap.layer]).replace(".", " ")
 
 
 def undrawn(record: Record, shown: Iterable[Heatmap]) -> list[str]:
@@ -231,10 +316,12 @@ def _method_sentences(
 ) -> Iterator[str]:
     """What is shown of each method, row by row, on which scale."""
     for method, group in groupby(zip(rows, scales, strict=True), key=lambda pair: pair[0][0].method):
-        firsts, its_scales = zip(*((row[0], found) for row, found in group), strict=True)
+        its_rows, its_scales = zip(*group, strict=True)
+        firsts, swept = [row[0] for row in its_rows], by_layer(its_rows[0])
         scale = next(filter(None, chain.from_iterable(its_scales)), None)
         places = "; ".join(filter(None, (place(one.grid, len(record.studies)) for one in firsts)))
-        details = ", ".join(filter(None, [firsts[0].unit, aggregation(maps_of(record, method), firsts[0])]))
+        combined = aggregation(maps_of(record, method), firsts[0], swept=swept)
+        details = ", ".join(filter(None, [firsts[0].unit, combined]))
         told = f"{details}; rows: {places}" if places else details
         yield f"{method_name(method)} ({told}): {f'colours from {scale.rule}' if scale else NO_EVIDENCE}."
 

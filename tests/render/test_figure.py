@@ -4,6 +4,7 @@ import io
 import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,11 +22,12 @@ from PIL import Image
 from groundviz.errors import TargetError, UnknownName
 from groundviz.render import overlay
 from groundviz.render.colour import scales
-from groundviz.render.figure import default_targets, draw
+from groundviz.render.figure import Part, compose, default_targets, draw
 from groundviz.targets import find
 from tests import records
 
 RECORD = records.record()
+SAID = RECORD.answer
 PAIR, TILED, SHATTERED = records.pair(), records.tiled(), records.shattered()
 LONG = records.record(
     question="Describe the most important finding, its side, its zone and how sure you are of it. " * 3,
@@ -174,8 +176,10 @@ def test_panels_are_the_blended_pixels_dot_by_dot(smooth):
         blended = overlay.to_bytes(overlay.picture(RECORD.study, shape, heatmap, scale, smooth=smooth))
         other = (panel != blended).any(axis=2)
         near = np.zeros(shape, bool)
-        for edges, _ in overlay.outlines(heatmap, scale):
-            for (top, left), (bottom, right) in edges / 96 * shape[0]:
+        follow = RECORD.study.shape if smooth else None
+        for edges, _ in overlay.outlines(heatmap, scale, smooth_on=follow):
+            for ends in edges / 96 * shape[0]:
+                (top, left), (bottom, right) = ends.min(axis=0), ends.max(axis=0)
                 near[max(0, int(top) - 5) : int(bottom) + 6, max(0, int(left) - 5) : int(right) + 6] = True
         assert not (other & ~near).any()
         assert other.any() == near.any()
@@ -226,7 +230,10 @@ def test_what_the_model_did_not_see_is_hatched_and_explained():
 @pytest.mark.parametrize("width", [60, "single", "double"])
 @pytest.mark.parametrize("record", [RECORD, LONG, PAIR, TILED])
 def test_every_text_can_be_read_lies_on_the_page_and_overlaps_no_other(record, width):
-    figure = draw(record, _rows(record), width=width).figure
+    _check_texts(draw(record, _rows(record), width=width).figure)
+
+
+def _check_texts(figure):
     renderer = FigureCanvasAgg(figure).get_renderer()
     page = figure.bbox.extents
     boxes = []
@@ -247,17 +254,22 @@ def test_every_text_can_be_read_lies_on_the_page_and_overlaps_no_other(record, w
         assert aside or apart, (one[0], other[0])
 
 
-@pytest.mark.parametrize(("width", "count"), [("double", 6), ("onehalf", 7), ("single", 5), (60, 3)])
-def test_the_default_panels_are_the_whole_target_and_the_first_words_that_fit(width, count):
+@pytest.mark.parametrize(("width", "count"), [("double", 5), ("onehalf", 5), ("single", 5), (60, 3)])
+def test_the_default_panels_are_the_whole_target_and_the_first_telling_words_that_fit(width, count):
     named = [one.text for one in default_targets(RECORD, width)]
     whole = "nodule in the left upper zone."
-    assert named == [whole, "nodule", "in", "the", "left", "upper", "zone"][:count]
+    assert named == [whole, "nodule", "left", "upper", "zone"][:count]
+
+
+@pytest.mark.parametrize(("width", "parts", "count"), [("double", 2, 2), ("double", 3, 1), ("single", 2, 2)])
+def test_parts_beside_each_other_show_one_line_each(width, parts, count):
+    assert len(default_targets(RECORD, width, parts=parts)) == count
 
 
 def test_several_images_or_tiles_have_one_line_of_panels_each():
     for record in (PAIR, TILED):
         assert len(default_targets(record, "single")) == 2
-        assert len(default_targets(record, "double")) == 6
+        assert len(default_targets(record, "double")) == 5
 
 
 def test_a_target_of_one_token_is_one_panel():
@@ -376,6 +388,120 @@ def test_a_file_stays_small_because_the_image_is_resampled():
     assert len(draw(large, _rows(large, "nodule", "left")[:1], width="single").to_bytes("pdf")) < 600_000
 
 
+def _parts(*records_) -> list[Part]:
+    return [Part(one, _rows(one, "left")) for one in records_]
+
+
+def _lefts(figure) -> list[list[int]]:
+    """The left edges of the pictures that are no colour bars, from top to bottom."""
+    boxes = [axes.bbox.extents.round().astype(int) for axes in figure.figure.axes]
+    tops = sorted({box[3] for box in boxes if box[3] - box[1] > 60}, reverse=True)
+    return [sorted(box[0] for box in boxes if box[3] == top) for top in tops]
+
+
+@pytest.mark.parametrize(("width", "lines"), [("double", [4, 4]), ("single", [2, 2, 2, 2])])
+def test_parts_stand_side_by_side_in_line_where_there_is_room_and_else_under_each_other(width, lines):
+    figure = compose(_parts(RECORD, LONG), width=width)
+    assert [len(line) for line in _lefts(figure)] == lines
+
+
+def test_four_parts_are_two_by_two():
+    figure = compose(_parts(*[RECORD] * 4))
+    assert [len(line) for line in _lefts(figure)] == [4, 4, 4, 4]
+
+
+def test_parts_carry_letters_and_names_and_their_rows_none():
+    parts = [
+        replace(part, name=name)
+        for part, name in zip(_parts(RECORD, LONG), ("Prior", "Current"), strict=True)
+    ]
+    figure = compose(parts)
+    texts = _texts(figure)
+    assert {"a  Prior", "b  Current", "Attention", "Occlusion"} <= set(texts)
+    assert "a  Attention" not in texts
+    assert figure.caption.startswith("(a) Prior: ")
+    assert " (b) Current: " in figure.caption
+    assert figure.caption.count("Model groundviz/demo") == 1
+    assert "b, image: shown inverted (MONOCHROME1)." in " ".join(texts)
+
+
+def test_parts_of_one_model_share_a_scale_and_those_of_two_do_not():
+    strong = replace(RECORD, heatmaps=(replace(RECORD.heatmaps[0], values=10 * RECORD.heatmaps[0].values),))
+    faint = replace(RECORD, heatmaps=RECORD.heatmaps[:1])
+    maps = [one.heatmaps[0].at(find(SAID, "left")) for one in (strong, faint)]
+    together, alone = scales(maps)[0].ends[1], [scales([one])[0].ends[1] for one in maps]
+    same = _texts(compose(_parts(strong, faint)))
+    assert same.count(together) == 2
+    other = replace(faint, provenance=replace(faint.provenance, weights="sha256:other", model="another"))
+    figure = compose(_parts(strong, other))
+    assert set(alone) <= set(_texts(figure))
+    assert together not in _texts(figure)
+    assert figure.caption.count("Model ") == 2
+
+
+def test_a_map_too_weak_for_its_scale_says_so():
+    values = RECORD.heatmaps[0].values.copy()
+    values[3] /= 100
+    weak = replace(RECORD.heatmaps[0], values=values)
+    figure = draw(RECORD, [[weak.at(find(SAID, named)) for named in ("nodule", "left")]], width="single")
+    assert _texts(figure).count("< 10% of scale") == 1
+    assert "< 10% of scale" not in _texts(draw(RECORD, [[weak.at(find(SAID, "left"))]]))
+
+
+@pytest.mark.parametrize("style", ["words", "findings", "llava_rad"])
+@pytest.mark.parametrize("width", [60, "double"])
+def test_in_every_style_text_can_be_read_lies_on_the_page_and_overlaps_no_other(style, width):
+    figure = draw(LONG, _rows(LONG, "well-circumscribed", "nodule", None)[:1], width=width, style=style)
+    _check_texts(figure.figure)
+    said = " ".join(_texts(figure))
+    assert ("LLaVA-Rad style, a reconstruction" in said) == (style == "llava_rad")
+    assert ("a reconstruction" in figure.caption) == (style == "llava_rad")
+    assert ("interpolated between" in said) == (style == "llava_rad")
+
+
+def test_layers_stand_side_by_side_on_one_scale_with_their_names():
+    maps = RECORD.heatmaps[0]
+    row = [maps.at(find(SAID, "left"), layer=layer) for layer in maps.layers]
+    figure = draw(RECORD, [row])
+    texts = _texts(figure)
+    assert [text for text in texts if text.startswith("layer ")] == ["layer 0", "layer 1"]
+    assert "for “left” · where the model looked · layer by layer, mean over heads" in texts
+    assert scales(row)[0].ends[1] in texts
+    assert "Percentages" not in " ".join(texts)
+    assert "for “left”, layer by layer." in figure.caption
+
+
+def test_contours_are_drawn_on_every_panel_of_their_image_and_explained():
+    box = np.array([[10.0, 10.0], [10.0, 30.0], [30.0, 30.0], [10.0, 10.0]])
+    rows = _rows(PAIR, "left")[:2]
+    figure = compose([Part(PAIR, rows, contours={1: [box]})])
+    drawn = [len(axes.lines) for axes in figure.figure.axes if axes.bbox.height > 60]
+    assert drawn == [0, 0, 2, 2]
+    found = next(axes for axes in figure.figure.axes if axes.lines).lines[1].get_xydata()
+    assert np.array_equal(found[:, ::-1], box)
+    assert "Dotted: reference contours" in " ".join(_texts(figure))
+    assert "Dotted: reference contours" in figure.caption
+    assert "Dotted" not in draw(PAIR, rows).caption
+
+
+def test_a_full_page_of_a_large_image_stays_under_two_megabytes():
+    large = records.record(1024, 1024, cells=24)
+    assert (
+        len(draw(large, _rows(large, None, "nodule", "left", "upper", "zone", "in")).to_bytes("pdf"))
+        < 2_000_000
+    )
+
+
+@pytest.mark.skipif(shutil.which("pdffonts") is None, reason="needs poppler's pdffonts")
+def test_pdffonts_finds_every_font_embedded_as_truetype(tmp_path):
+    draw(LONG, _rows(LONG, "nodule")[:1], style="words").save(tmp_path / "figure.pdf")
+    listed = subprocess.run(
+        ["pdffonts", tmp_path / "figure.pdf"], check=True, capture_output=True, text=True
+    ).stdout.splitlines()[2:]
+    assert len(listed) >= 2
+    assert all("TrueType" in line and line.split()[-5:-2] == ["yes", "yes", "yes"] for line in listed)
+
+
 FINGERPRINTS = """
 import hashlib, sys
 from groundviz import store
@@ -384,7 +510,7 @@ from groundviz.render import html
 from tests import records
 record = records.record()
 explanation = Explanation.from_record(record)
-figure = explanation.figure("nodule", "attention", width=60, smooth=True)
+figure = explanation.figure("nodule", "attention", width=60, smooth=True, contours=(20, 60, 40, 80))
 pictures = [figure.to_bytes(kind) for kind in ("pdf", "svg", "png", "tiff")]
 for content in [*pictures, html.page([record], [figure]).encode(), store.pack(record)]:
     print(hashlib.sha256(content).hexdigest())

@@ -1,6 +1,7 @@
-"""A page holds every token, runs nothing, loads nothing, and keeps its structure whatever it is told."""
+"""A page holds every token, runs the viewer alone, loads nothing, and keeps its structure come what may."""
 
 import base64
+import hashlib
 import io
 import itertools
 import re
@@ -12,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from groundviz.render import html, overlay, words
+from groundviz.render import html, overlay, pack, viewer, words
 from groundviz.render.paper import PaperFigure
 from groundviz.render.stylesheet import STYLE
 from groundviz.targets import find
@@ -138,6 +139,11 @@ def _laced(text: str):
     )
 
 
+def _still(page: str) -> str:
+    """A page as it is where no script runs."""
+    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+
+
 def _figure(caption: str) -> PaperFigure:
     return PaperFigure(Figure(figsize=(0.1, 0.1)), caption)
 
@@ -166,15 +172,36 @@ def test_the_corpus_is_large_and_would_break_a_careless_page():
     assert len(broken) >= 30
 
 
-def test_nothing_is_loaded_and_nothing_runs(page):
-    tags = {entry[0] for entry in _parsed(page).seen if isinstance(entry, tuple)}
-    assert not tags & {"script", "link", "iframe", "object", "embed", "a", "form", "base", "svg"}
+def test_nothing_is_loaded_and_nothing_runs_but_the_viewer(page):
+    tags = [entry[0] for entry in _parsed(page).seen if isinstance(entry, tuple)]
+    assert not set(tags) & {"link", "iframe", "object", "embed", "a", "form", "base", "svg"}
     names = {name for entry in _parsed(page).seen if isinstance(entry, tuple) for name in entry[1]}
     assert not {name for name in names if name.startswith("on") or name in ("href", "style", "srcset")}
     assert all(picture["src"].startswith("data:image/") for picture in _parsed(page).pictures)
-    assert "//" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
-    assert "url(" not in STYLE
-    assert "@import" not in STYLE
+    assert "//" not in re.sub(r"(base64,|data-gv-pack>)[A-Za-z0-9+/=]+", "", page)
+    assert "url(" not in STYLE + viewer.style()
+    assert "@import" not in STYLE + viewer.style()
+    assert tags.count("script") == 2
+    assert page.count(f"<script>{viewer.program()}</script>") == 1
+
+
+def test_the_policy_allows_viewer_and_style_by_their_content_and_forbids_the_rest(page):
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    rules = dict(rule.split(" ", 1) for rule in policy.replace("&#x27;", "'").split("; "))
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    digests = {
+        name: f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for name, text in (("script-src", viewer.program()), ("style-src", style))
+    }
+    nothing = dict.fromkeys(("default-src", "base-uri", "form-action"), "'none'")
+    assert rules == {**digests, **nothing, "img-src": "data:"}
+
+
+def test_the_payload_of_the_viewer_is_base64_and_nothing_else(page):
+    (payload,) = re.findall(r'<script type="application/octet-stream" data-gv-pack>(.*?)</script>', page)
+    assert re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", payload)
+    record = records.record(60, 48, notes=("shown inverted (MONOCHROME1)",))
+    assert base64.b64decode(payload) == pack.pack(record)
 
 
 def test_every_picture_can_be_read_and_has_words_and_a_size(page):
@@ -222,11 +249,11 @@ def test_maps_of_several_images_share_a_scale():
 
 
 def test_tiles_are_named_and_too_many_are_counted():
-    page = html.fragment(records.tiled())
+    page = _still(html.fragment(records.tiled()))
     assert "<strong>Attention · overview</strong>" in page
     assert "<figcaption>Attention · tiles</figcaption>" in page
     assert "drawn" not in page
-    many = html.fragment(records.shattered())
+    many = _still(html.fragment(records.shattered()))
     assert "tile 1 of 12" not in many
     assert "Attention: 2 of 14 maps are drawn. Occlusion: 2 of 14 maps are drawn." in many
 
@@ -299,13 +326,13 @@ def test_a_map_without_evidence_is_words_not_colours():
     values = record.heatmaps[0].values.copy()
     values[2] = 0.125
     flat = replace(record, heatmaps=(replace(record.heatmaps[0], values=values),))
-    page = html.page([flat], [_figure("x")])
+    page = _still(html.page([flat], [_figure("x")]))
     assert page.count('<p class="none">no evidence</p>') == 1
     third = re.findall(r"<li><p class=\"token\">(.*?)</li>", page, re.DOTALL)[2]
     assert "<img" not in third
     assert "no evidence" in third
     silent = replace(flat, heatmaps=(replace(flat.heatmaps[0], values=np.zeros_like(values)),))
-    assert html.page([silent], [_figure("x")]).count("no evidence") == 1 + 7 + 2
+    assert _still(html.page([silent], [_figure("x")])).count("no evidence") == 1 + 7 + 2
 
 
 def test_only_the_explained_part_is_strong():
@@ -336,7 +363,9 @@ def test_a_notebook_gets_a_light_fragment_with_the_first_tokens():
     assert fragment.count('<p class="token">') == 24
     assert "These are the first 24 of 31 tokens." in fragment
     assert "Figure for print" not in fragment
-    assert len(fragment) < 600_000
+    assert len(_still(fragment)) < 600_000
+    # The viewer and what it reads come on top.
+    assert len(fragment) < 680_000
     assert html.page([record], [_figure("x")]).count('<p class="token">') == 31
 
 

@@ -134,6 +134,27 @@ def test_negative_cells_are_outlined_apart_and_empty_ones_never():
     assert [negative for _, negative in overlay.outlines(weak, scale)] == [False]
 
 
+@pytest.mark.parametrize("heatmap", [PLAIN, SIGNED])
+def test_an_interpolated_map_is_outlined_where_its_values_cross_the_level(heatmap):
+    scale = _scale(heatmap)
+    values = overlay.read(heatmap, (60, 48), (60, 48), smooth=True)
+    strong = np.nan_to_num(scale.strength(values)) >= overlay.OUTLINE
+    held = np.zeros((60, 48), bool)
+    centres = np.stack(np.meshgrid(np.arange(60) + 0.5, np.arange(48) + 0.5, indexing="ij"), axis=-1)
+    for edges, negative in overlay.outlines(heatmap, scale, smooth_on=(60, 48)):
+        # Even-odd: a pixel is inside when a ray to the right crosses an odd number of edges.
+        (top, left), (bottom, right) = edges[:, 0].T, edges[:, 1].T
+        row, col = centres[..., 0, None], centres[..., 1, None]
+        spans = (top > row) != (bottom > row)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at = left + (row - top) / (bottom - top) * (right - left)
+        inside = (spans & (at > col)).sum(axis=-1) % 2 == 1
+        assert (values[inside] < 0).all() == negative
+        held |= inside
+    assert strong.any()
+    assert (held != strong).mean() < 0.01
+
+
 def test_pictures_keep_the_patient_s_proportions():
     study = replace(records.study(60, 60), spacing_mm=(2.0, 1.0))
     assert overlay.fitting(study, 100) == (100, 50)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from groundviz.render.colour import paint, scales
-from groundviz.render.page import millimetres
-from groundviz.render.panels import Layout, colours
+from groundviz.render.page import measure, millimetres
+from groundviz.render.panels import Layout, Sentence, colours
 from tests import records
 
 
@@ -51,3 +51,36 @@ def test_the_bar_shows_the_scale_from_end_to_end_at_full_opacity():
         assert bar.shape == (4, 101, 3)
         ends = paint(np.array([0.0, 0.5, 1.0], np.float32), signed=scale.signed)
         assert np.array_equal(bar[2, [0, 50, 100]], ends)
+
+
+def _set(sentence: Sentence) -> tuple[list[str], str]:
+    """Each line as text, and what is bold."""
+    lines = sentence.set(34.0).lines
+    assert all(left + measure(run, 6.0) <= 34.1 for line in lines for left, run in line)
+    bold = "".join(run.text for line in lines for _, run in line if run.bold)
+    return ["".join(run.text for _, run in line) for line in lines], bold
+
+
+def test_a_short_sentence_is_set_whole_with_its_part_in_bold():
+    lines, bold = _set(Sentence("There is a ", (("nodule", True),), " in the left lung."))
+    assert " ".join(line.strip() for line in lines) == "There is a nodule in the left lung."
+    assert bold.strip() == "nodule"
+
+
+@pytest.mark.parametrize(("before", "after"), [(60, 0), (0, 60), (60, 60), (3, 60)])
+def test_a_long_sentence_keeps_what_is_near_its_part(before, after):
+    lines, bold = _set(Sentence("far " * before, (("nodule", True),), " away" * after))
+    text = " ".join(lines)
+    assert bold.strip() == "nodule"
+    assert 2 <= len(lines) <= 4
+    assert text.startswith("…") == (before == 60)
+    assert text.endswith("…") == (after == 60)
+    assert ("far" in text) == (before > 0)
+    assert ("away" in text) == (after > 0)
+
+
+def test_a_finding_that_is_a_whole_sentence_is_not_bold_and_may_be_long():
+    lines, bold = _set(Sentence("", (("word " * 25, True),), ""))
+    assert bold == ""
+    assert 4 < len(lines) <= 8
+    assert _set(Sentence("", (("word " * 99, True),), ""))[0][-1].endswith("…")

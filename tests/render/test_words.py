@@ -217,6 +217,29 @@ def test_a_given_answer_is_not_called_the_model_s():
     assert "and it was given the answer “" in words.caption(given, rows, [scales(rows[0])])
 
 
+def test_the_legend_says_what_a_reader_sees_besides():
+    plain = PLAIN.at(RECORD.target)
+    text = " ".join(words.legend(RECORD.studies, [plain], percentages="", smooth=True, contours=True))
+    assert words.PERCENTAGES not in text
+    assert words.SMOOTH in text
+    assert words.REFERENCE in text
+    assert "Outlined: what lies at 50%" in text
+
+
+def test_a_caption_of_a_sweep_names_its_target_once():
+    rows = [[PLAIN.at(RECORD.target, layer=layer) for layer in PLAIN.layers]]
+    caption = words.caption(RECORD, rows, [scales(rows[0])])
+    assert "then the maps for “nodule in the left upper zone.”, layer by layer. Attention" in caption
+    assert "Attention (share of attention, layer by layer, mean over heads):" in caption
+
+
+def test_what_holds_for_all_parts_is_said_once():
+    parts = [("(a)", ["First.", "Same.", "Own."], "Model x."), ("(b)", ["Other.", "Same."], "Model x.")]
+    assert words.captions(parts, ["Note."]) == "(a) First. Own. (b) Other. Same. Note. Model x."
+    different = [parts[0], ("(b)", ["First.", "Same."], "Model y.")]
+    assert words.captions(different) == "(a) First. Own. Model x. (b) First. Model y. Same."
+
+
 def test_a_caption_hides_nothing():
     sly = records.record(question="Where\u202e?\x1b[2J")
     rows = [[sly.heatmaps[0].at(sly.target)]]

@@ -1,0 +1,259 @@
+"""A record as the viewer reads it: one run of bytes with words, 8-bit maps and 8-bit images.
+
+The bytes are the length of a JSON header (unsigned 32-bit, little-endian), the header, and the
+blobs it points into by (start, length). A blob of maps is deflated: two float32 (lowest value, step)
+for each map, then one byte for each cell, so that a value is lowest + step * byte; 255 is a cell
+without a value. That is fine enough for a screen (at most 0.2 % of a map's range off) and not meant
+for anything else: numbers for a paper come from `Explanation.heatmap`.
+
+Heads, and then layers, stay behind where they would make the payload large; it says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from groundviz.render import overlay, words
+from groundviz.render.colour import COLOURS, table
+from groundviz.render.escape import visible
+from groundviz.targets import sentences
+from groundviz.tiles import place, which
+from groundviz.types import Answer, Floats, Heatmaps, Record, Study, Target
+
+Detail = Literal["heads", "layers", "combined"]
+
+MISSING = 255
+_LEVELS = 254
+_LONGEST = 1024
+# Values of all maps together: up to the first with every head, up to the second with every layer.
+_MOST_WITH_HEADS, _MOST_WITH_LAYERS = 1_500_000, 3_500_000
+_HOUNSFIELD = {
+    "Lung": (-600.0, 1500.0),
+    "Mediastinum": (40.0, 400.0),
+    "Bone": (500.0, 2000.0),
+    "Brain": (40.0, 80.0),
+    "Liver": (60.0, 160.0),
+}
+
+
+def pack(record: Record, *, detail: Detail | None = None) -> bytes:
+    """Everything the viewer shows of a record, in bytes that are the same every time.
+
+    Args:
+        record: What is shown. Only its pixels, words and maps go in: no notes on where they came from.
+        detail: "heads" for every head of every layer, "layers" for layers with their heads combined,
+            "combined" for one map per token; None for as much as fits in about 2.5 MB.
+    """
+    chosen = detail or _affordable(record.heatmaps)
+    blobs: list[bytes] = []
+    header = {
+        "question": visible(record.prompt.question),
+        "source": record.answer.source,
+        "sure": words.percent(record.answer.confidence),
+        "tokens": [_token(record.answer, index) for index in range(len(record.answer.tokens))],
+        "parts": _parts(record),
+        "images": [_image(study, number, record, blobs) for number, study in enumerate(record.studies)],
+        "maps": [_maps(one, record, chosen, blobs) for one in record.heatmaps],
+        "kinds": [[name for name, signed in COLOURS.items() if signed == kind] for kind in (False, True)],
+        "colours": {name: base64.b64encode(table(name).tobytes()).decode() for name in COLOURS},
+        "says": words.NOT_WHY,
+    }
+    text = json.dumps(header, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+    return b"".join([struct.pack("<I", len(text)), text, *blobs])
+
+
+def heads_of(maps: Heatmaps, layer: int) -> bytes:
+    """Every head of one layer, in the bytes of a blob: what a live viewer asks for when it needs it.
+
+    Raises:
+        TargetError: The layer was not measured.
+    """
+    kept = maps.values[:, maps.layers.index(layer), None] if maps.layers else maps.values[:, :1]
+    return zlib.compress(_coded(kept), 6)
+
+
+def read(payload: bytes) -> tuple[dict[str, Any], list[Floats]]:
+    """What a viewer reads: the header, and the maps (target, layer, head, row, col) as it sees them."""
+    (length,) = struct.unpack_from("<I", payload)
+    header = json.loads(payload[4 : 4 + length])
+    return header, [_decoded(one, _blob(payload, 4 + length, one["at"])) for one in header["maps"]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Codes:
+    """Maps (..., row, col) in 8 bits."""
+
+    low: Floats
+    step: Floats
+    cells: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, values: Floats) -> _Codes:
+        known = np.isfinite(values)
+        low = np.where(known, values, np.inf).min(axis=(-2, -1))
+        high = np.where(known, values, -np.inf).max(axis=(-2, -1))
+        seen = known.any(axis=(-2, -1))
+        low, high = np.where(seen, low, 0.0), np.where(seen, high, 0.0)
+        step = ((high.astype(np.float64) - low) / _LEVELS).astype(np.float32)
+        relative = (np.where(known, values, low[..., None, None]) - low[..., None, None]) / np.where(
+            step > 0, step, 1.0
+        )[..., None, None]
+        cells = np.where(known, np.clip(np.rint(relative), 0, _LEVELS), MISSING)
+        return cls(low.astype(np.float32), step, cells.astype(np.uint8))
+
+
+def _coded(values: Floats) -> bytes:
+    codes = _Codes.of(values)
+    scales = np.stack([codes.low.ravel(), codes.step.ravel()], axis=1).astype("<f4")
+    return scales.tobytes() + codes.cells.tobytes()
+
+
+def _decoded(one: Mapping[str, Any], blob: bytes) -> Floats:
+    shape = tuple(one["shape"])
+    content = zlib.decompress(blob)
+    count = int(np.prod(shape[:3]))
+    scales = np.frombuffer(content, "<f4", 2 * count).reshape(*shape[:3], 1, 1, 2)
+    cells = np.frombuffer(content, np.uint8, offset=8 * count).reshape(shape)
+    values = scales[..., 0] + scales[..., 1] * cells
+    return np.where(cells == MISSING, np.nan, values).astype(np.float32)
+
+
+def _blob(payload: bytes, start: int, at: Sequence[int]) -> bytes:
+    return payload[start + at[0] : start + at[0] + at[1]]
+
+
+def _add(blob: bytes, blobs: list[bytes]) -> list[int]:
+    """Where a blob comes to stand, as (start, length)."""
+    start = sum(map(len, blobs))
+    blobs.append(blob)
+    return [start, len(blob)]
+
+
+def _affordable(heatmaps: Iterable[Heatmaps]) -> Detail:
+    shapes = [one.values.shape for one in heatmaps]
+    if sum(int(np.prod(shape)) for shape in shapes) <= _MOST_WITH_HEADS:
+        return "heads"
+    with_layers = sum(int(np.prod(shape)) // shape[2] for shape in shapes)
+    return "layers" if with_layers <= _MOST_WITH_LAYERS else "combined"
+
+
+def _maps(maps: Heatmaps, record: Record, detail: Detail, blobs: list[bytes]) -> dict[str, Any]:
+    """One method on one grid: what it counts, where its cells lie, and its values."""
+    kept = _kept(maps, detail)
+    (scale_row, _, shift_row), (_, scale_col, shift_col) = maps.grid.to_source.tolist()
+    shown = maps.at(maps.targets[0])
+    return {
+        "method": visible(maps.method),
+        "name": visible(words.method_name(maps.method)),
+        "place": visible(place(maps.grid, len(record.studies))),
+        "label": visible(maps.grid.label),
+        "claim": words.claim(shown),
+        "unit": visible(maps.unit),
+        "signed": maps.signed,
+        "reduce": list(maps.reduce),
+        "layers": list(maps.layers) if kept.shape[1] == maps.values.shape[1] else [],
+        "measured": list(maps.values.shape[1:3]),
+        "targets": [_target(target, record.answer) for target in maps.targets],
+        "image": maps.grid.image,
+        "to_source": [scale_row, shift_row, scale_col, shift_col],
+        "shape": list(kept.shape),
+        "at": _add(zlib.compress(_coded(kept), 9), blobs),
+    }
+
+
+def _kept(maps: Heatmaps, detail: Detail) -> Floats:
+    """The values that go in: (target, layer, head, row, col), with what is left out combined."""
+    kept = maps.values
+    for axis, named in ((2, ("layers", "combined")), (1, ("combined",))):
+        if detail in named:
+            how = maps.reduce[axis]
+            kept = (
+                kept.mean(axis=axis, keepdims=True) if how == "mean" else kept.sum(axis=axis, keepdims=True)
+            )
+    return kept
+
+
+def _target(target: Target, answer: Answer) -> dict[str, Any]:
+    return {
+        "tokens": list(target.tokens),
+        "text": visible(words.part(answer, target)),
+        "rival": visible(target.rival.text) if target.rival else None,
+    }
+
+
+def _parts(record: Record) -> list[dict[str, Any]]:
+    """What a reader may choose by name: what was asked for, then the sentences of a longer answer."""
+    told = sentences(record.answer)
+    known = {target.scalar: target for target in (*record.targets, *(told if len(told) > 1 else ()))}
+    return [_target(target, record.answer) for target in known.values()]
+
+
+def _token(answer: Answer, index: int) -> dict[str, Any]:
+    """A token as it wrote itself into the answer, or its name where it wrote nothing."""
+    start, stop = (int(end) for end in answer.offsets[index])
+    wrote = answer.text[start:stop]
+    return {
+        "text": visible(wrote.strip() or answer.tokens[index].strip() or wrote or "\N{SYMBOL FOR SPACE}"),
+        "before": wrote[: len(wrote) - len(wrote.lstrip())].replace("\r", "\n"),
+        "spoken": stop > start,
+        "sure": words.percent(float(np.exp(answer.logprobs[index]))),
+    }
+
+
+def _image(study: Study, number: int, record: Record, blobs: list[bytes]) -> dict[str, Any]:
+    rows, cols = study.shape
+    shrink = min(1.0, _LONGEST / max(rows, cols))
+    shape = max(1, round(rows * shrink)), max(1, round(cols * shrink))
+    spacing = study.spacing_mm or (1.0, 1.0)
+    return {
+        "name": which(number, len(record.studies)).capitalize(),
+        "source": [rows, cols],
+        "aspect": [spacing[0] / min(spacing), spacing[1] / min(spacing)],
+        "window": list(study.window) if study.window else None,
+        "presets": _presets(study),
+        "at": _add(_lossless(study.pixels, shape), blobs),
+    }
+
+
+def _lossless(pixels: Floats, shape: tuple[int, int]) -> bytes:
+    """The image as PNG, grey where it is grey; exact where it is not made smaller."""
+    rgb = overlay.resample(pixels, shape) if pixels.shape[:2] != shape else pixels
+    levels = overlay.to_bytes(rgb if pixels.ndim == 3 else rgb if rgb.ndim == 2 else rgb[..., 0])
+    stream = io.BytesIO()
+    Image.fromarray(levels).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _presets(study: Study) -> list[list[Any]]:
+    """Windows to choose from, as (name, level, width) of the display range 0 to 1.
+
+    The window that was applied is all there is; a standard CT window is offered where it lies
+    inside it.
+    """
+    low, high = np.percentile(study.pixels, [1.0, 99.0]).tolist()
+    if high <= low:
+        low, high = 0.0, 1.0
+    found: list[list[Any]] = [
+        ["As read", 0.5, 1.0],
+        ["1 to 99 % of the pixels", (low + high) / 2, high - low],
+        ["Darker half", 0.25, 0.5],
+        ["Brighter half", 0.75, 0.5],
+    ]
+    if study.window and study.raw_range[0] <= -200.0:
+        centre, width = study.window
+        for name, (level, span) in _HOUNSFIELD.items():
+            start, stop = ((level + side * span / 2 - centre) / width + 0.5 for side in (-1, 1))
+            if start >= 0.0 and stop <= 1.0:
+                found.append([f"{name} (C {level:.0f} W {span:.0f})", (start + stop) / 2, stop - start])
+    return found
