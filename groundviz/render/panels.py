@@ -124,6 +124,8 @@ class Sentence:
         whole = len(before), len(after)
         bold = bool(self.before.strip() or self.after.strip())
         part = [Run(printable(text), bold=bold and marked) for text, marked in self.part]
+        if not self.before:
+            part[0] = Run(part[0].text.lstrip(), part[0].bold)
         while True:
             start = "… " if len(before) < whole[0] else ""
             end = " …" if len(after) < whole[1] else ""
