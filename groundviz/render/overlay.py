@@ -132,8 +132,9 @@ def _level(heatmap: Heatmap, scale: Scale, sign: float, study: tuple[int, int]) 
 def level_lines(field: Floats, level: float) -> list[Doubles]:
     """Closed lines, float64 (points, 2) of (row, col), around what lies above a level.
 
-    >>> level_lines(np.eye(1, dtype=np.float32), 0.5)[0].tolist()
-    [[0.0, 0.5], [0.5, 0.0], [1.0, 0.5], [0.5, 1.0], [0.0, 0.5]]
+    >>> (line,) = level_lines(np.ones((2, 3), np.float32), 0.5)
+    >>> line.min(axis=0).tolist(), line.max(axis=0).tolist()
+    ([0.0, 0.0], [2.0, 3.0])
     """
     found = contour_generator(z=np.pad(field, 1)).lines(level)
     return [np.asarray(line, dtype=np.float64)[:, ::-1] - 0.5 for line in found]

@@ -120,10 +120,12 @@ class Sentence:
 
     def set(self, width: float) -> Paragraph:
         """The sentence in a few short lines; what is too far from the part gives way to an ellipsis."""
-        before, after = (printable(text).split(" ") for text in (self.before, self.after))
+        before, after = (printable(text).split(" ") if text else [] for text in (self.before, self.after))
         whole = len(before), len(after)
         bold = bool(self.before.strip() or self.after.strip())
         part = [Run(printable(text), bold=bold and marked) for text, marked in self.part]
+        if not self.before:
+            part[0] = Run(part[0].text.lstrip(), part[0].bold)
         while True:
             start = "… " if len(before) < whole[0] else ""
             end = " …" if len(after) < whole[1] else ""

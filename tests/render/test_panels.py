@@ -80,7 +80,8 @@ def test_a_long_sentence_keeps_what_is_near_its_part(before, after):
 
 
 def test_a_finding_that_is_a_whole_sentence_is_not_bold_and_may_be_long():
-    lines, bold = _set(Sentence("", (("word " * 25, True),), ""))
+    lines, bold = _set(Sentence("", ((" " + "word " * 25, True),), ""))
     assert bold == ""
+    assert lines[0].startswith("word")
     assert 4 < len(lines) <= 8
     assert _set(Sentence("", (("word " * 99, True),), ""))[0][-1].endswith("…")
