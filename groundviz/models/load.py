@@ -139,7 +139,6 @@ def _native(request: Request, processor: Any) -> Assembled:
     if processor is None:
         processor = _checked(_processor_at(request.source, request.revision))
     revision, bits = request.revision or "main", request.bits
-    packed = packing_at(request.source, revision, bits, request.dtype) if bits else None
     loaded: Any = AutoModelForImageTextToText.from_pretrained(
         request.source,
         trust_remote_code=False,
@@ -147,7 +146,7 @@ def _native(request: Request, processor: Any) -> Assembled:
         revision=revision,
         dtype=request.dtype or "auto",
         device_map=request.device_map,
-        quantization_config=packed,
+        quantization_config=packing_at(request.source, revision, bits, request.dtype) if bits else None,
         output_loading_info=True,
     )
     sources = {"packed": said(bits)} if bits else {}
