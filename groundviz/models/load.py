@@ -17,7 +17,7 @@ from groundviz.models.checkpoints.assembly import Assembled, Request, assemble, 
 from groundviz.models.checkpoints.folders import Place, config_at
 from groundviz.models.checkpoints.layout import LAYOUTS
 from groundviz.models.few_bits import bits_of, check_unpacked, packing_at, said
-from groundviz.models.loading_errors import explained
+from groundviz.models.loading_errors import complete, explained
 from groundviz.models.naming import public_name, shown_name
 from groundviz.models.placing import device_map_of, dtype_of
 from groundviz.models.vlm import FAMILIES, VLM
@@ -134,23 +134,23 @@ def _made(request: Request, processor: Any) -> Assembled:
 
 def _native(request: Request, processor: Any) -> Assembled:
     """What transformers wrote, as transformers reads it."""
-    because = f"only the layouts {', '.join(LAYOUTS)} lack such parts"
-    _refuse({"base": request.base, "vision": request.vision}, because)
+    parts = {"base": request.base, "vision": request.vision}
+    _refuse(parts, f"only the layouts {', '.join(LAYOUTS)} lack such parts")
     if processor is None:
         processor = _checked(_processor_at(request.source, request.revision))
-    revision = request.revision or "main"
-    packed = packing_at(request.source, revision, request.bits, request.dtype) if request.bits else None
-    model = AutoModelForImageTextToText.from_pretrained(
+    revision, bits = request.revision or "main", request.bits
+    loaded: Any = AutoModelForImageTextToText.from_pretrained(
         request.source,
         trust_remote_code=False,
         use_safetensors=True,
         revision=revision,
         dtype=request.dtype or "auto",
         device_map=request.device_map,
-        quantization_config=packed,
+        quantization_config=packing_at(request.source, revision, bits, request.dtype) if bits else None,
+        output_loading_info=True,
     )
-    sources = {"packed": said(request.bits)} if request.bits else {}
-    return Assembled(model=model.eval(), processor=processor, sources=sources)
+    sources = {"packed": said(bits)} if bits else {}
+    return Assembled(model=complete(*loaded).eval(), processor=processor, sources=sources)
 
 
 def _processor_at(place: Any, revision: str | None) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from groundviz.errors import GroundvizError, MissingExtra, OutOfMemory, UnsupportedModel
 from groundviz.models.naming import first_line
@@ -52,3 +53,30 @@ they were published.
             f"{first_line(error, place, shown)} Give a folder or hub id with config.json, safetensors "
             "weights and processor files, as they were published."
         ) from None
+
+
+def complete(model: Any, found: Mapping[str, Any]) -> Any:
+    """The model, unless some of its weights were not in its checkpoint.
+
+    Transformers makes such weights up at random, and says so in a log alone.
+
+    Args:
+        model: What was loaded.
+        found: What transformers found on the way.
+
+    Raises:
+        UnsupportedModel: Weights are missing, or of another shape.
+
+    >>> complete("model", {"missing_keys": set(), "mismatched_keys": set()})
+    'model'
+    """
+    missing = sorted(map(str, found.get("missing_keys", ())))
+    other = sorted(str(one[0]) for one in found.get("mismatched_keys", ()))
+    if missing or other:
+        named = ", ".join((missing + other)[:3])
+        raise UnsupportedModel(
+            f"The checkpoint lacks {len(missing)} of the model's tensors, and {len(other)} have another "
+            f"shape: {named} ... They would be random numbers. Load the whole checkpoint, or load it with "
+            "transformers and pass the model itself, if that is what you want."
+        )
+    return model

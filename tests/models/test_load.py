@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from groundviz import models
 from groundviz.errors import MissingExtra, OutOfMemory, UnknownName, UnsupportedModel
@@ -54,6 +55,18 @@ def test_pickled_weights_are_refused(folder):
     torch.save(tiny_llava().state_dict(), folder / "pytorch_model.bin")
     weights.unlink()
     with pytest.raises(UnsupportedModel, match="safetensors"):
+        models.load(folder)
+
+
+@pytest.mark.parametrize(("change", "says"), [("drop", "lacks 1 of"), ("shorten", "1 have another shape")])
+def test_weights_that_would_be_made_up_are_refused(folder, change, says):
+    tensors = load_file(folder / "model.safetensors")
+    name = next(name for name in tensors if name.endswith("mlp.down_proj.weight"))
+    whole = tensors.pop(name)
+    if change == "shorten":
+        tensors[name] = whole[:-1].contiguous()
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UnsupportedModel, match=says if change == "drop" else "could be loaded|" + says):
         models.load(folder)
 
 
