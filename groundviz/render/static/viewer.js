@@ -420,7 +420,7 @@ class Viewer {
         onclick: (event) => this.pick(at, event),
         onfocus: () => { this.cursor = at; this.rove(); },
       }, token.text);
-      for (const mark of token.before) this.answer.append(mark === "\n" ? h("br") : " ");
+      for (const mark of token.before) this.answer.append(mark === "\n" ? h("br") : mark);
       if (!token.before && !token.spoken) this.answer.append(" ");
       this.answer.append(chip);
       return chip;
