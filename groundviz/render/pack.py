@@ -16,7 +16,7 @@ import io
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,7 +61,7 @@ def pack(record: Record, *, detail: Detail | None = None) -> bytes:
         "question": visible(record.prompt.question),
         "source": record.answer.source,
         "sure": words.percent(record.answer.confidence),
-        "tokens": [_token(record.answer, index) for index in range(len(record.answer.tokens))],
+        "tokens": list(_tokens(record.answer)),
         "parts": _parts(record),
         "images": [_image(study, number, record, blobs) for number, study in enumerate(record.studies)],
         "maps": [_maps(one, record, chosen, blobs) for one in record.heatmaps],
@@ -199,16 +199,21 @@ def _parts(record: Record) -> list[dict[str, Any]]:
     return [_target(target, record.answer) for target in known.values()]
 
 
-def _token(answer: Answer, index: int) -> dict[str, Any]:
-    """A token as it wrote itself into the answer, or its name where it wrote nothing."""
-    start, stop = (int(end) for end in answer.offsets[index])
-    wrote = answer.text[start:stop]
-    return {
-        "text": visible(wrote.strip() or answer.tokens[index].strip() or wrote or "\N{SYMBOL FOR SPACE}"),
-        "before": wrote[: len(wrote) - len(wrote.lstrip())].replace("\r", "\n"),
-        "spoken": stop > start,
-        "sure": words.percent(float(np.exp(answer.logprobs[index]))),
-    }
+def _tokens(answer: Answer) -> Iterator[dict[str, Any]]:
+    """Each token as it wrote itself into the answer, or its name where it wrote nothing."""
+    told = 0
+    for index, (start, stop) in enumerate(answer.offsets.tolist()):
+        wrote = answer.text[start:stop]
+        first = start + len(wrote) - len(wrote.lstrip())
+        # Some tokenizers count the space before a word to the word, others to no token at all.
+        before = answer.text[told:first] if stop > start else ""
+        told = max(told, first + len(wrote.strip()))
+        yield {
+            "text": visible(wrote.strip() or answer.tokens[index].strip(" ") or "\N{SYMBOL FOR SPACE}"),
+            "before": "\n".join(visible(line) for line in before.split("\n")),
+            "spoken": stop > start,
+            "sure": words.percent(float(np.exp(answer.logprobs[index]))),
+        }
 
 
 def _image(study: Study, number: int, record: Record, blobs: list[bytes]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from groundviz.render import html, pack, viewer
 from groundviz.types import Record
 
 
-class GroundViewer(anywidget.AnyWidget):  # type: ignore[misc]
+class GroundViewer(anywidget.AnyWidget):
     """The viewer of one record in a live notebook.
 
     Hovering stays in the browser; what is committed by a click, a key or a menu arrives here and can be
@@ -88,7 +88,7 @@ class GroundViewer(anywidget.AnyWidget):  # type: ignore[misc]
 
     def _ipython_display_(self) -> None:
         """Show the widget, and behind it a snapshot that comes forward when there is no kernel any more."""
-        widget, _ = super()._repr_mimebundle_()
+        widget, _ = super()._repr_mimebundle_() or ({}, {})
         # Without a text of its own an export to HTML would print the widget's repr above the snapshot.
         display({**widget, "text/plain": ""}, raw=True)
         display({"text/html": html.fragment(self._record, live=self._live), "text/plain": ""}, raw=True)

@@ -178,6 +178,19 @@ def test_tokens_read_as_the_answer_does():
     ]
 
 
+def test_spaces_that_no_token_wrote_are_kept():
+    said = records.answer(("right", " upper", " zone"))
+    offsets = said.offsets.copy()
+    offsets[1:3, 0] += 1
+    header, _ = pack.read(pack.pack(replace(RECORD, answer=replace(said, offsets=offsets), heatmaps=())))
+    assert [(token["before"], token["text"]) for token in header["tokens"]] == [
+        ("", "right"),
+        (" ", "upper"),
+        (" ", "zone"),
+        ("", "</s>"),
+    ]
+
+
 def test_what_was_asked_for_and_the_sentences_can_be_chosen():
     said = records.answer(("Clear", " lungs", ".", " No", " nodule", "."))
     contrast = rather_than(find(said, "nodule"), Rival(text="mass", token_ids=(7,)))

@@ -411,6 +411,14 @@ def test_what_was_not_measured_is_said_and_not_drawn(browser, tmp_path):
 
 
 @needs_browser
+def test_without_any_map_the_image_is_shown(browser, tmp_path):
+    bare = replace(_whole(), heatmaps=())
+    with shown(browser, tmp_path, f"<!DOCTYPE html><body>{html.fragment(bare)}</body>") as page:
+        assert page.inner_text(".gv-none") == "There are no maps."
+        assert np.abs(_canvas(page) - 255.0 * bare.study.pixels[..., None]).mean() < 1.0
+
+
+@needs_browser
 def test_what_the_model_never_saw_is_hatched(browser, tmp_path):
     record = records.record(SIDE, SIDE // 2)
     with shown(browser, tmp_path, _page(record)) as page:

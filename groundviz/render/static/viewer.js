@@ -420,7 +420,7 @@ class Viewer {
         onclick: (event) => this.pick(at, event),
         onfocus: () => { this.cursor = at; this.rove(); },
       }, token.text);
-      for (const mark of token.before) this.answer.append(mark === "\n" ? h("br") : " ");
+      for (const mark of token.before) this.answer.append(mark === "\n" ? h("br") : mark);
       if (!token.before && !token.spoken) this.answer.append(" ");
       this.answer.append(chip);
       return chip;
@@ -806,7 +806,7 @@ class Viewer {
       layers.push(map); values.push(found); hidden.push(sunk);
     }
     const known = this.record.maps.find((map) => map.method === one.method);
-    if (!layers.length && !why) why = `${known.name} has no map of this image.`;
+    if (!layers.length && !why) why = known ? `${known.name} has no map of this image.` : "There are no maps.";
     return { ...one, ...plain, of: null, layers, values, hidden, why, known };
   }
 
@@ -846,20 +846,18 @@ class Viewer {
     const alike = a?.method === b?.method;
     if (!a?.scaled || !b?.scaled) { one.why = "No difference: one of the two shows no evidence."; one.of = null; return; }
     const fine = a.layers[0].count >= b.layers[0].count ? a : b;
-    const reading = (pane, map) => alike ? (v) => v : (v) => pane.scaled.signed ? 2 * position(v, pane.scaled) - 1 : position(v, pane.scaled);
+    const reading = (v, { scaled }) => alike ? v : scaled.signed ? 2 * position(v, scaled) - 1 : position(v, scaled);
     const at = (pane, x, y) => {
       for (let i = pane.layers.length - 1; i >= 0; i--) {
         const [found] = this.cellAt(pane.layers[i], { x, y });
-        if (found) return reading(pane)(pane.values[i][found[0]]);
+        if (found) return reading(pane.values[i][found[0]], pane);
       }
       return NaN;
     };
-    const values = fine.layers.map((map) => {
-      return Float32Array.from({ length: map.count }, (_, i) => {
-        const { x, y } = middle(map, Math.floor(i / map.cols), i % map.cols);
-        return at(a, x, y) - at(b, x, y);
-      });
-    });
+    const values = fine.layers.map((map) => Float32Array.from({ length: map.count }, (_, i) => {
+      const { x, y } = middle(map, Math.floor(i / map.cols), i % map.cols);
+      return at(a, x, y) - at(b, x, y);
+    }));
     const name = (pane) => (alike ? `“${pane.chosen.text}”` : pane.known.name);
     const unit = alike ? (this.state.norm === "mass" ? "share of the map’s total" : a.known.unit) : "difference of positions on the two scales";
     Object.assign(one, {
