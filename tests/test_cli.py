@@ -51,8 +51,10 @@ def test_the_demo_answers_and_says_where_everything_is(tmp_path: Path, capsys: C
     assert len(list(folder.glob("*.gvz"))) == len(STOPS)
     page = (folder / "demo.html").read_text("utf-8")
     assert page.count("<article") == len(STOPS)
-    assert page.count("<script") == 1  # the viewer's own
-    assert not re.search(r"<script[^>]|src=\"(?!data:)|href=", page)
+    # The viewer's own program, and the maps of each question, which no browser runs.
+    carried = '<script type="application/octet-stream" data-gv-pack>'
+    assert re.findall("<script[^>]*>", page) == [carried] * len(STOPS) + ["<script>"]
+    assert not re.search(r"src=\"(?!data:)|href=", page)
     assert out.endswith(f"{cli.PHANTOMS_ONLY}\n{cli.NOT_A_DEVICE}\n")
 
 
