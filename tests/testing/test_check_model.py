@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from groundviz import models
@@ -194,7 +195,7 @@ def test_wrong_parts_are_told(change, says, monkeypatch):
     family = type(models.resolve(model, processor).family)
     parts = family.parts
     # So that one norm does not do what another does.
-    nn.init.uniform_(model.model.language_model.norm.weight)
+    nn.init.uniform_(model.model.language_model.norm.weight, generator=torch.Generator().manual_seed(4))
     monkeypatch.setattr(
         family, "parts", lambda self, one: replace(parts(self, one), **change(parts(self, one)))
     )
