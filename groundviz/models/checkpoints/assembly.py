@@ -81,14 +81,14 @@ def assemble(request: Request, config: Mapping[str, Any], processor: Any = None)
     plan = _planned(layout, checkpoint)
     stored = stored_dtype(config)
     model = build(plan, dtype=request.dtype or stored, device_map=request.device_map, bits=request.bits)
-    processor = processor if processor is not None else layout.processor(checkpoint, plan.config)
     sources = {"layout": name, "weights": called(request.source, folder)}
     for part, place in (("base", request.base), ("vision", request.vision)):
         if place is not None:
             sources[part] = called(place, Path(getattr(checkpoint, part)))
     sources |= {**plan.notes, "stored as": str(stored).removeprefix("torch.")}
     sources |= {"packed": said(request.bits)} if request.bits else {}
-    return Assembled(model=model, processor=processor, sources=sources)
+    own = plan.processor if processor is None else processor
+    return Assembled(model=model, processor=own, sources=sources)
 
 
 def stored_dtype(config: Mapping[str, Any]) -> torch.dtype:

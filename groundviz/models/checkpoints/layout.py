@@ -75,7 +75,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
-    """Everything that `build` must know.
+    """Everything that `build` must know, and the processor that goes with what it builds.
 
     Attributes:
         config: Of the native model, a `LlavaConfig`.
@@ -83,6 +83,7 @@ class Plan:
         accounts: All weights there are, each with patterns (of the whole name) of the tensors in it
             that the model has no use for.
         architecture: The model's class.
+        processor: What makes the model's inputs as the paper's evaluation made them.
         generation: Settings of the model's generation config.
         notes: What was loaded from where, in plain words, by what it is about: "tower", "merged" ...
     """
@@ -91,6 +92,7 @@ class Plan:
     recipes: Mapping[str, Recipe]
     accounts: tuple[tuple[Weights, tuple[str, ...]], ...]
     architecture: type[LlavaForConditionalGeneration]
+    processor: Any
     generation: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -120,9 +122,6 @@ class Layout(Protocol):
             UnsupportedModel: `base` or `vision` is needed and missing, or the config asks for
                 something that no published checkpoint of this layout has.
         """
-
-    def processor(self, checkpoint: Checkpoint, config: Any) -> Any:
-        """What makes the model's inputs as the paper's evaluation made them."""
 
 
 LAYOUTS: Registry[Layout] = Registry("checkpoint layout", "groundviz.layouts")

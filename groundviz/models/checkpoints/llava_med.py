@@ -63,21 +63,13 @@ class LlavaMed:
             recipes=with_room(recipes, native),
             accounts=((weights, (*COMPUTED, *tower.unused)), *tower.accounts),
             architecture=PublishedLlava,
+            processor=PublishedProcessor.of(native, tokenizer, pictures.padded, PROMPT),
             generation=speaking(tokenizer, at_most=1024),
             notes={
                 "picture": pictured("padded to a square with the mean colour", native),
                 "tower": f"{tower.note}; the paper's evaluation took OpenAI's",
                 "decoding": "greedy, as in the paper's evaluation",
             },
-        )
-
-    def processor(self, checkpoint: Checkpoint, config: Any) -> PublishedProcessor:
-        """The picture padded to a square, Mistral's instruction prompt."""
-        return PublishedProcessor(
-            tokenizer=read_tokenizer(checkpoint.folder),
-            image_processor=pictures.padded(config.vision_config.image_size),
-            prompt=PROMPT,
-            image_tokens=config.image_seq_length,
         )
 
 

@@ -100,6 +100,8 @@ class LlavaMedDelta:
             recipes={**restored(base, delta), **tower.recipes},
             accounts=((base, COMPUTED), (delta, COMPUTED), *tower.accounts),
             architecture=OneLayerLlava,
+            # The picture is shown after the question.
+            processor=PublishedProcessor.of(native, tokenizer, pictures.cropped, PROMPT, image_token=PATCH),
             generation=speaking(tokenizer, at_most=1024),
             notes={
                 "picture": pictured("cropped to its middle", native),
@@ -107,16 +109,6 @@ class LlavaMedDelta:
                 "merged": "the language model from base=... added to the published difference",
                 "decoding": "greedy, until the first ###; the paper's evaluation sampled at temperature 0.7",
             },
-        )
-
-    def processor(self, checkpoint: Checkpoint, config: Any) -> PublishedProcessor:
-        """The middle of the picture, shown after the question."""
-        return PublishedProcessor(
-            tokenizer=_tokenizer(checkpoint.folder),
-            image_processor=pictures.cropped(config.vision_config.image_size),
-            prompt=PROMPT,
-            image_tokens=config.image_seq_length,
-            image_token=PATCH,
         )
 
 

@@ -62,8 +62,9 @@ class LlavaRad:
         expect(config, "mm_projector_type", ("mlp2x_gelu",))
         expect(config, "mm_vision_select_feature", ("patch",))
         expect(config, "mm_use_im_start_end", (False,))
-        tokenizer = read_tokenizer(_base(checkpoint))
-        base, adapter = Weights.at(_base(checkpoint)), Weights.at(checkpoint.folder / ADAPTER)
+        vicuna = _base(checkpoint)
+        tokenizer = read_tokenizer(vicuna)
+        base, adapter = Weights.at(vicuna), Weights.at(checkpoint.folder / ADAPTER)
         projector, trained = Weights.at(checkpoint.folder / TRAINED), _tower_weights(checkpoint)
         tower = dinov2.tower_config(
             trained, _read(checkpoint.folder / TOWER_CONFIG)["vision_cfg"]["image_size"]
@@ -84,6 +85,7 @@ class LlavaRad:
             recipes=with_room(recipes, native),
             accounts=((base, COMPUTED), (adapter, ()), (projector, ()), (trained, dinov2.IGNORED)),
             architecture=PublishedLlava,
+            processor=PublishedProcessor.of(native, tokenizer, pictures.cropped_as_open_clip, VICUNA),
             generation=speaking(tokenizer, at_most=256),
             notes={
                 "picture": pictured("cropped to its middle, margins rounded to even", native),
@@ -91,15 +93,6 @@ class LlavaRad:
                 "merged": "LoRA into the language model from base=..., in float32",
                 "decoding": "greedy, as in the paper's evaluation",
             },
-        )
-
-    def processor(self, checkpoint: Checkpoint, config: Any) -> PublishedProcessor:
-        """The middle of the picture, the Vicuna prompt, the base's tokenizer."""
-        return PublishedProcessor(
-            tokenizer=read_tokenizer(_base(checkpoint)),
-            image_processor=pictures.cropped_as_open_clip(config.vision_config.image_size),
-            prompt=VICUNA,
-            image_tokens=config.image_seq_length,
         )
 
 

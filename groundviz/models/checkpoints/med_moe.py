@@ -129,6 +129,8 @@ class MedMoe:
             recipes=with_room(recipes, native),
             accounts=((weights, (*COMPUTED, *tower.unused)), *tower.accounts),
             architecture=MedMoeLlava,
+            # The evaluation takes the middle of the picture, whatever the config says.
+            processor=PublishedProcessor.of(native, tokenizer, pictures.cropped, VICUNA),
             generation=speaking(tokenizer, at_most=2048),
             notes={
                 "picture": pictured("cropped to its middle, as in the paper's evaluation", native),
@@ -136,15 +138,6 @@ class MedMoe:
                 "experts": "no noise is added to the routing; the paper's evaluation drew some each time",
                 "decoding": "greedy, as in the paper's evaluation",
             },
-        )
-
-    def processor(self, checkpoint: Checkpoint, config: Any) -> PublishedProcessor:
-        """The middle of the picture, which the evaluation takes whatever the config says; Vicuna's prompt."""
-        return PublishedProcessor(
-            tokenizer=_tokenizer(checkpoint),
-            image_processor=pictures.cropped(config.vision_config.image_size),
-            prompt=VICUNA,
-            image_tokens=config.image_seq_length,
         )
 
 

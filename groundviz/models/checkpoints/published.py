@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -45,6 +45,25 @@ class PublishedProcessor:
     image_tokens: int
     image_token: str = IMAGE
     chat_template: None = None
+
+    @classmethod
+    def of(
+        cls,
+        config: Any,
+        tokenizer: Any,
+        pictures: Callable[[int], Any],
+        prompt: str,
+        *,
+        image_token: str = IMAGE,
+    ) -> PublishedProcessor:
+        """The processor of a model with that config, whose pictures are made by `pictures(side)`."""
+        return cls(
+            tokenizer=tokenizer,
+            image_processor=pictures(config.vision_config.image_size),
+            prompt=prompt,
+            image_tokens=config.image_seq_length,
+            image_token=image_token,
+        )
 
     @property
     def image_token_id(self) -> int:

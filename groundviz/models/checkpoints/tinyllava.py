@@ -65,21 +65,13 @@ class TinyLlava:
             recipes=with_room(without_tables(renamed(weights, NAMES)), native),
             accounts=((weights, COMPUTED),),
             architecture=PublishedLlava,
+            processor=PublishedProcessor.of(native, tokenizer, pictures.squashed, VICUNA),
             generation=speaking(tokenizer, at_most=1024),
             notes={
                 "picture": pictured("squashed to a square", native),
                 "tower": "SigLIP, the checkpoint's own; its first patch is dropped, as it was in the paper",
                 "decoding": "greedy; the paper's evaluation sampled at temperature 0.4",
             },
-        )
-
-    def processor(self, checkpoint: Checkpoint, config: Any) -> PublishedProcessor:
-        """The picture squashed to a square, the Vicuna prompt."""
-        return PublishedProcessor(
-            tokenizer=read_tokenizer(checkpoint.folder),
-            image_processor=pictures.squashed(config.vision_config.image_size),
-            prompt=VICUNA,
-            image_tokens=config.image_seq_length,
         )
 
 
