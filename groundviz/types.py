@@ -105,6 +105,12 @@ class Prompt:
     spans: tuple[Span, ...]
     grids: tuple[Grid, ...]
 
+    @property
+    def image_ids(self) -> frozenset[int]:
+        """Ids of the tokens that stand for a picture."""
+        spans = (self.token_ids[span.start : span.stop] for span in self.spans if span.kind == "image")
+        return frozenset(int(token) for ids in spans for token in ids)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answer:

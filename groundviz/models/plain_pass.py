@@ -60,7 +60,7 @@ def compare(vlm: VLM, encoded: Encoded) -> tuple[Check, ...]:
         made = vlm.model.generate(**inputs, **one, return_dict_in_generate=True, output_logits=True)
         answer = added(inputs["input_ids"][0], made.sequences[0])[: len(made.logits)]
         # An image token in a random model's answer would be taken for a picture.
-        plain = [] if set(answer) & _image_tokens(encoded) else answer[:-1]
+        plain = [] if encoded.prompt.image_ids.intersection(answer) else answer[:-1]
         said = saying(inputs, plain, said=encoded.said)
         logits, unreadable = _tapped(vlm, said, kernel)
     steps = torch.stack([step[0].float() for step in made.logits[: len(plain) + 1]])
@@ -78,11 +78,6 @@ def compare(vlm: VLM, encoded: Encoded) -> tuple[Check, ...]:
         ),
         rows,
     )
-
-
-def _image_tokens(encoded: Encoded) -> set[int]:
-    spans = [span for span in encoded.prompt.spans if span.kind == "image"]
-    return {int(token) for span in spans for token in encoded.prompt.token_ids[span.start : span.stop]}
 
 
 def _tapped(vlm: VLM, inputs: dict[str, Tensor], kernel: _Kernel) -> tuple[Tensor, str]:

@@ -35,6 +35,7 @@ class Passes:
         picture: Reads and replaces the picture in them.
         index: By stage, where the picture's cells stand in a layer's output.
         columns: What the answer's attention can look at, see `Encoded`.
+        image_ids: Tokens that stand for a picture wherever they are said.
         answer_ids: What the model says.
         said: What inputs hold for its tokens, see `Encoded`.
     """
@@ -46,7 +47,8 @@ class Passes:
     picture: Picture
     index: Mapping[str, Tensor]
     columns: Tensor
-    answer_ids: tuple[int, ...]
+    image_ids: frozenset[int]
+    answer_ids: tuple[int, ...] = ()
     said: Mapping[str, int] = field(default_factory=dict)
 
     def saying(self, token_ids: Sequence[int], batch: int = 1) -> dict[str, Tensor]:
@@ -55,10 +57,7 @@ class Passes:
         Raises:
             UnsupportedMethod: One of them is an image token, which the model would take for a picture.
         """
-        image = (
-            set() if self.parts.cross_attention else set(self.inputs["input_ids"][0, self.columns].tolist())
-        )
-        if image & set(token_ids):
+        if self.image_ids.intersection(token_ids):
             raise UnsupportedMethod(
                 "The answer contains an image token, and a pass over it would take that for a further "
                 "picture. Explain another answer, or use attention, which needs no further pass."
@@ -110,14 +109,15 @@ class Passes:
         hooks = {site: self._look(site) for site in at if site.stage != "pixels"}
         if self.parts.unknown:
             raise UnsupportedMethod(self.parts.unknown)
-        pixels = self.picture.cells().detach()
+        pixels = None
         if at[0].stage == "pixels":
-            pixels.requires_grad_()
+            pixels = self.picture.cells().detach().requires_grad_()
         else:
             # The graph begins here: what lies before it costs no memory.
             hooks[at[0]].change = lambda cells: cells.detach().requires_grad_()
         logprobs = self._say(token_ids, hooks, pixels=pixels)
-        places = [pixels if site.stage == "pixels" else hooks[site].seen for site in at]
+        # Pixels come first among the sites, where they are among them.
+        places = [*([] if pixels is None else [pixels]), *(hook.seen for hook in hooks.values())]
         found = []
         for number, (_, reading) in enumerate(wanted, start=1):
             scalar = reading.weight * logprobs[0, list(reading.tokens)].sum()

@@ -39,7 +39,7 @@ def passes_over(
         index=index,
         columns=torch.from_numpy(encoded.columns).to(device),
         said=encoded.said,
-        answer_ids=(),
+        image_ids=frozenset() if parts.cross_attention else encoded.prompt.image_ids,
     )
 
 

@@ -132,9 +132,7 @@ def rows_are_those_of_each_step(vlm: VLM) -> str:
         prompt = live.encode(noise(PAIR[0]), QUESTION)
         said = live.answer(prompt).token_ids.tolist()
         # What comes behind an image token cannot be said again: a pass would look for its picture.
-        spans = [span for span in prompt.spans if span.kind == "image"]
-        image = {token for span in spans for token in prompt.token_ids[span.start : span.stop].tolist()}
-        said = list(takewhile(lambda token: token not in image, said))
+        said = list(takewhile(lambda token: token not in prompt.image_ids, said))
         if not said:
             return ""
         stepwise = live.attention()[: len(said)]
