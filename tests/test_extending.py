@@ -10,6 +10,7 @@ import pytest
 from groundviz import cli
 from groundviz.methods import METHODS
 from groundviz.models import FAMILIES
+from groundviz.testing import every_family
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -31,7 +32,10 @@ def test_the_examples_are_short() -> None:
     assert 40 < len(family) <= 60
 
 
-def test_the_guide_for_methods_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kinds", [["llava"], pytest.param(list(every_family.TINY), marks=pytest.mark.slow)])
+def test_the_guide_for_methods_runs_as_it_stands(kinds: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With models of every family: `pytest -m slow tests/test_extending.py`."""
+    monkeypatch.setattr(every_family, "TINY", {kind: every_family.TINY[kind] for kind in kinds})
     # What it registers is gone again after the test.
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
     names = run("extending.md")

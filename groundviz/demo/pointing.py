@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -133,7 +135,11 @@ def _method_hits(
 
 
 def _baseline_hits(
-    untrained: VLM, picture: Phantom, question: Question, methods: tuple[str, ...], prior: dict[str, Floats]
+    untrained: VLM,
+    picture: Phantom,
+    question: Question,
+    methods: tuple[str, ...],
+    prior: Mapping[str, Floats],
 ) -> Rates:
     told = explain(untrained, picture.pixels, question.text, methods=methods, answer=question.answer)
     truth = picture.mask(question.finding)
@@ -142,7 +148,7 @@ def _baseline_hits(
     return {"random_weights": blind, **_guesses(picture, question, prior)}
 
 
-def _guesses(picture: Phantom, question: Question, prior: dict[str, Floats]) -> dict[str, float]:
+def _guesses(picture: Phantom, question: Question, prior: Mapping[str, Floats]) -> dict[str, float]:
     """Hits of guesses that know the answer but have not seen the image."""
     coverage = cell_shares(picture.mask(question.finding))
     centre = np.zeros_like(coverage)
@@ -154,14 +160,16 @@ def _guesses(picture: Phantom, question: Question, prior: dict[str, Floats]) -> 
     }
 
 
-def _prior_maps(finding: str) -> dict[str, Floats]:
+@cache
+def _prior_maps(finding: str) -> Mapping[str, Floats]:
     """The mean mask for each answer: the best guess of someone who knows the answer but sees nothing."""
     summed: dict[str, list[Floats]] = defaultdict(list)
     for seed in range(PRIOR_PHANTOMS):
         picture = phantom(seed, findings=[finding])
         answer = picture.findings[0].location or "yes"
         summed[answer].append(cell_shares(picture.mask(finding)))
-    return {answer: np.mean(masks, axis=0).astype(np.float32) for answer, masks in summed.items()}
+    means = {answer: np.mean(masks, axis=0).astype(np.float32) for answer, masks in summed.items()}
+    return MappingProxyType(means)
 
 
 def _extend(lists: dict[str, list[float]], values: dict[str, float]) -> None:

@@ -4,8 +4,6 @@ python -m groundviz.demo.score --seed 1 --images 300
 """
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,15 +12,21 @@ from groundviz.demo.exact_match import answers_right, fresh_phantoms, row_name
 from groundviz.demo.phantoms import phantom
 from groundviz.demo.pointing import hit, with_finding
 from groundviz.demo.questions import every_question
-from groundviz.demo.score import score, table
+from groundviz.demo.score import main, score, table
 from groundviz.models import load
 
 ROWS = {f"{kind}_{seen}" for kind in ("presence", "where", "side") for seen in ("present", "absent")}
 
 
+@pytest.fixture(scope="module", params=[24, pytest.param(45, marks=pytest.mark.slow)])
+def images(request):
+    """More of them: `pytest -m slow tests/demo/test_score.py`."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def result():
-    return score(seed=77, images=45)
+def result(images):
+    return score(seed=77, images=images)
 
 
 def test_the_model_answers_and_needs_the_image_to(result):
@@ -39,9 +43,9 @@ def test_the_model_answers_and_needs_the_image_to(result):
     assert match["report"]["true"] >= 0.8
 
 
-def test_maps_point_at_nodules_far_beyond_blind_guesses(result):
+def test_maps_point_at_nodules_far_beyond_blind_guesses(result, images):
     nodule = result["pointing"]["nodule"]
-    assert nodule["n"] >= 12
+    assert nodule["n"] >= images / 4
     for method in ("attention", "gradient_attention"):
         assert nodule[method] >= 0.9
         assert nodule[method] > nodule["prior_type_answer"]
@@ -49,12 +53,12 @@ def test_maps_point_at_nodules_far_beyond_blind_guesses(result):
     assert nodule["random"] < 0.1
 
 
-def test_the_table_shows_every_row_and_wrong_answers_apart(result):
+def test_the_table_shows_every_row_and_wrong_answers_apart(result, images):
     shown = table(result)
     for row in ROWS:
         assert row in shown
     assert "pointing hit, wrong answers" in shown
-    assert "45 fresh phantoms, seed 77" in shown
+    assert f"{images} fresh phantoms, seed 77" in shown
     assert "nodules, right answers" in shown
 
 
@@ -94,11 +98,9 @@ def test_a_finding_is_added_only_where_it_is_missing():
     assert with_finding(natural.seed, "nodule").names.count("nodule") == 1
 
 
-def test_the_command_prints_one_json_object():
-    command = [sys.executable, "-m", "groundviz.demo.score", "--seed", "79", "--images", "3", "--json"]
-    command += ["--methods", "attention"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
-    found = json.loads(printed.stdout)
+def test_the_command_prints_one_json_object(capfd):
+    main(["--seed", "79", "--images", "3", "--json", "--methods", "attention"])
+    found = json.loads(capfd.readouterr().out)
     assert found["n"] == 3
     assert {
         "attention",

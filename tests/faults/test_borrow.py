@@ -97,7 +97,7 @@ KINDS = [
 def test_a_sample_of_steps(small, every, fault):
     steps = count_steps(lambda: use(small), under=RUNTIME, every=every)
     assert steps > 1000
-    positions = sample(steps, 250)
+    positions = sample(steps, 100)
     assert sweep(small, lambda: use(small), positions, every=every, fault=fault) == ([], [])
 
 
@@ -119,10 +119,10 @@ def test_a_second_fault_while_the_first_is_being_cleaned_up(small, fault):
         raise KeyboardInterrupt
 
     steps = count_steps(lambda: use(small, first), under=RUNTIME)
-    positions = sample(steps, 200)
+    positions = sample(steps, 100)
     reached.clear()
     assert sweep(small, lambda: use(small, first), positions, every="opcode", fault=fault) == ([], [])
-    assert len(reached) > 50  # that many of the strikes were second ones
+    assert len(reached) > 25  # that many of the strikes were second ones
 
 
 def test_a_third_interrupt_is_healed_by_the_next_loan(small, monkeypatch):
@@ -189,8 +189,16 @@ def look(model):
         model(input_ids=INPUT_IDS, pixel_values=PIXELS)
 
 
-@pytest.mark.parametrize("build", [tiny_llava, lambda: messy(tiny_llava())], ids=["fresh", "messy"])
-@pytest.mark.parametrize("error", [Struck, KeyboardInterrupt, torch.OutOfMemoryError])
+@pytest.mark.parametrize(
+    ("build", "error"),
+    [
+        (tiny_llava, Struck),
+        (tiny_llava, KeyboardInterrupt),
+        (tiny_llava, torch.OutOfMemoryError),
+        (lambda: messy(tiny_llava()), KeyboardInterrupt),
+    ],
+    ids=["fresh-Struck", "fresh-KeyboardInterrupt", "fresh-OutOfMemoryError", "messy-KeyboardInterrupt"],
+)
 def test_an_error_at_each_forward_of_each_module(build, error):
     model = build()
     before = fingerprint(model)
@@ -219,7 +227,7 @@ def test_an_error_at_each_forward_of_each_module(build, error):
 def test_a_sample_of_steps_with_a_real_model(build):
     model = build()
     steps = count_steps(lambda: look(model), under=RUNTIME, every="signal")
-    positions = sample(steps, 40)
+    positions = sample(steps, 16)
     assert sweep(model, lambda: look(model), positions, every="signal", fault=faults.interrupt) == ([], [])
 
 

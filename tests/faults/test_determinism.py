@@ -57,11 +57,23 @@ def hashes(runs, hash_seed):
     return done.stdout.split()
 
 
+def own_hashes(runs, monkeypatch, capsys):
+    """The same in this process, which draws its own hash seed."""
+    monkeypatch.setattr(sys, "argv", ["", str(runs)])
+    capsys.readouterr()
+    exec(compile(CHILD, "child", "exec"), {"__name__": "child"})  # noqa: S102
+    return capsys.readouterr().out.split()
+
+
+@pytest.mark.certified
+@pytest.mark.parametrize("seeds", [["4711"], pytest.param(["0", "4711"], marks=pytest.mark.slow)])
 @pytest.mark.parametrize("runs", [1, pytest.param(20, marks=pytest.mark.slow)])
-def test_every_run_in_every_process_gives_the_same_bytes(runs):
+def test_every_run_in_every_process_gives_the_same_bytes(runs, seeds, monkeypatch, capsys):
     """20 runs in each: `python -m pytest -m slow tests/faults/test_determinism.py`."""
-    found = hashes(runs, "0") + hashes(runs, "4711")
-    assert len(found) == 2 * runs
+    found = own_hashes(runs, monkeypatch, capsys)
+    for seed in seeds:
+        found += hashes(runs, seed)
+    assert len(found) == (1 + len(seeds)) * runs
     assert len(set(found)) == 1
 
 

@@ -90,8 +90,8 @@ def sweep(model, work, positions, fault, every):
 @pytest.mark.parametrize("fault", [fail, press_ctrl_c])
 def test_struck_anywhere_the_model_is_unchanged(lent, work, fault):
     steps = count_steps(work, under=PACKAGE, every="line")
-    positions = random.Random(5).sample(range(steps), 60)
-    assert sweep(lent[0], work, positions, fault, "line") >= 55
+    positions = random.Random(5).sample(range(steps), 25)
+    assert sweep(lent[0], work, positions, fault, "line") >= 22
 
 
 @pytest.mark.slow

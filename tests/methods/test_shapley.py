@@ -1,5 +1,7 @@
 """Shapley values of a linear model are its terms; of any model they add up to what the picture adds."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.methods.method import each_token_and
-from groundviz.methods.shapley import shapley
+from groundviz.methods.shapley import _ranks, shapley
 from groundviz.runtime.baselines import baseline
 from tests.methods.linear import QUESTION, asked, by_cell, make_linear, values_of
 from tests.methods.planes import as_picture
@@ -48,6 +50,14 @@ def test_two_orders_share_a_pair_out_evenly(tiny, study, monkeypatch):
         monkeypatch.setattr(Passes, "scores", both)
         found = values_of(shapley(live, prompt, answer, (), cells=4, samples=2))
     np.testing.assert_allclose(found[0], [[0.5, 0.0], [0.0, 0.5]], atol=1e-6)
+
+
+def test_every_order_is_as_likely_as_every_other():
+    drawn = [tuple(ranks) for ranks in _ranks(torch.Generator().manual_seed(3), 12_000, 4).tolist()]
+    counts = [drawn.count(order) for order in itertools.permutations(range(4))]
+    assert sum(counts) == 12_000
+    # Six deviations of a count of pairs.
+    assert all(abs(count - 500) < 6 * (2 * 500) ** 0.5 for count in counts)
 
 
 def test_superpixels_add_up_as_well(tiny, study):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
+from groundviz.errors import UnsupportedModel
 from groundviz.models.checkpoints.weights import Weights
 from groundviz.registry import Registry
 
@@ -38,6 +39,19 @@ class Checkpoint:
     base: Path | None = None
     vision: Path | None = None
     processor: Any = None
+
+    def given_base(self, otherwise: str) -> Path:
+        """Where the base lies.
+
+        Args:
+            otherwise: Why it is needed, and what to give.
+
+        Raises:
+            UnsupportedModel: The user gave none; the message is `otherwise`.
+        """
+        if self.base is None:
+            raise UnsupportedModel(otherwise)
+        return self.base
 
 
 def as_stored(tensor: Tensor) -> Tensor:

@@ -43,6 +43,10 @@ PROMPT = (
 NAMES = LANGUAGE_NAMES | {"model.mm_projector.": PROJECTOR}
 # Of these the difference has more rows than what it was taken from.
 LONGER = {"model.embed_tokens.weight", "lm_head.weight"}
+NO_BASE = (
+    "The checkpoint is a difference: the model less LLaMA-7B. Give the weights of LLaMA-7B, in "
+    "transformers' layout, as a hub id or as a local folder: load(..., base=...)."
+)
 
 
 class OneLayerLlava(PublishedLlava):
@@ -86,7 +90,7 @@ class LlavaMedDelta:
         expect(config, "mm_use_im_start_end", (True,))
         tower = hub_tower(checkpoint.vision, config.get("mm_vision_tower"))
         tokenizer = _tokenizer(checkpoint.folder)
-        base, delta = Weights.at(_base(checkpoint)), Weights.at(checkpoint.folder)
+        base, delta = Weights.at(checkpoint.given_base(NO_BASE)), Weights.at(checkpoint.folder)
         native = native_config(
             language_config(LlamaConfig, config),
             tower.config,
@@ -152,15 +156,6 @@ def _check(base: Weights, delta: Weights, name: str) -> None:
             f"The base does not belong to this checkpoint: its {name} is {found or 'missing'}, and the "
             f"difference published is {wanted}. Give the LLaMA that it was taken from."
         )
-
-
-def _base(checkpoint: Checkpoint) -> Path:
-    if checkpoint.base is None:
-        raise UnsupportedModel(
-            "The checkpoint is a difference: the model less LLaMA-7B. Give the weights of LLaMA-7B, in "
-            "transformers' layout, as a hub id or as a local folder: load(..., base=...)."
-        )
-    return checkpoint.base
 
 
 def _tokenizer(folder: Path) -> Any:

@@ -43,6 +43,10 @@ ADAPTER = "adapter_model.bin"
 TRAINED = "non_lora_trainables.bin"
 # The path that the config gives leads into the authors' code.
 TOWER_CONFIG = "biomedclipcxr_518.json"
+NO_BASE = (
+    "The checkpoint has no language model of its own: it is an adapter of Vicuna-7B v1.5. Give that "
+    'as a hub id or as a local folder: load(..., base="lmsys/vicuna-7b-v1.5").'
+)
 
 
 class LlavaRad:
@@ -62,7 +66,7 @@ class LlavaRad:
         expect(config, "mm_projector_type", ("mlp2x_gelu",))
         expect(config, "mm_vision_select_feature", ("patch",))
         expect(config, "mm_use_im_start_end", (False,))
-        vicuna = _base(checkpoint)
+        vicuna = checkpoint.given_base(NO_BASE)
         tokenizer = read_tokenizer(vicuna)
         base, adapter = Weights.at(vicuna), Weights.at(checkpoint.folder / ADAPTER)
         projector, trained = Weights.at(checkpoint.folder / TRAINED), _tower_weights(checkpoint)
@@ -94,15 +98,6 @@ class LlavaRad:
                 "decoding": "greedy, as in the paper's evaluation",
             },
         )
-
-
-def _base(checkpoint: Checkpoint) -> Path:
-    if checkpoint.base is None:
-        raise UnsupportedModel(
-            "The checkpoint has no language model of its own: it is an adapter of Vicuna-7B v1.5. Give that "
-            'as a hub id or as a local folder: load(..., base="lmsys/vicuna-7b-v1.5").'
-        )
-    return checkpoint.base
 
 
 def _tower_weights(checkpoint: Checkpoint) -> Weights:
