@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import inspect
-import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import webbrowser
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
@@ -99,11 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     listed = _command(commands, "models", _models, "list the models that can be explained, and their proofs")
     listed.add_argument("--markdown", action="store_true", help="print a table for documentation")
 
-    opened = _command(commands, "open", _open, "print a saved explanation and write its page")
+    opened = _command(commands, "open", _open, "print a saved explanation and show its page in the browser")
     opened.add_argument("file", type=Path, metavar="FILE.gvz", help="what `explain` or `demo` wrote")
-    opened.add_argument(
-        "--html", type=Path, metavar="PATH", help="where to write the page (default: beside it)"
-    )
+    says = "where to write the page (default: a temporary file that you alone may read)"
+    opened.add_argument("--out", type=Path, metavar="PAGE.html", help=says)
+    opened.add_argument("--no-browser", action="store_true", help="write the page, open no browser")
 
     lab = _command(commands, "lab", _lab, "start JupyterLab on a copy of the quickstart notebook")
     says = f"where the copy lies, or is put; one that is there is kept (default: ./{LAB_FOLDER})"
@@ -182,14 +181,8 @@ def _certify(chosen: argparse.Namespace) -> int:
 
 def _methods(chosen: argparse.Namespace) -> None:
     with _working("Loading the methods"):
-        from groundviz.methods import DEFAULT, METHODS
-    documented = {name: inspect.getdoc(METHODS[name]) or "" for name in METHODS}
-    if chosen.markdown:
-        _say(*_table(documented))
-        return
-    for name, text in documented.items():
-        _say(f"{name}{' (default)' if name in DEFAULT else ''}", f"  {_first_line(text)}")
-        _say(f"  unit: {_stated('Unit', text)}", f"  cost: {_stated('Cost', text)}")
+        from groundviz.methods import DEFAULT, catalogue
+    _say(*(catalogue.markdown() if chosen.markdown else catalogue.lines(DEFAULT)))
 
 
 def _models(chosen: argparse.Namespace) -> None:
@@ -205,11 +198,11 @@ def _models(chosen: argparse.Namespace) -> None:
 def _open(chosen: argparse.Namespace) -> None:
     explanation = groundviz.open(chosen.file)
     _say_explanation(explanation)
-    beside = chosen.file.with_name(chosen.file.name.removesuffix(".gvz") + ".html")
-    page = chosen.html or beside
     with _working("Writing the page"):
-        explanation.to_html(page)
-    _say("\nWritten:", f"  {page}")
+        content = explanation.to_html().encode()
+    page = files.write(chosen.out, content) if chosen.out else files.write_private(content, ".html")
+    seen = not chosen.no_browser and webbrowser.open(page.absolute().as_uri())
+    _say("\nIn the browser:" if seen else "\nOpen this in a browser:", f"  {page}")
 
 
 def _lab(chosen: argparse.Namespace) -> None:
@@ -314,38 +307,6 @@ def _probabilities(explanation: Explanation) -> Any:
     import numpy as np
 
     return np.exp(explanation.answer.logprobs)
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().split("\n")[0]
-
-
-def _stated(field: str, text: str) -> str:
-    """What a method's docstring says behind "Unit:" or "Cost:", up to the next such word."""
-    found = re.search(rf"\b{field}: (.+?)\.(?=\s+[A-Z][a-z]+(?: [a-z]+)?:|$)", " ".join(text.split()))
-    return found[1] if found else "not stated"
-
-
-def _table(documented: Mapping[str, str]) -> Iterator[str]:
-    """Methods and what their docstrings state, as a page with a Markdown table."""
-    yield "# Methods\n"
-    yield "Written by `groundviz methods --markdown`, from what each method states of itself.\n"
-    heads = ("method", "what it shows", "unit", "cost", "contrasts", "source", "known failure")
-    rows = [
-        (
-            f"`{name}`",
-            _first_line(text),
-            _stated("Unit", text),
-            _stated("Cost", text),
-            "no" if "no contrasts" in _stated("Targets", text) else "yes",
-            _stated("Source", text),
-            _stated("Known failure", text).split(". ")[0],
-        )
-        for name, text in documented.items()
-    ]
-    for row in (heads, ("---",) * len(heads), *rows):
-        cells = " | ".join(cell.replace("|", "\\|") for cell in row)
-        yield f"| {cells} |"
 
 
 def _aligned(rows: Sequence[Row]) -> list[str]:

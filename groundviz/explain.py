@@ -8,11 +8,12 @@ from typing import Any
 
 from groundviz import images, models
 from groundviz.explanation import Explanation
-from groundviz.methods import DEFAULT, DEFAULT_CONTRAST
+from groundviz.methods import DEFAULT, DEFAULT_CONTRAST, DEFAULT_QUESTION
 from groundviz.methods.recipes import Recipes, choose, measure
-from groundviz.runtime import borrow
-from groundviz.targets import Named
-from groundviz.types import Record
+from groundviz.runtime import borrow, recognition
+from groundviz.runtime.progress import Tell
+from groundviz.targets import Named, names_question
+from groundviz.types import Heatmaps, Record
 
 
 def explain(
@@ -41,8 +42,9 @@ def explain(
             {"occlusion": {"window": 24}}; `groundviz methods` lists them.
         answer: An answer to explain that the model did not give; it generates its own when None.
         target: The part of the answer to explain: a text in it, a `Phrase` (which occurrence), a
-            `Sentence`, a token index or a range of indices; or a list of these, which share what
-            passes they can. The whole answer when None.
+            `Sentence`, a token index or a range of indices; or a part of the question, a `Question`,
+            which attention alone measures; or a list of these, which share what passes they can.
+            The whole answer when None.
         against: What the model might have said in the target's place: maps then explain why it is
             the one rather than the other.
         processor: The model's processor, when it does not lie beside its weights.
@@ -63,7 +65,8 @@ def explain(
     """
     vlm = models.resolve(model, processor)
     studies = images.load_each(image)
-    recipes = choose(methods or (DEFAULT_CONTRAST if against else DEFAULT))
+    usual = DEFAULT_CONTRAST if against else DEFAULT_QUESTION if names_question(target) else DEFAULT
+    recipes = choose(methods or usual)
     verdict = models.verdict_on(vlm) if certify else None
     with borrow(vlm, seed=seed) as live:  # From here the model is ours; bit-identical when given back.
         prompt = live.encode(studies, question)
@@ -81,3 +84,74 @@ def explain(
             provenance=provenance,
         )
     )
+
+
+def explain_more(
+    explanation: Explanation,
+    model: Any,
+    methods: str | Iterable[str] | Recipes,
+    *,
+    processor: Any = None,
+    tell: Tell | None = None,
+) -> Explanation:
+    """Measure further methods on an answer that was explained before, without asking again.
+
+    The same images, question, answer, targets and seed are used, token for token; nothing is generated.
+    The model comes back bit-identical, whatever happens.
+
+    Args:
+        explanation: What `explain` returned, or `open` brought back.
+        model: The model that answered, in any of the ways that `explain` takes it.
+        methods: Names of methods, or a table of names and their options. One that the explanation
+            holds already is measured again and replaced.
+        processor: The model's processor, when it does not lie beside its weights.
+        tell: Called with what is being done, how many steps of it are done and of how many (0 of 0
+            where they are not counted), at least after each layer of the model, so not to be slow. It may
+            raise KeyboardInterrupt, which does what Ctrl-C does: the maps that are there are kept.
+
+    Returns:
+        Another explanation with the new maps behind the old ones; the given one stays as it is.
+
+    Raises:
+        UnsupportedModel: It is not the model that answered: its weights, the prompt it makes or what it
+            thinks of the answer are others.
+        GroundvizError: A method's name will not do, or a method refuses, as in `explain`.
+        KeyboardInterrupt: Nothing was measured before the interruption.
+
+    >>> import groundviz
+    >>> from groundviz.demo.phantoms import phantom
+    >>> picture = phantom(3, findings=["nodule"]).pixels
+    >>> explanation = groundviz.explain("demo", picture, "Is there a nodule?")
+    >>> groundviz.explain_more(explanation, "demo", "token_ablation").methods
+    ('attention', 'gradient_attention', 'token_ablation')
+    """
+    record, vlm, recipes = explanation.record, models.resolve(model, processor), choose(methods)
+    recognition.same_weights(record.provenance, vlm.model)
+    with borrow(vlm, seed=record.provenance.seed, tell=tell) as live:
+        live.progress.at("reading the answer")
+        prompt = live.encode(record.studies, record.prompt.question)
+        recognition.same_prompt(record.prompt, prompt)
+        said = live.answer(prompt, given=record.answer.token_ids.tolist())
+        recognition.same_answer(record.answer, said, record.provenance.dtype)
+        maps = measure(recipes, live, prompt, record.answer, record.targets)
+        seconds = round(record.provenance.seconds + live.provenance.seconds, 3)
+    return Explanation(
+        replace(
+            record,
+            heatmaps=_joined(record.heatmaps, maps),
+            provenance=replace(record.provenance, seconds=seconds),
+        )
+    )
+
+
+def _joined(old: Iterable[Heatmaps], new: Iterable[Heatmaps]) -> tuple[Heatmaps, ...]:
+    """Old maps and new ones, method by method; new ones in the place of old ones of the same method."""
+    held = _by_method(old) | _by_method(new)
+    return tuple(one for found in held.values() for one in found)
+
+
+def _by_method(maps: Iterable[Heatmaps]) -> dict[str, list[Heatmaps]]:
+    found: dict[str, list[Heatmaps]] = {}
+    for one in maps:
+        found.setdefault(one.method, []).append(one)
+    return found

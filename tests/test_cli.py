@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 import time
+import webbrowser
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 
 import groundviz
 from groundviz import cli
+from groundviz.demo import tour
 from groundviz.demo.export import to_dicom
 from groundviz.demo.phantoms import phantom
 from groundviz.demo.tour import STOPS
@@ -34,11 +37,16 @@ def record(tmp_path: Path) -> Path:
     return Explanation(records.record()).save(tmp_path / "chest.gvz")
 
 
-def test_the_demo_answers_and_says_where_everything_is(tmp_path: Path, capsys: Capture) -> None:
+@pytest.mark.parametrize("stops", [STOPS[1:4], pytest.param(STOPS, marks=pytest.mark.slow)])
+def test_the_demo_answers_and_says_where_everything_is(
+    stops: Sequence[tuple[str, str, str]], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of the tour: `pytest -m slow tests/test_cli.py`."""
+    monkeypatch.setattr(tour, "STOPS", stops)
     folder = tmp_path / "new" / "demo"
     assert cli.main(["demo", "--out", str(folder)]) == 0
     out = capsys.readouterr().out
-    head, *rows = out.splitlines()[: 1 + len(STOPS)]
+    head, *rows = out.splitlines()[: 1 + len(stops)]
     assert head.split() == ["picture", "question", "answer", "truth", "confidence"]
     # Columns are straight: whatever stands under "truth" starts where it does.
     assert all(row[head.index("truth") - 1] == " " != row[head.index("truth")] for row in rows)
@@ -48,12 +56,12 @@ def test_the_demo_answers_and_says_where_everything_is(tmp_path: Path, capsys: C
     named = {Path(line.strip()) for line in out.splitlines() if line.startswith("  ")}
     assert named == set(folder.iterdir())
     assert {path.suffix for path in named} == {".html", ".pdf", ".png", ".gvz"}
-    assert len(list(folder.glob("*.gvz"))) == len(STOPS)
+    assert len(list(folder.glob("*.gvz"))) == len(stops)
     page = (folder / "demo.html").read_text("utf-8")
-    assert page.count("<article") == len(STOPS)
+    assert page.count("<article") == len(stops)
     # The viewer's own program, and the maps of each question, which no browser runs.
     carried = '<script type="application/octet-stream" data-gv-pack>'
-    assert re.findall("<script[^>]*>", page) == [carried] * len(STOPS) + ["<script>"]
+    assert re.findall("<script[^>]*>", page) == [carried] * len(stops) + ["<script>"]
     assert not re.search(r"src=\"(?!data:)|href=", page)
     assert out.endswith(f"{cli.PHANTOMS_ONLY}\n{cli.NOT_A_DEVICE}\n")
 
@@ -115,6 +123,7 @@ def test_further_images_are_given_along_and_printed(
     assert "image 1 of 2: 96 by 96 pixels, from array\n" in out
     assert "image 2 of 2: 60 by 120 pixels, from array\n  shown inverted (MONOCHROME1).\n" in out
     assert len(re.findall(r"Attention for .* on image \d of 2: ", out)) == 2
+    monkeypatch.setattr(cli, "_keep_figure", lambda figure, stem: [])
     assert cli.main([*arguments, "--image", str(prior)]) == 0
     names = {path.stem for path in (tmp_path / "out").iterdir()}
     assert len(names) == 2, "other images are another result"
@@ -133,7 +142,16 @@ def test_a_frame_can_be_chosen(tmp_path: Path, capsys: Capture) -> None:
     assert "frame" in capsys.readouterr().err.lower()
 
 
-def test_open_prints_everything_and_writes_the_page_beside(record: Path, capsys: Capture) -> None:
+@pytest.fixture(autouse=True)
+def visited(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that a browser was asked to show; no browser starts."""
+    asked: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: asked.append(address) or True)
+    return asked
+
+
+def test_open_prints_everything_and_shows_the_page(record: Path, capsys: Capture, visited: list[str]) -> None:
+    before = set(record.parent.iterdir())
     assert cli.main(["open", str(record)]) == 0
     out = capsys.readouterr().out
     held = groundviz.open(record)
@@ -144,30 +162,42 @@ def test_open_prints_everything_and_writes_the_page_beside(record: Path, capsys:
     assert all(f"{method.replace('_', ' ').capitalize()} for" in out for method in held.methods)
     assert "groundviz/demo" in out
     assert "seed 0" in out
-    page = record.with_suffix(".html")
-    assert str(page) in out
+    page = Path(out.splitlines()[-1].strip())
+    assert out.splitlines()[-2] == "In the browser:"
+    assert visited == [page.as_uri()]
+    assert page.read_text("utf-8") == held.to_html()
+    assert page.stat().st_mode & 0o077 == 0
+    assert set(record.parent.iterdir()) == before
+    page.unlink()
+
+
+def test_open_writes_the_page_where_it_is_told(record: Path, tmp_path: Path, visited: list[str]) -> None:
+    page = tmp_path / "elsewhere.html"
+    assert cli.main(["open", str(record), "--out", str(page)]) == 0
+    assert visited == [page.as_uri()]
     assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
-def test_open_writes_the_page_where_it_is_told(record: Path, tmp_path: Path) -> None:
-    page = tmp_path / "elsewhere.html"
-    assert cli.main(["open", str(record), "--html", str(page)]) == 0
-    assert page.exists()
-    assert not record.with_suffix(".html").exists()
-
-
-def test_open_never_writes_over_the_record(record: Path) -> None:
-    odd = record.rename(record.with_suffix(".html"))
-    before = odd.read_bytes()
-    assert cli.main(["open", str(odd)]) == 0
-    assert odd.read_bytes() == before
+def test_without_a_browser_open_says_where_the_page_is(
+    record: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, visited: list[str]
+) -> None:
+    page = str(tmp_path / "page.html")
+    assert cli.main(["open", str(record), "--out", page, "--no-browser"]) == 0
+    assert visited == []
+    monkeypatch.setattr(webbrowser, "open", lambda _: False)
+    assert cli.main(["open", str(record), "--out", page]) == 0
+    said = capsys.readouterr().out
+    assert said.count(f"Open this in a browser:\n  {page}\n") == 2
+    assert "In the browser" not in said
 
 
 def test_open_needs_neither_torch_nor_transformers(record: Path) -> None:
+    page = str(record.with_suffix(".html"))
     code = (
         "import sys\n"
         "sys.modules['torch'] = sys.modules['transformers'] = None\n"
-        f"from groundviz.cli import main; sys.exit(main(['open', {str(record)!r}]))"
+        "from groundviz.cli import main\n"
+        f"sys.exit(main(['open', {str(record)!r}, '--out', {page!r}, '--no-browser']))"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
@@ -176,7 +206,7 @@ def test_open_needs_neither_torch_nor_transformers(record: Path) -> None:
 
 def test_what_a_record_says_cannot_command_the_terminal(tmp_path: Path, capsys: Capture) -> None:
     sly = Explanation(records.record(question="\x1b[2JIs it \u202egone?", words=("\x1b]0;title\x07", " yes")))
-    assert cli.main(["open", str(sly.save(tmp_path / "sly.gvz"))]) == 0
+    assert cli.main(["open", str(sly.save(tmp_path / "sly.gvz")), "--out", str(tmp_path / "sly.html")]) == 0
     out = capsys.readouterr().out
     assert not set("\x1b\x07\u202e") & set(out)
 
@@ -308,12 +338,3 @@ def test_characters_the_terminal_cannot_show_are_spelled(
         monkeypatch.setattr(sys, "stdout", narrow)
         cli._say("5 µm")
     assert (tmp_path / "out").read_text("ascii") == "5 \\xb5m\n"
-
-
-def test_a_method_that_states_nothing_is_said_to() -> None:
-    text = "Look.\n\nUnit: nats.\n    Cost: two passes. Known failure: none."
-    assert [cli._stated(field, text) for field in ("Unit", "Cost", "Price")] == [
-        "nats",
-        "two passes",
-        "not stated",
-    ]

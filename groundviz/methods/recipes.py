@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from groundviz.errors import NumericalError, UnknownName
-from groundviz.methods.method import METHODS
+from groundviz.methods.method import METHODS, Method
 from groundviz.runtime import Live
+from groundviz.targets import answered
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 Recipes = Mapping[str, Mapping[str, Any]]
@@ -43,13 +44,17 @@ def measure(
     Ctrl-C ends the work early: what was measured until then is returned, with a warning.
 
     Raises:
+        TargetError: A target is in the question, and a method explains the answer alone.
         UnsupportedMethod: A method cannot do this model or these targets.
         NumericalError: A map holds NaN or infinity where it should hold a number.
         KeyboardInterrupt: Nothing was measured before the interruption.
     """
     maps: list[Heatmaps] = []
+    for name in recipes:
+        refuse_questions(METHODS[name], targets)
     for name, options in recipes.items():
         try:
+            live.progress.at(f"measuring {name.replace('_', ' ')}")
             found = METHODS[name](live, prompt, answer, targets, **options)
         except KeyboardInterrupt:
             if not maps:
@@ -60,6 +65,22 @@ def measure(
         if live.interrupted:
             break
     return tuple(maps)
+
+
+def refuse_questions(method: Method, targets: tuple[Target, ...]) -> None:
+    """Stop a method that explains the answer alone.
+
+    Raises:
+        TargetError: One of the targets is in the question.
+    """
+    if not explains_questions(method):
+        for target in targets:
+            answered(target)
+
+
+def explains_questions(method: Method) -> bool:
+    """Whether a method measures tokens of the question, too."""
+    return getattr(method, "measures_question", False)
 
 
 def signed_off(name: str, options: Mapping[str, Any], maps: Heatmaps, live: Live) -> Heatmaps:

@@ -24,6 +24,8 @@ from groundviz.runtime.sites import Parts
 from groundviz.types import Study
 
 UNKNOWN = "unknown"
+# What needs no knowledge of a model's modules.
+ANY_MODEL = ("occlusion", "rise", "shapley")
 FALLBACK = "{images}{question}"
 
 
@@ -69,8 +71,8 @@ def why(config: Any, architecture: str) -> str:
     known = ", ".join(name for name in FAMILIES if name != UNKNOWN)
     return (
         f"{architecture} has no adapter: its model type is {getattr(config, 'model_type', None)!r}, and the "
-        f"families are: {known}. Add a file like groundviz/models/llava.py for it, or use occlusion, rise "
-        "or shapley, which work on any model that generates."
+        f"families are: {known}. Add a file like groundviz/models/llava.py for it, or use "
+        f"{', '.join(ANY_MODEL[:-1])} or {ANY_MODEL[-1]}, which work on any model that generates."
     )
 
 

@@ -1,26 +1,71 @@
-"""The viewer as a live widget: what is chosen in the browser is known in Python, and the other way round."""
+"""The viewer as a live widget: what is chosen in the browser is known in Python, and the other way round.
+
+Besides traits there are messages. The browser sends ::
+
+    {"need": "heads", "map": 2, "layer": 5}     every head of one layer of one map
+    {"need": "method", "method": "rise"}        a method that is not there, one of `_more`
+    {"need": "stop"}                            an end to that
+
+and gets ::
+
+    {"heads": 2, "layer": 5}, [bytes]                                     as `pack.heads_of` codes them
+    {"maps": [header, ...], "method": "rise", "says": sentence}, [bytes]  as `pack.maps_of` codes them
+    {"failed": sentence, "method": "rise"}                                why there are no maps
+
+`says` is empty, or tells that the maps rest on less than they should. While a method is measured, `_busy`
+holds {"method", "done", "total", "says"}, `says` being all that there is to read and `total` 0 where
+steps are not counted; it is empty otherwise.
+"""
 
 from __future__ import annotations
 
+import threading
 import uuid
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
 
 import anywidget
 import traitlets
 from IPython.display import display
 
-from groundviz.render import html, pack, viewer
+from groundviz.errors import TargetError, UnsupportedMethod
+from groundviz.render import html, pack, viewer, words
+from groundviz.render.errand import Errand, Tell
 from groundviz.types import Record
 
 
+class More(Protocol):
+    """Where maps come from that were not measured yet."""
+
+    def offers(self, record: Record) -> list[dict[str, str]]:
+        """The methods that can be measured: "name", "does" and "cost" of each."""
+
+    def measure(self, explanation: Any, method: str, tell: Tell) -> Any:
+        """The explanation with the maps of one of them."""
+
+
 class GroundViewer(anywidget.AnyWidget):
-    """The viewer of one record in a live notebook.
+    """The viewer of one explanation, or of several side by side, in a live notebook.
 
     Hovering stays in the browser; what is committed by a click, a key or a menu arrives here and can be
     watched with `observe`, and what is assigned here is shown. Observers may run beside the cell that is
     running, so they should be short.
 
+    With a model behind it, methods that were not measured yet can be asked for in the browser. They are
+    measured one at a time, in a thread of their own; a cell that explains with the same model waits
+    for them, and they for it.
+
+    Args:
+        sides: What is shown: one explanation, or several side by side.
+        explanation: What the one was taken from; further maps are added to it.
+        more: Where further maps come from; None when there is no model.
+        state: What to show first.
+
     Attributes:
+        explanation: What is shown, with all that was measured since: save it, or watch it with
+            `observe` to know when maps come. None for several sides.
         selected: Indices of the chosen answer tokens; empty for the named `part`.
         part: Which of the parts that were asked for, and of the answer's sentences, is shown.
         method: The method shown first.
@@ -46,12 +91,17 @@ class GroundViewer(anywidget.AnyWidget):
         invert: Whether black and white change places.
         view: Centre (x, y) of the view as shares of the image, and the zoom.
         tool: What dragging does: "pan", "window" or "box".
+        known: Which of the outlines known from elsewhere words are compared with, or -1.
     """
 
     _esm = viewer.module()
     _css = viewer.style()
     _pack = traitlets.Bytes().tag(sync=True)
     _live = traitlets.Unicode().tag(sync=True)
+    _more = traitlets.List(traitlets.Dict()).tag(sync=True)
+    _busy = traitlets.Dict().tag(sync=True)
+
+    explanation = traitlets.Any(read_only=True)
 
     selected = traitlets.List(traitlets.Int()).tag(sync=True)
     part = traitlets.Int(0).tag(sync=True)
@@ -78,26 +128,142 @@ class GroundViewer(anywidget.AnyWidget):
     invert = traitlets.Bool(False).tag(sync=True)
     view = traitlets.List(traitlets.Float(), default_value=[0.5, 0.5, 1.0], minlen=3, maxlen=3).tag(sync=True)
     tool = traitlets.Enum(("pan", "window", "box"), "pan").tag(sync=True)
+    known = traitlets.Int(-1).tag(sync=True)
 
-    def __init__(self, record: Record, **state: Any) -> None:
-        known = [maps.method for maps in record.heatmaps]
-        start = {"_pack": pack.pack(record), "_live": uuid.uuid4().hex, "method": known[0] if known else ""}
-        super().__init__(**{**start, **state})
-        self._record = record
-        self.on_msg(self._answer)
+    def __init__(
+        self,
+        sides: Sequence[html.Side],
+        *,
+        explanation: Any = None,
+        more: More | None = None,
+        **state: Any,
+    ) -> None:
+        self._sides = list(sides)
+        self._latest, self._source, self._refused = explanation, more, set[str]()
+        self._errand: Errand | None = None
+        # Messages may come while a cell is running, and the errand has a thread of its own.
+        self._turn = threading.RLock()
+        known = [maps.method for maps in self._record.heatmaps]
+        start = {"_pack": self._packed(), "_live": uuid.uuid4().hex, "method": known[0] if known else ""}
+        super().__init__(**{**start, "_more": self._offers(), **state})
+        self.set_trait("explanation", explanation)
+        self.on_msg(self._asked)
+
+    @property
+    def _record(self) -> Record:
+        """What messages are about: the first side."""
+        return self._sides[0].record
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what was committed in the browser, at a moment when no errand sets anything."""
+        with self._turn:
+            super().set_state(sync_data)
+
+    def close(self) -> None:
+        """End the widget, and what is being measured for it."""
+        if errand := self._errand:
+            errand.stop()
+        super().close()
 
     def _ipython_display_(self) -> None:
         """Show the widget, and behind it a snapshot that comes forward when there is no kernel any more."""
         widget, _ = super()._repr_mimebundle_() or ({}, {})
         # Without a text of its own an export to HTML would print the widget's repr above the snapshot.
         display({**widget, "text/plain": ""}, raw=True)
-        display({"text/html": html.fragment(self._record, live=self._live), "text/plain": ""}, raw=True)
+        display({"text/html": self._snapshot(), "text/plain": ""}, raw=True)
 
-    def _answer(self, _: object, content: dict[str, Any], __: object) -> None:
+    def _snapshot(self) -> str:
+        if len(self._sides) > 1:
+            return html.comparison_fragment(self._sides, live=self._live)
+        [one] = self._sides
+        return html.fragment(one.record, known=one.known, live=self._live)
+
+    def _packed(self) -> bytes:
+        if len(self._sides) > 1:
+            return html.side_by_side(self._sides)
+        [one] = self._sides
+        return pack.pack(one.record, known=one.known, name=one.name)
+
+    def _offers(self) -> list[dict[str, str]]:
+        """What can be measured, with a name to be read; without what refused already."""
+        offered = self._source.offers(self._record) if self._source else []
+        return [
+            {**one, "title": words.method_name(one["name"])}
+            for one in offered
+            if one["name"] not in self._refused
+        ]
+
+    def _asked(self, _: object, content: dict[str, Any], __: object) -> None:
+        """Do what the browser asks for; a method takes its time, and so gets a thread."""
+        match content.get("need"):
+            case "heads":
+                self._send_heads(int(content["map"]), int(content["layer"]))
+            case "method":
+                self._begin(str(content.get("method")))
+            case "stop":
+                if errand := self._errand:
+                    errand.stop()
+
+    def _send_heads(self, number: int, layer: int) -> None:
         """Send the heads of one layer, which the viewer asks for when it first needs them."""
-        if content.get("need") != "heads":
-            return
-        number, layer = int(content["map"]), int(content["layer"])
         maps = self._record.heatmaps[number]
         blob = pack.heads_of(maps, maps.layers[layer] if maps.layers else 0)
         self.send({"heads": number, "layer": layer}, [blob])
+
+    def _begin(self, method: str) -> None:
+        with self._turn:
+            source, refusal = self._source, self._refusal(method)
+            if refusal or source is None:
+                self.send({"failed": refusal, "method": method})
+                return
+            self._errand = Errand(
+                words.method_name(method),
+                partial(source.measure, self._latest, method),
+                show=partial(self._show, method),
+                done=partial(self._finish, method),
+            )
+            self._busy = {"method": method, "done": 0, "total": 0, "says": "beginning"}
+            self._errand.start()
+
+    def _refusal(self, method: str) -> str:
+        """Why a method cannot be measured now; empty if it can."""
+        if self._busy:
+            running = words.method_name(self._busy["method"])
+            return f"{running} is being measured. Ask again when it is done, or stop it first."
+        if method not in [one["name"] for one in self._more]:
+            return "There is no such method to be measured here. Choose one of those that are offered."
+        return ""
+
+    def _show(self, method: str, doing: str, done: int, total: int) -> None:
+        says = f"{doing}: {done} of {total}" if total else doing
+        # Not worth waiting for: whoever has the turn may be waiting for the model that we hold.
+        if self._turn.acquire(blocking=False):
+            try:
+                self._busy = {"method": method, "done": done, "total": total, "says": says}
+            finally:
+                self._turn.release()
+
+    def _finish(self, method: str, found: Any, says: str, error: BaseException | None) -> None:
+        """Show what came of it; the model is back by now, so waiting for a turn is safe."""
+        try:
+            if found is None:
+                self._refused |= {method} if isinstance(error, UnsupportedMethod | TargetError) else set()
+                self.send({"failed": says, "method": method})
+            else:
+                self._latest = found
+                self._add(method, found.record, says)
+        finally:
+            with self._turn:
+                self._errand = None
+                self._more, self._busy = self._offers(), {}
+        if found is not None:
+            self.set_trait("explanation", found)
+
+    def _add(self, method: str, record: Record, says: str) -> None:
+        """Show new maps here, and in views and snapshots that are made later."""
+        first = self._sides[0] = replace(self._sides[0], record=record)
+        maps = [one for one in record.heatmaps if one.method == method]
+        headers, blob = pack.maps_of(record, maps, known=first.known)
+        self.send({"maps": headers, "method": method, "says": says}, [blob])
+        with self._turn:
+            self._pack = self._packed()

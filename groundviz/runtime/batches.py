@@ -12,24 +12,33 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from groundviz.errors import OutOfMemory
+from groundviz.runtime.progress import UNHEARD, Progress
 
 PATIENCE_SECONDS = 2.0
 FIRST_BATCH = 16
 _WANTED = re.compile(r"tried to allocate ([\d.]+ \w+)", re.IGNORECASE)
 
 
-def in_batches(count: int, run: Callable[[slice], Tensor], *, label: str, most: int = FIRST_BATCH) -> Tensor:
+def in_batches(
+    count: int,
+    run: Callable[[slice], Tensor],
+    *,
+    label: str,
+    most: int = FIRST_BATCH,
+    progress: Progress = UNHEARD,
+) -> Tensor:
     """The rows of `run(slice)` for all of range(count), put together: (done, ...).
 
     The batch is halved whenever memory runs out, and a half-done batch is run again. Ctrl-C ends the
     work early: what was computed is returned, with a warning, so fewer than `count` rows may come.
-    A bar with the time left is shown when it takes longer than two seconds.
+    A bar with the time left is shown when it takes longer than two seconds and nobody else is told.
 
     Args:
         count: How many items there are.
         run: Computes some of them; row i of its result belongs to item i of the slice.
         label: What the work is called.
         most: Size of the first batch.
+        progress: Told before each batch how many items are done, in place of the bar.
 
     Raises:
         OutOfMemory: Not even one item fits; the message says how much memory was last asked for.
@@ -40,9 +49,10 @@ def in_batches(count: int, run: Callable[[slice], Tensor], *, label: str, most: 
     """
     done: list[Tensor] = []
     start, size = 0, min(most, count)
-    with tqdm(total=count, desc=label, delay=PATIENCE_SECONDS, leave=False) as bar:
+    with tqdm(total=count, desc=label, delay=PATIENCE_SECONDS, leave=False, disable=progress.heard) as bar:
         try:
             while start < count:
+                progress.at(label, start, count)
                 part = slice(start, min(start + size, count))
                 result = _attempt(run, part)
                 if isinstance(result, str):

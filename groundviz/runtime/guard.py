@@ -39,6 +39,7 @@ from groundviz.runtime.containers import put_back, reachable
 from groundviz.runtime.surroundings import PAUSE_SECONDS, CtrlC, ProcessState, TorchModes
 
 T = TypeVar("T")
+Wait = bool | Callable[[], object]
 
 # What is lent now, by id of the module; empty when nothing is. A loan keeps its modules alive,
 # so no id here can be another object's.
@@ -48,13 +49,13 @@ _TURN: dict[str, ProcessState] = {}
 
 
 @overload
-def borrow(model: nn.Module, *, seed: int = 0, wait: bool = True) -> Borrow[Loan]: ...
+def borrow(model: nn.Module, *, seed: int = 0, wait: Wait = True) -> Borrow[Loan]: ...
 @overload
 def borrow(
-    model: nn.Module, *, seed: int = 0, wait: bool = True, hand_out: Callable[[Loan], T]
+    model: nn.Module, *, seed: int = 0, wait: Wait = True, hand_out: Callable[[Loan], T]
 ) -> Borrow[T]: ...
 def borrow(
-    model: nn.Module, *, seed: int = 0, wait: bool = True, hand_out: Callable[[Loan], Any] | None = None
+    model: nn.Module, *, seed: int = 0, wait: Wait = True, hand_out: Callable[[Loan], Any] | None = None
 ) -> Borrow[Any]:
     """The model to work with inside a `with` block, and as it was when the block is left.
 
@@ -65,7 +66,8 @@ def borrow(
     Args:
         model: Any torch module. It and all its parts are locked for other loans.
         seed: Start of the random streams.
-        wait: Whether to wait while another thread has the model.
+        wait: Whether to wait while another thread has the model; or what to call every few
+            milliseconds while waiting, which may raise to end it.
         hand_out: Makes of the loan what the block gets. Wrapping this in another context manager
             would serve as well, but for a Ctrl-C between the two.
 
@@ -152,7 +154,7 @@ class Loan:
         """
         self._undos.append(undo)
 
-    def _take(self, wait: bool) -> None:
+    def _take(self, wait: Wait) -> None:
         self._thread = threading.get_ident()
         self._wait_for_model(wait)
         self._ctrl_c.hold()
@@ -162,7 +164,7 @@ class Loan:
         _prepare(memory.modules, memory.tensors)
         self._ctrl_c.let_through()
 
-    def _wait_for_model(self, wait: bool) -> None:
+    def _wait_for_model(self, wait: Wait) -> None:
         while (other := self._claim()) is not None:
             if other._over:
                 self._heal(other)
@@ -177,6 +179,8 @@ class Loan:
                     "for it. Try again later, or allow waiting while nothing else is borrowed."
                 )
             else:
+                if callable(wait):
+                    wait()
                 time.sleep(PAUSE_SECONDS)
 
     def _claim(self) -> Loan | None:
@@ -245,7 +249,7 @@ class Loan:
 class Borrow(Generic[T]):
     """The `with` block of one loan; `borrow` makes it."""
 
-    def __init__(self, loan: Loan, *, wait: bool, hand_out: Callable[[Loan], T]) -> None:
+    def __init__(self, loan: Loan, *, wait: Wait, hand_out: Callable[[Loan], T]) -> None:
         self._loan = loan
         self._wait = wait
         self._hand_out = hand_out

@@ -13,27 +13,31 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.runtime import descent, guard, looking
-from groundviz.runtime.attention_tap import release, tapped
+from groundviz.runtime import answering, descent, guard, looking
+from groundviz.runtime.attention_tap import release
 from groundviz.runtime.batches import in_batches
-from groundviz.runtime.caches import keeps_keys
 from groundviz.runtime.encoded import Cells
-from groundviz.runtime.finite import sampling, scores_not_finite, where_not_finite
+from groundviz.runtime.finite import scores_not_finite, where_not_finite
 from groundviz.runtime.lendable import Lendable
-from groundviz.runtime.passes import Passes, accepts, added, log_probabilities
+from groundviz.runtime.passes import Passes, log_probabilities
+from groundviz.runtime.progress import Progress, Tell
 from groundviz.runtime.prompted import passes_over
 from groundviz.runtime.provenance import describe_run
-from groundviz.runtime.row_watch import RowWatch
 from groundviz.runtime.sites import Site, find_site, sites
 from groundviz.runtime.suitability import refuse_unusable, watch_gradients
-from groundviz.targets import Named, find, rather_than
+from groundviz.targets import Named, answered, find, rather_than
 from groundviz.types import Answer, Floats, Grid, Prompt, Provenance, Rival, Study, Target
 
 T = TypeVar("T")
 
 
-def borrow(vlm: Lendable, *, seed: int = 0) -> AbstractContextManager[Live]:
+def borrow(vlm: Lendable, *, seed: int = 0, tell: Tell | None = None) -> AbstractContextManager[Live]:
     """Lend the model of `vlm`: it comes back bit-identical, whatever happens inside.
+
+    Args:
+        vlm: The model with its processor.
+        seed: Start of the random streams.
+        tell: Told how far the work has come, in place of bars; see `groundviz.runtime.progress`.
 
     Raises:
         ModelBusy: On entry, when this thread is already explaining with the model.
@@ -43,12 +47,14 @@ def borrow(vlm: Lendable, *, seed: int = 0) -> AbstractContextManager[Live]:
     def hand_out(loan: guard.Loan) -> Live:
         refuse_unusable(vlm.model)
         watch_gradients(loan)
-        live = Live(vlm, loan)
+        live = Live(vlm, loan, progress)
         loan.on_return(lambda: release((*live._parts.decoder_attention, *live._parts.vision_attention)))
+        progress.follow(loan, (*live._parts.vision_layers, *live._parts.decoder_layers))
         return live
 
+    progress = Progress(tell)
     # Not a generator of our own: a Ctrl-C inside one would leave the model lent.
-    return guard.borrow(vlm.model, seed=seed, hand_out=hand_out)
+    return guard.borrow(vlm.model, seed=seed, wait=progress.wait, hand_out=hand_out)
 
 
 class Live:
@@ -63,6 +69,7 @@ class Live:
         studies: The images that were encoded.
         prompt: What was asked.
         vlm: The model with its processor.
+        progress: Told what is being done.
         interrupted: Whether Ctrl-C has ended some work early.
     """
 
@@ -70,13 +77,15 @@ class Live:
     prompt: Prompt
     interrupted = False
 
-    def __init__(self, vlm: Lendable, loan: guard.Loan) -> None:
+    def __init__(self, vlm: Lendable, loan: guard.Loan, progress: Progress) -> None:
         self.vlm, self._loan, self._started = vlm, loan, time.perf_counter()
+        self.progress = progress
         self._parts = vlm.parts()
         self._cells: Mapping[str, Cells] = {}
         self._passes: Passes
         self._cache: Any = None
         self._attention: Tensor | None = None
+        self._question: Tensor | None = None
         self._kept: dict[Any, Any] = {}
 
     # --- question and answer ---------------------------------------------------------------------
@@ -96,7 +105,7 @@ class Live:
     def answer(self, prompt: Prompt, *, given: str | Sequence[int] | None = None) -> Answer:
         """Let the model answer with its own kernel and decoding, or make it say `given`.
 
-        Attention from the answer to the image is kept on the way.
+        Attention from question and answer to the image is kept on the way.
 
         Args:
             prompt: What `encode` returned.
@@ -106,18 +115,17 @@ class Live:
             PromptError: The given answer is empty, or contains a control token.
             NumericalError: The model's scores are not finite.
         """
+        asked = [self._prompt_length + index for index in prompt.asked]
         if given is None:
-            answer_ids, logits, rows = self._generate()
+            said = answering.generated(self._passes, asked, lambda: self.where_not_finite((0,)))
         else:
             after = self._prompt_length
-            answer_ids = self.vlm.answer_ids(given, after=after) if isinstance(given, str) else list(given)
-            logits, rows = self._read_rows(answer_ids)
-        if rows is None and self._parts.looking:
-            # Decoding did not go one token at a time; one pass over the answer gives the same rows.
-            logits, rows = self._read_rows(answer_ids)
-        self._passes = replace(self._passes, answer_ids=tuple(answer_ids))
-        self._attention, self._kept = rows, {}
-        return self._written(answer_ids, logits, "generated" if given is None else "given")
+            ids = self.vlm.answer_ids(given, after=after) if isinstance(given, str) else list(given)
+            said = answering.given(self._passes, asked, ids)
+        self._passes = replace(self._passes, answer_ids=tuple(said.token_ids))
+        self._attention, self._question, self._cache = said.attention, said.question, said.cache
+        self._kept = {}
+        return self._written(said.token_ids, said.logits, "generated" if given is None else "given")
 
     def ask(self, question: str) -> Live:
         """The same model on the same image under another question, as a control.
@@ -125,7 +133,7 @@ class Live:
         Raises:
             PromptError: As in `encode`.
         """
-        other = Live(self.vlm, self._loan)
+        other = Live(self.vlm, self._loan, self.progress)
         other.encode(self.studies, question)
         return other
 
@@ -139,7 +147,7 @@ class Live:
             PromptError: The rival text is empty or contains a control token.
         """
         several = named if isinstance(named, list) else [named]
-        found = [find(answer, one) for one in several]
+        found = [find(answer, one, self.prompt) for one in several]
         if against is not None:
             found = [rather_than(target, self._rival(answer, target, against)) for target in found]
         return tuple({target.scalar: target for target in found}.values())
@@ -159,8 +167,19 @@ class Live:
             raise UnsupportedMethod(
                 "There is no attention to read before the model has answered. Answer first."
             )
-        shares = self._attention.float()
-        return (shares if self._handed_on is None else shares @ self._handed_on.to(shares)).cpu().numpy()
+        return self._on_cells(self._attention)
+
+    def question_attention(self) -> Floats:
+        """Attention from each token of the question to the image tokens, when the model read that token.
+
+        Returns:
+            float32 (question token, layer, head, cell), as `attention` gives it, but of each token's own
+            row; tokens as in `prompt.asked`. Zero where the image comes later and the model reads in
+            one direction. No token at all where the model did not read the prompt token by token.
+        """
+        if self._question is None:
+            return np.zeros((0, *self.attention().shape[1:]), np.float32)
+        return self._on_cells(self._question)
 
     @property
     def looking_layers(self) -> tuple[int, ...]:
@@ -285,7 +304,7 @@ class Live:
             OutOfMemory: Not even one item fits.
             KeyboardInterrupt: Nothing was computed before the interruption.
         """
-        done = in_batches(count, run, label=label, most=most)
+        done = in_batches(count, run, label=label, most=most, progress=self.progress)
         self.interrupted = self.interrupted or len(done) < count
         return done
 
@@ -327,37 +346,14 @@ class Live:
         """Where image tokens summarise the picture: (image token, cell)."""
         return self._once("handed on", lambda: looking.handed_on(self._passes))
 
-    def _generate(self) -> tuple[list[int], Tensor, Tensor | None]:
-        """Token ids, raw logits (token, vocabulary), and attention rows if they came one by one."""
-        watch = self._watch(deferred=keeps_keys(self.vlm.model.generation_config))
-        inputs = self._passes.inputs
-        with torch.no_grad(), self._tap(watch), sampling(lambda: self.where_not_finite((0,))):
-            result = self.vlm.model.generate(**inputs, return_dict_in_generate=True, output_logits=True)
-        self._cache = getattr(result, "past_key_values", None)
-        answer_ids = added(inputs["input_ids"][0], result.sequences[0])
-        logits = torch.stack([step[0] for step in result.logits])[: len(answer_ids)].float()
-        return answer_ids, logits, watch.stacked(len(answer_ids)) if self._parts.looking else None
-
-    def _read_rows(self, answer_ids: list[int]) -> tuple[Tensor, Tensor | None]:
-        """Teacher-forced: logits (token, vocabulary) and attention rows of a given answer."""
-        start, count = self._prompt_length - 1, len(answer_ids)
-        watch = self._watch(rows=slice(start, start + count))
-        few = {"logits_to_keep": count + 1} if accepts(self.vlm.model, "logits_to_keep") else {}
-        with torch.no_grad(), self._tap(watch):
-            output = self.vlm.model(**self._passes.saying(answer_ids), use_cache=True, **few)
-        self._cache = getattr(output, "past_key_values", None)
-        logits = output.logits[0, -count - 1 : -1].float()
-        return logits, watch.stacked(count) if self._parts.looking else None
-
-    def _watch(self, **options: Any) -> RowWatch:
-        return RowWatch(self._passes.columns, cross=bool(self._parts.cross_attention), **options)
-
-    def _tap(self, handler: Any) -> Any:
-        return tapped({module: i for i, module in enumerate(self._parts.looking)}, handler)
+    def _on_cells(self, rows: Tensor) -> Floats:
+        """Rows (token, layer, head, image token), on the cells that the image tokens came from."""
+        shares, handed = rows.float(), self._handed_on
+        return (shares if handed is None else shares @ handed.to(shares)).cpu().numpy()
 
     def _rival(self, answer: Answer, target: Target, text: str) -> Rival:
         """A text as the model would write it in the target's place."""
-        before = answer.text[: int(answer.offsets[target.tokens[0], 0])].lstrip()
+        before = answer.text[: int(answer.offsets[answered(target).tokens[0], 0])].lstrip()
         ids = self.vlm.answer_ids(before + text.strip())
         ends = self.vlm.read_answer(ids)[2][:, 1]
         own = tuple(int(i) for i, end in zip(ids, ends, strict=True) if end > len(before))

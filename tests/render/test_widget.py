@@ -46,8 +46,8 @@ def test_heads_of_one_layer_are_sent_when_asked_for(monkeypatch):
     live = Explanation(RECORD).view()
     sent = []
     monkeypatch.setattr(live, "send", lambda content, buffers: sent.append((content, buffers)))
-    live._answer(live, {"need": "heads", "map": 1, "layer": 1}, [])
-    live._answer(live, {"something": "else"}, [])
+    live._handle_custom_msg({"need": "heads", "map": 1, "layer": 1}, [])
+    live._handle_custom_msg({"something": "else"}, [])
     [(content, [blob])] = sent
     assert content == {"heads": 1, "layer": 1}
     assert len(zlib.decompress(blob)) == 7 * 2 * (8 + 16)
