@@ -4,14 +4,18 @@
     load          a model, ready to be explained
     certify       prove on a model that its maps will lie where it looked
     open          an explanation that was saved
+    explain_more  further methods on an answer that was explained before
+    compare       several explanations side by side, in one viewer
     figure        several explanations side by side, for a paper
     Explanation   what explain and open return: the answer, its maps, figures, pages, files
     Heatmap       one raw map on the model's own token grid
     Phrase        a text in the answer: its first, last or every occurrence
+    Question      a text in the question
     Sentence      one sentence of the answer
     Study         an image, ready to be shown, without a trace of whose it is
     METHODS       the attribution methods by name
     images        from any file or array to a Study
+    options       how much of the image notebooks and pages keep
     errors        everything groundviz raises on purpose
 
 >>> import groundviz
@@ -34,14 +38,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groundviz import errors as errors
     from groundviz import images as images
+    from groundviz.comparison import compare as compare
     from groundviz.explain import explain as explain
+    from groundviz.explain import explain_more as explain_more
     from groundviz.explanation import Explanation as Explanation
     from groundviz.explanation import figure as figure
     from groundviz.explanation import open as open
     from groundviz.methods import METHODS as METHODS
     from groundviz.models.certify import certify as certify
     from groundviz.models.load import load as load
+    from groundviz.options import options as options
     from groundviz.targets import Phrase as Phrase
+    from groundviz.targets import Question as Question
     from groundviz.targets import Sentence as Sentence
     from groundviz.types import Heatmap as Heatmap
     from groundviz.types import Study as Study
@@ -52,16 +60,20 @@ __all__ = [
     "Explanation",
     "Heatmap",
     "Phrase",
+    "Question",
     "Sentence",
     "Study",
     "__version__",
     "certify",
+    "compare",
     "errors",
     "explain",
+    "explain_more",
     "figure",
     "images",
     "load",
     "open",
+    "options",
 ]
 
 _HOMES = {
@@ -69,12 +81,16 @@ _HOMES = {
     "Explanation": "groundviz.explanation",
     "Heatmap": "groundviz.types",
     "Phrase": "groundviz.targets",
+    "Question": "groundviz.targets",
     "Sentence": "groundviz.targets",
     "Study": "groundviz.types",
     "certify": "groundviz.models",
+    "compare": "groundviz.comparison",
     "explain": "groundviz.explain",
+    "explain_more": "groundviz.explain",
     "figure": "groundviz.explanation",
     "load": "groundviz.models",
+    "options": "groundviz.options",
     "open": "groundviz.explanation",
 }
 _MODULES = ("errors", "images")

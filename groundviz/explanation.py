@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from groundviz import files, selection, store, tiles
 from groundviz.errors import MissingExtra, TargetError
-from groundviz.render import escape, html, words
+from groundviz.render import escape, html, outputs, words
 from groundviz.render import figure as drawing
 from groundviz.render.charts import Charts
 from groundviz.render.columns import Part
 from groundviz.render.paper import PaperFigure
-from groundviz.render.reference import Contours, lines
+from groundviz.render.reference import Contours, lines, outlines
 from groundviz.render.styles import Style
 from groundviz.selection import Layer, Selection
 from groundviz.targets import Named
@@ -195,40 +194,58 @@ class Explanation:
         """Interactive plotly charts: `charts.heads()` of layers and heads, `charts.layers()` of layers."""
         return Charts(self.record)
 
-    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
+    def to_html(self, path: str | os.PathLike[str] | None = None, *, contours: Contours | None = None) -> str:
         """A self-contained page: the interactive viewer, every token with its maps, checks and origin.
 
         The page loads nothing from anywhere and, where no script may run, shows pictures. It contains
         the image. It is written to `path` as well, if one is given.
 
+        Args:
+            path: Where to write it.
+            contours: What is known from elsewhere, as in `figure`, or a table of it by name, such as
+                {"nodule": mask}: drawn on every panel, and each word's map is compared with it.
+
         Raises:
             StoreError: The file cannot be written there.
+            ImageError: The contours do not fit the image.
         """
-        text = html.page([self.record], [self.figure()])
+        known = outlines(contours, self.studies)
+        shown = Explanation(outputs.embedded(self.record))
+        text = html.page([self.record], [shown.figure(contours=contours)], known=known)
         if path is not None:
             files.write(path, text.encode())
         return text
 
-    def view(self, **state: Any) -> GroundViewer:
+    def view(
+        self, model: Any = None, *, processor: Any = None, contours: Contours | None = None, **state: Any
+    ) -> GroundViewer:
         """The interactive viewer as a live widget, for a notebook with its kernel.
 
         What is chosen in it can be read and watched here, and what is assigned here is shown there:
         `viewer.selected`, `viewer.layer`, `viewer.observe(react, "selected")`. A saved notebook keeps a
         snapshot of it that works without a kernel.
 
+        With the model, methods that were not measured yet can be asked for in the viewer, and
+        `viewer.explanation` then holds their maps; `groundviz.explain_more` does so without a viewer.
+
         Args:
+            model: The model that answered, as `groundviz.explain` takes it; None to measure no more.
+            processor: The model's processor, when it does not lie beside its weights.
+            contours: What is known from elsewhere, as in `to_html`.
             state: What to show first, by the names of `groundviz.render.widget.GroundViewer`.
 
         Raises:
             MissingExtra: anywidget is not installed.
+            UnsupportedModel: It is not the model that answered.
+            ImageError: The contours do not fit the image.
         """
-        try:
-            from groundviz.render.widget import GroundViewer
-        except ImportError:
-            raise MissingExtra(
-                'A live viewer needs anywidget. Install it with: pip install "groundviz[jupyter]"'
-            ) from None
-        return GroundViewer(self.record, **state)
+        side = html.Side("", self.record, outlines(contours, self.studies))
+        if model is not None:
+            # From above, and only here: without a model nothing here needs torch.
+            from groundviz.on_demand import OnDemand
+
+            state["more"] = OnDemand.of(self.record, model, processor)
+        return live_viewer()([side], explanation=self, **state)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write everything to one .gvz file, which `groundviz.open` opens without the model.
@@ -250,13 +267,11 @@ class Explanation:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """What a notebook keeps: the viewer over static HTML, a picture and a line; no widget.
 
-        So it outlives the kernel, and where scripts may not run the pictures stay.
+        So it outlives the kernel, and where scripts may not run the pictures stay. `groundviz.options`
+        says whether all of these are kept.
         """
-        return {
-            "text/plain": repr(self),
-            "text/html": html.fragment(self.record),
-            "image/png": base64.b64encode(self.figure().preview()).decode(),
-        }
+        shown = Explanation(outputs.embedded(self.record))
+        return outputs.bundle(repr(self), lambda: html.fragment(self.record), shown.figure)
 
     def _part(
         self,
@@ -279,6 +294,21 @@ class Explanation:
             goals = drawing.default_targets(self.record, width, style=style, parts=parts)
         rows = chosen.rows(self.record, goals, named=targets is not None)
         return Part(self.record, rows, name, lines(contours, self.studies, chosen.image))
+
+
+def live_viewer() -> type[GroundViewer]:
+    """The class of live viewers, which needs more than the core's packages.
+
+    Raises:
+        MissingExtra: anywidget is not installed.
+    """
+    try:
+        from groundviz.render.widget import GroundViewer
+    except ImportError:
+        raise MissingExtra(
+            'A live viewer needs anywidget. Install it with: pip install "groundviz[jupyter]"'
+        ) from None
+    return GroundViewer
 
 
 def figure(

@@ -67,6 +67,7 @@ def picture(samples: Samples, *, source: str, window: tuple[float, float] | None
         raw_range=(low, high),
         notes=samples.notes + notes,
         window=None if chosen is None else chosen.pair,
+        inverted=samples.inverted,
     )
 
 
@@ -77,7 +78,7 @@ def finished(
     raw_range: tuple[float, float],
     notes: tuple[str, ...],
     window: tuple[float, float] | None = None,
-    spacing_mm: tuple[float, float] | None = None,
+    inverted: bool = False,
 ) -> Study:
     """The Study of pixels in display space, with their hash."""
     return Study(
@@ -86,7 +87,7 @@ def finished(
         raw_range=raw_range,
         sha256=fingerprint(pixels),
         window=window,
-        spacing_mm=spacing_mm,
+        inverted=inverted,
         notes=notes,
     )
 

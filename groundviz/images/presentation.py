@@ -40,6 +40,7 @@ def grey(stored: Values, layout: Layout, shades: Shades, window: tuple[float, fl
         source="dicom",
         raw_range=(low, high),
         window=None if used is None else used.pair,
+        inverted=layout.is_inverted,
         notes=(*_rescale_note(shades), how, *shades.notes, *_inversion_note(layout)),
     )
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 
 from PIL import Image
 
-from groundviz.render import escape, overlay, pack, viewer, words
+from groundviz.render import escape, outputs, overlay, pack, viewer, words
 from groundviz.render.colour import Scale, scales
 from groundviz.render.escape import Html, element
 from groundviz.render.panels import colours
 from groundviz.render.paper import PaperFigure
+from groundviz.render.reference import Outline
 from groundviz.render.stylesheet import STYLE
 from groundviz.targets import find
 from groundviz.tiles import drawn, which
@@ -29,49 +30,112 @@ _SHARP = 1.5
 _MOST_IN_NOTEBOOK = 24
 
 
-def page(records: Sequence[Record], figures: Sequence[PaperFigure]) -> str:
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of several explanations that stand side by side.
+
+    Attributes:
+        name: What to call it.
+        record: What was asked and answered.
+        known: Outlines known from elsewhere on its images.
+    """
+
+    name: str
+    record: Record
+    known: tuple[Outline, ...] = ()
+
+
+def side_by_side(sides: Sequence[Side]) -> bytes:
+    """The payload of a viewer that shows several explanations together."""
+    return pack.together([pack.pack(one.record, known=one.known, name=one.name) for one in sides])
+
+
+def page(records: Sequence[Record], figures: Sequence[PaperFigure], *, known: Sequence[Outline] = ()) -> str:
     """One self-contained page for one or several questions, each with its figure for print.
 
     Args:
         records: What was asked and answered, in the order of the page.
         figures: The figure of each.
+        known: Outlines known from elsewhere on the images of them all.
     """
-    articles = [_article(*pair, most=None) for pair in zip(records, figures, strict=True)]
+    pairs = zip(records, figures, strict=True)
+    articles = [_article(record, figure, most=None, known=known) for record, figure in pairs]
+    return _document(articles, several=any(len(record.studies) > 1 for record in records))
+
+
+def comparison(sides: Sequence[Side], figure: PaperFigure) -> str:
+    """One self-contained page of several explanations side by side, with their figure for print."""
+    return _document([_beside(sides, figure, most=None)], several=True)
+
+
+def comparison_fragment(sides: Sequence[Side], *, live: str = "") -> str:
+    """The same as a light piece of HTML for a notebook; `live` as in `fragment`."""
+    return _output(_beside(sides, None, most=_MOST_IN_NOTEBOOK, live=live), several=True)
+
+
+def _output(article: Html, *, several: bool) -> str:
+    holds = element("p", outputs.holds("output", several=several), class_="quiet")
+    return escape.fragment(STYLE + viewer.style(), element("div", article, holds), program=viewer.program())
+
+
+def _document(articles: Sequence[Html], *, several: bool) -> str:
     intro = element("header", element("h1", _TITLE), element("p", words.NOT_WHY))
-    several = any(len(record.studies) > 1 for record in records)
-    holds = f"This page contains the {'images themselves' if several else 'image itself'}."
-    outro = element("footer", element("p", holds, class_="quiet"))
+    outro = element("footer", element("p", outputs.holds("page", several=several), class_="quiet"))
     body = [intro, element("main", *articles), outro]
     return escape.document(_TITLE, STYLE + viewer.style(), body, program=viewer.program())
 
 
-def fragment(record: Record, *, live: str = "") -> str:
+def fragment(record: Record, *, known: Sequence[Outline] = (), live: str = "") -> str:
     """The same as a light piece of HTML for a notebook, without the figure and with the first tokens only.
 
     Args:
         record: What was asked and answered.
+        known: Outlines known from elsewhere on its images.
         live: Name of a live widget that this is a snapshot of; it hides behind that while it is there.
     """
-    article = _article(record, None, most=_MOST_IN_NOTEBOOK, live=live)
-    return escape.fragment(STYLE + viewer.style(), article, program=viewer.program())
+    article = _article(record, None, most=_MOST_IN_NOTEBOOK, known=known, live=live)
+    return _output(article, several=len(record.studies) > 1)
 
 
-def _article(record: Record, figure: PaperFigure | None, *, most: int | None, live: str = "") -> Html:
-    still = [
-        element("h2", *escape.lines(record.prompt.question)),
-        _answer(record.answer, record.targets),
-        *_views(record),
+def _article(
+    record: Record,
+    figure: PaperFigure | None,
+    *,
+    most: int | None,
+    known: Sequence[Outline] = (),
+    live: str = "",
+) -> Html:
+    record = outputs.embedded(record)
+    payload = pack.pack(record, known=known)
+    parts = [escape.interactive(_still(record), payload, live), *_below(record, most), *_figure(figure)]
+    return element("article", *parts, _made_with(record.provenance))
+
+
+def _beside(sides: Sequence[Side], figure: PaperFigure | None, *, most: int | None, live: str = "") -> Html:
+    sides = [replace(side, record=outputs.embedded(side.record)) for side in sides]
+    still = [part for side in sides for part in (element("h2", side.name), *_still(side.record))]
+    payload = side_by_side(sides)
+    below = [
+        part
+        for side in sides
+        for part in (
+            element("h3", side.name),
+            *_below(side.record, most),
+            _made_with(side.record.provenance),
+        )
     ]
-    parts = [
-        escape.interactive(still, pack.pack(record), live),
-        element("details", element("summary", "Token by token"), *_tokens(record, most)),
-        *_notes(record.studies),
-        *_checks(record),
-        *_scores(record),
-        *_figure(figure),
-        _made_with(record.provenance),
-    ]
-    return element("article", *parts)
+    return element("article", escape.interactive(still, payload, live), *below, *_figure(figure))
+
+
+def _still(record: Record) -> list[Html]:
+    """What stands where no script runs."""
+    question = element("h2", *escape.lines(record.prompt.question))
+    return [question, _answer(record.answer, record.targets), *_views(record)]
+
+
+def _below(record: Record, most: int | None) -> list[Html]:
+    tokens = element("details", element("summary", "Token by token"), *_tokens(record, most))
+    return [tokens, *_notes(record.studies), *_checks(record), *_scores(record)]
 
 
 def _answer(answer: Answer, targets: Sequence[Target]) -> Html:
@@ -111,7 +175,8 @@ def _by_method(record: Record) -> list[list[Heatmaps]]:
 
 def _view(record: Record, heatmap: Heatmap, scale: Scale | None) -> Html:
     target, combined = heatmap.target, words.aggregation(words.maps_of(record, heatmap.method), heatmap)
-    named = f"“{target.text.strip()}”" if len(record.targets) > 1 or target.rival else ""
+    single = len(record.targets) == 1 and not target.rival and not target.in_question
+    named = "" if single else words.quoted(target)
     details = filter(None, [named, words.claim(heatmap), combined])
     # The image needs no name: the map stands beside it.
     strong = element("strong", words.titled(heatmap, 1))

@@ -24,12 +24,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from groundviz.geometry import cell_coverage
 from groundviz.render import overlay, words
 from groundviz.render.colour import COLOURS, table
 from groundviz.render.escape import visible
-from groundviz.targets import sentences
+from groundviz.render.reference import Outline
+from groundviz.targets import findings
 from groundviz.tiles import place, which
-from groundviz.types import Answer, Floats, Heatmaps, Record, Study, Target
+from groundviz.types import Answer, Floats, Grid, Heatmaps, Record, Study, Target
 
 Detail = Literal["heads", "layers", "combined"]
 
@@ -47,30 +49,42 @@ _HOUNSFIELD = {
 }
 
 
-def pack(record: Record, *, detail: Detail | None = None) -> bytes:
+def pack(
+    record: Record, *, known: Sequence[Outline] = (), name: str = "", detail: Detail | None = None
+) -> bytes:
     """Everything the viewer shows of a record, in bytes that are the same every time.
 
     Args:
         record: What is shown. Only its pixels, words and maps go in: no notes on where they came from.
+        known: Outlines known from elsewhere, which maps are compared with.
+        name: What to call it where several stand side by side.
         detail: "heads" for every head of every layer, "layers" for layers with their heads combined,
             "combined" for one map per token; None for as much as fits in about 2.5 MB.
     """
     chosen = detail or _affordable(record.heatmaps)
     blobs: list[bytes] = []
     header = {
+        "name": visible(name),
+        "known": [_outline(one) for one in known],
         "question": visible(record.prompt.question),
         "source": record.answer.source,
         "sure": words.percent(record.answer.confidence),
+        "asked": list(_asked(record)),
         "tokens": list(_tokens(record.answer)),
         "parts": _parts(record),
         "images": [_image(study, number, record, blobs) for number, study in enumerate(record.studies)],
-        "maps": [_maps(one, record, chosen, blobs) for one in record.heatmaps],
+        "maps": [_maps(one, record, chosen, known, blobs) for one in record.heatmaps],
         "kinds": [[name for name, signed in COLOURS.items() if signed == kind] for kind in (False, True)],
         "colours": {name: base64.b64encode(table(name).tobytes()).decode() for name in COLOURS},
         "says": words.NOT_WHY,
     }
-    text = json.dumps(header, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
-    return b"".join([struct.pack("<I", len(text)), text, *blobs])
+    return _framed(header, blobs)
+
+
+def together(packs: Sequence[bytes]) -> bytes:
+    """Several payloads as one, for a viewer that shows them side by side."""
+    blobs: list[bytes] = []
+    return _framed({"packs": [_add(one, blobs) for one in packs]}, blobs)
 
 
 def heads_of(maps: Heatmaps, layer: int) -> bytes:
@@ -83,11 +97,25 @@ def heads_of(maps: Heatmaps, layer: int) -> bytes:
     return zlib.compress(_coded(kept), 6)
 
 
+def maps_of(
+    record: Record, heatmaps: Sequence[Heatmaps], *, known: Sequence[Outline] = ()
+) -> tuple[list[dict[str, Any]], bytes]:
+    """Some of a record's maps as `pack` would hold them: their headers, and the bytes these point into."""
+    chosen, blobs = _affordable(heatmaps), list[bytes]()
+    headers = [_maps(one, record, chosen, known, blobs) for one in heatmaps]
+    return headers, b"".join(blobs)
+
+
 def read(payload: bytes) -> tuple[dict[str, Any], list[Floats]]:
     """What a viewer reads: the header, and the maps (target, layer, head, row, col) as it sees them."""
     (length,) = struct.unpack_from("<I", payload)
     header = json.loads(payload[4 : 4 + length])
     return header, [_decoded(one, _blob(payload, 4 + length, one["at"])) for one in header["maps"]]
+
+
+def _framed(header: Mapping[str, Any], blobs: Sequence[bytes]) -> bytes:
+    text = json.dumps(header, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+    return b"".join([struct.pack("<I", len(text)), text, *blobs])
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +176,9 @@ def _affordable(heatmaps: Iterable[Heatmaps]) -> Detail:
     return "layers" if with_layers <= _MOST_WITH_LAYERS else "combined"
 
 
-def _maps(maps: Heatmaps, record: Record, detail: Detail, blobs: list[bytes]) -> dict[str, Any]:
+def _maps(
+    maps: Heatmaps, record: Record, detail: Detail, known: Sequence[Outline], blobs: list[bytes]
+) -> dict[str, Any]:
     """One method on one grid: what it counts, where its cells lie, and its values."""
     kept = _kept(maps, detail)
     (scale_row, _, shift_row), (_, scale_col, shift_col) = maps.grid.to_source.tolist()
@@ -169,7 +199,23 @@ def _maps(maps: Heatmaps, record: Record, detail: Detail, blobs: list[bytes]) ->
         "to_source": [scale_row, shift_row, scale_col, shift_col],
         "shape": list(kept.shape),
         "at": _add(zlib.compress(_coded(kept), 9), blobs),
+        "inside": _add(zlib.compress(_inside(maps.grid, known), 9), blobs) if known else None,
     }
+
+
+def _inside(grid: Grid, known: Sequence[Outline]) -> bytes:
+    """For each outline the share of each cell inside it, in 8 bits; nothing on another image."""
+    shares = [
+        cell_coverage(grid, one.mask) if one.image == grid.image else np.zeros((grid.rows, grid.cols))
+        for one in known
+    ]
+    levels: npt.NDArray[np.uint8] = np.rint(255.0 * np.clip(np.stack(shares), 0.0, 1.0)).astype(np.uint8)
+    return levels.tobytes()
+
+
+def _outline(one: Outline) -> dict[str, Any]:
+    lines = [np.round(line[:, ::-1], 1).tolist() for line in one.lines]
+    return {"name": visible(one.name), "image": one.image, "lines": lines}
 
 
 def _kept(maps: Heatmaps, detail: Detail) -> Floats:
@@ -193,26 +239,51 @@ def _target(target: Target, answer: Answer) -> dict[str, Any]:
 
 
 def _parts(record: Record) -> list[dict[str, Any]]:
-    """What a reader may choose by name: what was asked for, then the sentences of a longer answer."""
-    told = sentences(record.answer)
+    """What a reader may choose by name: what was asked for, then the findings of a longer answer."""
+    told = findings(record.answer)
     known = {target.scalar: target for target in (*record.targets, *(told if len(told) > 1 else ()))}
     return [_target(target, record.answer) for target in known.values()]
 
 
 def _tokens(answer: Answer) -> Iterator[dict[str, Any]]:
-    """Each token as it wrote itself into the answer, or its name where it wrote nothing."""
+    """Each token of the answer, and how sure the model was of it."""
+    written = _written(answer.text, answer.offsets.tolist(), answer.tokens)
+    for token, logprob in zip(written, answer.logprobs.tolist(), strict=True):
+        yield {**token, "sure": words.percent(float(np.exp(logprob)))}
+
+
+def _asked(record: Record) -> Iterator[dict[str, Any]]:
+    """Each token of the question, by its index below zero, where some method measured them."""
+    prompt, measured = record.prompt, (one for maps in record.heatmaps for one in maps.targets)
+    if not any(target.in_question for target in measured):
+        return
+    names = [prompt.tokens[index] for index in prompt.asked]
+    # Where nothing else is known of them, their names in the vocabulary.
+    written: Iterable[dict[str, str | bool]] = [
+        {"text": visible(name), "before": " ", "spoken": True} for name in names
+    ]
+    if prompt.offsets is not None:
+        offsets = [prompt.offsets[index].tolist() for index in prompt.asked]
+        written = _written(prompt.question, offsets, names)
+    for token, index in zip(written, prompt.asked, strict=True):
+        yield {**token, "index": index}
+
+
+def _written(
+    text: str, offsets: Sequence[tuple[int, int]], names: Sequence[str]
+) -> Iterator[dict[str, str | bool]]:
+    """Each token as it wrote itself into a text, or its name where it wrote nothing."""
     told = 0
-    for index, (start, stop) in enumerate(answer.offsets.tolist()):
-        wrote = answer.text[start:stop]
+    for (start, stop), name in zip(offsets, names, strict=True):
+        wrote = text[start:stop]
         first = start + len(wrote) - len(wrote.lstrip())
         # Some tokenizers count the space before a word to the word, others to no token at all.
-        before = answer.text[told:first] if stop > start else ""
+        before = text[told:first] if stop > start else ""
         told = max(told, first + len(wrote.strip()))
         yield {
-            "text": visible(wrote.strip() or answer.tokens[index].strip(" ") or "\N{SYMBOL FOR SPACE}"),
+            "text": visible(wrote.strip() or (wrote or name).strip(" ") or "\N{SYMBOL FOR SPACE}"),
             "before": "\n".join(visible(line) for line in before.split("\n")),
             "spoken": stop > start,
-            "sure": words.percent(float(np.exp(answer.logprobs[index]))),
         }
 
 
@@ -225,7 +296,9 @@ def _image(study: Study, number: int, record: Record, blobs: list[bytes]) -> dic
         "name": which(number, len(record.studies)).capitalize(),
         "source": [rows, cols],
         "aspect": [spacing[0] / min(spacing), spacing[1] / min(spacing)],
-        "window": list(study.window) if study.window else None,
+        "window": [study.window[0], -study.window[1] if study.inverted else study.window[1]]
+        if study.window
+        else None,
         "presets": _presets(study),
         "at": _add(_lossless(study.pixels, shape), blobs),
     }
@@ -236,7 +309,7 @@ def _lossless(pixels: Floats, shape: tuple[int, int]) -> bytes:
     rgb = overlay.resample(pixels, shape) if pixels.shape[:2] != shape else pixels
     levels = overlay.to_bytes(rgb if pixels.ndim == 3 else rgb if rgb.ndim == 2 else rgb[..., 0])
     stream = io.BytesIO()
-    Image.fromarray(levels).save(stream, "PNG", optimize=True)
+    Image.fromarray(levels).save(stream, "PNG")
     return stream.getvalue()
 
 
@@ -255,7 +328,7 @@ def _presets(study: Study) -> list[list[Any]]:
         ["Darker half", 0.25, 0.5],
         ["Brighter half", 0.75, 0.5],
     ]
-    if study.window and study.raw_range[0] <= -200.0:
+    if study.window and not study.inverted and study.raw_range[0] <= -200.0:
         centre, width = study.window
         for name, (level, span) in _HOUNSFIELD.items():
             start, stop = ((level + side * span / 2 - centre) / width + 0.5 for side in (-1, 1))

@@ -14,16 +14,17 @@ from pathlib import Path
 _STATIC = Path(__file__).with_name("static")
 _EXPORT = "export default { render };"
 _COMMENT = re.compile(r"^\s*(?:/\*(?:.|\n)*?\*/|//.*)\n", re.MULTILINE)
+_INDENT = re.compile(r"^\s+", re.MULTILINE)
 
 
 @cache
 def module() -> str:
-    """The viewer as an ES module whose default export holds `render`.
+    """The viewer as an ES module whose default export holds `render`, without comments and indents.
 
     >>> module().rstrip().endswith("export default { render };")
     True
     """
-    return (_STATIC / "viewer.js").read_text("utf-8")
+    return _INDENT.sub("", _COMMENT.sub("", (_STATIC / "viewer.js").read_text("utf-8")))
 
 
 @cache
@@ -39,5 +40,4 @@ def program() -> str:
     >>> "export" in program(), "//" in program()
     (False, False)
     """
-    code = _COMMENT.sub("", module())
-    return f'(() => {{\n"use strict";\n{code.replace(_EXPORT, "upgrade();")}}})();'
+    return f'(() => {{\n"use strict";\n{module().replace(_EXPORT, "upgrade();")}}})();'

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.path import Path
 
 from groundviz.errors import ImageError, UnknownName
-from groundviz.render.reference import lines
+from groundviz.render.reference import lines, outlines
 from tests import records
 
 STUDY = records.study(20, 30)
@@ -79,3 +79,25 @@ def test_what_is_no_mask_of_the_image_and_no_box_is_refused(wrong):
 def test_an_image_that_is_not_there_is_named():
     with pytest.raises(UnknownName, match="no image 2 to draw contours on: there are 1"):
         lines({2: (1, 2, 3, 4)}, [STUDY])
+
+
+def test_outlines_keep_their_names_and_images():
+    mask = _mask(slice(3, 9), slice(5, 8))
+    found = outlines(
+        {0: {"nodule": mask, "two": [(0, 0, 2, 2), (4, 4, 6, 6)]}, 1: (1, 1, 3, 3)}, [STUDY, STUDY]
+    )
+    assert [(one.name, one.image) for one in found] == [
+        ("nodule", 0),
+        ("two 1", 0),
+        ("two 2", 0),
+        ("Outline 4", 1),
+    ]
+    assert np.array_equal(found[0].mask, mask)
+    assert int(found[3].mask.sum()) == 4
+
+
+def test_one_table_by_name_is_about_the_first_image():
+    (one,) = outlines({"nodule": (2, 3, 5, 9)}, [STUDY, STUDY])
+    assert (one.name, one.image) == ("nodule", 0)
+    assert np.array_equal(one.mask, _mask(slice(2, 5), slice(3, 9)))
+    assert len(lines({"nodule": (2, 3, 5, 9)}, [STUDY])[0]) == 1

@@ -1,126 +1,37 @@
-"""The viewer in a real browser: what it draws is what numpy says, and whatever it reads stays text.
-
-Needs the `playwright` package and a Chromium on the path; nothing is downloaded. Without them these
-tests are skipped, unless GROUNDVIZ_REQUIRE_BROWSER is set.
-"""
+"""The viewer in a real browser: what it draws is what numpy says, and whatever it reads stays text."""
 
 import base64
-import importlib.util
-import io
-import os
 import re
-import shutil
 import statistics
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 from groundviz.geometry import apply, invert
 from groundviz.render import escape, html, overlay, pack, viewer
 from groundviz.render.colour import scales
-from groundviz.render.paper import PaperFigure
 from groundviz.targets import find
 from tests import records
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-MISSING = [
-    name
-    for name, there in (("playwright", importlib.util.find_spec("playwright")), ("Chromium", CHROMIUM))
-    if not there
-]
-needs_browser = pytest.mark.skipif(
-    bool(MISSING) and not os.environ.get("GROUNDVIZ_REQUIRE_BROWSER"),
-    reason=f"not installed: {', '.join(MISSING)}",
+from tests.chromium import (
+    SIDE,
+    bare,
+    canvas,
+    drawn,
+    expected_of,
+    launched,
+    needs_browser,
+    page_of,
+    press,
+    shown,
+    whole,
 )
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-dev-shm-usage",
-    "--force-color-profile=srgb",
-    "--font-render-hinting=none",
-]
-SIDE = 560
-# 64 % of this height is SIDE, so that a pixel of the image is one of the screen.
-SCREEN = {"width": 1180, "height": SIDE * 100 // 64}
 
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+    with launched() as running:
         yield running
-        running.close()
-
-
-@contextmanager
-def shown(browser, folder, text, *, wait=".gv-root[data-drawn]", **options):
-    """A page in the browser; it asks nobody for anything and raises nothing."""
-    place = folder / "page.html"
-    place.write_text(text, encoding="utf-8")
-    context = browser.new_context(**{"viewport": SCREEN, **options})
-    asked, raised = [], []
-    page = context.new_page()
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: raised.append(str(error)))
-    page.on("console", lambda said: raised.append(said.text) if said.type == "error" else None)
-    page.goto(place.as_uri())
-    page.wait_for_selector(wait)
-    yield page
-    assert [url for url in asked if not url.startswith(("data:", place.as_uri()))] == []
-    assert raised == []
-    context.close()
-
-
-def _page(record) -> str:
-    return html.page([record], [PaperFigure(Figure(figsize=(0.1, 0.1)), "A caption.")])
-
-
-def _whole(cells: int = 14, **options):
-    """A record whose cells cover all of a SIDE by SIDE image."""
-    made = records.record(SIDE, SIDE, cells=cells, **options)
-    return replace(made, checks=(), scores=())
-
-
-@contextmanager
-def drawn(page):
-    """Wait until something that is done here has been drawn."""
-    before = int(page.get_attribute(".gv-root", "data-seq"))
-    yield
-    page.wait_for_function("before => +document.querySelector('.gv-root').dataset.seq > before", arg=before)
-
-
-def _press(page, *keys):
-    for key in keys:
-        with drawn(page):
-            page.keyboard.press(key)
-
-
-def _canvas(page, at: int = 0) -> np.ndarray:
-    """The pixels of a pane, float (rows, cols, 3) in 0 to 255."""
-    url = page.evaluate("at => document.querySelectorAll('.gv-frame canvas')[at].toDataURL('image/png')", at)
-    with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as image:
-        return np.asarray(image.convert("RGB"), dtype=np.float64)
-
-
-def _bare(page):
-    """Colours without outlines."""
-    page.get_by_label("Outline").uncheck()
-    page.wait_for_function("() => document.querySelector('.gv-readout').textContent.indexOf('Outlined') < 0")
-
-
-def _expected(record, method: str, part, *, smooth: bool = False, layer=None) -> np.ndarray:
-    maps = next(one for one in record.heatmaps if one.method == method)
-    heatmap = maps.at(find(record.answer, part), layer=layer)
-    (scale,) = scales([heatmap])
-    study = record.studies[heatmap.grid.image]
-    return 255.0 * overlay.picture(study, study.shape, heatmap, scale, smooth=smooth)
 
 
 def test_the_program_is_the_module_without_its_export_and_comments():
@@ -150,65 +61,66 @@ def test_every_rule_of_the_style_stays_inside_the_viewer():
 @needs_browser
 @pytest.mark.parametrize("method", ["attention", "occlusion"])
 def test_the_canvas_is_what_numpy_blends(browser, tmp_path, method):
-    record = _whole()
-    with shown(browser, tmp_path, _page(record)) as page:
-        _bare(page)
+    record = whole()
+    with shown(browser, tmp_path, page_of(record)) as page:
+        bare(page)
         if method == "occlusion":
             page.get_by_label("Method").select_option("occlusion")
         with drawn(page):
             page.get_by_role("option", name="nodule").click()
         page.mouse.move(5, 5)
-        _press(page, "i", "i")
-        found = _canvas(page)
+        press(page, "i", "i")
+        found = canvas(page)
         assert found.shape == (SIDE, SIDE, 3)
-        error = np.abs(found - _expected(record, method, "nodule"))
+        error = np.abs(found - expected_of(record, method, "nodule"))
         assert error.mean() < 1.0
         assert (
-            np.abs(_expected(record, method, "nodule") - 255.0 * record.study.pixels[..., None]).mean() > 2.0
+            np.abs(expected_of(record, method, "nodule") - 255.0 * record.study.pixels[..., None]).mean()
+            > 2.0
         )
-        _press(page, "s")
-        error = np.abs(_canvas(page) - _expected(record, method, "nodule", smooth=True))
+        press(page, "s")
+        error = np.abs(canvas(page) - expected_of(record, method, "nodule", smooth=True))
         assert error.mean() < 1.0
 
 
 @needs_browser
 def test_hovering_a_token_draws_its_map_and_leaving_brings_back_what_was_chosen(browser, tmp_path):
-    record = _whole()
-    with shown(browser, tmp_path, _page(record)) as page:
-        _bare(page)
-        before = _canvas(page)
-        assert np.abs(before - _expected(record, "attention", None)).mean() < 1.0
+    record = whole()
+    with shown(browser, tmp_path, page_of(record)) as page:
+        bare(page)
+        before = canvas(page)
+        assert np.abs(before - expected_of(record, "attention", None)).mean() < 1.0
         with drawn(page):
             page.get_by_role("option", name="upper").hover()
         assert page.get_attribute(".gv-root", "data-drawn") == "attention|4|-1|-1"
-        assert np.abs(_canvas(page) - _expected(record, "attention", "upper")).mean() < 1.0
-        assert np.abs(_canvas(page) - before).mean() > 0.5
+        assert np.abs(canvas(page) - expected_of(record, "attention", "upper")).mean() < 1.0
+        assert np.abs(canvas(page) - before).mean() > 0.5
         with drawn(page):
             page.mouse.move(5, 5)
-        np.testing.assert_array_equal(_canvas(page), before)
+        np.testing.assert_array_equal(canvas(page), before)
 
 
 @needs_browser
 def test_the_window_changes_the_image_and_not_the_map(browser, tmp_path):
-    record = _whole()
-    with shown(browser, tmp_path, _page(record)) as page:
+    record = whole()
+    with shown(browser, tmp_path, page_of(record)) as page:
         page.get_by_label("Colour", exact=True).uncheck()
-        _bare(page)
+        bare(page)
         with drawn(page):
             page.get_by_label("Window", exact=True).select_option(label="Darker half")
         levels = overlay.to_bytes(record.study.pixels) / 255.0
         expected = 255.0 * np.clip(levels / 0.5, 0.0, 1.0)
-        assert np.abs(_canvas(page) - expected[..., None]).mean() < 1.0
-        _press(page, "i")
-        assert np.abs(_canvas(page) - (255.0 - expected[..., None])).mean() < 1.0
-        _press(page, "r")
-        assert np.abs(_canvas(page) - 255.0 * levels[..., None]).mean() < 1.0
+        assert np.abs(canvas(page) - expected[..., None]).mean() < 1.0
+        press(page, "i")
+        assert np.abs(canvas(page) - (255.0 - expected[..., None])).mean() < 1.0
+        press(page, "r")
+        assert np.abs(canvas(page) - 255.0 * levels[..., None]).mean() < 1.0
 
 
 @needs_browser
 def test_the_keyboard_reaches_everything_and_the_notebook_hears_nothing(browser, tmp_path):
-    record = _whole()
-    with shown(browser, tmp_path, _page(record)) as page:
+    record = whole()
+    with shown(browser, tmp_path, page_of(record)) as page:
         page.evaluate("window.heard = []; document.addEventListener('keydown', e => heard.push(e.key))")
         page.get_by_role("option", name="nodule").focus()
         state = lambda: page.get_attribute(".gv-root", "data-drawn")  # noqa: E731
@@ -226,12 +138,12 @@ def test_the_keyboard_reaches_everything_and_the_notebook_hears_nothing(browser,
             ("m", "occlusion|0|-1|-1"),
             ("Escape", "occlusion|0,1,2,3,4,5,6|-1|-1"),
         ):
-            _press(page, key)
+            press(page, key)
             assert state() == then, key
         for key, label in (("s", "Smooth"), ("i", "Invert"), ("k", "Hide sink cells")):
             box = page.get_by_label(label)
             assert not box.is_checked()
-            _press(page, key)
+            press(page, key)
             assert box.is_checked()
         page.keyboard.press("x")
         page.keyboard.press("?")
@@ -243,20 +155,20 @@ def test_the_keyboard_reaches_everything_and_the_notebook_hears_nothing(browser,
 
 @needs_browser
 def test_one_layer_and_one_head_can_be_seen(browser, tmp_path):
-    record = _whole()
-    with shown(browser, tmp_path, _page(record)) as page:
-        _bare(page)
+    record = whole()
+    with shown(browser, tmp_path, page_of(record)) as page:
+        bare(page)
         page.get_by_role("option", name="nodule").focus()
-        _press(page, "ArrowRight", "ArrowUp", "ArrowUp")
-        assert np.abs(_canvas(page) - _expected(record, "attention", "nodule", layer=1)).mean() < 1.0
+        press(page, "ArrowRight", "ArrowUp", "ArrowUp")
+        assert np.abs(canvas(page) - expected_of(record, "attention", "nodule", layer=1)).mean() < 1.0
         assert "layer 1, mean over heads" in page.inner_text(".gv-detail")
-        _press(page, "]")
+        press(page, "]")
         assert "layer 1, head 0" in page.inner_text(".gv-detail")
 
 
 @needs_browser
 def test_shift_and_control_choose_a_phrase_and_several_tokens(browser, tmp_path):
-    with shown(browser, tmp_path, _page(_whole())) as page:
+    with shown(browser, tmp_path, page_of(whole())) as page:
         option = lambda name: page.get_by_role("option", name=name, exact=True)  # noqa: E731
         option("the").click()
         option("upper").click(modifiers=["Shift"])
@@ -271,11 +183,11 @@ def test_shift_and_control_choose_a_phrase_and_several_tokens(browser, tmp_path)
 
 @needs_browser
 def test_a_place_in_the_image_tells_which_tokens_looked_there(browser, tmp_path):
-    record = _whole()
+    record = whole()
     maps = record.heatmaps[0]
     (row, col) = apply(invert(maps.grid.to_source), np.array(records.NODULE) * SIDE).astype(int)
     seen = np.array([maps.at(find(record.answer, token)).values[row, col] for token in range(7)])
-    with shown(browser, tmp_path, _page(record)) as page:
+    with shown(browser, tmp_path, page_of(record)) as page:
         x, y = records.NODULE[1] * SIDE, records.NODULE[0] * SIDE
         frame = page.locator(".gv-frame canvas").bounding_box()
         with drawn(page):
@@ -285,7 +197,7 @@ def test_a_place_in_the_image_tells_which_tokens_looked_there(browser, tmp_path)
         )
         np.testing.assert_allclose(shades[:7], seen / seen.max(), atol=0.01)
         said = page.inner_text(".gv-readout")
-        assert said.startswith(f"Row {row + 1}, column {col + 1}: “whole answer” about ")
+        assert said.startswith(f"At row {row + 1} of 14, column {col + 1} of 14: “whole answer” about ")
         strongest = record.answer.tokens[int(seen.argmax())].strip()
         assert f"Strongest here: “{strongest}”" in said
         page.mouse.click(frame["x"] + x, frame["y"] + y)
@@ -296,10 +208,10 @@ def test_a_place_in_the_image_tells_which_tokens_looked_there(browser, tmp_path)
 
 @needs_browser
 def test_a_box_tells_how_much_of_the_map_it_holds(browser, tmp_path):
-    record = _whole()
+    record = whole()
     values = record.heatmaps[0].at(record.target).values
     share = values[2:6, 8:12].sum() / values.sum()
-    with shown(browser, tmp_path, _page(record)) as page:
+    with shown(browser, tmp_path, page_of(record)) as page:
         frame = page.locator(".gv-frame canvas").bounding_box()
         cell = SIDE / 14
         page.keyboard.down("Shift")
@@ -321,9 +233,9 @@ def test_a_box_tells_how_much_of_the_map_it_holds(browser, tmp_path):
 
 @needs_browser
 def test_the_scale_is_always_printed_with_its_unit(browser, tmp_path):
-    record = _whole()
+    record = whole()
     (scale,) = scales([record.heatmaps[0].at(record.target)])
-    with shown(browser, tmp_path, _page(record)) as page:
+    with shown(browser, tmp_path, page_of(record)) as page:
         low, high = page.locator(".gv-end").all_inner_texts()
         assert float(low) == pytest.approx(scale.low, rel=0.02)
         assert high.startswith("≥ ")
@@ -345,7 +257,7 @@ def test_the_scale_is_always_printed_with_its_unit(browser, tmp_path):
 
 @needs_browser
 def test_methods_stand_side_by_side_with_their_difference(browser, tmp_path):
-    with shown(browser, tmp_path, _page(_whole())) as page:
+    with shown(browser, tmp_path, page_of(whole())) as page:
         with drawn(page):
             page.get_by_label("Beside it").select_option("occlusion")
         with drawn(page):
@@ -357,10 +269,10 @@ def test_methods_stand_side_by_side_with_their_difference(browser, tmp_path):
 
 @needs_browser
 def test_pinned_words_are_subtracted_in_their_unit(browser, tmp_path):
-    record = _whole()
-    with shown(browser, tmp_path, _page(record)) as page:
+    record = whole()
+    with shown(browser, tmp_path, page_of(record)) as page:
         page.get_by_role("option", name="nodule").focus()
-        _press(page, "ArrowRight", "p", "ArrowRight", "d")
+        press(page, "ArrowRight", "p", "ArrowRight", "d")
         titles = page.locator(".gv-title").all_inner_texts()
         assert titles == ["Attention", "Attention", "“in” \u2212 “nodule”"]
         assert page.locator(".gv-unit").last.inner_text() == "share of attention"
@@ -372,12 +284,12 @@ def test_pinned_words_are_subtracted_in_their_unit(browser, tmp_path):
 
 @needs_browser
 def test_images_and_tiles_are_each_shown_in_their_place(browser, tmp_path):
-    with shown(browser, tmp_path, _page(records.pair())) as page:
+    with shown(browser, tmp_path, page_of(records.pair())) as page:
         details = page.locator(".gv-detail").all_inner_texts()
         assert ["Image 1 of 2" in details[0], "Image 2 of 2" in details[1]] == [True, True]
         shapes = page.locator(".gv-frame canvas").evaluate_all("all => all.map(c => c.width / c.height)")
         np.testing.assert_allclose(shapes, [1.0, 2.0], atol=0.01)
-    with shown(browser, tmp_path, _page(records.shattered())) as page:
+    with shown(browser, tmp_path, page_of(records.shattered())) as page:
         with drawn(page):
             page.get_by_label("Image", exact=True).select_option("0")
         assert page.get_by_label("Tile").locator("option").all_inner_texts() == [
@@ -385,47 +297,47 @@ def test_images_and_tiles_are_each_shown_in_their_place(browser, tmp_path):
             *(f"tile {number} of 12" for number in range(1, 13)),
             "all tiles",
         ]
-        first = _canvas(page)
+        first = canvas(page)
         with drawn(page):
             page.get_by_label("Tile").select_option(label="tile 12 of 12")
-        last = _canvas(page)
+        last = canvas(page)
         rows, cols = last.shape[:2]
         assert np.abs(first - last)[2 * rows // 3 + 4 :, 3 * cols // 4 + 4 :].mean() > 0.5
 
 
 @needs_browser
 def test_what_was_not_measured_is_said_and_not_drawn(browser, tmp_path):
-    with shown(browser, tmp_path, _page(_whole())) as page:
+    with shown(browser, tmp_path, page_of(whole())) as page:
         with drawn(page):
             page.get_by_role("option", name="</s>").click()
         assert page.inner_text(".gv-none") == "Not measured for “</s>”."
         assert not page.locator(".gv-scale").is_visible()
-        _bare(page)
+        bare(page)
         page.mouse.move(5, 5)
-    flat = _whole()
+    flat = whole()
     values = np.full_like(flat.heatmaps[0].values, 0.125)
     flat = replace(flat, heatmaps=(replace(flat.heatmaps[0], values=values),))
-    with shown(browser, tmp_path, _page(flat)) as page:
+    with shown(browser, tmp_path, page_of(flat)) as page:
         assert page.inner_text(".gv-none") == "no evidence: every cell has the same value"
-        assert np.abs(_canvas(page) - 255.0 * flat.study.pixels[..., None]).mean() < 1.0
+        assert np.abs(canvas(page) - 255.0 * flat.study.pixels[..., None]).mean() < 1.0
 
 
 @needs_browser
 def test_without_any_map_the_image_is_shown(browser, tmp_path):
-    bare = replace(_whole(), heatmaps=())
+    bare = replace(whole(), heatmaps=())
     with shown(browser, tmp_path, f"<!DOCTYPE html><body>{html.fragment(bare)}</body>") as page:
         assert page.inner_text(".gv-none") == "There are no maps."
-        assert np.abs(_canvas(page) - 255.0 * bare.study.pixels[..., None]).mean() < 1.0
+        assert np.abs(canvas(page) - 255.0 * bare.study.pixels[..., None]).mean() < 1.0
 
 
 @needs_browser
 def test_what_the_model_never_saw_is_hatched(browser, tmp_path):
     record = records.record(SIDE, SIDE // 2)
-    with shown(browser, tmp_path, _page(record)) as page:
-        _bare(page)
+    with shown(browser, tmp_path, page_of(record)) as page:
+        bare(page)
         page.get_by_label("Colour", exact=True).uncheck()
         page.wait_for_function("() => !document.querySelector('.gv-readout').textContent.includes('Opacity')")
-        change = np.abs(_canvas(page) - 255.0 * record.study.pixels[..., None]).mean(axis=(1, 2))
+        change = np.abs(canvas(page) - 255.0 * record.study.pixels[..., None]).mean(axis=(1, 2))
         assert change[: SIDE // 4 - 2].mean() > 3.0
         assert change[SIDE // 4 + 2 : 3 * SIDE // 4 - 2].mean() < 1.0
 
@@ -444,7 +356,7 @@ def test_hostile_words_stay_words(browser, tmp_path):
     sly = records.record(60, 48, question="<svg onload=window.pwned=1>", words=HOSTILE, notes=(HOSTILE[0],))
     label = replace(sly.heatmaps[0].grid, label=HOSTILE[0])
     maps = replace(sly.heatmaps[0], method=HOSTILE[0], unit=HOSTILE[1], grid=label)
-    with shown(browser, tmp_path, _page(replace(sly, heatmaps=(maps,)))) as page:
+    with shown(browser, tmp_path, page_of(replace(sly, heatmaps=(maps,)))) as page:
         scripts = page.locator("script").count()
         for chip in page.get_by_role("option").all():
             if chip.get_attribute("class"):
@@ -461,7 +373,7 @@ def test_hostile_words_stay_words(browser, tmp_path):
 @needs_browser
 def test_without_scripts_the_pictures_stay(browser, tmp_path):
     record = records.record()
-    with shown(browser, tmp_path, _page(record), wait="article", java_script_enabled=False) as page:
+    with shown(browser, tmp_path, page_of(record), wait="article", java_script_enabled=False) as page:
         assert page.locator(".gv-root").count() == 0
         assert page.locator(".views img").first.is_visible()
         assert page.inner_text("h2") == "Where is the nodule?"
@@ -489,7 +401,7 @@ def test_a_snapshot_hides_behind_its_live_widget_and_stands_in_for_it(browser, t
 
 @needs_browser
 def test_a_live_viewer_tells_python_what_was_chosen_and_shows_what_python_says(browser, tmp_path):
-    record = _whole()
+    record = whole()
     maps = record.heatmaps[0]
     payload = base64.b64encode(pack.pack(record, detail="layers")).decode()
     heads = base64.b64encode(pack.heads_of(maps, 1)).decode()
@@ -528,11 +440,11 @@ def test_a_live_viewer_tells_python_what_was_chosen_and_shows_what_python_says(b
         live.mouse.move(5, 900)
         live.wait_for_function("() => document.querySelector('.gv-detail').textContent.includes('head 0')")
         assert live.evaluate("model.sent") == [{"need": "heads", "map": 0, "layer": 1}]
-        _bare(live)
+        bare(live)
         heatmap = maps.at(find(record.answer, "upper"), layer=1, head=0)
         (scale,) = scales([heatmap])
         expected = 255.0 * overlay.picture(record.study, record.study.shape, heatmap, scale)
-        found = _canvas(live)
+        found = canvas(live)
         reach = (np.array(found.shape[:2]) / SIDE)[0]
         at = ((np.arange(14) + 0.5) * SIDE / 14).astype(int)
         middle = found[np.ix_((at * reach).astype(int), (at * reach).astype(int))]
@@ -548,7 +460,7 @@ def test_hovering_is_instant(browser, tmp_path):
     made = records.heatmaps("attention", grid, said, study.shape, layers=24)
     base = records.record()
     record = replace(base, studies=(study,), answer=said, targets=(find(said),), heatmaps=(made,))
-    with shown(browser, tmp_path, _page(record)) as page:
+    with shown(browser, tmp_path, page_of(record)) as page:
         took = page.evaluate(
             """async () => {
               const root = document.querySelector(".gv-root"), took = [];

@@ -9,17 +9,15 @@ const STATE = {
   selected: [], part: 0, method: "", compare: [], difference: false, pins: [], rois: [], image: -1, tile: 0,
   layer: -1, head: -1, norm: "clip", sinks: false, smooth: false, fill: true, contour: true, opacity: 0.5,
   threshold: 0, cmap: "", window: 1, level: 0.5, invert: false, view: [0.5, 0.5, 1], tool: "pan",
-  hovered_patch: [],
+  hovered_patch: [], known: -1,
 };
+/** What explanations that stand side by side do not share. */
+const OWN = ["selected", "part", "pins", "rois", "hovered_patch"];
 const NORMS = {
   clip: "to 99th percentile",
   each: "lowest to highest",
   shared: "one for all tokens",
   mass: "share of map’s total",
-};
-const CHECKS = {
-  difference: "Difference of the first two", sinks: "Hide sink cells", fill: "Colour", contour: "Outline",
-  smooth: "Smooth", invert: "Invert",
 };
 const TOOLS = { pan: "Move", window: "Window", box: "Box" };
 const SINK_TOP = 0.02, SINK_TOKENS = 0.9, MOST_PANES = 4, MOST_OUTLINED = 64;
@@ -29,6 +27,7 @@ const KEYS = [
   ["m  d  p", "next method, difference of the first two panes, pin these words in a pane"],
   ["s  c", "cells or smooth; colours and outline, outline only, colours only"],
   ["o  t  n  k", "opacity, threshold, next scale, hide sink cells"],
+  ["g", "next reference: which tokens looked inside"],
   ["w  b", "window tool, box tool"],
   ["i  + −  r", "invert the image, zoom, reset the view"],
   ["Esc", "clear selection, pins and box"],
@@ -60,11 +59,14 @@ const told = (node, text) => { if (node.textContent !== text) node.textContent =
 
 function number(value, digits = 3) {
   if (!Number.isFinite(value)) return "–";
-  const text = value.toPrecision(digits).replace(/(\.\d*?)0+(e|$)/, "$1$2").replace(/\.(e|$)/, "$1");
+  const small = value && Math.abs(value) < 1e-4;
+  const text = (small ? value.toExponential(digits - 1) : value.toPrecision(digits)).replace(/(\.\d*?)0+(e|$)/, "$1$2").replace(/\.(e|$)/, "$1");
   const [mantissa, power] = text.split("e");
   const raised = power && String(+power).replace(/./g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
   return mantissa.replace("-", "−") + (raised ? ` × 10${raised}` : "");
 }
+
+const percent = (share) => `${share && share < 0.1 ? number(100 * share, 2) : Math.round(100 * share)} %`;
 
 // ---- payload
 
@@ -81,19 +83,33 @@ function codes(content, count) {
   return { scales, cells: content.subarray(8 * count) };
 }
 
-async function unpack(bytes) {
+/** The records of a payload: one, or several that stand side by side. */
+async function unpacked(bytes) {
   const start = 4 + new DataView(bytes.buffer).getUint32(0, true);
-  const record = JSON.parse(new TextDecoder().decode(bytes.subarray(4, start)));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, start)));
   const blob = ([at, length]) => bytes.slice(start + at, start + at + length);
+  if (header.packs) return (await Promise.all(header.packs.map((one) => unpacked(blob(one))))).flat();
+  return [await unpack(header, blob)];
+}
+
+/** Maps with their values, and with the entries that are about one token each. */
+async function withValues(map, blob) {
+  const [targets, layers, heads, rows, cols] = map.shape;
+  const [dy, top, dx, left] = map.to_source;
+  Object.assign(map, { count: rows * cols, rows, cols, dy, top, dx, left, cache: new Map(), lazy: new Map() });
+  Object.assign(map, codes(await inflate(blob(map.at)), targets * layers * heads));
+  if (map.inside) map.inside = await inflate(blob(map.inside));
+  map.singles = new Map();
+  map.targets.forEach(({ tokens, rival }, at) => {
+    if (tokens.length === 1 && rival == null) map.singles.set(tokens[0], at);
+  });
+  map.alone = [...map.singles].filter(([token]) => token >= 0).map(([, at]) => at);
+  return map;
+}
+
+async function unpack(record, blob) {
   await Promise.all([
-    ...record.maps.map(async (map) => {
-      const [targets, layers, heads, rows, cols] = map.shape;
-      const [dy, top, dx, left] = map.to_source;
-      Object.assign(map, { count: rows * cols, rows, cols, dy, top, dx, left, cache: new Map(), lazy: new Map() });
-      Object.assign(map, codes(await inflate(blob(map.at)), targets * layers * heads));
-      map.alone = map.targets.map((one, at) => (one.tokens.length === 1 && one.rival == null ? at : -1))
-        .filter((at) => at >= 0);
-    }),
+    ...record.maps.map((map) => withValues(map, blob)),
     ...record.images.map(async (image) => {
       const file = new Blob([blob(image.at)], { type: "image/png" });
       image.bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
@@ -109,6 +125,9 @@ const fromBase64 = (text) => Uint8Array.from(atob(text.trim()), (letter) => lett
 
 const same = (a, b) => a.length === b.length && a.every((value, i) => value === b[i]);
 
+const cellName = (map, at) =>
+  `row ${Math.floor(at / map.cols) + 1} of ${map.rows}, column ${(at % map.cols) + 1} of ${map.cols}`;
+
 /** The middle of a cell in source pixels. */
 const middle = (map, row, col) => ({ x: map.left + (col + 0.5) * map.dx, y: map.top + (row + 0.5) * map.dy });
 
@@ -118,7 +137,7 @@ function entries(map, chosen) {
     (one) => same(one.tokens, chosen.tokens) && (one.rival ?? null) === (chosen.rival ?? null));
   if (whole >= 0) return [whole];
   if (chosen.rival != null || !chosen.tokens.length) return null;
-  const found = chosen.tokens.map((token) => map.alone.find((at) => map.targets[at].tokens[0] === token));
+  const found = chosen.tokens.map((token) => map.singles.get(token));
   return found.includes(undefined) ? null : found;
 }
 
@@ -278,21 +297,45 @@ function isolines(values, rows, cols, level) {
   return lines;
 }
 
+/** A text in lines that are not wider than `width`. */
+function broken(context, text, width) {
+  const lines = [];
+  for (const word of text.split(" ")) {
+    const longer = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
+    if (lines.length && context.measureText(longer).width <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 // ---- the viewer
 
 async function render({ model, el }) {
-  const record = await unpack(copied(model.get("_pack")));
-  const viewer = new Viewer(model, record);
-  el.append(viewer.root);
-  viewer.start();
-  return () => viewer.stop();
+  const records = await unpacked(copied(model.get("_pack")));
+  // What a second explanation does not share with the first stays in the page.
+  const viewers = records.map((record, at) => new Viewer(at ? new PageModel({}) : model, record));
+  for (const one of viewers) one.peers = viewers.filter((other) => other !== one);
+  el.append(viewers.length > 1 ? sideBySide(viewers) : viewers[0].whole());
+  for (const one of viewers) one.start();
+  if (model.get("_live")) document.dispatchEvent(new CustomEvent("groundviz", { detail: model.get("_live") }));
+  return () => viewers.forEach((one) => one.stop());
+}
+
+/** Several viewers with the controls of one, which the others follow. */
+function sideBySide(viewers) {
+  const [first] = viewers;
+  const beside = h("div", { class: "gv-side-by-side" }, ...viewers.map((one) => one.root),
+    h("div", { onkeydown: (event) => first.keyed(event) }, first.panel, first.sheet));
+  beside.style.setProperty("--gv-sides", viewers.length);
+  return h("div", { class: "gv-root", "data-jp-suppress-context-menu": "true" }, beside);
 }
 
 class Viewer {
   constructor(model, record) {
     this.model = model;
     this.record = record;
-    this.methods = [...new Set(record.maps.map((map) => map.method))];
+    this.peers = [];
+    this.follows = [];
     this.state = { ...STATE };
     this.load();
     // The token under the pointer; the place {image, x, y} under it, in source pixels; the same, clicked;
@@ -309,7 +352,11 @@ class Viewer {
   }
 
   start() {
-    this.changed = () => { this.load(); this.refresh(); };
+    this.changed = () => {
+      this.load();
+      this.lead(this.state);
+      this.refresh();
+    };
     this.model.on("change", this.changed);
     this.message = (said, buffers) => this.received(said, buffers);
     this.model.on("msg:custom", this.message);
@@ -330,7 +377,32 @@ class Viewer {
     if (!this.methods.includes(this.state.method)) this.state.method = this.methods[0] ?? "";
   }
 
+  get methods() {
+    return [...new Set(this.record.maps.map((map) => map.method))];
+  }
+
   set(changes) {
+    this.lead(changes);
+    this.hold(changes);
+  }
+
+  /** Let the explanations beside this one follow. */
+  lead(changes) {
+    const linked = Object.entries(changes).filter(([name]) => !OWN.includes(name));
+    for (const peer of this.peers) {
+      const own = Object.fromEntries(linked);
+      if (changes.selected) own.selected = changes.selected.map((token) => this.twin(token, peer)).filter((at) => at !== null);
+      if (Object.keys(own).length) peer.hold(own);
+    }
+  }
+
+  /** The same word in the explanation beside this one. */
+  twin(token, peer) {
+    const text = this.token(token).text, alike = (viewer) => viewer.listOf(token).filter((at) => viewer.token(at).text === text);
+    return alike(peer)[alike(this).indexOf(token)] ?? null;
+  }
+
+  hold(changes) {
     Object.assign(this.state, changes);
     this.refresh();
     clearTimeout(this.saving);
@@ -349,11 +421,32 @@ class Viewer {
   }
 
   async received(said, buffers) {
+    if (said?.heads === undefined) this.notice = said?.failed || said?.says;
+    if (said?.maps) await this.grow(said.maps, copied(buffers[0]));
+    this.refresh();
     if (said?.heads === undefined) return;
     const map = this.record.maps[said.heads];
     const shape = [map.shape[0], 1, headsOf(map), map.rows, map.cols];
     map.lazy.set(said.layer, { shape, ...codes(await inflate(copied(buffers[0])), shape[0] * shape[2]) });
     this.refresh();
+  }
+
+  /** Show maps of a method that was measured just now beside the others. */
+  async grow(maps, bytes) {
+    const found = await Promise.all(maps.map((map) => withValues(map, ([at, length]) => bytes.slice(at, at + length))));
+    const { method } = found[0], { compare } = this.state;
+    this.record.maps = [...this.record.maps.filter((map) => map.method !== method), ...found];
+    this.sharedScales.clear();
+    if (method !== this.state.method) this.set({ compare: [...compare.filter((one) => one !== method), method] });
+  }
+
+  token(at) {
+    return at < 0 ? this.asked.get(at) : this.record.tokens[at];
+  }
+
+  /** The tokens that stand in one list with a token: those of the answer, or those of the question. */
+  listOf(at) {
+    return this.lists[+(at < 0)];
   }
 
   /** What is shown: the token under the pointer, the tokens chosen, or a named part of the answer. */
@@ -368,7 +461,7 @@ class Viewer {
     const sorted = [...tokens].sort((a, b) => a - b);
     const known = this.record.parts.find((part) => same(part.tokens, sorted) && part.rival == null);
     const text = sorted.map((at, i) => {
-      const token = this.record.tokens[at];
+      const token = this.token(at);
       return (i && at !== sorted[i - 1] + 1 ? " … " : i && token?.before ? " " : "") + (token?.text ?? "");
     });
     return known ?? { tokens: sorted, text: text.join(""), rival: null };
@@ -381,6 +474,23 @@ class Viewer {
     const { tile } = this.state;
     if (tile === -1) return maps.filter((map) => map.label !== "overview");
     return [maps[tile] ?? maps[0]];
+  }
+
+  get maps() {
+    return this.record.maps.filter((map) => map.method === this.state.method);
+  }
+
+  get layers() {
+    const { layers = [] } = this.maps[0] ?? {};
+    return layers.length > 1 ? layers : [];
+  }
+
+  get heads() {
+    return this.maps.length ? headsOf(this.maps[0]) : 1;
+  }
+
+  get front() {
+    return this.record.images[this.shownImages[0]];
   }
 
   get shownImages() {
@@ -408,100 +518,236 @@ class Viewer {
 
   build() {
     const { record } = this;
-    this.answer = h("div", {
-      class: "gv-tokens", role: "listbox", "aria-label": "Tokens of the answer", "aria-multiselectable": "true",
-      onpointerleave: () => this.hovered(null),
-    });
-    this.chips = record.tokens.map((token, at) => {
-      const chip = h("span", {
-        class: token.spoken ? "gv-token" : "gv-token gv-special", role: "option", tabindex: at ? -1 : 0,
-        title: `probability ${token.sure}`, "aria-selected": "false",
-        onpointerenter: (event) => { if (event.pointerType !== "touch") this.hovered(at); },
-        onclick: (event) => this.pick(at, event),
-        onfocus: () => { this.cursor = at; this.rove(); },
-      }, token.text);
-      for (const mark of token.before) this.answer.append(mark === "\n" ? h("br") : mark);
-      if (!token.before && !token.spoken) this.answer.append(" ");
-      this.answer.append(chip);
-      return chip;
-    });
-    this.part = this.select("Shown", [], (at) => { if (at !== "") this.set({ part: +at, selected: [] }); });
+    this.asked = new Map(record.asked.map((token) => [token.index, token]));
+    this.lists = [record.tokens.map((_, at) => at), [...this.asked.keys()]];
+    this.chips = new Map();
+    this.answer = this.listed("Tokens of the answer", this.lists[0]);
+    const question = this.asked.size ? this.listed("Tokens of the question", this.lists[1]) : h("h2", {}, record.question);
+    question.classList.add("gv-question");
+    this.rove();
+    this.parts = record.parts.map((part, at) =>
+      this.button(part.text, () => this.set({ part: at, selected: [] }), { title: part.text }));
     this.stage = h("div", { class: "gv-stage" });
+    this.panel = this.controls();
     this.readout = h("p", { class: "gv-readout" });
     this.live = h("p", { class: "gv-sr", "aria-live": "polite" });
     this.sheet = h("details", { class: "gv-keys" }, h("summary", {}, "Keys and gestures"),
       h("dl", {}, ...KEYS.flatMap(([key, does]) => [h("dt", {}, key), h("dd", {}, does)])));
-    const given = record.source === "generated" ? "Answer" : "Answer given to the model";
+    const given = `${record.source === "generated" ? "Answer" : "Answer given to the model"} · point at a word`;
     const head = h("div", { class: "gv-head" },
-      h("div", {}, h("span", { class: "gv-label" }, "Question"), h("h2", { class: "gv-question" }, record.question)),
+      record.name ? h("p", { class: "gv-name" }, record.name) : null,
+      h("div", {}, h("span", { class: "gv-label" }, "Question"), question),
       h("div", { class: "gv-answer" },
         h("span", { class: "gv-label", title: `probability ${record.sure}` }, given), this.answer),
-      record.parts.length > 1 ? this.part.label : null);
+      record.parts.length > 1 ? h("div", { class: "gv-parts", role: "group", "aria-label": "Parts of the answer" }, ...this.parts) : null);
     this.root = h("section", {
       class: "gv-root", "data-live": this.model.get("_live"), "aria-label": "groundviz viewer", "data-jp-suppress-context-menu": "true",
       onkeydown: (event) => this.keyed(event),
-    }, head, h("div", { class: "gv-body" }, h("div", { class: "gv-left" }, this.stage, this.readout), this.controls()),
-    this.sheet, this.live);
+    }, head, h("div", { class: "gv-body" }, h("div", { class: "gv-left" }, this.stage, this.readout)), this.live);
   }
 
-  select(name, options, onchange) {
-    const list = h("select", { "aria-label": name, onchange: () => onchange(list.value) });
-    this.options(list, options, options[0]?.[0]);
-    return { list, label: h("label", { class: "gv-field" }, h("span", {}, name), list) };
+  /** The viewer with controls of its own. */
+  whole() {
+    this.root.querySelector(".gv-body").append(this.panel);
+    this.live.before(this.sheet);
+    return this.root;
   }
 
-  range(name, low, high, step, oninput) {
-    const slider = h("input", { "aria-label": name, type: "range", min: low, max: high, step, oninput: () => oninput(+slider.value) });
-    const value = h("output", { class: "gv-value" });
-    return { slider, value, label: h("label", { class: "gv-field" }, h("span", {}, name), slider, value) };
+  /** Tokens to point at and to choose from, as they stand in their text. */
+  listed(name, tokens) {
+    const list = h("div", {
+      class: "gv-tokens", role: "listbox", "aria-label": name, "aria-multiselectable": "true",
+      onpointerleave: () => this.hovered(null),
+    });
+    for (const at of tokens) {
+      const token = this.token(at);
+      const chip = h("span", {
+        class: token.spoken ? "gv-token" : "gv-token gv-special", role: "option",
+        title: token.sure && `probability ${token.sure}`, tabindex: -1,
+        onpointerenter: (event) => { if (event.pointerType !== "touch") this.hovered(at); },
+        onclick: (event) => this.pick(at, event),
+        onfocus: () => { this.cursor = at; this.rove(); },
+      }, token.text);
+      for (const mark of token.before) list.append(mark === "\n" ? h("br") : mark);
+      if (!token.before && !token.spoken) list.append(" ");
+      list.append(chip);
+      this.chips.set(at, chip);
+    }
+    return list;
   }
 
-  check(name, key) {
+  /** A control under its name; `follow` brings it up to date where it is `shown`. */
+  field(name, shown, follow, ...parts) {
+    const label = h("label", { class: "gv-field" }, h("span", {}, name), ...parts);
+    this.follows.push(() => {
+      label.hidden = !shown();
+      if (!label.hidden) follow();
+    });
+    return label;
+  }
+
+  select(name, { options, value, does, shown = () => true }) {
+    const list = h("select", { "aria-label": name, onchange: () => does(list.value) });
+    return this.field(name, shown, () => {
+      const found = options(), key = JSON.stringify(found);
+      if (list.dataset.key !== key) {
+        list.dataset.key = key;
+        list.replaceChildren(...found.map(([each, text]) => h("option", { value: each }, text)));
+      }
+      list.value = value();
+    }, list);
+  }
+
+  range(name, { low = 0, high, step = 1, value, text, does, shown = () => true }) {
+    const slider = h("input", { "aria-label": name, type: "range", min: low, step, oninput: () => does(+slider.value) });
+    const said = h("output", { class: "gv-value" });
+    return this.field(name, shown, () => {
+      slider.max = high();
+      slider.value = value();
+      told(said, text());
+      slider.setAttribute("aria-valuetext", text());
+    }, slider, said);
+  }
+
+  /** A slider over a share from 0 to 1. */
+  portion(name, key, { low = 0, high = 100, step = 1, text = () => percent(this.state[key]) } = {}) {
+    const value = () => Math.round(100 * this.state[key]), does = (now) => this.set({ [key]: now / 100 });
+    return this.range(name, { low, high: () => high, step, value, text, does });
+  }
+
+  check(name, key, shown = () => true, title = null) {
     const box = h("input", { type: "checkbox", onchange: () => this.set({ [key]: box.checked }) });
-    return { box, label: h("label", { class: "gv-check" }, box, h("span", {}, name)) };
+    const label = h("label", { class: "gv-check", title }, box, h("span", {}, name));
+    this.follows.push(() => { label.hidden = !shown(); box.checked = this.state[key]; });
+    return label;
+  }
+
+  button(name, onclick, more = {}) {
+    return h("button", { type: "button", onclick, ...more }, name);
   }
 
   controls() {
-    const { record } = this;
-    for (const [key, name] of Object.entries(CHECKS)) this[key] = this.check(name, key);
-    const named = (method) => record.maps.find((map) => map.method === method).name;
-    const methods = this.methods.map((method) => [method, named(method)]);
-    this.method = this.select("Method", methods, (method) =>
-      this.set({ method, layer: -1, head: -1, compare: this.state.compare.filter((one) => one !== method) }));
-    this.beside = this.select("Beside it", [["", "nothing"], ...methods], (method) =>
-      this.set({ compare: method ? [method] : [], difference: method ? this.state.difference : false }));
-    this.images = this.select("Image", [[-1, "all"], ...record.images.map((image, at) => [at, image.name])],
-      (at) => this.set({ image: +at }));
-    this.tiles = this.select("Tile", [], (at) => this.set({ tile: +at }));
-    this.layer = this.range("Layer", -1, 0, 1, (at) => this.set({ layer: at < 0 ? -1 : this.layers[at] }));
-    this.head = this.range("Head", -1, 0, 1, (head) => this.set({ head }));
-    this.norm = this.select("Scale", Object.entries(NORMS), (norm) => this.set({ norm }));
-    this.sinks.label.title = "Cells that are among the strongest for nearly every token";
-    this.cmap = this.select("Colours", [], (cmap) => this.set({ cmap }));
-    this.opacity = this.range("Opacity", 0, 100, 5, (value) => this.set({ opacity: value / 100 }));
-    this.threshold = this.range("Threshold", 0, 95, 5, (value) => this.set({ threshold: value / 100 }));
-    this.preset = this.select("Window", [], (at) => {
-      const preset = this.record.images[this.shownImages[0]].presets[+at];
-      if (preset) this.set({ level: preset[1], window: preset[2] });
-    });
-    this.width = this.range("Width", 1, 100, 1, (value) => this.set({ window: value / 100 }));
-    this.centre = this.range("Level", 0, 100, 1, (value) => this.set({ level: value / 100 }));
-    this.tools = Object.entries(TOOLS).map(([tool, name]) =>
-      h("button", { type: "button", "data-tool": tool, onclick: () => this.set({ tool }) }, name));
-    const again = h("button", { type: "button", onclick: () => this.reset() }, "Reset view");
     const group = (name, ...children) => h("fieldset", { class: "gv-group" }, h("legend", {}, name), ...children);
+    const row = (...children) => h("div", { class: "gv-row" }, ...children);
+    const tools = Object.entries(TOOLS).map(([tool, name]) => this.button(name, () => this.set({ tool })));
+    this.follows.push(() => tools.forEach((button, at) =>
+      button.setAttribute("aria-pressed", Object.keys(TOOLS)[at] === this.state.tool)));
     return h("div", { class: "gv-controls" },
-      group("Map", this.method.label, this.beside.label, this.difference.label,
-        this.images.label, this.tiles.label, this.layer.label, this.head.label),
-      group("Colours", this.norm.label, this.sinks.label, this.cmap.label, this.opacity.label, this.threshold.label,
-        h("div", { class: "gv-row" }, this.fill.label, this.contour.label, this.smooth.label)),
-      group("Image", this.preset.label, this.centre.label, this.width.label, this.invert.label,
-        h("div", { class: "gv-row", role: "group", "aria-label": "Dragging in the image" }, ...this.tools, again)));
+      group("Map", ...this.mapControls(), ...this.measuring()),
+      group("Colours", ...this.colourControls(),
+        row(this.check("Colour", "fill"), this.check("Outline", "contour"), this.check("Smooth", "smooth"))),
+      group("Image", ...this.windowControls(), this.check("Invert", "invert"),
+        h("div", { class: "gv-row", role: "group", "aria-label": "Dragging in the image" }, ...tools),
+        row(this.button("Reset view", () => this.reset()), this.button("Save as PNG", () => this.save()))));
+  }
+
+  mapControls() {
+    const { state, record } = this, numbered = (list) => list.map((one, at) => [at, one.name]);
+    const methods = () => this.methods.map((method) => [method, record.maps.find((map) => map.method === method).name]);
+    const tiles = () => this.maps.filter((map) => map.image === this.shownImages[0]);
+    const named = (number) => (number < 0 ? "all" : String(number));
+    return [
+      this.select("Method", {
+        options: methods, value: () => state.method,
+        does: (method) => this.set({ method, layer: -1, head: -1, compare: state.compare.filter((one) => one !== method) }),
+      }),
+      this.select("Beside it", {
+        options: () => [["", "nothing"], ...methods()], value: () => state.compare[0] ?? "", shown: () => this.methods.length > 1,
+        does: (method) => this.set({ compare: method ? [method] : [], difference: Boolean(method) && state.difference }),
+      }),
+      this.check("Difference of the first two", "difference",
+        () => this.panes.some((pane, at) => at && pane.image === this.panes[0].image)),
+      this.select("Image", {
+        options: () => [[-1, "all"], ...numbered(record.images)], value: () => state.image,
+        does: (at) => this.set({ image: +at }), shown: () => record.images.length > 1,
+      }),
+      this.select("Tile", {
+        options: () => [...tiles().map((map, at) => [at, map.label || `tile ${at + 1}`]), ...(tiles().length > 2 ? [[-1, "all tiles"]] : [])],
+        value: () => state.tile, does: (at) => this.set({ tile: +at }), shown: () => tiles().length > 1,
+      }),
+      this.range("Layer", {
+        low: -1, high: () => this.layers.length - 1, value: () => this.layers.indexOf(state.layer), text: () => named(state.layer),
+        does: (at) => this.set({ layer: this.layers[at] ?? -1 }), shown: () => this.layers.length,
+      }),
+      this.range("Head", {
+        low: -1, high: () => this.heads - 1, value: () => state.head, text: () => named(state.head),
+        does: (head) => this.set({ head }), shown: () => this.heads > 1 && (this.maps[0].shape[2] > 1 || this.model.send),
+      }),
+      this.select("Reference", {
+        options: () => [[-1, "none"], ...numbered(record.known)], value: () => state.known,
+        does: (at) => this.set({ known: +at }), shown: () => record.known.length,
+      }),
+    ];
+  }
+
+  colourControls() {
+    const { state, record } = this, names = () => record.kinds[+Boolean(this.maps[0]?.signed)];
+    return [
+      this.select("Scale", { options: () => Object.entries(NORMS), value: () => state.norm, does: (norm) => this.set({ norm }) }),
+      this.check("Hide sink cells", "sinks", () => this.maps[0]?.alone.length > 2,
+        "Cells that are among the strongest for nearly every token"),
+      this.select("Colours", {
+        options: () => names().map((name) => [name, name.replace("_r", "")]), does: (cmap) => this.set({ cmap }),
+        value: () => (names().includes(state.cmap) ? state.cmap : names()[0]),
+      }),
+      this.portion("Opacity", "opacity", { step: 5 }),
+      this.portion("Threshold", "threshold", { high: 95, step: 5 }),
+    ];
+  }
+
+  windowControls() {
+    const { state } = this, near = (a, b) => Math.abs(a - b) < 1e-3;
+    const preset = () => this.front.presets.findIndex(([, level, width]) => near(level, state.level) && near(width, state.window));
+    const raw = (read, share) => (this.front.window ? number(read(...this.front.window)) : percent(share));
+    return [
+      this.select("Window", {
+        options: () => [...this.front.presets.map(([name], at) => [at, name]), ...(preset() < 0 ? [[-1, "own"]] : [])], value: preset,
+        does: (at) => {
+          const [, level, window] = this.front.presets[at] ?? [];
+          if (window) this.set({ level, window });
+        },
+      }),
+      this.portion("Level", "level", { text: () => raw((centre, width) => centre + (state.level - 0.5) * width, state.level) }),
+      this.portion("Width", "window", { low: 1, text: () => raw((_, width) => Math.abs(state.window * width), state.window) }),
+    ];
+  }
+
+  /** What the kernel can measure still, how far it has come, and what it said last. */
+  measuring() {
+    const offered = () => this.model.get("_more") ?? [], doing = () => this.model.get("_busy") ?? {};
+    const progress = h("progress", { max: 1, "aria-label": "Progress" }), says = h("span", { role: "status" });
+    const stop = this.button("Stop", () => this.model.send({ need: "stop" }));
+    const busy = h("div", { class: "gv-busy" }, says, progress, stop);
+    this.follows.push(() => {
+      const { method, done, total, says: now } = doing();
+      busy.hidden = !method && !this.notice;
+      progress.hidden = stop.hidden = !method;
+      if (total) progress.value = done / total;
+      else progress.removeAttribute("value");
+      told(says, now ?? this.notice ?? "");
+    });
+    const wished = () => offered().find(({ name }) => name === this.wish), free = () => offered().length && !doing().method;
+    const more = this.select("Also", {
+      options: () => [["", "another method …"], ...offered().map(({ name, title }) => [name, title])],
+      value: () => wished()?.name ?? "", shown: free,
+      does: (method) => { this.wish = method; this.refresh(); },
+    });
+    const cost = h("span"), go = this.button("Measure", () => this.model.send({ need: "method", method: this.wish }));
+    const ask = h("div", { class: "gv-busy" }, cost, go);
+    this.follows.push(() => {
+      ask.hidden = !free() || !wished();
+      told(cost, wished()?.cost ?? "");
+    });
+    return [more, ask, busy];
   }
 
   hovered(token) {
     if (token === this.hover) return;
     this.hover = token;
+    for (const peer of this.peers) {
+      peer.hover = token === null ? null : this.twin(token, peer);
+      peer.refresh();
+    }
     this.refresh();
   }
 
@@ -511,48 +757,58 @@ class Viewer {
     if (event.shiftKey) return this.extend(at);
     this.anchor = at;
     if (event.ctrlKey || event.metaKey) {
-      const found = selected.includes(at) ? selected.filter((one) => one !== at) : [...selected, at];
+      const kept = selected.filter((one) => one !== at && one < 0 === at < 0);
+      const found = selected.includes(at) ? kept : [...kept, at];
       return this.set({ selected: found.sort((a, b) => a - b) });
     }
     return this.set({ selected: same(selected, [at]) ? [] : [at] });
   }
 
   extend(at) {
+    if (this.anchor < 0 !== at < 0) this.anchor = at;
     const [first, last] = [Math.min(this.anchor, at), Math.max(this.anchor, at)];
-    this.set({ selected: Array.from({ length: last - first + 1 }, (_, i) => first + i) });
+    this.set({ selected: this.listOf(at).filter((one) => first <= one && one <= last) });
   }
 
-  go(at, extend) {
-    this.cursor = clamp(at, 0, this.chips.length - 1);
+  /** Move the cursor by some tokens of its list, and choose what it is on. */
+  go(by, extend) {
+    const list = this.listOf(this.cursor);
+    this.cursor = list[clamp(list.indexOf(this.cursor) + by, 0, list.length - 1)];
     this.hover = null;
     this.rove();
-    this.chips[this.cursor].focus();
+    this.chips.get(this.cursor).focus();
     if (extend) return this.extend(this.cursor);
     this.anchor = this.cursor;
     return this.set({ selected: [this.cursor] });
   }
 
   rove() {
-    this.chips.forEach((chip, at) => chip.setAttribute("tabindex", at === this.cursor ? 0 : -1));
+    const other = this.lists[+(this.cursor >= 0)][0];
+    this.chips.forEach((chip, at) => chip.setAttribute("tabindex", at === this.cursor || at === other ? 0 : -1));
+  }
+
+  valuesOf(map) {
+    return perTarget(map, this.state.layer, this.state.head, (...wish) => this.ask(...wish));
   }
 
   /** Which of the tokens looked at a place: a value for each token, in the first pane's method. */
   lookup() {
     const { state } = this;
-    const box = this.drawing ?? state.rois[state.rois.length - 1];
+    const box = this.drawing ?? state.rois.at(-1);
     const spot = this.spot ?? (this.drawing ? null : this.kept);
-    const area = spot ?? box;
+    const known = spot || box ? null : this.record.known[state.known];
+    const area = spot ?? box ?? known;
     if (!area) return null;
     for (const map of [...this.drawn(state.method, area.image)].reverse()) {
-      const maps = perTarget(map, state.layer, state.head, () => {});
+      const maps = this.valuesOf(map);
       if (typeof maps === "string") return null;
-      const weights = spot ? this.cellAt(map, spot) : this.cellsIn(map, box);
+      const weights = spot ? this.cellAt(map, spot) : box ? this.cellsIn(map, box) : this.cellsOf(map, state.known);
       if (!weights.length) continue;
       const size = weights.reduce((total, [, weight]) => total + weight, 0);
       const read = (values) => weights.reduce((total, [at, weight]) => total + values[at] * weight, 0) / size;
-      const values = new Map(map.alone.map((at) => [map.targets[at].tokens[0], read(maps[at])]));
+      const values = new Map([...map.singles].map(([token, at]) => [token, read(maps[at])]));
       const shown = combined(map, maps, this.chosen);
-      return { map, weights, values, spot, box, size, shown, value: shown ? read(shown) : NaN };
+      return { map, weights, values, spot, known, size, shown, value: shown ? read(shown) : NaN };
     }
     return null;
   }
@@ -576,6 +832,12 @@ class Viewer {
     return found;
   }
 
+  /** The share of each cell that lies inside a known outline. */
+  cellsOf(map, known) {
+    const shares = map.inside.subarray(known * map.count, (known + 1) * map.count);
+    return [...shares].flatMap((share, at) => (share && map.cells[at] !== 255 ? [[at, share / 255]] : []));
+  }
+
   keyed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     // What is typed here is not meant for the notebook.
@@ -589,11 +851,11 @@ class Viewer {
   }
 
   pressed(key, arrow, pane, event) {
-    const { state } = this, last = this.chips.length - 1;
+    const { state } = this;
     if (pane && arrow) return this.walk(pane, arrow);
     if (pane && (key === "Enter" || key === " ")) { this.keep(this.spot); return true; }
     if (arrow) {
-      if (arrow[0]) this.go(state.selected.length || event.shiftKey ? this.cursor + arrow[0] : this.cursor, event.shiftKey);
+      if (arrow[0]) this.go(state.selected.length || event.shiftKey ? arrow[0] : 0, event.shiftKey);
       else this.scrub(-arrow[1]);
       return true;
     }
@@ -601,11 +863,11 @@ class Viewer {
     if (token && (key === "Enter" || key === " ")) { this.pick(this.cursor, event); return true; }
     const cycle = (list, value) => list[(list.indexOf(value) + 1) % list.length];
     const does = {
-      Home: () => this.go(0, event.shiftKey),
-      End: () => this.go(last, event.shiftKey),
+      Home: () => this.go(-Infinity, event.shiftKey),
+      End: () => this.go(Infinity, event.shiftKey),
       m: () => this.set({ method: cycle(this.methods, state.method), layer: -1, head: -1 }),
       "[": () => this.set({ head: Math.max(-1, state.head - 1) }),
-      "]": () => this.set({ head: Math.min(+this.head.slider.max, state.head + 1) }),
+      "]": () => this.set({ head: Math.min(this.heads - 1, state.head + 1) }),
       d: () => this.set({ difference: !state.difference }),
       p: () => this.pin(),
       s: () => this.set({ smooth: !state.smooth }),
@@ -614,13 +876,14 @@ class Viewer {
       t: () => this.set({ threshold: cycle([0, 0.25, 0.5, 0.75], state.threshold) }),
       n: () => this.set({ norm: cycle(Object.keys(NORMS), state.norm) }),
       k: () => this.set({ sinks: !state.sinks }),
+      g: () => this.set({ known: cycle([...this.record.known.keys(), -1], state.known) }),
       w: () => this.set({ tool: state.tool === "window" ? "pan" : "window" }),
       b: () => this.set({ tool: state.tool === "box" ? "pan" : "box" }),
       i: () => this.set({ invert: !state.invert }),
       "+": () => this.zoom(1.25), "=": () => this.zoom(1.25), "-": () => this.zoom(0.8),
       r: () => this.reset(),
       "?": () => { this.sheet.open = !this.sheet.open; },
-      Escape: () => { this.kept = this.spot = null; this.set({ selected: [], pins: [], rois: [], hovered_patch: [] }); },
+      Escape: () => { this.kept = this.spot = null; this.set({ selected: [], pins: [], rois: [], hovered_patch: [], known: -1 }); },
     }[key];
     if (!does) return false;
     does();
@@ -630,7 +893,7 @@ class Viewer {
   scrub(step) {
     if (!this.layers.length) return;
     const at = clamp(this.layers.indexOf(this.state.layer) + step, -1, this.layers.length - 1);
-    this.set({ layer: at < 0 ? -1 : this.layers[at] });
+    this.set({ layer: this.layers[at] ?? -1 });
   }
 
   walk(pane, [dx, dy]) {
@@ -786,10 +1049,10 @@ class Viewer {
   prepared(one) {
     const plain = { name: null, unitText: null, difference: false, why: "", scaled: null };
     if (one.of) return { ...one, ...plain, layers: [], values: [], hidden: [], known: null, chosen: null };
-    const { layer, head, norm, sinks } = this.state, layers = [], values = [], hidden = [];
+    const { norm, sinks } = this.state, layers = [], values = [], hidden = [];
     let why = "";
     for (const map of this.drawn(one.method, one.image)) {
-      const maps = perTarget(map, layer, head, (...wish) => this.ask(...wish));
+      const maps = this.valuesOf(map);
       if (typeof maps === "string") { why = maps; continue; }
       let found = combined(map, maps, one.chosen);
       if (!found) { why = `Not measured for “${one.chosen.text}”.`; continue; }
@@ -831,7 +1094,7 @@ class Viewer {
     const key = [layer, head, sinks, ...found.map((map) => this.record.maps.indexOf(map))].join();
     if (this.sharedScales.has(key)) return this.sharedScales.get(key);
     const arrays = found.flatMap((map) => {
-      const maps = perTarget(map, layer, head, () => {});
+      const maps = this.valuesOf(map);
       const alone = map.alone.length ? map.alone.map((at) => maps[at]) : maps;
       const sunk = sinks ? sinksOf(map, maps) : new Set();
       return sunk.size ? alone.map((values) => values.map((v, i) => (sunk.has(i) ? NaN : v))) : alone;
@@ -937,6 +1200,7 @@ class Viewer {
     if (pane.layers.length) this.hatch(context, pane);
     if (pane.scaled && this.state.contour) pane.layers.forEach((map, at) => this.outline(context, pane, map, pane.values[at]));
     pane.layers.forEach((map, at) => this.crosses(context, pane, map, pane.hidden[at]));
+    this.outlines(context, pane);
     this.places(context, pane, found, ratio);
     context.restore();
     this.caption(pane);
@@ -1012,10 +1276,12 @@ class Viewer {
     const { scaled } = pane, level = this.level, { ratio } = pane.fit;
     for (const side of scaled.signed ? [1, -1] : [1]) {
       const strong = values.map((v) => (v !== v ? NaN : scaled.signed ? Math.max(0, side * (2 * position(v, scaled) - 1)) : position(v, scaled)));
-      const lines = this.state.smooth ? isolines(strong, map.rows, map.cols, level)
-        : edges(Array.from(strong, (v) => v >= level), map.rows, map.cols);
+      const factor = this.state.smooth ? 4 : 1, rows = map.rows * factor, cols = map.cols * factor;
+      const lines = factor > 1 ? isolines(finer(strong, map.rows, map.cols, factor), rows, cols, level)
+        : edges(Array.from(strong, (v) => v >= level), rows, cols);
       const path = new Path2D();
-      for (const [x0, y0, x1, y1] of lines) {
+      for (const line of lines) {
+        const [x0, y0, x1, y1] = line.map((end) => end / factor);
         const [left, top] = this.rect(pane, map, x0, y0, 0, 0), [right, bottom] = this.rect(pane, map, x1, y1, 0, 0);
         path.moveTo(left, top);
         path.lineTo(right, bottom);
@@ -1037,6 +1303,32 @@ class Viewer {
     context.stroke(path);
   }
 
+  /** Keep the panes as they are shown, with their captions and scales, as one picture. */
+  save() {
+    const { ratio } = this.panes[0].fit, gap = 12 * ratio, line = 16 * ratio, style = getComputedStyle(this.root);
+    const panes = [this, ...this.peers].flatMap((one) => one.panes.map((pane) => ({ ...pane, by: one.record.name })));
+    const wide = Math.max(...panes.map(({ canvas }) => canvas.width)), tall = Math.max(...panes.map(({ canvas }) => canvas.height));
+    const sheet = h("canvas"), context = sheet.getContext("2d"), font = `${12 * ratio}px ${style.fontFamily}`;
+    const said = ({ by, title, detail, low, high, unit, rule, none, scaled }) => {
+      const scale = `${low.textContent} to ${high.textContent} ${unit.textContent}; ${rule.textContent}`;
+      return [by, title.textContent, detail.textContent, scaled ? scale : none.textContent].filter(Boolean);
+    };
+    context.font = font;
+    const texts = panes.map((pane) => said(pane).flatMap((text) => broken(context, text, wide)));
+    sheet.width = (wide + gap) * panes.length + gap;
+    sheet.height = tall + 3 * gap + line * Math.max(...texts.map((lines) => lines.length));
+    context.fillStyle = style.getPropertyValue("--gv-ground");
+    context.fillRect(0, 0, sheet.width, sheet.height);
+    Object.assign(context, { font, fillStyle: style.color, textBaseline: "top" });
+    panes.forEach((pane, at) => {
+      const x = gap + at * (wide + gap);
+      context.drawImage(pane.canvas, x, gap);
+      if (pane.scaled) context.drawImage(pane.bar, x, tall + 1.5 * gap, wide, gap / 2);
+      texts[at].forEach((text, row) => context.fillText(text, x, tall + 2.4 * gap + row * line));
+    });
+    h("a", { download: "groundviz.png", href: sheet.toDataURL("image/png") }).click();
+  }
+
   get level() {
     return Math.max(0.5, this.state.threshold);
   }
@@ -1049,6 +1341,21 @@ class Viewer {
       path.moveTo(x, y); path.lineTo(x + w, y + v); path.moveTo(x + w, y); path.lineTo(x, y + v);
     }
     this.stroke(context, path, pane.fit.ratio, 1, "#bbb");
+  }
+
+  /** What is known from elsewhere, dotted; whole where it is looked up. */
+  outlines(context, pane) {
+    const { sx, sy, tx, ty, ratio } = pane.fit;
+    this.record.known.forEach((known, at) => {
+      if (known.image !== pane.image) return;
+      const path = new Path2D();
+      for (const line of known.lines) {
+        line.forEach(([x, y], i) => (i ? path.lineTo(x * sx + tx, y * sy + ty) : path.moveTo(x * sx + tx, y * sy + ty)));
+      }
+      context.setLineDash(at === this.state.known ? [] : [2 * ratio, 3 * ratio]);
+      this.stroke(context, path, ratio, 1.4, "#7dffb0");
+      context.setLineDash([]);
+    });
   }
 
   /** The cell looked up, and the box. */
@@ -1086,8 +1393,9 @@ class Viewer {
     const places = several ? this.record.images[pane.image].name : "";
     const label = pane.layers.length === 1 ? pane.layers[0].label : "";
     told(pane.title, pane.name ?? known?.name ?? "Difference");
+    const where = chosen?.tokens[0] < 0 ? " in the question" : "";
     const details = pane.difference ? [places]
-      : [`“${chosen?.text ?? ""}”${pane.pinned ? " pinned" : ""}`, places, label, known?.claim, known ? this.aggregation(known) : ""];
+      : [`“${chosen?.text ?? ""}”${where}${pane.pinned ? " pinned" : ""}`, places, label, known?.claim, known ? this.aggregation(known) : ""];
     told(pane.detail, details.filter(Boolean).join(" · "));
     told(pane.none, why || "no evidence: every cell has the same value");
     pane.none.hidden = Boolean(scaled);
@@ -1105,7 +1413,8 @@ class Viewer {
       const over = norm === "shared" && !pane.difference ? " of all tokens’ maps" : "";
       const hidden = pane.hidden.reduce((total, set) => total + set.size, 0);
       told(pane.rule, `${rule}${over}${hidden ? `; ${hidden} sink ${hidden > 1 ? "cells" : "cell"} hidden` : ""}`);
-      says += this.strongest(pane);
+      const { map, at, value } = this.strongest(pane);
+      says += `Strongest at ${cellName(map, at)}: about ${number(value)}.`;
     } else says += pane.none.textContent;
     pane.canvas.setAttribute("aria-label", says);
   }
@@ -1115,8 +1424,7 @@ class Viewer {
     pane.layers.forEach((map, i) => pane.values[i].forEach((value, at) => {
       if (Math.abs(value) >= Math.abs(best.value)) best = { map, at, value };
     }));
-    const { map, at, value } = best;
-    return `Strongest at row ${Math.floor(at / map.cols) + 1} of ${map.rows}, column ${(at % map.cols) + 1} of ${map.cols}: about ${number(value)}.`;
+    return best;
   }
 
   bar(pane) {
@@ -1133,7 +1441,7 @@ class Viewer {
     let most = 0;
     if (found) for (const value of found.values.values()) most = Math.max(most, Math.abs(value));
     this.chips.forEach((chip, at) => {
-      chip.setAttribute("aria-selected", String(tokens.includes(at)));
+      chip.setAttribute("aria-selected", tokens.includes(at));
       chip.classList.toggle("gv-part", named);
       chip.classList.toggle("gv-hover", this.hover === at);
       const value = found?.values.get(at);
@@ -1150,95 +1458,49 @@ class Viewer {
     this.saying = setTimeout(() => told(this.live, said || (this.panes[0]?.canvas.getAttribute("aria-label") ?? "")), 500);
   }
 
-  looked({ map, weights, values, spot, size, shown, value }) {
+  looked({ map, weights, values, spot, known, size, shown, value }) {
     const best = [...values].sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]))[0];
-    const most = best ? ` Strongest here: “${this.record.tokens[best[0]].text}”, about ${number(best[1])}.` : "";
+    const most = best ? ` Strongest here: “${this.token(best[0]).text}”, about ${number(best[1])}.` : "";
     const at = weights[0][0];
     const tile = map.label ? ` of ${map.label}` : "";
     if (spot) {
-      return `Row ${Math.floor(at / map.cols) + 1}, column ${(at % map.cols) + 1}${tile}: “${this.chosen.text}” about ${number(value)} ${map.unit}.${most}`;
+      return `At ${cellName(map, at)}${tile}: “${this.chosen.text}” about ${number(value)} ${map.unit}.${most}`;
     }
     const total = shown?.reduce((sum, v) => sum + (Math.abs(v) || 0), 0);
     const inside = shown && weights.reduce((sum, [cell, weight]) => sum + Math.abs(shown[cell]) * weight, 0);
-    const known = this.runs(map).reduce((sum, [, from, to]) => sum + to - from, 0);
-    const percent = (share) => `${number(100 * share, 2)} %`;
+    const held = this.runs(map).reduce((sum, [, from, to]) => sum + to - from, 0);
     const mass = total ? ` holds ${percent(inside / total)} of the map of “${this.chosen.text}”` : "";
-    return `Box${tile}:${mass} on ${percent(size / known)} of its cells.${most}`;
+    const against = known ? this.against(map, weights, size) : "";
+    return `${known?.name ?? "Box"}${tile}:${mass} on ${percent(size / held)} of its cells.${against}${most}`;
+  }
+
+  /** How the first pane's map stands to a known outline: where its strongest cell lies, and what the outlines share. */
+  against(map, weights, size) {
+    const pane = this.panes[0], values = pane.values[pane.layers.indexOf(map)];
+    if (!pane.scaled || !values) return "";
+    const inside = new Map(weights), best = this.strongest(pane);
+    const strong = [...values.keys()].filter((at) => position(values[at], pane.scaled) >= this.level);
+    const shared = strong.reduce((sum, at) => sum + (inside.get(at) ?? 0), 0);
+    const lies = best.map === map && inside.get(best.at) >= 0.5 ? "inside" : "outside";
+    return ` Its strongest cell is ${lies}; intersection over union with the outlined cells ${number(shared / (strong.length + size - shared), 2)}.`;
   }
 
   legend() {
     const { opacity, fill, contour } = this.state;
     const parts = [], scale = this.panes[0]?.scaled;
-    if (fill) parts.push(`Opacity rises from 0 at ${scale?.signed ? "zero" : "the low end"} to ${Math.round(100 * opacity)} %.`);
-    if (contour) parts.push(`Outlined: ${Math.round(100 * this.level)} % of the scale or more${scale?.signed ? ", dashed where negative" : ""}.`);
+    if (fill) parts.push(`Opacity rises from 0 at ${scale?.signed ? "zero" : "the low end"} to ${percent(opacity)}.`);
+    if (contour) parts.push(`Outlined: ${percent(this.level)} of the scale or more${scale?.signed ? ", dashed where negative" : ""}.`);
+    if (this.record.known.length) parts.push("Dotted: reference.");
     parts.push("Hatched: not covered by this map.");
     if (this.panes.some((pane) => pane.known?.claim)) parts.push(this.record.says);
     return parts.join(" ");
   }
 
   sync() {
-    const { state, record } = this;
-    const maps = record.maps.filter((map) => map.method === state.method);
-    const map = maps[0];
-    const put = (field, value, text) => {
-      field.slider.value = value;
-      told(field.value, text);
-      field.slider.setAttribute("aria-valuetext", text);
-    };
-    this.layers = map?.layers.length > 1 ? map.layers : [];
-    this.layer.slider.max = Math.max(0, this.layers.length - 1);
-    this.layer.label.hidden = !this.layers.length;
-    put(this.layer, this.layers.indexOf(state.layer), state.layer < 0 ? "all" : String(state.layer));
-    const heads = map ? headsOf(map) : 1;
-    this.head.slider.max = heads - 1;
-    this.head.label.hidden = heads < 2 || (map.shape[2] < 2 && !this.model.send);
-    put(this.head, state.head, state.head < 0 ? "all" : String(state.head));
-    this.method.list.value = state.method;
-    this.beside.label.hidden = this.methods.length < 2;
-    this.beside.list.value = state.compare[0] ?? "";
-    this.difference.label.hidden = !this.panes.some((pane, at) => at && pane.image === this.panes[0].image);
-    for (const key of Object.keys(CHECKS)) this[key].box.checked = state[key];
-    this.images.label.hidden = record.images.length < 2;
-    this.images.list.value = state.image;
-    const here = maps.filter((one) => one.image === this.shownImages[0]);
-    const labels = here.map((one, at) => [at, one.label || `tile ${at + 1}`]);
-    this.tiles.label.hidden = here.length < 2;
-    this.options(this.tiles.list, here.length > 2 ? [...labels, [-1, "all tiles"]] : labels, state.tile);
-    this.norm.list.value = state.norm;
-    this.sinks.label.hidden = !map || map.alone.length < 3;
-    const names = record.kinds[+(map?.signed ?? false)];
-    this.options(this.cmap.list, names.map((name) => [name, name.replace("_r", "")]), names.includes(state.cmap) ? state.cmap : names[0]);
-    put(this.opacity, Math.round(100 * state.opacity), `${Math.round(100 * state.opacity)} %`);
-    put(this.threshold, Math.round(100 * state.threshold), `${Math.round(100 * state.threshold)} %`);
-    const parts = record.parts.map((part, at) => [at, part.text]);
-    if (state.selected.length) parts.push(["", this.ofTokens(state.selected).text]);
-    this.options(this.part.list, parts, state.selected.length ? "" : state.part);
-    this.windows(put);
-    for (const button of this.tools) button.setAttribute("aria-pressed", String(button.dataset.tool === state.tool));
+    const { state } = this;
+    for (const follow of this.follows) follow();
+    this.parts.forEach((button, at) => button.setAttribute("aria-pressed", !state.selected.length && at === state.part));
     this.root.dataset.tool = state.tool;
-  }
-
-  options(list, options, value) {
-    const key = JSON.stringify(options);
-    if (list.dataset.key !== key) {
-      list.dataset.key = key;
-      list.replaceChildren(...options.map(([each, text]) => h("option", { value: each }, text)));
-    }
-    list.value = value;
-  }
-
-  windows(put) {
-    const { state } = this, { presets, window } = this.record.images[this.shownImages[0]];
-    const near = (a, b) => Math.abs(a - b) < 1e-3;
-    const at = presets.findIndex(([, level, width]) => near(level, state.level) && near(width, state.window));
-    const names = presets.map(([name], at) => [at, name]);
-    this.options(this.preset.list, at < 0 ? [...names, ["", "own"]] : names, at < 0 ? "" : at);
-    const share = (value) => `${Math.round(100 * value)} %`;
-    const [level, span] = window
-      ? [number(window[0] + (state.level - 0.5) * window[1]), number(state.window * window[1])]
-      : [share(state.level), share(state.window)];
-    put(this.centre, Math.round(100 * state.level), level);
-    put(this.width, Math.round(100 * state.window), span);
   }
 }
 
@@ -1253,15 +1515,6 @@ class PageModel {
   save_changes() {}
 }
 
-/** Whether the live widget that a snapshot stands in for appears; a saved notebook has none. */
-async function alive(name) {
-  for (let tries = 0; tries < 25; tries++) {
-    if (document.querySelector(`.gv-root[data-live="${CSS.escape(name)}"]`)) return true;
-    await new Promise((later) => setTimeout(later, 100));
-  }
-  return false;
-}
-
 /** Upgrade every static picture of this page that stands with its payload. */
 function upgrade() {
   for (const place of document.querySelectorAll("[data-gv]:not([data-up])")) {
@@ -1273,8 +1526,12 @@ function upgrade() {
 async function upgraded(place) {
   const name = place.dataset.gv, whole = place.closest(".groundviz") ?? place;
   if (name) {
+    // The live widget that this stands in for may come late; a saved notebook has none.
+    const live = () => document.querySelector(`.gv-root[data-live="${CSS.escape(name)}"]`);
+    document.addEventListener("groundviz", ({ detail }) => { whole.hidden ||= detail === name; });
     whole.hidden = true;
-    if (await alive(name)) return;
+    await new Promise((later) => setTimeout(later, live() ? 0 : 2500));
+    if (live()) return;
     whole.hidden = false;
     // What JupyterLab shows in place of a widget whose kernel is gone.
     const before = whole.closest(".jp-OutputArea-child")?.previousElementSibling;

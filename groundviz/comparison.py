@@ -1,0 +1,121 @@
+"""Several explanations side by side: two models, two questions, prior and current study."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from groundviz import files
+from groundviz.errors import TargetError
+from groundviz.explanation import Explanation, figure, live_viewer
+from groundviz.render import html, outputs
+from groundviz.render.paper import PaperFigure
+from groundviz.render.reference import Contours, outlines
+
+if TYPE_CHECKING:
+    from groundviz.render.widget import GroundViewer
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Comparison:
+    """Explanations in one viewer.
+
+    Method, layer, scale, window and zoom move together, and so do words that all of them say. Each keeps
+    scales of its own, which stand under its maps: colours of different models do not say which looked
+    harder.
+
+    Attributes:
+        explanations: What is compared, from left to right.
+        names: What each is called.
+        contours: What is known from elsewhere about each, as in `Explanation.figure`, or None.
+    """
+
+    explanations: tuple[Explanation, ...]
+    names: tuple[str, ...]
+    contours: tuple[Contours | None, ...]
+
+    def figure(self, *args: Any, **options: Any) -> PaperFigure:
+        """The same as a figure for a paper; arguments as in `groundviz.figure`."""
+        given = {"names": self.names, "contours": list(self.contours), **options}
+        return figure(self.explanations, *args, **given)
+
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
+        """A self-contained page, as `Explanation.to_html` makes it; it contains the images.
+
+        Raises:
+            StoreError: The file cannot be written there.
+        """
+        text = html.comparison(self._sides(), self._shown().figure())
+        if path is not None:
+            files.write(path, text.encode())
+        return text
+
+    def view(self, **state: Any) -> GroundViewer:
+        """The viewer as a live widget; what is chosen in it and known in Python is that of the first.
+
+        Args:
+            state: What to show first, by the names of `groundviz.render.widget.GroundViewer`.
+
+        Raises:
+            MissingExtra: anywidget is not installed.
+        """
+        return live_viewer()(self._sides(), **state)
+
+    def __repr__(self) -> str:
+        return f"<Comparison: {', '.join(self.names)}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """What a notebook keeps: the viewer over static HTML, a picture and a line; no widget."""
+        sides = self._sides()
+        return outputs.bundle(repr(self), lambda: html.comparison_fragment(sides), self._shown().figure)
+
+    def _shown(self) -> Comparison:
+        """The same with as much of the images as may leave."""
+        shown = tuple(Explanation(outputs.embedded(one.record)) for one in self.explanations)
+        return replace(self, explanations=shown)
+
+    def _sides(self) -> list[html.Side]:
+        return [
+            html.Side(name, one.record, outlines(contours, one.studies))
+            for name, one, contours in zip(self.names, self.explanations, self.contours, strict=True)
+        ]
+
+
+def compare(
+    explanations: Sequence[Explanation],
+    *,
+    names: Sequence[str] | None = None,
+    contours: Contours | list[Any] | None = None,
+) -> Comparison:
+    """Put explanations side by side in one viewer.
+
+    Args:
+        explanations: At least two, from left to right.
+        names: What to call each; "A", "B" and so on when None.
+        contours: What is known from elsewhere, as in `Explanation.to_html`, for all explanations; or a
+            list with one entry for each.
+
+    Raises:
+        TargetError: There are fewer than two explanations, or another number of names or contours.
+        ImageError: The contours do not fit an image.
+
+    >>> import groundviz
+    >>> from groundviz.demo.phantoms import phantom
+    >>> prior, current = (phantom(3, findings=found).pixels for found in ([], ["nodule"]))
+    >>> both = [groundviz.explain("demo", one, "Is there a nodule?") for one in (prior, current)]
+    >>> groundviz.compare(both, names=["Prior", "Current"])
+    <Comparison: Prior, Current>
+    """
+    count = len(explanations)
+    called = [chr(ord("A") + at) for at in range(count)] if names is None else list(names)
+    known: list[Any] = contours if isinstance(contours, list) else [contours] * count
+    if count < 2 or not count == len(called) == len(known):
+        raise TargetError(
+            f"These explanations cannot be compared: there are {count} of them, {len(called)} names and "
+            f"{len(known)} contours. Give at least two explanations, with a name and contours for each."
+        )
+    made = Comparison(tuple(explanations), tuple(called), tuple(known))
+    made._sides()  # So that contours that do not fit are refused here.
+    return made

@@ -1,0 +1,120 @@
+"""A page in a real Chromium: found where Debian puts it, reaching nobody, watched for errors.
+
+Needs the `playwright` package and a Chromium on the path; nothing is downloaded. Without them the tests
+that use it are skipped, unless GROUNDVIZ_REQUIRE_BROWSER is set.
+"""
+
+import base64
+import importlib.util
+import io
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from groundviz.render import html, overlay
+from groundviz.render.colour import scales
+from groundviz.render.paper import PaperFigure
+from groundviz.targets import find
+from tests import records
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MISSING = [
+    name
+    for name, there in (("playwright", importlib.util.find_spec("playwright")), ("Chromium", CHROMIUM))
+    if not there
+]
+needs_browser = pytest.mark.skipif(
+    bool(MISSING) and not os.environ.get("GROUNDVIZ_REQUIRE_BROWSER"),
+    reason=f"not installed: {', '.join(MISSING)}",
+)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+    "--force-color-profile=srgb",
+    "--font-render-hinting=none",
+]
+SIDE = 560
+# 64 % of this height is SIDE, so that a pixel of the image is one of the screen.
+SCREEN = {"width": 1180, "height": SIDE * 100 // 64}
+
+
+@contextmanager
+def launched():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        running = play.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@contextmanager
+def shown(browser, folder, text, *, wait=".gv-root[data-drawn]", **options):
+    """A page in the browser; it asks nobody for anything and raises nothing."""
+    place = folder / "page.html"
+    place.write_text(text, encoding="utf-8")
+    context = browser.new_context(**{"viewport": SCREEN, **options})
+    asked, raised = [], []
+    page = context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: raised.append(str(error)))
+    page.on("console", lambda said: raised.append(said.text) if said.type == "error" else None)
+    page.goto(place.as_uri())
+    page.wait_for_selector(wait)
+    yield page
+    assert [url for url in asked if not url.startswith(("data:", place.as_uri()))] == []
+    assert raised == []
+    context.close()
+
+
+@contextmanager
+def drawn(page):
+    """Wait until something that is done here has been drawn."""
+    before = int(page.get_attribute(".gv-root", "data-seq"))
+    yield
+    page.wait_for_function("before => +document.querySelector('.gv-root').dataset.seq > before", arg=before)
+
+
+def page_of(record) -> str:
+    return html.page([record], [PaperFigure(Figure(figsize=(0.1, 0.1)), "A caption.")])
+
+
+def whole(cells: int = 14, **options):
+    """A record whose cells cover all of a SIDE by SIDE image."""
+    made = records.record(SIDE, SIDE, cells=cells, **options)
+    return replace(made, checks=(), scores=())
+
+
+def press(page, *keys):
+    for key in keys:
+        with drawn(page):
+            page.keyboard.press(key)
+
+
+def canvas(page, at: int = 0) -> np.ndarray:
+    """The pixels of a pane, float (rows, cols, 3) in 0 to 255."""
+    url = page.evaluate("at => document.querySelectorAll('.gv-frame canvas')[at].toDataURL('image/png')", at)
+    with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as image:
+        return np.asarray(image.convert("RGB"), dtype=np.float64)
+
+
+def bare(page):
+    """Colours without outlines."""
+    page.get_by_label("Outline").uncheck()
+    page.wait_for_function("() => document.querySelector('.gv-readout').textContent.indexOf('Outlined') < 0")
+
+
+def expected_of(record, method: str, part, *, smooth: bool = False, layer=None) -> np.ndarray:
+    maps = next(one for one in record.heatmaps if one.method == method)
+    heatmap = maps.at(find(record.answer, part), layer=layer)
+    (scale,) = scales([heatmap])
+    study = record.studies[heatmap.grid.image]
+    return 255.0 * overlay.picture(study, study.shape, heatmap, scale, smooth=smooth)

@@ -1,0 +1,274 @@
+"""What a reader compares in the viewer: the question's words, findings, references, other explanations."""
+
+import base64
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from groundviz.geometry import cell_coverage
+from groundviz.render import escape, html, pack, viewer
+from groundviz.render.colour import scales
+from groundviz.render.reference import outlines
+from groundviz.render.stylesheet import STYLE
+from groundviz.targets import find
+from tests.chromium import (
+    bare,
+    canvas,
+    drawn,
+    expected_of,
+    launched,
+    needs_browser,
+    page_of,
+    press,
+    shown,
+    whole,
+)
+
+pytestmark = needs_browser
+BOX = (150.0, 330.0, 260.0, 450.0)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with launched() as running:
+        yield running
+
+
+def _alone(article) -> str:
+    return escape.document("T", STYLE + viewer.style(), [article], program=viewer.program())
+
+
+def _page(record, known=()) -> str:
+    return _alone(escape.interactive([], pack.pack(record, known=known)))
+
+
+def _beside(*sides) -> str:
+    return _alone(escape.interactive([], html.side_by_side([html.Side(*one) for one in sides])))
+
+
+def test_a_finding_of_a_report_is_one_press_away(browser, tmp_path):
+    words = ("nodule", " left", ".", " effusion", " right", ".")
+    record = whole(words=words)
+    with shown(browser, tmp_path, page_of(record)) as page:
+        bare(page)
+        buttons = page.get_by_role("group", name="Parts of the answer").get_by_role("button")
+        assert [text.strip() for text in buttons.all_inner_texts()] == [
+            "whole answer",
+            "nodule left.",
+            "effusion right.",
+        ]
+        with drawn(page):
+            buttons.nth(2).click()
+        page.mouse.move(5, 5)
+        assert page.get_attribute(".gv-root", "data-drawn") == "attention|3,4,5|-1|-1"
+        assert buttons.nth(2).get_attribute("aria-pressed") == "true"
+        assert np.abs(canvas(page) - expected_of(record, "attention", (3, 6))).mean() < 1.0
+        with drawn(page):
+            page.get_by_role("option", name="nodule").click()
+        assert buttons.nth(2).get_attribute("aria-pressed") == "false"
+
+
+def test_words_are_compared_with_what_is_known(browser, tmp_path):
+    record = whole()
+    known = outlines({"nodule": BOX}, record.studies)
+    maps = record.heatmaps[0]
+    coverage = cell_coverage(maps.grid, known[0].mask)
+    with shown(browser, tmp_path, _page(record, known)) as page:
+        with drawn(page):
+            page.get_by_label("Reference").select_option(label="nodule")
+        with drawn(page):
+            page.locator(".gv-token", has_text="nodule").click()
+        page.mouse.move(5, 5)
+        said = page.locator(".gv-readout").inner_text()
+        heatmap = maps.at(find(record.answer, "nodule"))
+        held = 100.0 * (heatmap.values * coverage).sum() / heatmap.values.sum()
+        found = [float(number) for number in re.findall(r"([\d.]+) %", said)]
+        assert found == pytest.approx([held, 100.0 * coverage.mean()], rel=0.05)
+        (scale,) = scales([heatmap])
+        strong = heatmap.values - scale.low >= 0.5 * (scale.high - scale.low)
+        union = strong.sum() + coverage.sum() - (strong * coverage).sum()
+        overlap = (strong * coverage).sum() / union
+        assert float(said.split("cells ")[1].split(". Strongest")[0]) == pytest.approx(overlap, abs=0.006)
+        best = coverage.ravel()[np.argmax(heatmap.values)] >= 0.5
+        assert ("strongest cell is inside" in said) == bool(best)
+        assert page.locator(".gv-token.gv-shaded").count() == len(record.answer.spoken)
+        press(page, "Escape")
+        assert "nodule:" not in page.locator(".gv-readout").inner_text()
+
+
+def test_a_reference_is_drawn_where_it_lies(browser, tmp_path):
+    record = whole()
+    known = outlines({"nodule": BOX}, record.studies)
+    frames = []
+    for names in ((), known):
+        with shown(browser, tmp_path, _page(record, names)) as page:
+            page.mouse.move(5, 5)
+            if names:
+                with drawn(page):
+                    page.get_by_label("Reference").select_option("0")
+            frames.append(canvas(page))
+    changed = np.abs(frames[0] - frames[1]).max(axis=2) > 40
+    row, col = np.nonzero(changed)
+    assert (row.min(), row.max(), col.min(), col.max()) == pytest.approx(
+        (BOX[0], BOX[2], BOX[1], BOX[3]), abs=4
+    )
+    inner = changed[int(BOX[0]) + 6 : int(BOX[2]) - 6, int(BOX[1]) + 6 : int(BOX[3]) - 6]
+    assert not inner.any()
+
+
+def test_explanations_side_by_side_share_what_is_shared_and_words_that_both_say(browser, tmp_path):
+    first, second = whole(), whole(words=("no", " nodule", "."))
+    with shown(browser, tmp_path, _beside(("Prior", first), ("Current", second))) as page:
+        roots = page.locator(".gv-root[data-drawn]")
+        page.wait_for_function("() => document.querySelectorAll('.gv-root[data-drawn]').length === 2")
+        assert page.locator(".gv-name").all_inner_texts() == ["Prior", "Current"]
+        assert page.get_by_label("Method").count() == 1
+        page.get_by_label("Method").select_option("occlusion")
+        page.get_by_role("slider", name="Layer").fill("1")
+        page.wait_for_function("() => document.querySelectorAll('[data-drawn$=\"|1|-1\"]').length === 2")
+        roots.nth(1).get_by_role("option", name="nodule").hover()
+        page.wait_for_function(
+            "() => document.querySelectorAll('[data-drawn]')[0].dataset.drawn === 'occlusion|0|1|-1'"
+        )
+        assert roots.nth(1).get_attribute("data-drawn") == "occlusion|1|1|-1"
+        roots.nth(1).get_by_role("option", name="no", exact=True).click()
+        page.mouse.move(5, 5)
+        page.wait_for_function(
+            "() => document.querySelectorAll('[data-drawn]')[1].dataset.drawn.startsWith('occlusion|0|')"
+        )
+        # The first never says "no": it stays with its whole answer.
+        whole_answer = ",".join(map(str, first.answer.spoken))
+        assert roots.nth(0).get_attribute("data-drawn") == f"occlusion|{whole_answer}|1|-1"
+
+
+def test_the_panes_are_kept_as_one_picture_with_their_scales(browser, tmp_path):
+    record = whole()
+    with shown(browser, tmp_path, page_of(record)) as page:
+        with drawn(page):
+            page.get_by_label("Beside it").select_option("occlusion")
+        with page.expect_download() as kept:
+            page.get_by_role("button", name="Save as PNG").click()
+        assert kept.value.suggested_filename == "groundviz.png"
+        kept.value.save_as(tmp_path / "kept.png")
+        panes = [canvas(page, at) for at in (0, 1)]
+    with Image.open(tmp_path / "kept.png") as image:
+        sheet = np.asarray(image.convert("RGB"), dtype=float)
+    height, width = panes[0].shape[:2]
+    np.testing.assert_array_equal(sheet[12 : 12 + height, 12 : 12 + width], panes[0])
+    left = 24 + width
+    np.testing.assert_array_equal(sheet[12 : 12 + height, left : left + width], panes[1])
+    below = sheet[12 + height + 24 :]
+    assert below.shape[0] > 40
+    assert (np.abs(below - below[-1, -1]).max(axis=2) > 60).mean() > 0.01
+
+
+LIVE = """([payload, values]) => {
+  const bytes = (text) => new DataView(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
+  const calls = {};
+  window.model = {
+    values: { _pack: bytes(payload), ...values }, sent: [],
+    get(name) { return this.values[name]; },
+    set(name, value) { this.values[name] = value; },
+    on(event, call) { calls[event] = call; }, off() {}, save_changes() {},
+    send(wish) { this.sent.push(wish); },
+    now(values) { Object.assign(this.values, values); calls.change(); },
+    hear(said, blob) { return calls["msg:custom"](said, blob ? [bytes(blob)] : []); },
+  };
+  return render({ model, el: document.body });
+}"""
+
+
+def _live(page, record, **values):
+    page.evaluate(LIVE, [base64.b64encode(pack.pack(record)).decode(), values])
+    page.wait_for_selector(".gv-root[data-drawn]")
+
+
+MODULE = viewer.module().replace("export default { render };", "window.render = render;")
+HOST = f"<!DOCTYPE html><style>{viewer.style()}</style><body><p>Notebook</p><script>{MODULE}</script></body>"
+
+
+def test_a_method_is_asked_for_watched_stopped_and_shown(browser, tmp_path):
+    record = whole()
+    attention, occlusion = record.heatmaps
+    alone = replace(record, heatmaps=(attention,))
+    headers, blob = pack.maps_of(record, [occlusion])
+    more = [{"name": "occlusion", "title": "Occlusion", "cost": "many passes"}]
+    with shown(browser, tmp_path, HOST, wait="body", bypass_csp=True) as page:
+        _live(page, alone, method="attention", _more=more)
+        bar = page.get_by_role("progressbar")
+        assert not bar.is_visible()
+        page.get_by_label("Also").select_option(label="Occlusion")
+        page.get_by_text("many passes").wait_for()
+        assert page.evaluate("model.sent") == []
+        page.get_by_role("button", name="Measure").click()
+        assert page.evaluate("model.sent") == [{"need": "method", "method": "occlusion"}]
+        busy = {"method": "occlusion", "done": 3, "total": 12, "says": "Occlusion: 3 of 12"}
+        with drawn(page):
+            page.evaluate("busy => model.now({ _busy: busy })", busy)
+        assert bar.evaluate("one => one.value") == 0.25
+        assert page.locator(".gv-busy [role=status]").inner_text() == "Occlusion: 3 of 12"
+        page.get_by_role("button", name="Stop").click()
+        assert page.evaluate("model.sent.at(-1)") == {"need": "stop"}
+        with drawn(page):
+            page.evaluate("model.now({ _busy: {} }), model.hear({ failed: 'Not for this model.' })")
+        assert page.locator(".gv-busy [role=status]").inner_text() == "Not for this model."
+        assert page.locator(".gv-pane").count() == 1
+        page.evaluate(
+            "([maps, blob]) => model.hear({ maps, says: '' }, blob)",
+            [json.loads(json.dumps(headers)), base64.b64encode(blob).decode()],
+        )
+        page.wait_for_function("() => document.querySelectorAll('.gv-pane').length === 2")
+        assert page.locator(".gv-title").all_inner_texts() == ["Attention", "Occlusion"]
+        assert not page.locator(".gv-busy [role=status]").is_visible()
+        page.wait_for_function("() => model.values.compare?.[0] === 'occlusion'")
+
+
+def test_a_snapshot_gives_way_to_a_live_viewer_however_late_it_comes(browser, tmp_path):
+    record = whole()
+    text = _alone(escape.interactive([], pack.pack(record), "one"))
+    with shown(browser, tmp_path, text, wait="[data-gv]") as page:
+        page.wait_for_selector(".gv-root[data-drawn]")
+        assert page.locator(".gv-root").is_visible()
+        page.evaluate("document.dispatchEvent(new CustomEvent('groundviz', { detail: 'another' }))")
+        assert page.locator(".gv-root").is_visible()
+        page.evaluate("document.dispatchEvent(new CustomEvent('groundviz', { detail: 'one' }))")
+        assert not page.locator(".gv-root").is_visible()
+
+
+def test_words_of_the_question_have_maps_of_their_own(browser, tmp_path):
+    import groundviz
+    from groundviz.demo.phantoms import phantom
+
+    made = groundviz.explain("demo", phantom(3, findings=["nodule"]).pixels, "Where is the nodule?")
+    with shown(browser, tmp_path, _page(made.record)) as page:
+        question = page.get_by_role("listbox", name="Tokens of the question")
+        words = question.get_by_role("option")
+        assert "".join(words.all_inner_texts()) == "Whereisthenodule?"
+        with drawn(page):
+            words.nth(3).click()
+        first = page.get_attribute(".gv-root", "data-drawn")
+        number = int(first.split("|")[1])
+        assert number < 0
+        assert "“nodule” in the question" in page.locator(".gv-detail").inner_text()
+        heatmap = made.heatmap("attention", groundviz.Question("nodule"))
+        said = page.locator(".gv-frame canvas").get_attribute("aria-label")
+        row, col = np.unravel_index(np.nanargmax(heatmap.values), heatmap.values.shape)
+        assert f"Strongest at row {row + 1} of 14, column {col + 1} of 14" in said
+        press(page, "ArrowLeft")
+        assert page.get_attribute(".gv-root", "data-drawn").split("|")[1] == str(number - 1)
+        press(page, "Home")
+        press(page, "Shift+End")
+        assert len(page.get_attribute(".gv-root", "data-drawn").split("|")[1].split(",")) == words.count()
+        with drawn(page):
+            page.get_by_label("Tokens of the answer").get_by_role("option").first.click(modifiers=["Control"])
+        # A map is about the question or about the answer.
+        assert page.get_attribute(".gv-root", "data-drawn").split("|")[1] == "0"
+        with drawn(page):
+            page.get_by_label("Method").select_option("gradient_attention")
+        with drawn(page):
+            words.nth(3).click()
+        assert "Not measured for “nodule”" in page.locator(".gv-none").inner_text()
