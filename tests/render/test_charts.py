@@ -104,3 +104,9 @@ def test_without_plotly_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setattr("groundviz.render.charts.import_module", refuse)
     with pytest.raises(MissingExtra, match=r"pip install .groundviz\[charts\]"):
         CHARTS.heads()
+
+
+def test_a_matrix_of_amounts_starts_at_nothing_and_one_of_signs_is_centred_there():
+    plain, signed = (Charts(records.record()).heads(name).data[0] for name in ("attention", "occlusion"))
+    assert (plain.zmin, plain.zmid) == (0, None)
+    assert (signed.zmin, signed.zmid) == (None, 0)

@@ -20,7 +20,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from groundviz.errors import TargetError, UnknownName
-from groundviz.render import overlay
+from groundviz.render import overlay, panels
 from groundviz.render.colour import scales
 from groundviz.render.figure import Part, compose, default_targets, draw
 from groundviz.targets import find
@@ -81,6 +81,7 @@ def test_the_width_in_every_file_is_the_width_asked_for(width, millimetres):
         picture = Image.open(io.BytesIO(figure.to_bytes(kind)))
         assert picture.size[0] == int(millimetres / 25.4 * 300)
         assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+        assert picture.mode == "RGB"
 
 
 @pytest.mark.parametrize("width", ["triple", 59.9, 0, -89, 1e9, float("nan")])
@@ -439,13 +440,17 @@ def test_parts_of_one_model_share_a_scale_and_those_of_two_do_not():
     assert figure.caption.count("Model ") == 2
 
 
-def test_a_map_too_weak_for_its_scale_says_so():
+def test_a_map_too_weak_for_its_scale_says_how_little_there_is():
     values = RECORD.heatmaps[0].values.copy()
     values[3] /= 100
     weak = replace(RECORD.heatmaps[0], values=values)
-    figure = draw(RECORD, [[weak.at(find(SAID, named)) for named in ("nodule", "left")]], width="single")
-    assert _texts(figure).count("< 10% of scale") == 1
-    assert "< 10% of scale" not in _texts(draw(RECORD, [[weak.at(find(SAID, "left"))]]))
+    row = [weak.at(find(SAID, named)) for named in ("nodule", "left")]
+    most = np.ceil(100 * scales(row)[1].strength(row[1].values).max())
+    told = [text for text in _texts(draw(RECORD, [row], width="single")) if text.endswith("% of scale")]
+    assert told == [f"≤ {most:.0f}% of scale"]
+    assert 1 <= most <= 2
+    alone = _texts(draw(RECORD, [[weak.at(find(SAID, "left"))]]))
+    assert not [text for text in alone if text.startswith("≤") and text.endswith("scale")]
 
 
 @pytest.mark.parametrize("style", ["words", "findings", "llava_rad"])
@@ -484,12 +489,63 @@ def test_contours_are_drawn_on_every_panel_of_their_image_and_explained():
     assert "Dotted" not in draw(PAIR, rows).caption
 
 
-def test_a_full_page_of_a_large_image_stays_under_two_megabytes():
-    large = records.record(1024, 1024, cells=24)
-    assert (
-        len(draw(large, _rows(large, None, "nodule", "left", "upper", "zone", "in")).to_bytes("pdf"))
-        < 2_000_000
-    )
+REPORT = "A nodule is seen . Its rim is smooth . No effusion is there . All bones are intact .".split()
+
+
+def _noisy(*, colour: bool = False):
+    """A report on a radiograph of 1024 by 1024 pixels in 4096 levels, with more noise than most have."""
+    words = tuple(f" {word}" if word.isalpha() else word for word in REPORT)
+    quiet = records.record(1024, 1024, cells=24, words=words)
+    noise = 0.05 * np.random.default_rng(0).standard_normal((1024, 1024))
+    pixels = (np.rint(np.clip(quiet.study.pixels + noise, 0, 1) * 4095) / 4095).astype(np.float32)
+    pixels = np.stack([pixels, pixels**1.2, pixels**1.4], axis=2) if colour else pixels
+    return replace(quiet, studies=(replace(quiet.study, pixels=pixels),))
+
+
+NOISY = _noisy()
+
+
+@pytest.mark.parametrize(
+    ("style", "smooth"), [("grid", False), ("words", False), ("findings", False), ("llava_rad", True)]
+)
+def test_a_double_column_pdf_of_a_noisy_image_stays_under_two_megabytes(style, smooth):
+    rows = _rows(NOISY, *range(9))[:1] if style == "llava_rad" else _rows(NOISY, *range(9))
+    content = draw(NOISY, rows, style=style, smooth=smooth).to_bytes("pdf")
+    pictures = 9 * len(rows)
+    # The image once, a veil for each map, a bar for each method.
+    assert content.count(b"/SMask") == pictures
+    assert content.count(b"/Subtype /Image") == 1 + 2 * pictures + len(rows)
+    assert len(content) < 1_000_000
+
+
+@pytest.mark.skipif(shutil.which("pdftoppm") is None, reason="needs poppler's pdftoppm")
+@pytest.mark.parametrize(("record", "smooth"), [(NOISY, False), (_noisy(colour=True), True)])
+def test_a_pdf_shows_the_pixels_of_the_png(tmp_path, record, smooth, monkeypatch):
+    monkeypatch.setattr(panels, "trace", lambda *_, **__: None)
+    figure = draw(record, _rows(record, "nodule"), width=60, smooth=smooth)
+    figure.save(tmp_path / "figure.pdf")
+    # Four dots for one, to look at their middles: a page's edge need not lie on a dot.
+    command = ["pdftoppm", "-r", "1200", "-singlefile", tmp_path / "figure.pdf", tmp_path / "page"]
+    subprocess.run(command, check=True)
+    page = np.asarray(Image.open(tmp_path / "page.ppm"))[2::4, 2::4]
+    for axes, shown in zip(figure.figure.axes, _drawn(figure), strict=True):
+        left, _, _, top = axes.bbox.extents.round().astype(int)
+        above, (rows, cols, _) = page.shape[0] - top, shown.shape
+        other = np.abs(page[above : above + rows, left : left + cols].astype(int) - shown)
+        assert other.max() <= 2
+        assert (other > 1).mean() < 0.005
+
+
+def test_at_another_resolution_the_flat_picture_is_drawn():
+    figure = draw(RECORD, _rows(RECORD, "left")[:1], width="single")
+    stream = io.BytesIO()
+    figure.figure.savefig(stream, format="png", dpi=150)
+    half = np.asarray(Image.open(stream).convert("RGB")).astype(int)
+    full = np.asarray(Image.open(io.BytesIO(figure.to_bytes("png"))).reduce(2))[
+        : half.shape[0], : half.shape[1]
+    ]
+    # Outlines and letters differ along their edges.
+    assert np.percentile(np.abs(half - full), 75) <= 4
 
 
 @pytest.mark.skipif(shutil.which("pdffonts") is None, reason="needs poppler's pdffonts")
@@ -534,3 +590,38 @@ def test_another_process_makes_the_same_bytes_and_never_loads_torch_or_pyplot():
     assert printed[0] == printed[1]
     assert len(set(printed[0])) == 8
     assert printed[0][6] == "[]"
+
+
+def _grey(pixels):
+    """8-bit pixels as a printer without colours renders them."""
+    return np.asarray(Image.fromarray(pixels).convert("L")).astype(int)
+
+
+def test_in_greyscale_stronger_is_lighter_on_the_bar_and_negative_is_dashed():
+    figure = draw(RECORD, _rows(RECORD, "left", "nodule"))
+    plain, signed = (bar for bar in _drawn(figure) if bar.shape[0] < 40)
+    steps = np.diff(_grey(plain)[1].astype(int))
+    # The white mark at the outline's level, on its dark rim, aside.
+    assert np.median(steps) >= 0
+    assert (steps[: len(steps) // 3] >= -1).all()
+    assert (steps[-len(steps) // 3 :] >= -1).all()
+    ends, middle = _grey(signed)[:, [1, -2]].mean(), _grey(signed)[:, signed.shape[1] // 2].mean()
+    assert ends > middle + 80
+    dashes = {
+        tuple(lines.get_linestyle()[0][1] or ())
+        for axes in figure.figure.axes
+        for lines in axes.findobj(LineCollection)
+        if to_rgb(lines.get_color()[0]) == (1.0, 1.0, 1.0)
+    }
+    assert len(dashes) == 2
+    assert "dashed where negative" in " ".join(_texts(figure))
+
+
+def test_a_signed_bar_marks_its_negative_end_with_dashes():
+    (bar,) = (axes for axes in draw(RECORD, _rows(RECORD, "left")[1:]).figure.axes if axes.bbox.height < 40)
+    marks = [
+        (float(lines.get_segments()[0][0][0]), lines.get_linestyle()[0][1] is not None)
+        for lines in bar.findobj(LineCollection)
+        if to_rgb(lines.get_color()[0]) == (1.0, 1.0, 1.0)
+    ]
+    assert marks == [(0.25, True), (0.75, False)]

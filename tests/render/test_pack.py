@@ -13,7 +13,7 @@ from PIL import Image
 
 from groundviz.render import overlay, pack
 from groundviz.render.colour import COLOURS, paint, table
-from groundviz.targets import find, rather_than
+from groundviz.targets import Question, find, rather_than
 from groundviz.types import Rival
 from tests import records
 
@@ -189,6 +189,56 @@ def test_spaces_that_no_token_wrote_are_kept():
         (" ", "zone"),
         ("", "</s>"),
     ]
+
+
+def test_words_of_the_question_read_as_it_does_and_have_their_maps():
+    asked = records.asked(RECORD)
+    header, (maps, _) = pack.read(pack.pack(asked))
+    assert [(one["index"], one["before"], one["text"], one["spoken"]) for one in header["asked"]] == [
+        (-6, "", "Where", True),
+        (-5, " ", "is", True),
+        (-4, " ", "the", True),
+        (-3, " ", "nodule", True),
+        (-2, "", "?", True),
+    ]
+    attention, occlusion = header["maps"]
+    assert [one["tokens"] for one in attention["targets"][-5:]] == [[-6], [-5], [-4], [-3], [-2]]
+    assert attention["targets"][-2]["text"] == "nodule (in the question)"
+    nodule = find(asked.answer, Question("nodule"), asked.prompt)
+    np.testing.assert_allclose(maps[-2].mean(axis=(0, 1)), asked.heatmaps[0].at(nodule).values, atol=1e-3)
+    assert all(token >= 0 for one in occlusion["targets"] for token in one["tokens"])
+    plain, _ = pack.read(pack.pack(RECORD))
+    assert plain["asked"] == []
+    assert plain["tokens"] == header["tokens"]
+    assert plain["maps"][1] == {**occlusion, "at": plain["maps"][1]["at"]}
+
+
+def test_nothing_hides_in_a_word_of_the_question():
+    sly = records.asked(RECORD, ("a\x1b[2J", " \u202e<b>", "\n", "?"))
+    header, _ = pack.read(pack.pack(sly))
+    assert [(one["before"], one["text"]) for one in header["asked"]] == [
+        ("", "a␛[2J"),
+        (" ", "⟦U+202E⟧<b>"),
+        ("\n", "␊"),
+        ("", "?"),
+    ]
+
+
+def test_where_only_names_of_the_questions_tokens_are_known_they_are_shown():
+    asked = records.asked(RECORD)
+    header, _ = pack.read(pack.pack(replace(asked, prompt=replace(asked.prompt, offsets=None))))
+    assert [(one["before"], one["text"]) for one in header["asked"]][3:] == [(" ", "▁nodule"), (" ", "▁?")]
+
+
+def test_maps_of_the_question_count_for_the_size():
+    """Heads stay behind as soon as the question's maps make the payload too large."""
+    plain = RECORD.heatmaps[0]
+    cells = plain.values[0, 0, 0].size
+    heads = 1_500_000 // (len(plain.targets) * 2 * cells)
+    wide = replace(plain, values=np.repeat(plain.values[:, :, :1], heads, axis=2))
+    record = replace(RECORD, heatmaps=(wide,))
+    assert pack.read(pack.pack(record))[0]["maps"][0]["shape"][2] == heads
+    assert pack.read(pack.pack(records.asked(record)))[0]["maps"][0]["shape"][2] == 1
 
 
 def test_what_was_asked_for_and_the_sentences_can_be_chosen():

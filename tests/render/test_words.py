@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from groundviz.errors import TargetError
 from groundviz.render import words
 from groundviz.render.colour import scales
-from groundviz.targets import find
+from groundviz.targets import Question, find
 from tests import records
 
 RECORD = records.record()
@@ -173,7 +174,7 @@ def test_the_caption_tells_the_images_apart_and_says_how_many_maps_there_are():
     caption = words.caption(PAIR, rows, [scales(row) for row in rows])
     for part in (
         "Maps of the images when the model was asked “Where is the nodule?”",
-        "Left, the image of each row; then",
+        "First, the image of each row; then",
         "Image 1 of 2, 96 by 96 pixels; image 2 of 2, 60 by 120 pixels.",
         "mean over layers and heads; rows: image 1 of 2; image 2 of 2): colours from",
     ):
@@ -181,7 +182,7 @@ def test_the_caption_tells_the_images_apart_and_says_how_many_maps_there_are():
     assert [caption.count(f"{name} (") for name in ("Attention", "Occlusion")] == [1, 1]
     assert "drawn" not in caption
     one = words.caption(PAIR, rows[1:2], [scales(rows[1])])
-    assert "Left, the image; then" in one
+    assert "First, the image; then" in one
     assert "rows: image 2 of 2)" in one
     assert "Attention: 1 of 2 maps is drawn." in one
     assert "Occlusion" not in one
@@ -244,3 +245,17 @@ def test_a_caption_hides_nothing():
     sly = records.record(question="Where\u202e?\x1b[2J")
     rows = [[sly.heatmaps[0].at(sly.target)]]
     assert "“Where⟦U+202E⟧?␛[2J”" in words.caption(sly, rows, [scales(rows[0])])
+
+
+def test_a_word_of_the_question_says_so_and_has_no_probability_and_no_place_in_the_answer():
+    asked = records.asked(RECORD)
+    nodule = find(SAID, Question("nodule"), asked.prompt)
+    assert words.part(SAID, nodule) == "nodule (in the question)"
+    assert words.emphasis(SAID, [nodule]) == words.emphasis(SAID, [])
+    assert words.pieces(SAID, find(SAID, Question(), asked.prompt)) == []
+    with pytest.raises(TargetError, match="only the answer has a probability"):
+        words.probability(SAID, nodule)
+    heatmap = asked.heatmaps[0].at(nodule)
+    assert words.describe(heatmap).startswith("Attention for “nodule” (in the question): strongest at row")
+    row = [[heatmap]]
+    assert "“nodule” (in the question)" in words.caption(asked, row, [scales(row[0])])

@@ -60,10 +60,9 @@ const told = (node, text) => { if (node.textContent !== text) node.textContent =
 function number(value, digits = 3) {
   if (!Number.isFinite(value)) return "–";
   const small = value && Math.abs(value) < 1e-4;
-  const text = (small ? value.toExponential(digits - 1) : value.toPrecision(digits)).replace(/(\.\d*?)0+(e|$)/, "$1$2").replace(/\.(e|$)/, "$1");
-  const [mantissa, power] = text.split("e");
+  const [mantissa, power] = (small ? value.toExponential(digits - 1) : String(+value.toPrecision(digits))).split("e");
   const raised = power && String(+power).replace(/./g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
-  return mantissa.replace("-", "−") + (raised ? ` × 10${raised}` : "");
+  return String(+mantissa).replace("-", "−") + (raised ? ` × 10${raised}` : "");
 }
 
 const percent = (share) => `${share && share < 0.1 ? number(100 * share, 2) : Math.round(100 * share)} %`;
@@ -134,7 +133,7 @@ const middle = (map, row, col) => ({ x: map.left + (col + 0.5) * map.dx, y: map.
 /** Which entries of a map a selection adds up, or null where it was not measured. */
 function entries(map, chosen) {
   const whole = map.targets.findIndex(
-    (one) => same(one.tokens, chosen.tokens) && (one.rival ?? null) === (chosen.rival ?? null));
+    (one) => same(one.tokens, chosen.tokens) && one.rival === chosen.rival);
   if (whole >= 0) return [whole];
   if (chosen.rival != null || !chosen.tokens.length) return null;
   const found = chosen.tokens.map((token) => map.singles.get(token));
@@ -148,7 +147,7 @@ const headsOf = (map) => map.measured[1];
 /** What of a map can be shown for one layer and head: [source, layer indices, head indices], or a reason. */
 function section(map, layer, head, ask) {
   const at = layerAt(map, layer);
-  const all = (length) => Array.from({ length }, (_, i) => i);
+  const all = (length) => [...Array(length).keys()];
   const layers = at < 0 ? all(map.shape[1]) : [at];
   const there = map.shape[2];
   if (head < 0 || headsOf(map) === 1) return [map, layers, all(there)];
@@ -327,7 +326,7 @@ function sideBySide(viewers) {
   const beside = h("div", { class: "gv-side-by-side" }, ...viewers.map((one) => one.root),
     h("div", { onkeydown: (event) => first.keyed(event) }, first.panel, first.sheet));
   beside.style.setProperty("--gv-sides", viewers.length);
-  return h("div", { class: "gv-root", "data-jp-suppress-context-menu": "true" }, beside);
+  return h("div", { class: "gv-root" }, beside);
 }
 
 class Viewer {
@@ -341,9 +340,7 @@ class Viewer {
     // The token under the pointer; the place {image, x, y} under it, in source pixels; the same, clicked;
     // the box that is being drawn; the token with the focus, and where a phrase begins.
     this.hover = this.spot = this.kept = this.drawing = null;
-    this.cursor = 0;
-    this.anchor = 0;
-    this.seq = 0;
+    this.cursor = this.anchor = this.seq = 0;
     this.panes = [];
     this.bases = new Map();
     this.sharedScales = new Map();
@@ -421,13 +418,14 @@ class Viewer {
   }
 
   async received(said, buffers) {
-    if (said?.heads === undefined) this.notice = said?.failed || said?.says;
-    if (said?.maps) await this.grow(said.maps, copied(buffers[0]));
-    this.refresh();
-    if (said?.heads === undefined) return;
-    const map = this.record.maps[said.heads];
-    const shape = [map.shape[0], 1, headsOf(map), map.rows, map.cols];
-    map.lazy.set(said.layer, { shape, ...codes(await inflate(copied(buffers[0])), shape[0] * shape[2]) });
+    const bytes = buffers?.length && copied(buffers[0]);
+    if (said.heads !== undefined) {
+      const map = this.record.maps[said.heads], shape = [map.shape[0], 1, headsOf(map), map.rows, map.cols];
+      map.lazy.set(said.layer, { shape, ...codes(await inflate(bytes), shape[0] * shape[2]) });
+    } else {
+      this.notice = said.failed || said.says;
+      if (said.maps) await this.grow(said.maps, bytes);
+    }
     this.refresh();
   }
 
@@ -437,7 +435,7 @@ class Viewer {
     const { method } = found[0], { compare } = this.state;
     this.record.maps = [...this.record.maps.filter((map) => map.method !== method), ...found];
     this.sharedScales.clear();
-    if (method !== this.state.method) this.set({ compare: [...compare.filter((one) => one !== method), method] });
+    if (method !== this.state.method) this.set({ compare: [...new Set([...compare, method])] });
   }
 
   token(at) {
@@ -495,7 +493,7 @@ class Viewer {
 
   get shownImages() {
     const { image } = this.state, count = this.record.images.length;
-    return image >= 0 && image < count ? [image] : Array.from({ length: Math.min(count, MOST_PANES) }, (_, i) => i);
+    return image >= 0 && image < count ? [image] : [...Array(Math.min(count, MOST_PANES)).keys()];
   }
 
   /** What stands side by side: methods, then words that were pinned, on each image, then the difference. */
@@ -698,7 +696,7 @@ class Viewer {
   windowControls() {
     const { state } = this, near = (a, b) => Math.abs(a - b) < 1e-3;
     const preset = () => this.front.presets.findIndex(([, level, width]) => near(level, state.level) && near(width, state.window));
-    const raw = (read, share) => (this.front.window ? number(read(...this.front.window)) : percent(share));
+    const raw = (read, share) => (this.front.window ? number(read(...this.front.window), 4) : percent(share));
     return [
       this.select("Window", {
         options: () => [...this.front.presets.map(([name], at) => [at, name]), ...(preset() < 0 ? [[-1, "own"]] : [])], value: preset,
@@ -791,10 +789,14 @@ class Viewer {
     return perTarget(map, this.state.layer, this.state.head, (...wish) => this.ask(...wish));
   }
 
+  get box() {
+    return this.drawing ?? this.state.rois.at(-1);
+  }
+
   /** Which of the tokens looked at a place: a value for each token, in the first pane's method. */
   lookup() {
     const { state } = this;
-    const box = this.drawing ?? state.rois.at(-1);
+    const { box } = this;
     const spot = this.spot ?? (this.drawing ? null : this.kept);
     const known = spot || box ? null : this.record.known[state.known];
     const area = spot ?? box ?? known;
@@ -1365,7 +1367,7 @@ class Viewer {
       const [[at]] = found.weights;
       path.rect(...this.rect(pane, found.map, at % found.map.cols, Math.floor(at / found.map.cols), 1, 1));
     }
-    const box = this.drawing ?? this.state.rois[this.state.rois.length - 1];
+    const { box } = this;
     if (box && box.image === pane.image) {
       const { sx, sy, tx, ty } = pane.fit;
       path.rect(box.x0 * sx + tx, box.y0 * sy + ty, (box.x1 - box.x0) * sx, (box.y1 - box.y0) * sy);
@@ -1389,8 +1391,7 @@ class Viewer {
 
   caption(pane) {
     const { known, chosen, scaled, why } = pane, { norm } = this.state;
-    const several = this.record.images.length > 1;
-    const places = several ? this.record.images[pane.image].name : "";
+    const places = this.record.images.length > 1 ? this.record.images[pane.image].name : "";
     const label = pane.layers.length === 1 ? pane.layers[0].label : "";
     told(pane.title, pane.name ?? known?.name ?? "Difference");
     const where = chosen?.tokens[0] < 0 ? " in the question" : "";
@@ -1398,7 +1399,7 @@ class Viewer {
       : [`“${chosen?.text ?? ""}”${where}${pane.pinned ? " pinned" : ""}`, places, label, known?.claim, known ? this.aggregation(known) : ""];
     told(pane.detail, details.filter(Boolean).join(" · "));
     told(pane.none, why || "no evidence: every cell has the same value");
-    pane.none.hidden = Boolean(scaled);
+    pane.none.hidden = scaled;
     pane.scale.hidden = !scaled;
     let says = `${pane.title.textContent}, ${pane.detail.textContent}. `;
     if (scaled) {
