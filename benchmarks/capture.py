@@ -1,9 +1,9 @@
 """What reading attention costs: `MALLOC_MMAP_THRESHOLD_=65536 python benchmarks/capture.py [--write]`.
 
 A LLaVA with a Llama of 768 channels, 12 heads on 4 key heads and 12 layers (6 at the largest size),
-S prompt tokens, 64 answer tokens, random weights, one thread. Ways to run it take turns in one
-process; times are CPU time, ratios are to the plain run of the same turn, and their median is
-given. "In the tap" is the time that was spent outside the model's own kernel within calls of
+S prompt tokens, 50 of them the question, 64 answer tokens, random weights, one thread. Ways to run it
+take turns in one process; times are CPU time, ratios are to the plain run of the same turn, and their
+median is given. "In the tap" is the time that was spent outside the model's own kernel within calls of
 attention, over the rest of the run: it is free of the noise of turns. Peak memory is what a process
 of its own needed above the model.
 """
@@ -76,6 +76,7 @@ class Bench:
         self.inputs = dict(inputs)
         self.columns = torch.from_numpy(prompt.grids[0].positions)
         self.length = len(prompt.token_ids)
+        self.asked = [self.length + index for index in prompt.asked]
         self.said = torch.cat([self.inputs["input_ids"], torch.arange(100, 100 + TOKENS)[None]], dim=1)
         layers = self.model.get_decoder().layers
         self.layers = tuple(layers)
@@ -126,15 +127,15 @@ def generate(bench: Bench, **options: Any) -> Any:
 
 def generate_rows(bench: Bench) -> None:
     """Generation that keeps the rows of all layers and heads."""
-    watch = RowWatch(bench.columns, deferred=True)
+    watch = RowWatch(bench.columns, start=bench.length - 1, deferred=True, question=bench.asked)
     with bench.timed(watch):
         result = generate(bench, output_logits=True)
     start = time.process_time()
-    rows = watch.stacked(TOKENS)
+    question, rows = watch.question(), watch.stacked(TOKENS)
     bench.inside += time.process_time() - start
-    if rows is None or result.sequences.shape[1] != bench.length + TOKENS:
+    if rows is None or question is None or result.sequences.shape[1] != bench.length + TOKENS:
         raise RuntimeError("The answer did not come token by token.")
-    bench.stored = rows.nbytes
+    bench.stored = rows.nbytes + question.nbytes
 
 
 def generate_eager(bench: Bench) -> None:

@@ -16,15 +16,17 @@ Layer = int | Literal["each"] | None
 
 
 def target(record: Record, named: Named | None) -> Target:
-    """A part of the answer, or one of the targets that were asked for, by how it reads; None for the first.
+    """A part of the answer or question, or one of the targets asked for, by how it reads; None for the first.
 
     Raises:
-        TargetError: The answer has no such part.
+        TargetError: The answer or question has no such part.
     """
     if named is None:
         return record.target
     asked = {target.text: target for target in record.targets if target.rival}
-    return asked[named] if isinstance(named, str) and named in asked else find(record.answer, named)
+    if isinstance(named, str) and named in asked:
+        return asked[named]
+    return find(record.answer, named, record.prompt)
 
 
 def methods(record: Record) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ _SCHEMA = 1
 _JSON, _ARRAYS = "record.json", "arrays.safetensors"
 _MOST_BYTES, _MOST_JSON_BYTES = 4 << 30, 64 << 20
 _SEAL = 64
+# Fields that files lack which were written before there were any, and what they hold then.
+_LATER: Mapping[Any, Mapping[str, object]] = {Prompt: {"offsets": None}, Study: {"inverted": False}}
 
 
 def write(record: Record, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -243,7 +245,8 @@ def _decode(hint: Any, value: Any, where: str, arrays: Arrays) -> Any:
     origin = get_origin(hint)
     if is_dataclass(hint):
         hints = _hints(cast(type, hint))
-        _expect(isinstance(value, dict) and value.keys() == hints.keys(), f"{where} has other fields")
+        value = {**_LATER.get(hint, {}), **value} if isinstance(value, dict) else {}
+        _expect(value.keys() == hints.keys(), f"{where} has other fields")
         made = {name: _decode(hints[name], value[name], f"{where}.{name}", arrays) for name in hints}
         return cast(type, hint)(**made)
     if origin is np.ndarray:
@@ -313,15 +316,15 @@ def _tupled(value: Any) -> Any:
 
 def _examine(record: Record) -> None:
     """Refuse a record whose parts contradict each other, so that nobody later trips over it."""
-    answer_tokens = len(record.answer.tokens)
     _agree(record.studies, "it has no image")
     for study in record.studies:
         _examine_study(study)
     _examine_prompt(record.prompt)
     _examine_answer(record.answer)
-    _examine_targets(record.targets, answer_tokens)
+    known = {*record.prompt.asked, *range(len(record.answer.tokens))}
+    _examine_targets(record.targets, known)
     for maps in record.heatmaps:
-        _examine_heatmaps(maps, answer_tokens)
+        _examine_heatmaps(maps, known)
     for grid in (*record.prompt.grids, *(maps.grid for maps in record.heatmaps)):
         _agree(0 <= grid.image < len(record.studies), "a grid lies on an image that is not there")
 
@@ -331,15 +334,16 @@ def _agree(holds: object, found: str) -> None:
         raise StoreError(f"The record contradicts itself: {found}. Make it again.")
 
 
-def _examine_targets(targets: tuple[Target, ...], answer_tokens: int) -> None:
+def _examine_targets(targets: tuple[Target, ...], known: set[int]) -> None:
+    """Refuse targets of other tokens than those of the question, below zero, and of the answer."""
     _agree(targets, "it explains nothing")
     for target in targets:
-        _agree(_ascending(target.tokens, answer_tokens), "a target names tokens that are not there")
+        tokens = target.tokens
+        ascending = bool(tokens) and list(tokens) == sorted(set(tokens))
+        _agree(ascending and known.issuperset(tokens), "a target names tokens that are not there")
+        _agree(target.in_question == (tokens[-1] < 0), "a target is in question and answer at once")
+        _agree(target.rival is None or not target.in_question, "a part of the question has a rival")
         _agree(target.rival is None or target.rival.token_ids, "a rival has no tokens")
-
-
-def _ascending(indices: tuple[int, ...], count: int) -> bool:
-    return bool(indices) and list(indices) == sorted(set(indices)) and 0 <= indices[0] and indices[-1] < count
 
 
 def _examine_study(study: Study) -> None:
@@ -354,20 +358,27 @@ def _examine_prompt(prompt: Prompt) -> None:
     count = len(prompt.tokens)
     _agree(prompt.token_ids.shape == (count,), "the prompt's tokens and ids differ in number")
     _agree(all(0 <= span.start <= span.stop <= count for span in prompt.spans), "a span leaves the prompt")
+    if prompt.offsets is not None:
+        _agree(prompt.offsets.shape == (count, 2), "the prompt's tokens and offsets differ in number")
+        _agree(_inside(prompt.offsets, prompt.question), "a token lies outside the question's text")
     for grid in prompt.grids:
         _examine_grid(grid)
         _agree((grid.positions < count).all(), "a cell names a token that is not there")
 
 
 def _examine_answer(answer: Answer) -> None:
-    count, ends = len(answer.tokens), answer.offsets
+    count = len(answer.tokens)
     _agree(
-        answer.token_ids.shape == answer.logprobs.shape == (count,) and ends.shape == (count, 2),
+        answer.token_ids.shape == answer.logprobs.shape == (count,) and answer.offsets.shape == (count, 2),
         "the answer's tokens, ids, offsets and log-probabilities differ in number",
     )
-    inside = (ends[:, 0] >= 0) & (ends[:, 0] <= ends[:, 1]) & (ends[:, 1] <= len(answer.text))
-    _agree(inside.all(), "a token lies outside the answer's text")
+    _agree(_inside(answer.offsets, answer.text), "a token lies outside the answer's text")
     _agree((answer.logprobs <= 1e-3).all(), "a probability is above 1 or not a number")
+
+
+def _inside(offsets: Array, text: str) -> bool:
+    starts, stops = offsets.T
+    return bool(((starts >= 0) & (starts <= stops) & (stops <= len(text))).all())
 
 
 def _examine_grid(grid: Grid) -> None:
@@ -379,11 +390,11 @@ def _examine_grid(grid: Grid) -> None:
     _agree((np.diag(grid.to_source) > 0).all(), "a grid is mirrored or has no size")
 
 
-def _examine_heatmaps(maps: Heatmaps, answer_tokens: int) -> None:
+def _examine_heatmaps(maps: Heatmaps, known: set[int]) -> None:
     _examine_grid(maps.grid)
     heads = maps.values.shape[2] if maps.values.ndim == 5 else 0
     # Without layers of their own, maps have one entry on that axis all the same.
     shape = (len(maps.targets), len(maps.layers) or 1, heads, maps.grid.rows, maps.grid.cols)
     _agree(maps.values.shape == shape and min(shape) > 0, "maps and their grid differ in shape")
-    _examine_targets(maps.targets, answer_tokens)
+    _examine_targets(maps.targets, known)
     _agree(not np.isinf(maps.values).any(), "a map holds infinity")

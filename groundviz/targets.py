@@ -1,7 +1,7 @@
 """Naming a part of the answer: by text, word, sentence, token or range, once or wherever it occurs.
 
-Everything is found through the characters that each token wrote; no token is ever decoded and
-searched, so repeated words and pieces of words cannot be confused.
+And a part of the question, by text. Everything is found through the characters that each token wrote;
+no token is ever decoded and searched, so repeated words and pieces of words cannot be confused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from groundviz.errors import TargetError
-from groundviz.types import Answer, Rival, Target
+from groundviz.types import Answer, Ints, Prompt, Rival, Target
 
 _SENTENCE = re.compile(r"[^.!?;\n]*[^.!?;\n\s][^.!?;\n]*(?:[.!?;](?!\s|$)[^.!?;\n]*)*[.!?;]*")
 
@@ -44,20 +44,36 @@ class Sentence:
     index: int
 
 
-Named = str | int | tuple[int, int] | Phrase | Sentence | Target
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A text in the question, with which of its occurrences is meant; the whole question without a text.
+
+    Only attention measures it: where the model looked when it read that part.
+
+    >>> Question("nodule")
+    Question(text='nodule', occurrence='first')
+    """
+
+    text: str | None = None
+    occurrence: Literal["first", "last", "all"] = "first"
 
 
-def find(answer: Answer, named: Named | None = None) -> Target:
-    """Find a part of `answer`.
+Named = str | int | tuple[int, int] | Phrase | Sentence | Question | Target
+
+
+def find(answer: Answer, named: Named | None = None, prompt: Prompt | None = None) -> Target:
+    """Find a part of `answer`, or of what was asked.
 
     Args:
         answer: What the model said.
         named: None for the whole answer; a text that occurs in it (its first occurrence) or a
-            `Phrase`; a `Sentence`; a token index, negative from the end; or a range of token
-            indices [start, stop).
+            `Phrase`; a `Sentence`; a token index, negative from the end; a range of token
+            indices [start, stop); or a `Question`.
+        prompt: What the model was given, for a `Question`.
 
     Raises:
-        TargetError: The answer is empty, or holds no such text, sentence, token or range.
+        TargetError: The answer is empty, or holds no such text, sentence, token or range; or the
+            question does not, or it is not known which tokens wrote it.
 
     >>> import numpy as np
     >>> said = Answer(text="left lung", token_ids=np.array([5, 6]), tokens=("left", "lung"),
@@ -72,6 +88,8 @@ def find(answer: Answer, named: Named | None = None) -> Target:
         return _of_text(answer, Phrase(named) if isinstance(named, str) else named)
     if isinstance(named, Sentence):
         return _of_sentence(answer, named)
+    if isinstance(named, Question):
+        return _of_question(prompt, named)
     tokens = answer.spoken if named is None else _range(answer, named)
     if not tokens:
         raise TargetError(
@@ -114,12 +132,38 @@ def findings(answer: Answer) -> list[Target]:
     return [_labelled(answer, tokens) for tokens in found if tokens]
 
 
+def names_question(named: Named | list[Named] | None) -> bool:
+    """Whether a part of the question is named, or is among what is named."""
+    several = named if isinstance(named, list) else [named]
+    return any(isinstance(one, Question) or (isinstance(one, Target) and one.in_question) for one in several)
+
+
+def each_asked(prompt: Prompt) -> tuple[Target, ...]:
+    """Every token of the question as a target of its own."""
+    return tuple(Target(tokens=(index,), text=_asked_text(prompt, index)) for index in prompt.asked)
+
+
+def answered(target: Target) -> Target:
+    """A target that has a probability: a part of the answer.
+
+    Raises:
+        TargetError: It is a part of the question.
+    """
+    if target.in_question:
+        raise TargetError(
+            f"{target.text!r} is a part of the question, and only the answer has a probability to explain. "
+            "Use attention, which measures the question, too, or name a part of the answer."
+        )
+    return target
+
+
 def rather_than(target: Target, rival: Rival) -> Target:
     """The contrast of a target with what might have stood in its place.
 
     Raises:
-        TargetError: The target is in several places, or the rival is the target itself.
+        TargetError: The target is in several places or in the question, or the rival is the target itself.
     """
+    answered(target)
     first, last = target.tokens[0], target.tokens[-1]
     if len(target.tokens) != last - first + 1:
         raise TargetError(
@@ -135,17 +179,49 @@ def rather_than(target: Target, rival: Rival) -> Target:
 
 
 def _of_text(answer: Answer, phrase: Phrase) -> Target:
-    places = list(_places(answer.text, phrase.text))
+    places = _chosen(answer.text, phrase.text, phrase.occurrence, "answer")
+    tokens = tuple(sorted({token for place in places for token in _inside(answer, *place)}))
+    return _several(phrase.text, places, tokens) or _labelled(answer, tokens)
+
+
+def _of_question(prompt: Prompt | None, named: Question) -> Target:
+    wrote = None if prompt is None else prompt.offsets
+    if prompt is None or wrote is None or not prompt.asked:
+        raise TargetError(
+            "It is not known which tokens wrote the question: the tokenizer does not tell, or the chat "
+            "template writes it in other words. Name a part of the answer."
+        )
+    text = named.text or prompt.question
+    places = _chosen(prompt.question, text, named.occurrence, "question")
+    found = {int(at) - len(wrote) for place in places for at in _writing(wrote, *place)}
+    tokens = tuple(index for index in prompt.asked if index in found)
+    return _several(text, places, tokens) or Target(tokens=tokens, text=text)
+
+
+def _asked_text(prompt: Prompt, index: int) -> str:
+    """How a token of the question reads: as it stands there, or by its name where it wrote nothing."""
+    start, stop = (0, 0) if prompt.offsets is None else prompt.offsets[index]
+    return prompt.question[start:stop] or prompt.tokens[index]
+
+
+def _chosen(text: str, wanted: str, occurrence: str, what: str) -> list[tuple[int, int]]:
+    """The places of a text that are meant.
+
+    Raises:
+        TargetError: It is nowhere.
+    """
+    places = list(_places(text, wanted))
     if not places:
         raise TargetError(
-            f"The answer does not contain {phrase.text!r}: it reads {answer.text!r}. "
-            "Name a text that occurs in it, or give a token index."
+            f"The {what} does not contain {wanted!r}: it reads {text!r}. "
+            f"Name a text that occurs in it{', or give a token index' if what == 'answer' else ''}."
         )
-    chosen = {"first": places[:1], "last": places[-1:], "all": places}[phrase.occurrence]
-    tokens = {token for start, stop in chosen for token in _inside(answer, start, stop)}
-    if phrase.occurrence == "all" and len(places) > 1:
-        return Target(tokens=tuple(sorted(tokens)), text=f"{phrase.text} ({len(places)} times)")
-    return _labelled(answer, tuple(sorted(tokens)))
+    return {"first": places[:1], "last": places[-1:], "all": places}[occurrence]
+
+
+def _several(text: str, places: list[tuple[int, int]], tokens: tuple[int, ...]) -> Target | None:
+    """The target of several places; None for a single one."""
+    return Target(tokens=tokens, text=f"{text} ({len(places)} times)") if len(places) > 1 else None
 
 
 def _places(text: str, wanted: str) -> Iterator[tuple[int, int]]:
@@ -169,9 +245,12 @@ def _of_sentence(answer: Answer, sentence: Sentence) -> Target:
 
 def _inside(answer: Answer, start: int, stop: int) -> tuple[int, ...]:
     """Tokens that wrote any of the characters [start, stop)."""
-    begins, ends = answer.offsets[:, 0], answer.offsets[:, 1]
-    inside = (begins < stop) & (ends > start) & (ends > begins)
-    return tuple(int(i) for i in inside.nonzero()[0])
+    return tuple(int(i) for i in _writing(answer.offsets, start, stop))
+
+
+def _writing(offsets: Ints, start: int, stop: int) -> Ints:
+    begins, ends = offsets[:, 0], offsets[:, 1]
+    return ((begins < stop) & (ends > start) & (ends > begins)).nonzero()[0]
 
 
 def _range(answer: Answer, named: int | tuple[int, int]) -> tuple[int, ...]:

@@ -14,6 +14,9 @@ from typing import Any, Literal
 import numpy as np
 
 from groundviz.errors import TargetError
+from groundviz.provenance import Check as Check
+from groundviz.provenance import Provenance as Provenance
+from groundviz.provenance import Score as Score
 
 # Spelled out, because numpy.typing.NDArray is another kind of object in each version of numpy,
 # and records are stored by these types.
@@ -36,6 +39,7 @@ class Study:
         source: The kind of thing it came from: "png", "jpeg", "dicom", "array", ...
         raw_range: Smallest and largest stored value before display mapping.
         window: DICOM (centre, width) that was applied, or None.
+        inverted: Whether low stored values are shown bright.
         spacing_mm: Millimetres per pixel (row, col), or None when unknown.
         notes: What was done to the pixels and what to beware of, in plain words.
         sha256: Of the pixels as shown; equal pixels, equal hash.
@@ -51,6 +55,7 @@ class Study:
     raw_range: tuple[float, float]
     sha256: str
     window: tuple[float, float] | None = None
+    inverted: bool = False
     spacing_mm: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
 
@@ -96,7 +101,18 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prompt:
-    """The exact tokens the model was given, and what each of them stands for."""
+    """The exact tokens the model was given, and what each of them stands for.
+
+    Attributes:
+        text: The whole prompt before images are expanded.
+        question: What was typed.
+        token_ids: int (token,).
+        tokens: The tokens by their names in the vocabulary.
+        spans: What each of them came from.
+        grids: The image cells that attention maps lie on.
+        offsets: int (token, 2), the characters of `question` that each token wrote; empty for tokens
+            that wrote none. None where that is not known.
+    """
 
     text: str
     question: str
@@ -104,12 +120,19 @@ class Prompt:
     tokens: tuple[str, ...]
     spans: tuple[Span, ...]
     grids: tuple[Grid, ...]
+    offsets: Ints | None = None
 
     @property
     def image_ids(self) -> frozenset[int]:
         """Ids of the tokens that stand for a picture."""
         spans = (self.token_ids[span.start : span.stop] for span in self.spans if span.kind == "image")
         return frozenset(int(token) for ids in spans for token in ids)
+
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """Indices of the question's tokens as `Target.tokens` counts them, ascending: -1 is the last one."""
+        spans = (range(span.start, span.stop) for span in self.spans if span.kind == "question")
+        return tuple(at - len(self.tokens) for span in spans for at in span)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -161,10 +184,12 @@ class Target:
     """The part of the answer to be explained, perhaps rather than something else in its place.
 
     Its scalar is the summed log-probability of the tokens, each given what stands before it;
-    minus that of the rival's tokens, where there is a rival.
+    minus that of the rival's tokens, where there is a rival. A part of the question is a target, too:
+    of where the model looked when it read that. It has no probability, and no rival.
 
     Attributes:
-        tokens: Indices of answer tokens, ascending.
+        tokens: Indices of answer tokens, ascending; or, all below zero, of tokens of the prompt,
+            counted back from the answer's first: -1 is the prompt's last token.
         text: How the target reads, for labels.
         rival: What the model might have said in place of the tokens.
 
@@ -182,33 +207,14 @@ class Target:
         return "contrast" if self.rival else "logprob"
 
     @property
+    def in_question(self) -> bool:
+        """Whether it is a part of the question, and not of the answer."""
+        return min(self.tokens, default=0) < 0
+
+    @property
     def scalar(self) -> tuple[tuple[int, ...], Rival | None]:
         """What tells one target from another: the same tokens against the same rival."""
         return self.tokens, self.rival
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One question put to a map, and what came of it, in one plain sentence."""
-
-    name: str
-    value: float
-    reference: float
-    verdict: str
-    says: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """One number of a map against the truth, beside what an image-blind guess would get."""
-
-    metric: str
-    value: float
-    low: float
-    high: float
-    n: int
-    prior: float
-    higher_is_better: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -219,7 +225,7 @@ class Heatmap:
         values: float32 (rows, cols) of the grid, in `unit`; NaN where a cell has no token.
             Never normalised, clipped, blurred or upsampled.
         grid: Where the cells sit, and in which source image.
-        target: The part of the answer the map belongs to.
+        target: The part of the answer, or of the question, that the map belongs to.
         method: Registered name of the method.
         unit: What a value counts.
         signed: Whether values below zero mean "against" rather than "nothing".
@@ -260,7 +266,8 @@ class Heatmaps:
     Attributes:
         values: float32 (target, layer, head, row, col) in `unit`; NaN where a cell has no token.
         targets: What each entry of axis 0 is about: single answer tokens where a method measures
-            each, and the targets that were asked for.
+            each, then single tokens of the question where it measures those, too, and the targets
+            that were asked for.
         layers: Model-layer index of each entry of axis 1; empty where layers are not told apart.
         reduce: How (tokens, layers, heads) combine into one map: "mean" or "sum" each.
         method: Registered name of the method.
@@ -323,8 +330,9 @@ class Heatmaps:
         if self.has(target):
             return [measured.index(((token,), None)) for token in target.tokens]
         known = ", ".join(repr(one.text) for one in self.targets)
+        where = " in the question" if target.in_question else ""
         raise TargetError(
-            f"{self.method} has no map for {target.text!r}: it measured [{known}]. "
+            f"{self.method} has no map for {target.text!r}{where}: it measured [{known}]. "
             "Name one of these, or explain again with the target you want."
         )
 
@@ -337,30 +345,6 @@ class Heatmaps:
         return measured.index(wanted)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """What made a record: enough to make it again, nothing that names a person or a place.
-
-    Attributes:
-        certificate: What came of certifying the model, see `groundviz.certify`; None if nobody asked.
-        sources: What the model was put together from, in plain words: its tower, what was merged ...
-    """
-
-    model: str
-    family: str
-    weights: str
-    dtype: str
-    device: str
-    attention: str
-    seed: int
-    seconds: float
-    versions: Mapping[str, str]
-    revision: str | None = None
-    peak_bytes: int | None = None
-    certificate: str | None = None
-    sources: Mapping[str, str] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Record:
     """One question, one answer and every map made of it; what a .gvz file holds.
@@ -369,7 +353,7 @@ class Record:
         studies: The images that were asked about, at least one; `Grid.image` counts them from 0.
         prompt: What the model was given.
         answer: What it said.
-        targets: The parts of the answer that were asked for, at least one.
+        targets: The parts of the answer, or of the question, that were asked for, at least one.
         heatmaps: What each method measured, one entry for each grid of cells.
         provenance: What made all this.
         checks: What is known about whether to believe the maps.

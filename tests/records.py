@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from groundviz.geometry import scale_shift
-from groundviz.targets import find
+from groundviz.targets import each_asked, find
 from groundviz.types import (
     Answer,
     Check,
@@ -186,6 +186,35 @@ def record_of(
         checks=(CHECK,),
         scores=(SCORE,),
     )
+
+
+def asked(one: Record, words: Sequence[str] = ("Where", " is", " the", " nodule", "?")) -> Record:
+    """The record with a map of attention for each of these words of its question, too."""
+    said, prompt = answer(words, end=None), one.prompt
+    start, count = prompt.spans[-1].start, len(words)
+    names = (
+        *prompt.tokens[:start],
+        *(f"\u2581{word.strip()}" for word in words),
+        *prompt.tokens[start + 1 :],
+    )
+    offsets = np.zeros((len(names), 2), dtype=np.int64)
+    offsets[start : start + count] = said.offsets
+    prompt = replace(
+        prompt,
+        question=said.text,
+        tokens=names,
+        token_ids=np.arange(len(names), dtype=np.int64),
+        spans=(*prompt.spans[:-1], Span(kind="question", start=start, stop=start + count)),
+        offsets=offsets,
+    )
+    plain, *others = one.heatmaps
+    further = plain.values[:1] * np.arange(1, count + 1, dtype=np.float32)[:, None, None, None, None]
+    maps = replace(
+        plain,
+        values=np.concatenate([plain.values, further]),
+        targets=(*plain.targets, *each_asked(prompt)),
+    )
+    return replace(one, prompt=prompt, heatmaps=(maps, *others))
 
 
 def pair() -> Record:

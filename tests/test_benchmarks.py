@@ -65,5 +65,5 @@ def test_a_table_goes_between_its_markers(tmp_path, monkeypatch, capsys):
 
 def test_the_published_page_has_a_place_for_every_table():
     text = report.PAGE.with_name("benchmarks.md").read_text("utf-8")
-    for name in ("capture", "methods", "full size"):
+    for name in ("capture", "methods", "viewer", "full size"):
         assert text.count(f"<!-- {name} -->") == text.count(f"<!-- end of {name} -->") == 1

@@ -13,6 +13,10 @@ from groundviz.errors import (
     UnsupportedMethod,
 )
 from groundviz.explain import explain
+from groundviz.methods import METHODS
+from groundviz.runtime import borrow
+from groundviz.targets import Question
+from groundviz.types import Target
 
 QUESTION = "Is there a nodule?"
 
@@ -210,3 +214,58 @@ def test_an_answer_for_which_there_is_no_room_is_refused_before_any_pass(tiny, s
     with pytest.raises(PromptError, match="answer is too long"):
         explain(tiny, study, QUESTION, answer=too_long)
     assert calls == []
+
+
+def test_a_word_of_the_question_is_explained_by_attention_and_by_nothing_else(tiny, study):
+    nodule = Question("nodule")
+    explanation = explain(tiny, study, QUESTION, answer=SAID, target=nodule)
+    assert explanation.methods == ("attention",)
+    assert explanation.record.target.in_question
+    several = explain(tiny, study, QUESTION, answer=SAID, target=["nodule", nodule], methods="attention")
+    usual = explain(tiny, study, QUESTION, answer=SAID, target="nodule")
+    for one in (several, usual):
+        assert np.array_equal(one.heatmap(None, nodule).values, explanation.heatmap().values)
+    assert np.array_equal(several.heatmap().values, usual.heatmap("attention").values)
+    with pytest.raises(TargetError, match=r"only the answer has a probability to explain\. Use attention"):
+        explain(tiny, study, QUESTION, answer=SAID, target=nodule, against="opacity")
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"attention"}))
+def test_a_method_that_explains_the_answer_refuses_the_question_before_it_runs(
+    tiny, study, method, monkeypatch
+):
+    def never(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setitem(METHODS._entries, method, never)
+    for named in (Question("nodule"), ["nodule", Question()], Target(tokens=(-3,), text="?")):
+        with pytest.raises(TargetError, match="a part of the question"):
+            explain(tiny, study, QUESTION, answer=SAID, target=named, methods=["attention", method])
+
+
+def test_no_pass_takes_a_word_of_the_question_for_one_of_the_answer(tiny, study):
+    with borrow(tiny) as live:
+        answer = live.answer(live.encode(study, QUESTION), given=SAID)
+        targets = live.targets(answer, Question("nodule"), None)
+        for ask in (live.scores, live.relevancy, lambda one: live.gradients(one, live.site("pixels"))):
+            with pytest.raises(TargetError, match="only the answer has a probability"):
+                ask(targets)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["</s> nodule ?", "nodule nodule", "\u202e nodule", "n\u0303odule", "<image> nodule", "🫁 nodule"],
+)
+def test_words_of_a_hostile_question_have_maps_that_go_with_them(tiny, study, question, tmp_path):
+    try:
+        explanation = explain(tiny, study, question, answer=SAID, methods="attention")
+    except PromptError:
+        return
+    prompt = explanation.record.prompt
+    whole = explanation.heatmap(None, Question())
+    assert set(whole.target.tokens) <= set(prompt.asked)
+    maps = explanation.record.heatmaps[0]
+    assert len(maps.targets) == len(explanation.tokens) + len(prompt.asked)
+    explanation.save(tmp_path / "a.gvz")
+    text = explanation.to_html()
+    assert "\u202e" not in text and "</s>" not in text

@@ -19,6 +19,7 @@ import safetensors.numpy
 
 from groundviz import store
 from groundviz.errors import StoreError
+from groundviz.targets import Question, find
 from groundviz.types import Record, Rival, Target
 from tests import records
 
@@ -105,6 +106,25 @@ def test_every_image_and_where_each_grid_lies_comes_back():
     places = [(0, ""), (1, "overview"), (2, "tile 1 of 1")]
     assert [(grid.image, grid.label) for grid in found.prompt.grids] == places
     assert [(maps.grid.image, maps.grid.label) for maps in found.heatmaps] == places * 2
+
+
+def test_words_of_the_question_come_back():
+    whole = Target(tokens=(-6, -5, -4, -3, -2), text="Where is the nodule?")
+    asked = replace(records.asked(SMALL), targets=(find(SMALL.answer), whole))
+    back = store.unpack(store.pack(asked))
+    assert _same(asked, back)
+    nodule = find(back.answer, Question("nodule"), back.prompt)
+    assert nodule.tokens == (-3,)
+    assert np.array_equal(back.heatmaps[0].at(nodule).values, asked.heatmaps[0].at(nodule).values, True)
+
+
+def test_a_file_that_lacks_what_was_not_known_when_it_was_written_opens():
+    document, arrays = _members(store.pack(SMALL))
+    del document["record"]["prompt"]["offsets"], document["record"]["studies"][0]["inverted"]
+    assert _same(store.unpack(_forged(document, arrays)), SMALL)
+    document["record"]["prompt"]["further"] = None
+    with pytest.raises(StoreError, match="prompt has other fields"):
+        store.unpack(_forged(document, arrays))
 
 
 def test_the_comparison_above_can_fail():
@@ -421,6 +441,11 @@ def _study(**changes: Any) -> Callable[[Record], Record]:
     return lambda record: replace(record, studies=(replace(record.study, **changes),))
 
 
+def _wrote(offsets: Any) -> Record:
+    asked = records.asked(SMALL)
+    return replace(asked, prompt=replace(asked.prompt, offsets=offsets))
+
+
 def _second(**changes: Any) -> Callable[[Record], Record]:
     return lambda record: replace(record, studies=(record.study, replace(record.study, **changes)))
 
@@ -460,6 +485,16 @@ def _second(**changes: Any) -> Callable[[Record], Record]:
         _maps(targets=()),
         _maps(targets=(Target(tokens=(0,), text="x", rival=Rival(text="y", token_ids=())),) * 2),
         _maps(layers=(0,)),
+        lambda record: replace(record, targets=(Target(tokens=(-1,), text="of the template"),)),
+        lambda record: replace(records.asked(SMALL), targets=(Target(tokens=(-1, 0), text="x"),)),
+        lambda record: replace(records.asked(SMALL), targets=(Target(tokens=(-2, -3), text="x"),)),
+        lambda record: replace(records.asked(SMALL), targets=(Target(tokens=(-99,), text="x"),)),
+        lambda record: replace(
+            records.asked(SMALL),
+            targets=(Target(tokens=(-3,), text="x", rival=Rival(text="y", token_ids=(1,))),),
+        ),
+        lambda record: _wrote(np.zeros((3, 2), np.int64)),
+        lambda record: _wrote(np.full((len(SMALL.prompt.tokens) + 4, 2), 99)),
         _grid(rows=3),
         _grid(positions=np.arange(3)),
         _grid(positions=np.array([-2, 0, 1, 2])),

@@ -4,8 +4,19 @@ import numpy as np
 import pytest
 
 from groundviz.errors import TargetError
-from groundviz.targets import Phrase, Sentence, find, findings, rather_than, sentences
-from groundviz.types import Answer, Rival
+from groundviz.targets import (
+    Phrase,
+    Question,
+    Sentence,
+    answered,
+    each_asked,
+    find,
+    findings,
+    names_question,
+    rather_than,
+    sentences,
+)
+from groundviz.types import Answer, Prompt, Rival, Span, Target
 
 
 def said(*words):
@@ -115,3 +126,81 @@ def test_the_findings_of_a_report_are_its_sentences():
 )
 def test_the_findings_of_one_sentence_are_its_clauses(words, parts):
     assert [one.tokens for one in findings(said(*words))] == parts
+
+
+def asked(*words, offsets=True):
+    """A prompt with a start token, an image token, a question of these tokens, and two tokens behind it."""
+    told = said(*words)
+    around = np.zeros((2, 2), np.int64)
+    tokens = ("<s>", "<image>", *(f"\u0120{word.strip()}" for word in words), "assistant", ":")
+    return Prompt(
+        text="",
+        question=told.text,
+        token_ids=np.arange(len(tokens)),
+        tokens=tokens,
+        spans=(Span(kind="image", start=1, stop=2), Span(kind="question", start=2, stop=2 + len(words))),
+        grids=(),
+        offsets=np.concatenate([around, told.offsets, around]) if offsets else None,
+    )
+
+
+ASKED = asked("Is", " a", " nod", "ule", " in", " a", " lung", "?")
+
+
+@pytest.mark.parametrize(
+    ("named", "tokens", "text"),
+    [
+        (Question("nodule"), (-8, -7), "nodule"),
+        (Question("a"), (-9,), "a"),
+        (Question("a", "last"), (-5,), "a"),
+        (Question("a", "all"), (-9, -5), "a (2 times)"),
+        (Question("nodule in"), (-8, -7, -6), "nodule in"),
+        (Question("dul"), (-8, -7), "dul"),
+        (Question(), tuple(range(-10, -2)), "Is a nodule in a lung?"),
+        (Question(""), tuple(range(-10, -2)), "Is a nodule in a lung?"),
+    ],
+)
+def test_a_part_of_the_question_is_counted_back_from_the_answer(named, tokens, text):
+    found = find(REPORT, named, ASKED)
+    assert (found.tokens, found.text, found.in_question) == (tokens, text, True)
+    assert names_question([None, named]) and names_question(found)
+
+
+def test_a_part_of_the_answer_is_none_of_the_question():
+    assert not find(REPORT, -1, ASKED).in_question
+    assert not names_question(["effusion", -1, Phrase("effusion"), None, (0, 2), find(REPORT)])
+    assert find(REPORT, "nodule", ASKED).tokens == (5, 6)
+
+
+@pytest.mark.parametrize("text", ["mass", "nodules", "\x1b[2J", "\u202e", "<image>", ".*", "a" * 10_000])
+def test_what_was_not_asked_is_refused_with_the_question(text):
+    with pytest.raises(TargetError, match=r"question does not contain .* it reads 'Is a nodule in a lung\?'"):
+        find(REPORT, Question(text), ASKED)
+
+
+@pytest.mark.parametrize("prompt", [None, asked("Is", " it", offsets=False)])
+def test_a_question_of_which_the_tokens_are_not_known_is_refused(prompt):
+    with pytest.raises(TargetError, match="not known which tokens wrote the question"):
+        find(REPORT, Question("it"), prompt)
+
+
+def test_each_token_of_the_question_is_a_target():
+    found = each_asked(ASKED)
+    assert [target.tokens for target in found] == [(index,) for index in range(-10, -2)]
+    assert [target.text for target in found] == ["Is", "a", "nod", "ule", "in", "a", "lung", "?"]
+    assert [target.text for target in each_asked(asked("Is", " it", offsets=False))] == [
+        "\u0120Is",
+        "\u0120it",
+    ]
+
+
+def test_only_the_answer_has_a_probability_and_rivals():
+    nodule, rival = find(REPORT, Question("nodule"), ASKED), Rival(text="mass", token_ids=(1,))
+    with pytest.raises(
+        TargetError, match=r"'nodule' is a part of the question, and only the answer has a prob"
+    ):
+        answered(nodule)
+    with pytest.raises(TargetError, match="only the answer has a probability"):
+        rather_than(nodule, rival)
+    plain = Target(tokens=(0,), text="No")
+    assert answered(plain) is plain

@@ -157,4 +157,4 @@ def test_the_facts_cannot_be_changed():
 
 def test_a_study_has_no_field_that_could_name_a_patient():
     names = {field.name for field in dataclasses.fields(records.study())}
-    assert names == {"pixels", "source", "raw_range", "sha256", "window", "spacing_mm", "notes"}
+    assert names == {"pixels", "source", "raw_range", "sha256", "window", "inverted", "spacing_mm", "notes"}

@@ -7,8 +7,9 @@ from groundviz.methods.method import METHODS, Method
 
 DEFAULT = ("attention", "gradient_attention")
 DEFAULT_CONTRAST = ("gradient_attention",)
+DEFAULT_QUESTION = ("attention",)
 
 for _module in _iter_modules(__path__):
     _import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["DEFAULT", "DEFAULT_CONTRAST", "METHODS", "Method"]
+__all__ = ["DEFAULT", "DEFAULT_CONTRAST", "DEFAULT_QUESTION", "METHODS", "Method"]

@@ -1,31 +1,36 @@
-"""Attention: which image tokens each answer token looked at."""
+"""Attention: which image tokens each token of answer and question looked at."""
 
 from __future__ import annotations
 
-from groundviz.methods.method import METHODS, each_token, laid_out, refuse_contrasts
+import numpy as np
+
+from groundviz.methods.method import METHODS, each_token, laid_out, measures_question, refuse_contrasts
 from groundviz.runtime import Live
+from groundviz.targets import each_asked
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 
 @METHODS.register("attention")
+@measures_question
 def attention(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]) -> list[Heatmaps]:
     """Where it looked: the share of attention that went to each image cell.
 
     Formula: A[layer, head, p - 1, j] for answer token p and image token j, the row that predicts p;
     aggregated as the mean over heads, layers and target tokens. The cells of a map add up to the
-    share of attention that went to the image at all.
+    share of attention that went to the image at all. For a token of the question it is the token's
+    own row, when the model read it; nothing where the image comes after the question.
     Unit: share of attention, 0 to 1. Cost: no pass beyond the answer's own.
-    Targets: every token; no contrasts.
+    Targets: every token, and every token of the question; no contrasts.
     Source: Vaswani et al., "Attention Is All You Need", 2017.
     Known failure: attention is no cause. Sinks draw mass whatever is asked, and a model looks at
     places it does not use; it is labelled "where it looked", never "why".
     """
     refuse_contrasts("attention", targets)
-    values = live.attention()
+    values, asked = live.attention(), live.question_attention()
     return laid_out(
-        values,
+        np.concatenate([values, asked]) if len(asked) else values,
         prompt.grids,
-        each_token(answer),
+        (*each_token(answer), *each_asked(prompt)[: len(asked)]),
         unit="share of attention",
         reduce=("mean", "mean", "mean"),
         layers=live.looking_layers,

@@ -43,6 +43,12 @@ def refuse_contrasts(method: str, targets: Iterable[Target]) -> None:
             )
 
 
+def measures_question(method: Method) -> Method:
+    """Mark a method that measures tokens of the question, too; others are not given such targets."""
+    method.measures_question = True  # type: ignore[attr-defined]
+    return method
+
+
 def positive(method: str, options: Mapping[str, float]) -> None:
     """Stop a method whose numbers make no sense.
 

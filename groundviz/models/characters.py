@@ -1,9 +1,10 @@
-"""From answer tokens back to characters: each token knows what it wrote."""
+"""From tokens back to characters: each token of answer and question knows what it wrote."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Any
 
@@ -62,6 +63,31 @@ def character_spans(tokenizer: Any, token_ids: list[int]) -> tuple[str, tuple[st
         for token, (a, b) in zip(token_ids, offsets.tolist(), strict=True)
     )
     return text, tokens, offsets
+
+
+def places(parts: Sequence[str], text: str) -> Iterator[tuple[int, int]]:
+    """The characters [start, stop) that `text` takes where it fills the gaps between `parts`."""
+    for number, length in enumerate(accumulate(map(len, parts[:-1]))):
+        start = length + number * len(text)
+        yield start, start + len(text)
+
+
+def written(offsets: Sequence[tuple[int, int]], ranges: Iterable[tuple[int, int]]) -> Ints:
+    """The characters of a text that each token writes, int (token, 2); -1 for tokens of another text.
+
+    Args:
+        offsets: The characters of the whole that each token stands for.
+        ranges: Where the text stands in the whole, wherever it does.
+    """
+    stands = np.array(offsets, dtype=np.int64).reshape(-1, 2)
+    begins, ends = stands.T
+    found = np.full_like(stands, -1)
+    for start, stop in ranges:
+        hits = np.flatnonzero((begins < stop) & (ends > start) & (ends > begins))
+        # What takes no room of its own, such as a mark joined to its letter, lies between two hits.
+        inside = slice(hits[0], hits[-1] + 1) if len(hits) else slice(0)
+        found[inside] = stands[inside].clip(start, stop) - start
+    return found
 
 
 def _offsets(text: str, ends: list[int], silent: list[bool]) -> Ints:

@@ -12,17 +12,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, count
+from itertools import count
 from typing import Any
 
-import numpy as np
 from tokenizers import Tokenizer
 
 from groundviz.errors import PromptError
-from groundviz.models.characters import unknown_id
-from groundviz.types import Bools
+from groundviz.models.characters import places, unknown_id, written
+from groundviz.types import Ints
 
 # A number, because a template may change the case of what it is filled with.
 PLACEHOLDER = "82634107395"
@@ -34,10 +33,10 @@ MARKER = re.compile(r"[^\w\s]\W*[^\W\d_].*[^\w\s]")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """Token ids, and which of them stand for typed text, bool (token,)."""
+    """Token ids, and the characters of the typed text that each writes, as `written` gives them."""
 
     token_ids: list[int]
-    typed: Bools
+    wrote: Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,9 +144,9 @@ class _Renamed:
             token_ids = self._read_slowly(text.join(spelled))
             if add_special_tokens:
                 token_ids = list(self._tokenizer.build_inputs_with_special_tokens(token_ids))
-            return Reading(token_ids, np.zeros(len(token_ids), dtype=bool))
+            return Reading(token_ids, written([(0, 0)] * len(token_ids), []))
         coded = self._copy.encode(text.join(spelled), add_special_tokens=add_special_tokens)
-        return Reading(coded.ids, covering(coded.offsets, places(spelled, text)))
+        return Reading(coded.ids, written(coded.offsets, places(spelled, text)))
 
     def _read_slowly(self, whole: str) -> list[int]:
         """As slow tokenizers do it: cut at added tokens, then each stretch of text by itself."""
@@ -159,24 +158,6 @@ class _Renamed:
                 words = self._tokenizer.tokenize(stretch, split_special_tokens=True)
                 token_ids += self._tokenizer.convert_tokens_to_ids(words)
         return token_ids
-
-
-def places(parts: Sequence[str], text: str) -> Iterator[tuple[int, int]]:
-    """The characters [start, stop) that `text` takes where it fills the gaps between `parts`."""
-    for number, length in enumerate(accumulate(map(len, parts[:-1]))):
-        start = length + number * len(text)
-        yield start, start + len(text)
-
-
-def covering(offsets: Sequence[tuple[int, int]], ranges: Iterable[tuple[int, int]]) -> Bools:
-    """Which tokens, given the characters of each, write a part of the ranges, bool (token,)."""
-    begins, ends = np.array(offsets, dtype=np.int64).reshape(-1, 2).T
-    covered = np.zeros(len(begins), dtype=bool)
-    for start, stop in ranges:
-        hits = np.flatnonzero((begins < stop) & (ends > start) & (ends > begins))
-        # What takes no room of its own, such as a mark joined to its letter, lies between two hits.
-        covered[slice(hits[0], hits[-1] + 1) if len(hits) else slice(0)] = True
-    return covered
 
 
 def _renamed(tokenizer: Tokenizer, names: Mapping[str, str]) -> Tokenizer:

@@ -31,15 +31,32 @@ class Asked:
         question: What was typed.
         inputs: Keyword tensors of the model's forward.
         token_ids: int (token,).
-        typed: Which tokens write the question, bool (token,): none of them, where a slow tokenizer
-            does not tell.
+        written: The question as the template writes it.
+        wrote: The characters of that which each token wrote, int (token, 2); -1 for tokens of the
+            template, and for all, where a slow tokenizer does not tell.
     """
 
     text: str
     question: str
     inputs: Mapping[str, Tensor]
     token_ids: Ints
-    typed: Bools
+    written: str
+    wrote: Ints
+
+    @property
+    def typed(self) -> Bools:
+        """Which tokens write the question, bool (token,)."""
+        return np.asarray(self.wrote[:, 0] >= 0)
+
+    @property
+    def offsets(self) -> Ints | None:
+        """As in `Prompt`, without the blanks before a word; not known where the template changes it."""
+        if self.written != self.question or not self.typed.any():
+            return None
+        starts, stops = self.wrote.clip(min=0).T
+        texts = [self.question[start:stop] for start, stop in zip(starts, stops, strict=True)]
+        blanks = [len(text) - len(text.lstrip()) if text.strip() else 0 for text in texts]
+        return np.stack([starts + np.array(blanks), stops], axis=1)
 
 
 def read_prompt(
@@ -87,7 +104,8 @@ def read_prompt(
         question=asked,
         inputs=inputs,
         token_ids=token_ids,
-        typed=scribe.typed(token_ids.tolist()),
+        written=chat.question,
+        wrote=scribe.wrote(token_ids.tolist()),
     )
 
 
@@ -119,6 +137,7 @@ def finish(
         tokens=tuple(vlm.processor.tokenizer.convert_ids_to_tokens(asked.token_ids.tolist())),
         spans=find_spans(asked.typed, image),
         grids=tuple(grids),
+        offsets=asked.offsets,
     )
     columns = image if columns is None else columns
     return Encoded(prompt=prompt, inputs=asked.inputs, columns=columns, cells=cells)

@@ -31,19 +31,24 @@ TOKENS = 3
 class _Kernel:
     """A tap handler that holds rows of attention times values against what the kernel puts out.
 
+    The last rows, which predict the answer, and those of the question.
+
     Attributes:
-        apart: The largest difference in each call, relative to the call's largest output.
+        question: Where the question stands in the prompt.
+        apart: The largest difference in each call, relative to the largest output of these rows.
     """
 
+    question: slice
     apart: list[float] = field(default_factory=list)
 
     def __call__(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
         output, weights = call.run()
-        last = slice(max(0, call.query.shape[2] - LAST_ROWS), None)
-        own = output[:, last].transpose(1, 2).float()
-        read = weighted_values(call.rows(last), call.value)
-        apart = (read - own).abs().max() / own.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
-        self.apart.append(float(apart))
+        for rows in (slice(max(0, call.query.shape[2] - LAST_ROWS), None), self.question):
+            own = output[:, rows].transpose(1, 2).float()
+            if own.numel():
+                read = weighted_values(call.rows(rows), call.value)
+                apart = (read - own).abs().max() / own.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
+                self.apart.append(float(apart))
         return output, weights
 
 
@@ -52,7 +57,7 @@ def compare(vlm: VLM, encoded: Encoded) -> tuple[Check, ...]:
 
     Costs a generation of `TOKENS` tokens and a pass of the whole model. The model must be borrowed.
     """
-    inputs, kernel = on_device(vlm.model, encoded.inputs), _Kernel()
+    inputs, kernel = on_device(vlm.model, encoded.inputs), _Kernel(_question(encoded))
     most = ROUNDING if vlm.model.dtype == torch.float32 else SHORT_ROUNDING
     with torch.no_grad():
         # One path: which step belongs to which of several is not told.
@@ -78,6 +83,11 @@ def compare(vlm: VLM, encoded: Encoded) -> tuple[Check, ...]:
         ),
         rows,
     )
+
+
+def _question(encoded: Encoded) -> slice:
+    asked = [len(encoded.prompt.tokens) + index for index in encoded.prompt.asked]
+    return slice(asked[0], asked[-1] + 1) if asked else slice(0)
 
 
 def _tapped(vlm: VLM, inputs: dict[str, Tensor], kernel: _Kernel) -> tuple[Tensor, str]:

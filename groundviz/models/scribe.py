@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from transformers import BatchEncoding
 
-from groundviz.models.control_tokens import PLACEHOLDER, ControlTokens, Reading, covering, places
-from groundviz.types import Bools
+from groundviz.models.characters import places, written
+from groundviz.models.control_tokens import PLACEHOLDER, ControlTokens, Reading
+from groundviz.types import Ints
 
 
 class Scribe:
@@ -53,27 +54,28 @@ class Scribe:
             return BatchEncoding({name: rows[0] for name, rows in coded.items()})
         return BatchEncoding(coded, tensor_type=kind)
 
-    def typed(self, token_ids: list[int]) -> Bools:
-        """Which tokens of the whole prompt write the question, bool (token,)."""
-        typed = np.zeros(len(token_ids), dtype=bool)
+    def wrote(self, token_ids: list[int]) -> Ints:
+        """The characters of the question that each token of the whole prompt writes, as `written` does."""
+        wrote = np.full((len(token_ids), 2), -1, dtype=np.int64)
         for reading in self._readings:
             # A piece that was read by itself loses its start token where it is put in.
             for skip in (0, 1):
                 piece = reading.token_ids[skip:]
-                at = _find(token_ids, piece) if reading.typed.any() else -1
+                at = _find(token_ids, piece) if (reading.wrote >= 0).any() else -1
                 if at >= 0:
-                    typed[at : at + len(piece)] |= reading.typed[skip:]
+                    here = wrote[at : at + len(piece)]
+                    np.maximum(here, reading.wrote[skip:], out=here)
                     break
-        return typed
+        return wrote
 
     def _plainly(self, parts: list[str], options: Mapping[str, Any]) -> Reading:
         """Where the tokenizer tells which characters each token stands for; nowhere if it does not."""
         tokenizer, adds = self._controls.tokenizer, options.get("add_special_tokens", True)
         if not getattr(tokenizer, "is_fast", False):
-            return Reading([], np.zeros(0, dtype=bool))
+            return Reading([], written([], []))
         text = self._question.join(parts)
         coded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=adds)
-        return Reading(coded.input_ids, covering(coded.offset_mapping, places(parts, self._question)))
+        return Reading(coded.input_ids, written(coded.offset_mapping, places(parts, self._question)))
 
 
 def _find(whole: list[int], piece: list[int]) -> int:

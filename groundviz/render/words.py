@@ -13,7 +13,7 @@ from groundviz.geometry import apply
 from groundviz.render.colour import Scale
 from groundviz.render.escape import visible
 from groundviz.render.overlay import OPACITY, OUTLINE, outlined
-from groundviz.targets import find
+from groundviz.targets import answered, find
 from groundviz.tiles import place, which
 from groundviz.types import Answer, Heatmap, Heatmaps, Provenance, Record, Study, Target
 
@@ -73,14 +73,31 @@ def aggregation(maps: Heatmaps, heatmap: Heatmap, *, swept: bool = False) -> str
 
 
 def probability(answer: Answer, target: Target) -> float:
-    """Probability of a part of the answer given what stands before it, 0 to 1."""
-    return math.exp(float(answer.logprobs[list(target.tokens)].sum(dtype=np.float64)))
+    """Probability of a part of the answer given what stands before it, 0 to 1.
+
+    Raises:
+        TargetError: It is a part of the question, which has none.
+    """
+    return math.exp(float(answer.logprobs[list(answered(target).tokens)].sum(dtype=np.float64)))
 
 
 def part(answer: Answer, target: Target) -> str:
-    """What to call a part of the answer on a label."""
+    """What to call a part of the answer, or of the question, on a label."""
     whole = target.tokens == answer.spoken and not target.rival
-    return "whole answer" if whole else target.text.strip()
+    return "whole answer" if whole else f"{target.text.strip()}{_where(target)}"
+
+
+def quoted(target: Target) -> str:
+    """A part of the answer or of the question as it stands in a sentence.
+
+    >>> quoted(Target(tokens=(-4,), text="nodule")), quoted(Target(tokens=(0,), text="yes"))
+    ('“nodule” (in the question)', '“yes”')
+    """
+    return f"“{target.text.strip()}”{_where(target)}"
+
+
+def _where(target: Target) -> str:
+    return " (in the question)" if target.in_question else ""
 
 
 def percent(share: float) -> str:
@@ -97,7 +114,7 @@ def percent(share: float) -> str:
 def emphasis(answer: Answer, targets: Iterable[Target]) -> list[tuple[str, bool]]:
     """The answer's text in stretches, each with whether it belongs to one of the targets."""
     explained = np.zeros(len(answer.text), dtype=bool)
-    for token in {token for target in targets for token in target.tokens}:
+    for token in {token for target in targets for token in target.tokens if not target.in_question}:
         start, stop = answer.offsets[token]
         explained[start:stop] = True
     groups = groupby(zip(answer.text, explained.tolist(), strict=True), key=lambda pair: pair[1])
@@ -105,7 +122,9 @@ def emphasis(answer: Answer, targets: Iterable[Target]) -> list[tuple[str, bool]
 
 
 def pieces(answer: Answer, target: Target) -> list[Target]:
-    """The words of a target, each as a target of its own; its tokens when it is a single word."""
+    """The words of a part of the answer, each as a target of its own; its tokens when it is a single word."""
+    if target.in_question:
+        return []
     words = [] if target.rival else list(_words(answer, target))
     if len(words) > 1:
         return words
@@ -177,7 +196,7 @@ def describe(heatmap: Heatmap, images: int = 1) -> str:
         heatmap: The map.
         images: How many images there are.
     """
-    name = f"{method_name(heatmap.method)} for “{heatmap.target.text.strip()}”"
+    name = f"{method_name(heatmap.method)} for {quoted(heatmap.target)}"
     name = " on ".join(filter(None, (name, place(heatmap.grid, images))))
     if not heatmap.has_evidence:
         return f"{name}: {NO_EVIDENCE}, every cell has the same value."
@@ -239,7 +258,7 @@ def told(
     """What is shown of a record and on which scale, sentence by sentence; `visible` to the reader."""
     shown = [row[0] for row in rows]
     left = "the image of each row" if len({one.grid.image for one in shown}) > 1 else "the image"
-    opening = f"{_asked(record, shown)} Left, {left}; then {_panels(rows)}."
+    opening = f"{_asked(record, shown)} First, {left}; then {_panels(rows)}."
     methods = _method_sentences(record, rows, scales)
     not_why = [NOT_WHY] if _of_attention(shown) else []
     parts = [opening, *_sizes(record.studies), *methods, *undrawn(record, shown), *not_why]
@@ -256,9 +275,10 @@ def _asked(record: Record, shown: Sequence[Heatmap]) -> str:
 
 def _panels(rows: Sequence[Sequence[Heatmap]]) -> str:
     """What the maps are of, from left to right."""
-    targets = {heatmap.target.scalar: f"“{heatmap.target.text.strip()}”" for row in rows for heatmap in row}
+    targets = {heatmap.target.scalar: quoted(heatmap.target) for row in rows for heatmap in row}
     named = ", ".join(targets.values())
-    return f"the maps for {named}" + (", layer by layer" if any(map(by_layer, rows)) else "")
+    maps = "map" if max(map(len, rows)) == 1 else "maps"
+    return f"the {maps} for {named}" + (", layer by layer" if any(map(by_layer, rows)) else "")
 
 
 def by_layer(maps: Iterable[Heatmap]) -> bool:

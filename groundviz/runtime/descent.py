@@ -15,6 +15,7 @@ from groundviz.runtime.passes import Passes, last_logits
 from groundviz.runtime.relevancy import Relevancy
 from groundviz.runtime.rollout import Rollout
 from groundviz.runtime.streams import Flow, Origin
+from groundviz.targets import answered
 from groundviz.types import Target
 
 
@@ -55,7 +56,7 @@ def branches(target: Target, answer_ids: tuple[int, ...]) -> list[Branch]:
     (7, 5, 6) [(2, 6, -1.0)]
     """
     rival = target.rival.token_ids if target.rival else ()
-    own = [answer_ids[token] for token in target.tokens]
+    own = [answer_ids[token] for token in answered(target).tokens]
     alike = takewhile(lambda pair: pair[0] == pair[1], zip(own, rival, strict=False))
     shared = len(list(alike))
     parting = target.tokens[0] + shared

@@ -79,13 +79,14 @@ class OwnRowAttention:
 def columns_in(width: int, length: int, columns: Tensor) -> tuple[Tensor, Tensor]:
     """Find absolute columns among the last `width` that a layer still holds.
 
-    A sliding-window cache has dropped early columns: they get no attention, so they read zero.
+    A sliding-window cache has dropped early columns, and where a prompt is read in parts later ones
+    are still to come: they get no attention, so they read zero.
 
     Returns:
-        bool (column,), whether the layer holds it; and its index there (0 where not held).
+        bool (column,), whether the layer holds it; and its index there (any where not held).
     """
     at = columns - max(0, length - width)
-    return at >= 0, at.clamp(min=0)
+    return (at >= 0) & (at < width), at.clamp(0, width - 1)
 
 
 def _attend(call: AttentionCall, rows: slice) -> tuple[Tensor, Tensor]:

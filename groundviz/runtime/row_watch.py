@@ -1,13 +1,15 @@
-"""Keeping the attention rows that predict an answer, while the model's own kernel does its work.
+"""Keeping the attention rows of question and answer, while the model's own kernel does its work.
 
 Two ways, the same rows. *Deferred*: while tokens are generated one by one, only each step's query is
 kept; one product with the final keys gives all rows afterwards, at little more than their own
 arithmetic. *Immediate*: each step's row at once, where the keys of that step will not be there
-later (sliding windows, static and quantised caches, beams).
+later (sliding windows, static and quantised caches, beams). Rows of the question are read in the
+pass over the prompt, or in each of its parts, at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -28,6 +30,7 @@ class _Layer:
         queries: Queries of rows that are not finished.
         masks: Their masks, or None.
         latest: The call that holds all their keys.
+        question: Rows of the question (1, head, row, column).
     """
 
     seen: int = 0
@@ -35,6 +38,7 @@ class _Layer:
     queries: list[Tensor] = field(default_factory=list)
     masks: list[Tensor | None] = field(default_factory=list)
     latest: AttentionCall | None = None
+    question: list[Tensor] = field(default_factory=list)
 
 
 class RowWatch:
@@ -43,22 +47,37 @@ class RowWatch:
     Args:
         columns: Absolute positions of the columns to keep, int (column,).
         rows: The rows of a single pass to keep; None while generating, for each call's last row.
+        start: While generating: position of the first row to keep. Calls that end before it read parts
+            of a prompt that is read in several.
         deferred: Whether keys stay as they are to the end of the generation.
         cross: Whether the columns are another stream's tokens, the same at every step, and not the
             text itself. `columns` then counts in that stream.
+        question: Positions in the prompt of further rows to keep, ascending.
     """
 
     def __init__(
-        self, columns: Tensor, *, rows: slice | None = None, deferred: bool = False, cross: bool = False
+        self,
+        columns: Tensor,
+        *,
+        rows: slice | None = None,
+        start: int = 0,
+        deferred: bool = False,
+        cross: bool = False,
+        question: Sequence[int] = (),
     ) -> None:
         self._columns, self._rows, self._deferred, self._cross = columns, rows, deferred, cross
-        self._run = _run(columns)
+        self._start, self._question = start, tuple(question)
+        numbers = columns.tolist()
+        self._run, self._reach = _run(numbers), max(numbers, default=-1) + 1
         self._layers: dict[int, _Layer] = {}
 
     def __call__(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
         """Note what is needed of one call, and let the kernel compute it."""
         layer = self._layers.setdefault(call.layer, _Layer())
         layer.seen += call.query.shape[2]
+        self._read_question(layer, call)
+        if layer.seen <= self._start:
+            return call.run()
         if self._deferred and (self._cross or call.key.shape[2] == layer.seen):
             self._postpone(layer, call)
         else:
@@ -92,6 +111,31 @@ class RowWatch:
             stacked[place] = rows[0, :, :count]
         return None if stacked is None else stacked.permute(2, 0, 1, 3)
 
+    def question(self) -> Tensor | None:
+        """Hand over the question's rows as (row, layer, head, column), before `stacked` does the others.
+
+        None where the model did not read the prompt token by token.
+        """
+        count = len(self._question)
+        read = [self._layers[number].question for number in sorted(self._layers)]
+        if not count or not read or any(sum(rows.shape[2] for rows in parts) != count for parts in read):
+            return None
+        (_, heads, _, columns), first = read[0][0].shape, read[0][0]
+        stacked = first.new_empty(len(read), heads, count, columns)
+        for place, parts in enumerate(read):
+            stacked[place] = torch.cat(parts, dim=2)[0]
+            parts.clear()  # As below: all layers twice would be much.
+        return stacked.permute(2, 0, 1, 3)
+
+    def _read_question(self, layer: _Layer, call: AttentionCall) -> None:
+        """Keep the rows of the question that one call holds; its keys, of all before them, are there now."""
+        start = layer.seen - call.query.shape[2]
+        here = [at - start for at in self._question if start <= at < layer.seen]
+        if here:
+            rows = call.rows(_run(here) or torch.tensor(here))
+            # A view would keep all columns in memory.
+            layer.question.append(self._kept(rows[:1], layer.seen).contiguous())
+
     def _postpone(self, layer: _Layer, call: AttentionCall) -> None:
         last, query = call.query.shape[2] - 1, call.query
         # A view of a long prompt's queries would keep all of them in memory.
@@ -121,15 +165,14 @@ class RowWatch:
         width = shares.shape[3]
         # Layers may be spread over several devices.
         columns = self._columns.to(shares.device)
-        if self._cross or width >= seen:
+        if self._cross or width >= max(seen, self._reach):
             return shares[..., columns if self._run is None else self._run]
         inside, at = columns_in(width, seen, columns)
         return shares[..., at] * inside
 
 
-def _run(columns: Tensor) -> slice | None:
-    """Columns that follow one another, as a slice: no copy is needed to pick them."""
-    numbers = columns.tolist()
+def _run(numbers: list[int]) -> slice | None:
+    """Places that follow one another, as a slice: no copy is needed to pick them."""
     together = numbers and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     return slice(numbers[0], numbers[-1] + 1) if together else None
 

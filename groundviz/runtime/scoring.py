@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from groundviz.targets import answered
 from groundviz.types import Target
 
 
@@ -33,7 +34,7 @@ class Reading:
 
 def readings(target: Target, answer_ids: tuple[int, ...]) -> list[Reading]:
     """What must be read to know a target's scalar: the answer, and the rival if there is one."""
-    own = Reading(token_ids=answer_ids, tokens=target.tokens, weight=1.0)
+    own = Reading(token_ids=answer_ids, tokens=answered(target).tokens, weight=1.0)
     if target.rival is None:
         return [own]
     start = target.tokens[0]

@@ -102,7 +102,9 @@ def check_method(
       same to the last bit, and random streams, hooks and all else are left as they were. Targets give
       the same maps in any order and alone, and share forward passes, unless the docstring's cost
       speaks of a forward per target. A given answer has the maps of the same answer generated; a
-      one-token answer has a map that is not flat; an answer of special tokens is no error.
+      one-token answer has a map that is not flat; an answer of special tokens is no error. A word of the
+      question has a map where the docstring's "Targets:" speaks of the question (such a method is marked
+      with `measures_question`), and is refused with a TargetError elsewhere.
     - Lending: a model with hooks, gradients and modes of its user's is given back as it was, after
       success, an error and Ctrl-C. The caller's no_grad, inference_mode and autocast change
       nothing. Weights of NaN lead to a NumericalError. bfloat16 runs.

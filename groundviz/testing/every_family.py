@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from groundviz import models
-from groundviz.errors import UnsupportedMethod
+from groundviz.errors import TargetError, UnsupportedMethod
 from groundviz.geometry import apply
+from groundviz.methods.catalogue import explains_questions
 from groundviz.models import VLM
 from groundviz.runtime import Live, borrow
-from groundviz.targets import Named
+from groundviz.targets import Named, Question
 from groundviz.testing.families import TINY as BUILDERS
 from groundviz.testing.families import Builder
 from groundviz.testing.fingerprint import difference, fingerprint
@@ -137,6 +138,20 @@ def takes_contrasts(trial: Trial, kind: str) -> str:
     return "the contrast was not measured" if missing else _not_finite(found) or _apart(plain, found, CLOSE)
 
 
+def explains_words_of_the_question_or_refuses(trial: Trial, kind: str) -> str:
+    """A word of the question has a map, or there is a TargetError; the answer's maps stay what they are."""
+    states = explains_questions(trial.documentation)
+    try:
+        found = trial.run(_vlm(trial, kind), said=SAID, named=[(1, 3), Question("nodule")])
+    except TargetError:
+        return "its docstring says that it measures the question, and it refuses to" if states else ""
+    if not states:
+        return "it measures words of the question, and its docstring does not say so behind Targets:"
+    missing = not all(one.has(found.targets[1]) for one in found.maps)
+    plain = trial.run(_vlm(trial, kind), said=SAID, named=[(1, 3)])
+    return "the word was not measured" if missing else _not_finite(found) or _apart(plain, found, CLOSE)
+
+
 def _where_it_runs(check: Callable[[Trial, str], str]) -> Callable[[Trial, str], str]:
     """A check that a method passes on a family for which it says that it cannot work."""
     return lambda trial, kind: "" if _refused(trial, kind) else check(trial, kind)
@@ -155,6 +170,7 @@ _EVERY = {
     "explains one token": explains_one_token,
     "takes special tokens": takes_special_tokens,
     "takes contrasts": takes_contrasts,
+    "explains words of the question, or refuses to": explains_words_of_the_question_or_refuses,
 }
 CHECKS = {name: _where_it_runs(check) for name, check in _EVERY.items()}
 

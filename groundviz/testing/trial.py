@@ -11,7 +11,7 @@ import numpy as np
 
 from groundviz.geometry import compose, invert
 from groundviz.methods.method import Method
-from groundviz.methods.recipes import signed_off
+from groundviz.methods.recipes import refuse_questions, signed_off
 from groundviz.models import VLM
 from groundviz.runtime import Live, borrow
 from groundviz.targets import Named
@@ -101,6 +101,7 @@ class Trial:
         self, live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]
     ) -> tuple[Heatmaps, ...]:
         """What the method returns, signed off as `explain` does it."""
+        refuse_questions(self.method, targets)
         found = self.method(live, prompt, answer, targets, **self.options)
         return tuple(signed_off(self.name, self.options, one, live) for one in found)
 

@@ -1,10 +1,8 @@
 """Attention rollout against the product of whole eager matrices."""
 
 import numpy as np
-import pytest
 import torch
 
-from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
 from tests.methods.eager import eager, values
 
@@ -32,8 +30,3 @@ def test_each_token_has_its_row_of_the_rolled_out_matrix(tiny, study):
     assert (maps.unit, maps.signed, maps.layers) == ("share of the flow", False, ())
     both = explanation.heatmap(target=(0, 2)).values.reshape(-1)
     np.testing.assert_allclose(both, expected[:2].mean(0), atol=1e-6)
-
-
-def test_contrasts_are_refused(tiny, study):
-    with pytest.raises(UnsupportedMethod, match=METHOD):
-        explain(tiny, study, QUESTION, answer=SAID, target="nodule", against="effusion", methods=METHOD)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from groundviz import store
-from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.methods.image_attention import image_attention
 from tests.methods.eager import attention_rows, values
@@ -70,10 +69,3 @@ def test_sinks_are_kept_in_a_record(study):
     again = store.unpack(store.pack(explanation.record)).heatmaps[0].params
     assert again == explanation.record.heatmaps[0].params
     assert len(again["image_share"]) == 3
-
-
-def test_contrasts_are_refused(tiny, study):
-    with pytest.raises(UnsupportedMethod, match="image_attention"):
-        explain(
-            tiny, study, QUESTION, answer=SAID, target="nodule", against="effusion", methods="image_attention"
-        )

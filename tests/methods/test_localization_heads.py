@@ -7,7 +7,6 @@ import pytest
 from scipy import ndimage
 
 from groundviz import store
-from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.methods.localization_heads import localization_heads, spatial_entropy
 from tests.methods.eager import attention_rows, values
@@ -95,16 +94,3 @@ def test_regions_of_several_grids_count_together():
     assert spatial_entropy([one, blank]) == 0.0
     assert spatial_entropy([one, one]) == pytest.approx(np.log(2))
     assert spatial_entropy([np.ones((2, 2))]) == np.inf
-
-
-def test_contrasts_are_refused(tiny, study):
-    with pytest.raises(UnsupportedMethod, match="localization_heads"):
-        explain(
-            tiny,
-            study,
-            QUESTION,
-            answer=SAID,
-            target="nodule",
-            against="effusion",
-            methods="localization_heads",
-        )

@@ -98,6 +98,13 @@ def test_a_method_documents_formula_unit_cost_source_and_failure(method):
     assert all(word in text for word in ("Formula:", "Unit:", "Cost:", "Source:", "Known failure:"))
 
 
+@pytest.mark.parametrize("method", [name for name in METHODS if "no contrasts" in METHODS[name].__doc__])
+def test_a_method_without_contrasts_refuses_them_by_its_name(tiny, study, method):
+    asked = {"answer": "left lung nodule", "target": "nodule", "against": "effusion"}
+    with pytest.raises(UnsupportedMethod, match=rf"^{method} "):
+        explain(tiny, study, QUESTION, methods=method, **asked)
+
+
 def test_one_method_alone_gives_the_same_map(explained):
     vlm, explanation = explained
     alone = explain(vlm, explanation.study, QUESTION, methods="gradient_attention")

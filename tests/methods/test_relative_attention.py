@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.methods.relative_attention import relative_attention
 from tests.methods.eager import attention_rows, values
@@ -41,16 +40,3 @@ def test_the_floor_keeps_noise_small_and_a_layer_blind_to_the_image_gives_nothin
     np.testing.assert_allclose(floored.values.reshape(2, 3), [[3.0, 0.5, 0.0], [0.0, 0.0, 0.0]], rtol=1e-6)
     (plain,) = relative_attention(*given, floor=0.0)
     np.testing.assert_allclose(plain.values.reshape(2, 3), [[0.0, 0.5, 0.0], [0.0, 0.0, 0.0]], rtol=1e-6)
-
-
-def test_contrasts_are_refused(tiny, study):
-    with pytest.raises(UnsupportedMethod, match="relative_attention"):
-        explain(
-            tiny,
-            study,
-            QUESTION,
-            answer=SAID,
-            target="nodule",
-            against="effusion",
-            methods="relative_attention",
-        )

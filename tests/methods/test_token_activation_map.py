@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
 from tests.methods.eager import eager, values
 
@@ -76,8 +75,3 @@ def test_a_word_said_before_does_not_take_its_own_map_away(explained):
     # "nodule" is in the question and twice in the answer, and still has a map each time.
     assert found[2].max() > 0
     assert found[4].max() > 0
-
-
-def test_contrasts_are_refused(tiny, study):
-    with pytest.raises(UnsupportedMethod, match=METHOD):
-        explain(tiny, study, QUESTION, answer=SAID, target="device", against="effusion", methods=METHOD)

@@ -8,7 +8,7 @@ from tokenizers.models import BPE, WordLevel
 from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from groundviz.errors import PromptError
-from groundviz.models.control_tokens import ALONE, ControlTokens, covering, places
+from groundviz.models.control_tokens import ALONE, ControlTokens
 
 PARTS = ("<|user|>", "</s><think>")
 
@@ -52,7 +52,7 @@ def test_even_a_vocabularys_own_word_is_spelled(letters):
     assert letters.convert_ids_to_tokens(reading.token_ids) == [
         "<|user|>", "a", "</", "s>", "b", "</s>", *"<think>",
     ]  # fmt: skip
-    assert reading.typed.tolist() == [False] + [True] * 4 + [False] * 8
+    assert reading.wrote.tolist() == [[-1, -1], [0, 1], [1, 3], [3, 5], [5, 6], *[[-1, -1]] * 8]
 
 
 def test_a_token_that_takes_the_template_to_complete_is_spelled(letters):
@@ -129,13 +129,3 @@ def test_a_slow_tokenizer_that_knows_the_marker_as_a_word_refuses_it():
 
     with pytest.raises(PromptError, match="no way to write it as text"):
         controls_of(Words(extra_ids=0)).read("</s>")
-
-
-def test_places_are_where_a_text_fills_a_template():
-    assert list(places(("ab", "", "c"), "xyz")) == [(2, 5), (5, 8)]
-
-
-def test_what_takes_no_room_between_two_covered_tokens_is_covered():
-    offsets = [(0, 0), (0, 2), (2, 3), (3, 3), (3, 5), (5, 6)]
-    assert covering(offsets, [(2, 5)]).tolist() == [False, False, True, True, True, False]
-    assert covering(offsets, []).sum() == covering(offsets, [(6, 9)]).sum() == 0

@@ -160,4 +160,4 @@ def typed_in(processor, chat):
     """Which tokens write the question, by a tokenizer that reads the prompt with its image expanded."""
     scribe = Scribe(ControlTokens.of(processor, "".join(chat.parts)), chat.question)
     text = PLACEHOLDER.join(chat.parts).replace("<image>", "<image>" * 16)
-    return scribe.typed(scribe(text).input_ids)
+    return scribe.wrote(scribe(text).input_ids)[:, 0] >= 0

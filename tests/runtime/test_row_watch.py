@@ -1,5 +1,7 @@
 """Rows kept while text decoders generate, against eager attention's own maps of every step."""
 
+import copy
+
 import pytest
 import torch
 from transformers import (
@@ -124,3 +126,50 @@ def test_rows_of_beams_are_not_taken_for_single_rows(decoder):
 def test_a_model_that_was_not_heard_is_an_error():
     with pytest.raises(UnsupportedMethod, match="compiled"):
         RowWatch(COLUMNS).stacked(1)
+
+
+# A question in one stretch, in two, and before the first column.
+ASKED = [(7, 8, 9), (2, 3, 8, 11), (0,)]
+PREFILL = [{}, {"prefill_chunk_size": 4}, {"prefill_chunk_size": 1}, {"cache_implementation": "static"}]
+
+
+@pytest.mark.parametrize("options", PREFILL, ids=str)
+def test_in_whatever_parts_a_prompt_is_read_rows_of_question_and_answer_equal_eagers(decoder, options):
+    twin = copy.deepcopy(decoder)
+    twin.set_attn_implementation("eager")
+    with torch.no_grad():
+        every = torch.stack([one[0] for one in twin(IDS, output_attentions=True).attentions])
+    modules = {layer.self_attn: number for number, layer in enumerate(decoder.model.layers)}
+    for asked in ASKED:
+        watch = RowWatch(COLUMNS, start=IDS.shape[1] - 1, deferred=not options, question=asked)
+        with torch.no_grad(), tapped(modules, watch):
+            generate(decoder, **options)
+        expected = every[:, :, list(asked)][..., COLUMNS].permute(2, 0, 1, 3)
+        torch.testing.assert_close(watch.question(), expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(watch.stacked(7), eager_rows(twin), atol=1e-5, rtol=0)
+
+
+def test_without_a_question_there_are_no_rows_of_it(decoder):
+    watch = RowWatch(COLUMNS)
+    with torch.no_grad(), tapped({decoder.model.layers[0].self_attn: 0}, watch):
+        decoder(IDS)
+    assert watch.question() is None
+
+
+def test_rows_of_a_question_hold_no_other_columns():
+    build, config = DECODERS["llama"]
+    watch = RowWatch(torch.arange(3, 6), question=(7, 8))
+    model = build(config).eval()
+    with torch.no_grad(), tapped({model.model.layers[0].self_attn: 0}, watch):
+        model(IDS)
+    (kept,) = watch._layers[0].question
+    assert kept.untyped_storage().nbytes() == 4 * kept.numel()
+
+
+def test_a_question_that_was_not_read_whole_has_no_rows():
+    build, config = DECODERS["llama"]
+    watch = RowWatch(COLUMNS, question=(7, 8, 30))
+    model = build(config).eval()
+    with torch.no_grad(), tapped({model.model.layers[0].self_attn: 0}, watch):
+        model(IDS)
+    assert watch.question() is None

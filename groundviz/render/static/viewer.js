@@ -808,7 +808,7 @@ class Viewer {
       if (!weights.length) continue;
       const size = weights.reduce((total, [, weight]) => total + weight, 0);
       const read = (values) => weights.reduce((total, [at, weight]) => total + values[at] * weight, 0) / size;
-      const values = new Map([...map.singles].map(([token, at]) => [token, read(maps[at])]));
+      const values = new Map([...map.singles].flatMap(([token, at]) => (this.chips.has(token) ? [[token, read(maps[at])]] : [])));
       const shown = combined(map, maps, this.chosen);
       return { map, weights, values, spot, known, size, shown, value: shown ? read(shown) : NaN };
     }
@@ -1404,11 +1404,10 @@ class Viewer {
     let says = `${pane.title.textContent}, ${pane.detail.textContent}. `;
     if (scaled) {
       const perToken = norm === "shared" && known.reduce[0] === "sum" && chosen.tokens.length > 1 ? " per token" : "";
-      const unit = pane.unitText ?? (norm === "mass" ? "share of the map’s total" : known.unit + perToken);
       this.bar(pane);
       told(pane.low, (scaled.clipped && scaled.signed ? "≤ " : "") + number(scaled.low));
       told(pane.high, (scaled.clipped ? "≥ " : "") + number(scaled.high));
-      told(pane.unit, unit);
+      told(pane.unit, pane.unitText ?? (norm === "mass" ? "share of the map’s total" : known.unit + perToken));
       const top = scaled.clipped ? "99th percentile" : "highest value";
       const rule = scaled.signed ? `± ${top} of the magnitude` : `lowest value to ${top}`;
       const over = norm === "shared" && !pane.difference ? " of all tokens’ maps" : "";

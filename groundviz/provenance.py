@@ -1,0 +1,54 @@
+"""What made a record, and what is known about whether to believe its maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One question put to a map, and what came of it, in one plain sentence."""
+
+    name: str
+    value: float
+    reference: float
+    verdict: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One number of a map against the truth, beside what an image-blind guess would get."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    prior: float
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What made a record: enough to make it again, nothing that names a person or a place.
+
+    Attributes:
+        certificate: What came of certifying the model, see `groundviz.certify`; None if nobody asked.
+        sources: What the model was put together from, in plain words: its tower, what was merged ...
+    """
+
+    model: str
+    family: str
+    weights: str
+    dtype: str
+    device: str
+    attention: str
+    seed: int
+    seconds: float
+    versions: Mapping[str, str]
+    revision: str | None = None
+    peak_bytes: int | None = None
+    certificate: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
