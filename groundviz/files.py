@@ -49,6 +49,29 @@ def write(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = Tru
     return target
 
 
+def write_private(content: bytes, suffix: str) -> Path:
+    """A new file that its owner alone may read, among the computer's temporary files.
+
+    Raises:
+        StoreError: The disk refused.
+
+    >>> private = write_private(b"whole", ".html")
+    >>> private.read_bytes(), oct(private.stat().st_mode & 0o077)
+    (b'whole', '0o0')
+    >>> private.unlink()
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="groundviz-", suffix=suffix)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+    except OSError as error:
+        raise StoreError(
+            f"No temporary file could be written: {error.strerror or type(error).__name__}. "
+            "Free some space, or name a place to write to."
+        ) from None
+    return Path(name)
+
+
 def safe_name(text: str) -> str:
     """An ASCII file name that any system accepts, different for different texts.
 

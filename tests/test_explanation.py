@@ -15,7 +15,7 @@ from groundviz import explanation as module
 from groundviz.errors import MissingExtra, StoreError, TargetError, UnknownName
 from groundviz.explanation import Explanation
 from groundviz.render import viewer
-from groundviz.targets import find
+from groundviz.targets import Question, find
 from groundviz.types import Target
 from tests import records
 
@@ -288,3 +288,44 @@ def test_a_live_viewer_needs_anywidget_and_says_so(monkeypatch):
 
 def test_open_does_not_replace_python_s_own():
     assert module.open is not builtins.open
+
+
+def test_a_word_of_the_question_has_a_map_like_any_other():
+    asked = Explanation.from_record(records.asked(RECORD))
+    heatmap = asked.heatmap("attention", Question("nodule"))
+    assert heatmap.target == Target(tokens=(-3,), text="nodule")
+    plain = asked.record.heatmaps[0].values
+    np.testing.assert_allclose(heatmap.values, plain[-2].mean(axis=(0, 1)), rtol=1e-6)
+    whole = asked.heatmap("attention", Question())
+    np.testing.assert_allclose(whole.values, plain[-5:].mean(axis=(0, 1, 2)), rtol=1e-5)
+    with pytest.raises(TargetError, match="occlusion has no map for 'nodule' in the question"):
+        asked.heatmap("occlusion", Question("nodule"))
+
+
+def test_words_of_the_question_change_nothing_that_is_shown_of_the_answer():
+    asked = Explanation.from_record(records.asked(RECORD))
+    assert np.array_equal(asked.heatmap().values, HELD.heatmap().values, equal_nan=True)
+    assert np.array_equal(asked.heatmap(None, 0).values, HELD.heatmap(None, 0).values, equal_nan=True)
+    assert asked.figure().preview() == HELD.figure().preview()
+    assert asked.figure(style="words").caption == HELD.figure(style="words").caption
+    still = [one.to_html().split("<script")[0] for one in (asked, HELD)]
+    assert still[0] == still[1]
+
+
+@pytest.mark.parametrize("style", ["grid", "words", "llava_rad"])
+def test_a_figure_of_a_word_of_the_question_says_what_it_is(style):
+    asked = Explanation.from_record(records.asked(RECORD))
+    drawn = asked.figure([Question("nodule"), "nodule"], "attention", style=style)
+    assert "“nodule” (in the question), “nodule”" in drawn.caption
+    assert any("(in the question)" in label for label in _labels(drawn))
+
+
+def test_an_explained_question_has_a_page_a_file_and_charts(tmp_path):
+    record = records.asked(RECORD)
+    target = find(record.answer, Question("nodule"), record.prompt)
+    held = Explanation.from_record(replace(record, targets=(target,), heatmaps=record.heatmaps[:1]))
+    assert "“nodule” (in the question)" in held.to_html()
+    assert "text/html" in held._repr_mimebundle_()
+    held.save(tmp_path / "a.gvz")
+    assert module.open(tmp_path / "a.gvz").record.target == target
+    assert "in the question" in held.charts.heads().layout.title.text

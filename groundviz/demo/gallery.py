@@ -60,6 +60,9 @@ def _side_by_side(model: Any, sick: Phantom) -> Iterator[tuple[str, PaperFigure]
     truth = sick.mask("nodule")
     names = ["Prior", "Current"]
     yield "prior_and_current", figure(both, names=names, width="onehalf", contours=[None, truth])
+    pair = [to_levels(one.pixels, 8) for one in (healthy, sick)]
+    together = explain(model, pair, WHERE, methods="attention")
+    yield "several_images", together.figure(width="onehalf", contours={1: truth})
     contrast = [
         _asked(model, sick, WHERE, methods=method, target="right", against="left"),
         _asked(model, sick, WHERE, methods=method, target="right"),

@@ -123,7 +123,6 @@ class Charts:
         for number, several in enumerate(chosen):
             for trace in _curves(go, several, goal, mask, number):
                 chart.add_trace(trace)
-        chart.update_xaxes(title="layer")
         chart.update_yaxes(title="share of the layer's map on the place", range=[0, 1.02])
         return chart
 
@@ -178,7 +177,8 @@ def _heatmap(amounts: Floats, what: str, each: Sequence[Sequence[Heatmap]], titl
     names = [words.layer_name(row[0]) if row[0].layer is not None else "all layers" for row in each]
     heads = [f"head {one.head}" for one in each[0]]
     signed = each[0][0].signed and "share" not in what
-    colours = {"colorscale": "RdBu_r", "zmid": 0} if signed else {"colorscale": "Inferno"}
+    # Black is nothing: a scale from the lowest head would make that one look as if it saw nothing.
+    colours = {"colorscale": "RdBu_r", "zmid": 0} if signed else {"colorscale": "Inferno", "zmin": 0}
     matrix = go.Heatmap(
         z=amounts,
         x=heads,
@@ -189,8 +189,7 @@ def _heatmap(amounts: Floats, what: str, each: Sequence[Sequence[Heatmap]], titl
         hovertemplate="%{y}, %{x}: %{z:.3g}<extra></extra>",
         **colours,
     )
-    chart = go.Figure(matrix, layout=_layout(title))
-    return chart.update_xaxes(title="head").update_yaxes(title="layer")
+    return go.Figure(matrix, layout=_layout(title))
 
 
 def _curves(go: Any, several: Sequence[Heatmaps], goal: Target, mask: Bools, number: int) -> list[Any]:
@@ -215,7 +214,7 @@ def _layout(title: str) -> dict[str, Any]:
         "template": "simple_white",
         "font": _FONT,
         "title": {"text": title, "font": {"size": 14}},
-        "legend": {"orientation": "h", "y": -0.25},
+        "legend": {"orientation": "h", "y": -0.3},
         "margin": {"l": 70, "r": 20, "t": 70, "b": 60},
     }
 
@@ -224,7 +223,7 @@ def _title(record: Record, goal: Target, firsts: Sequence[Heatmaps]) -> str:
     """Methods, the part of the answer, and where there are several the image and tile."""
     named = ", ".join(words.method_name(maps.method) for maps in firsts)
     place = tiles.place(firsts[0].grid, len(record.studies))
-    return _plain(" · ".join(filter(None, [named, f"“{goal.text.strip()}”", place])))
+    return _plain(" · ".join(filter(None, [named, words.quoted(goal), place])))
 
 
 def _plain(text: str) -> str:

@@ -189,12 +189,14 @@ def _footer(columns: Sequence[Column], width: float, look: Look) -> Text:
     told: dict[str, None] = {}
     for column in columns:
         shown = [heatmap for strip in column.strips for heatmap in strip.maps]
-        swept = all(words.by_layer(strip.maps) for strip in column.strips)
+        bare = all(words.by_layer(strip.maps) for strip in column.strips) or all(
+            heatmap.target.rival for heatmap in shown
+        )
         told |= dict.fromkeys(
             words.legend(
                 column.record.studies,
                 shown,
-                percentages="" if swept else _percentages(look),
+                percentages="" if bare else _percentages(look),
                 smooth=look.smooth,
                 contours=any(column.part.contours.values()),
             )

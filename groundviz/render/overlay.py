@@ -26,6 +26,8 @@ OUTLINE = 0.5
 # Finer maps, pixel by pixel, would drown in the lines around their cells.
 MOST_OUTLINED = 64
 _FINEST_LEVEL = 256
+# Grey, and how much of what lies under it a hatching line covers.
+_LINE = (0.5, 0.5, 0.5, 0.6)
 
 
 def picture(
@@ -43,8 +45,31 @@ def picture(
     base = resample(study.pixels, shape)
     if scale is None:
         return base
-    values = read(heatmap, study.shape, shape, smooth=smooth)
-    return hatch(blend(base, values, scale), np.isnan(values))
+    return blend(base, veil(study.shape, shape, heatmap, scale, smooth=smooth))
+
+
+def veil(
+    source: tuple[int, int],
+    shape: tuple[int, int],
+    heatmap: Heatmap,
+    scale: Scale,
+    *,
+    smooth: bool = False,
+) -> Floats:
+    """A map without its study, float32 (rows, cols, 4): its colours, and how much of the study they cover.
+
+    Args:
+        source: Rows and columns of the study.
+        shape: Rows and columns of the picture.
+        heatmap: The map.
+        scale: Its scale.
+        smooth: As in `picture`.
+    """
+    values = read(heatmap, source, shape, smooth=smooth)
+    unseen = np.isnan(values)
+    opacity = OPACITY * np.where(unseen, 0.0, scale.strength(values))
+    colours = paint(scale.position(values), signed=scale.signed)
+    return hatch(np.dstack([colours, opacity]).astype(np.float32), unseen)
 
 
 def resample(pixels: Floats, shape: tuple[int, int]) -> Floats:
@@ -67,21 +92,19 @@ def read(
     return geometry.to_source_pixels(heatmap.values, grid, shape, smooth=smooth)
 
 
-def blend(base: Floats, values: Floats, scale: Scale) -> Floats:
-    """`base` under the colours of `values`, more opaque the stronger they are; untouched where NaN."""
-    strength = scale.strength(values)[..., None]
-    alpha = OPACITY * np.where(np.isnan(strength), 0.0, strength)
-    colours = paint(scale.position(values), signed=scale.signed)
-    return np.asarray((1.0 - alpha) * base + alpha * colours, dtype=np.float32)
+def blend(base: Floats, over: Floats) -> Floats:
+    """`base` (rows, cols, 3) under a veil (rows, cols, 4)."""
+    opacity = over[..., 3:]
+    return np.asarray((1.0 - opacity) * base + opacity * over[..., :3], dtype=np.float32)
 
 
-def hatch(pixels: Floats, unseen: Bools) -> Floats:
-    """`pixels` with thin diagonal grey lines where `unseen`; between the lines nothing changes."""
+def hatch(over: Floats, unseen: Bools) -> Floats:
+    """A veil (rows, cols, 4) with thin diagonal grey lines where `unseen`; nothing else changes."""
     rows, cols = unseen.shape
     period = max(6, min(rows, cols) // 24)
     diagonal = (np.arange(rows)[:, None] + np.arange(cols)[None, :]) % period
     lines = unseen & (diagonal < max(1, period // 6))
-    return np.where(lines[..., None], 0.4 * pixels + 0.3, pixels).astype(np.float32)
+    return np.where(lines[..., None], np.asarray(_LINE, np.float32), over)
 
 
 def outlined(heatmap: Heatmap) -> bool:

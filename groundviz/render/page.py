@@ -7,20 +7,26 @@ resolution arrives in the file pixel by pixel.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.image import AxesImage
 from matplotlib.textpath import TextToPath
 
 from groundviz.render.escape import visible
-from groundviz.render.overlay import to_bytes
+from groundviz.render.overlay import blend, to_bytes
 from groundviz.types import Doubles, Floats
 
 DPI = 300
@@ -28,6 +34,8 @@ FAMILY = "DejaVu Sans"
 INK, GREY = "#111111", "#595959"
 # Lighter than any tissue under it, and found in neither map of colours.
 REFERENCE = "#7dffb0"
+
+Levels = npt.NDArray[np.uint8]
 
 _MM_PER_INCH = 25.4
 MM_PER_POINT = _MM_PER_INCH / 72
@@ -111,6 +119,33 @@ def paragraph(runs: Sequence[Run], size: float, width: float, *, most_lines: int
     return Paragraph(tuple(_joined(line) for line in lines), size)
 
 
+class _Raster(AxesImage):
+    """A raster over all of its axes, dot by dot, in layers where the file can hold them.
+
+    A PDF holds a layer once however often it is drawn, and a veil is simple beside a noisy image: one
+    array for all pictures of one image is what keeps the file small.
+    """
+
+    def __init__(self, axes: Axes, flat: Levels, layers: Sequence[Levels]) -> None:
+        extent = (*axes.get_xlim(), *axes.get_ylim())
+        super().__init__(axes, extent=extent, interpolation="nearest", origin="upper")
+        self.set_data(flat)
+        self._layers = layers
+
+    def draw(self, renderer: Any) -> None:
+        """Draw the layers where they arrive dot by dot, and the flat picture elsewhere."""
+        dots_per_unit = renderer.get_image_magnification()
+        left, bottom, right, top = (round(edge * dots_per_unit) for edge in self.axes.bbox.extents)
+        exact = self._layers[0].shape[:2] == (top - bottom, right - left)
+        if isinstance(renderer, RendererAgg) or not exact:
+            super().draw(renderer)
+            return
+        ink = renderer.new_gc()
+        for layer in self._layers:
+            renderer.draw_image(ink, left / dots_per_unit, bottom / dots_per_unit, layer)
+        ink.restore()
+
+
 class Page:
     """A blank sheet of an exact size to place text, pictures and lines on.
 
@@ -123,6 +158,7 @@ class Page:
         self.width = width
         self.rows = dots(height)
         self.figure = Figure(figsize=(width / _MM_PER_INCH, self.rows / DPI), dpi=DPI, facecolor="white")
+        self._layers: dict[bytes, Levels] = {}
 
     def text(self, left: float, top: float, block: Paragraph) -> None:
         """Place a paragraph with its upper left corner at (left, top)."""
@@ -132,16 +168,36 @@ class Page:
             for indent, run in line:
                 self._write(left + indent, baseline, run, block.size)
 
-    def picture(self, left: float, top: float, pixels: Floats, frame: tuple[int, int]) -> Axes:
-        """Place a raster dot by dot; the axes returned measure it in a `frame` of (rows, cols)."""
+    def picture(
+        self, left: float, top: float, pixels: Floats, frame: tuple[int, int], over: Floats | None = None
+    ) -> Axes:
+        """Place a raster dot by dot; the axes returned measure it in a `frame` of (rows, cols).
+
+        Args:
+            left: Millimetres from the page's left edge.
+            top: Millimetres from its top.
+            pixels: The raster, (rows, cols, 3).
+            frame: What rows and columns count in the axes.
+            over: A veil of the same size over it, (rows, cols, 4).
+        """
         rows, cols = pixels.shape[:2]
         across, down = DPI * self.width / _MM_PER_INCH, self.rows
         box = (dots(left) / across, (down - dots(top) - rows) / down, cols / across, rows / down)
         axes = self.figure.add_axes(box)
         axes.set_axis_off()
-        extent = (0.0, float(frame[1]), float(frame[0]), 0.0)
-        axes.imshow(to_bytes(pixels), extent=extent, aspect="auto", interpolation="nearest", origin="upper")
+        axes.set(xlim=(0, frame[1]), ylim=(frame[0], 0))
+        layers = [self._layer(one) for one in (pixels, over) if one is not None]
+        flat = pixels if over is None else blend(pixels, over)
+        axes.add_image(_Raster(axes, to_bytes(flat), layers))
         return axes
+
+    def _layer(self, pixels: Floats) -> Levels:
+        """A raster as files take it, lowest row first with opacity; the same array for equal ones."""
+        levels = to_bytes(pixels)[::-1]
+        if levels.shape[2] == 3:
+            levels = np.dstack([levels, np.full(levels.shape[:2], 255, np.uint8)])
+        mark = hashlib.sha256(f"{levels.shape}".encode() + levels.tobytes()).digest()
+        return self._layers.setdefault(mark, levels)
 
     def _write(self, left: float, baseline: float, run: Run, size: float) -> None:
         down = millimetres(self.rows)

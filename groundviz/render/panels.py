@@ -38,8 +38,8 @@ _HIGHEST = 80.0
 _LABEL_HEIGHT, _RANGE_HEIGHT = 3.4, 3.0
 _BAR_WIDTH, _BAR_HEIGHT = 26.0, 1.8
 _SENTENCE_GAP, _WITH_CONTEXT, _MOST_LINES = 0.6, 4, 8
-# Weaker than this, colours cannot be told from none.
-_FAINT = 0.1
+# Weaker than this, colours can hardly be told from none.
+_FAINT = 0.25
 
 
 def panels_per_line(width: float, narrowest: float = NARROW) -> int:
@@ -190,11 +190,10 @@ class Panels:
 
     def _picture(self, page: Page, left: float, top: float, panel: Panel) -> None:
         study, shape = self.study, self.layout.shape
-        if panel.heatmap is None:
-            pixels = overlay.resample(study.pixels, shape)
-        else:
-            pixels = overlay.picture(study, shape, panel.heatmap, panel.scale, smooth=self.smooth)
-        axes = page.picture(left, top, pixels, study.shape)
+        over = None
+        if panel.heatmap is not None and panel.scale is not None:
+            over = overlay.veil(study.shape, shape, panel.heatmap, panel.scale, smooth=self.smooth)
+        axes = page.picture(left, top, overlay.resample(study.pixels, shape), study.shape, over)
         if panel.heatmap is not None and panel.scale is not None:
             follow = study.shape if self.smooth else None
             for edges, negative in overlay.outlines(panel.heatmap, panel.scale, smooth_on=follow):
@@ -227,7 +226,7 @@ class Bar:
         page.text(left, top, Paragraph((((0.0, low),),), SMALL))
         axes = page.picture(at, top + 0.35, colours(self.scale, dots(_BAR_HEIGHT), dots(_BAR_WIDTH)), (1, 1))
         for mark in _marks(self.scale) if self.outlined else ():
-            trace(axes, np.array([[[0.0, mark], [1.0, mark]]]))
+            trace(axes, np.array([[[0.0, mark], [1.0, mark]]]), dashed=self.scale.signed and mark < 0.5)
         page.text(at + _BAR_WIDTH + 1.0, top, Paragraph((((0.0, high),),), SMALL))
         indent, drop, text = self._words()
         page.text(left + indent, top + drop, text)
@@ -261,8 +260,10 @@ def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
     """Tell a reader why there are no colours: the map is flat, or weak beside the others on its scale."""
     if scale is None:
         _say(axes, words.NO_EVIDENCE, 0.5, LABEL)
-    elif np.nanmax(scale.strength(heatmap.values)) < _FAINT:
-        _say(axes, f"< {_FAINT:.0%} of scale", 0.07, SMALL)
+        return
+    strongest = float(np.nanmax(scale.strength(heatmap.values)))
+    if strongest < _FAINT:
+        _say(axes, f"≤ {max(1, math.ceil(100 * strongest))}% of scale", 0.07, SMALL)
 
 
 def _say(axes: Axes, text: str, height: float, size: float) -> None:

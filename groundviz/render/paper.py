@@ -25,11 +25,14 @@ _SETTINGS: dict[str, Any] = {
     # Hinting would round letter widths to dots and part the drawn line from the measured one.
     "text.hinting": "no_hinting",
 }
-_FORMATS: dict[str, dict[str, Any]] = {
-    "pdf": {"metadata": {"Creator": "groundviz", "Producer": None, "CreationDate": None}},
-    "svg": {"metadata": {"Creator": "groundviz", "Date": None}},
-    "png": {"metadata": {"Software": "groundviz"}},
-    "tiff": {"pil_kwargs": {"compression": "tiff_deflate"}},
+_VECTORS: dict[str, dict[str, str | None]] = {
+    "pdf": {"Creator": "groundviz", "Producer": None, "CreationDate": None},
+    "svg": {"Creator": "groundviz", "Date": None},
+}
+# A TIFF is smaller by far where each dot is stored as its difference from the one before it (tag 317).
+_RASTERS: dict[str, dict[str, Any]] = {
+    "png": {},
+    "tiff": {"compression": "tiff_deflate", "tiffinfo": {317: 2}},
 }
 
 
@@ -66,19 +69,28 @@ class PaperFigure:
         Raises:
             UnknownName: There is no such figure format.
         """
-        if format not in _FORMATS:
-            known = ", ".join(_FORMATS)
+        if format not in _VECTORS | _RASTERS:
+            known = ", ".join(_VECTORS | _RASTERS)
             raise UnknownName(f"There is no figure format called {format!r}: known are {known}. Name one.")
         stream = io.BytesIO()
         with drawing():
-            self.figure.savefig(stream, format=format, dpi=DPI, **_FORMATS[format])
+            if format in _VECTORS:
+                self.figure.savefig(stream, format=format, dpi=DPI, metadata=_VECTORS[format])
+            else:
+                self._drawn().save(stream, format, dpi=(DPI, DPI), **_RASTERS[format])
         return stream.getvalue()
+
+    def _drawn(self) -> Image.Image:
+        """The figure dot by dot, without the opacity that a printer would ask about."""
+        stream = io.BytesIO()
+        self.figure.savefig(stream, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
+        return Image.open(stream).convert("RGB")
 
     def preview(self) -> bytes:
         """The figure as a PNG of half the resolution, light enough for a page or a notebook."""
-        with Image.open(io.BytesIO(self.to_bytes("png"))) as full:
-            stream = io.BytesIO()
-            full.convert("RGB").reduce(2).save(stream, "PNG")
+        stream = io.BytesIO()
+        with drawing():
+            self._drawn().reduce(2).save(stream, "PNG")
         return stream.getvalue()
 
     def _repr_png_(self) -> bytes:

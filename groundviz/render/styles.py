@@ -114,7 +114,9 @@ def panels(
 def _aside(record: Record, heatmap: Heatmap, style: Style) -> str:
     if style == "llava_rad":
         return f"{words.percent(_raw_mass(record, heatmap))} to image"
-    return "" if heatmap.target.rival else words.percent(words.probability(record.answer, heatmap.target))
+    target = heatmap.target
+    unsure = target.rival or target.in_question
+    return "" if unsure else words.percent(words.probability(record.answer, target))
 
 
 def _raw_mass(record: Record, heatmap: Heatmap) -> float:

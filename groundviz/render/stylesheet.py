@@ -1,5 +1,6 @@
 """How a page looks: one style sheet, scoped so that it leaves a surrounding notebook alone."""
 
+# A notebook has a theme of its own, whatever the system prefers.
 STYLE = """
 .groundviz {
   --ground: #f6f7f8; --card: #ffffff; --ink: #16191d; --quiet: #575e66; --line: #d5d9de; --mark: #0b57a4;
@@ -11,6 +12,14 @@ STYLE = """
   .groundviz {
     --ground: #0e1013; --card: #16191d; --ink: #dfe3e8; --quiet: #98a1ab; --line: #2b3036; --mark: #8ec1f5;
   }
+}
+body[data-jp-theme-light="true"] .groundviz, body.vscode-light .groundviz {
+  --ground: #f6f7f8; --card: #ffffff; --ink: #16191d; --quiet: #575e66; --line: #d5d9de; --mark: #0b57a4;
+  color-scheme: light;
+}
+body[data-jp-theme-light="false"] .groundviz, body.vscode-dark .groundviz {
+  --ground: #0e1013; --card: #16191d; --ink: #dfe3e8; --quiet: #98a1ab; --line: #2b3036; --mark: #8ec1f5;
+  color-scheme: dark;
 }
 body.groundviz { margin: 0; }
 div.groundviz { font-size: 14px; padding: 4px 12px; border-radius: 6px; }
@@ -56,8 +65,6 @@ div.groundviz article { border: 0; background: none; padding: 6px 0; margin: 0; 
 .groundviz dt { color: var(--quiet); }
 .groundviz dd { margin: 0; }
 @media print {
-  .groundviz article, .groundviz .views > figure { max-width: 320px; }
-.groundviz .views .none { width: 280px; min-height: 280px; }
-.groundviz .tokens > li { break-inside: avoid; }
+  .groundviz figure, .groundviz .tokens > li { break-inside: avoid; }
 }
 """
