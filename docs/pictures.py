@@ -1,30 +1,59 @@
-"""The pictures of README and site, drawn anew: `python docs/pictures.py`.
+"""The pictures of README and site, drawn anew: `python docs/pictures.py`, or one kind: `... viewer`.
 
-They are the figures of `python -m groundviz.demo.gallery`, at half their resolution; no colour is changed.
+The figures are those of `python -m groundviz.demo.gallery`, at half their resolution; no colour is
+changed. The viewer is photographed in the places that show it.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import groundviz
 from groundviz import files
 from groundviz.demo.gallery import gallery
 
 FOLDER = Path(__file__).parent / "pictures"
+KINDS = ("figures", "viewer")
+# Photographs of screens may lose what no eye misses; figures lose nothing.
+EXACT = {"lossless": True, "quality": 100}
+LIGHT = {"quality": 84}
 
 
-def main() -> None:
-    """Draw every figure of the gallery."""
-    FOLDER.mkdir(exist_ok=True)
-    for name, drawn in gallery(groundviz.load("demo")):
-        stream = io.BytesIO()
-        with Image.open(io.BytesIO(drawn.preview())) as picture:
-            picture.save(stream, "WEBP", lossless=True, quality=100, method=6)
-        files.write(FOLDER / f"{name}.webp", stream.getvalue())
+def drawn(kind: str, vlm: Any) -> Iterator[tuple[Path, bytes, dict[str, Any]]]:
+    """Where each picture of a kind goes, its PNG, and how it is kept."""
+    if kind == "figures":
+        for name, figure in gallery(vlm):
+            yield FOLDER / f"{name}.webp", figure.preview(), EXACT
+        return
+    from docs.screens import screens
+
+    for name, photograph in screens(vlm):
+        yield FOLDER / "viewer" / f"{name}.webp", photograph, LIGHT
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw every picture, or those of one kind."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("kind", nargs="?", choices=KINDS, help="one kind (default: both)")
+    kind = parser.parse_args(argv).kind
+    vlm = groundviz.load("demo")
+    for one in (kind,) if kind else KINDS:
+        for place, content, options in drawn(one, vlm):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            stream = io.BytesIO()
+            with Image.open(io.BytesIO(content)) as picture:
+                picture.convert("RGB").save(stream, "WEBP", method=6, **options)
+            files.write(place, stream.getvalue())
+            sys.stdout.write(f"{place.name:24} {len(stream.getvalue()) / 1000:5.0f} kB\n")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """A record as the viewer reads it: one run of bytes with words, 8-bit maps and 8-bit images.
 
 The bytes are the length of a JSON header (unsigned 32-bit, little-endian), the header, and the
-blobs it points into by (start, length). A blob of maps is deflated: two float32 (lowest value, step)
-for each map, then one byte for each cell, so that a value is lowest + step * byte; 255 is a cell
-without a value. That is fine enough for a screen (at most 0.2 % of a map's range off) and not meant
-for anything else: numbers for a paper come from `Explanation.heatmap`.
+blobs it points into by (start, length). A blob of maps is deflated, in the 8 bits of
+`groundviz.render.codes`. That is fine enough for a screen and not meant for anything else: numbers for
+a paper come from `Explanation.heatmap`.
 
 Heads, and then layers, stay behind where they would make the payload large; it says so.
 """
@@ -17,7 +16,6 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +24,7 @@ from PIL import Image
 
 from groundviz.geometry import cell_coverage
 from groundviz.render import overlay, words
+from groundviz.render.codes import coded, decoded
 from groundviz.render.colour import COLOURS, table
 from groundviz.render.escape import visible
 from groundviz.render.reference import Outline
@@ -35,8 +34,6 @@ from groundviz.types import Answer, Floats, Grid, Heatmaps, Record, Study, Targe
 
 Detail = Literal["heads", "layers", "combined"]
 
-MISSING = 255
-_LEVELS = 254
 _LONGEST = 1024
 # Values of all maps together: up to the first with every head, up to the second with every layer.
 _MOST_WITH_HEADS, _MOST_WITH_LAYERS = 1_500_000, 3_500_000
@@ -94,7 +91,7 @@ def heads_of(maps: Heatmaps, layer: int) -> bytes:
         TargetError: The layer was not measured.
     """
     kept = maps.values[:, maps.layers.index(layer), None] if maps.layers else maps.values[:, :1]
-    return zlib.compress(_coded(kept), 6)
+    return zlib.compress(coded(kept), 6)
 
 
 def maps_of(
@@ -110,51 +107,13 @@ def read(payload: bytes) -> tuple[dict[str, Any], list[Floats]]:
     """What a viewer reads: the header, and the maps (target, layer, head, row, col) as it sees them."""
     (length,) = struct.unpack_from("<I", payload)
     header = json.loads(payload[4 : 4 + length])
-    return header, [_decoded(one, _blob(payload, 4 + length, one["at"])) for one in header["maps"]]
+    blobs = [(zlib.decompress(_blob(payload, 4 + length, one["at"])), one["shape"]) for one in header["maps"]]
+    return header, [decoded(*blob) for blob in blobs]
 
 
 def _framed(header: Mapping[str, Any], blobs: Sequence[bytes]) -> bytes:
     text = json.dumps(header, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
     return b"".join([struct.pack("<I", len(text)), text, *blobs])
-
-
-@dataclass(frozen=True, slots=True)
-class _Codes:
-    """Maps (..., row, col) in 8 bits."""
-
-    low: Floats
-    step: Floats
-    cells: npt.NDArray[np.uint8]
-
-    @classmethod
-    def of(cls, values: Floats) -> _Codes:
-        known = np.isfinite(values)
-        low = np.where(known, values, np.inf).min(axis=(-2, -1))
-        high = np.where(known, values, -np.inf).max(axis=(-2, -1))
-        seen = known.any(axis=(-2, -1))
-        low, high = np.where(seen, low, 0.0), np.where(seen, high, 0.0)
-        step = ((high.astype(np.float64) - low) / _LEVELS).astype(np.float32)
-        relative = (np.where(known, values, low[..., None, None]) - low[..., None, None]) / np.where(
-            step > 0, step, 1.0
-        )[..., None, None]
-        cells = np.where(known, np.clip(np.rint(relative), 0, _LEVELS), MISSING)
-        return cls(low.astype(np.float32), step, cells.astype(np.uint8))
-
-
-def _coded(values: Floats) -> bytes:
-    codes = _Codes.of(values)
-    scales = np.stack([codes.low.ravel(), codes.step.ravel()], axis=1).astype("<f4")
-    return scales.tobytes() + codes.cells.tobytes()
-
-
-def _decoded(one: Mapping[str, Any], blob: bytes) -> Floats:
-    shape = tuple(one["shape"])
-    content = zlib.decompress(blob)
-    count = int(np.prod(shape[:3]))
-    scales = np.frombuffer(content, "<f4", 2 * count).reshape(*shape[:3], 1, 1, 2)
-    cells = np.frombuffer(content, np.uint8, offset=8 * count).reshape(shape)
-    values = scales[..., 0] + scales[..., 1] * cells
-    return np.where(cells == MISSING, np.nan, values).astype(np.float32)
 
 
 def _blob(payload: bytes, start: int, at: Sequence[int]) -> bytes:
@@ -198,7 +157,7 @@ def _maps(
         "image": maps.grid.image,
         "to_source": [scale_row, shift_row, scale_col, shift_col],
         "shape": list(kept.shape),
-        "at": _add(zlib.compress(_coded(kept), 9), blobs),
+        "at": _add(zlib.compress(coded(kept), 9), blobs),
         "inside": _add(zlib.compress(_inside(maps.grid, known), 9), blobs) if known else None,
     }
 

@@ -78,8 +78,7 @@ async function inflate(bytes) {
 }
 
 function codes(content, count) {
-  const scales = new Float32Array(content.slice(0, 8 * count).buffer);
-  return { scales, cells: content.subarray(8 * count) };
+  return { ends: new Float32Array(content.slice(0, 16 * count).buffer), cells: content.subarray(16 * count) };
 }
 
 /** The records of a payload: one, or several that stand side by side. */
@@ -169,18 +168,18 @@ function perTarget(map, layer, head, ask) {
   if (typeof found === "string") return found;
   const [source, layers, heads] = found;
   const [, L, H] = source.shape;
-  const n = map.count;
+  const n = map.count, read = new Float64Array(256).fill(NaN);
   const divide = (map.reduce[1] === "mean" ? layers.length : 1) * (map.reduce[2] === "mean" ? heads.length : 1);
   const maps = map.targets.map((_, target) => {
     const total = new Float64Array(n);
     for (const layer of layers) {
       for (const head of heads) {
         const at = (target * L + layer) * H + head;
-        const low = source.scales[2 * at], step = source.scales[2 * at + 1], from = at * n;
-        for (let i = 0; i < n; i++) {
-          const code = source.cells[from + i];
-          total[i] += code === 255 ? NaN : low + step * code;
+        const [low, a, b, high] = source.ends.subarray(4 * at, 4 * at + 4);
+        for (let c = 0; c < 255; c++) {
+          read[c] = c < 27 ? low + ((a - low) * c) / 27 : c < 227 ? a + ((b - a) * (c - 27)) / 200 : b + ((high - b) * (c - 227)) / 27;
         }
+        for (let i = 0; i < n; i++) total[i] += read[source.cells[at * n + i]];
       }
     }
     for (let i = 0; i < n; i++) total[i] /= divide;
@@ -531,7 +530,7 @@ class Viewer {
     this.live = h("p", { class: "gv-sr", "aria-live": "polite" });
     this.sheet = h("details", { class: "gv-keys" }, h("summary", {}, "Keys and gestures"),
       h("dl", {}, ...KEYS.flatMap(([key, does]) => [h("dt", {}, key), h("dd", {}, does)])));
-    const given = `${record.source === "generated" ? "Answer" : "Answer given to the model"} · point at a word`;
+    const given = `Answer${record.source === "generated" ? "" : " given to the model"} · point at a word`;
     const head = h("div", { class: "gv-head" },
       record.name ? h("p", { class: "gv-name" }, record.name) : null,
       h("div", {}, h("span", { class: "gv-label" }, "Question"), question),
@@ -541,7 +540,7 @@ class Viewer {
     this.root = h("section", {
       class: "gv-root", "data-live": this.model.get("_live"), "aria-label": "groundviz viewer", "data-jp-suppress-context-menu": "true",
       onkeydown: (event) => this.keyed(event),
-    }, head, h("div", { class: "gv-body" }, h("div", { class: "gv-left" }, this.stage, this.readout)), this.live);
+    }, head, h("div", { class: "gv-body" }, h("div", {}, this.stage, this.readout)), this.live);
   }
 
   /** The viewer with controls of its own. */
@@ -566,8 +565,7 @@ class Viewer {
         onclick: (event) => this.pick(at, event),
         onfocus: () => { this.cursor = at; this.rove(); },
       }, token.text);
-      for (const mark of token.before) list.append(mark === "\n" ? h("br") : mark);
-      if (!token.before && !token.spoken) list.append(" ");
+      for (const mark of token.before || (token.spoken ? "" : " ")) list.append(mark === "\n" ? h("br") : mark);
       list.append(chip);
       this.chips.set(at, chip);
     }
@@ -575,7 +573,7 @@ class Viewer {
   }
 
   /** A control under its name; `follow` brings it up to date where it is `shown`. */
-  field(name, shown, follow, ...parts) {
+  field(name, shown = () => true, follow, ...parts) {
     const label = h("label", { class: "gv-field" }, h("span", {}, name), ...parts);
     this.follows.push(() => {
       label.hidden = !shown();
@@ -584,7 +582,7 @@ class Viewer {
     return label;
   }
 
-  select(name, { options, value, does, shown = () => true }) {
+  select(name, { options, value, does, shown }) {
     const list = h("select", { "aria-label": name, onchange: () => does(list.value) });
     return this.field(name, shown, () => {
       const found = options(), key = JSON.stringify(found);
@@ -596,7 +594,7 @@ class Viewer {
     }, list);
   }
 
-  range(name, { low = 0, high, step = 1, value, text, does, shown = () => true }) {
+  range(name, { low = 0, high, step = 1, value, text, does, shown }) {
     const slider = h("input", { "aria-label": name, type: "range", min: low, step, oninput: () => does(+slider.value) });
     const said = h("output", { class: "gv-value" });
     return this.field(name, shown, () => {
@@ -713,16 +711,16 @@ class Viewer {
   /** What the kernel can measure still, how far it has come, and what it said last. */
   measuring() {
     const offered = () => this.model.get("_more") ?? [], doing = () => this.model.get("_busy") ?? {};
-    const progress = h("progress", { max: 1, "aria-label": "Progress" }), says = h("span", { role: "status" });
+    const progress = h("progress", { max: 1, "aria-label": "Progress" }), line = h("span", { role: "status" });
     const stop = this.button("Stop", () => this.model.send({ need: "stop" }));
-    const busy = h("div", { class: "gv-busy" }, says, progress, stop);
+    const busy = h("div", { class: "gv-busy" }, line, progress, stop);
     this.follows.push(() => {
-      const { method, done, total, says: now } = doing();
+      const { method, done, total, says } = doing();
       busy.hidden = !method && !this.notice;
       progress.hidden = stop.hidden = !method;
       if (total) progress.value = done / total;
       else progress.removeAttribute("value");
-      told(says, now ?? this.notice ?? "");
+      told(line, says ?? this.notice ?? "");
     });
     const wished = () => offered().find(({ name }) => name === this.wish), free = () => offered().length && !doing().method;
     const more = this.select("Also", {
@@ -1352,7 +1350,7 @@ class Viewer {
       if (known.image !== pane.image) return;
       const path = new Path2D();
       for (const line of known.lines) {
-        line.forEach(([x, y], i) => (i ? path.lineTo(x * sx + tx, y * sy + ty) : path.moveTo(x * sx + tx, y * sy + ty)));
+        line.forEach(([x, y], i) => path[i ? "lineTo" : "moveTo"](x * sx + tx, y * sy + ty));
       }
       context.setLineDash(at === this.state.known ? [] : [2 * ratio, 3 * ratio]);
       this.stroke(context, path, ratio, 1.4, "#7dffb0");
@@ -1412,7 +1410,7 @@ class Viewer {
       const rule = scaled.signed ? `± ${top} of the magnitude` : `lowest value to ${top}`;
       const over = norm === "shared" && !pane.difference ? " of all tokens’ maps" : "";
       const hidden = pane.hidden.reduce((total, set) => total + set.size, 0);
-      told(pane.rule, `${rule}${over}${hidden ? `; ${hidden} sink ${hidden > 1 ? "cells" : "cell"} hidden` : ""}`);
+      told(pane.rule, `${rule}${over}${hidden ? `; ${hidden} sink cell${hidden > 1 ? "s" : ""} hidden` : ""}`);
       const { map, at, value } = this.strongest(pane);
       says += `Strongest at ${cellName(map, at)}: about ${number(value)}.`;
     } else says += pane.none.textContent;
@@ -1528,14 +1526,17 @@ async function upgraded(place) {
   if (name) {
     // The live widget that this stands in for may come late; a saved notebook has none.
     const live = () => document.querySelector(`.gv-root[data-live="${CSS.escape(name)}"]`);
-    document.addEventListener("groundviz", ({ detail }) => { whole.hidden ||= detail === name; });
-    whole.hidden = true;
-    await new Promise((later) => setTimeout(later, live() ? 0 : 2500));
-    if (live()) return;
-    whole.hidden = false;
     // What JupyterLab shows in place of a widget whose kernel is gone.
     const before = whole.closest(".jp-OutputArea-child")?.previousElementSibling;
-    if (before && !before.querySelector(".gv-root")) before.style.display = "none";
+    const give = () => {
+      whole.hidden = live();
+      if (before) before.style.display = before.querySelector(".gv-root") ? "" : "none";
+    };
+    document.addEventListener("groundviz", give);
+    whole.hidden = true;
+    await new Promise((later) => setTimeout(later, live() ? 0 : 2500));
+    give();
+    if (live()) return;
   }
   const bytes = fromBase64(place.querySelector("[data-gv-pack]").textContent);
   const el = h("div");

@@ -1,0 +1,304 @@
+"""How fast the viewer is under the hand: `python benchmarks/viewer.py [--write]`.
+
+Needs Chromium on the path, playwright and plotly. A record of the size that the viewer is made for is
+shown in a real browser, and a real pointer goes from token to token. Beside it, in the same run, what one
+would use without it: a page with a plotly heatmap that is given new values on hover, and a matplotlib
+figure that is drawn again in Python for every token, the way to the browser left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.browser import chromium, timed
+from benchmarks.report import publish, table
+from groundviz import images
+from groundviz.demo.phantoms import phantom
+from groundviz.explanation import Explanation
+from groundviz.geometry import scale_shift
+from groundviz.render import pack, viewer
+from groundviz.targets import find
+from groundviz.types import Answer, Floats, Grid, Heatmaps, Prompt, Provenance, Record, Span, Study
+
+SIDE, TOKENS, LAYERS, HEADS, CELLS = 1024, 64, 24, 16, 24
+ROUNDS = 3
+# The viewer as a live widget has it, with a model that counts what would go to Python.
+SHIM = """async (packed) => {
+  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+  const held = { _pack: new DataView(bytes.buffer), _live: "" };
+  const changed = {};
+  window.sent = 0;
+  const say = (what) => { window.sent += JSON.stringify(what).length; };
+  const model = {
+    get: (name) => held[name], set: (name, value) => { held[name] = changed[name] = value; },
+    save_changes: () => say(changed), send: say, on() {}, off() {},
+  };
+  await window.render({ model, el: document.body });
+}"""
+# What redraws a plotly heatmap when the pointer comes to a word.
+HOVER = """
+const plot = document.getElementById("{plot_id}"), maps = MAPS, words = document.createElement("p");
+maps.forEach((z, at) => {
+  const word = document.createElement("span");
+  word.className = "word";
+  word.textContent = "word" + at + " ";
+  word.addEventListener("pointerenter", () => Plotly.restyle(plot, { z: [z] }, [0]).then(finished));
+  words.append(word);
+});
+document.body.prepend(words);
+finished();
+"""
+
+
+@dataclass(frozen=True)
+class Hovers:
+    """What a run of hovers took: milliseconds to the drawing, and to the frame after it.
+
+    Attributes:
+        drawn: From the pointer's time stamp to the end of the drawing.
+        framed: To the next frame, by which it is on the screen.
+        first: From the request of the page to its first drawing, seconds.
+        sent: Bytes for Python, and requests to anywhere.
+    """
+
+    drawn: Sequence[float]
+    framed: Sequence[float]
+    first: float
+    sent: int
+
+    def cells(self, to: float) -> list[str]:
+        """As cells of a table row; `to` is the median frame that others are compared with."""
+        drawn, framed = statistics.median(self.drawn), statistics.median(self.framed)
+        slow = [float(np.percentile(one, 95)) for one in (self.drawn, self.framed)]
+        times = [f"{drawn:.0f}", f"{slow[0]:.0f}", f"{framed:.0f}", f"{slow[1]:.0f}"]
+        return [*times, f"{framed / to:.1f}", f"{self.first:.2f}", str(self.sent)]
+
+
+def record() -> Record:
+    """An image of 1024 x 1024, 64 tokens, attention of 24 layers and 16 heads on 24 x 24 cells."""
+    study = images.load(np.round(255 * phantom(20_000_000, size=SIDE).pixels).astype(np.uint8))
+    grid = Grid(
+        rows=CELLS,
+        cols=CELLS,
+        positions=np.arange(1, 1 + CELLS * CELLS, dtype=np.int64),
+        to_source=scale_shift((SIDE / CELLS, SIDE / CELLS), (0.0, 0.0)),
+        valid=np.ones((CELLS, CELLS), dtype=bool),
+        stage="language",
+    )
+    answer = _answer()
+    maps = Heatmaps(
+        values=_attention(),
+        targets=tuple(find(answer, index) for index in range(TOKENS)),
+        layers=tuple(range(LAYERS)),
+        reduce=("mean", "mean", "mean"),
+        method="attention",
+        unit="share of attention",
+        signed=False,
+        grid=grid,
+        params={},
+    )
+    return _record(study, _prompt(grid), answer, maps)
+
+
+def _answer() -> Answer:
+    words = ["word0", *(f" word{index}" for index in range(1, TOKENS))]
+    lengths = np.array([len(word) for word in words])
+    return Answer(
+        text="".join(words),
+        token_ids=np.arange(TOKENS, dtype=np.int64),
+        tokens=tuple(words),
+        offsets=np.stack([np.cumsum(lengths) - lengths, np.cumsum(lengths)], axis=1),
+        logprobs=np.full(TOKENS, -0.1, np.float32),
+        source="generated",
+    )
+
+
+def _attention() -> Floats:
+    """Shares of attention: few strong cells, a place of its own for each token, many small ones."""
+    rng = np.random.default_rng(0)
+    shape = (TOKENS, LAYERS, HEADS, CELLS, CELLS)
+    values = rng.exponential(1.0, shape).astype(np.float32) ** 3
+    row, col = np.mgrid[:CELLS, :CELLS]
+    for token, (y, x) in enumerate(rng.uniform(4, CELLS - 4, (TOKENS, 2))):
+        values[token] += 60 * np.exp(-(((row - y) ** 2 + (col - x) ** 2) / 8)).astype(np.float32)
+    return values / values.sum(axis=(-2, -1), keepdims=True)
+
+
+def _prompt(grid: Grid) -> Prompt:
+    count = CELLS * CELLS
+    return Prompt(
+        text="<image> What is seen?",
+        question="What is seen?",
+        token_ids=np.arange(count + 2, dtype=np.int64),
+        tokens=("<s>", *["<image>"] * count, "What is seen?"),
+        spans=(
+            Span(kind="image", start=1, stop=count + 1),
+            Span(kind="question", start=count + 1, stop=count + 2),
+        ),
+        grids=(grid,),
+    )
+
+
+def _record(study: Study, prompt: Prompt, answer: Answer, maps: Heatmaps) -> Record:
+    made = Provenance(
+        model="benchmark",
+        family="none",
+        weights="none",
+        dtype="float32",
+        device="cpu",
+        attention="none",
+        seed=0,
+        seconds=0.0,
+        versions={},
+    )
+    return Record(
+        studies=(study,),
+        prompt=prompt,
+        answer=answer,
+        targets=(find(answer),),
+        heatmaps=(maps,),
+        provenance=made,
+    )
+
+
+def hover(page: Any, words: str) -> tuple[Sequence[float], Sequence[float]]:
+    """Go with a real pointer to each word, in a random order that is always the same, several times."""
+    boxes = [word.bounding_box() for word in page.locator(words).all()]
+    rng = np.random.default_rng(1)
+    order = np.concatenate([rng.permutation(len(boxes)) for _ in range(ROUNDS)])
+    # Where the pointer is already there is nothing to draw.
+    for at in order[np.append(True, order[1:] != order[:-1])]:
+        box, done = boxes[at], page.evaluate("took.length")
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.wait_for_function("done => took.length > done", arg=done)
+    drawn, framed = zip(*page.evaluate("took"), strict=True)
+    return drawn, framed
+
+
+def on_page(browser: Any, text: str, words: str, folder: Path) -> Hovers:
+    """Hovers on a page of its own."""
+    place = folder / "page.html"
+    place.write_text(text, "utf-8")
+    with timed(browser, place.as_uri()) as page:
+        page.wait_for_function("() => window.first")
+        drawn, framed = hover(page, words)
+        asked = [url for url in page.asked if not url.startswith(("data:", "blob:", place.as_uri()))]
+        return Hovers(drawn, framed, page.evaluate("first") / 1000, len(asked))
+
+
+def live(browser: Any, packed: bytes) -> Hovers:
+    """Hovers on the live viewer, whose model counts what it is to send."""
+    program = viewer.module().replace("export default { render };", "window.render = render;")
+    with timed(browser) as page:
+        page.add_style_tag(content=viewer.style())
+        page.add_script_tag(content=program, type="module")
+        page.wait_for_function("() => window.render")
+        start = page.evaluate("performance.now()")
+        page.evaluate(SHIM, base64.b64encode(packed).decode())
+        page.wait_for_function("() => window.first")
+        first = page.evaluate("first") - start
+        drawn, framed = hover(page, ".gv-token")
+        return Hovers(drawn, framed, first / 1000, page.evaluate("sent"))
+
+
+def plotly(made: Record) -> str:
+    """A page with a plotly heatmap over the image, given the mean map of the word under the pointer."""
+    from plotly import graph_objects
+
+    stream = io.BytesIO()
+    Image.fromarray(np.round(255 * made.study.pixels).astype(np.uint8)).save(stream, "PNG")
+    source = f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    maps = np.round(made.heatmaps[0].values.mean(axis=(1, 2)), 6).tolist()
+    centres = (np.arange(CELLS) + 0.5) * SIDE / CELLS
+    shown = graph_objects.Figure(graph_objects.Heatmap(z=maps[0], x=centres, y=centres, opacity=0.5))
+    place = {"x": 0, "y": 0, "sizex": SIDE, "sizey": SIDE, "xref": "x", "yref": "y", "layer": "below"}
+    shown.add_layout_image(source=source, **place)
+    shown.update_yaxes(autorange="reversed", scaleanchor="x")
+    return str(shown.to_html(include_plotlyjs=True, post_script=HOVER.replace("MAPS", json.dumps(maps))))
+
+
+def matplotlib(made: Record) -> Hovers:
+    """A figure for every word, drawn in Python: what a widget of ipywidgets would have to send."""
+    from matplotlib.figure import Figure
+
+    took = []
+    for index in range(TOKENS):
+        start = time.perf_counter()
+        axes = Figure(figsize=(6.2, 6.2)).subplots()
+        axes.imshow(made.study.pixels, cmap="gray")
+        shown = made.heatmaps[0].at(find(made.answer, index)).values
+        axes.imshow(shown, cmap="inferno", alpha=0.5, extent=(0, SIDE, SIDE, 0))
+        stream = io.BytesIO()
+        axes.figure.savefig(stream, format="png")
+        took.append(1000 * (time.perf_counter() - start))
+    return Hovers(took, took, took[0] / 1000, len(stream.getvalue()))
+
+
+def sizes(explanation: Explanation) -> Iterator[tuple[str, str, str]]:
+    """What it weighs, in MB, and the seconds of a processor that Python takes to make it."""
+    made: dict[str, Callable[[], int]] = {
+        "payload: every layer, heads combined": lambda: len(pack.pack(explanation.record)),
+        "the same with every head": lambda: len(pack.pack(explanation.record, detail="heads")),
+        "output that a notebook keeps: HTML and PNG": lambda: sum(
+            map(len, explanation._repr_mimebundle_().values())
+        ),
+        "page of its own": lambda: len(explanation.to_html().encode()),
+    }
+    for what, weigh in made.items():
+        start = time.process_time()
+        count = weigh()
+        yield what, f"{count / 1e6:.2f}", f"{time.process_time() - start:.1f}"
+
+
+def tables(browser: Any, folder: Path) -> str:
+    """Both tables, as the documentation shows them."""
+    explanation = Explanation.from_record(record())
+    packed, page = pack.pack(explanation.record), explanation.to_html()
+    found = {
+        "groundviz, a page": on_page(browser, page, ".gv-token", folder),
+        "groundviz, the live viewer": live(browser, packed),
+        "plotly heatmap in a page": on_page(browser, plotly(explanation.record), ".word", folder),
+        "matplotlib in Python, without the way to the browser": matplotlib(explanation.record),
+    }
+    to = statistics.median(found["groundviz, a page"].framed)
+    head = ["drawn by", "hover to drawn: median ms", "p95", "hover to frame: median ms", "p95", "ratio"]
+    head += ["first drawn after s", "for Python"]
+    rows = [[name, *one.cells(to)] for name, one in found.items()]
+    made = table(["what", "MB", "made in CPU s"], sizes(explanation))
+    return f"{about(browser)}\n\n{table(head, rows)}\n{made}"
+
+
+def about(browser: Any) -> str:
+    """Where and with what this was measured."""
+    hovers = TOKENS * ROUNDS
+    return f"{platform.machine()} CPU, headless Chromium {browser.version}, {hovers} hovers each"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, print, and with --write put the tables into docs/benchmarks.md."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    write = parser.parse_args(argv).write
+    with chromium() as browser, tempfile.TemporaryDirectory() as folder:
+        publish("viewer", tables(browser, Path(folder)), write=write)
+
+
+if __name__ == "__main__":
+    main()
