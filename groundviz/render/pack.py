@@ -190,9 +190,11 @@ def _kept(maps: Heatmaps, detail: Detail) -> Floats:
 
 
 def _target(target: Target, answer: Answer) -> dict[str, Any]:
+    name = words.part(answer, target)
     return {
         "tokens": list(target.tokens),
-        "text": visible(words.part(answer, target)),
+        "text": visible(name),
+        "label": visible(f"the {name}" if name == words.WHOLE else words.quoted(target)),
         "rival": visible(target.rival.text) if target.rival else None,
     }
 

@@ -17,6 +17,7 @@ from groundviz.targets import answered, find
 from groundviz.tiles import place, which
 from groundviz.types import Answer, Heatmap, Heatmaps, Provenance, Record, Study, Target
 
+WHOLE = "whole answer"
 NOT_WHY = "Attention shows where the model looked, not why it answered."
 PERCENTAGES = "Percentages: the model's probability of that part of the answer."
 SMOOTH = "Values are interpolated between the centres of the model's cells."
@@ -84,7 +85,7 @@ def probability(answer: Answer, target: Target) -> float:
 def part(answer: Answer, target: Target) -> str:
     """What to call a part of the answer, or of the question, on a label."""
     whole = target.tokens == answer.spoken and not target.rival
-    return "whole answer" if whole else f"{target.text.strip()}{_where(target)}"
+    return WHOLE if whole else f"{target.text.strip()}{_where(target)}"
 
 
 def quoted(target: Target) -> str:

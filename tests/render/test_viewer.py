@@ -197,7 +197,7 @@ def test_a_place_in_the_image_tells_which_tokens_looked_there(browser, tmp_path)
         )
         np.testing.assert_allclose(shades[:7], seen / seen.max(), atol=0.01)
         said = page.inner_text(".gv-readout")
-        assert said.startswith(f"At row {row + 1} of 14, column {col + 1} of 14: “whole answer” about ")
+        assert said.startswith(f"At row {row + 1} of 14, column {col + 1} of 14: the whole answer about ")
         strongest = record.answer.tokens[int(seen.argmax())].strip()
         assert f"Strongest here: “{strongest}”" in said
         page.mouse.click(frame["x"] + x, frame["y"] + y)

@@ -228,15 +228,26 @@ def test_a_method_is_asked_for_watched_stopped_and_shown(browser, tmp_path):
 
 
 def test_a_snapshot_gives_way_to_a_live_viewer_however_late_it_comes(browser, tmp_path):
-    record = whole()
-    text = _alone(escape.interactive([], pack.pack(record), "one"))
+    snapshot = escape.fragment(
+        "", escape.interactive([], pack.pack(whole()), "one"), program=viewer.program()
+    )
+    text = (
+        "<!DOCTYPE html><body><div class='jp-OutputArea-child' id='first'>model not found</div>"
+        f"<div class='jp-OutputArea-child'>{snapshot}</div></body>"
+    )
     with shown(browser, tmp_path, text, wait="[data-gv]") as page:
         page.wait_for_selector(".gv-root[data-drawn]")
-        assert page.locator(".gv-root").is_visible()
-        page.evaluate("document.dispatchEvent(new CustomEvent('groundviz', { detail: 'another' }))")
-        assert page.locator(".gv-root").is_visible()
-        page.evaluate("document.dispatchEvent(new CustomEvent('groundviz', { detail: 'one' }))")
-        assert not page.locator(".gv-root").is_visible()
+        assert not page.locator("#first").is_visible()
+        page.evaluate(
+            """() => {
+              const live = Object.assign(document.createElement("div"), { className: "gv-root", textContent: "live" });
+              live.dataset.live = "one";
+              document.getElementById("first").replaceChildren(live);
+              document.dispatchEvent(new CustomEvent("groundviz", { detail: "one" }));
+            }"""
+        )
+        assert page.get_by_text("live", exact=True).is_visible()
+        assert page.locator(".groundviz").is_hidden()
 
 
 def test_words_of_the_question_have_maps_of_their_own(browser, tmp_path):
@@ -253,7 +264,7 @@ def test_words_of_the_question_have_maps_of_their_own(browser, tmp_path):
         first = page.get_attribute(".gv-root", "data-drawn")
         number = int(first.split("|")[1])
         assert number < 0
-        assert "“nodule” in the question" in page.locator(".gv-detail").inner_text()
+        assert "“nodule” (in the question)" in page.locator(".gv-detail").inner_text()
         heatmap = made.heatmap("attention", groundviz.Question("nodule"))
         said = page.locator(".gv-frame canvas").get_attribute("aria-label")
         row, col = np.unravel_index(np.nanargmax(heatmap.values), heatmap.values.shape)

@@ -295,17 +295,6 @@ function isolines(values, rows, cols, level) {
   return lines;
 }
 
-/** A text in lines that are not wider than `width`. */
-function broken(context, text, width) {
-  const lines = [];
-  for (const word of text.split(" ")) {
-    const longer = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
-    if (lines.length && context.measureText(longer).width <= width) lines[lines.length - 1] = longer;
-    else lines.push(word);
-  }
-  return lines;
-}
-
 // ---- the viewer
 
 async function render({ model, el }) {
@@ -321,7 +310,8 @@ async function render({ model, el }) {
 
 /** Several viewers with the controls of one, which the others follow. */
 function sideBySide(viewers) {
-  const [first] = viewers;
+  const [first, ...others] = viewers;
+  for (const one of others) one.quiet = true;
   const beside = h("div", { class: "gv-side-by-side" }, ...viewers.map((one) => one.root),
     h("div", { onkeydown: (event) => first.keyed(event) }, first.panel, first.sheet));
   beside.style.setProperty("--gv-sides", viewers.length);
@@ -369,7 +359,7 @@ class Viewer {
   }
 
   load() {
-    for (const name of Object.keys(STATE)) this.state[name] = this.model.get(name) ?? this.state[name];
+    for (const name of Object.keys(STATE)) this.state[name] = this.unsaved?.[name] ?? this.model.get(name) ?? this.state[name];
     if (!this.methods.includes(this.state.method)) this.state.method = this.methods[0] ?? "";
   }
 
@@ -461,7 +451,7 @@ class Viewer {
       const token = this.token(at);
       return (i && at !== sorted[i - 1] + 1 ? " … " : i && token?.before ? " " : "") + (token?.text ?? "");
     });
-    return known ?? { tokens: sorted, text: text.join(""), rival: null };
+    return known ?? { tokens: sorted, label: `“${text.join("")}”${sorted[0] < 0 ? " (in the question)" : ""}`, rival: null };
   }
 
   /** The maps of a method on an image that are drawn: all of one image, or the tile that was chosen. */
@@ -555,6 +545,8 @@ class Viewer {
     const list = h("div", {
       class: "gv-tokens", role: "listbox", "aria-label": name, "aria-multiselectable": "true",
       onpointerleave: () => this.hovered(null),
+      // Shift-click means a phrase, not text to be copied.
+      onmousedown: (event) => { if (event.shiftKey) event.preventDefault(); },
     });
     for (const at of tokens) {
       const token = this.token(at);
@@ -1055,7 +1047,7 @@ class Viewer {
       const maps = this.valuesOf(map);
       if (typeof maps === "string") { why = maps; continue; }
       let found = combined(map, maps, one.chosen);
-      if (!found) { why = `Not measured for “${one.chosen.text}”.`; continue; }
+      if (!found) { why = `Not measured for ${one.chosen.label}.`; continue; }
       const sunk = sinks ? sinksOf(map, maps) : new Set();
       if (sunk.size) found = found.map((value, at) => (sunk.has(at) ? NaN : value));
       if (norm === "mass") {
@@ -1121,7 +1113,7 @@ class Viewer {
       const { x, y } = middle(map, Math.floor(i / map.cols), i % map.cols);
       return at(a, x, y) - at(b, x, y);
     }));
-    const name = (pane) => (alike ? `“${pane.chosen.text}”` : pane.known.name);
+    const name = (pane) => (alike ? pane.chosen.label : pane.known.name);
     const unit = alike ? (this.state.norm === "mass" ? "share of the map’s total" : a.known.unit) : "difference of positions on the two scales";
     Object.assign(one, {
       layers: fine.layers, values, hidden: fine.layers.map(() => new Set()), scaled: scaleOver(values, true, true),
@@ -1309,12 +1301,11 @@ class Viewer {
     const panes = [this, ...this.peers].flatMap((one) => one.panes.map((pane) => ({ ...pane, by: one.record.name })));
     const wide = Math.max(...panes.map(({ canvas }) => canvas.width)), tall = Math.max(...panes.map(({ canvas }) => canvas.height));
     const sheet = h("canvas"), context = sheet.getContext("2d"), font = `${12 * ratio}px ${style.fontFamily}`;
-    const said = ({ by, title, detail, low, high, unit, rule, none, scaled }) => {
+    const texts = panes.map(({ by, title, detail, low, high, unit, rule, none, scaled }) => {
       const scale = `${low.textContent} to ${high.textContent} ${unit.textContent}; ${rule.textContent}`;
-      return [by, title.textContent, detail.textContent, scaled ? scale : none.textContent].filter(Boolean);
-    };
-    context.font = font;
-    const texts = panes.map((pane) => said(pane).flatMap((text) => broken(context, text, wide)));
+      const said = `${by} · ${title.textContent} · ${detail.textContent} · ${scaled ? scale : none.textContent}`;
+      return said.split(/ · |; /).filter(Boolean);
+    });
     sheet.width = (wide + gap) * panes.length + gap;
     sheet.height = tall + 3 * gap + line * Math.max(...texts.map((lines) => lines.length));
     context.fillStyle = style.getPropertyValue("--gv-ground");
@@ -1324,7 +1315,7 @@ class Viewer {
       const x = gap + at * (wide + gap);
       context.drawImage(pane.canvas, x, gap);
       if (pane.scaled) context.drawImage(pane.bar, x, tall + 1.5 * gap, wide, gap / 2);
-      texts[at].forEach((text, row) => context.fillText(text, x, tall + 2.4 * gap + row * line));
+      texts[at].forEach((text, row) => context.fillText(text, x, tall + 2.4 * gap + row * line, wide));
     });
     h("a", { download: "groundviz.png", href: sheet.toDataURL("image/png") }).click();
   }
@@ -1392,9 +1383,8 @@ class Viewer {
     const places = this.record.images.length > 1 ? this.record.images[pane.image].name : "";
     const label = pane.layers.length === 1 ? pane.layers[0].label : "";
     told(pane.title, pane.name ?? known?.name ?? "Difference");
-    const where = chosen?.tokens[0] < 0 ? " in the question" : "";
     const details = pane.difference ? [places]
-      : [`“${chosen?.text ?? ""}”${where}${pane.pinned ? " pinned" : ""}`, places, label, known?.claim, known ? this.aggregation(known) : ""];
+      : [`${chosen?.label ?? ""}${pane.pinned ? " pinned" : ""}`, places, label, known?.claim, known ? this.aggregation(known) : ""];
     told(pane.detail, details.filter(Boolean).join(" · "));
     told(pane.none, why || "no evidence: every cell has the same value");
     pane.none.hidden = scaled;
@@ -1451,7 +1441,7 @@ class Viewer {
 
   tell(found) {
     const said = found && this.looked(found);
-    told(this.readout, said || this.legend());
+    told(this.readout, said || (this.quiet ? "" : this.legend()));
     clearTimeout(this.saying);
     this.saying = setTimeout(() => told(this.live, said || (this.panes[0]?.canvas.getAttribute("aria-label") ?? "")), 500);
   }
@@ -1462,12 +1452,12 @@ class Viewer {
     const at = weights[0][0];
     const tile = map.label ? ` of ${map.label}` : "";
     if (spot) {
-      return `At ${cellName(map, at)}${tile}: “${this.chosen.text}” about ${number(value)} ${map.unit}.${most}`;
+      return `At ${cellName(map, at)}${tile}: ${this.chosen.label} about ${number(value)} ${map.unit}.${most}`;
     }
     const total = shown?.reduce((sum, v) => sum + (Math.abs(v) || 0), 0);
     const inside = shown && weights.reduce((sum, [cell, weight]) => sum + Math.abs(shown[cell]) * weight, 0);
     const held = this.runs(map).reduce((sum, [, from, to]) => sum + to - from, 0);
-    const mass = total ? ` holds ${percent(inside / total)} of the map of “${this.chosen.text}”` : "";
+    const mass = total ? ` holds ${percent(inside / total)} of the map of ${this.chosen.label}` : "";
     const against = known ? this.against(map, weights, size) : "";
     return `${known?.name ?? "Box"}${tile}:${mass} on ${percent(size / held)} of its cells.${against}${most}`;
   }
@@ -1487,7 +1477,7 @@ class Viewer {
     const { opacity, fill, contour } = this.state;
     const parts = [], scale = this.panes[0]?.scaled;
     if (fill) parts.push(`Opacity rises from 0 at ${scale?.signed ? "zero" : "the low end"} to ${percent(opacity)}.`);
-    if (contour) parts.push(`Outlined: ${percent(this.level)} of the scale or more${scale?.signed ? ", dashed where negative" : ""}.`);
+    if (contour) parts.push(`Outlined: ${percent(this.level)} of the scale or more${this.panes.some(({ scaled }) => scaled?.signed) ? ", dashed where negative" : ""}.`);
     if (this.record.known.length) parts.push("Dotted: reference.");
     parts.push("Hatched: not covered by this map.");
     if (this.panes.some((pane) => pane.known?.claim)) parts.push(this.record.says);
