@@ -240,8 +240,8 @@ def test_a_snapshot_gives_way_to_a_live_viewer_however_late_it_comes(browser, tm
         assert not page.locator("#first").is_visible()
         page.evaluate(
             """() => {
-              const live = Object.assign(document.createElement("div"), { className: "gv-root", textContent: "live" });
-              live.dataset.live = "one";
+              const live = document.createElement("div");
+              Object.assign(live, { className: "gv-root", textContent: "live" }).dataset.live = "one";
               document.getElementById("first").replaceChildren(live);
               document.dispatchEvent(new CustomEvent("groundviz", { detail: "one" }));
             }"""
