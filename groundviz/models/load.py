@@ -17,6 +17,7 @@ from groundviz.models.checkpoints.assembly import Assembled, Request, assemble, 
 from groundviz.models.checkpoints.folders import Place, config_at
 from groundviz.models.checkpoints.layout import LAYOUTS
 from groundviz.models.few_bits import bits_of, check_unpacked, packing_at, said
+from groundviz.models.loading_bar import bar
 from groundviz.models.loading_errors import complete, explained
 from groundviz.models.naming import public_name, shown_name
 from groundviz.models.placing import device_map_of, dtype_of
@@ -87,12 +88,11 @@ def load(
         bits=bits,
         device_map=device_map_of(device),
     )
-    with explained(place, shown):
+    with explained(place, shown), bar(wanted=not demo):
         made = _made(request, None if processor is None else _checked(processor))
         if device is not None and request.device_map is None:
             made.model.to(device)
-    family = _family(made.model, made.processor)
-    return VLM(made.model, made.processor, family, shown, revision, made.sources)
+    return VLM(made.model, made.processor, _family(made.model, made.processor), shown, revision, made.sources)
 
 
 def resolve(model: Source, processor: Any = None) -> VLM:
