@@ -36,7 +36,7 @@ Detail = Literal["heads", "layers", "combined"]
 
 _LONGEST = 1024
 # Values of all maps together: up to the first with every head, up to the second with every layer.
-_MOST_WITH_HEADS, _MOST_WITH_LAYERS = 1_500_000, 3_500_000
+_MOST_WITH_HEADS, _MOST_WITH_LAYERS = 1_500_000, 2_900_000
 _HOUNSFIELD = {
     "Lung": (-600.0, 1500.0),
     "Mediastinum": (40.0, 400.0),
