@@ -145,6 +145,16 @@ def test_explanations_side_by_side_share_what_is_shared_and_words_that_both_say(
         assert roots.nth(0).get_attribute("data-drawn") == f"occlusion|{whole_answer}|1|-1"
 
 
+def test_a_method_that_only_one_of_them_has_is_named_and_said_to_be_missing(browser, tmp_path):
+    first, second = whole(), whole()
+    second = replace(second, heatmaps=second.heatmaps[:1])
+    with shown(browser, tmp_path, _beside(("A", first), ("B", second))) as page:
+        page.get_by_label("Method").select_option("occlusion")
+        page.wait_for_function("() => document.querySelectorAll('[data-drawn^=occlusion]').length === 2")
+        assert page.locator(".gv-title").all_inner_texts() == ["Occlusion", "occlusion"]
+        assert page.locator(".gv-none").nth(1).inner_text() == "Not measured."
+
+
 def test_the_panes_are_kept_as_one_picture_with_their_scales(browser, tmp_path):
     record = whole()
     with shown(browser, tmp_path, page_of(record)) as page:

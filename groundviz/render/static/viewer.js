@@ -1061,7 +1061,7 @@ class Viewer {
       layers.push(map); values.push(found); hidden.push(sunk);
     }
     const known = this.record.maps.find((map) => map.method === one.method);
-    if (!layers.length && !why) why = known ? `${known.name} has no map of this image.` : "There are no maps.";
+    if (!layers.length && !why) why = known ? `${known.name} has no map of this image.` : "Not measured.";
     return { ...one, ...plain, of: null, layers, values, hidden, why, known };
   }
 
@@ -1382,7 +1382,7 @@ class Viewer {
     const { known, chosen, scaled, why } = pane, { norm } = this.state;
     const places = this.record.images.length > 1 ? this.record.images[pane.image].name : "";
     const label = pane.layers.length === 1 ? pane.layers[0].label : "";
-    told(pane.title, pane.name ?? known?.name ?? "Difference");
+    told(pane.title, pane.name ?? known?.name ?? pane.method ?? "Difference");
     const details = pane.difference ? [places]
       : [`${chosen?.label ?? ""}${pane.pinned ? " pinned" : ""}`, places, label, known?.claim, known ? this.aggregation(known) : ""];
     told(pane.detail, details.filter(Boolean).join(" · "));
