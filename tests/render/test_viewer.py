@@ -326,7 +326,7 @@ def test_what_was_not_measured_is_said_and_not_drawn(browser, tmp_path):
 def test_without_any_map_the_image_is_shown(browser, tmp_path):
     bare = replace(whole(), heatmaps=())
     with shown(browser, tmp_path, f"<!DOCTYPE html><body>{html.fragment(bare)}</body>") as page:
-        assert page.inner_text(".gv-none") == "There are no maps."
+        assert page.inner_text(".gv-none") == "Not measured."
         assert np.abs(canvas(page) - 255.0 * bare.study.pixels[..., None]).mean() < 1.0
 
 
