@@ -50,7 +50,7 @@ def test_heads_of_one_layer_are_sent_when_asked_for(monkeypatch):
     live._handle_custom_msg({"something": "else"}, [])
     [(content, [blob])] = sent
     assert content == {"heads": 1, "layer": 1}
-    assert len(zlib.decompress(blob)) == 7 * 2 * (8 + 16)
+    assert len(zlib.decompress(blob)) == 7 * 2 * (16 + 16)
 
 
 def test_a_notebook_gets_the_widget_and_a_snapshot_that_knows_it(monkeypatch):

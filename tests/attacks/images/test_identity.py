@@ -213,6 +213,7 @@ def test_a_study_has_no_place_for_identity() -> None:
         "source",
         "raw_range",
         "window",
+        "inverted",
         "spacing_mm",
         "notes",
         "sha256",
