@@ -34,6 +34,11 @@ new MutationObserver(finished).observe(document, { subtree: true, attributeFilte
 """
 
 
+def found() -> str | None:
+    """Where a Chromium is on the path, or None."""
+    return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
 @contextmanager
 def chromium() -> Iterator[Any]:
     """The system's own Chromium, through playwright.
@@ -43,7 +48,7 @@ def chromium() -> Iterator[Any]:
     """
     from playwright.sync_api import sync_playwright
 
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    program = found()
     if program is None:
         raise FileNotFoundError(f"No browser was found: looked for {', '.join(PROGRAMS)}. Install Chromium.")
     with sync_playwright() as play:

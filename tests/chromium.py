@@ -8,7 +8,6 @@ import base64
 import importlib.util
 import io
 import os
-import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -17,43 +16,22 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from benchmarks import browser as chromium
 from groundviz.render import html, overlay
 from groundviz.render.colour import scales
 from groundviz.render.paper import PaperFigure
 from groundviz.targets import find
 from tests import records
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-MISSING = [
-    name
-    for name, there in (("playwright", importlib.util.find_spec("playwright")), ("Chromium", CHROMIUM))
-    if not there
-]
+NEEDED = {"playwright": importlib.util.find_spec("playwright"), "Chromium": chromium.found()}
+MISSING = [name for name, there in NEEDED.items() if not there]
 needs_browser = pytest.mark.skipif(
     bool(MISSING) and not os.environ.get("GROUNDVIZ_REQUIRE_BROWSER"),
     reason=f"not installed: {', '.join(MISSING)}",
 )
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-dev-shm-usage",
-    "--force-color-profile=srgb",
-    "--font-render-hinting=none",
-]
 SIDE = 560
 # 64 % of this height is SIDE, so that a pixel of the image is one of the screen.
 SCREEN = {"width": 1180, "height": SIDE * 100 // 64}
-
-
-@contextmanager
-def launched():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @contextmanager

@@ -8,30 +8,21 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 from contextlib import contextmanager
 
 import pytest
 
+from benchmarks.browser import chromium, found
 from tests.jupyter import cases, servers
 from tests.jupyter.notebook import Notebook
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NEEDED = ("playwright", "axe_playwright_python", "jupyterlab", "anywidget", "nbconvert", "voila")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-dev-shm-usage",
-    "--force-color-profile=srgb",
-    "--font-render-hinting=none",
-]
 PATIENCE = 60_000
 
 
 @pytest.fixture(scope="session")
 def needed():
-    missing = [name for name in NEEDED if not importlib.util.find_spec(name)] + ["Chromium"] * (not CHROMIUM)
+    missing = [name for name in NEEDED if not importlib.util.find_spec(name)] + ["Chromium"] * (not found())
     if missing and not os.environ.get("GROUNDVIZ_REQUIRE_BROWSER"):
         pytest.skip(f"not installed: {', '.join(missing)}")
 
@@ -39,12 +30,8 @@ def needed():
 # Playwright allows one browser at a time, and other tests have theirs.
 @pytest.fixture(scope="module")
 def browser(needed):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,19 +19,12 @@ from tests.chromium import (
     canvas,
     drawn,
     expected_of,
-    launched,
     needs_browser,
     page_of,
     press,
     shown,
     whole,
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with launched() as running:
-        yield running
 
 
 def test_the_program_is_the_module_without_its_export_and_comments():

@@ -20,7 +20,6 @@ from tests.chromium import (
     canvas,
     drawn,
     expected_of,
-    launched,
     needs_browser,
     page_of,
     press,
@@ -30,12 +29,6 @@ from tests.chromium import (
 
 pytestmark = needs_browser
 BOX = (150.0, 330.0, 260.0, 450.0)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with launched() as running:
-        yield running
 
 
 def _alone(article) -> str:
