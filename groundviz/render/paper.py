@@ -83,8 +83,10 @@ class PaperFigure:
     def _drawn(self) -> Image.Image:
         """The figure dot by dot, without the opacity that a printer would ask about."""
         stream = io.BytesIO()
-        self.figure.savefig(stream, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
-        return Image.open(stream).convert("RGB")
+        self.figure.savefig(stream, format="rgba", dpi=DPI)
+        # As matplotlib counts dots: what is left of one is dropped.
+        width, height = (int(inches * DPI) for inches in self.figure.get_size_inches())
+        return Image.frombytes("RGBA", (width, height), stream.getvalue()).convert("RGB")
 
     def preview(self) -> bytes:
         """The figure as a PNG of half the resolution, light enough for a page or a notebook."""
