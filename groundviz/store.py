@@ -40,7 +40,13 @@ _JSON, _ARRAYS = "record.json", "arrays.safetensors"
 _MOST_BYTES, _MOST_JSON_BYTES = 4 << 30, 64 << 20
 _SEAL = 64
 # Fields that files lack which were written before there were any, and what they hold then.
-_LATER: Mapping[Any, Mapping[str, object]] = {Prompt: {"offsets": None}, Study: {"inverted": False}}
+_LATER: Mapping[Any, Mapping[str, object]] = {
+    Answer: {"finished": None},
+    Heatmaps: {"standard_error": None, "samples": None},
+    Prompt: {"offsets": None},
+    Record: {"label": "", "unmeasured": []},
+    Study: {"inverted": False},
+}
 
 
 def write(record: Record, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -398,3 +404,8 @@ def _examine_heatmaps(maps: Heatmaps, known: set[int]) -> None:
     _agree(maps.values.shape == shape and min(shape) > 0, "maps and their grid differ in shape")
     _examine_targets(maps.targets, known)
     _agree(not np.isinf(maps.values).any(), "a map holds infinity")
+    if maps.standard_error is not None:
+        _agree(maps.standard_error.shape == maps.values.shape, "maps and their errors differ in shape")
+        _agree(not (maps.standard_error < 0).any(), "a standard error is below zero")
+    if maps.samples is not None:
+        _agree(0 <= maps.samples.done <= maps.samples.asked, "more steps were done than asked for")

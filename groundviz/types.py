@@ -146,6 +146,8 @@ class Answer:
         offsets: int (T, 2), the characters of `text` each token wrote; empty for special tokens.
         logprobs: float32 (T,), natural log of the model's raw (unwarped) probability of each token.
         source: "generated" by the model, or "given" to it.
+        finished: Whether the model ended the answer by itself; False where it was cut off by its length,
+            None where that is not known, as for a given answer.
     """
 
     text: str
@@ -154,6 +156,7 @@ class Answer:
     offsets: Ints
     logprobs: Floats
     source: Literal["generated", "given"]
+    finished: bool | None = None
 
     @property
     def spoken(self) -> tuple[int, ...]:
@@ -217,6 +220,24 @@ class Target:
         return self.tokens, self.rival
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """How many random draws, or other steps, a map rests on.
+
+    Attributes:
+        done: Those that were made.
+        asked: Those that were asked for; more than `done` where the work was interrupted.
+    """
+
+    done: int
+    asked: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether all were made."""
+        return self.done >= self.asked
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Heatmap:
     """One raw map on the token grid.
@@ -233,6 +254,9 @@ class Heatmap:
         head: One attention head, or None when aggregated over heads.
         params: What the method was run with.
         checks: What is known about whether to believe it.
+        standard_error: float32 like `values`, of each cell, in `unit`, where the method draws at random;
+            None where it does not, or where the error of a combined map is not known.
+        samples: What the map rests on, where the method counts its steps.
 
     >>> import groundviz
     >>> explanation = groundviz.explain("demo", np.zeros((112, 112), np.uint8), "Is there a nodule?")
@@ -251,6 +275,8 @@ class Heatmap:
     head: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
+    standard_error: Floats | None = None
+    samples: Samples | None = None
 
     @property
     def has_evidence(self) -> bool:
@@ -275,6 +301,8 @@ class Heatmaps:
         signed: Whether values below zero mean "against".
         grid: Where the cells sit.
         params: What the method was run with.
+        standard_error: float32 of the shape of `values`, in `unit`, where the method draws at random.
+        samples: What the maps rest on, where the method counts its steps.
     """
 
     values: Floats
@@ -286,6 +314,8 @@ class Heatmaps:
     signed: bool
     grid: Grid
     params: Mapping[str, Any] = field(default_factory=dict)
+    standard_error: Floats | None = None
+    samples: Samples | None = None
 
     def has(self, target: Target) -> bool:
         """Whether `target` was measured, itself or token by token."""
@@ -358,6 +388,8 @@ class Record:
         provenance: What made all this.
         checks: What is known about whether to believe the maps.
         scores: The maps against the truth.
+        label: The user's own name for the model or the run, such as "checkpoint A".
+        unmeasured: Methods that were asked for and never ran, because the work was interrupted.
     """
 
     studies: tuple[Study, ...]
@@ -368,6 +400,8 @@ class Record:
     provenance: Provenance
     checks: tuple[Check, ...] = ()
     scores: tuple[Score, ...] = ()
+    label: str = ""
+    unmeasured: tuple[str, ...] = ()
 
     @property
     def study(self) -> Study:
