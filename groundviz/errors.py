@@ -10,6 +10,7 @@
     ├── UnsupportedModel    this architecture, or this copy of it, has no adapter
     ├── UnsupportedMethod   this method cannot run on this model or target
     ├── ModelBusy           another explanation holds the model
+    ├── ModelChanged        its weights were trained while they were being read
     ├── OutOfMemory         the model, or one picture beside it, does not fit (also a MemoryError)
     ├── NumericalError      the model or a map produced NaN or infinity
     ├── MissingExtra        an optional package is not installed (also an ImportError)
@@ -52,6 +53,10 @@ class UnsupportedMethod(GroundvizError):
 
 class ModelBusy(GroundvizError):
     """Another explanation is using the model right now."""
+
+
+class ModelChanged(GroundvizError):
+    """The weights were changed while they were being read, so there is no result."""
 
 
 class OutOfMemory(GroundvizError, MemoryError):

@@ -2,10 +2,10 @@
 
 ::
 
-    with borrow(model, seed=0) as loan:     lock, remember, prepare: all of it or nothing
+    with borrow(model, seed=0) as loan:     lock, close the gate, remember, prepare: all of it or nothing
         loan.model(...)                     eval mode, parameters frozen, gradients possible
         loan.hook(layer, see)               gone at the end, as is everything else that is new
-                                            whatever happened: put back, unlock
+                                            whatever happened: put back, open the gate, unlock
 
 Remembered are the attributes and hooks of every module, every config the model can reach, and
 for every parameter and buffer which object it is, `requires_grad` and `.grad`. The numbers in
@@ -14,19 +14,23 @@ changes only what differs, so it may be cut short and begun again at any point. 
 the first time is cut short, and when that is cut short too, the next loan of the model
 completes it.
 
-Using a lent model from another thread without borrowing it is outside this guard's reach.
-This module is the only one that writes to a model.
+Others may use the model meanwhile. Their calls wait at the gate, see `gate`. Trainable parameters are
+not frozen themselves: frozen stand-ins with the same numbers take their places, so a backward pass that
+is under way elsewhere, and the optimizer's step after it, reach the parameters as ever. That the numbers
+changed is noticed. A process that is forked while another thread has the model gets it back at once.
+
+This module and `gate` are the only ones that write to a model.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
@@ -34,12 +38,12 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from groundviz.errors import ModelBusy
+from groundviz.errors import ModelBusy, ModelChanged
 from groundviz.runtime.containers import put_back, reachable
-from groundviz.runtime.surroundings import PAUSE_SECONDS, CtrlC, ProcessState, TorchModes
+from groundviz.runtime.gate import WAITING, Borrower, Gate, Wait, parts_of
+from groundviz.runtime.surroundings import PAUSE_SECONDS, CtrlC, ProcessState, TorchModes, seed_streams
 
 T = TypeVar("T")
-Wait = bool | Callable[[], object]
 
 # What is lent now, by id of the module; empty when nothing is. A loan keeps its modules alive,
 # so no id here can be another object's.
@@ -62,6 +66,7 @@ def borrow(
     Inside, dropout is off (eval mode), compiled parts run as written, no parameter needs a gradient,
     gradients are enabled, inference mode and autocast are off, and random streams start at `seed`:
     results do not depend on the caller's modes. Afterwards all is as it was, whatever happened.
+    Calls of the model in other threads end first, or wait until the block is left.
 
     Args:
         model: Any torch module. It and all its parts are locked for other loans.
@@ -72,8 +77,9 @@ def borrow(
             would serve as well, but for a Ctrl-C between the two.
 
     Raises:
-        ModelBusy: On entry, when this thread has the model already, or another one has it and
+        ModelBusy: On entry, when this thread has the model already, or another one has or runs it and
             `wait` is false or this thread has borrowed something else (both might wait forever).
+        ModelChanged: On leaving, when another thread changed the weights meanwhile.
 
     >>> layer = nn.Linear(2, 1)
     >>> with borrow(layer) as loan:
@@ -97,8 +103,11 @@ class Loan:
         self.model = model
         self.seed = seed
         self._thread = 0
+        self._borrower = Borrower()
+        self._gate = Gate(self._borrower, self._rescue)
         self._undos: list[Callable[[], object]] = []
         self._memory: _Memory | None = None
+        self._versions: list[int] = []
         self._process = ProcessState(_ACTIVE, _TURN)
         self._modes = TorchModes()
         self._ctrl_c = CtrlC(_NEVER_INTERRUPTED)
@@ -109,8 +118,8 @@ class Loan:
     def hook(self, module: nn.Module, see: Callable[..., Any]) -> RemovableHandle:
         """Have `see(module, args, output)` called after each forward pass of one part of the model.
 
-        What it returns replaces the output, unless None. The hook is removed at the end of the
-        loan, or earlier through the handle.
+        What it returns replaces the output, unless None. Only the borrower's own passes are seen. The
+        hook is removed at the end of the loan, or earlier through the handle.
 
         Raises:
             ValueError: The module is not part of the lent model, or the loan is over.
@@ -124,13 +133,31 @@ class Loan:
         """
         if _LENT.get(id(module)) is not self:
             raise ValueError("A hook needs a part of the model that is lent, while it is lent.")
+        calls = self._borrower.calls
         # Before the hooks with which transformers collects hidden states: they must see what goes on.
-        return module.register_forward_hook(see, prepend=True)
+        return module.register_forward_hook(
+            lambda *seen: see(*seen) if calls() else None,
+            prepend=True,
+        )
+
+    def straighten(self, module: nn.Module) -> None:
+        """Have one part of the model get inputs that lie in memory in one piece, until the loan ends.
+
+        Torch multiplies an input with gaps by frozen weights batch by batch, on a CPU in bfloat16 with a
+        copy of the weights for each: minutes and gigabytes for an output head of a large vocabulary.
+        """
+        if _LENT.get(id(module)) is not self:
+            raise ValueError("Straightening needs a part of the model that is lent, while it is lent.")
+        calls = self._borrower.calls
+        module.register_forward_pre_hook(
+            lambda _, args: tuple(map(_straight, args)) if calls() else None,
+        )
 
     def wrap(self, module: nn.Module, around: Callable[..., Any]) -> Callable[[], None]:
         """Have `around(forward, *args, **kwargs)` called in place of one part's forward pass.
 
-        It ends with the loan, or earlier by calling what is returned.
+        Only the borrower's own passes are wrapped. It ends with the loan, or earlier by calling what is
+        returned.
 
         Raises:
             ValueError: The module is not part of the lent model, or the loan is over.
@@ -138,7 +165,12 @@ class Loan:
         if _LENT.get(id(module)) is not self:
             raise ValueError("Wrapping needs a part of the model that is lent, while it is lent.")
         own = {"forward": vars(module)["forward"]} if "forward" in vars(module) else {}
-        vars(module)["forward"] = partial(around, module.forward)
+        forward, calls = module.forward, self._borrower.calls
+
+        def wrapped(*args: Any, **options: Any) -> Any:
+            return around(forward, *args, **options) if calls() else forward(*args, **options)
+
+        vars(module)["forward"] = wrapped
 
         def end() -> None:
             vars(module).pop("forward", None)
@@ -154,14 +186,28 @@ class Loan:
         """
         self._undos.append(undo)
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether another thread has changed the weights since the loan, or `start_again`."""
+        return self._memory is not None and self._memory.versions != self._versions
+
+    def start_again(self) -> None:
+        """Take the weights as they are by now, and start the random streams anew."""
+        if self._memory is not None:
+            self._versions = self._memory.versions
+        seed_streams(self.seed)
+
     def _take(self, wait: Wait) -> None:
         self._thread = threading.get_ident()
+        self._borrower.take()
         self._wait_for_model(wait)
+        self._gate.close(parts_of(self.model), wait)
         self._ctrl_c.hold()
         memory = self._memory = _Memory(self.model)
         self._modes.take({tensor.device.type for tensor in memory.tensors})
         self._process.take(self.seed)
-        _prepare(memory.modules, memory.tensors)
+        self._versions = memory.versions
+        _prepare(memory)
         self._ctrl_c.let_through()
 
     def _wait_for_model(self, wait: Wait) -> None:
@@ -186,7 +232,7 @@ class Loan:
     def _claim(self) -> Loan | None:
         # setdefault has happened or it has not: an interrupt cannot fall between taking a lock and
         # knowing that it was taken, and whatever is claimed can be found and released.
-        for module in self.model.modules():
+        for module in parts_of(self.model):
             other = _LENT.setdefault(id(module), self)
             if other is not self:
                 self._release()
@@ -197,6 +243,19 @@ class Loan:
         for key, loan in _LENT.copy().items():
             if loan is self:
                 del _LENT[key]
+
+    def _rescue(self) -> None:
+        # Whoever waits for a model that was left lent would otherwise wait for its next loan.
+        if self._over:
+            Loan(self.model, self.seed)._heal(self)
+
+    def _leave_behind(self) -> None:
+        """Undo a loan of a thread that the process, a forked one, does not have."""
+        self._restore_model()
+        self._process.put_back()
+        self._ctrl_c.put_back()
+        self._release()
+        self._over, self._block = True, None
 
     def _heal(self, other: Loan) -> None:
         # One loan heals at a time, or the slower would undo what the next borrower has begun.
@@ -238,6 +297,7 @@ class Loan:
         if self._memory is not None:
             self._memory.restore()
             self._memory = None
+        self._gate.open()
         return failures
 
     def _drain(self) -> Iterator[Callable[[], object]]:
@@ -271,12 +331,18 @@ class Borrow(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        disturbed = error is None and self._loan.disturbed
         try:
             self._end()
         except Exception as failure:
             if error is None:
                 raise
             error.add_note(f"Giving the model back raised {type(failure).__name__}: {failure}")
+        if disturbed:
+            raise ModelChanged(
+                "The model's weights were changed by another thread, a training step perhaps, while they "
+                "were being read, so what was computed belongs to no model. Try again between two steps."
+            )
 
     def _end(self) -> None:
         try:
@@ -288,7 +354,19 @@ class Borrow(Generic[T]):
             self._loan._over = True
 
 
+def _after_fork() -> None:
+    """Give back, in a process that was just forked, what threads had borrowed that it does not have."""
+    mine = threading.get_ident()
+    if _TURN and next(iter(_TURN.values())) not in {l._process for l in _LENT.values() if l._thread == mine}:
+        _TURN.clear()
+    for loan in set(_LENT.values()):
+        if loan._thread != mine:
+            loan._leave_behind()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 _NEVER_INTERRUPTED = frozenset(method.__code__ for method in (Borrow.__exit__, Borrow._end))
+WAITING.add(Loan._wait_for_model.__code__)
 
 
 def _itself(loan: Loan) -> Loan:
@@ -307,14 +385,35 @@ def _attempt(undo: Callable[[], object]) -> list[Exception]:
     return failures
 
 
-def _prepare(modules: Iterable[nn.Module], tensors: Iterable[torch.Tensor]) -> None:
+def _straight(given: Any) -> Any:
+    return given.contiguous() if isinstance(given, torch.Tensor) else given
+
+
+def _prepare(memory: _Memory) -> None:
     # Written to __dict__ and not through eval(), which a model may have overridden.
-    for module in modules:
+    for module in memory.modules:
         vars(module)["training"] = False
         _run_uncompiled(module)
-    for tensor in tensors:
-        if tensor.requires_grad and tensor.is_leaf and not tensor.is_inference():
+        for name, weight in module._parameters.items():
+            if id(weight) in memory.stand_ins:
+                module._parameters[name] = memory.stand_ins[id(weight)]
+    for tensor in memory.tensors:
+        # What no stand-in could be made for, a tensor of a library's own kind perhaps.
+        if id(tensor) not in memory.stand_ins and _needs_gradient(tensor):
             tensor.requires_grad = False
+
+
+def _needs_gradient(tensor: torch.Tensor) -> bool:
+    return tensor.requires_grad and tensor.is_leaf and not tensor.is_inference()
+
+
+def _stand_in(weight: torch.Tensor) -> torch.Tensor | None:
+    """A frozen parameter of the same numbers, in the same place of memory; None if it were another kind."""
+    frozen = nn.Parameter(weight.detach(), requires_grad=False)
+    if type(frozen) is not type(weight):
+        return None
+    vars(frozen).update(vars(weight))
+    return frozen
 
 
 def _run_uncompiled(module: nn.Module) -> None:
@@ -325,21 +424,41 @@ def _run_uncompiled(module: nn.Module) -> None:
 
 
 class _Memory:
-    """Everything about a model that is not a number in a tensor."""
+    """Everything about a model that is not a number in a tensor.
+
+    Attributes:
+        modules: All parts of the model.
+        tensors: All its parameters and buffers, each once.
+        stand_ins: By id of a trainable parameter, what takes its place while the model is lent.
+    """
 
     def __init__(self, model: nn.Module) -> None:
-        self.modules = tuple(model.modules())
+        self.modules = parts_of(model)
         self.tensors = _unique(tensor for module in self.modules for tensor in _tensors(module))
-        holders = [vars(owner) for owner in (*self.modules, *self.tensors)]
-        self._copies = [(holder, holder.copy()) for holder in reachable(holders)]
+        self.stand_ins: dict[int, torch.Tensor] = {}
         with torch.inference_mode(False):
-            self._facts = [_Facts.now(tensor) for tensor in self.tensors]
+            for tensor in filter(_needs_gradient, self.tensors):
+                frozen = _stand_in(tensor)
+                if frozen is not None:
+                    self.stand_ins[id(tensor)] = frozen
+            # A parameter with a stand-in is out of our reach, and others may train it meanwhile.
+            own = [tensor for tensor in self.tensors if id(tensor) not in self.stand_ins]
+            self._facts = [(tensor, _Facts.now(tensor)) for tensor in own]
+        inside = [list(vars(tensor).values()) for tensor in self.tensors if id(tensor) in self.stand_ins]
+        holders = [*(vars(owner) for owner in (*self.modules, *own)), *inside]
+        self._copies = [(holder, holder.copy()) for holder in reachable(holders)]
+
+    @property
+    def versions(self) -> list[int]:
+        """How often each parameter was written to; stand-ins count with what they stand for."""
+        weights = (tensor for tensor in self.tensors if isinstance(tensor, nn.Parameter))
+        return [weight._version for weight in weights if not weight.is_inference()]
 
     def restore(self) -> None:
         """Change whatever differs back; right from any state in between, too."""
         for holder, copy in self._copies:
             put_back(holder, copy)
-        for tensor, facts in zip(self.tensors, self._facts, strict=True):
+        for tensor, facts in self._facts:
             facts.restore(tensor)
 
 

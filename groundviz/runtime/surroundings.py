@@ -42,7 +42,7 @@ class ProcessState:
         self._wait_for_turn()
         self._found = _Found.now()
         self._active.append(self)
-        _seed_streams(seed)
+        seed_streams(seed)
         torch.set_default_dtype(torch.float32)
         self._end_turn()
 
@@ -104,7 +104,8 @@ class _Found:
         torch.set_default_dtype(self.dtype)
 
 
-def _seed_streams(seed: int) -> None:
+def seed_streams(seed: int) -> None:
+    """Start Python's, numpy's and torch's random streams at a seed."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.default_generator.manual_seed(seed)

@@ -249,7 +249,6 @@ VANDALISM = {
     "buffer replaced": lambda model: setattr(model, "user_buffer", torch.zeros(1)),
     "parameter attribute": lambda model: setattr(model.lm_head.weight, "user_name", "loose"),
     "gradients": _train_step,
-    "gradients dropped": lambda model: model.zero_grad(),
     "attention": lambda model: model.set_attn_implementation("sdpa"),
     "config": lambda model: setattr(model.config.text_config, "rms_norm_eps", 0.1),
     "nested config": lambda model: model.config.user_notes["task"].update(name="?"),
@@ -271,6 +270,18 @@ def test_whatever_is_done_to_a_lent_model_is_undone(name):
             if vars(model):
                 assert difference(inside, fingerprint(model)) != []
     assert difference(before, fingerprint(model)) == []
+
+
+def test_gradients_of_the_caller_are_out_of_reach():
+    model = messy(tiny_llava())
+    weights = [weight for weight in model.parameters() if weight.grad is not None]
+    grads = [weight.grad.clone() for weight in weights]
+    assert grads
+    with borrow(model):
+        model.zero_grad()
+        assert all(weight.grad is None for weight in model.parameters() if not weight.requires_grad)
+        assert [torch.equal(weight.grad, grad) for weight, grad in zip(weights, grads, strict=True)]
+    assert all(torch.equal(weight.grad, grad) for weight, grad in zip(weights, grads, strict=True))
 
 
 def test_a_hook_works_inside_and_is_gone_after(small):
