@@ -31,7 +31,8 @@ def explain(
 ) -> Explanation:
     """Show where `model` looked in `image` when it answered `question`.
 
-    The model is lent for the time of the call and comes back bit-identical, whatever happens.
+    The model is lent for the time of the call and comes back bit-identical, whatever happens. Other threads
+    that call it meanwhile wait until it is back.
 
     Args:
         model: A transformers model, "demo", a local folder, a hub id, or what `load` returned.
@@ -55,6 +56,7 @@ def explain(
     Raises:
         GroundvizError: The image, the question, the target, a method's name or the model will not
             do; the subclass and the message say which and what to do.
+        ModelChanged: Another thread kept training the model, so that no two passes were of one model.
 
     >>> import groundviz
     >>> from groundviz.demo.phantoms import phantom
@@ -70,9 +72,10 @@ def explain(
     verdict = models.verdict_on(vlm) if certify else None
     with borrow(vlm, seed=seed) as live:  # From here the model is ours; bit-identical when given back.
         prompt = live.encode(studies, question)
-        said = live.answer(prompt, given=answer)
-        goals = live.targets(said, target, against)
-        maps = measure(recipes, live, prompt, said, goals)
+        for _ in live.until_steady():  # Once, unless another thread trains the model meanwhile.
+            said = live.answer(prompt, given=answer)
+            goals = live.targets(said, target, against)
+            maps = measure(recipes, live, prompt, said, goals)
         provenance = replace(live.provenance, certificate=verdict)
     return Explanation(
         Record(
@@ -131,9 +134,10 @@ def explain_more(
         live.progress.at("reading the answer")
         prompt = live.encode(record.studies, record.prompt.question)
         recognition.same_prompt(record.prompt, prompt)
-        said = live.answer(prompt, given=record.answer.token_ids.tolist())
-        recognition.same_answer(record.answer, said, record.provenance.dtype)
-        maps = measure(recipes, live, prompt, record.answer, record.targets)
+        for _ in live.until_steady():
+            said = live.answer(prompt, given=record.answer.token_ids.tolist())
+            recognition.same_answer(record.answer, said, record.provenance.dtype)
+            maps = measure(recipes, live, prompt, record.answer, record.targets)
         seconds = round(record.provenance.seconds + live.provenance.seconds, 3)
     return Explanation(
         replace(

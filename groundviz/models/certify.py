@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import warnings
@@ -39,6 +40,7 @@ CELLS_ACROSS = 8
 # By model: what it was certified with, and what came of it. An entry goes when its model does.
 _VERDICTS: WeakKeyDictionary[nn.Module, tuple[str, str]] = WeakKeyDictionary()
 _TURN = threading.Lock()
+os.register_at_fork(after_in_child=_TURN._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 def certify(model: Source, *, processor: Any = None, shapes: Sequence[Shape] | None = None) -> Certificate:

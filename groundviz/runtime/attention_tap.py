@@ -2,12 +2,14 @@
 
 Every attention module asks transformers' registry for its kernel at each call. While a tap is open,
 the registry's entry is shadowed: calls of tapped modules go through a handler, which sees the
-kernel's own query, key, value and mask; all other calls pass straight through. The configuration,
-the masks and the kernel stay what they were, so the model computes what it always computes.
+kernel's own query, key, value and mask; all other calls, those of other threads among them, pass straight
+through. The configuration, the masks and the kernel stay what they were, so the model computes what it
+always computes.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.runtime.attention_rows import Attention
+from groundviz.runtime.gate import Borrower
 from groundviz.runtime.kernels import sight
 
 Kernel = Callable[..., tuple[Tensor, Tensor | None]]
@@ -45,7 +48,7 @@ Handler = Callable[[AttentionCall], tuple[Tensor, Tensor | None]]
 
 @contextmanager
 def tapped(modules: Mapping[nn.Module, int], handler: Handler) -> Iterator[None]:
-    """Send the attention calls of `modules` through `handler` until the block ends.
+    """Send the attention calls of `modules` in this thread through `handler` until the block ends.
 
     Args:
         modules: Attention modules and the layer number each is known by.
@@ -54,7 +57,9 @@ def tapped(modules: Mapping[nn.Module, int], handler: Handler) -> Iterator[None]
     Raises:
         UnsupportedMethod: A module's code does not dispatch attention through transformers.
     """
-    numbers = {id(module): (number, handler) for module, number in modules.items()}
+    listener = Borrower()
+    listener.take()
+    numbers = {id(module): _Line(number, handler, listener) for module, number in modules.items()}
     places = {_place(module) for module in modules}
     try:
         _SWITCHBOARD.connect(places, numbers)
@@ -66,6 +71,15 @@ def tapped(modules: Mapping[nn.Module, int], handler: Handler) -> Iterator[None]
 def release(modules: Iterable[nn.Module]) -> None:
     """Close whatever taps are open on `modules`; harmless when none is."""
     _SWITCHBOARD.disconnect([id(module) for module in modules])
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Where the calls of one module go: the number it is known by, who listens, and in which thread."""
+
+    number: int
+    handler: Handler
+    listener: Borrower
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +100,26 @@ class _Switchboard:
     def __init__(self) -> None:
         # Re-entrant: closing a tap may be cut short and begun again on the same thread.
         self._lock = threading.RLock()
-        self._handlers: dict[int, tuple[int, Handler]] = {}
+        self._lines: dict[int, _Line] = {}
         self._shadowed: dict[tuple[int, str], tuple[Any, Kernel | None]] = {}
 
-    def connect(self, places: set[_Place], handlers: dict[int, tuple[int, Handler]]) -> None:
+    def connect(self, places: set[_Place], lines: Mapping[int, _Line]) -> None:
         with self._lock:
             for place in places:
                 self._shadow(place.registry, place.name)
-            self._handlers.update(handlers)
+            self._lines.update(lines)
 
-    def disconnect(self, handlers: Iterable[int]) -> None:
+    def disconnect(self, modules: Iterable[int]) -> None:
         with self._lock:
-            for number in handlers:
-                self._handlers.pop(number, None)
-            if not self._handlers:
+            for number in modules:
+                self._lines.pop(number, None)
+            if not self._lines:
                 self._unshadow()
+
+    def after_fork(self) -> None:
+        """Close the taps of threads that this process, a forked one, does not have."""
+        self._lock = threading.RLock()
+        self.disconnect([module for module, line in self._lines.items() if not line.listener.calls()])
 
     def _shadow(self, registry: Any, name: str) -> None:
         if (id(registry), name) in self._shadowed:
@@ -122,10 +141,10 @@ class _Switchboard:
         self, name: str, kernel: Kernel | None, module: nn.Module, *args: Any, **kwargs: Any
     ) -> Any:
         kernel = kernel or sys.modules[type(module).__module__].eager_attention_forward
-        number, handler = self._handlers.get(id(module), (0, None))
-        if handler is None:
+        line = self._lines.get(id(module))
+        if line is None or not line.listener.calls():
             return kernel(module, *args, **kwargs)
-        return handler(_describe(name, number, partial(kernel, module), *args, **kwargs))
+        return line.handler(_describe(name, line.number, partial(kernel, module), *args, **kwargs))
 
 
 def _describe(
@@ -164,3 +183,4 @@ def _place(module: nn.Module) -> _Place:
 
 
 _SWITCHBOARD = _Switchboard()
+os.register_at_fork(after_in_child=_SWITCHBOARD.after_fork)

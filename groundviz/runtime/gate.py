@@ -185,9 +185,7 @@ def _wait(module: nn.Module, name: str) -> Callable[..., Any]:
         time.sleep(PAUSE_SECONDS)
 
 
-def _runs(
-    frame: FrameType | None, modules: Mapping[int, nn.Module], itself: nn.Module | None = None
-) -> bool:
+def _runs(frame: FrameType | None, modules: Mapping[int, nn.Module], itself: nn.Module | None = None) -> bool:
     """Whether a stack leads through the call of a module; not counting the call of `itself` it ends in."""
     while frame is not None:
         if frame.f_code in WAITING:

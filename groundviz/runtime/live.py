@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -29,6 +29,7 @@ from groundviz.targets import Named, answered, find, rather_than
 from groundviz.types import Answer, Floats, Grid, Prompt, Provenance, Rival, Study, Target
 
 T = TypeVar("T")
+ATTEMPTS = 3
 
 
 def borrow(vlm: Lendable, *, seed: int = 0, tell: Tell | None = None) -> AbstractContextManager[Live]:
@@ -41,6 +42,7 @@ def borrow(vlm: Lendable, *, seed: int = 0, tell: Tell | None = None) -> Abstrac
 
     Raises:
         ModelBusy: On entry, when this thread is already explaining with the model.
+        ModelChanged: On leaving, when another thread changed the weights meanwhile.
         UnsupportedModel: On entry, when the model's weights cannot be computed with.
     """
 
@@ -48,6 +50,8 @@ def borrow(vlm: Lendable, *, seed: int = 0, tell: Tell | None = None) -> Abstrac
         refuse_unusable(vlm.model)
         watch_gradients(loan)
         live = Live(vlm, loan, progress)
+        if not live._parts.unknown:
+            loan.straighten(live._parts.output_head)
         loan.on_return(lambda: release((*live._parts.decoder_attention, *live._parts.vision_attention)))
         progress.follow(loan, (*live._parts.vision_layers, *live._parts.decoder_layers))
         return live
@@ -87,6 +91,22 @@ class Live:
         self._attention: Tensor | None = None
         self._question: Tensor | None = None
         self._kept: dict[Any, Any] = {}
+
+    def until_steady(self) -> Iterator[None]:
+        """Once; or again, with the same random numbers, while another thread trains the model meanwhile.
+
+        A training step that is under way when the model is borrowed changes the weights once more; the
+        next step waits. So the second time is as a rule the last.
+
+        Raises:
+            ModelChanged: When the model is given back, if the weights never stood still.
+        """
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._loan.start_again()
+            yield
+            if not self._loan.disturbed:
+                return
 
     # --- question and answer ---------------------------------------------------------------------
 
