@@ -255,7 +255,8 @@ DISK = {
     "demo/train.py": {"save_pretrained"},
 }
 MODEL = {
-    "runtime/guard.py": {"requires_grad", "grad", "data", "register_forward_hook", "vars"},
+    "runtime/guard.py": {"register_forward_hook", "register_forward_pre_hook", "vars"},
+    "runtime/snapshot.py": {"requires_grad", "grad", "data", "vars"},
     # An activation's graph, not a parameter's.
     "models/travel.py": {"requires_grad_"},
     "runtime/own_row.py": {"requires_grad_"},
@@ -271,7 +272,7 @@ MODEL = {
 HTML = {"render/escape.py": {"Html", "tag"}}
 RULES = {
     "only files.py writes to disk": (writes_to_disk, DISK),
-    "only guard.py writes to a model": (writes_to_a_model, MODEL),
+    "only the guard writes to a model": (writes_to_a_model, MODEL),
     "only escape.py turns text into HTML": (makes_html, HTML),
     # With weights_only: published checkpoints are pickles, and their tensors can be read without code.
     "nothing runs foreign code": (runs_foreign_code, {"models/checkpoints/shards.py": {"torch.load"}}),

@@ -19,7 +19,7 @@ not frozen themselves: frozen stand-ins with the same numbers take their places,
 is under way elsewhere, and the optimizer's step after it, reach the parameters as ever. That the numbers
 changed is noticed. A process that is forked while another thread has the model gets it back at once.
 
-This module and `gate` are the only ones that write to a model.
+This module, `gate` and `snapshot` are the only ones that write to a model.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
@@ -39,8 +38,8 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from groundviz.errors import ModelBusy, ModelChanged
-from groundviz.runtime.containers import put_back, reachable
 from groundviz.runtime.gate import WAITING, Borrower, Gate, Wait, parts_of
+from groundviz.runtime.snapshot import Memory, prepare
 from groundviz.runtime.surroundings import PAUSE_SECONDS, CtrlC, ProcessState, TorchModes, seed_streams
 
 T = TypeVar("T")
@@ -106,7 +105,7 @@ class Loan:
         self._borrower = Borrower()
         self._gate = Gate(self._borrower, self._rescue)
         self._undos: list[Callable[[], object]] = []
-        self._memory: _Memory | None = None
+        self._memory: Memory | None = None
         self._versions: list[int] = []
         self._process = ProcessState(_ACTIVE, _TURN)
         self._modes = TorchModes()
@@ -203,11 +202,11 @@ class Loan:
         self._wait_for_model(wait)
         self._gate.close(parts_of(self.model), wait)
         self._ctrl_c.hold()
-        memory = self._memory = _Memory(self.model)
+        memory = self._memory = Memory(self.model)
         self._modes.take({tensor.device.type for tensor in memory.tensors})
         self._process.take(self.seed)
         self._versions = memory.versions
-        _prepare(memory)
+        prepare(memory)
         self._ctrl_c.let_through()
 
     def _wait_for_model(self, wait: Wait) -> None:
@@ -245,6 +244,11 @@ class Loan:
                 del _LENT[key]
 
     def _rescue(self) -> None:
+        if any(loan._thread == threading.get_ident() for loan in _LENT.copy().values()):
+            raise ModelBusy(
+                "The model is in use: another thread has borrowed it, and this one has borrowed something else "
+                "and cannot wait, since both might wait forever. Call it before or after."
+            )
         # Whoever waits for a model that was left lent would otherwise wait for its next loan.
         if self._over:
             Loan(self.model, self.seed)._heal(self)
@@ -357,7 +361,9 @@ class Borrow(Generic[T]):
 def _after_fork() -> None:
     """Give back, in a process that was just forked, what threads had borrowed that it does not have."""
     mine = threading.get_ident()
-    if _TURN and next(iter(_TURN.values())) not in {l._process for l in _LENT.values() if l._thread == mine}:
+    if _TURN and next(iter(_TURN.values())) not in {
+        loan._process for loan in _LENT.values() if loan._thread == mine
+    }:
         _TURN.clear()
     for loan in set(_LENT.values()):
         if loan._thread != mine:
@@ -387,109 +393,3 @@ def _attempt(undo: Callable[[], object]) -> list[Exception]:
 
 def _straight(given: Any) -> Any:
     return given.contiguous() if isinstance(given, torch.Tensor) else given
-
-
-def _prepare(memory: _Memory) -> None:
-    # Written to __dict__ and not through eval(), which a model may have overridden.
-    for module in memory.modules:
-        vars(module)["training"] = False
-        _run_uncompiled(module)
-        for name, weight in module._parameters.items():
-            if id(weight) in memory.stand_ins:
-                module._parameters[name] = memory.stand_ins[id(weight)]
-    for tensor in memory.tensors:
-        # What no stand-in could be made for, a tensor of a library's own kind perhaps.
-        if id(tensor) not in memory.stand_ins and _needs_gradient(tensor):
-            tensor.requires_grad = False
-
-
-def _needs_gradient(tensor: torch.Tensor) -> bool:
-    return tensor.requires_grad and tensor.is_leaf and not tensor.is_inference()
-
-
-def _stand_in(weight: torch.Tensor) -> torch.Tensor | None:
-    """A frozen parameter of the same numbers, in the same place of memory; None if it were another kind."""
-    frozen = nn.Parameter(weight.detach(), requires_grad=False)
-    if type(frozen) is not type(weight):
-        return None
-    vars(frozen).update(vars(weight))
-    return frozen
-
-
-def _run_uncompiled(module: nn.Module) -> None:
-    # Compiled code does not call hooks that came after it, and does not say so.
-    vars(module).update({"_compiled_call_impl": None} if module._compiled_call_impl else {})
-    if "_orig_mod" in module._modules:
-        vars(module)["forward"] = module._modules["_orig_mod"]
-
-
-class _Memory:
-    """Everything about a model that is not a number in a tensor.
-
-    Attributes:
-        modules: All parts of the model.
-        tensors: All its parameters and buffers, each once.
-        stand_ins: By id of a trainable parameter, what takes its place while the model is lent.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        self.modules = parts_of(model)
-        self.tensors = _unique(tensor for module in self.modules for tensor in _tensors(module))
-        self.stand_ins: dict[int, torch.Tensor] = {}
-        with torch.inference_mode(False):
-            for tensor in filter(_needs_gradient, self.tensors):
-                frozen = _stand_in(tensor)
-                if frozen is not None:
-                    self.stand_ins[id(tensor)] = frozen
-            # A parameter with a stand-in is out of our reach, and others may train it meanwhile.
-            own = [tensor for tensor in self.tensors if id(tensor) not in self.stand_ins]
-            self._facts = [(tensor, _Facts.now(tensor)) for tensor in own]
-        inside = [list(vars(tensor).values()) for tensor in self.tensors if id(tensor) in self.stand_ins]
-        holders = [*(vars(owner) for owner in (*self.modules, *own)), *inside]
-        self._copies = [(holder, holder.copy()) for holder in reachable(holders)]
-
-    @property
-    def versions(self) -> list[int]:
-        """How often each parameter was written to; stand-ins count with what they stand for."""
-        weights = (tensor for tensor in self.tensors if isinstance(tensor, nn.Parameter))
-        return [weight._version for weight in weights if not weight.is_inference()]
-
-    def restore(self) -> None:
-        """Change whatever differs back; right from any state in between, too."""
-        for holder, copy in self._copies:
-            put_back(holder, copy)
-        for tensor, facts in self._facts:
-            facts.restore(tensor)
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    data: torch.Tensor
-    requires_grad: bool
-    grad: torch.Tensor | None
-
-    @classmethod
-    def now(cls, tensor: torch.Tensor) -> _Facts:
-        return cls(tensor.detach(), tensor.requires_grad, _grad(tensor))
-
-    def restore(self, tensor: torch.Tensor) -> None:
-        # Some quantised layers repack their numbers when they are first used.
-        if tensor.data_ptr() != self.data.data_ptr():
-            tensor.data = self.data
-        if tensor.requires_grad != self.requires_grad:
-            tensor.requires_grad = self.requires_grad
-        if _grad(tensor) is not self.grad:
-            tensor.grad = self.grad
-
-
-def _unique(tensors: Iterable[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-    return tuple({id(tensor): tensor for tensor in tensors}.values())
-
-
-def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
-    for registry in (module._parameters, module._buffers):
-        yield from (tensor for tensor in registry.values() if tensor is not None)
-
-
-def _grad(tensor: torch.Tensor) -> torch.Tensor | None:
-    return tensor.grad if tensor.is_leaf else None  # torch warns on other tensors

@@ -419,7 +419,7 @@ def test_a_gradient_on_its_way_reaches_the_weights_of_a_model_that_is_lent_meanw
 
 
 def test_a_model_left_lent_is_given_back_to_whoever_calls_it(small, monkeypatch):
-    left, restore = [2], guard._Memory.restore
+    left, restore = [2], guard.Memory.restore
 
     def interrupted(memory):
         if left[0]:
@@ -427,7 +427,7 @@ def test_a_model_left_lent_is_given_back_to_whoever_calls_it(small, monkeypatch)
             raise KeyboardInterrupt
         restore(memory)
 
-    monkeypatch.setattr(guard._Memory, "restore", interrupted)
+    monkeypatch.setattr(guard.Memory, "restore", interrupted)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), borrow(small):
         pass

@@ -20,7 +20,7 @@ import pytest
 import torch
 from torch import nn
 
-from groundviz.runtime import guard
+from groundviz.runtime import guard, snapshot
 from groundviz.runtime.guard import borrow
 from groundviz.testing import faults
 from groundviz.testing.faults import Struck, count_steps, strike_at
@@ -126,7 +126,7 @@ def test_a_second_fault_while_the_first_is_being_cleaned_up(small, fault):
 
 
 def test_a_third_interrupt_is_healed_by_the_next_loan(small, monkeypatch):
-    put_back = guard.put_back
+    put_back = snapshot.put_back
     before = {key: value for key, value in fingerprint(small).items() if "'" in key}
     handler, remaining, dirty = signal.getsignal(signal.SIGINT), [], 0
 
@@ -138,7 +138,7 @@ def test_a_third_interrupt_is_healed_by_the_next_loan(small, monkeypatch):
                 raise KeyboardInterrupt
         put_back(holder, copy)
 
-    monkeypatch.setattr(guard, "put_back", interrupted)
+    monkeypatch.setattr(snapshot, "put_back", interrupted)
     for n in range(50):
         remaining[:] = [n, n]
         with pytest.raises(KeyboardInterrupt):

@@ -613,7 +613,7 @@ def test_fifty_loans_leave_no_tensor_behind():
 
 
 def cut_short(monkeypatch, times):
-    restore, left = guard._Memory.restore, [times]
+    restore, left = guard.Memory.restore, [times]
 
     def interrupted(memory):
         if left[0]:
@@ -621,7 +621,7 @@ def cut_short(monkeypatch, times):
             raise KeyboardInterrupt
         restore(memory)
 
-    monkeypatch.setattr(guard._Memory, "restore", interrupted)
+    monkeypatch.setattr(guard.Memory, "restore", interrupted)
 
 
 def test_putting_back_that_is_cut_short_once_is_begun_again(small, monkeypatch):
