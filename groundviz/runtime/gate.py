@@ -11,13 +11,14 @@ threads, so that a model that nobody explains carries nothing at all.
 
 from __future__ import annotations
 
+import copy
 import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -51,19 +52,19 @@ class Borrower:
     """
 
     def __init__(self) -> None:
-        self._thread = 0
+        self.thread = 0  # No thread has this number.
 
     def take(self) -> None:
         """Make this thread the borrower."""
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()
         # The number of the thread itself, so nothing has to be taken back.
-        torch._C._stash_obj_in_tls(_ANSWERABLE, self._thread)
+        torch._C._stash_obj_in_tls(_ANSWERABLE, self.thread)
 
     def calls(self) -> bool:
         """Whether the code that asks this runs for the borrower."""
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self.thread:
             return True
-        return torch._C._is_key_in_tls(_ANSWERABLE) and torch._C._get_obj_in_tls(_ANSWERABLE) == self._thread
+        return torch._C._is_key_in_tls(_ANSWERABLE) and torch._C._get_obj_in_tls(_ANSWERABLE) == self.thread
 
 
 class Gate:
@@ -75,7 +76,7 @@ class Gate:
     """
 
     def __init__(self, borrower: Borrower, rescue: Callable[[], object]) -> None:
-        self._borrower = borrower
+        self.borrower = borrower
         # Not to keep a model alive that nobody has any more.
         self._rescue = weakref.WeakMethod(rescue)
         self._modules: Mapping[int, nn.Module] = {}
@@ -134,22 +135,12 @@ class Gate:
             own = {name: attributes[name]} if name in attributes else {}
             # Noted before it is done: opening is right wherever closing was cut short.
             self._found.append((module, name, own))
-            attributes[name] = self._gated(module, name, getattr(module, name))
+            attributes[name] = _Gated(self, module, name, getattr(module, name))
 
-    def _gated(self, module: nn.Module, name: str, inner: Callable[..., Any]) -> Callable[..., Any]:
-        calls = self._borrower.calls
-
-        def gated(*args: Any, **options: Any) -> Any:
-            if calls() or self._is_nested(module):
-                return inner(*args, **options)
-            return _wait(module, name)(*args, **options)
-
-        # Whoever asks for the signature of a forward pass gets the true one.
-        vars(gated).update(__wrapped__=inner, gate=self)
-        return gated
-
-    def _is_nested(self, module: nn.Module) -> bool:
-        """Whether this call is part of one that began before the gate was closed, and is waited for."""
+    def admits(self, module: nn.Module) -> bool:
+        """Whether a call of a module is the borrower's, or part of one that is waited for."""
+        if self.borrower.calls():
+            return True
         return not self._shut and _runs(sys._getframe(2), self._modules, itself=module)
 
     def _is_used(self) -> bool:
@@ -160,6 +151,34 @@ class Gate:
         used = any(_runs(frame, self._modules) for frame in stacks.values())
         stacks.clear()
         return used
+
+
+class _Gated:
+    """What stands in the place of one of a module's functions; thousands of them, so as little as can be."""
+
+    __slots__ = ("__wrapped__", "gate", "module", "name")
+
+    def __init__(self, gate: Gate, module: nn.Module, name: str, inner: Callable[..., Any]) -> None:
+        # Whoever asks for the signature of a forward pass gets the true one.
+        self.__wrapped__ = inner
+        self.gate, self.module, self.name = gate, module, name
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        # The usual case first: this stands before every part of every pass.
+        if threading.get_ident() == self.gate.borrower.thread or self.gate.admits(self.module):
+            return self.__wrapped__(*args, **options)
+        return _wait(self.module, self.name)(*args, **options)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if self.gate.borrower.calls():
+            return copy.deepcopy(self.__wrapped__, memo)
+        return self.__reduce__()
+
+    def __reduce__(self) -> NoReturn:
+        raise ModelBusy(
+            "The model is in use: it is borrowed, and a copy made now would be one of a borrowed model. "
+            "Copy or save it before or after."
+        )
 
 
 def parts_of(model: nn.Module) -> list[nn.Module]:
@@ -178,10 +197,9 @@ def _wait(module: nn.Module, name: str) -> Callable[..., Any]:
     """What a module does by that name, once nobody has it."""
     while True:
         found: Callable[..., Any] = getattr(module, name)
-        gate = getattr(found, "gate", None)
-        if gate is None:
+        if not isinstance(found, _Gated):
             return found
-        gate.rescue()
+        found.gate.rescue()
         time.sleep(PAUSE_SECONDS)
 
 

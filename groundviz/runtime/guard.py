@@ -246,8 +246,8 @@ class Loan:
     def _rescue(self) -> None:
         if any(loan._thread == threading.get_ident() for loan in _LENT.copy().values()):
             raise ModelBusy(
-                "The model is in use: another thread has borrowed it, and this one has borrowed something else "
-                "and cannot wait, since both might wait forever. Call it before or after."
+                "The model is in use: another thread has borrowed it, and this one has borrowed something "
+                "else and cannot wait, since both might wait forever. Call it before or after."
             )
         # Whoever waits for a model that was left lent would otherwise wait for its next loan.
         if self._over:

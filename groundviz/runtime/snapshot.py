@@ -24,7 +24,7 @@ class Memory:
     def __init__(self, model: nn.Module) -> None:
         self.modules = parts_of(model)
         self.tensors = _unique(tensor for module in self.modules for tensor in _tensors(module))
-        self.stand_ins: dict[int, torch.Tensor] = {}
+        self.stand_ins: dict[int, nn.Parameter] = {}
         with torch.inference_mode(False):
             for tensor in filter(needs_gradient, self.tensors):
                 frozen = _stand_in(tensor)
@@ -89,7 +89,7 @@ def needs_gradient(tensor: torch.Tensor) -> bool:
     return tensor.requires_grad and tensor.is_leaf and not tensor.is_inference()
 
 
-def _stand_in(weight: torch.Tensor) -> torch.Tensor | None:
+def _stand_in(weight: torch.Tensor) -> nn.Parameter | None:
     """A frozen parameter of the same numbers, in the same place of memory; None if it were another kind."""
     frozen = nn.Parameter(weight.detach(), requires_grad=False)
     if type(frozen) is not type(weight):

@@ -6,8 +6,10 @@ The normal suite tries a few of each; the numbers that the documentation gives, 
     python -m pytest -m slow tests/faults/test_beside_others.py
 """
 
+import copy
 import inspect
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -438,6 +440,25 @@ def test_a_model_left_lent_is_given_back_to_whoever_calls_it(small, monkeypatch)
     assert result == [True]
     assert small.training
     assert guard._LENT == {}
+
+
+def test_a_lent_model_is_copied_by_its_borrower_alone(small):
+    def attempt():
+        try:
+            return copy.deepcopy(small)
+        except ModelBusy as error:
+            return error
+
+    with borrow(small):
+        twin = copy.deepcopy(small)
+        thread, result = in_another_thread(attempt)
+        thread.join(5)
+        assert isinstance(result[0], ModelBusy)
+        with pytest.raises(ModelBusy, match="before or after"):
+            pickle.dumps(small)
+        expected = small(torch.ones(1, 2))
+    assert torch.equal(twin(torch.ones(1, 2)), expected)
+    assert torch.equal(copy.deepcopy(small).eval()(torch.ones(1, 2)), expected)
 
 
 def test_a_lent_model_has_the_signature_it_always_has(vlm):
