@@ -36,7 +36,7 @@ from benchmarks.shapes import QUESTION, Shape, build
 from groundviz import images
 from groundviz.runtime import guard
 from groundviz.runtime.attention_tap import AttentionCall, tapped
-from groundviz.runtime.caches import prompt_cache
+from groundviz.runtime.caches import cache_of, on_cache, prompt_cache
 from groundviz.runtime.checkpointing import checkpointed
 from groundviz.runtime.own_row import OwnRowAttention
 from groundviz.runtime.relevancy import Relevancy
@@ -96,7 +96,7 @@ class Bench:
         """The prompt's cache, computed once, less the row that predicts the first token."""
         if self.cache is None:
             with torch.no_grad():
-                self.cache = self.model(**self.inputs, use_cache=True, logits_to_keep=1).past_key_values
+                self.cache = cache_of(self.model(**self.inputs, use_cache=True, logits_to_keep=1))
         return prompt_cache(self.cache, self.length - 1)
 
     @contextmanager
@@ -161,8 +161,8 @@ def own_rows(bench: Bench) -> None:
         output = bench.model(
             input_ids=bench.said[:, start:-1],
             attention_mask=torch.ones_like(bench.said[:, :-1]),
-            past_key_values=bench.prefix(),
             use_cache=True,
+            **on_cache(bench.model, bench.prefix()),
         )
         handler.gradients(bench.logprobs(output.logits))
 

@@ -20,6 +20,7 @@ from groundviz.demo.phantoms import Phantom
 from groundviz.demo.questions import KINDS, Question, every_question
 from groundviz.models import VLM
 from groundviz.models.prompts import render_chat
+from groundviz.runtime.caches import cache_of, on_cache
 
 SHUFFLES = 3
 ROWS = (*(f"{kind}_{seen}" for seen in ("present", "absent") for kind in KINDS[:3]), "report")
@@ -93,11 +94,12 @@ def answers_right(vlm: VLM, shown: Phantom, questions: Iterable[Question]) -> li
     prefix, turns = _tokens(vlm, list(questions))
     inputs = vlm.encode((images.load(shown.pixels),), "?").inputs
     pixels = inputs["pixel_values"].to(vlm.model.device, vlm.model.dtype)
-    cache = vlm.model(input_ids=prefix, pixel_values=pixels, use_cache=True).past_key_values
+    cache = cache_of(vlm.model(input_ids=prefix, pixel_values=pixels, use_cache=True))
     cache.batch_repeat_interleave(len(turns))
     longest = max(len(ids) for ids, _ in turns)
     ids = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in turns], device=vlm.model.device)
-    logits = vlm.model(input_ids=ids, past_key_values=cache).logits
+    held = on_cache(vlm.model, cache) or {}
+    logits = vlm.model(input_ids=ids, **held).logits
     said = logits.argmax(-1).cpu()
     return [
         bool((said[i, start - 1 : len(turn) - 1] == torch.tensor(turn[start:])).all())

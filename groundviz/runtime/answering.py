@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from groundviz.runtime.attention_tap import tapped
-from groundviz.runtime.caches import keeps_keys
+from groundviz.runtime.caches import cache_of, keeps_keys
 from groundviz.runtime.finite import sampling
 from groundviz.runtime.passes import Passes, accepts, added
 from groundviz.runtime.row_watch import RowWatch
@@ -59,7 +59,7 @@ def generated(passes: Passes, asked: Sequence[int], broken: Callable[[], str]) -
         # Decoding did not go one token at a time; one pass over the answer gives the same rows.
         return given(passes, asked, token_ids)
     logits = torch.stack([step[0] for step in result.logits])[: len(token_ids)].float()
-    return Said(token_ids, logits, getattr(result, "past_key_values", None), attention, question)
+    return Said(token_ids, logits, cache_of(result), attention, question)
 
 
 def given(passes: Passes, asked: Sequence[int], token_ids: list[int]) -> Said:
@@ -69,7 +69,7 @@ def given(passes: Passes, asked: Sequence[int], token_ids: list[int]) -> Said:
     few = {"logits_to_keep": count + 1} if accepts(passes.model, "logits_to_keep") else {}
     with torch.no_grad(), _tap(passes, watch):
         output = passes.model(**passes.saying(token_ids), use_cache=True, **few)
-    logits, cache = output.logits[0, -count - 1 : -1].float(), getattr(output, "past_key_values", None)
+    logits, cache = output.logits[0, -count - 1 : -1].float(), cache_of(output)
     if not passes.parts.looking:
         return Said(token_ids, logits, cache)
     question = watch.question()

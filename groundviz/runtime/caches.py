@@ -1,11 +1,35 @@
-"""Key-value caches: the prompt's part of one, without copying it."""
+"""Key-value caches: where transformers keeps one, and the prompt's part of one, without copying it."""
 
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import Any
 
 from transformers.cache_utils import DynamicCache, DynamicLayer
+
+# What an output and a forward pass call the cache, the newest release's name first. From 5.24 to 5.40
+# transformers knows the older one as well, and warns of it even when it is only looked for.
+NAMES = ("cache", "past_key_values")
+
+
+def cache_of(output: Any) -> Any:
+    """The cache in a model's output or a generation's; None where it holds none."""
+    # Neither `getattr` nor `in`: both warn of the name that is not in use.
+    held = getattr(output, "__dict__", {})
+    for name in NAMES:
+        if held.get(name) is not None:
+            return held[name]
+    return None
+
+
+def on_cache(model: Any, cache: Any) -> dict[str, Any] | None:
+    """The option with which a model's forward pass goes on from a cache; None where it has no such option."""
+    parameters = inspect.signature(model.forward).parameters
+    for name in NAMES:
+        if name in parameters:
+            return {name: cache}
+    return None
 
 
 def keeps_keys(generation: Any) -> bool:

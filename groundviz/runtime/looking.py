@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from groundviz.runtime.attention_tap import tapped
-from groundviz.runtime.caches import prompt_cache
+from groundviz.runtime.caches import on_cache, prompt_cache
 from groundviz.runtime.own_row import OwnRowAttention
 from groundviz.runtime.passes import (
     Passes,
-    accepts,
     is_per_token,
     last_logits,
     log_probabilities,
@@ -89,16 +88,17 @@ def _continued(passes: Passes, ids: Tensor, count: int, cache: Any) -> Tensor | 
     """Logits (token, vocabulary) of an answer said on the prompt's cache; None where that cannot be done."""
     start, inputs = len(ids) - count - 1, passes.inputs
     further = [name for name, one in inputs.items() if is_per_token(one, inputs) and name not in TEXT]
-    if further or passes.parts.cross_attention or not accepts(passes.model, "past_key_values"):
+    if further or passes.parts.cross_attention:
         return None
     prefix = prompt_cache(cache, start)
-    if prefix is None:
+    held = on_cache(passes.model, prefix)
+    if prefix is None or held is None:
         return None
     output = passes.model(
         input_ids=ids[None, start:-1],
         attention_mask=torch.ones_like(ids[None, :-1]),
-        past_key_values=prefix,
         use_cache=True,
+        **held,
     )
     logits: Tensor = output.logits[0]
     return logits

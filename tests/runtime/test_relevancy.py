@@ -6,6 +6,7 @@ import torch
 from groundviz.errors import UnsupportedMethod
 from groundviz.runtime import streams
 from groundviz.runtime.attention_tap import tapped
+from groundviz.runtime.caches import cache_of, on_cache
 from groundviz.runtime.checkpointing import checkpointed
 from groundviz.runtime.guard import borrow
 from groundviz.runtime.relevancy import Relevancy
@@ -168,9 +169,9 @@ def test_a_pass_on_a_cached_prompt_is_refused():
     ids = torch.tensor([[5, 6, 7]])
     with borrow(architecture.model):
         with torch.no_grad():
-            cache = architecture.model(**architecture.inputs).past_key_values
+            cache = cache_of(architecture.model(**architecture.inputs))
         with tapped(numbers, handler), pytest.raises(UnsupportedMethod, match="without a cache"):
-            output = architecture.model(input_ids=ids, past_key_values=cache)
+            output = architecture.model(input_ids=ids, **on_cache(architecture.model, cache))
             handler.of(score(output), {"text": one_hot([1], 3)})
 
 
