@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from groundviz.errors import TargetError, UnknownName
-from groundviz.render import styles, words
+from groundviz.render import captions, styles, words
 from groundviz.render.colour import Rule, Scale, scales
 from groundviz.render.columns import Aligned, Block, Column, Look, Part, Strip, Text, stack
 from groundviz.render.escape import visible
@@ -232,12 +232,12 @@ def _caption(columns: Sequence[Column], look: Look) -> str:
         for column in columns
     ]
     if len(columns) == 1:
-        return words.caption(*shown[0], notes)
+        return captions.single(*shown[0], notes)
     made = [visible(words.made_with(column.record.provenance)) for column in columns]
     names = [f"({column.letter}){f' {column.part.name}:' if column.part.name else ''}" for column in columns]
-    return words.captions(
+    return captions.several(
         [
-            (visible(name), words.told(*one), origin)
+            (visible(name), captions.told(*one), origin)
             for name, one, origin in zip(names, shown, made, strict=True)
         ],
         notes,
