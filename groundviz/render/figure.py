@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from groundviz.errors import TargetError, UnknownName
-from groundviz.render import captions, styles, words
+from groundviz.render import captions, outputs, styles, words
 from groundviz.render.colour import Rule, Scale, scales
 from groundviz.render.columns import Aligned, Block, Column, Look, Part, Strip, Text, stack
 from groundviz.render.escape import visible
@@ -91,7 +91,12 @@ def compose(
         blocks = [*_bands(columns, across - 2 * _MARGIN), _footer(columns, across - 2 * _MARGIN, look)]
         page = Page(across, 2 * _MARGIN + sum(block.height for block in blocks))
         stack(blocks, page, _MARGIN, _MARGIN)
-    return PaperFigure(page.figure, _caption(columns, look))
+
+    def kept() -> PaperFigure:
+        shown = [replace(part, record=outputs.embedded(part.record)) for part in parts]
+        return compose(shown, width=width, smooth=smooth, scale=scale, style=style)
+
+    return PaperFigure(page.figure, _caption(columns, look), kept)
 
 
 def millimetres(width: Width) -> float:

@@ -94,6 +94,15 @@ def heads_of(maps: Heatmaps, layer: int) -> bytes:
     return zlib.compress(coded(kept), 6)
 
 
+def images_of(records: Sequence[Record]) -> tuple[list[list[int]], bytes]:
+    """The images of several records: each as [record, image, start, length], and the bytes of all."""
+    places, blobs = list[list[int]](), list[bytes]()
+    for side, record in enumerate(records):
+        for number, study in enumerate(record.studies):
+            places.append([side, number, *_add(_picture(study), blobs)])
+    return places, b"".join(blobs)
+
+
 def maps_of(
     record: Record, heatmaps: Sequence[Heatmaps], *, known: Sequence[Outline] = ()
 ) -> tuple[list[dict[str, Any]], bytes]:
@@ -249,24 +258,24 @@ def _written(
 
 
 def _image(study: Study, number: int, record: Record, blobs: list[bytes]) -> dict[str, Any]:
-    rows, cols = study.shape
-    shrink = min(1.0, _LONGEST / max(rows, cols))
-    shape = max(1, round(rows * shrink)), max(1, round(cols * shrink))
     spacing = study.spacing_mm or (1.0, 1.0)
     return {
         "name": which(number, len(record.studies)).capitalize(),
-        "source": [rows, cols],
+        "source": list(study.shape),
         "aspect": [spacing[0] / min(spacing), spacing[1] / min(spacing)],
         "window": [study.window[0], -study.window[1] if study.inverted else study.window[1]]
         if study.window
         else None,
         "presets": _presets(study),
-        "at": _add(_lossless(study.pixels, shape), blobs),
+        "at": _add(_picture(study), blobs),
     }
 
 
-def _lossless(pixels: Floats, shape: tuple[int, int]) -> bytes:
+def _picture(study: Study) -> bytes:
     """The image as PNG, grey where it is grey; exact where it is not made smaller."""
+    pixels, (rows, cols) = study.pixels, study.shape
+    shrink = min(1.0, _LONGEST / max(rows, cols))
+    shape = max(1, round(rows * shrink)), max(1, round(cols * shrink))
     rgb = overlay.resample(pixels, shape) if pixels.shape[:2] != shape else pixels
     levels = overlay.to_bytes(rgb if pixels.ndim == 3 else rgb if rgb.ndim == 2 else rgb[..., 0])
     stream = io.BytesIO()

@@ -108,14 +108,13 @@ async function withValues(map, blob) {
 async function unpack(record, blob) {
   await Promise.all([
     ...record.maps.map((map) => withValues(map, blob)),
-    ...record.images.map(async (image) => {
-      const file = new Blob([blob(image.at)], { type: "image/png" });
-      image.bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
-    }),
+    ...record.images.map(async (image) => { image.bitmap = await decoded(blob(image.at)); }),
   ]);
   for (const [name, text] of Object.entries(record.colours)) record.colours[name] = fromBase64(text);
   return record;
 }
+
+const decoded = (png) => createImageBitmap(new Blob([png], { type: "image/png" }), { colorSpaceConversion: "none" });
 
 const fromBase64 = (text) => Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
 
@@ -304,8 +303,26 @@ async function render({ model, el }) {
   for (const one of viewers) one.peers = viewers.filter((other) => other !== one);
   el.append(viewers.length > 1 ? sideBySide(viewers) : viewers[0].whole());
   for (const one of viewers) one.start();
+  if (model.get("_withheld") && model.send) fetchImages(model, viewers);
   if (model.get("_live")) document.dispatchEvent(new CustomEvent("groundviz", { detail: model.get("_live") }));
   return () => viewers.forEach((one) => one.stop());
+}
+
+/** Ask for the pixels that the payload leaves out, so that they are seen but not saved with the notebook. */
+function fetchImages(model, viewers) {
+  const receive = async (said, buffers) => {
+    if (!said.images) return;
+    model.off("msg:custom", receive);
+    const bytes = copied(buffers[0]);
+    for (const [side, number, at, length] of said.images) {
+      const one = viewers[side];
+      one.record.images[number].bitmap = await decoded(bytes.slice(at, at + length));
+      one.bases.clear();
+      one.refresh();
+    }
+  };
+  model.on("msg:custom", receive);
+  model.send({ need: "images" });
 }
 
 /** Several viewers with the controls of one, which the others follow. */
@@ -408,6 +425,7 @@ class Viewer {
 
   async received(said, buffers) {
     const bytes = buffers?.length && copied(buffers[0]);
+    if (said.images) return;
     if (said.heads !== undefined) {
       const map = this.record.maps[said.heads], shape = [map.shape[0], 1, headsOf(map), map.rows, map.cols];
       map.lazy.set(said.layer, { shape, ...codes(await inflate(bytes), shape[0] * shape[2]) });
