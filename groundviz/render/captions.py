@@ -56,7 +56,17 @@ def told(
     opening = f"{_asked(record, shown)} First, {left}; then {_panels(rows)}."
     methods = _method_sentences(record, rows, scales)
     not_why = [words.NOT_WHY] if words.of_attention(shown) else []
-    parts = [opening, *_sizes(record.studies), *methods, *words.undrawn(record, shown), *not_why]
+    label = [f"Labelled “{record.label}”."] if record.label else []
+    undone = words.incomplete(record, {one.method for one in shown})
+    parts = [
+        opening,
+        *label,
+        *undone,
+        *_sizes(record.studies),
+        *methods,
+        *words.undrawn(record, shown),
+        *not_why,
+    ]
     return [visible(one) for one in parts]
 
 
@@ -65,7 +75,9 @@ def _asked(record: Record, shown: Sequence[Heatmap]) -> str:
     maps = "Maps of the images" if len(record.studies) > 1 else "Maps of the image"
     looked = all(words.claim(heatmap) for heatmap in shown)
     asked = "Where the model looked when asked" if looked else f"{maps} when the model was asked"
-    return f"{asked} “{record.prompt.question}” and it {said} “{record.answer.text}”."
+    cut = words.cut_off(record.answer)
+    whole = f" {words.CUT}, {cut}" if cut else ""
+    return f"{asked} “{record.prompt.question}” and it {said} “{record.answer.text}”{whole}."
 
 
 def _panels(rows: Sequence[Sequence[Heatmap]]) -> str:
@@ -97,5 +109,8 @@ def _method_sentences(
         places = "; ".join(filter(None, (place(one.grid, len(record.studies)) for one in firsts)))
         combined = words.aggregation(words.maps_of(record, method), firsts[0], swept=swept)
         details = ", ".join(filter(None, [firsts[0].unit, combined]))
-        told = f"{details}; rows: {places}" if places else details
-        yield f"{words.method_name(method)} ({told}): {f'colours from {scale.rule}' if scale else words.NO_EVIDENCE}."
+        rows_are = f"rows: {places}" if places else ""
+        error = words.uncertainties(list(chain.from_iterable(its_rows)))
+        told = "; ".join(filter(None, (details, rows_are, error)))
+        coloured = f"colours from {scale.rule}" if scale else words.NO_EVIDENCE
+        yield f"{words.method_name(method)} ({told}): {coloured}."

@@ -61,7 +61,10 @@ def pack(
     chosen = detail or _affordable(record.heatmaps)
     blobs: list[bytes] = []
     header = {
-        "name": visible(name),
+        "name": visible(name or record.label),
+        "label": visible(record.label) if name and name != record.label else "",
+        "cut": f"{words.CUT} {words.cut_off(record.answer)}" if words.cut_off(record.answer) else "",
+        "missing": missing(record),
         "known": [_outline(one) for one in known],
         "question": visible(record.prompt.question),
         "source": record.answer.source,
@@ -92,6 +95,11 @@ def heads_of(maps: Heatmaps, layer: int) -> bytes:
     """
     kept = maps.values[:, maps.layers.index(layer), None] if maps.layers else maps.values[:, :1]
     return zlib.compress(coded(kept), 6)
+
+
+def missing(record: Record) -> list[str]:
+    """What a reader must be told besides what each map says of itself: methods that never ran."""
+    return [visible(one) for one in words.incomplete(record, ())]
 
 
 def images_of(records: Sequence[Record]) -> tuple[list[list[int]], bytes]:
@@ -157,6 +165,11 @@ def _maps(
         "place": visible(place(maps.grid, len(record.studies))),
         "label": visible(maps.grid.label),
         "claim": words.claim(shown),
+        "interrupted": words.interrupted(maps),
+        "shortfall": visible(words.shortfall(maps)),
+        "errors": [words.uncertainty(maps.at(target), maps) for target in maps.targets]
+        if maps.standard_error is not None
+        else None,
         "unit": visible(maps.unit),
         "signed": maps.signed,
         "reduce": list(maps.reduce),

@@ -15,6 +15,7 @@ from groundviz.render.page import (
     GREY,
     INK,
     MM_PER_POINT,
+    WARN,
     Page,
     Paragraph,
     Run,
@@ -202,6 +203,9 @@ class Panels:
             dotted(axes, line)
         if panel.heatmap is not None:
             _say_how_little(axes, panel.heatmap, panel.scale)
+            # On the picture itself, which is what gets cut out and passed on.
+            if steps := words.interrupted(panel.heatmap):
+                _say(axes, steps, 0.93, SMALL, edge=WARN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +270,7 @@ def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
         _say(axes, f"≤ {max(1, math.ceil(100 * strongest))}% of scale", 0.07, SMALL)
 
 
-def _say(axes: Axes, text: str, height: float, size: float) -> None:
+def _say(axes: Axes, text: str, height: float, size: float, *, edge: str = "white") -> None:
     axes.text(
         0.5,
         height,
@@ -276,5 +280,5 @@ def _say(axes: Axes, text: str, height: float, size: float) -> None:
         va="center",
         fontsize=size,
         color="white",
-        bbox={"facecolor": "black", "edgecolor": "white", "linewidth": 0.5, "pad": 0.35 * size},
+        bbox={"facecolor": "black", "edgecolor": edge, "linewidth": 0.5, "pad": 0.35 * size},
     )

@@ -11,10 +11,12 @@ and gets ::
 
     {"heads": 2, "layer": 5}, [bytes]                                     as `pack.heads_of` codes them
     {"images": [[side, image, start, length], ...]}, [bytes]              each a PNG picture
-    {"maps": [header, ...], "method": "rise", "says": sentence}, [bytes]  as `pack.maps_of` codes them
+    {"maps": [header, ...], "method": "rise", "says": sentence, "missing": [sentence, ...]}, [bytes]
+                                                                          as `pack.maps_of` codes them
     {"failed": sentence, "method": "rise"}                                why there are no maps
 
-`says` is empty, or tells that the maps rest on less than they should. While a method is measured, `_busy`
+`says` is empty, or tells that the maps rest on less than they should; `missing` tells which methods never
+ran. While a method is measured, `_busy`
 holds {"method", "done", "total", "says"}, `says` being all that there is to read and `total` 0 where
 steps are not counted; it is empty otherwise.
 
@@ -304,6 +306,7 @@ class GroundViewer(anywidget.AnyWidget):
         first = self._sides[0] = replace(self._sides[0], record=record)
         maps = [one for one in record.heatmaps if one.method == method]
         headers, blob = pack.maps_of(record, maps, known=first.known)
-        self.send({"maps": headers, "method": method, "says": says}, [blob])
+        missing = pack.missing(record)
+        self.send({"maps": headers, "method": method, "says": says, "missing": missing}, [blob])
         with self._turn:
             self._pack = self._packed()

@@ -10,10 +10,11 @@ from itertools import groupby
 import numpy as np
 
 from groundviz.geometry import apply
+from groundviz.render.origin import made_with as made_with
 from groundviz.render.overlay import OPACITY, OUTLINE, outlined
 from groundviz.targets import answered, find
 from groundviz.tiles import place
-from groundviz.types import Answer, Heatmap, Heatmaps, Provenance, Record, Study, Target
+from groundviz.types import Answer, Heatmap, Heatmaps, Record, Study, Target
 
 WHOLE = "whole answer"
 NOT_WHY = "Attention shows where the model looked, not why it answered."
@@ -23,6 +24,8 @@ REFERENCE = "Dotted: reference contours, which the model was not given."
 NO_EVIDENCE = "no evidence"
 # Stands behind an answer that was cut off, never inside its quotation marks: double brackets are ours.
 CUT = "⟦…⟧"
+# Beyond so many times the largest value, an error is not told in per cent.
+_MOST_TIMES = 10
 # As their papers write them.
 _PROPER = {
     "grad_cam": "Grad-CAM",
@@ -66,40 +69,81 @@ def incomplete(record: Record, shown: Container[str] | None = None) -> tuple[str
     """
     found: dict[str, None] = {}
     for maps in record.heatmaps:
-        steps = interrupted(maps)
-        if steps and (shown is None or maps.method in shown):
-            found[f"Interrupted: {method_name(maps.method)} rests on {steps}."] = None
+        if shown is None or maps.method in shown:
+            found[shortfall(maps)] = None
     for method in record.unmeasured:
         found[f"Interrupted: {method_name(method)} was asked for and never ran."] = None
-    return tuple(found)
+    return tuple(filter(None, found))
 
 
-def uncertainty(heatmap: Heatmap) -> str:
-    """The standard error of a map's cells, relative to its largest value; empty where none is known.
+def shortfall(maps: Heatmaps) -> str:
+    """What an interrupt left undone of one method's maps, in a sentence; empty where nothing."""
+    steps = interrupted(maps)
+    return f"Interrupted: {method_name(maps.method)} rests on {steps}." if steps else ""
+
+
+def beware(record: Record, shown: Container[str] | None = None) -> tuple[str, ...]:
+    """What must stand beside the answer and its maps: if either is not whole; see `incomplete`."""
+    cut = cut_off(record.answer)
+    return (*([f"The answer was {cut}."] if cut else []), *incomplete(record, shown))
+
+
+def uncertainty(heatmap: Heatmap, maps: Heatmaps | None = None) -> str:
+    """The standard error of a map's cells, relative to its largest value; empty where there is none.
 
     Both the worst cell and the median are told: the first bounds what can be believed of a single cell,
     the second says whether that cell is alone.
+
+    Args:
+        heatmap: The map.
+        maps: What it was taken from, so that it is told where these have errors and a map put together
+            from several of them has none that is known.
     """
     if heatmap.standard_error is None:
-        return ""
-    seen = np.isfinite(heatmap.values)
-    errors = heatmap.standard_error[seen].astype(np.float64)
+        sampled = maps is not None and maps.standard_error is not None
+        return "standard error not known for this combination" if sampled else ""
+    errors = heatmap.standard_error[np.isfinite(heatmap.values)].astype(np.float64)
     known = errors[np.isfinite(errors)]
     if not known.size:
         return "standard error not known"
-    largest = float(np.abs(heatmap.values[seen]).max())
-    if known.max() > 10.0 * largest:
-        said = "standard error more than 10 times the largest value"
-    elif largest == 0.0:
-        said = "standard error zero in every cell"
+    most = _of_largest(heatmap, float(known.max()))
+    median = _of_largest(heatmap, float(np.median(known)))
+    if most > _MOST_TIMES:
+        said = f"standard error {_at_most(most)} the largest value"
     else:
-        most, median = float(known.max()) / largest, float(np.median(known)) / largest
         said = f"standard error {_at_most(most)} of the largest value, {_about(median)} in the median cell"
     unknown = errors.size - known.size
     return f"{said}, not known in {unknown} of {errors.size} cells" if unknown else said
 
 
+def uncertainties(heatmaps: Sequence[Heatmap]) -> str:
+    """The standard errors of maps side by side, in one line about the worst; empty where none is known."""
+    if len(heatmaps) == 1:
+        return uncertainty(heatmaps[0])
+    sampled = [one for one in heatmaps if one.standard_error is not None]
+    worst = [_of_largest(one, float(np.nanmax(one.standard_error))) for one in sampled if _has_error(one)]
+    if not worst:
+        return "standard errors not known" if sampled else ""
+    some = "" if len(worst) == len(heatmaps) else f", known of {len(worst)} of {len(heatmaps)} maps"
+    of = "" if max(worst) > _MOST_TIMES else "of "
+    return f"standard errors {_at_most(max(worst))} {of}a map's largest value{some}"
+
+
+def _has_error(heatmap: Heatmap) -> bool:
+    return bool(np.isfinite(heatmap.standard_error).any())
+
+
+def _of_largest(heatmap: Heatmap, error: float) -> float:
+    """An error as a share of the map's largest value; of a map of zeros, any error is infinitely large."""
+    largest = float(np.nanmax(np.abs(heatmap.values), initial=0.0))
+    if largest == 0.0:
+        return math.inf if error else 0.0
+    return error / largest
+
+
 def _at_most(share: float) -> str:
+    if share > _MOST_TIMES:
+        return f"more than {_MOST_TIMES} times"
     return "below 1%" if share < 0.01 else f"at most {math.ceil(round(100 * share, 3))}%"
 
 
@@ -275,18 +319,10 @@ def describe(heatmap: Heatmap, images: int = 1) -> str:
     size = np.abs(heatmap.values) if heatmap.signed else heatmap.values
     row, col = np.unravel_index(np.nanargmax(np.where(np.isfinite(size), size, np.nan)), size.shape)
     where = f"row {row + 1} of {size.shape[0]}, column {col + 1} of {size.shape[1]}"
-    return f"{name}: strongest at {where}, {heatmap.values[row, col]:.3g} {heatmap.unit}."
-
-
-def made_with(made: Provenance) -> str:
-    """Where a picture came from, in one sentence that lets a reader make it again."""
-    revision = f" revision {made.revision}" if made.revision else ""
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))
-    certified = f", {made.certificate}" if made.certificate else ""
-    return (
-        f"Model {made.model}{revision} ({made.family}, weights {made.weights}, {made.dtype} on "
-        f"{made.device}, {made.attention} attention kernel{certified}), seed {made.seed}; {versions}."
-    )
+    steps, error = interrupted(heatmap), uncertainty(heatmap)
+    also = [f"interrupted after {steps}" if steps else "", error]
+    found = f"strongest at {where}, {heatmap.values[row, col]:.3g} {heatmap.unit}"
+    return f"{name}: {'; '.join([found, *filter(None, also)])}."
 
 
 def by_layer(maps: Iterable[Heatmap]) -> bool:

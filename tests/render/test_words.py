@@ -313,7 +313,7 @@ def _uncertain(values, errors):
             "not known in 1 of 2 cells",
         ),
         ([0.0, 0.0], [0.1, 0.0], "standard error more than 10 times the largest value"),
-        ([0.0, 0.0], [0.0, 0.0], "standard error zero in every cell"),
+        ([0.0, 0.0], [0.0, 0.0], "standard error below 1% of the largest value, below 1% in the median cell"),
         ([0.0, 1.0], [np.nan, np.nan], "standard error not known"),
         ([np.nan, np.nan], [np.nan, 1.0], "standard error not known"),
     ],
