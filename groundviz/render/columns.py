@@ -19,6 +19,8 @@ from groundviz.tiles import which
 from groundviz.types import Grid, Heatmap, Record
 
 _TITLE, _INDENT = 8.0, 15.0
+# A warning is not to be cut short.
+_LINES, _BEWARE_LINES = 4, 20
 
 
 class Block(Protocol):
@@ -184,7 +186,8 @@ class Column:
         rows += [("Beware", [Run(printable(undone), colour=WARN)])] if undone else []
         for label, runs in rows:
             aside = paragraph([Run(label, colour=WARN if label == "Beware" else GREY)], _TITLE, _INDENT)
-            beside = paragraph(runs, _TITLE, width - _INDENT)
+            most = _BEWARE_LINES if label == "Beware" else _LINES
+            beside = paragraph(runs, _TITLE, width - _INDENT, most_lines=most)
             yield Text(((0.0, aside), (_INDENT, beside)), 1.6 if label == rows[-1][0] else 0.4)
 
     def _details(self, strip: Strip) -> str:

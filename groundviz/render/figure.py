@@ -167,8 +167,10 @@ def _comparable(part: Part, look: Look) -> list[list[Heatmap]]:
 
 
 def _per_token(heatmap: Heatmap) -> Heatmap:
-    values = heatmap.values / np.float32(len(heatmap.target.tokens))
-    return replace(heatmap, values=values, unit=f"{heatmap.unit} per token")
+    count = np.float32(len(heatmap.target.tokens))
+    error = None if heatmap.standard_error is None else heatmap.standard_error / count
+    unit = f"{heatmap.unit} per token"
+    return replace(heatmap, values=heatmap.values / count, standard_error=error, unit=unit)
 
 
 def _column_width(room: float, parts: int) -> tuple[float, int]:

@@ -81,7 +81,7 @@ def _output(article: Html, *, several: bool) -> str:
 
 def _document(articles: Sequence[Html], names: Sequence[str], *, several: bool) -> str:
     named = ", ".join(dict.fromkeys(filter(None, names)))
-    title = f"{_TITLE} {named}" if named else _TITLE
+    title = f"{named}: {_TITLE[:1].lower()}{_TITLE[1:]}" if named else _TITLE
     intro = element("header", element("h1", title), element("p", words.NOT_WHY))
     outro = element("footer", element("p", outputs.holds("page", several=several), class_="quiet"))
     body = [intro, element("main", *articles), outro]
@@ -138,8 +138,8 @@ def _still(record: Record) -> list[Html]:
 
 
 def _beware(record: Record) -> Iterator[Html]:
-    """What is not whole, where nobody overlooks it."""
-    if undone := words.beware(record):
+    """What is not whole, where nobody overlooks it; an answer that is not says so itself."""
+    if undone := words.incomplete(record):
         yield element("ul", *(element("li", one) for one in undone), class_="beware")
 
 

@@ -203,9 +203,6 @@ class Panels:
             dotted(axes, line)
         if panel.heatmap is not None:
             _say_how_little(axes, panel.heatmap, panel.scale)
-            # On the picture itself, which is what gets cut out and passed on.
-            if steps := words.interrupted(panel.heatmap):
-                _say(axes, steps, 0.93, SMALL, edge=WARN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,13 +258,18 @@ def _marks(scale: Scale) -> list[float]:
 
 
 def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
-    """Tell a reader why there are no colours: the map is flat, or weak beside the others on its scale."""
+    """Tell a reader what a map is short of: steps, evidence, or strength beside the others on its scale."""
+    steps = words.interrupted(heatmap)
+    # At the foot, away from the side marker, and on the picture itself, which gets cut out and passed on.
+    if steps:
+        _say(axes, steps, 0.07, SMALL, edge=WARN)
     if scale is None:
         _say(axes, words.NO_EVIDENCE, 0.5, LABEL)
         return
     strongest = float(np.nanmax(scale.strength(heatmap.values)))
     if strongest < _FAINT:
-        _say(axes, f"≤ {max(1, math.ceil(100 * strongest))}% of scale", 0.07, SMALL)
+        faint = f"≤ {max(1, math.ceil(100 * strongest))}% of scale"
+        _say(axes, faint, 0.21 if steps else 0.07, SMALL)
 
 
 def _say(axes: Axes, text: str, height: float, size: float, *, edge: str = "white") -> None:

@@ -407,7 +407,7 @@ def test_what_is_not_whole_stands_with_the_answer_and_with_the_map():
         text = _text(page)
         answer = text.index("nodule in the left upper zone. ⟦…⟧ cut off by its length")
         beware = text.index(
-            "The answer was cut off by its length. Interrupted: Occlusion rests on 112 of 480 steps. "
+            "Interrupted: Occlusion rests on 112 of 480 steps. "
             "Interrupted: Shapley was asked for and never ran."
         )
         assert answer < beware < text.index("Attention where the model looked")
@@ -430,12 +430,12 @@ def test_a_whole_record_is_not_cluttered():
 
 def test_the_page_s_title_and_its_tables_carry_the_label():
     page = html.page([records.flawed(), records.record()], [_figure("x")] * 2)
-    assert "<title>Where did the model look? checkpoint A</title>" in page
+    assert "<title>checkpoint A: where did the model look?</title>" in page
     assert page.count("<caption>checkpoint A</caption>") == 2
     both = html.comparison(
         [html.Side("prior", records.flawed()), html.Side("now", records.record())], _figure("x")
     )
-    assert "<title>Where did the model look? prior, now</title>" in both
+    assert "<title>prior, now: where did the model look?</title>" in both
 
 
 def test_how_it_was_made_lists_every_option_whole_or_with_its_length():
