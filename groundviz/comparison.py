@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from groundviz import files
 from groundviz.errors import TargetError
 from groundviz.explanation import Explanation, figure, live_viewer
-from groundviz.render import html, outputs
+from groundviz.render import escape, html, outputs, words
 from groundviz.render.paper import PaperFigure
 from groundviz.render.reference import Contours, outlines
 
 if TYPE_CHECKING:
     from groundviz.render.widget import GroundViewer
+
+_LETTERS = 26
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -64,7 +66,13 @@ class Comparison:
         return live_viewer()(self._sides(), **state)
 
     def __repr__(self) -> str:
-        return f"<Comparison: {', '.join(self.names)}>"
+        return escape.visible(f"<Comparison: {', '.join(map(self._told, self.names, self.explanations))}>")
+
+    @staticmethod
+    def _told(name: str, one: Explanation) -> str:
+        """A name, with what is not whole of what it names."""
+        undone = " ".join(words.beware(one.record))
+        return f"{name} [{undone}]" if undone else name
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """What a notebook keeps: the viewer over static HTML, a picture and a line; no widget."""
@@ -93,7 +101,7 @@ def compare(
 
     Args:
         explanations: At least two, from left to right.
-        names: What to call each; "A", "B" and so on when None.
+        names: What to call each; their labels, or "A", "B" and so on, when None.
         contours: What is known from elsewhere, as in `Explanation.to_html`, for all explanations; or a
             list with one entry for each.
 
@@ -109,7 +117,7 @@ def compare(
     <Comparison: Prior, Current>
     """
     count = len(explanations)
-    called = [chr(ord("A") + at) for at in range(count)] if names is None else list(names)
+    called = _names(explanations) if names is None else list(names)
     known: list[Any] = contours if isinstance(contours, list) else [contours] * count
     if count < 2 or not count == len(called) == len(known):
         raise TargetError(
@@ -119,3 +127,13 @@ def compare(
     made = Comparison(tuple(explanations), tuple(called), tuple(known))
     made._sides()  # So that contours that do not fit are refused here.
     return made
+
+
+def _names(explanations: Sequence[Explanation]) -> list[str]:
+    """The label of each, or a letter; a label that several share gets its letter, too."""
+    labels = [one.record.label for one in explanations]
+    letters = [chr(ord("A") + at) if at < _LETTERS else str(at + 1) for at in range(len(labels))]
+    return [
+        f"{label} ({letter})" if labels.count(label) > 1 and label else label or letter
+        for label, letter in zip(labels, letters, strict=True)
+    ]

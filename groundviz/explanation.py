@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from groundviz import files, selection, store, tiles
 from groundviz.errors import MissingExtra, TargetError
-from groundviz.render import escape, html, outputs, words
 from groundviz.render import figure as drawing
+from groundviz.render import html, line, outputs
 from groundviz.render.charts import Charts
 from groundviz.render.columns import Part
 from groundviz.render.paper import PaperFigure
@@ -258,8 +258,7 @@ class Explanation:
         return store.write(self.record, path, overwrite=overwrite)
 
     def __str__(self) -> str:
-        sure = words.percent(self.answer.confidence)
-        return escape.visible(f"{self.question} {self.answer.text} ({sure}; maps: {', '.join(self.methods)})")
+        return line.of(self.record)
 
     def __repr__(self) -> str:
         return f"<Explanation: {self}>"
@@ -333,7 +332,7 @@ def figure(
         explanations: What to draw, from left to right.
         targets: As in `Explanation.figure`, found in each answer.
         methods: One method, or a list; None for those that all explanations hold.
-        names: What to call each explanation.
+        names: What to call each explanation; their labels when None.
         style: As in `Explanation.figure`.
         width: As in `Explanation.figure`.
         smooth: As in `Explanation.figure`.
@@ -360,7 +359,7 @@ def figure(
     chosen = Selection(methods=methods, layer=layer, head=head)
     count = len(explanations)
     each: list[Any] = contours if isinstance(contours, list) else [contours] * count
-    called = [""] * count if names is None else list(names)
+    called = [one.record.label for one in explanations] if names is None else list(names)
     if not count or not methods or not count == len(called) == len(each):
         raise TargetError(
             f"These explanations cannot be drawn together: there are {count} of them with "

@@ -1,6 +1,7 @@
 """What a notebook's outputs and pages hold, for those who share them.
 
-An output holds the image, and so does a notebook that is saved with it. `groundviz.options` says how much.
+An output holds the image, and so does a notebook that is saved with it, which may keep the state of live
+viewers as well. `groundviz.options` says how much.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Options:
         """How much of the image outputs and pages hold.
 
         "image" for all of it; "small" for blocks that leave at most 256 pixels along the longer side;
-        "none" for no pixel: maps on a black ground, and no picture beside them.
+        "none" for no pixel: maps on a black ground, and no picture beside them. A live viewer shows the
+        whole image all the same: it goes to the browser in a message, which no notebook keeps. Set this
+        before the viewer is made. Files that you ask for by name, figures and records, hold the image.
 
         Raises:
             UnknownName: It is set to something else.

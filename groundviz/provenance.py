@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,9 @@ class Provenance:
     Attributes:
         certificate: What came of certifying the model, see `groundviz.certify`; None if nobody asked.
         sources: What the model was put together from, in plain words: its tower, what was merged ...
+        adapters: Fingerprint of each adapter that was active while the model answered, by its name.
+        generation: Settings that the answer was generated with, by their names in transformers; empty
+            where none are known, as for a given answer.
     """
 
     model: str
@@ -52,3 +56,5 @@ class Provenance:
     peak_bytes: int | None = None
     certificate: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    generation: Mapping[str, Any] = field(default_factory=dict)

@@ -50,10 +50,10 @@ class Study:
     ((4, 6), 'array')
     """
 
-    pixels: Floats
+    pixels: Floats = field(repr=False)
     source: str
     raw_range: tuple[float, float]
-    sha256: str
+    sha256: str = field(repr=False)
     window: tuple[float, float] | None = None
     inverted: bool = False
     spacing_mm: tuple[float, float] | None = None
@@ -332,13 +332,18 @@ class Heatmaps:
         Raises:
             TargetError: The target, or a token, layer or head of that index, was not measured.
         """
-        chosen = self.values[self._entries(target)]
+        entries, layers, heads = self._entries(target), slice(None), slice(None)
         if layer is not None:
             at = self._index("layer", layer, self.layers)
-            chosen = chosen[:, at : at + 1]
+            layers = slice(at, at + 1)
         if head is not None:
-            self._index("head", head, tuple(range(chosen.shape[2])))
-            chosen = chosen[:, :, head : head + 1]
+            self._index("head", head, tuple(range(self.values.shape[2])))
+            heads = slice(head, head + 1)
+        chosen = self.values[entries, layers, heads]
+        error = None
+        # How the errors of several maps combine depends on what their draws have in common.
+        if self.standard_error is not None and chosen.shape[:3] == (1, 1, 1):
+            error = self.standard_error[entries, layers, heads][0, 0, 0]
         for axis, how in ((2, self.reduce[2]), (1, self.reduce[1]), (0, self.reduce[0])):
             chosen = chosen.mean(axis=axis) if how == "mean" else chosen.sum(axis=axis)
         return Heatmap(
@@ -351,6 +356,8 @@ class Heatmaps:
             layer=layer,
             head=head,
             params=self.params,
+            standard_error=error,
+            samples=self.samples,
         )
 
     def _entries(self, target: Target) -> list[int]:

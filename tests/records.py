@@ -19,6 +19,7 @@ from groundviz.types import (
     Prompt,
     Provenance,
     Record,
+    Samples,
     Score,
     Span,
     Study,
@@ -222,6 +223,39 @@ def pair() -> Record:
     studies = [study(96, 96), study(60, 120, notes=("shown inverted (MONOCHROME1).",))]
     grids = [cropped_grid(96, 96), grid_over((0, 0, 60, 120), (7, 14), image=1)]
     return record_of(studies, grids)
+
+
+def flawed(one: Record | None = None) -> Record:
+    """A labelled record whose answer was cut off, whose second method was interrupted, and one never ran."""
+    one = record() if one is None else one
+    plain, sampled = one.heatmaps
+    # As a method measures that draws at random: the whole target by itself, no layers, no heads.
+    each = sampled.values.mean(axis=(1, 2), keepdims=True)
+    values = np.concatenate([each.sum(axis=0, keepdims=True), each])
+    largest = np.nanmax(np.abs(values), axis=(1, 2, 3, 4), keepdims=True)
+    error = np.broadcast_to(0.12 * largest, values.shape).copy()
+    error[..., 1:] /= 4
+    sampled = replace(
+        sampled,
+        values=values,
+        targets=(one.target, *sampled.targets),
+        layers=(),
+        standard_error=error,
+        samples=Samples(done=112, asked=480),
+    )
+    made = replace(
+        one.provenance,
+        adapters={"lung": "9f86d081884c7d65"},
+        generation={"max_new_tokens": 7, "do_sample": False},
+    )
+    return replace(
+        one,
+        answer=replace(one.answer, finished=False),
+        heatmaps=(plain, sampled),
+        provenance=made,
+        label="checkpoint A",
+        unmeasured=("shapley",),
+    )
 
 
 def tiled() -> Record:

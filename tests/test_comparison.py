@@ -1,6 +1,7 @@
 """Explanations side by side: what a page, a notebook and a widget hold of them, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,3 +77,34 @@ def test_what_does_not_go_together_is_refused(count, options, says):
 def test_contours_of_another_size_are_refused_at_once():
     with pytest.raises(ImageError, match="do not fit"):
         compare(_two(), contours=np.zeros((5, 5), bool))
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (("", ""), ("A", "B")),
+        (("checkpoint A", ""), ("checkpoint A", "B")),
+        (("base", "tuned"), ("base", "tuned")),
+        (("same", "same"), ("same (A)", "same (B)")),
+    ],
+)
+def test_labels_are_the_names_unless_others_are_given(labels, names):
+    both = [Explanation(replace(one.record, label=label)) for one, label in zip(_two(), labels, strict=True)]
+    made = compare(both)
+    assert made.names == names
+    assert compare(both, names=["Prior", "Now"]).names == ("Prior", "Now")
+    assert made.figure(methods="attention").caption.startswith(f"(a) {names[0]}:")
+
+
+def test_a_comparison_says_which_side_is_not_whole():
+    flawed, whole = Explanation(records.flawed()), _two()[1]
+    made = compare([flawed, whole])
+    assert repr(made) == (
+        "<Comparison: checkpoint A [The answer was cut off by its length. Interrupted: Occlusion rests on "
+        "112 of 480 steps. Interrupted: Shapley was asked for and never ran.], B>"
+    )
+    first, second = _headers(made.view()._pack)
+    assert (first["cut"], second["cut"]) == ("⟦…⟧ cut off by its length", "")
+    assert first["missing"] == ["Interrupted: Shapley was asked for and never ran."]
+    sly = compare([flawed, whole], names=["\x1b[2J", "\u202e"])
+    assert repr(sly).startswith("<Comparison: ␛[2J [")

@@ -78,7 +78,13 @@ def _full() -> Record:
     values = maps.values.copy()
     values[..., 0, 0] = np.nan
     holed = replace(maps, values=values, params={"n": 3, "of": (1, 2.5, None, {"deep": ("x", True)}), "": ""})
-    made = replace(record.provenance, revision=None, peak_bytes=2**40)
+    made = replace(
+        record.provenance,
+        revision=None,
+        peak_bytes=2**40,
+        adapters={"lung": "a" * 16},
+        generation={"max_new_tokens": 64, "top_p": None, "eos_token_id": (2, 7)},
+    )
     return replace(record, studies=(study,), heatmaps=(holed, record.heatmaps[1]), provenance=made)
 
 
@@ -121,6 +127,7 @@ def test_words_of_the_question_come_back():
 def test_a_file_that_lacks_what_was_not_known_when_it_was_written_opens():
     document, arrays = _members(store.pack(SMALL))
     del document["record"]["prompt"]["offsets"], document["record"]["studies"][0]["inverted"]
+    del document["record"]["provenance"]["adapters"], document["record"]["provenance"]["generation"]
     assert _same(store.unpack(_forged(document, arrays)), SMALL)
     document["record"]["prompt"]["further"] = None
     with pytest.raises(StoreError, match="prompt has other fields"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from groundviz.errors import TargetError
 from groundviz.targets import find
-from groundviz.types import Heatmaps, Target
+from groundviz.types import Heatmaps, Samples, Target
 from tests import records
 
 SAID = records.answer()
@@ -158,3 +158,22 @@ def test_the_facts_cannot_be_changed():
 def test_a_study_has_no_field_that_could_name_a_patient():
     names = {field.name for field in dataclasses.fields(records.study())}
     assert names == {"pixels", "source", "raw_range", "sha256", "window", "inverted", "spacing_mm", "notes"}
+
+
+def test_a_map_keeps_what_it_rests_on_and_its_error_unless_it_is_put_together():
+    values = np.arange(8.0, dtype=np.float32).reshape(2, 1, 1, 2, 2)
+    maps = dataclasses.replace(_maps(values), standard_error=values / 10, samples=Samples(done=3, asked=8))
+    alone = maps.at(Target(tokens=(1,), text="1"))
+    assert alone.samples == Samples(done=3, asked=8)
+    assert np.array_equal(alone.standard_error, values[1, 0, 0] / 10)
+    both = maps.at(Target(tokens=(0, 1), text="01"))
+    assert (both.standard_error, both.samples) == (None, alone.samples)
+    heads = dataclasses.replace(
+        maps,
+        values=values.reshape(1, 1, 2, 2, 2),
+        standard_error=values.reshape(1, 1, 2, 2, 2) / 10,
+        targets=maps.targets[:1],
+    )
+    assert heads.at(Target(tokens=(0,), text="0")).standard_error is None
+    second = heads.at(Target(tokens=(0,), text="0"), layer=0, head=1)
+    assert np.array_equal(second.standard_error, values[1, 0, 0] / 10)

@@ -11,7 +11,7 @@ from typing import Protocol
 from groundviz.render import styles, words
 from groundviz.render.colour import Rule, Scale
 from groundviz.render.overlay import outlined
-from groundviz.render.page import GREY, Page, Paragraph, Run, paragraph, printable
+from groundviz.render.page import GREY, WARN, Page, Paragraph, Run, paragraph, printable
 from groundviz.render.panels import LABEL, Bar, Layout, Panel, Panels
 from groundviz.render.reference import Lines
 from groundviz.render.styles import Style
@@ -19,6 +19,8 @@ from groundviz.tiles import which
 from groundviz.types import Grid, Heatmap, Record
 
 _TITLE, _INDENT = 8.0, 15.0
+# A warning is not to be cut short.
+_LINES, _BEWARE_LINES = 4, 20
 
 
 class Block(Protocol):
@@ -148,7 +150,9 @@ class Column:
         for strip in group:
             details = self._details(strip)
             name = words.titled(strip.maps[0], len(self.record.studies))
-            yield _row_title(name, next(letters), "" if details == told else details, width)
+            steps = words.interrupted(strip.maps[0])
+            undone = f"interrupted: {steps}" if steps else ""
+            yield _row_title(name, next(letters), "" if details == told else details, undone, width)
             told = details
             yield from self._lines(strip, layouts[strip.grid.image])
         yield from _bar(group, width)
@@ -165,8 +169,9 @@ class Column:
 
     def _heading(self, shown: Sequence[Heatmap], width: float) -> Iterator[Text]:
         """Name, question and answer, with the parts of the answer that have a panel in bold."""
-        if self.letter:
-            title = [Run(self.letter, bold=True), Run(f"  {printable(self.part.name)}", bold=True)]
+        names = dict.fromkeys(filter(None, (self.letter, self.part.name, self.record.label)))
+        if names:
+            title = [Run("  ".join(printable(name) for name in names), bold=True)]
             yield Text(((0.0, paragraph(title, _TITLE, width)),), 0.4)
         answer = self.record.answer
         percent = words.percent(answer.confidence).replace(" ", "\N{NO-BREAK SPACE}")
@@ -174,10 +179,16 @@ class Column:
         asked = [Run(printable(self.record.prompt.question))]
         name = "Answer" if answer.source == "generated" else "Given"
         stretches = words.emphasis(answer, (one.target for one in shown))
-        said = [*(Run(printable(text), bold=bold) for text, bold in stretches), sure]
-        for label, runs, after in (("Question", asked, 0.4), (name, said, 1.6)):
-            aside = paragraph([Run(label, colour=GREY)], _TITLE, _INDENT)
-            yield Text(((0.0, aside), (_INDENT, paragraph(runs, _TITLE, width - _INDENT))), after)
+        cut = [Run(f" {words.CUT}", colour=WARN)] if words.cut_off(answer) else []
+        said = [*(Run(printable(text), bold=bold) for text, bold in stretches), *cut, sure]
+        undone = " ".join(words.beware(self.record, {strip.maps[0].method for strip in self.strips}))
+        rows = [("Question", asked), (name, said)]
+        rows += [("Beware", [Run(printable(undone), colour=WARN)])] if undone else []
+        for label, runs in rows:
+            aside = paragraph([Run(label, colour=WARN if label == "Beware" else GREY)], _TITLE, _INDENT)
+            most = _BEWARE_LINES if label == "Beware" else _LINES
+            beside = paragraph(runs, _TITLE, width - _INDENT, most_lines=most)
+            yield Text(((0.0, aside), (_INDENT, beside)), 1.6 if label == rows[-1][0] else 0.4)
 
     def _details(self, strip: Strip) -> str:
         first, swept = strip.maps[0], words.by_layer(strip.maps)
@@ -185,7 +196,8 @@ class Column:
         combined = words.aggregation(maps, first, swept=swept)
         named = f"for “{printable(first.target.text.strip())}”" if swept else ""
         style = "LLaVA-Rad style, a reconstruction" if self.look.style == "llava_rad" else ""
-        return " · ".join(filter(None, (style, named, words.claim(first), combined)))
+        error = words.uncertainties(strip.maps)
+        return " · ".join(filter(None, (style, named, words.claim(first), combined, error)))
 
 
 def stack(blocks: Sequence[Block], page: Page, left: float, top: float) -> None:
@@ -203,10 +215,11 @@ def _bar(group: Sequence[Strip], width: float) -> Iterator[Bar]:
         yield Bar(known[0], same, width, any(outlined(strip.maps[0]) for strip in group))
 
 
-def _row_title(name: str, letter: str, details: str, width: float) -> Text:
+def _row_title(name: str, letter: str, details: str, undone: str, width: float) -> Text:
     runs = [
         Run(f"{letter}  " if letter else "", bold=True),
         Run(f"{printable(name)}  ", bold=True),
+        Run(f"{undone}  " if undone else "", bold=True, colour=WARN),
         Run(details, colour=GREY),
     ]
     return Text(((0.0, paragraph(runs, LABEL, width)),), 0.4)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from groundviz.errors import TargetError, UnknownName
-from groundviz.render import styles, words
+from groundviz.render import captions, outputs, styles, words
 from groundviz.render.colour import Rule, Scale, scales
 from groundviz.render.columns import Aligned, Block, Column, Look, Part, Strip, Text, stack
 from groundviz.render.escape import visible
@@ -91,7 +91,12 @@ def compose(
         blocks = [*_bands(columns, across - 2 * _MARGIN), _footer(columns, across - 2 * _MARGIN, look)]
         page = Page(across, 2 * _MARGIN + sum(block.height for block in blocks))
         stack(blocks, page, _MARGIN, _MARGIN)
-    return PaperFigure(page.figure, _caption(columns, look))
+
+    def kept() -> PaperFigure:
+        shown = [replace(part, record=outputs.embedded(part.record)) for part in parts]
+        return compose(shown, width=width, smooth=smooth, scale=scale, style=style)
+
+    return PaperFigure(page.figure, _caption(columns, look), kept)
 
 
 def millimetres(width: Width) -> float:
@@ -162,8 +167,10 @@ def _comparable(part: Part, look: Look) -> list[list[Heatmap]]:
 
 
 def _per_token(heatmap: Heatmap) -> Heatmap:
-    values = heatmap.values / np.float32(len(heatmap.target.tokens))
-    return replace(heatmap, values=values, unit=f"{heatmap.unit} per token")
+    count = np.float32(len(heatmap.target.tokens))
+    error = None if heatmap.standard_error is None else heatmap.standard_error / count
+    unit = f"{heatmap.unit} per token"
+    return replace(heatmap, values=heatmap.values / count, standard_error=error, unit=unit)
 
 
 def _column_width(room: float, parts: int) -> tuple[float, int]:
@@ -232,12 +239,12 @@ def _caption(columns: Sequence[Column], look: Look) -> str:
         for column in columns
     ]
     if len(columns) == 1:
-        return words.caption(*shown[0], notes)
+        return captions.single(*shown[0], notes)
     made = [visible(words.made_with(column.record.provenance)) for column in columns]
     names = [f"({column.letter}){f' {column.part.name}:' if column.part.name else ''}" for column in columns]
-    return words.captions(
+    return captions.several(
         [
-            (visible(name), words.told(*one), origin)
+            (visible(name), captions.told(*one), origin)
             for name, one, origin in zip(names, shown, made, strict=True)
         ],
         notes,

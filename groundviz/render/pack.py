@@ -61,7 +61,10 @@ def pack(
     chosen = detail or _affordable(record.heatmaps)
     blobs: list[bytes] = []
     header = {
-        "name": visible(name),
+        "name": visible(name or record.label),
+        "label": visible(record.label) if name and name != record.label else "",
+        "cut": f"{words.CUT} {words.cut_off(record.answer)}" if words.cut_off(record.answer) else "",
+        "missing": missing(record),
         "known": [_outline(one) for one in known],
         "question": visible(record.prompt.question),
         "source": record.answer.source,
@@ -92,6 +95,20 @@ def heads_of(maps: Heatmaps, layer: int) -> bytes:
     """
     kept = maps.values[:, maps.layers.index(layer), None] if maps.layers else maps.values[:, :1]
     return zlib.compress(coded(kept), 6)
+
+
+def missing(record: Record) -> list[str]:
+    """What a reader must be told besides what each map says of itself: methods that never ran."""
+    return [visible(one) for one in words.incomplete(record, ())]
+
+
+def images_of(records: Sequence[Record]) -> tuple[list[list[int]], bytes]:
+    """The images of several records: each as [record, image, start, length], and the bytes of all."""
+    places, blobs = list[list[int]](), list[bytes]()
+    for side, record in enumerate(records):
+        for number, study in enumerate(record.studies):
+            places.append([side, number, *_add(_picture(study), blobs)])
+    return places, b"".join(blobs)
 
 
 def maps_of(
@@ -148,6 +165,11 @@ def _maps(
         "place": visible(place(maps.grid, len(record.studies))),
         "label": visible(maps.grid.label),
         "claim": words.claim(shown),
+        "interrupted": words.interrupted(maps),
+        "shortfall": visible(words.shortfall(maps)),
+        "errors": [words.uncertainty(maps.at(target), maps) for target in maps.targets]
+        if maps.standard_error is not None
+        else None,
         "unit": visible(maps.unit),
         "signed": maps.signed,
         "reduce": list(maps.reduce),
@@ -249,24 +271,24 @@ def _written(
 
 
 def _image(study: Study, number: int, record: Record, blobs: list[bytes]) -> dict[str, Any]:
-    rows, cols = study.shape
-    shrink = min(1.0, _LONGEST / max(rows, cols))
-    shape = max(1, round(rows * shrink)), max(1, round(cols * shrink))
     spacing = study.spacing_mm or (1.0, 1.0)
     return {
         "name": which(number, len(record.studies)).capitalize(),
-        "source": [rows, cols],
+        "source": list(study.shape),
         "aspect": [spacing[0] / min(spacing), spacing[1] / min(spacing)],
         "window": [study.window[0], -study.window[1] if study.inverted else study.window[1]]
         if study.window
         else None,
         "presets": _presets(study),
-        "at": _add(_lossless(study.pixels, shape), blobs),
+        "at": _add(_picture(study), blobs),
     }
 
 
-def _lossless(pixels: Floats, shape: tuple[int, int]) -> bytes:
+def _picture(study: Study) -> bytes:
     """The image as PNG, grey where it is grey; exact where it is not made smaller."""
+    pixels, (rows, cols) = study.pixels, study.shape
+    shrink = min(1.0, _LONGEST / max(rows, cols))
+    shape = max(1, round(rows * shrink)), max(1, round(cols * shrink))
     rgb = overlay.resample(pixels, shape) if pixels.shape[:2] != shape else pixels
     levels = overlay.to_bytes(rgb if pixels.ndim == 3 else rgb if rgb.ndim == 2 else rgb[..., 0])
     stream = io.BytesIO()

@@ -32,6 +32,8 @@ from groundviz.types import Doubles, Floats
 DPI = 300
 FAMILY = "DejaVu Sans"
 INK, GREY = "#111111", "#595959"
+# For what must not be overlooked; 5.9 to 1 against white.
+WARN = "#b3400a"
 # Lighter than any tissue under it, and found in neither map of colours.
 REFERENCE = "#7dffb0"
 

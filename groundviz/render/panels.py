@@ -15,6 +15,7 @@ from groundviz.render.page import (
     GREY,
     INK,
     MM_PER_POINT,
+    WARN,
     Page,
     Paragraph,
     Run,
@@ -257,16 +258,21 @@ def _marks(scale: Scale) -> list[float]:
 
 
 def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
-    """Tell a reader why there are no colours: the map is flat, or weak beside the others on its scale."""
+    """Tell a reader what a map is short of: steps, evidence, or strength beside the others on its scale."""
+    steps = words.interrupted(heatmap)
+    # At the foot, away from the side marker, and on the picture itself, which gets cut out and passed on.
+    if steps:
+        _say(axes, steps, 0.07, SMALL, edge=WARN)
     if scale is None:
         _say(axes, words.NO_EVIDENCE, 0.5, LABEL)
         return
     strongest = float(np.nanmax(scale.strength(heatmap.values)))
     if strongest < _FAINT:
-        _say(axes, f"≤ {max(1, math.ceil(100 * strongest))}% of scale", 0.07, SMALL)
+        faint = f"≤ {max(1, math.ceil(100 * strongest))}% of scale"
+        _say(axes, faint, 0.21 if steps else 0.07, SMALL)
 
 
-def _say(axes: Axes, text: str, height: float, size: float) -> None:
+def _say(axes: Axes, text: str, height: float, size: float, *, edge: str = "white") -> None:
     axes.text(
         0.5,
         height,
@@ -276,5 +282,5 @@ def _say(axes: Axes, text: str, height: float, size: float) -> None:
         va="center",
         fontsize=size,
         color="white",
-        bbox={"facecolor": "black", "edgecolor": "white", "linewidth": 0.5, "pad": 0.35 * size},
+        bbox={"facecolor": "black", "edgecolor": edge, "linewidth": 0.5, "pad": 0.35 * size},
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 
 from groundviz import files
 from groundviz.errors import UnknownName
+from groundviz.options import options
 from groundviz.render.page import DPI
 
 _SETTINGS: dict[str, Any] = {
@@ -48,10 +50,13 @@ class PaperFigure:
     Attributes:
         figure: The matplotlib figure, for those who want to add to it.
         caption: What it shows, on which scale, and what made it.
+        kept: Draws it with as much of the images as `groundviz.options.embed` allows a notebook to keep;
+            None where it holds no image.
     """
 
     figure: Figure
     caption: str
+    kept: Callable[[], PaperFigure] | None = field(default=None, repr=False)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the figure in the format its suffix names: .pdf, .svg, .png or .tiff.
@@ -95,5 +100,8 @@ class PaperFigure:
             self._drawn().reduce(2).save(stream, "PNG")
         return stream.getvalue()
 
-    def _repr_png_(self) -> bytes:
-        return self.preview()
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook keeps, which may be less of the images than `save` writes, or nothing."""
+        if self.kept is None or options.embed == "image":
+            return self.preview()
+        return None if options.embed == "none" else self.kept().preview()

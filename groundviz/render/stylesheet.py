@@ -4,6 +4,7 @@
 STYLE = """
 .groundviz {
   --ground: #f6f7f8; --card: #ffffff; --ink: #16191d; --quiet: #575e66; --line: #d5d9de; --mark: #0b57a4;
+  --warn: #a63a08;
   color-scheme: light dark; background: var(--ground); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
   overflow-wrap: anywhere;
@@ -11,15 +12,17 @@ STYLE = """
 @media (prefers-color-scheme: dark) {
   .groundviz {
     --ground: #0e1013; --card: #16191d; --ink: #dfe3e8; --quiet: #98a1ab; --line: #2b3036; --mark: #8ec1f5;
+    --warn: #ffa36b;
   }
 }
 body[data-jp-theme-light="true"] .groundviz, body.vscode-light .groundviz {
   --ground: #f6f7f8; --card: #ffffff; --ink: #16191d; --quiet: #575e66; --line: #d5d9de; --mark: #0b57a4;
+  --warn: #a63a08;
   color-scheme: light;
 }
 body[data-jp-theme-light="false"] .groundviz, body.vscode-dark .groundviz {
   --ground: #0e1013; --card: #16191d; --ink: #dfe3e8; --quiet: #98a1ab; --line: #2b3036; --mark: #8ec1f5;
-  color-scheme: dark;
+  --warn: #ffa36b; color-scheme: dark;
 }
 body.groundviz { margin: 0; }
 div.groundviz { font-size: 14px; padding: 4px 12px; border-radius: 6px; }
@@ -35,6 +38,11 @@ div.groundviz article { border: 0; background: none; padding: 6px 0; margin: 0; 
 .groundviz .answer { font-size: 1.1em; }
 .groundviz .answer strong { color: var(--mark); font-weight: 650; }
 .groundviz .quiet, .groundviz figcaption, .groundviz caption { color: var(--quiet); font-size: .85em; }
+.groundviz .label { color: var(--quiet); font-weight: 650; }
+.groundviz .warn { color: var(--warn); font-weight: 600; }
+.groundviz .answer .warn { font-size: .8em; white-space: nowrap; }
+.groundviz .beware { list-style: none; margin: .7em 0; padding: 2px 0 2px 12px;
+  border-left: 3px solid var(--warn); color: var(--warn); font-weight: 600; }
 .groundviz figure { margin: 0; }
 .groundviz img { display: block; max-width: 100%; height: auto; background: #000; border-radius: 3px; }
 .groundviz .views, .groundviz .tokens { display: flex; flex-wrap: wrap; gap: 14px; list-style: none;

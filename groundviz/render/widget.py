@@ -5,16 +5,24 @@ Besides traits there are messages. The browser sends ::
     {"need": "heads", "map": 2, "layer": 5}     every head of one layer of one map
     {"need": "method", "method": "rise"}        a method that is not there, one of `_more`
     {"need": "stop"}                            an end to that
+    {"need": "images"}                          the pixels, where `_pack` holds less than all of them
 
 and gets ::
 
     {"heads": 2, "layer": 5}, [bytes]                                     as `pack.heads_of` codes them
-    {"maps": [header, ...], "method": "rise", "says": sentence}, [bytes]  as `pack.maps_of` codes them
+    {"images": [[side, image, start, length], ...]}, [bytes]              each a PNG picture
+    {"maps": [header, ...], "method": "rise", "says": sentence, "missing": [sentence, ...]}, [bytes]
+                                                                          as `pack.maps_of` codes them
     {"failed": sentence, "method": "rise"}                                why there are no maps
 
-`says` is empty, or tells that the maps rest on less than they should. While a method is measured, `_busy`
+`says` is empty, or tells that the maps rest on less than they should; `missing` tells which methods never
+ran. While a method is measured, `_busy`
 holds {"method", "done", "total", "says"}, `says` being all that there is to read and `total` 0 where
 steps are not counted; it is empty otherwise.
+
+Whatever runs or saves a notebook may keep the traits, but keeps no messages. So the traits hold as much of
+the images as `groundviz.options.embed` allows, and the rest goes by message to whoever looks. The browser
+sets only what `groundviz.render.incoming` lists; whatever else it sends is not believed.
 """
 
 from __future__ import annotations
@@ -31,7 +39,7 @@ import traitlets
 from IPython.display import display
 
 from groundviz.errors import TargetError, UnsupportedMethod
-from groundviz.render import html, pack, viewer, words
+from groundviz.render import html, incoming, outputs, pack, viewer, words
 from groundviz.render.errand import Errand, Tell
 from groundviz.types import Record
 
@@ -98,6 +106,8 @@ class GroundViewer(anywidget.AnyWidget):
     _css = viewer.style()
     _pack = traitlets.Bytes().tag(sync=True)
     _live = traitlets.Unicode().tag(sync=True)
+    # Whether the browser must ask for the images.
+    _withheld = traitlets.Bool(False).tag(sync=True)
     _more = traitlets.List(traitlets.Dict()).tag(sync=True)
     _busy = traitlets.Dict().tag(sync=True)
 
@@ -115,7 +125,7 @@ class GroundViewer(anywidget.AnyWidget):
     tile = traitlets.Int(0).tag(sync=True)
     layer = traitlets.Int(-1).tag(sync=True)
     head = traitlets.Int(-1).tag(sync=True)
-    norm = traitlets.Enum(("clip", "each", "shared", "mass"), "clip").tag(sync=True)
+    norm = traitlets.Enum(incoming.NORMS, "clip").tag(sync=True)
     sinks = traitlets.Bool(False).tag(sync=True)
     smooth = traitlets.Bool(False).tag(sync=True)
     fill = traitlets.Bool(True).tag(sync=True)
@@ -127,7 +137,7 @@ class GroundViewer(anywidget.AnyWidget):
     level = traitlets.Float(0.5, min=0.0, max=1.0).tag(sync=True)
     invert = traitlets.Bool(False).tag(sync=True)
     view = traitlets.List(traitlets.Float(), default_value=[0.5, 0.5, 1.0], minlen=3, maxlen=3).tag(sync=True)
-    tool = traitlets.Enum(("pan", "window", "box"), "pan").tag(sync=True)
+    tool = traitlets.Enum(incoming.TOOLS, "pan").tag(sync=True)
     known = traitlets.Int(-1).tag(sync=True)
 
     def __init__(
@@ -145,6 +155,7 @@ class GroundViewer(anywidget.AnyWidget):
         self._turn = threading.RLock()
         known = [maps.method for maps in self._record.heatmaps]
         start = {"_pack": self._packed(), "_live": uuid.uuid4().hex, "method": known[0] if known else ""}
+        start["_withheld"] = outputs.embedded(self._record) is not self._record
         super().__init__(**{**start, "_more": self._offers(), **state})
         self.set_trait("explanation", explanation)
         self.on_msg(self._asked)
@@ -155,9 +166,28 @@ class GroundViewer(anywidget.AnyWidget):
         return self._sides[0].record
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what was committed in the browser, at a moment when no errand sets anything."""
+        """Take what was committed in the browser, at a moment when no errand sets anything.
+
+        What it may not set is left as it is; of what it may, but not to that value, it is told the value.
+        """
         with self._turn:
-            super().set_state(sync_data)
+            can_hold = incoming.acceptable(self._record, len(self._sides[0].known))
+            meant = {name: value for name, value in sync_data.items() if name in can_hold}
+            taken = {name: value for name, value in meant.items() if can_hold[name](value)}
+            super().set_state(taken)
+            if refused := [name for name in meant if name not in taken]:
+                self.send_state(refused)
+
+    def _handle_msg(self, msg: dict[str, Any]) -> None:
+        """Take a message of the browser's, of which nothing is certain, not even its form."""
+        content = msg.get("content")
+        match content.get("data") if isinstance(content, dict) else None:
+            case {"method": "update", "state": dict(state)}:
+                self.set_state(state)
+            case {"method": "request_state"}:
+                self.send_state()
+            case {"method": "custom", "content": dict(said)}:
+                self._handle_custom_msg(said, [])
 
     def close(self) -> None:
         """End the widget, and what is being measured for it."""
@@ -179,9 +209,10 @@ class GroundViewer(anywidget.AnyWidget):
         return html.fragment(one.record, known=one.known, live=self._live)
 
     def _packed(self) -> bytes:
-        if len(self._sides) > 1:
-            return html.side_by_side(self._sides)
-        [one] = self._sides
+        sides = [replace(one, record=outputs.embedded(one.record)) for one in self._sides]
+        if len(sides) > 1:
+            return html.side_by_side(sides)
+        [one] = sides
         return pack.pack(one.record, known=one.known, name=one.name)
 
     def _offers(self) -> list[dict[str, str]]:
@@ -197,16 +228,27 @@ class GroundViewer(anywidget.AnyWidget):
         """Do what the browser asks for; a method takes its time, and so gets a thread."""
         match content.get("need"):
             case "heads":
-                self._send_heads(int(content["map"]), int(content["layer"]))
-            case "method":
-                self._begin(str(content.get("method")))
+                self._send_heads(content.get("map"), content.get("layer"))
+            case "images":
+                self._send_images()
+            case "method" if incoming.is_name(content.get("method")):
+                self._begin(content["method"])
             case "stop":
                 if errand := self._errand:
                     errand.stop()
 
-    def _send_heads(self, number: int, layer: int) -> None:
+    def _send_images(self) -> None:
+        """Send the pixels that the traits do not hold, so that they are seen and not kept."""
+        places, blob = pack.images_of([one.record for one in self._sides])
+        self.send({"images": places}, [blob])
+
+    def _send_heads(self, number: Any, layer: Any) -> None:
         """Send the heads of one layer, which the viewer asks for when it first needs them."""
+        if not incoming.whole(number, 0, len(self._record.heatmaps) - 1):
+            return
         maps = self._record.heatmaps[number]
+        if not incoming.whole(layer, 0, max(1, len(maps.layers)) - 1):
+            return
         blob = pack.heads_of(maps, maps.layers[layer] if maps.layers else 0)
         self.send({"heads": number, "layer": layer}, [blob])
 
@@ -264,6 +306,7 @@ class GroundViewer(anywidget.AnyWidget):
         first = self._sides[0] = replace(self._sides[0], record=record)
         maps = [one for one in record.heatmaps if one.method == method]
         headers, blob = pack.maps_of(record, maps, known=first.known)
-        self.send({"maps": headers, "method": method, "says": says}, [blob])
+        missing = pack.missing(record)
+        self.send({"maps": headers, "method": method, "says": says, "missing": missing}, [blob])
         with self._turn:
             self._pack = self._packed()

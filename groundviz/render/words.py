@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 
 from groundviz.geometry import apply
-from groundviz.render.colour import Scale
-from groundviz.render.escape import visible
+from groundviz.render.origin import made_with as made_with
 from groundviz.render.overlay import OPACITY, OUTLINE, outlined
 from groundviz.targets import answered, find
-from groundviz.tiles import place, which
-from groundviz.types import Answer, Heatmap, Heatmaps, Provenance, Record, Study, Target
+from groundviz.tiles import place
+from groundviz.types import Answer, Heatmap, Heatmaps, Record, Study, Target
 
 WHOLE = "whole answer"
 NOT_WHY = "Attention shows where the model looked, not why it answered."
@@ -23,6 +22,10 @@ PERCENTAGES = "Percentages: the model's probability of that part of the answer."
 SMOOTH = "Values are interpolated between the centres of the model's cells."
 REFERENCE = "Dotted: reference contours, which the model was not given."
 NO_EVIDENCE = "no evidence"
+# Stands behind an answer that was cut off, never inside its quotation marks: double brackets are ours.
+CUT = "⟦…⟧"
+# Beyond so many times the largest value, an error is not told in per cent.
+_MOST_TIMES = 10
 # As their papers write them.
 _PROPER = {
     "grad_cam": "Grad-CAM",
@@ -43,6 +46,118 @@ def method_name(method: str) -> str:
         return _PROPER[method]
     words = method.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
+
+
+def cut_off(answer: Answer) -> str:
+    """What to say of an answer that did not end by itself; empty where it did, or where nobody knows."""
+    return "cut off by its length" if answer.finished is False else ""
+
+
+def interrupted(maps: Heatmap | Heatmaps) -> str:
+    """How far a map came that was interrupted; empty where it is whole, or steps were not counted."""
+    if maps.samples is None or maps.samples.complete:
+        return ""
+    return f"{maps.samples.done:,} of {maps.samples.asked:,} steps"
+
+
+def incomplete(record: Record, shown: Container[str] | None = None) -> tuple[str, ...]:
+    """What an interrupt left undone, in sentences: maps that rest on too little, methods that never ran.
+
+    Args:
+        record: What was asked and answered.
+        shown: Methods whose maps are shown; None for all. Methods that never ran are always named.
+    """
+    found: dict[str, None] = {}
+    for maps in record.heatmaps:
+        if shown is None or maps.method in shown:
+            found[shortfall(maps)] = None
+    for method in record.unmeasured:
+        found[f"Interrupted: {method_name(method)} was asked for and never ran."] = None
+    return tuple(filter(None, found))
+
+
+def shortfall(maps: Heatmaps) -> str:
+    """What an interrupt left undone of one method's maps, in a sentence; empty where nothing."""
+    steps = interrupted(maps)
+    return f"Interrupted: {method_name(maps.method)} rests on {steps}." if steps else ""
+
+
+def beware(record: Record, shown: Container[str] | None = None) -> tuple[str, ...]:
+    """What must stand beside the answer and its maps: if either is not whole; see `incomplete`."""
+    cut = cut_off(record.answer)
+    return (*([f"The answer was {cut}."] if cut else []), *incomplete(record, shown))
+
+
+def uncertainty(heatmap: Heatmap, maps: Heatmaps | None = None) -> str:
+    """The standard error of a map's cells, relative to its largest value; empty where there is none.
+
+    Both the worst cell and the median are told: the first bounds what can be believed of a single cell,
+    the second says whether that cell is alone.
+
+    Args:
+        heatmap: The map.
+        maps: What it was taken from, so that it is told where these have errors and a map put together
+            from several of them has none that is known.
+    """
+    if heatmap.standard_error is None:
+        sampled = maps is not None and maps.standard_error is not None
+        return "standard error not known for this combination" if sampled else ""
+    errors = heatmap.standard_error[np.isfinite(heatmap.values)].astype(np.float64)
+    known = errors[np.isfinite(errors)]
+    if not known.size:
+        return "standard error not known"
+    most = _of_largest(heatmap, float(known.max()))
+    median = _of_largest(heatmap, float(np.median(known)))
+    if most > _MOST_TIMES:
+        said = f"standard error {_at_most(most)} the largest value"
+    else:
+        said = f"standard error {_at_most(most)} of the largest value, {_about(median)} in the median cell"
+    unknown = errors.size - known.size
+    return f"{said}, not known in {unknown} of {errors.size} cells" if unknown else said
+
+
+def uncertainties(heatmaps: Sequence[Heatmap]) -> str:
+    """The standard errors of maps side by side, in one line about the worst; empty where none is known."""
+    if len(heatmaps) == 1:
+        return uncertainty(heatmaps[0])
+    sampled = [one for one in heatmaps if one.standard_error is not None]
+    worst = [_of_largest(one, float(np.nanmax(one.standard_error))) for one in sampled if _has_error(one)]
+    if not worst:
+        return "standard errors not known" if sampled else ""
+    some = "" if len(worst) == len(heatmaps) else f", known of {len(worst)} of {len(heatmaps)} maps"
+    of = "" if max(worst) > _MOST_TIMES else "of "
+    return f"standard errors {_at_most(max(worst))} {of}a map's largest value{some}"
+
+
+def _has_error(heatmap: Heatmap) -> bool:
+    return bool(np.isfinite(heatmap.standard_error).any())
+
+
+def _of_largest(heatmap: Heatmap, error: float) -> float:
+    """An error as a share of the map's largest value; of a map of zeros, any error is infinitely large."""
+    largest = float(np.nanmax(np.abs(heatmap.values), initial=0.0))
+    if largest == 0.0:
+        return math.inf if error else 0.0
+    return error / largest
+
+
+def _at_most(share: float) -> str:
+    if share > _MOST_TIMES:
+        return f"more than {_MOST_TIMES} times"
+    return "below 1%" if share < 0.01 else f"at most {math.ceil(round(100 * share, 3))}%"
+
+
+def _about(share: float) -> str:
+    return "below 1%" if share < 0.01 else f"{100 * share:.0f}%"
+
+
+def no_evidence(heatmap: Heatmap) -> str:
+    """What is to be said of a map that points nowhere; empty of any other."""
+    if heatmap.has_evidence:
+        return ""
+    if not np.isfinite(heatmap.values).any():
+        return f"{NO_EVIDENCE}: no cell holds a value"
+    return f"{NO_EVIDENCE}: every cell holds the same value"
 
 
 def titled(heatmap: Heatmap, images: int) -> str:
@@ -152,7 +267,7 @@ def legend(
     """
     shown = list(heatmaps)
     told = [heatmap for heatmap in shown if heatmap.has_evidence]
-    sentences = [*([NOT_WHY] if _of_attention(shown) else []), *filter(None, [percentages])]
+    sentences = [*([NOT_WHY] if of_attention(shown) else []), *filter(None, [percentages])]
     if told:
         sentences += _reading(told, smooth=smooth)
         sentences += [SMOOTH] if smooth else []
@@ -166,7 +281,7 @@ def legend(
     return sentences
 
 
-def _of_attention(heatmaps: Iterable[Heatmap]) -> bool:
+def of_attention(heatmaps: Iterable[Heatmap]) -> bool:
     """Whether attention is among what is shown, weighted or not."""
     return any("attention" in f"{heatmap.method} {heatmap.unit}" for heatmap in heatmaps)
 
@@ -199,87 +314,15 @@ def describe(heatmap: Heatmap, images: int = 1) -> str:
     """
     name = f"{method_name(heatmap.method)} for {quoted(heatmap.target)}"
     name = " on ".join(filter(None, (name, place(heatmap.grid, images))))
-    if not heatmap.has_evidence:
-        return f"{name}: {NO_EVIDENCE}, every cell has the same value."
+    if nothing := no_evidence(heatmap):
+        return f"{name}: {nothing}."
     size = np.abs(heatmap.values) if heatmap.signed else heatmap.values
     row, col = np.unravel_index(np.nanargmax(np.where(np.isfinite(size), size, np.nan)), size.shape)
     where = f"row {row + 1} of {size.shape[0]}, column {col + 1} of {size.shape[1]}"
-    return f"{name}: strongest at {where}, {heatmap.values[row, col]:.3g} {heatmap.unit}."
-
-
-def made_with(made: Provenance) -> str:
-    """Where a picture came from, in one sentence that lets a reader make it again."""
-    revision = f" revision {made.revision}" if made.revision else ""
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))
-    certified = f", {made.certificate}" if made.certificate else ""
-    return (
-        f"Model {made.model}{revision} ({made.family}, weights {made.weights}, {made.dtype} on "
-        f"{made.device}, {made.attention} attention kernel{certified}), seed {made.seed}; {versions}."
-    )
-
-
-def caption(
-    record: Record,
-    rows: Sequence[Sequence[Heatmap]],
-    scales: Sequence[Sequence[Scale | None]],
-    notes: Sequence[str] = (),
-) -> str:
-    """A caption for a figure of these maps: what is shown, on which scale, made by what.
-
-    Args:
-        record: What they are of.
-        rows: The maps, row by row.
-        scales: Their scales.
-        notes: What else a reader must know, in sentences.
-    """
-    return " ".join([*told(record, rows, scales), *notes, visible(made_with(record.provenance))])
-
-
-def captions(parts: Sequence[tuple[str, Sequence[str], str]], notes: Sequence[str] = ()) -> str:
-    """A caption for a figure of several parts, what holds for all of them said once.
-
-    Args:
-        parts: What each is called, what `told` says of it, and what made it.
-        notes: What else a reader must know, in sentences.
-    """
-    common = [one for one in parts[0][1][1:] if all(one in sentences for _, sentences, _ in parts)]
-    made = {made for _, _, made in parts}
-    each = [
-        " ".join(
-            [name, *(one for one in sentences if one not in common), *([] if len(made) == 1 else [origin])]
-        )
-        for name, sentences, origin in parts
-    ]
-    return " ".join([*each, *common, *notes, *(made if len(made) == 1 else ())])
-
-
-def told(
-    record: Record, rows: Sequence[Sequence[Heatmap]], scales: Sequence[Sequence[Scale | None]]
-) -> list[str]:
-    """What is shown of a record and on which scale, sentence by sentence; `visible` to the reader."""
-    shown = [row[0] for row in rows]
-    left = "the image of each row" if len({one.grid.image for one in shown}) > 1 else "the image"
-    opening = f"{_asked(record, shown)} First, {left}; then {_panels(rows)}."
-    methods = _method_sentences(record, rows, scales)
-    not_why = [NOT_WHY] if _of_attention(shown) else []
-    parts = [opening, *_sizes(record.studies), *methods, *undrawn(record, shown), *not_why]
-    return [visible(one) for one in parts]
-
-
-def _asked(record: Record, shown: Sequence[Heatmap]) -> str:
-    said = "answered" if record.answer.source == "generated" else "was given the answer"
-    maps = "Maps of the images" if len(record.studies) > 1 else "Maps of the image"
-    looked = all(claim(heatmap) for heatmap in shown)
-    asked = "Where the model looked when asked" if looked else f"{maps} when the model was asked"
-    return f"{asked} “{record.prompt.question}” and it {said} “{record.answer.text}”."
-
-
-def _panels(rows: Sequence[Sequence[Heatmap]]) -> str:
-    """What the maps are of, from left to right."""
-    targets = {heatmap.target.scalar: quoted(heatmap.target) for row in rows for heatmap in row}
-    named = ", ".join(targets.values())
-    maps = "map" if max(map(len, rows)) == 1 else "maps"
-    return f"the {maps} for {named}" + (", layer by layer" if any(map(by_layer, rows)) else "")
+    steps, error = interrupted(heatmap), uncertainty(heatmap)
+    also = [f"interrupted after {steps}" if steps else "", error]
+    found = f"strongest at {where}, {heatmap.values[row, col]:.3g} {heatmap.unit}"
+    return f"{name}: {'; '.join([found, *filter(None, also)])}."
 
 
 def by_layer(maps: Iterable[Heatmap]) -> bool:
@@ -320,31 +363,6 @@ def undrawn(record: Record, shown: Iterable[Heatmap]) -> list[str]:
 def maps_of(record: Record, method: str) -> Heatmaps:
     """What one method measured in a record, on its first grid."""
     return next(maps for maps in record.heatmaps if maps.method == method)
-
-
-def _sizes(studies: Sequence[Study]) -> Iterator[str]:
-    """Which image is which, where there are several."""
-    if len(studies) > 1:
-        named = "; ".join(
-            f"{which(image, len(studies))}, {study.shape[0]} by {study.shape[1]} pixels"
-            for image, study in enumerate(studies)
-        )
-        yield f"{named[:1].upper()}{named[1:]}."
-
-
-def _method_sentences(
-    record: Record, rows: Sequence[Sequence[Heatmap]], scales: Sequence[Sequence[Scale | None]]
-) -> Iterator[str]:
-    """What is shown of each method, row by row, on which scale."""
-    for method, group in groupby(zip(rows, scales, strict=True), key=lambda pair: pair[0][0].method):
-        its_rows, its_scales = zip(*group, strict=True)
-        firsts, swept = [row[0] for row in its_rows], by_layer(its_rows[0])
-        scale = next(filter(None, chain.from_iterable(its_scales)), None)
-        places = "; ".join(filter(None, (place(one.grid, len(record.studies)) for one in firsts)))
-        combined = aggregation(maps_of(record, method), firsts[0], swept=swept)
-        details = ", ".join(filter(None, [firsts[0].unit, combined]))
-        told = f"{details}; rows: {places}" if places else details
-        yield f"{method_name(method)} ({told}): {f'colours from {scale.rule}' if scale else NO_EVIDENCE}."
 
 
 def _words(answer: Answer, target: Target) -> Iterator[Target]:

@@ -38,8 +38,16 @@ def large() -> Record:
 
 
 def hostile() -> Record:
-    """A record whose question, words, notes, method, unit and label would all be code if they could."""
+    """A record whose question, words, notes, methods, units and labels would all be code if they could."""
     base = records.record(60, 48, question="<svg onload=window.pwned=1>", words=HOSTILE, notes=HOSTILE[:2])
     label = replace(base.heatmaps[0].grid, label=HOSTILE[0])
     maps = replace(base.heatmaps[0], method=HOSTILE[0], unit=HOSTILE[1], grid=label)
-    return replace(base, heatmaps=(maps, replace(maps, method=HOSTILE[1], unit=HOSTILE[2])))
+    made = replace(base.provenance, adapters={HOSTILE[0]: HOSTILE[1]}, generation={HOSTILE[1]: HOSTILE[0]})
+    return replace(
+        base,
+        answer=replace(base.answer, finished=False),
+        heatmaps=(maps, replace(maps, method=HOSTILE[1], unit=HOSTILE[2])),
+        provenance=made,
+        label=HOSTILE[0],
+        unmeasured=HOSTILE[:2],
+    )

@@ -23,7 +23,9 @@ from groundviz.errors import TargetError, UnknownName
 from groundviz.render import overlay, panels
 from groundviz.render.colour import scales
 from groundviz.render.figure import Part, compose, default_targets, draw
+from groundviz.render.page import WARN
 from groundviz.targets import find
+from groundviz.types import Samples
 from tests import records
 
 RECORD = records.record()
@@ -625,3 +627,75 @@ def test_a_signed_bar_marks_its_negative_end_with_dashes():
         if to_rgb(lines.get_color()[0]) == (1.0, 1.0, 1.0)
     ]
     assert marks == [(0.25, True), (0.75, False)]
+
+
+def test_what_is_not_whole_is_seen_in_the_figure_and_read_in_its_caption():
+    flawed = records.flawed()
+    figure = draw(flawed, _rows(flawed, None, "nodule"))
+    texts = _texts(figure)
+    assert texts.count("112 of 480 steps") == 2
+    for said in ("checkpoint A", "⟦…⟧", "Beware", "interrupted: 112 of 480 steps"):
+        assert said in texts
+    told = " ".join(texts)
+    for said in (
+        "The answer was cut off by its length. Interrupted: Occlusion rests on 112 of 480 steps.",
+        "Interrupted: Shapley was asked for and never ran.",
+        "standard errors at most 12% of a map's largest value",
+    ):
+        assert said in told
+    warned = {text.get_text().strip() for text in figure.figure.findobj(Text) if text.get_color() == WARN}
+    assert {"⟦…⟧", "Beware", "interrupted: 112 of 480 steps"} <= warned
+    for said in (
+        "it answered “nodule in the left upper zone.” ⟦…⟧, cut off by its length. First",
+        "Labelled “checkpoint A”. Interrupted: Occlusion rests on 112 of 480 steps. Interrupted: Shapley",
+        "Occlusion (Δ log-prob per token; standard errors at most 12% of a map's largest value): colours",
+        "weights sha256:0f3a, adapter lung 9f86d081884c7d65, float32",
+        "Generated with do_sample False, max_new_tokens 7.",
+    ):
+        assert said in figure.caption
+
+
+def test_a_figure_of_whole_maps_names_what_never_ran_and_not_what_it_does_not_show():
+    flawed = records.flawed()
+    figure = draw(flawed, _rows(flawed, None)[:1])
+    assert "Interrupted: Shapley was asked for and never ran." in figure.caption
+    assert "Occlusion" not in figure.caption
+    assert not [text for text in _texts(figure) if "480" in text]
+
+
+def test_a_whole_figure_is_not_cluttered():
+    figure = draw(RECORD, _rows(RECORD, None, "nodule"))
+    for word in ("nterrupted", "cut off", "⟦", "Beware", "steps", "standard error", "Labelled", "Generated"):
+        assert word not in " ".join([*_texts(figure), figure.caption])
+
+
+def test_a_panel_may_be_faint_and_interrupted_and_without_evidence_at_once():
+    maps = replace(RECORD.heatmaps[0], samples=Samples(done=1, asked=9))
+    values = maps.values.copy()
+    values[1:] *= 1e-3
+    values[2] = 0.0
+    record = replace(RECORD, heatmaps=(replace(maps, values=values),))
+    texts = _texts(draw(record, _rows(record, "nodule", " in", " the")))
+    assert texts.count("1 of 9 steps") == 3
+    assert (texts.count("no evidence"), sum("of scale" in text for text in texts)) == (1, 1)
+
+
+def test_markup_in_what_a_record_brings_stays_text_in_an_svg():
+    sly = "<script>x</script>&amp;\u202e"
+    flawed = records.flawed()
+    made = replace(flawed.provenance, adapters={sly: sly}, generation={sly: sly}, certificate=sly)
+    record = replace(flawed, label=sly, unmeasured=(sly,), provenance=made)
+    figure = draw(record, _rows(record, None))
+    svg = figure.to_bytes("svg")
+    root = ElementTree.fromstring(svg)  # noqa: S314
+    assert not [node for node in root.iter() if node.tag.endswith("script")]
+    assert b"<script" not in svg
+    assert "\u202e" not in svg.decode() + figure.caption
+    assert "<script>x</script>&amp;⟦U+202E⟧" in figure.caption
+
+
+def test_a_map_per_token_has_its_error_per_token():
+    flawed = records.flawed()
+    alone = draw(flawed, [[flawed.heatmaps[1].at(flawed.target)]])
+    assert "standard error at most 12% of the largest value, 3% in the median cell" in alone.caption
+    assert "at most 12%" in draw(flawed, _rows(flawed, None, "nodule")[1:]).caption

@@ -17,6 +17,7 @@ from groundviz.render import html, overlay, pack, viewer, words
 from groundviz.render.paper import PaperFigure
 from groundviz.render.stylesheet import STYLE
 from groundviz.targets import find
+from groundviz.types import Samples
 from tests import records
 
 PAYLOADS = [
@@ -118,7 +119,15 @@ def _laced(text: str):
     """A record with one text wherever a text can stand."""
     record = records.record(24, 24, cells=2, question=text, words=(text, f" {text}"), notes=(text,))
     grid = replace(record.heatmaps[0].grid, label=text)
-    maps = replace(record.heatmaps[0], method=text, unit=text, params={text: text}, grid=grid)
+    maps = replace(
+        record.heatmaps[0],
+        method=text,
+        unit=text,
+        params={text: text, "sites": (text,)},
+        grid=grid,
+        standard_error=np.abs(record.heatmaps[0].values),
+        samples=Samples(done=1, asked=2),
+    )
     made = replace(
         record.provenance,
         model=text,
@@ -129,9 +138,16 @@ def _laced(text: str):
         attention=text,
         revision=text,
         versions={text: text},
+        certificate=text,
+        sources={text: text},
+        adapters={text: text},
+        generation={text: (text, {text: text})},
     )
     return replace(
         record,
+        answer=replace(record.answer, finished=False),
+        label=text,
+        unmeasured=(text,),
         heatmaps=(maps,),
         provenance=made,
         checks=(replace(record.checks[0], name=text, verdict=text, says=text),),
@@ -161,6 +177,7 @@ def test_no_text_anywhere_changes_the_structure_of_a_page(payload, monkeypatch):
     for made in (
         lambda text: html.page([_laced(text)], [_figure(text)]),
         lambda text: html.fragment(_laced(text)),
+        lambda text: html.comparison([html.Side(text, _laced(text))] * 2, _figure(text)),
     ):
         assert _parsed(made(payload)).seen == _parsed(made("x")).seen
         made(payload).encode("utf-8")
@@ -329,7 +346,7 @@ def test_a_map_without_evidence_is_words_not_colours():
     values[2] = 0.125
     flat = replace(record, heatmaps=(replace(record.heatmaps[0], values=values),))
     page = _still(html.page([flat], [_figure("x")]))
-    assert page.count('<p class="none">no evidence</p>') == 1
+    assert page.count('<p class="none">no evidence: every cell holds the same value</p>') == 1
     third = re.findall(r"<li><p class=\"token\">(.*?)</li>", page, re.DOTALL)[2]
     assert "<img" not in third
     assert "no evidence" in third
@@ -376,3 +393,67 @@ def test_every_explained_part_of_the_answer_stands_out():
     parts = tuple(find(record.answer, word) for word in ("left", "zone"))
     page = html.fragment(replace(record, targets=parts))
     assert re.findall(r"<strong>( left| upper| zone)</strong>", page) == [" left", " zone"]
+
+
+def _text(page: str) -> str:
+    """What a reader reads where no script runs."""
+    still = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]*>", " ", still).split())
+
+
+def test_what_is_not_whole_stands_with_the_answer_and_with_the_map():
+    flawed = records.flawed()
+    for page in (html.page([flawed], [_figure("x")]), html.fragment(flawed)):
+        text = _text(page)
+        answer = text.index("nodule in the left upper zone. ⟦…⟧ cut off by its length")
+        beware = text.index(
+            "Interrupted: Occlusion rests on 112 of 480 steps. "
+            "Interrupted: Shapley was asked for and never ran."
+        )
+        assert answer < beware < text.index("Attention where the model looked")
+        assert "Occlusion interrupted: 112 of 480 steps" in text
+        assert '<span class="warn">⟦…⟧ cut off by its length</span>' in page
+        assert text.index("checkpoint A") < text.index("Where is the nodule?")
+        error = "standard error at most 12% of the largest value, 3% in the median cell"
+        assert error in text
+        alts = [one["alt"] for one in _parsed(page).pictures]
+        assert sum("; interrupted after 112 of 480 steps; standard error at most" in one for one in alts) > 3
+
+
+def test_a_whole_record_is_not_cluttered():
+    text = _text(html.page([records.record()], [_figure("x")]))
+    for word in ("nterrupted", "cut off", "⟦", "never ran", "standard error", "label"):
+        assert word not in text
+    assert 'class="beware"' not in html.fragment(records.record())
+    assert 'class="label"' not in html.fragment(records.record())
+
+
+def test_the_page_s_title_and_its_tables_carry_the_label():
+    page = html.page([records.flawed(), records.record()], [_figure("x")] * 2)
+    assert "<title>checkpoint A: where did the model look?</title>" in page
+    assert page.count("<caption>checkpoint A</caption>") == 2
+    both = html.comparison(
+        [html.Side("prior", records.flawed()), html.Side("now", records.record())], _figure("x")
+    )
+    assert "<title>prior, now: where did the model look?</title>" in both
+
+
+def test_how_it_was_made_lists_every_option_whole_or_with_its_length():
+    flawed = records.flawed()
+    options = {"masks": 480, "cells": (7, 7), "reference": 0.5, "sites": tuple(range(400)), "note": "a<b"}
+    maps = replace(flawed.heatmaps[1], params=options)
+    page = html.page([replace(flawed, heatmaps=(flawed.heatmaps[0], maps))], [_figure("x")])
+    made = re.search(r"How this was made</summary><dl>(.*?)</dl>", page, re.DOTALL)[1]
+    told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", made, re.DOTALL))
+    assert told["label"] == "checkpoint A"
+    assert told["adapters"] == "lung 9f86d081884c7d65"
+    assert told["generation"] == "do_sample False, max_new_tokens 7"
+    assert told["seed"] == "0"
+    assert told["method attention"].startswith("share of attention; epsilon 1e-06, rows prefill; ")
+    occlusion = told["method occlusion"]
+    for part in ("masks 480", "cells (7, 7)", "reference 0.5", "note a&lt;b", "112 of 480 steps"):
+        assert part in occlusion
+    length = len(str(options["sites"]))
+    assert re.search(rf"sites \(0, 1, 2, [^)]*… \({length:,} characters\)", occlusion)
+    assert told["never ran"] == "shapley"
+    assert told["error of Occlusion, “nodule in the left upper zone.”"].startswith("standard error at most")

@@ -88,3 +88,24 @@ def test_several_images_are_all_left_out():
     pair = outputs.embedded(records.pair())
     assert not any(study.pixels.any() for study in pair.studies)
     assert "contains no image" in html.fragment(records.pair())
+
+
+def test_a_figure_that_a_notebook_shows_holds_no_more_than_other_outputs():
+    made = EXPLANATION.figure(methods="attention")
+    whole = made._repr_png_()
+    assert whole == made.preview()
+    groundviz.options.embed = "small"
+    coarse = Image.open(io.BytesIO(made._repr_png_()))
+    assert coarse.size == Image.open(io.BytesIO(whole)).size
+    assert made._repr_png_() == Explanation(outputs.embedded(RECORD)).figure(methods="attention").preview()
+    assert made._repr_png_() != whole
+    groundviz.options.embed = "none"
+    assert made._repr_png_() is None
+    assert made.preview() == whole
+
+
+def test_what_prints_an_image_prints_no_pixel_and_no_hash():
+    told = f"{RECORD.study!r} {RECORD!r}"
+    assert "array'" in told
+    assert RECORD.study.sha256 not in told
+    assert str(RECORD.study.pixels[0, 0])[:6] not in repr(RECORD.study)

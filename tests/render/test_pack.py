@@ -273,3 +273,20 @@ def test_colours_are_those_of_the_static_pictures(name):
     if name in ("inferno", "managua_r"):
         painted = paint((np.arange(256) / 255).astype(np.float32), signed=COLOURS[name])
         np.testing.assert_array_equal(kept, overlay.to_bytes(painted))
+
+
+def test_what_is_not_whole_is_in_the_payload_and_nothing_of_it_where_all_is_whole():
+    header, _ = pack.read(pack.pack(records.flawed()))
+    assert (header["name"], header["label"]) == ("checkpoint A", "")
+    assert header["cut"] == "⟦…⟧ cut off by its length"
+    assert header["missing"] == ["Interrupted: Shapley was asked for and never ran."]
+    plain, sampled = header["maps"]
+    assert (plain["interrupted"], plain["shortfall"], plain["errors"]) == ("", "", None)
+    assert sampled["interrupted"] == "112 of 480 steps"
+    assert sampled["shortfall"] == "Interrupted: Occlusion rests on 112 of 480 steps."
+    assert sampled["errors"][0] == "standard error at most 12% of the largest value, 3% in the median cell"
+    assert len(sampled["errors"]) == 8
+    assert pack.read(pack.pack(records.flawed(), name="Prior"))[0]["label"] == "checkpoint A"
+    header, _ = pack.read(pack.pack(records.record()))
+    assert (header["name"], header["cut"], header["missing"]) == ("", "", [])
+    assert [one["shortfall"] for one in header["maps"]] == ["", ""]

@@ -12,6 +12,7 @@ from groundviz.geometry import apply, invert
 from groundviz.render import escape, html, overlay, pack, viewer
 from groundviz.render.colour import scales
 from groundviz.targets import find
+from groundviz.types import Samples
 from tests import records
 from tests.chromium import (
     SIDE,
@@ -37,7 +38,7 @@ def test_the_program_is_the_module_without_its_export_and_comments():
 
 
 def test_the_viewer_is_small_and_takes_nothing_from_anywhere():
-    assert len(viewer.module().encode()) < 60 * 1024
+    assert len(viewer.module().encode()) < 64 * 1024
     for word in ("fetch(", "XMLHttpRequest", "WebSocket", "import(", "eval(", "Function(", "http"):
         assert word not in viewer.module()
     for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "srcdoc"):
@@ -311,7 +312,7 @@ def test_what_was_not_measured_is_said_and_not_drawn(browser, tmp_path):
     values = np.full_like(flat.heatmaps[0].values, 0.125)
     flat = replace(flat, heatmaps=(replace(flat.heatmaps[0], values=values),))
     with shown(browser, tmp_path, page_of(flat)) as page:
-        assert page.inner_text(".gv-none") == "no evidence: every cell has the same value"
+        assert page.inner_text(".gv-none") == "no evidence: every cell holds the same value"
         assert np.abs(canvas(page) - 255.0 * flat.study.pixels[..., None]).mean() < 1.0
 
 
@@ -349,18 +350,57 @@ def test_hostile_words_stay_words(browser, tmp_path):
     sly = records.record(60, 48, question="<svg onload=window.pwned=1>", words=HOSTILE, notes=(HOSTILE[0],))
     label = replace(sly.heatmaps[0].grid, label=HOSTILE[0])
     maps = replace(sly.heatmaps[0], method=HOSTILE[0], unit=HOSTILE[1], grid=label)
-    with shown(browser, tmp_path, page_of(replace(sly, heatmaps=(maps,)))) as page:
+    maps = replace(maps, samples=Samples(done=1, asked=2), standard_error=np.abs(maps.values))
+    made = replace(sly.provenance, adapters={HOSTILE[0]: HOSTILE[1]}, generation={HOSTILE[1]: HOSTILE[0]})
+    sly = replace(sly, heatmaps=(maps,), label=HOSTILE[1], unmeasured=(HOSTILE[0],), provenance=made)
+    sly = replace(sly, answer=replace(sly.answer, finished=False))
+    with shown(browser, tmp_path, page_of(sly)) as page:
         scripts = page.locator("script").count()
         for chip in page.get_by_role("option").all():
             if chip.get_attribute("class"):
                 chip.hover()
         page.wait_for_timeout(50)
         assert page.evaluate("window.pwned") is None
+        assert HOSTILE[0] in page.inner_text(".gv-beware")
+        assert page.inner_text(".gv-name") == HOSTILE[1].strip()
         assert page.inner_text(".gv-question") == "<svg onload=window.pwned=1>"
         said = page.locator(".gv-token").all_inner_texts()
         assert said == [*(escape.visible(word.strip()) for word in HOSTILE), "</s>"]
         assert page.locator(".gv-root img, .gv-root svg, .gv-root script").count() == 0
         assert scripts == 1
+
+
+@needs_browser
+def test_what_is_not_whole_stands_beside_the_answer_and_over_the_map(browser, tmp_path):
+    with shown(browser, tmp_path, page_of(records.flawed(whole()))) as page:
+        assert page.inner_text(".gv-name") == "checkpoint A"
+        assert page.inner_text(".gv-answer .gv-warn") == "⟦…⟧ cut off by its length"
+        assert page.locator(".gv-beware li").all_inner_texts() == [
+            "Interrupted: Occlusion rests on 112 of 480 steps.",
+            "Interrupted: Shapley was asked for and never ran.",
+        ]
+        assert page.locator(".gv-pane .gv-warn").is_hidden()
+        with drawn(page):
+            page.get_by_label("Method", exact=True).select_option("occlusion")
+        assert page.inner_text(".gv-pane .gv-warn") == "interrupted: 112 of 480 steps"
+        error = "standard error at most 12% of the largest value, 3% in the median cell"
+        assert error in page.inner_text(".gv-pane .gv-detail")
+        says = page.get_attribute(".gv-frame canvas", "aria-label")
+        assert says.startswith("Occlusion, interrupted: 112 of 480 steps, the whole answer · ")
+        assert error in says
+        with drawn(page):
+            page.get_by_role("option", name="left").click()
+        with drawn(page):
+            page.get_by_role("option", name="zone").click(modifiers=["Control"])
+        assert "not known for this combination" in page.inner_text(".gv-pane .gv-detail")
+
+
+@needs_browser
+def test_nothing_of_it_stands_in_a_viewer_of_what_is_whole(browser, tmp_path):
+    with shown(browser, tmp_path, page_of(whole())) as page:
+        assert page.locator(".gv-warn, .gv-beware").locator("visible=true").count() == 0
+        for word in ("nterrupted", "cut off", "⟦", "standard error"):
+            assert word not in page.inner_text("body")
 
 
 @needs_browser

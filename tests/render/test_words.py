@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from groundviz.errors import TargetError
-from groundviz.render import words
+from groundviz.render import captions, words
 from groundviz.render.colour import scales
 from groundviz.targets import Question, find
+from groundviz.types import Samples
 from tests import records
 
 RECORD = records.record()
@@ -132,7 +133,7 @@ def test_a_negative_map_is_strongest_where_its_magnitude_is():
 
 def test_a_flat_map_is_described_as_no_evidence():
     flat = replace(PLAIN.at(RECORD.target), values=np.full((14, 14), 0.5, np.float32))
-    assert words.describe(flat).endswith("no evidence, every cell has the same value.")
+    assert words.describe(flat).endswith("no evidence: every cell holds the same value.")
     legend = words.legend(RECORD.studies, [flat])
     assert legend == [words.NOT_WHY, words.PERCENTAGES]
 
@@ -157,7 +158,7 @@ def test_the_legend_says_what_can_be_seen_and_only_that():
 
 def test_the_caption_tells_what_where_from_and_how_to_make_it_again():
     rows = [[maps.at(RECORD.target)] for maps in RECORD.heatmaps]
-    caption = words.caption(RECORD, rows, [scales(row) for row in rows])
+    caption = captions.single(RECORD, rows, [scales(row) for row in rows])
     for part in (
         "asked “Where is the nodule?” and it answered “nodule in the left upper zone.”",
         "Attention (share of attention, mean over layers and heads): colours from lowest value to 99th",
@@ -171,7 +172,7 @@ def test_the_caption_tells_what_where_from_and_how_to_make_it_again():
 
 def test_the_caption_tells_the_images_apart_and_says_how_many_maps_there_are():
     rows = [[maps.at(PAIR.target)] for maps in PAIR.heatmaps]
-    caption = words.caption(PAIR, rows, [scales(row) for row in rows])
+    caption = captions.single(PAIR, rows, [scales(row) for row in rows])
     for part in (
         "Maps of the images when the model was asked “Where is the nodule?”",
         "First, the image of each row; then",
@@ -181,7 +182,7 @@ def test_the_caption_tells_the_images_apart_and_says_how_many_maps_there_are():
         assert part in caption
     assert [caption.count(f"{name} (") for name in ("Attention", "Occlusion")] == [1, 1]
     assert "drawn" not in caption
-    one = words.caption(PAIR, rows[1:2], [scales(rows[1])])
+    one = captions.single(PAIR, rows[1:2], [scales(rows[1])])
     assert "First, the image; then" in one
     assert "rows: image 2 of 2)" in one
     assert "Attention: 1 of 2 maps is drawn." in one
@@ -206,7 +207,7 @@ def test_a_map_is_described_with_its_image_and_tile():
 
 def test_only_attention_is_said_to_be_where_the_model_looked():
     rows = [[RECORD.heatmaps[1].at(RECORD.target)]]
-    caption = words.caption(RECORD, rows, [scales(row) for row in rows])
+    caption = captions.single(RECORD, rows, [scales(row) for row in rows])
     assert caption.startswith("Maps of the image when the model was asked")
     assert words.NOT_WHY not in caption
     assert words.legend(RECORD.studies, rows[0])[0] == words.PERCENTAGES
@@ -215,7 +216,7 @@ def test_only_attention_is_said_to_be_where_the_model_looked():
 def test_a_given_answer_is_not_called_the_model_s():
     given = replace(RECORD, answer=replace(SAID, source="given"))
     rows = [[PLAIN.at(RECORD.target)]]
-    assert "and it was given the answer “" in words.caption(given, rows, [scales(rows[0])])
+    assert "and it was given the answer “" in captions.single(given, rows, [scales(rows[0])])
 
 
 def test_the_legend_says_what_a_reader_sees_besides():
@@ -229,22 +230,22 @@ def test_the_legend_says_what_a_reader_sees_besides():
 
 def test_a_caption_of_a_sweep_names_its_target_once():
     rows = [[PLAIN.at(RECORD.target, layer=layer) for layer in PLAIN.layers]]
-    caption = words.caption(RECORD, rows, [scales(rows[0])])
+    caption = captions.single(RECORD, rows, [scales(rows[0])])
     assert "then the maps for “nodule in the left upper zone.”, layer by layer. Attention" in caption
     assert "Attention (share of attention, layer by layer, mean over heads):" in caption
 
 
 def test_what_holds_for_all_parts_is_said_once():
     parts = [("(a)", ["First.", "Same.", "Own."], "Model x."), ("(b)", ["Other.", "Same."], "Model x.")]
-    assert words.captions(parts, ["Note."]) == "(a) First. Own. (b) Other. Same. Note. Model x."
+    assert captions.several(parts, ["Note."]) == "(a) First. Own. (b) Other. Same. Note. Model x."
     different = [parts[0], ("(b)", ["First.", "Same."], "Model y.")]
-    assert words.captions(different) == "(a) First. Own. Model x. (b) First. Model y. Same."
+    assert captions.several(different) == "(a) First. Own. Model x. (b) First. Model y. Same."
 
 
 def test_a_caption_hides_nothing():
     sly = records.record(question="Where\u202e?\x1b[2J")
     rows = [[sly.heatmaps[0].at(sly.target)]]
-    assert "“Where⟦U+202E⟧?␛[2J”" in words.caption(sly, rows, [scales(rows[0])])
+    assert "“Where⟦U+202E⟧?␛[2J”" in captions.single(sly, rows, [scales(rows[0])])
 
 
 def test_a_word_of_the_question_says_so_and_has_no_probability_and_no_place_in_the_answer():
@@ -258,4 +259,81 @@ def test_a_word_of_the_question_says_so_and_has_no_probability_and_no_place_in_t
     heatmap = asked.heatmaps[0].at(nodule)
     assert words.describe(heatmap).startswith("Attention for “nodule” (in the question): strongest at row")
     row = [[heatmap]]
-    assert "“nodule” (in the question)" in words.caption(asked, row, [scales(row[0])])
+    assert "“nodule” (in the question)" in captions.single(asked, row, [scales(row[0])])
+
+
+@pytest.mark.parametrize(("finished", "says"), [(True, ""), (None, ""), (False, "cut off by its length")])
+def test_only_an_answer_that_is_known_to_be_cut_off_is_said_to_be(finished, says):
+    assert words.cut_off(replace(SAID, finished=finished)) == says
+
+
+def test_what_an_interrupt_left_undone_is_told_once_for_each_method():
+    cut = [replace(maps, samples=Samples(done=1112, asked=4800)) for maps in PAIR.heatmaps]
+    record = replace(PAIR, heatmaps=(*cut,), unmeasured=("shapley", "rise"))
+    assert words.incomplete(record) == (
+        "Interrupted: Attention rests on 1,112 of 4,800 steps.",
+        "Interrupted: Occlusion rests on 1,112 of 4,800 steps.",
+        "Interrupted: Shapley was asked for and never ran.",
+        "Interrupted: RISE was asked for and never ran.",
+    )
+    assert words.incomplete(record, ["occlusion"]) == words.incomplete(record)[1:]
+    assert words.interrupted(cut[0]) == "1,112 of 4,800 steps"
+
+
+def test_nothing_is_said_of_work_that_was_done():
+    whole = replace(PLAIN, samples=Samples(done=480, asked=480))
+    assert words.incomplete(replace(RECORD, heatmaps=(whole, SIGNED))) == ()
+    assert (words.interrupted(whole), words.interrupted(SIGNED)) == ("", "")
+
+
+def _uncertain(values, errors):
+    heatmap = SIGNED.at(RECORD.target)
+    return words.uncertainty(
+        replace(heatmap, values=np.array([values], np.float32), standard_error=np.array([errors], np.float32))
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "errors", "says"),
+    [
+        (
+            [1.0, -2.0, 0.0],
+            [0.1, 0.2, 0.13],
+            "standard error at most 10% of the largest value, 6% in the median cell",
+        ),
+        (
+            [1.0, 0.5, 0.0],
+            [1.501, 0.001, 0.002],
+            "standard error at most 151% of the largest value, below 1% in the median cell",
+        ),
+        (
+            [1.0, np.nan, 0.5],
+            [0.001, 9.0, np.nan],
+            "standard error below 1% of the largest value, below 1% in the median cell, "
+            "not known in 1 of 2 cells",
+        ),
+        ([0.0, 0.0], [0.1, 0.0], "standard error more than 10 times the largest value"),
+        ([0.0, 0.0], [0.0, 0.0], "standard error below 1% of the largest value, below 1% in the median cell"),
+        ([0.0, 1.0], [np.nan, np.nan], "standard error not known"),
+        ([np.nan, np.nan], [np.nan, 1.0], "standard error not known"),
+    ],
+)
+def test_a_standard_error_is_told_against_the_largest_value(values, errors, says):
+    assert _uncertain(values, errors) == says
+
+
+def test_of_a_map_that_was_not_drawn_at_random_no_error_is_told():
+    assert words.uncertainty(SIGNED.at(RECORD.target)) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (0.0, "no evidence: every cell holds the same value"),
+        (np.nan, "no evidence: no cell holds a value"),
+    ],
+)
+def test_a_map_that_points_nowhere_says_so(value, says):
+    heatmap = PLAIN.at(RECORD.target)
+    assert words.no_evidence(heatmap) == ""
+    assert words.no_evidence(replace(heatmap, values=np.full((14, 14), value, np.float32))) == says

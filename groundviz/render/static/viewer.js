@@ -108,14 +108,13 @@ async function withValues(map, blob) {
 async function unpack(record, blob) {
   await Promise.all([
     ...record.maps.map((map) => withValues(map, blob)),
-    ...record.images.map(async (image) => {
-      const file = new Blob([blob(image.at)], { type: "image/png" });
-      image.bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
-    }),
+    ...record.images.map(async (image) => { image.bitmap = await decoded(blob(image.at)); }),
   ]);
   for (const [name, text] of Object.entries(record.colours)) record.colours[name] = fromBase64(text);
   return record;
 }
+
+const decoded = (png) => createImageBitmap(new Blob([png], { type: "image/png" }), { colorSpaceConversion: "none" });
 
 const fromBase64 = (text) => Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
 
@@ -304,8 +303,26 @@ async function render({ model, el }) {
   for (const one of viewers) one.peers = viewers.filter((other) => other !== one);
   el.append(viewers.length > 1 ? sideBySide(viewers) : viewers[0].whole());
   for (const one of viewers) one.start();
+  if (model.get("_withheld") && model.send) fetchImages(model, viewers);
   if (model.get("_live")) document.dispatchEvent(new CustomEvent("groundviz", { detail: model.get("_live") }));
   return () => viewers.forEach((one) => one.stop());
+}
+
+/** Ask for the pixels that the payload leaves out, so that they are seen but not saved with the notebook. */
+function fetchImages(model, viewers) {
+  const receive = async (said, buffers) => {
+    if (!said.images) return;
+    model.off("msg:custom", receive);
+    const bytes = copied(buffers[0]);
+    for (const [side, number, at, length] of said.images) {
+      const one = viewers[side];
+      one.record.images[number].bitmap = await decoded(bytes.slice(at, at + length));
+      one.bases.clear();
+      one.refresh();
+    }
+  };
+  model.on("msg:custom", receive);
+  model.send({ need: "images" });
 }
 
 /** Several viewers with the controls of one, which the others follow. */
@@ -408,11 +425,13 @@ class Viewer {
 
   async received(said, buffers) {
     const bytes = buffers?.length && copied(buffers[0]);
+    if (said.images) return;
     if (said.heads !== undefined) {
       const map = this.record.maps[said.heads], shape = [map.shape[0], 1, headsOf(map), map.rows, map.cols];
       map.lazy.set(said.layer, { shape, ...codes(await inflate(bytes), shape[0] * shape[2]) });
     } else {
       this.notice = said.failed || said.says;
+      if (said.missing) this.record.missing = said.missing;
       if (said.maps) await this.grow(said.maps, bytes);
     }
     this.refresh();
@@ -509,6 +528,7 @@ class Viewer {
     this.lists = [record.tokens.map((_, at) => at), [...this.asked.keys()]];
     this.chips = new Map();
     this.answer = this.listed("Tokens of the answer", this.lists[0]);
+    this.beware = h("ul", { class: "gv-beware", "aria-label": "Beware" });
     const question = this.asked.size ? this.listed("Tokens of the question", this.lists[1]) : h("h2", {}, record.question);
     question.classList.add("gv-question");
     this.rove();
@@ -522,15 +542,31 @@ class Viewer {
       h("dl", {}, ...KEYS.flatMap(([key, does]) => [h("dt", {}, key), h("dd", {}, does)])));
     const given = `Answer${record.source === "generated" ? "" : " given to the model"} · point at a word`;
     const head = h("div", { class: "gv-head" },
-      record.name ? h("p", { class: "gv-name" }, record.name) : null,
+      record.name ? h("p", { class: "gv-name" }, record.name, record.label ? ` · ${record.label}` : "") : null,
       h("div", {}, h("span", { class: "gv-label" }, "Question"), question),
       h("div", { class: "gv-answer" },
-        h("span", { class: "gv-label", title: `probability ${record.sure}` }, given), this.answer),
+        h("span", { class: "gv-label", title: `probability ${record.sure}` }, given), this.answer,
+        // Apart from the tokens, which are the model's own: this sign is ours.
+        record.cut ? h("p", { class: "gv-warn" }, record.cut) : null),
+      this.beware,
       record.parts.length > 1 ? h("div", { class: "gv-parts", role: "group", "aria-label": "Parts of the answer" }, ...this.parts) : null);
     this.root = h("section", {
       class: "gv-root", "data-live": this.model.get("_live"), "aria-label": "groundviz viewer", "data-jp-suppress-context-menu": "true",
       onkeydown: (event) => this.keyed(event),
     }, head, h("div", { class: "gv-body" }, h("div", {}, this.stage, this.readout)), this.live);
+  }
+
+  /** What is not whole: maps that rest on too little, methods that never ran. */
+  undone() {
+    return [...new Set([...this.record.maps.map((map) => map.shortfall), ...this.record.missing])].filter(Boolean);
+  }
+
+  /** How far off a map may be by chance: known for what was measured as a whole. */
+  error(map, chosen) {
+    const { layer, head } = this.state, found = map?.errors && chosen && entries(map, chosen);
+    if (!found) return "";
+    const all = (layerAt(map, layer) < 0 || map.measured[0] === 1) && (head < 0 || headsOf(map) === 1);
+    return (found.length === 1 && all && map.errors[found[0]]) || "standard error not known for this combination";
   }
 
   /** The viewer with controls of its own. */
@@ -932,12 +968,12 @@ class Viewer {
     const bar = h("canvas", { class: "gv-bar", width: 256, height: 1, role: "img", "aria-label": "Colour scale" });
     const part = (kind) => h("span", { class: `gv-${kind}` });
     const pane = {
-      canvas, bar, title: part("title"), detail: part("detail"), low: part("end"), high: part("end"),
+      canvas, bar, title: part("title"), undone: part("warn"), detail: part("detail"), low: part("end"), high: part("end"),
       unit: part("unit"), rule: part("rule"), none: h("div", { class: "gv-none" }), layers: [],
     };
     pane.scale = h("div", { class: "gv-scale" }, h("span", { class: "gv-ends" }, pane.low, bar, pane.high), pane.unit, pane.rule);
     pane.node = h("figure", { class: "gv-pane" },
-      h("figcaption", {}, pane.title, pane.detail), h("div", { class: "gv-frame" }, canvas, pane.none), pane.scale);
+      h("figcaption", {}, pane.title, pane.undone, pane.detail), h("div", { class: "gv-frame" }, canvas, pane.none), pane.scale);
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
       const { x, y } = this.place(pane, event), [rows, cols] = this.record.images[pane.image].source;
@@ -1039,7 +1075,7 @@ class Viewer {
 
   /** The values of a pane: [map, values] for each grid on its image, or the reason why there are none. */
   prepared(one) {
-    const plain = { name: null, unitText: null, difference: false, why: "", scaled: null };
+    const plain = { sources: [], name: null, unitText: null, difference: false, why: "", scaled: null };
     if (one.of) return { ...one, ...plain, layers: [], values: [], hidden: [], known: null, chosen: null };
     const { norm, sinks } = this.state, layers = [], values = [], hidden = [];
     let why = "";
@@ -1116,7 +1152,7 @@ class Viewer {
     const name = (pane) => (alike ? pane.chosen.label : pane.known.name);
     const unit = alike ? (this.state.norm === "mass" ? "share of the map’s total" : a.known.unit) : "difference of positions on the two scales";
     Object.assign(one, {
-      layers: fine.layers, values, hidden: fine.layers.map(() => new Set()), scaled: scaleOver(values, true, true),
+      sources: [a.known, b.known], layers: fine.layers, values, hidden: fine.layers.map(() => new Set()), scaled: scaleOver(values, true, true),
       name: `${name(a)} − ${name(b)}`, unitText: unit, difference: true, known: { ...a.known, signed: true }, chosen: a.chosen,
     });
   }
@@ -1298,12 +1334,13 @@ class Viewer {
   /** Keep the panes as they are shown, with their captions and scales, as one picture. */
   save() {
     const { ratio } = this.panes[0].fit, gap = 12 * ratio, line = 16 * ratio, style = getComputedStyle(this.root);
-    const panes = [this, ...this.peers].flatMap((one) => one.panes.map((pane) => ({ ...pane, by: one.record.name })));
+    const panes = [this, ...this.peers].flatMap((one) => one.panes.map((pane) => ({ ...pane, by: one.record.name, cut: one.record.cut })));
     const wide = Math.max(...panes.map(({ canvas }) => canvas.width)), tall = Math.max(...panes.map(({ canvas }) => canvas.height));
     const sheet = h("canvas"), context = sheet.getContext("2d"), font = `${12 * ratio}px ${style.fontFamily}`;
-    const texts = panes.map(({ by, title, detail, low, high, unit, rule, none, scaled }) => {
+    const texts = panes.map(({ by, cut, title, undone, detail, low, high, unit, rule, none, scaled }) => {
       const scale = `${low.textContent} to ${high.textContent} ${unit.textContent}; ${rule.textContent}`;
-      const said = `${by} · ${title.textContent} · ${detail.textContent} · ${scaled ? scale : none.textContent}`;
+      const answer = cut && `the answer is ${cut}`;
+      const said = `${by} · ${title.textContent} · ${undone.textContent} · ${answer} · ${detail.textContent} · ${scaled ? scale : none.textContent}`;
       return said.split(/ · |; /).filter(Boolean);
     });
     sheet.width = (wide + gap) * panes.length + gap;
@@ -1384,12 +1421,17 @@ class Viewer {
     const label = pane.layers.length === 1 ? pane.layers[0].label : "";
     told(pane.title, pane.name ?? known?.name ?? pane.method ?? "Difference");
     const details = pane.difference ? [places]
-      : [`${chosen?.label ?? ""}${pane.pinned ? " pinned" : ""}`, places, label, known?.claim, known ? this.aggregation(known) : ""];
+      : [`${chosen?.label ?? ""}${pane.pinned ? " pinned" : ""}`, places, label, known?.claim, known ? this.aggregation(known) : "",
+        this.error(pane.layers[0], chosen)];
+    const of = pane.difference ? pane.sources : [known];
+    const undone = [...new Set(of.map((map) => map?.interrupted))].filter(Boolean);
+    told(pane.undone, undone.length ? `interrupted: ${undone.join("; ")}` : "");
+    pane.undone.hidden = !undone.length;
     told(pane.detail, details.filter(Boolean).join(" · "));
-    told(pane.none, why || "no evidence: every cell has the same value");
+    told(pane.none, why || "no evidence: every cell holds the same value");
     pane.none.hidden = scaled;
     pane.scale.hidden = !scaled;
-    let says = `${pane.title.textContent}, ${pane.detail.textContent}. `;
+    let says = `${[pane.title, pane.undone, pane.detail].map((node) => node.textContent).filter(Boolean).join(", ")}. `;
     if (scaled) {
       const perToken = norm === "shared" && known.reduce[0] === "sum" && chosen.tokens.length > 1 ? " per token" : "";
       this.bar(pane);
@@ -1485,7 +1527,11 @@ class Viewer {
   }
 
   sync() {
-    const { state } = this;
+    const { state } = this, undone = this.undone();
+    this.beware.hidden = !undone.length;
+    if (!same([...this.beware.children].map((line) => line.textContent), undone)) {
+      this.beware.replaceChildren(...undone.map((line) => h("li", {}, line)));
+    }
     for (const follow of this.follows) follow();
     this.parts.forEach((button, at) => button.setAttribute("aria-pressed", !state.selected.length && at === state.part));
     this.root.dataset.tool = state.tool;
