@@ -8,13 +8,13 @@ from skimage.restoration import inpaint_biharmonic
 from skimage.segmentation import slic
 from torch import Tensor
 
-from groundviz.methods.method import METHODS, each_token_and, laid_out, positive
+from groundviz.methods.method import METHODS, each_token_and, positive
+from groundviz.methods.sampling import of_each_image, samples_of, stated
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline
 from groundviz.runtime.regions import (
     Canvas,
     Regions,
-    canvases,
     in_pixels,
     mixed,
     named,
@@ -58,14 +58,17 @@ def occlusion(
     wanted = each_token_and(answer, targets)
     with torch.no_grad():
         whole = live.scores(wanted)
-    maps: list[Heatmaps] = []
-    for canvas in canvases(live):
+
+    def measure(canvas: Canvas) -> list[Heatmaps]:
         pieces = _pieces(live, canvas, in_pixels(canvas, window), in_pixels(canvas, stride), regions)
         found = _hidden(live, canvas, pieces, wanted, fill)
+        # After an interruption, the places that were not reached are out of the grid's view: NaN, not 0.
         grid, values = pieces.drawn(whole - found)
+        samples = samples_of(live, len(found), pieces.count)
         params = {"windows_done": len(found)}
-        maps += laid_out(values, [grid], wanted, unit="nats", signed=True, params=params)
-    return maps
+        return stated(values, [grid], wanted, samples=samples, unit="nats", signed=True, params=params)
+
+    return of_each_image(live, measure)
 
 
 def _hidden(live: Live, canvas: Canvas, pieces: Regions, wanted: tuple[Target, ...], fill: str) -> Tensor:

@@ -14,6 +14,7 @@ from groundviz.errors import NumericalError, UnknownName
 from groundviz.methods.method import METHODS, Method
 from groundviz.runtime import Live
 from groundviz.targets import answered
+from groundviz.tiles import which
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 Recipes = Mapping[str, Mapping[str, Any]]
@@ -38,10 +39,15 @@ def choose(methods: str | Iterable[str] | Recipes) -> Recipes:
 
 def measure(
     recipes: Recipes, live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]
-) -> tuple[Heatmaps, ...]:
-    """All maps of several methods, in their order.
+) -> tuple[tuple[Heatmaps, ...], tuple[str, ...]]:
+    """All maps of several methods, in their order, and what was not measured.
 
-    Ctrl-C ends the work early: what was measured until then is returned, with a warning.
+    Ctrl-C ends the work early: what was measured until then is returned, with a warning. A method whose
+    maps say nothing of any target, because all their cells are the same, is named in a warning.
+
+    Returns:
+        The maps, and the names of the methods that did not come to any: of those that were left out for
+        some of several images, "rise on image 2 of 2".
 
     Raises:
         TargetError: A target is in the question, and a method explains the answer alone.
@@ -50,9 +56,13 @@ def measure(
         KeyboardInterrupt: Nothing was measured before the interruption.
     """
     maps: list[Heatmaps] = []
+    missing: list[str] = []
     for name in recipes:
         refuse_questions(METHODS[name], targets)
     for name, options in recipes.items():
+        if missing or live.interrupted:
+            missing.append(name)
+            continue
         try:
             live.progress.at(f"measuring {name.replace('_', ' ')}")
             found = METHODS[name](live, prompt, answer, targets, **options)
@@ -60,11 +70,32 @@ def measure(
             if not maps:
                 raise
             warnings.warn(f"Interrupted during {name}: its maps are missing.", RuntimeWarning, stacklevel=3)
-            break
-        maps += [signed_off(name, options, one, live) for one in found]
-        if live.interrupted:
-            break
-    return tuple(maps)
+            missing.append(name)
+            continue
+        signed = [signed_off(name, options, one, live) for one in found]
+        missing += _images_left_out(name, signed, live)
+        _tell_of_no_evidence(name, signed, targets)
+        maps += signed
+    return tuple(maps), tuple(missing)
+
+
+def _images_left_out(name: str, maps: list[Heatmaps], live: Live) -> list[str]:
+    """The images that a method did not reach before an interruption, as they are named to the user."""
+    seen = {one.grid.image for one in maps}
+    left = [image for image in range(len(live.studies)) if live.interrupted and image not in seen]
+    return [f"{name} on {which(image, len(live.studies))}" for image in left]
+
+
+def _tell_of_no_evidence(name: str, maps: list[Heatmaps], targets: tuple[Target, ...]) -> None:
+    """Warn once of a method none of whose maps of what was asked for points anywhere."""
+    shown = [one.at(target) for one in maps for target in targets if one.has(target)]
+    if shown and not any(heatmap.has_evidence for heatmap in shown):
+        warnings.warn(
+            f"{name} found no evidence: in its map all cells have the same value, so that it points nowhere. "
+            "Use another method, or explain another part of the answer.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def refuse_questions(method: Method, targets: tuple[Target, ...]) -> None:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from groundviz.errors import UnknownName
 from groundviz.geometry import held_cells
-from groundviz.methods.method import METHODS, each_token_and, laid_out, positive
+from groundviz.methods.method import METHODS, each_token_and, positive
+from groundviz.methods.sampling import samples_of, stated
 from groundviz.runtime import Live
 from groundviz.types import Answer, Grid, Heatmaps, Ints, Prompt, Target
 
@@ -58,7 +59,8 @@ def token_ablation(
     drops[: len(found)] = (whole - found).cpu().numpy()
     grids = _known(live.grids(site), blocks < len(found))
     params = {"blocks_done": len(found)}
-    return laid_out(drops[blocks].T, grids, wanted, unit="nats", signed=True, params=params)
+    samples = samples_of(live, len(found), count)
+    return stated(drops[blocks].T, grids, wanted, samples=samples, unit="nats", signed=True, params=params)
 
 
 def _blank(tokens: Tensor, fill: str) -> Tensor:
