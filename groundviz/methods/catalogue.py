@@ -47,6 +47,7 @@ def lines(default: tuple[str, ...]) -> Iterator[str]:
         yield f"  {title(text)}"
         yield f"  unit: {stated('Unit', text)}"
         yield f"  cost: {stated('Cost', text)}"
+        yield f"  known failure: {stated('Known failure', text).split('. ')[0]}"
 
 
 def markdown() -> Iterator[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from groundviz.methods.method import METHODS, positive
+from groundviz.methods.quadrature import scattered
 from groundviz.methods.sampling import samples_of, stated
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline as picture_without
@@ -20,7 +20,6 @@ CLOSE_ENOUGH = 0.05
 MOST_STEPS = 128
 # Nats: what float32 sums of log-probabilities cannot tell from none.
 NO_CHANGE = 1e-6
-GOLDEN = 0.6180339887498949
 
 
 @METHODS.register("integrated_gradients")
@@ -108,7 +107,7 @@ def _integral(
 ) -> tuple[Tensor, int]:
     """What each cell adds on the way from one end to the other, float32 (target, cell), by how many nodes."""
     start, way = ends[:1].float(), (ends[1:] - ends[:1]).float()
-    nodes, weights = _scattered(steps)
+    nodes, weights = scattered(steps)
 
     def run(part: slice) -> Tensor:
         along = nodes[part].view(-1, *[1] * (way.dim() - 1)).to(way)
@@ -118,10 +117,3 @@ def _integral(
     found = live.in_batches(steps, run, label="integrated_gradients")
     done = weights[: len(found)].to(found)
     return torch.einsum("s,stc->tc", done / done.sum(), found), len(found)
-
-
-def _scattered(steps: int) -> tuple[Tensor, Tensor]:
-    """Nodes and weights on [0, 1], ordered such that the first few already span the whole way."""
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    order = np.argsort(np.arange(steps) * GOLDEN % 1)
-    return torch.from_numpy((nodes[order] + 1) / 2).float(), torch.from_numpy(weights[order] / 2).float()

@@ -12,9 +12,9 @@ import numpy as np
 
 from groundviz.errors import NumericalError, UnknownName
 from groundviz.methods.method import METHODS, Method
+from groundviz.methods.outcome import images_left_out, tell_of_no_evidence
 from groundviz.runtime import Live
 from groundviz.targets import answered
-from groundviz.tiles import which
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 Recipes = Mapping[str, Mapping[str, Any]]
@@ -73,29 +73,10 @@ def measure(
             missing.append(name)
             continue
         signed = [signed_off(name, options, one, live) for one in found]
-        missing += _images_left_out(name, signed, live)
-        _tell_of_no_evidence(name, signed, targets)
+        missing += images_left_out(name, signed, live)
+        tell_of_no_evidence(name, signed, targets)
         maps += signed
     return tuple(maps), tuple(missing)
-
-
-def _images_left_out(name: str, maps: list[Heatmaps], live: Live) -> list[str]:
-    """The images that a method did not reach before an interruption, as they are named to the user."""
-    seen = {one.grid.image for one in maps}
-    left = [image for image in range(len(live.studies)) if live.interrupted and image not in seen]
-    return [f"{name} on {which(image, len(live.studies))}" for image in left]
-
-
-def _tell_of_no_evidence(name: str, maps: list[Heatmaps], targets: tuple[Target, ...]) -> None:
-    """Warn once of a method none of whose maps of what was asked for points anywhere."""
-    shown = [one.at(target) for one in maps for target in targets if one.has(target)]
-    if shown and not any(heatmap.has_evidence for heatmap in shown):
-        warnings.warn(
-            f"{name} found no evidence: in its map all cells have the same value, so that it points nowhere. "
-            "Use another method, or explain another part of the answer.",
-            RuntimeWarning,
-            stacklevel=4,
-        )
 
 
 def refuse_questions(method: Method, targets: tuple[Target, ...]) -> None:

@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from groundviz.methods.method import each_token, laid_out
 from groundviz.runtime import Live
+from groundviz.runtime.exact_head import NARROW
 from groundviz.runtime.regions import Canvas, canvases
+from groundviz.runtime.sites import Site
 from groundviz.types import Answer, Grid, Heatmaps, Samples, Target
+
+COPIES = 8
 
 
 def each_token_and_all(answer: Answer, targets: Iterable[Target]) -> tuple[Target, ...]:
@@ -60,6 +65,24 @@ def stated(
         return maps
     spreads = laid_out(errors, grids, targets, **options)
     return [replace(one, standard_error=spread.values) for one, spread in zip(maps, spreads, strict=True)]
+
+
+def rounding(live: Live, targets: Sequence[Target], site: Site) -> dict[str, float]:
+    """What is left of a model's 16 bits in a score, in nats, by name; nothing for a model in 32.
+
+    The picture at a site is changed by half of its last digit, up or down at random, a few times over: by
+    as much as scores differ then, they are not to be believed.
+    """
+    picture = live.read(site)
+    dtype = next(live.vlm.model.parameters()).dtype
+    if dtype not in NARROW:
+        return {}
+    stream = torch.Generator().manual_seed(0)
+    signs = torch.randint(2, (COPIES, *picture.shape[1:]), generator=stream).to(picture.device) * 2 - 1
+    changed = picture.float() * (1 + signs * torch.finfo(dtype).eps)
+    with torch.no_grad():
+        found = live.scores(targets, site, changed.to(picture.dtype))
+    return {"rounding": float(found.std(dim=0).max())}
 
 
 def of_each_image(live: Live, measure: Callable[[Canvas], list[Heatmaps]]) -> list[Heatmaps]:

@@ -14,6 +14,7 @@ from groundviz.demo.questions import ask
 from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.geometry import cell_coverage
 from groundviz.methods import integrated_gradients as module
+from groundviz.methods.quadrature import scattered
 from groundviz.runtime import borrow
 from groundviz.runtime.baselines import baseline
 from groundviz.types import Samples, Study
@@ -140,7 +141,7 @@ def test_what_cannot_be_done_is_refused(tiny, study, options, error, why):
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 16])
 def test_nodes_and_weights_are_gauss_and_legendres(steps):
-    nodes, weights = module._scattered(steps)
+    nodes, weights = scattered(steps)
     for power in range(2 * steps):
         found = float((weights.double() * nodes.double() ** power).sum())
         assert found == pytest.approx(1 / (power + 1), abs=1e-6)
