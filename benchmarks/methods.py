@@ -39,7 +39,7 @@ FEW: Mapping[str, Mapping[str, Any]] = {
     "integrated_gradients": {"steps": 4},
     "smooth_grad": {"samples": 4},
     "occlusion": {"window": 0.5, "stride": 0.5},
-    "shapley": {"cells": 2, "samples": 2},
+    "shapley": {"cells": 4, "samples": 2},
     "rise": {"masks": 8},
     "token_ablation": {"block": 16},
     "optimized_mask": {"steps": 4},

@@ -75,7 +75,7 @@ def explain(
         for _ in live.until_steady():  # Once, unless another thread trains the model meanwhile.
             said = live.answer(prompt, given=answer)
             goals = live.targets(said, target, against)
-            maps = measure(recipes, live, prompt, said, goals)
+            maps, unmeasured = measure(recipes, live, prompt, said, goals)
         provenance = replace(live.provenance, certificate=verdict)
     return Explanation(
         Record(
@@ -85,6 +85,7 @@ def explain(
             targets=goals,
             heatmaps=maps,
             provenance=provenance,
+            unmeasured=unmeasured,
         )
     )
 
@@ -137,12 +138,18 @@ def explain_more(
         for _ in live.until_steady():
             said = live.answer(prompt, given=record.answer.token_ids.tolist())
             recognition.same_answer(record.answer, said, record.provenance.dtype)
-            maps = measure(recipes, live, prompt, record.answer, record.targets)
+            maps, unmeasured = measure(recipes, live, prompt, record.answer, record.targets)
         seconds = round(record.provenance.seconds + live.provenance.seconds, 3)
+    joined = _joined(record.heatmaps, maps)
+    # What was asked for again is measured now, or missing now.
+    before = (name for name in record.unmeasured if name.split(" on ")[0] not in recipes)
+    held = {one.method for one in joined}
+    missing = (*before, *(name for name in unmeasured if name not in held))
     return Explanation(
         replace(
             record,
-            heatmaps=_joined(record.heatmaps, maps),
+            heatmaps=joined,
+            unmeasured=missing,
             provenance=replace(record.provenance, seconds=seconds),
         )
     )

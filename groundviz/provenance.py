@@ -19,6 +19,24 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """How many random draws, or other steps, a map rests on.
+
+    Attributes:
+        done: Those that were made.
+        asked: Those that were asked for; more than `done` where the work was interrupted.
+    """
+
+    done: int
+    asked: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether all were made."""
+        return self.done >= self.asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """One number of a map against the truth, beside what an image-blind guess would get."""
 

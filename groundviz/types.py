@@ -14,8 +14,11 @@ from typing import Any, Literal
 import numpy as np
 
 from groundviz.errors import TargetError
+from groundviz.goal import Rival as Rival
+from groundviz.goal import Target as Target
 from groundviz.provenance import Check as Check
 from groundviz.provenance import Provenance as Provenance
+from groundviz.provenance import Samples as Samples
 from groundviz.provenance import Score as Score
 
 # Spelled out, because numpy.typing.NDArray is another kind of object in each version of numpy,
@@ -24,6 +27,9 @@ Floats = np.ndarray[tuple[Any, ...], np.dtype[np.float32]]
 Doubles = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 Ints = np.ndarray[tuple[Any, ...], np.dtype[np.int64]]
 Bools = np.ndarray[tuple[Any, ...], np.dtype[np.bool_]]
+
+# Cells that differ by less than this share of the largest are alike: a few last digits of float32.
+ROUNDING = 8 * float(np.finfo(np.float32).eps)
 
 Reduction = Literal["mean", "sum"]
 SpanKind = Literal["image", "question", "template"]
@@ -50,10 +56,10 @@ class Study:
     ((4, 6), 'array')
     """
 
-    pixels: Floats = field(repr=False)
+    pixels: Floats
     source: str
     raw_range: tuple[float, float]
-    sha256: str = field(repr=False)
+    sha256: str
     window: tuple[float, float] | None = None
     inverted: bool = False
     spacing_mm: tuple[float, float] | None = None
@@ -169,75 +175,6 @@ class Answer:
         return float(np.exp(self.logprobs[list(self.spoken)].sum(dtype=np.float64)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rival:
-    """What the model might have said instead of a target.
-
-    Attributes:
-        text: How it reads.
-        token_ids: Its tokens, as they would stand in the target's place.
-    """
-
-    text: str
-    token_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The part of the answer to be explained, perhaps rather than something else in its place.
-
-    Its scalar is the summed log-probability of the tokens, each given what stands before it;
-    minus that of the rival's tokens, where there is a rival. A part of the question is a target, too:
-    of where the model looked when it read that. It has no probability, and no rival.
-
-    Attributes:
-        tokens: Indices of answer tokens, ascending; or, all below zero, of tokens of the prompt,
-            counted back from the answer's first: -1 is the prompt's last token.
-        text: How the target reads, for labels.
-        rival: What the model might have said in place of the tokens.
-
-    >>> Target(tokens=(3,), text="effusion").kind
-    'logprob'
-    """
-
-    tokens: tuple[int, ...]
-    text: str
-    rival: Rival | None = None
-
-    @property
-    def kind(self) -> Literal["logprob", "contrast"]:
-        """What the scalar is."""
-        return "contrast" if self.rival else "logprob"
-
-    @property
-    def in_question(self) -> bool:
-        """Whether it is a part of the question, and not of the answer."""
-        return min(self.tokens, default=0) < 0
-
-    @property
-    def scalar(self) -> tuple[tuple[int, ...], Rival | None]:
-        """What tells one target from another: the same tokens against the same rival."""
-        return self.tokens, self.rival
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Samples:
-    """How many random draws, or other steps, a map rests on.
-
-    Attributes:
-        done: Those that were made.
-        asked: Those that were asked for; more than `done` where the work was interrupted.
-    """
-
-    done: int
-    asked: int
-
-    @property
-    def complete(self) -> bool:
-        """Whether all were made."""
-        return self.done >= self.asked
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Heatmap:
     """One raw map on the token grid.
@@ -280,9 +217,11 @@ class Heatmap:
 
     @property
     def has_evidence(self) -> bool:
-        """Whether any cell differs from another: a constant map points nowhere."""
-        seen = self.values[np.isfinite(self.values)]
-        return bool(seen.size and seen.max() > seen.min())
+        """Whether any cell differs from another by more than rounding: a constant map points nowhere."""
+        seen = self.values[np.isfinite(self.values)].astype(np.float64)
+        if not seen.size:
+            return False
+        return bool(np.ptp(seen) > ROUNDING * np.abs(seen).max())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -327,23 +266,18 @@ class Heatmaps:
     def at(self, target: Target, *, layer: int | None = None, head: int | None = None) -> Heatmap:
         """The map of one target, aggregated over layers and heads unless one is named.
 
-        A target that was not measured as a whole is put together from its tokens.
+        A target that was not measured as a whole is put together from its tokens. The standard error goes
+        along where one measured entry is the whole map: the draws behind several entries are shared, so
+        that the error of their sum or mean cannot be told from theirs.
 
         Raises:
             TargetError: The target, or a token, layer or head of that index, was not measured.
         """
-        entries, layers, heads = self._entries(target), slice(None), slice(None)
-        if layer is not None:
-            at = self._index("layer", layer, self.layers)
-            layers = slice(at, at + 1)
-        if head is not None:
-            self._index("head", head, tuple(range(self.values.shape[2])))
-            heads = slice(head, head + 1)
-        chosen = self.values[entries, layers, heads]
-        error = None
-        # How the errors of several maps combine depends on what their draws have in common.
+        entries = self._entries(target)
+        chosen = self._chosen(self.values[entries], layer, head)
+        errors = None
         if self.standard_error is not None and chosen.shape[:3] == (1, 1, 1):
-            error = self.standard_error[entries, layers, heads][0, 0, 0]
+            errors = self._chosen(self.standard_error[entries], layer, head)[0, 0, 0]
         for axis, how in ((2, self.reduce[2]), (1, self.reduce[1]), (0, self.reduce[0])):
             chosen = chosen.mean(axis=axis) if how == "mean" else chosen.sum(axis=axis)
         return Heatmap(
@@ -356,9 +290,19 @@ class Heatmaps:
             layer=layer,
             head=head,
             params=self.params,
-            standard_error=error,
+            standard_error=errors,
             samples=self.samples,
         )
+
+    def _chosen(self, values: Floats, layer: int | None, head: int | None) -> Floats:
+        """The part (target, layer, head, row, col) of some values that is of one layer and head, if named."""
+        if layer is not None:
+            at = self._index("layer", layer, self.layers)
+            values = values[:, at : at + 1]
+        if head is not None:
+            self._index("head", head, tuple(range(values.shape[2])))
+            values = values[:, :, head : head + 1]
+        return values
 
     def _entries(self, target: Target) -> list[int]:
         measured = [one.scalar for one in self.targets]

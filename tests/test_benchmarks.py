@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import full_size, methods, report
+from benchmarks import full_size, methods, precision, report
 from benchmarks.memory import peak_bytes
 from benchmarks.shapes import ANSWER, QUESTION, Shape, build
 
@@ -49,6 +49,18 @@ def test_capture_times_plain_generation_beside_rows(vlm, monkeypatch):
     assert without > 0
 
 
+def test_precision_is_measured_at_toy_size(monkeypatch, capsys):
+    few = {"rise": ("rise", {"masks": 16}), "shapley": ("shapley", {"cells": 9, "samples": 4})}
+    monkeypatch.setattr(precision, "ROWS", few)
+    monkeypatch.setattr(precision.by_orders, "__kwdefaults__", {"cells": 4, "orders": 4})
+    arguments = ["--phantoms", "3", "--seeds", "2", "--rows", *few, precision.ORDERS]
+    precision.main(arguments)
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| r")]
+    ((_, agree, stated, found, passes),) = rows
+    assert -1 <= float(agree) <= 1 and float(stated) > 0 and float(found) > 0
+    assert passes == "16 |"
+
+
 def test_a_table_goes_between_its_markers(tmp_path, monkeypatch, capsys):
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- x -->\nold\n<!-- end of x -->\nb\n")
@@ -65,5 +77,5 @@ def test_a_table_goes_between_its_markers(tmp_path, monkeypatch, capsys):
 
 def test_the_published_page_has_a_place_for_every_table():
     text = report.PAGE.with_name("benchmarks.md").read_text("utf-8")
-    for name in ("capture", "methods", "viewer", "full size"):
+    for name in ("capture", "methods", "precision", "viewer", "full size"):
         assert text.count(f"<!-- {name} -->") == text.count(f"<!-- end of {name} -->") == 1

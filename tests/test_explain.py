@@ -173,8 +173,9 @@ def test_ctrl_c_keeps_the_maps_that_are_there(tiny, study, monkeypatch):
 
     monkeypatch.setitem(METHODS._entries, "gradient_attention", interrupted)
     with pytest.warns(RuntimeWarning, match="Interrupted during gradient_attention"):
-        explanation = explain(tiny, study, QUESTION, methods=["attention", "gradient_attention"])
+        explanation = explain(tiny, study, QUESTION, methods=["attention", "gradient_attention", "relevancy"])
     assert explanation.methods == ("attention",)
+    assert explanation.record.unmeasured == ("gradient_attention", "relevancy")
     with pytest.raises(KeyboardInterrupt):
         explain(tiny, study, QUESTION, methods=["gradient_attention", "attention"])
 

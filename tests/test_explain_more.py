@@ -13,6 +13,7 @@ from groundviz.errors import UnknownName, UnsupportedMethod, UnsupportedModel
 from groundviz.explain import explain, explain_more
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.types import Samples
 
 QUESTION = "Is there a nodule?"
 SAID = "left lung nodule and no effusion"
@@ -122,7 +123,8 @@ def test_a_listener_hears_how_far_it_is_and_the_model_stays_as_it_was(tiny, stud
     doing = list(dict.fromkeys(what for what, _, _ in heard))
     assert doing == ["reading the answer", "measuring rise", "rise"]
     steps = list(dict.fromkeys(now[1:] for now in heard if now[0] == "rise"))
-    assert steps == [(done, 480) for done in range(0, 480, 16)]
+    assert steps == [(done, 1920) for done in range(0, 16 * len(steps), 16)]
+    assert 480 <= 16 * len(steps) <= 1920
     # Each layer of each pass is heard of, so a listener can end even a single long one.
     assert len(heard) > 2 * len(steps)
     assert not difference(before, fingerprint(tiny.model))
@@ -139,10 +141,15 @@ def test_a_listener_that_interrupts_keeps_what_is_there(tiny, study):
             pending.clear()
             raise KeyboardInterrupt
 
-    with pytest.warns(RuntimeWarning, match=r"its maps rest on 32 of 480 steps"):
+    with pytest.warns(RuntimeWarning, match=r"its maps rest on 32 of 1920 steps"):
         found = explain_more(asked, tiny, ["rise", "occlusion"], tell=tell)
     assert found.methods == ("attention", "rise")
     assert found.record.heatmaps[-1].params["masks_done"] == 32
+    assert found.record.heatmaps[-1].samples == Samples(done=32, asked=1920)
+    assert found.record.unmeasured == ("occlusion",)
+    # What is measured later is no longer missing, and what is left out again stays so.
+    again = explain_more(found, tiny, {"occlusion": {"window": 14}})
+    assert again.record.unmeasured == ()
     assert not difference(before, fingerprint(tiny.model))
 
 

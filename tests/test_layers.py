@@ -22,8 +22,9 @@ Find = Callable[[ast.Module], set[str]]
 BASE = {"errors", "types", "registry", "files", "geometry", "stages", "targets", "tiles"}
 MAY_IMPORT = {
     "errors": set(),
+    "goal": set(),
     "provenance": set(),
-    "types": {"errors", "provenance"},
+    "types": {"errors", "goal", "provenance"},
     "registry": {"errors"},
     "options": {"errors"},
     "files": {"errors"},

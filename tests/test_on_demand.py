@@ -153,7 +153,7 @@ def test_a_stop_keeps_what_is_there_and_gives_the_model_back(tiny, study, monkey
     # The pass in which it was stopped did not come to its end: a layer is all that is waited for.
     assert reached.is_set() and len(calls) == 4
     [(content, _)] = browser.messages
-    assert content["says"] == "RISE was stopped: its maps rest on 32 of 480 steps."
+    assert content["says"] == "RISE was stopped: its maps rest on 32 of 1920 steps."
     assert viewer.explanation.record.heatmaps[-1].params["masks_done"] == 32
     assert not difference(before, fingerprint(tiny.model))
 

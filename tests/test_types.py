@@ -131,11 +131,35 @@ def test_cells_without_a_token_stay_empty_through_aggregation():
         ([[np.nan, 2]], False),
         ([[np.nan, np.nan]], False),
         ([[np.inf, 2]], False),
+        ([[0, 0]], False),
+        ([[0, np.nan, 1e-30]], True),
+        # The last digits of float32 tell nothing.
+        ([[0.5, 0.5 + 6e-8]], False),
+        ([[-3.0, -3.0 - 5e-7]], False),
+        ([[0.5, 0.5001]], True),
     ],
 )
 def test_only_a_map_that_varies_is_evidence(cells, telling):
     heatmap = records.record().heatmaps[0].at(find(SAID))
     assert dataclasses.replace(heatmap, values=np.array(cells, np.float32)).has_evidence is telling
+
+
+def test_an_error_goes_along_where_one_entry_is_the_map():
+    """Errors of several entries share their draws: that of their sum is not known."""
+    values = np.random.default_rng(0).random((3, 2, 2, 2, 2)).astype(np.float32)
+    maps = dataclasses.replace(
+        _maps(values, layers=(4, 6)), standard_error=values / 10, samples=Samples(done=3, asked=5)
+    )
+    one, several = Target(tokens=(1,), text="x"), Target(tokens=(0, 1), text="y")
+    exact = maps.at(one, layer=6, head=1)
+    np.testing.assert_array_equal(exact.standard_error, values[1, 1, 1] / 10)
+    assert exact.samples == Samples(done=3, asked=5)
+    assert not exact.samples.complete
+    assert maps.at(one, layer=6).standard_error is None
+    assert maps.at(one).standard_error is None
+    assert maps.at(several, layer=6, head=1).standard_error is None
+    whole = dataclasses.replace(maps, targets=(*maps.targets[:2], several))
+    np.testing.assert_array_equal(whole.at(several, layer=4, head=0).standard_error, values[2, 0, 0] / 10)
 
 
 def test_the_first_image_is_the_image():

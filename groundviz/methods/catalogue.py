@@ -47,6 +47,7 @@ def lines(default: tuple[str, ...]) -> Iterator[str]:
         yield f"  {title(text)}"
         yield f"  unit: {stated('Unit', text)}"
         yield f"  cost: {stated('Cost', text)}"
+        yield f"  known failure: {stated('Known failure', text).split('. ')[0]}"
 
 
 def markdown() -> Iterator[str]:
@@ -55,6 +56,7 @@ def markdown() -> Iterator[str]:
     asked = [f"`{name}`" for name in METHODS if explains_questions(documentation(name))]
     yield "Written by `groundviz methods --markdown`, from what each method states of itself.\n"
     yield f"Of the question's words, too: {', '.join(asked)}. All others explain the answer alone.\n"
+    yield "How precise sampled methods are, and at what cost: [benchmarks](benchmarks.md).\n"
     heads = ("method", "what it shows", "unit", "cost", "contrasts", "source", "known failure")
     for row in (heads, ("---",) * len(heads), *map(_row, METHODS)):
         cells = " | ".join(cell.replace("|", "\\|") for cell in row)

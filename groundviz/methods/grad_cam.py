@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from groundviz.methods.method import METHODS, laid_out
+from groundviz.methods.outcome import UNRELIABLE
 from groundviz.runtime import Live
 from groundviz.runtime.slopes import layer_slopes
 from groundviz.types import Answer, Heatmaps, Prompt, Target
@@ -22,12 +23,13 @@ def grad_cam(
     other gradient methods at the same layer.
     Targets: any, and contrasts. A phrase put together from its tokens adds up their maps.
     Source: Selvaraju et al., "Grad-CAM", ICCV 2017.
-    Known failure: it was made for convolutional networks with pooling behind the layer, where one
-    weight per channel is right. In a transformer every cell is read through its own attention, so
-    the mean weight fits none of them: on the demo model's nodules the highest cell lies in the nodule
-    1 time in 5, against 19 in 20 with layer_cam.
+    Known failure: on a real Gemma 3 it found a planted object in none of 3 places, and its map at the
+    projector may be empty: every cell is cut off at zero. It was made for convolutional networks with
+    pooling behind the layer, where one weight per channel is right. In a transformer every cell is read
+    through its own attention, so the mean weight fits none of them: on the demo model's nodules the
+    highest cell lies in the nodule 1 time in 5, against 19 in 20 with layer_cam.
     """
     values, slopes = layer_slopes(live, targets, at)
     weights = slopes.mean(dim=1, keepdim=True)
     maps = torch.relu((weights * values).sum(dim=-1))
-    return laid_out(maps.cpu(), live.grids(live.site(at)), targets, unit="nats per cell")
+    return laid_out(maps.cpu(), live.grids(live.site(at)), targets, unit="nats per cell", params=UNRELIABLE)

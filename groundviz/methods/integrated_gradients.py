@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.methods.method import METHODS, laid_out, positive
+from groundviz.methods.method import METHODS, positive
+from groundviz.methods.quadrature import scattered
+from groundviz.methods.sampling import samples_of, stated
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline as picture_without
 from groundviz.runtime.sites import Site
 from groundviz.runtime.slopes import cell_slopes, slopes_of
-from groundviz.types import Answer, Heatmaps, Prompt, Target
+from groundviz.types import Answer, Heatmaps, Prompt, Samples, Target
 
 CLOSE_ENOUGH = 0.05
 MOST_STEPS = 128
 # Nats: what float32 sums of log-probabilities cannot tell from none.
 NO_CHANGE = 1e-6
-GOLDEN = 0.6180339887498949
 
 
 @METHODS.register("integrated_gradients")
@@ -59,13 +59,14 @@ def integrated_gradients(
     with torch.no_grad():
         before, after = live.scores(targets, site, ends)
     change = after - before
-    parts, needed = _converged(live, targets, site, ends, change, steps)
+    parts, needed, samples = _converged(live, targets, site, ends, change, steps)
     gap = parts.sum(dim=-1) - change
     measured = {"change": change, "gap": gap, "relative_gap": _relative(gap, change)}
-    return laid_out(
+    return stated(
         parts.cpu(),
         live.grids(site),
         targets,
+        samples=samples,
         unit="nats",
         signed=True,
         params={"steps": needed, **{name: tuple(values.tolist()) for name, values in measured.items()}},
@@ -74,29 +75,39 @@ def integrated_gradients(
 
 def _converged(
     live: Live, targets: Sequence[Target], site: Site, ends: Tensor, change: Tensor, steps: int
-) -> tuple[Tensor, tuple[int, ...]]:
-    """What each cell adds, float32 (target, cell), and the steps that each target took by itself."""
-    found = _integral(live, targets, site, ends, steps)
-    needed = [steps] * len(targets)
+) -> tuple[Tensor, tuple[int, ...], Samples]:
+    """What each cell adds, float32 (target, cell), the steps that each target took, and those in all."""
+    found, done = _integral(live, targets, site, ends, steps)
+    samples = samples_of(live, done, steps)
+    needed = [done] * len(targets)
     while steps * 2 <= MOST_STEPS and not live.interrupted:
         far = _relative(found.sum(dim=-1) - change, change) >= CLOSE_ENOUGH
         if not far.any():
             break
         steps *= 2
         which = far.nonzero()[:, 0].tolist()
-        found[which] = _integral(live, [targets[index] for index in which], site, ends, steps)
+        try:
+            finer, done = _integral(live, [targets[index] for index in which], site, ends, steps)
+        except KeyboardInterrupt:
+            live.interrupted = True
+        if live.interrupted:
+            # The whole coarser integral beats a part of the finer one.
+            return found, tuple(needed), samples_of(live, steps // 2, steps)
+        found[which], samples = finer, samples_of(live, done, steps)
         needed = [steps if index in which else before for index, before in enumerate(needed)]
-    return found, tuple(needed)
+    return found, tuple(needed), samples
 
 
 def _relative(gap: Tensor, change: Tensor) -> Tensor:
     return gap.abs() / change.abs().clamp(min=NO_CHANGE)
 
 
-def _integral(live: Live, targets: Sequence[Target], site: Site, ends: Tensor, steps: int) -> Tensor:
-    """What each cell adds on the straight way from one end to the other: float32 (target, cell)."""
+def _integral(
+    live: Live, targets: Sequence[Target], site: Site, ends: Tensor, steps: int
+) -> tuple[Tensor, int]:
+    """What each cell adds on the way from one end to the other, float32 (target, cell), by how many nodes."""
     start, way = ends[:1].float(), (ends[1:] - ends[:1]).float()
-    nodes, weights = _scattered(steps)
+    nodes, weights = scattered(steps)
 
     def run(part: slice) -> Tensor:
         along = nodes[part].view(-1, *[1] * (way.dim() - 1)).to(way)
@@ -105,11 +116,4 @@ def _integral(live: Live, targets: Sequence[Target], site: Site, ends: Tensor, s
 
     found = live.in_batches(steps, run, label="integrated_gradients")
     done = weights[: len(found)].to(found)
-    return torch.einsum("s,stc->tc", done / done.sum(), found)
-
-
-def _scattered(steps: int) -> tuple[Tensor, Tensor]:
-    """Nodes and weights on [0, 1], ordered such that the first few already span the whole way."""
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    order = np.argsort(np.arange(steps) * GOLDEN % 1)
-    return torch.from_numpy((nodes[order] + 1) / 2).float(), torch.from_numpy(weights[order] / 2).float()
+    return torch.einsum("s,stc->tc", done / done.sum(), found), len(found)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from groundviz.methods.method import METHODS, laid_out, positive
+from groundviz.methods.method import METHODS, positive
+from groundviz.methods.sampling import samples_of, stated
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline, blurred
 from groundviz.runtime.masks import masks_at
@@ -45,7 +46,8 @@ def optimized_mask(
     the same prices. p is the probability per token, or for a contrast that of the target against its
     rival; at `at`, image cells give way to those of a blurred picture. Each step moves cells, blocks of
     2 by 2 and of 4 by 4, scaled to its largest entry. A cell's value is the mean of both masks over
-    all steps: what is taken early and given up late is near one.
+    all steps: what is taken early and given up late is near one. Nothing is drawn at random: both
+    masks begin the same everywhere, and the widths of blur come in turn.
     Unit: share of the search. Cost: 2 * steps forward and 2 * steps backward passes for each target,
     40 and 40 at the defaults; twice that for a contrast.
     Targets: those asked for, and contrasts; not token by token.
@@ -85,10 +87,11 @@ def optimized_mask(
 
     with torch.enable_grad():
         found = live.in_batches(steps, step, label="optimized_mask", most=1)
-    return laid_out(
+    return stated(
         found.mean(dim=(0, 2)).cpu().numpy()[:, cells.held],
         cells.grids,
         targets,
+        samples=samples_of(live, len(found), steps),
         unit="share of the search",
         reduce=("mean", "mean", "mean"),
         params={"steps_done": len(found)},

@@ -12,6 +12,7 @@ import numpy as np
 
 from groundviz.errors import NumericalError, UnknownName
 from groundviz.methods.method import METHODS, Method
+from groundviz.methods.outcome import images_left_out, tell_of_no_evidence
 from groundviz.runtime import Live
 from groundviz.targets import answered
 from groundviz.types import Answer, Heatmaps, Prompt, Target
@@ -38,10 +39,15 @@ def choose(methods: str | Iterable[str] | Recipes) -> Recipes:
 
 def measure(
     recipes: Recipes, live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]
-) -> tuple[Heatmaps, ...]:
-    """All maps of several methods, in their order.
+) -> tuple[tuple[Heatmaps, ...], tuple[str, ...]]:
+    """All maps of several methods, in their order, and what was not measured.
 
-    Ctrl-C ends the work early: what was measured until then is returned, with a warning.
+    Ctrl-C ends the work early: what was measured until then is returned, with a warning. A method whose
+    maps say nothing of any target, because all their cells are the same, is named in a warning.
+
+    Returns:
+        The maps, and the names of the methods that did not come to any: of those that were left out for
+        some of several images, "rise on image 2 of 2".
 
     Raises:
         TargetError: A target is in the question, and a method explains the answer alone.
@@ -50,9 +56,13 @@ def measure(
         KeyboardInterrupt: Nothing was measured before the interruption.
     """
     maps: list[Heatmaps] = []
+    missing: list[str] = []
     for name in recipes:
         refuse_questions(METHODS[name], targets)
     for name, options in recipes.items():
+        if missing or live.interrupted:
+            missing.append(name)
+            continue
         try:
             live.progress.at(f"measuring {name.replace('_', ' ')}")
             found = METHODS[name](live, prompt, answer, targets, **options)
@@ -60,11 +70,13 @@ def measure(
             if not maps:
                 raise
             warnings.warn(f"Interrupted during {name}: its maps are missing.", RuntimeWarning, stacklevel=3)
-            break
-        maps += [signed_off(name, options, one, live) for one in found]
-        if live.interrupted:
-            break
-    return tuple(maps)
+            missing.append(name)
+            continue
+        signed = [signed_off(name, options, one, live) for one in found]
+        missing += images_left_out(name, signed, live)
+        tell_of_no_evidence(name, signed, targets)
+        maps += signed
+    return tuple(maps), tuple(missing)
 
 
 def refuse_questions(method: Method, targets: tuple[Target, ...]) -> None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.methods.method import METHODS, each_token_and, laid_out, positive
+from groundviz.methods.method import METHODS, positive
+from groundviz.methods.random_masks import Masks
+from groundviz.methods.sampling import each_token_and_all, of_each_image, precise, samples_of, stated
 from groundviz.runtime import Live
 from groundviz.runtime.baselines import baseline
-from groundviz.runtime.regions import Canvas, canvases, coarser, mixed
+from groundviz.runtime.regions import Canvas, coarser, mixed
 from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 # Cells of the map to a cell of the masks, along each axis: what a mask's smooth edges can tell apart.
 FINER = 4
-CHUNK = 64
+# Masks before the error is looked at, and between two looks.
+FIRST, EVERY = 480, 240
 
 
 @METHODS.register("rise")
@@ -27,7 +29,8 @@ def rise(
     answer: Answer,
     targets: tuple[Target, ...],
     *,
-    masks: int = 480,
+    masks: int = 1920,
+    tolerance: float = 0.05,
     cells: int = 7,
     keep: float = 0.5,
     fill: str = "blur",
@@ -38,83 +41,58 @@ def rise(
     cell; y the log-probability of a token or a contrast, a mask `cells` by `cells` coin throws,
     smoothly enlarged and randomly shifted. It is the paper's mean of y over the masks that show a
     cell, weighted by how much they show, less the mean over all masks: a constant in y adds nothing.
-    Unit: nats. Cost: `masks` forwards, 480 at the defaults, in batches; as many again for each
-    distinct rival. No backward.
-    Targets: every token, and contrasts, in the same passes.
+    Unit: nats. Cost: 480 to `masks` forwards, at most 1,920 at the defaults, in batches; as many again for
+    each distinct rival. No backward.
+    Targets: every token, the targets asked for, and contrasts, in the same passes.
     Source: Petsiuk et al., "RISE: Randomized Input Sampling for Explanation", BMVC 2018.
-    Known failure: a few hundred masks leave noise about as high as the trace of a small finding, and no
-    map is sharper than a cell of the masks. On the demo model's nodules the highest cell is on the
-    nodule in .70 of 23 fresh phantoms.
+    Known failure: random masks leave noise, which a few hundred of them leave about as high as the trace
+    of a small finding, and no map is sharper than a cell of the masks. The noise is stated, as a
+    standard error of each cell.
 
-    Options: `keep` is the share of cells that a mask shows; `fill`, what stands in the other ones,
-    is "blur", "mean" (local) or "black" (as in the paper).
+    Options: `masks` is the most masks; after 480 no more are made once the largest standard error is
+    below `tolerance` times the range of the map. `keep` is the share of cells that a mask shows; `fill`,
+    what stands in the other ones, is "blur", "mean" (local) or "black" (as in the paper).
     """
-    positive("rise", {"masks": masks, "cells": cells, "keep": keep})
+    positive("rise", {"masks": masks, "tolerance": tolerance, "cells": cells, "keep": keep})
     if keep >= 1:
         raise UnsupportedMethod(
             f"rise cannot run with keep={keep}: masks would hide nothing. Give less than 1."
         )
-    wanted, other = each_token_and(answer, targets), baseline(live, fill)
-    maps: list[Heatmaps] = []
-    for canvas in canvases(live):
-        drawn = _Masks.draw(live.stream(), masks, cells, keep)
-        found = _seen(live, canvas, drawn, wanted, other).double().cpu()
+    wanted, other = each_token_and_all(answer, targets), baseline(live, fill)
+    asked = [[one.scalar for one in wanted].index(target.scalar) for target in targets]
+
+    def measure(canvas: Canvas) -> list[Heatmaps]:
+        drawn = Masks.draw(live.stream(), masks, cells, keep)
         grid = coarser(canvas.grid, FINER * cells, FINER * cells, live.studies[canvas.grid.image].shape)
-        values = drawn.explained(found - found.mean(dim=0), grid.rows, grid.cols).numpy()
-        values[:, ~grid.valid.reshape(-1)] = np.nan
-        done = {"masks_done": len(found)}
-        maps += laid_out(values, [grid], wanted, unit="nats", signed=True, params=done)
-    return maps
+        site = live.site("pixels")
+        pixels = live.read(site)
 
+        def scores(part: slice) -> Tensor:
+            hidden = 1 - drawn.at(part, *canvas.size).to(pixels.device)
+            return live.scores(wanted, site, mixed(pixels, other, canvas.onto(hidden)))
 
-def _seen(live: Live, canvas: Canvas, drawn: _Masks, wanted: tuple[Target, ...], other: Tensor) -> Tensor:
-    """The scalars with the image seen through each mask, (mask, target)."""
-    site = live.site("pixels")
-    pixels = live.read(site)
+        def enough(found: Tensor) -> bool:
+            if len(found) < FIRST or len(found) % EVERY:
+                return False
+            values, errors = drawn.explained(found[:, asked], grid.rows, grid.cols)
+            seen = torch.from_numpy(grid.valid.reshape(-1))
+            return errors is not None and precise(values[:, seen], errors[:, seen], tolerance)
 
-    def scores(part: slice) -> Tensor:
-        hidden = 1 - drawn.at(part, *canvas.size).to(pixels.device)
-        return live.scores(wanted, site, mixed(pixels, other, canvas.onto(hidden)))
+        with torch.no_grad():
+            found = live.in_batches(masks, scores, label="rise", enough=enough)
+        values, errors = drawn.explained(found, grid.rows, grid.cols)
+        # A cell that no mask has shown, before an interruption, was not measured.
+        seen = grid.valid & values.isfinite().all(dim=0).numpy().reshape(grid.valid.shape)
+        unseen = torch.from_numpy(~seen.reshape(-1))
+        return stated(
+            values.masked_fill(unseen, torch.nan),
+            [replace(grid, valid=seen)],
+            wanted,
+            errors=None if errors is None else errors.masked_fill(unseen, torch.nan),
+            samples=samples_of(live, len(found), masks),
+            unit="nats",
+            signed=True,
+            params={"masks_done": len(found)},
+        )
 
-    with torch.no_grad():
-        return live.in_batches(len(drawn.throws), scores, label="rise")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Masks:
-    """Random masks, as coin throws on a grid that is wider than the picture by one cell.
-
-    Attributes:
-        throws: 0 or 1, (mask, row, col), at the corners of the cells.
-        shifts: (mask, 2), how far the picture is shifted down and right on the grid, in cells.
-    """
-
-    throws: Tensor
-    shifts: Tensor
-
-    @classmethod
-    def draw(cls, stream: torch.Generator, count: int, cells: int, keep: float) -> _Masks:
-        throws = torch.rand(count, cells + 2, cells + 2, generator=stream) < keep
-        return cls(throws.float(), torch.rand(count, 2, generator=stream))
-
-    def at(self, part: slice, rows: int, cols: int) -> Tensor:
-        """Some masks at the centres of `rows` by `cols` equal parts of the picture: (mask, row, col)."""
-        along_rows = self._weights(self.shifts[part, 0], rows)
-        along_cols = self._weights(self.shifts[part, 1], cols)
-        return torch.einsum("mpr,mrc,mqc->mpq", along_rows, self.throws[part], along_cols)
-
-    def explained(self, scores: Tensor, rows: int, cols: int) -> Tensor:
-        """The mean of scores (mask, target) over the first masks, weighted by them: (target, cell)."""
-        total = torch.zeros(scores.shape[1], rows * cols, dtype=scores.dtype)
-        weight = torch.zeros(rows * cols, dtype=scores.dtype)
-        for start in range(0, len(scores), CHUNK):
-            part = slice(start, min(start + CHUNK, len(scores)))
-            shown = self.at(part, rows, cols).flatten(1).to(scores.dtype)
-            total, weight = total + scores[part].T @ shown, weight + shown.sum(dim=0)
-        return total / weight
-
-    def _weights(self, shift: Tensor, count: int) -> Tensor:
-        """(mask, part, corner) weights of linear interpolation."""
-        corners = self.throws.shape[1]
-        at = (torch.arange(count) + 0.5) / count * (corners - 2) + shift[:, None]
-        return (1 - (at[..., None] - torch.arange(corners)).abs()).clamp(min=0)
+    return of_each_image(live, measure)

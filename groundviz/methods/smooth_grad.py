@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from groundviz.methods.method import METHODS, laid_out, positive
+from groundviz.methods.method import METHODS, positive
+from groundviz.methods.moments import Moments
+from groundviz.methods.sampling import samples_of, stated
 from groundviz.runtime import Live
 from groundviz.runtime.slopes import cell_slopes, slopes_of
 from groundviz.types import Answer, Heatmaps, Prompt, Target
@@ -25,7 +27,8 @@ def smooth_grad(
 
     Formula: the L2 norm over channels of the mean of dy/dx over `samples` pictures x + e, with y the
     target's scalar and e Gaussian noise whose deviation is `noise` times the range of the picture's
-    values. The mean is signed, the norm is taken last: slopes that point to and fro cancel.
+    values. The mean is signed, the norm is taken last: slopes that point to and fro cancel. The standard
+    error is that of the mean gradient along its own direction.
     Unit: nats per unit of the values. Cost: `samples` forward passes, and as many
     backward passes per target; one more of each to see that there is a gradient.
     Targets: any, and contrasts, for it or against it. A phrase put together from its tokens adds up
@@ -43,17 +46,23 @@ def smooth_grad(
     deviation = noise * float(picture.max() - picture.min())
     seeds = torch.randint(2**62, (samples,), generator=live.stream()).tolist()
 
+    moments = Moments()
+
     def run(part: slice) -> Tensor:
         copies = torch.cat([picture + deviation * _noise(picture, seed) for seed in seeds[part]])
-        return slopes_of(live, targets, site, copies)
+        moments.add(slopes_of(live, targets, site, copies))
+        return copies.new_empty(len(copies), 0)
 
-    slopes = live.in_batches(samples, run, label="smooth_grad")
-    return laid_out(
-        slopes.mean(dim=0).norm(dim=-1).cpu(),
+    done = len(live.in_batches(samples, run, label="smooth_grad"))
+    lengths, errors = moments.length()
+    return stated(
+        lengths,
         live.grids(site),
         targets,
+        errors=errors,
+        samples=samples_of(live, done, samples),
         unit="nats per unit of the values",
-        params={"samples": len(slopes)},
+        params={"samples": done},
     )
 
 

@@ -26,6 +26,7 @@ def in_batches(
     label: str,
     most: int = FIRST_BATCH,
     progress: Progress = UNHEARD,
+    enough: Callable[[Tensor], bool] | None = None,
 ) -> Tensor:
     """The rows of `run(slice)` for all of range(count), put together: (done, ...).
 
@@ -39,6 +40,7 @@ def in_batches(
         label: What the work is called.
         most: Size of the first batch.
         progress: Told before each batch how many items are done, in place of the bar.
+        enough: Asked after each batch whether the rows so far will do; the work ends there if so.
 
     Raises:
         OutOfMemory: Not even one item fits; the message says how much memory was last asked for.
@@ -61,6 +63,8 @@ def in_batches(
                 done.append(result)
                 bar.update(part.stop - start)
                 start = part.stop
+                if enough is not None and enough(torch.cat(done)):
+                    break
         except KeyboardInterrupt:
             if not done:
                 raise

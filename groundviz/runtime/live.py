@@ -314,18 +314,34 @@ class Live:
         key = (tuple(target.scalar for target in targets), at)
         return self._once(key, lambda: self._passes.gradients(targets, at))
 
-    def in_batches(self, count: int, run: Callable[[slice], Tensor], *, label: str, most: int = 16) -> Tensor:
+    def in_batches(
+        self,
+        count: int,
+        run: Callable[[slice], Tensor],
+        *,
+        label: str,
+        most: int = 16,
+        enough: Callable[[Tensor], bool] | None = None,
+    ) -> Tensor:
         """The rows of `run(slice)` for all of range(count), put together: (done, ...).
 
         Batches of at most `most` are halved when memory runs out. Ctrl-C ends the work early and keeps
-        what was computed, so fewer than `count` rows may come; a bar shows the time left.
+        what was computed, so fewer than `count` rows may come; a bar shows the time left. So does
+        `enough`, which is asked after each batch whether the rows so far will do.
 
         Raises:
             OutOfMemory: Not even one item fits.
             KeyboardInterrupt: Nothing was computed before the interruption.
         """
-        done = in_batches(count, run, label=label, most=most, progress=self.progress)
-        self.interrupted = self.interrupted or len(done) < count
+        ended = False
+
+        def will_do(rows: Tensor) -> bool:
+            nonlocal ended
+            ended = enough is not None and enough(rows)
+            return ended
+
+        done = in_batches(count, run, label=label, most=most, progress=self.progress, enough=will_do)
+        self.interrupted = self.interrupted or (len(done) < count and not ended)
         return done
 
     def stream(self) -> torch.Generator:

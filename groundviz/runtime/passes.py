@@ -13,6 +13,7 @@ from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.runtime.encoded import PIXELS
+from groundviz.runtime.exact_head import ExactHead, widens
 from groundviz.runtime.guard import Loan
 from groundviz.runtime.picture import Picture
 from groundviz.runtime.scoring import Reading, continuations, score_targets
@@ -138,13 +139,27 @@ class Passes:
         if pixels is not None:
             inputs |= self.picture.replaced(pixels)
         count = len(token_ids)
-        with self._hooked(hooks):
+        with self._hooked(hooks), self._exact_head(count + 1):
             logits = last_logits(self.model, inputs, count + 1)
         return log_probabilities(logits[:, :-1], inputs["input_ids"][:, -count:])
 
     def _look(self, site: Site, batch: int = 1, change: Callable[[Tensor], Tensor] | None = None) -> SiteHook:
         # A layer whose output holds no image cells can be read whole all the same.
         return SiteHook(self.index.get(site.stage, self.columns[:0]), batch, change)
+
+    @contextmanager
+    def _exact_head(self, rows: int) -> Iterator[None]:
+        """Final norm and output head in float32, where the head is a matrix in 16 bits."""
+        handles = []
+        try:
+            if widens(self.parts.output_head):
+                exact = ExactHead(rows)
+                handles.append(self.loan.hook(self.parts.final_norm, exact.norm))
+                handles.append(self.loan.hook(self.parts.output_head, exact.head))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
     @contextmanager
     def _hooked(self, hooks: Hooks) -> Iterator[None]:

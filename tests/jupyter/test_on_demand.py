@@ -54,9 +54,9 @@ def test_a_method_is_measured_and_its_maps_appear(page):
 def test_stop_keeps_what_is_there(page):
     root = page.live.root
     ask(page, "rise")
-    root.locator(".gv-busy [role=status]").filter(has_text=re.compile(r"[1-9]\d* of 480")).wait_for()
+    root.locator(".gv-busy [role=status]").filter(has_text=re.compile(r"[1-9]\d* of 1920")).wait_for()
     root.get_by_role("button", name="Stop").click()
     page.becomes("live.explanation.methods[-1]", "rise")
     done = page.value("live.explanation.record.heatmaps[-1].params['masks_done']")
-    assert 16 <= done < 480
+    assert 16 <= done < 1920
     page.becomes("live._busy", {})

@@ -1,5 +1,7 @@
 """Integrated gradients: complete, equal to captum's, and honest about what is missing."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -12,9 +14,10 @@ from groundviz.demo.questions import ask
 from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.geometry import cell_coverage
 from groundviz.methods import integrated_gradients as module
+from groundviz.methods.quadrature import scattered
 from groundviz.runtime import borrow
 from groundviz.runtime.baselines import baseline
-from groundviz.types import Study
+from groundviz.types import Samples, Study
 from tests.methods.autograd import AGAINST, QUESTION, SAID, Plain, close, explained
 from tests.methods.planes import as_picture
 
@@ -71,7 +74,8 @@ def test_a_gap_that_cannot_be_closed_is_told(tiny, study, monkeypatch):
 
 def test_a_picture_that_is_its_own_baseline_adds_nothing(tiny):
     grey = Study(pixels=np.full((40, 40), 0.4, np.float32), source="array", raw_range=(0, 1), sha256="0" * 64)
-    explanation, maps = explained(tiny, grey, "integrated_gradients")
+    with pytest.warns(RuntimeWarning, match="integrated_gradients found no evidence"):
+        explanation, maps = explained(tiny, grey, "integrated_gradients")
     assert np.abs(maps).max() < 1e-5
     assert explanation.heatmap().params["steps"] == (16,)
 
@@ -94,6 +98,32 @@ def test_an_interrupted_integral_spans_the_whole_way_and_says_how_far_it_is_off(
     found, expected = part.heatmap().params, whole.heatmap().params
     assert found["change"] == expected["change"]
     assert abs(found["gap"][0]) > abs(expected["gap"][0])
+    assert part.heatmap().samples == Samples(done=16, asked=32)
+    assert whole.heatmap().samples.complete
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_an_interrupted_doubling_keeps_the_whole_integral_before_it(tiny, study, monkeypatch, batch):
+    """Whether the finer one had begun (at its second batch) or had not: it was lost before, maps and all."""
+    monkeypatch.setattr(module, "CLOSE_ENOUGH", 0.0)
+    with monkeypatch.context() as first:
+        first.setattr(module, "MOST_STEPS", 16)
+        _, expected = explained(tiny, study, "integrated_gradients", steps=16)
+    slopes_of, calls = module.slopes_of, []
+
+    def interrupted(*given):
+        calls.append(given)
+        if len(calls) == 1 + batch:
+            raise KeyboardInterrupt
+        return slopes_of(*given)
+
+    monkeypatch.setattr(module, "slopes_of", interrupted)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*interrupted", RuntimeWarning)
+        part, maps = explained(tiny, study, "integrated_gradients", steps=16)
+    np.testing.assert_array_equal(maps, expected)
+    assert part.heatmap().samples == Samples(done=16, asked=32)
+    assert part.heatmap().params["steps"] == (16,)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +141,7 @@ def test_what_cannot_be_done_is_refused(tiny, study, options, error, why):
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 16])
 def test_nodes_and_weights_are_gauss_and_legendres(steps):
-    nodes, weights = module._scattered(steps)
+    nodes, weights = scattered(steps)
     for power in range(2 * steps):
         found = float((weights.double() * nodes.double() ** power).sum())
         assert found == pytest.approx(1 / (power + 1), abs=1e-6)

@@ -7,8 +7,10 @@ import pytest
 from scipy import ndimage
 
 from groundviz import store
+from groundviz.errors import UnknownName
 from groundviz.explain import explain
-from groundviz.methods.localization_heads import localization_heads, spatial_entropy
+from groundviz.methods.localization_heads import localization_heads
+from groundviz.methods.scatter import spatial_entropy
 from tests.methods.eager import attention_rows, values
 from tests.methods.planted import planted
 
@@ -94,3 +96,70 @@ def test_regions_of_several_grids_count_together():
     assert spatial_entropy([one, blank]) == 0.0
     assert spatial_entropy([one, one]) == pytest.approx(np.log(2))
     assert spatial_entropy([np.ones((2, 2))]) == np.inf
+
+
+def as_published(attention, rows, cols, heads):
+    """The rule from its description, by loops and scipy: (layer, head) of each head, for one row."""
+    layers, count, _ = attention.shape
+    mass = {(lay, h): float(attention[lay, h].sum()) for lay in range(layers) for h in range(count)}
+    ordered = sorted(mass.values())
+    ends = np.array([0.0, ordered[0]]), np.array([len(ordered) - 1.0, ordered[-1]])
+    along = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
+    off = []
+    for at, value in enumerate(ordered):
+        way = np.array([at, value]) - ends[0]
+        off.append(np.linalg.norm(way - (way @ along) * along))
+    threshold = ordered[int(np.argmax(off))]
+    kept = []
+    for (layer, one), sum_ in mass.items():
+        picture = attention[layer, one].reshape(rows, cols)
+        if sum_ < threshold or layer < 2 or any(cell > 0.05 for cell in picture[-1]):
+            continue
+        excess = np.maximum(picture - 2 * picture.mean(), 0)
+        if excess.sum() == 0:
+            continue
+        regions, number = ndimage.label(excess > 0.001, structure=np.ones((3, 3)))
+        shares = [excess[regions == at].sum() / excess.sum() for at in range(1, number + 1)]
+        kept.append((-sum(share * np.log(share) for share in shares), layer, one))
+    return [(layer, one) for _, layer, one in sorted(kept, key=lambda found: found[0])[:heads]]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_published_rule_chooses_as_its_description_says(seed):
+    random = np.random.default_rng(seed)
+    # Peaked rows of very different mass, some of them at the bottom.
+    attention = random.random((3, 6, 8, 30)) ** 12 * random.random((3, 6, 8, 1)) ** 3 / 6
+    (maps,) = localization_heads(*planted(attention, rows=5, cols=6), heads=4, rule="published")
+    expected = as_published(np.asarray(attention, np.float32)[0], 5, 6, 4)
+    assert len(expected) > 0
+    assert [(one["layer"], one["head"]) for one in maps.params["chosen"]] == expected
+    # One row, the last prompt token's, whatever the word.
+    for word in range(3):
+        for at, (layer, one) in enumerate(expected):
+            np.testing.assert_array_equal(
+                maps.values[word, 0, at].ravel(), np.float32(attention[0, layer, one])
+            )
+
+
+def test_the_published_rule_drops_early_layers_and_the_bottom_row():
+    attention = np.full((1, 4, 3, 25), 0.0004)
+    attention[0, 0, 0, 12] = attention[0, 1, 1, 12] = 0.5  # Layers 0 and 1.
+    attention[0, 2, 0, 22] = 0.4  # The bottom row.
+    attention[0, 3, 2, 7] = 0.3
+    arguments = planted(attention, rows=5, cols=5)
+    (maps,) = localization_heads(*arguments, rule="published")
+    assert [(one["layer"], one["head"]) for one in maps.params["chosen"]] == [(3, 2)]
+    (ours,) = localization_heads(*arguments)
+    assert (0, 0) in [(one["layer"], one["head"]) for one in ours.params["chosen"]]
+
+
+def test_where_the_published_rule_leaves_no_head_the_one_with_most_attention_is_taken():
+    attention = np.full((1, 2, 3, 25), 0.0004)
+    attention[0, 0, 1, 12] = 0.5
+    (maps,) = localization_heads(*planted(attention, rows=5, cols=5), rule="published")
+    assert [(one["layer"], one["head"]) for one in maps.params["chosen"]] == [(0, 1)]
+
+
+def test_a_rule_that_is_not_there_is_refused():
+    with pytest.raises(UnknownName, match="'vote': there are answer, published"):
+        localization_heads(*planted(np.full((1, 2, 3, 25), 0.1), rows=5, cols=5), rule="vote")

@@ -156,3 +156,23 @@ def test_values_are_laid_out_on_each_grid_and_missing_cells_are_nan():
 def test_numbers_must_be_above_zero(value):
     with pytest.raises(UnsupportedMethod, match=f"work cannot run with size={value}"):
         positive("work", {"size": value})
+
+
+@pytest.mark.parametrize("name", ["input_gradient", "hires_cam", "grad_cam"])
+def test_a_method_that_was_seen_to_fail_says_so_beside_its_map(tiny, study, name):
+    heatmap = explain(tiny, study, QUESTION, methods={name: {"at": "projector"}}, answer="nodule").heatmap()
+    assert "real Gemma 3" in heatmap.params["caution"]
+
+
+def test_a_map_without_evidence_is_told_once_and_stays_in_the_record(tiny, study, monkeypatch):
+    def empty(live, prompt, answer, targets):
+        return laid_out(np.zeros((2, 16)), prompt.grids, targets, unit="nats")
+
+    monkeypatch.setitem(METHODS._entries, "grad_cam", empty)
+    with pytest.warns(RuntimeWarning, match="grad_cam found no evidence") as told:
+        explanation = explain(
+            tiny, study, QUESTION, methods=["grad_cam", "attention"], answer="left nodule", target=[0, 1]
+        )
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    assert not explanation.heatmap("grad_cam").has_evidence

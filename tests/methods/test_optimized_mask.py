@@ -9,6 +9,7 @@ from groundviz.explain import explain
 from groundviz.methods.optimized_mask import optimized_mask
 from groundviz.runtime.live import Live
 from groundviz.runtime.passes import Passes
+from groundviz.types import Samples
 from tests.methods.linear import QUESTION, SAID, asked, values_of
 from tests.methods.planes import as_picture
 
@@ -95,6 +96,8 @@ def test_ctrl_c_keeps_the_masks_that_were_reached(tiny, study, monkeypatch):
     found = explanation.record.heatmaps[0]
     assert found.params["steps_done"] == 2
     assert explanation.methods == ("optimized_mask",)
+    assert found.samples == Samples(done=2, asked=9)
+    assert explanation.record.unmeasured == ("attention",)
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
 
 
@@ -153,5 +156,6 @@ def test_at_the_projector_the_masks_are_made_of_image_tokens(tiny, study):
 def test_behind_the_last_layer_nothing_hangs_on_the_mask(tiny, study):
     """Only the prices pull there: what is kept shrinks and nothing is taken, the same at each cell."""
     recipe = {"optimized_mask": {"steps": 4, "at": "language.1"}}
-    explanation = explain(tiny, study, QUESTION, methods=recipe, answer=SAID)
+    with pytest.warns(RuntimeWarning, match="optimized_mask found no evidence: in its map all cells"):
+        explanation = explain(tiny, study, QUESTION, methods=recipe, answer=SAID)
     assert not explanation.heatmap().has_evidence

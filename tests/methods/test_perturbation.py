@@ -5,23 +5,29 @@ import pytest
 import torch
 
 from groundviz.explain import explain
+from groundviz.methods import sampling
 from groundviz.runtime import batches
 from groundviz.runtime.live import Live
+from groundviz.types import Samples
 from tests.methods.linear import QUESTION, SAID
 
 METHODS = {
     "occlusion": {"window": 14, "stride": 7},
-    "shapley": {"cells": 9, "samples": 3},
+    "shapley": {"cells": 9, "samples": 6},
     "rise": {"masks": 20, "cells": 3},
     "token_ablation": {"block": 1},
 }
 each_method = pytest.mark.parametrize("name", METHODS)
 DONE = {
     "occlusion": "windows_done",
-    "shapley": "orders_done",
+    "shapley": "passes_done",
     "rise": "masks_done",
     "token_ablation": "blocks_done",
 }
+
+
+# Batches of three before an interruption: shares of nine places need more pictures than a mean does.
+AFTER = {"shapley": 12}
 
 
 def maps_of(vlm, study, name, **options):
@@ -32,7 +38,11 @@ def maps_of(vlm, study, name, **options):
 @each_method
 def test_every_token_has_a_map_and_a_phrase_is_the_sum_of_its_tokens(tiny, study, name):
     explanation, maps = maps_of(tiny, study, name)
-    assert maps.values.shape[:3] == (len(explanation.answer.tokens), 1, 1)
+    # What draws at random measures the whole answer, too: its error is no sum of its tokens' errors.
+    drawn = name in ("rise", "shapley")
+    assert maps.values.shape[:3] == (len(explanation.answer.tokens) + drawn, 1, 1)
+    assert (explanation.heatmap(name).standard_error is not None) == drawn
+    assert explanation.heatmap(name, "lung nodule").standard_error is None
     assert maps.signed
     phrase = explanation.heatmap(name, "lung nodule").values
     np.testing.assert_allclose(phrase, maps.values[1, 0, 0] + maps.values[2, 0, 0], atol=1e-5)
@@ -54,7 +64,7 @@ def test_a_contrast_is_the_difference_of_two_answers(tiny, study, name):
 def test_the_size_of_batches_does_not_matter(tiny, study, monkeypatch, name):
     _, usual = maps_of(tiny, study, name)
 
-    def small(self, count, run, *, label):
+    def small(self, count, run, *, label, enough=None):
         return batches.in_batches(count, run, label=label, most=3)
 
     monkeypatch.setattr(Live, "in_batches", small)
@@ -70,21 +80,25 @@ def test_ctrl_c_keeps_what_was_computed(tiny, study, monkeypatch, name):
     def interrupted(self, targets, site=None, values=None):
         if site is not None and values is not None and len(values) > 1:
             batches_seen.append(len(values))
-            if len(batches_seen) > 4:
+            if len(batches_seen) > AFTER.get(name, 4):
                 raise KeyboardInterrupt
         return scores(self, targets, site, values)
 
-    def small(self, count, run, *, label):
+    def small(self, count, run, *, label, enough=None):
         done = batches.in_batches(count, run, label=label, most=3)
         self.interrupted = len(done) < count
         return done
 
     monkeypatch.setattr(Live, "scores", interrupted)
     monkeypatch.setattr(Live, "in_batches", small)
-    with pytest.warns(RuntimeWarning, match="interrupted: its maps rest on 12 of"):
-        _, found = maps_of(tiny, study, name)
-    assert found.params[DONE[name]] == (1 if name == "shapley" else 12)
-    assert whole.params[DONE[name]] > found.params[DONE[name]]
+    done = 3 * AFTER.get(name, 4)
+    with pytest.warns(RuntimeWarning, match=f"interrupted: its maps rest on {done} of"):
+        explanation, found = maps_of(tiny, study, name)
+    assert found.params[DONE[name]] == done
+    assert whole.params[DONE[name]] > done
+    assert whole.samples.complete
+    assert found.samples == Samples(done=done, asked=whole.samples.asked)
+    assert explanation.heatmap(name).samples == found.samples
     known = found.grid.valid
     assert np.isfinite(found.values[..., known]).all()
     assert np.isnan(found.values[..., ~known]).all()
@@ -93,16 +107,17 @@ def test_ctrl_c_keeps_what_was_computed(tiny, study, monkeypatch, name):
         np.testing.assert_allclose(found.values[..., known], whole.values[..., known], atol=1e-5)
 
 
-def test_shapley_interrupted_in_its_first_order_has_nothing_to_show(tiny, study, monkeypatch):
+def test_shapley_interrupted_before_its_shares_are_determined_has_nothing_to_show(tiny, study, monkeypatch):
     scores, seen = Live.scores, []
 
     def interrupted(self, targets, site=None, values=None):
         seen.append(values)
-        if len(seen) > 2:
+        # The filled picture and the whole one come first.
+        if len(seen) > 3:
             raise KeyboardInterrupt
         return scores(self, targets, site, values)
 
-    def small(self, count, run, *, label):
+    def small(self, count, run, *, label, enough=None):
         return batches.in_batches(count, run, label=label, most=3)
 
     monkeypatch.setattr(Live, "scores", interrupted)
@@ -125,3 +140,31 @@ def test_the_answers_graph_is_never_built(tiny, study, monkeypatch, name):
     assert graphs
     assert not any(graphs)
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("name", ["occlusion", "shapley", "rise"])
+def test_ctrl_c_at_the_second_image_keeps_the_first(tiny, study, monkeypatch, name):
+    """The maps of the first image are whole; the second was not measured, and the record says so."""
+    scores, images, seen = Live.scores, [], []
+    canvases = sampling.canvases
+
+    def counted(live):
+        for canvas in canvases(live):
+            images.append(canvas.grid.image)
+            yield canvas
+
+    def interrupted(self, targets, site=None, values=None):
+        if images and images[-1] == 1:
+            seen.append(1)
+            raise KeyboardInterrupt
+        return scores(self, targets, site, values)
+
+    monkeypatch.setattr(sampling, "canvases", counted)
+    monkeypatch.setattr(Live, "scores", interrupted)
+    explanation = explain(
+        tiny, [study, study], QUESTION, methods={name: METHODS[name], "attention": {}}, answer=SAID
+    )
+    assert seen == [1]
+    (found,) = explanation.record.heatmaps
+    assert found.grid.image == 0 and found.samples.complete
+    assert explanation.record.unmeasured == (f"{name} on image 2 of 2", "attention")

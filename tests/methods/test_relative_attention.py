@@ -28,7 +28,8 @@ def test_it_is_the_ratio_of_the_head_means_under_two_questions(tiny, study, floo
 
 def test_the_question_itself_as_the_neutral_one_gives_ones(tiny, study):
     options = {"neutral": QUESTION, "floor": 0.0}
-    explanation = explain(tiny, study, QUESTION, answer=SAID, methods={"relative_attention": options})
+    with pytest.warns(RuntimeWarning, match="relative_attention found no evidence"):
+        explanation = explain(tiny, study, QUESTION, answer=SAID, methods={"relative_attention": options})
     np.testing.assert_allclose(explanation.heatmap("relative_attention").values, 1.0, rtol=1e-4)
 
 

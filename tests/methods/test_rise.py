@@ -6,9 +6,12 @@ import torch
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
-from groundviz.methods.rise import _Masks, rise
+from groundviz.methods import rise as module
+from groundviz.methods.random_masks import Masks
+from groundviz.methods.rise import rise
 from groundviz.runtime.baselines import baseline
 from groundviz.runtime.passes import Passes
+from groundviz.types import Samples
 from tests.methods.linear import QUESTION, asked, values_of
 from tests.methods.planes import as_picture
 
@@ -32,7 +35,7 @@ def test_one_pixel_that_counts_gives_the_bump_of_the_formula(tiny, study, monkey
         monkeypatch.setattr(Passes, "scores", one_pixel)
         away = as_picture(live.read(live.site("pixels")) - baseline(live, "blur"))
         weight = away[0, 0, SPOT[0], SPOT[1]].item()
-        found = values_of(rise(live, prompt, answer, (), masks=6000, cells=4, keep=keep))[0]
+        found = values_of(rise(live, prompt, answer, (), masks=6000, cells=4, keep=keep, tolerance=1e-9))[0]
     centres = (np.arange(16) + 0.5) / 16 * 4
     rows, cols = (spline(centres - (at + 0.5) / 28 * 4) for at in SPOT)
     expected = weight * (1 - keep) * rows[:, None] * cols
@@ -40,7 +43,7 @@ def test_one_pixel_that_counts_gives_the_bump_of_the_formula(tiny, study, monkey
 
 
 def test_masks_show_the_share_they_should_and_are_the_same_at_every_size():
-    masks = _Masks.draw(torch.Generator().manual_seed(torch.initial_seed()), 400, 5, 0.3)
+    masks = Masks.draw(torch.Generator().manual_seed(torch.initial_seed()), 400, 5, 0.3)
     fine, coarse = masks.at(slice(0, 400), 63, 21), masks.at(slice(0, 400), 21, 21)
     assert fine.mean().item() == pytest.approx(0.3, abs=0.02)
     assert 0.0 <= fine.min() <= fine.max() <= 1.0
@@ -56,8 +59,53 @@ def test_the_seed_chooses_the_masks_and_nothing_else_does(tiny, study):
     assert not np.array_equal(found(4), found(5))
 
 
-@pytest.mark.parametrize("options", [{"masks": 0}, {"keep": 1.0}, {"keep": 0.0}])
+@pytest.mark.parametrize("options", [{"masks": 0}, {"keep": 1.0}, {"keep": 0.0}, {"tolerance": 0}])
 def test_options_that_make_no_sense_are_refused(tiny, study, options):
     (name,) = options
     with pytest.raises(UnsupportedMethod, match=f"{name}="):
         explain(tiny, study, QUESTION, methods={"rise": options})
+
+
+def test_the_stated_error_is_how_far_maps_of_other_seeds_lie_apart(tiny, study):
+    """Sixty seeds: the stated error is their deviation, and 95 % of cells lie within two of it."""
+    with asked(tiny, study) as (live, prompt, answer):
+        target = live.targets(answer, "lung nodule", None)
+        maps = []
+        for seed in range(60):
+            live.stream = lambda seed=seed: torch.Generator().manual_seed(seed)
+            maps += rise(live, prompt, answer, target, masks=48, cells=3)
+    values = np.stack([one.at(target[0]).values for one in maps])
+    errors = np.stack([one.at(target[0]).standard_error for one in maps])
+    deviation = values.std(axis=0, ddof=1)
+    np.testing.assert_allclose(np.sqrt((errors**2).mean()), np.sqrt((deviation**2).mean()), rtol=0.1)
+    assert np.median(errors.mean(axis=0) / deviation) == pytest.approx(1.0, abs=0.12)
+    within = np.abs(values - values.mean(axis=0)) <= 2 * errors
+    assert within.mean() == pytest.approx(0.95, abs=0.03)
+    assert errors.dtype == np.float32
+
+
+def test_masks_are_drawn_until_the_error_is_small_enough(tiny, study, monkeypatch):
+    monkeypatch.setattr(module, "FIRST", 32)
+    monkeypatch.setattr(module, "EVERY", 16)
+
+    def run(tolerance, masks=320):
+        options = {"masks": masks, "cells": 3, "tolerance": tolerance}
+        return explain(tiny, study, QUESTION, methods={"rise": options}, target=0).heatmap("rise")
+
+    loose, close, never = run(10.0), run(0.12), run(1e-6)
+    assert loose.samples == Samples(done=32, asked=32)
+    assert 32 < close.samples.done < 320 and close.samples.complete
+    assert close.standard_error.max() <= 0.12 * np.ptp(close.values)
+    # All that may be drawn was drawn, and the error that remains is stated.
+    assert never.samples == Samples(done=320, asked=320)
+    assert never.standard_error.max() > 1e-6 * np.ptp(never.values)
+
+
+def test_one_mask_tells_no_error(tiny, study):
+    with pytest.warns(RuntimeWarning, match="rise found no evidence"):
+        found = explain(tiny, study, QUESTION, methods={"rise": {"masks": 1}}).heatmap("rise")
+    assert found.standard_error is None
+    assert found.samples == Samples(done=1, asked=1)
+    # What the only mask hid wholly was not measured, which is no zero.
+    np.testing.assert_array_equal(np.isfinite(found.values), found.grid.valid)
+    assert not found.grid.valid.all()

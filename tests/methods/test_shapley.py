@@ -1,4 +1,4 @@
-"""Shapley values of a linear model are its terms; of any model they add up to what the picture adds."""
+"""Shapley values are those of the definition, within the error that they state, and add up."""
 
 import itertools
 
@@ -8,9 +8,13 @@ import torch
 
 from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.explain import explain
+from groundviz.methods import shapley as module
+from groundviz.methods.coalitions import Pairs
 from groundviz.methods.method import each_token_and
-from groundviz.methods.shapley import _ranks, shapley
+from groundviz.methods.shapley import shapley
 from groundviz.runtime.baselines import baseline
+from groundviz.runtime.passes import Passes
+from groundviz.types import Samples
 from tests.methods.linear import QUESTION, asked, by_cell, make_linear, values_of
 from tests.methods.planes import as_picture
 
@@ -36,9 +40,7 @@ def test_the_places_add_up_to_what_the_picture_adds(tiny, study, cells):
     np.testing.assert_allclose(found.sum((1, 2)), gain[0], atol=1e-4)
 
 
-def test_two_orders_share_a_pair_out_evenly(tiny, study, monkeypatch):
-    """Two places that only count together: an order and its reverse give half to each."""
-    from groundviz.runtime.passes import Passes
+def test_two_places_that_only_count_together_share_evenly(tiny, study, monkeypatch):
 
     with asked(tiny, study) as (live, prompt, answer):
         original = live.read(live.site("pixels"))
@@ -52,12 +54,102 @@ def test_two_orders_share_a_pair_out_evenly(tiny, study, monkeypatch):
     np.testing.assert_allclose(found[0], [[0.5, 0.0], [0.0, 0.5]], atol=1e-6)
 
 
-def test_every_order_is_as_likely_as_every_other():
-    drawn = [tuple(ranks) for ranks in _ranks(torch.Generator().manual_seed(3), 12_000, 4).tolist()]
-    counts = [drawn.count(order) for order in itertools.permutations(range(4))]
-    assert sum(counts) == 12_000
-    # Six deviations of a count of pairs.
-    assert all(abs(count - 500) < 6 * (2 * 500) ** 0.5 for count in counts)
+def by_definition(worth, places):
+    """Shapley values as the mean over all orders of what each place adds: (place,)."""
+    gains = np.zeros(places)
+    orders = list(itertools.permutations(range(places)))
+    for order in orders:
+        shown = np.zeros(places, bool)
+        for place in order:
+            before = worth(shown)
+            shown[place] = True
+            gains[place] += worth(shown) - before
+    return gains / len(orders)
+
+
+def worths(places, seed=3):
+    """A game with a number of its own for every set of places: (set,) and a way to look one up."""
+    numbers = np.random.default_rng(seed).normal(size=2**places)
+    return lambda shown: numbers[int(np.dot(np.asarray(shown), 2 ** np.arange(places)))]
+
+
+def played(pairs, worth, places, passes=None):
+    """Shares, and errors, of a game of which the first passes were played."""
+    shown = pairs.at(slice(0, passes or pairs.passes)).numpy()
+    scores = torch.tensor([[worth(one)] for one in shown])
+    gain = torch.tensor([worth(np.ones(places, bool)) - worth(np.zeros(places, bool))])
+    return pairs.shares(scores, gain)
+
+
+@pytest.mark.parametrize("places", [1, 2, 3, 5, 6])
+def test_where_all_sets_are_taken_the_values_are_those_of_the_definition(places):
+    worth = worths(places)
+    pairs = Pairs.draw(torch.Generator().manual_seed(1), places, 100)
+    assert pairs.exact and pairs.passes == max(0, 2**places - 2)
+    values, errors = (
+        played(pairs, worth, places)
+        if places > 1
+        else pairs.shares(torch.zeros(0, 1), torch.tensor([worth([True]) - worth([False])]))
+    )
+    np.testing.assert_allclose(values[:, 0], by_definition(worth, places), atol=1e-9)
+    assert errors is None
+
+
+def test_random_sets_come_to_the_values_of_the_definition_within_their_error():
+    """Two hundred seeds: no bias beyond chance, the stated error is the deviation, coverage is 95 %."""
+    places, worth = 7, worths(7)
+    truth, found, stated = by_definition(worth, places), [], []
+    for seed in range(200):
+        pairs = Pairs.draw(torch.Generator().manual_seed(seed), places, 12)
+        assert not pairs.exact
+        values, errors = played(pairs, worth, places)
+        found.append(values[:, 0].numpy())
+        stated.append(errors[:, 0].numpy())
+    found, stated = np.array(found), np.array(stated)
+    deviation = found.std(axis=0, ddof=1)
+    assert np.abs(found.mean(axis=0) - truth).max() < 4 * deviation.max() / 200**0.5
+    np.testing.assert_allclose(np.sqrt((stated**2).mean(axis=0)), deviation, rtol=0.15)
+    assert (np.abs(found - truth) <= 2 * stated).mean() == pytest.approx(0.95, abs=0.03)
+    np.testing.assert_allclose(found.sum(axis=1), truth.sum(), atol=1e-9)
+
+
+def test_sets_are_drawn_by_the_shapley_kernel():
+    pairs = Pairs.draw(torch.Generator().manual_seed(3), 12, 300)
+    sizes = np.bincount(pairs.shown.sum(dim=1), minlength=13)[1:12] / len(pairs.shown)
+    expected = 1 / (np.arange(1, 12) * (12 - np.arange(1, 12)))
+    np.testing.assert_allclose(sizes, expected / expected.sum(), atol=0.03)
+    # Of one size, every place is as likely.
+    ones = pairs.shown[pairs.shown.sum(dim=1) == 1].double().mean(dim=0)
+    np.testing.assert_allclose(ones, 1 / 12, atol=0.06)
+
+
+def test_each_set_is_followed_by_all_others():
+    pairs = Pairs.draw(torch.Generator().manual_seed(3), 9, 5)
+    shown = pairs.at(slice(0, pairs.passes))
+    assert torch.equal(shown[0::2], ~shown[1::2])
+    assert torch.equal(pairs.at(slice(3, 6)), shown[3:6])
+
+
+def test_too_few_sets_tell_no_shares_and_just_enough_no_error():
+    pairs, worth = Pairs.draw(torch.Generator().manual_seed(3), 9, 5), worths(9)
+    assert played(pairs, worth, 9, passes=7) is None
+    each = Pairs(torch.eye(9) > 0, torch.ones(9, dtype=torch.float64), exact=False)
+    values, errors = played(each, worth, 9)
+    assert values.shape == (9, 1) and errors is None
+
+
+def test_sets_are_drawn_until_the_error_is_small_enough(tiny, study, monkeypatch):
+    monkeypatch.setattr(module, "FIRST", 6)
+
+    def run(tolerance):
+        options = {"cells": 9, "samples": 30, "tolerance": tolerance}
+        return explain(tiny, study, QUESTION, methods={"shapley": options}, target=0).heatmap("shapley")
+
+    loose, never = run(10.0), run(1e-9)
+    assert loose.samples.done < 100 and loose.samples.complete
+    assert never.samples == Samples(done=270, asked=270)
+    assert 0 < never.standard_error.max() < loose.standard_error.max()
+    assert np.abs(loose.values - never.values).max() < 4 * loose.standard_error.max()
 
 
 def test_superpixels_add_up_as_well(tiny, study):
@@ -80,7 +172,11 @@ def test_the_seed_chooses_the_orders_and_nothing_else_does(tiny, study):
 
 @pytest.mark.parametrize(
     ("options", "error", "says"),
-    [({"samples": 0}, UnsupportedMethod, "samples=0"), ({"regions": "hexagons"}, UnknownName, "superpixels")],
+    [
+        ({"samples": 0}, UnsupportedMethod, "samples=0"),
+        ({"tolerance": 0}, UnsupportedMethod, "tolerance=0"),
+        ({"regions": "hexagons"}, UnknownName, "superpixels"),
+    ],
 )
 def test_options_that_make_no_sense_are_refused(tiny, study, options, error, says):
     with pytest.raises(error, match=says):

@@ -56,3 +56,29 @@ def test_the_noise_hangs_on_the_seed_alone(tiny, study, monkeypatch):
 def test_numbers_that_make_no_sense_are_refused(tiny, study):
     with pytest.raises(UnsupportedMethod, match="samples=0"):
         explained(tiny, study, "smooth_grad", samples=0)
+
+
+def test_the_stated_error_is_how_far_maps_of_other_seeds_lie_apart(tiny, study):
+    """Forty seeds, at cells whose gradient stands out of the noise."""
+
+    def run(seed):
+        methods = {"smooth_grad": {"samples": 24, "noise": 0.02}}
+        return explain(tiny, study, QUESTION, methods=methods, answer=SAID, seed=seed).heatmap()
+
+    maps = [run(seed) for seed in range(40)]
+    values = np.stack([one.values for one in maps])
+    errors = np.stack([one.standard_error for one in maps])
+    deviation, mean = values.std(axis=0, ddof=1), values.mean(axis=0)
+    clear = mean > 3 * deviation
+    assert clear.mean() > 0.5
+    ratio = np.sqrt((errors**2).mean(axis=0))[clear] / deviation[clear]
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.1)
+    within = np.abs(values - mean)[:, clear] <= 2 * errors[:, clear]
+    # Student's distribution of 23 degrees puts .94 within two errors.
+    assert within.mean() == pytest.approx(0.94, abs=0.03)
+
+
+def test_one_noisy_picture_tells_no_error(tiny, study):
+    explanation, _ = explained(tiny, study, "smooth_grad", samples=1)
+    assert explanation.heatmap().standard_error is None
+    assert explanation.heatmap().samples.done == 1

@@ -1,0 +1,57 @@
+"""What is explained: a part of the answer or the question, perhaps rather than something else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """What the model might have said instead of a target.
+
+    Attributes:
+        text: How it reads.
+        token_ids: Its tokens, as they would stand in the target's place.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The part of the answer to be explained, perhaps rather than something else in its place.
+
+    Its scalar is the summed log-probability of the tokens, each given what stands before it;
+    minus that of the rival's tokens, where there is a rival. A part of the question is a target, too:
+    of where the model looked when it read that. It has no probability, and no rival.
+
+    Attributes:
+        tokens: Indices of answer tokens, ascending; or, all below zero, of tokens of the prompt,
+            counted back from the answer's first: -1 is the prompt's last token.
+        text: How the target reads, for labels.
+        rival: What the model might have said in place of the tokens.
+
+    >>> Target(tokens=(3,), text="effusion").kind
+    'logprob'
+    """
+
+    tokens: tuple[int, ...]
+    text: str
+    rival: Rival | None = None
+
+    @property
+    def kind(self) -> Literal["logprob", "contrast"]:
+        """What the scalar is."""
+        return "contrast" if self.rival else "logprob"
+
+    @property
+    def in_question(self) -> bool:
+        """Whether it is a part of the question, and not of the answer."""
+        return min(self.tokens, default=0) < 0
+
+    @property
+    def scalar(self) -> tuple[tuple[int, ...], Rival | None]:
+        """What tells one target from another: the same tokens against the same rival."""
+        return self.tokens, self.rival
