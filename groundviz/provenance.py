@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,10 @@ class Provenance:
 
     Attributes:
         certificate: What came of certifying the model, see `groundviz.certify`; None if nobody asked.
+        weights: A hash of every number that the model computes with, its active adapters included.
         sources: What the model was put together from, in plain words: its tower, what was merged ...
+        generation: Settings that the answer was generated with, where they are not the model's own.
+        adapters: By name of each active adapter, a hash of its weights and its scale.
     """
 
     model: str
@@ -52,3 +56,5 @@ class Provenance:
     peak_bytes: int | None = None
     certificate: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    generation: Mapping[str, Any] = field(default_factory=dict)
+    adapters: Mapping[str, str] = field(default_factory=dict)
