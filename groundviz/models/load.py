@@ -21,7 +21,7 @@ from groundviz.models.loading_bar import bar
 from groundviz.models.loading_errors import complete, explained
 from groundviz.models.naming import public_name, shown_name
 from groundviz.models.placing import device_map_of, dtype_of
-from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.models.vlm import VLM, family_of
 
 Source = str | os.PathLike[str] | PreTrainedModel | VLM
 
@@ -168,9 +168,8 @@ def _checked(processor: Any) -> Any:
 
 def _family(model: Any, processor: Any) -> str:
     config = getattr(model, "config", None)
-    for name in FAMILIES:
-        if FAMILIES[name].matches(config):
-            return name
+    if (name := family_of(config)) is not None:
+        return name
     check_usable(model, processor)
     return UNKNOWN
 
