@@ -24,6 +24,7 @@ from groundviz.models.anything import UNKNOWN, check_usable
 from groundviz.models.checkpoints.assembly import Assembled, Request, assemble, layout_of
 from groundviz.models.checkpoints.folders import Place, config_at
 from groundviz.models.checkpoints.layout import LAYOUTS
+from groundviz.models.checkpoints.sizes import check_folder
 from groundviz.models.closed import closed, refuse_foreign_code
 from groundviz.models.few_bits import bits_of, check_unpacked, packing_at, said
 from groundviz.models.given import unpacked
@@ -136,7 +137,6 @@ def resolve(model: Source, processor: Any = None) -> VLM:
 
 
 def _refuse(given: Mapping[str, object], because: str) -> None:
-    """Stop what would have no effect."""
     for name, value in given.items():
         if value is not None:
             raise UnsupportedModel(f"{name} was given, and {because}. Leave {name} out.")
@@ -151,13 +151,12 @@ def _made(request: Request, processor: Any) -> Assembled:
         check_unpacked(config)
     if layout_of(config):
         return assemble(request, config, processor)
-    return _native(request, processor)
+    return _native(request, config, processor)
 
 
 def _adapted(request: Request, processor: Any) -> Assembled:
     """The model beneath an adapter, with the adapter in it."""
-    folder = Path(request.source)
-    check_loadable(folder)
+    check_loadable(folder := Path(request.source))
     base = base_of(folder, request.base)
     here = local_folder(base, called="base")
     if processor is None and has_processor(folder):
@@ -165,16 +164,18 @@ def _adapted(request: Request, processor: Any) -> Assembled:
     with closed(wanted=here is not None):
         made = _made(replace(request, source=str(here or base), base=None), processor)
     add_adapter(made.model, folder)
-    sources = {**made.sources, "adapter": "local folder", "base": "local folder" if here else str(base)}
-    return replace(made, model=made.model.eval(), sources=sources)
+    sources = {"adapter": "local folder", "base": "local folder" if here else str(base)}
+    return replace(made, model=made.model.eval(), sources={**made.sources, **sources})
 
 
-def _native(request: Request, processor: Any) -> Assembled:
+def _native(request: Request, config: Mapping[str, Any], processor: Any) -> Assembled:
     """What transformers wrote, as transformers reads it."""
     parts = {"base": request.base, "vision": request.vision}
     _refuse(parts, f"only the layouts {', '.join(LAYOUTS)} lack such parts")
     if processor is None:
         processor = checked(processor_at(request.source, request.revision))
+    if local := Path(request.source).is_dir():
+        check_folder(Path(request.source), config)
     revision, bits = request.revision or "main", request.bits
     loaded: Any = AutoModelForImageTextToText.from_pretrained(
         request.source,
@@ -185,10 +186,10 @@ def _native(request: Request, processor: Any) -> Assembled:
         device_map=request.device_map,
         quantization_config=packing_at(request.source, revision, bits, request.dtype) if bits else None,
         output_loading_info=True,
-        local_files_only=Path(request.source).is_dir(),
+        local_files_only=local,
     )
-    sources = {"packed": said(bits)} if bits else {}
-    return Assembled(model=complete(*loaded).eval(), processor=processor, sources=sources)
+    packed = {"packed": said(bits)} if bits else {}
+    return Assembled(model=complete(*loaded).eval(), processor=processor, sources=packed)
 
 
 def _family(model: Any, processor: Any) -> str:

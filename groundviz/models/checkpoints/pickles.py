@@ -27,13 +27,15 @@ MADE |= {f"torch._utils._rebuild_{kind}" for kind in ("parameter_with_state", "m
 SPARSE = {"torch._utils._rebuild_sparse_tensor", "torch.serialization._get_layout"}
 EMPTY = {"collections.OrderedDict", "collections.Counter"}
 SMALL = {"torch.Size", "torch.device"}
-ENCODE = "_codecs.encode"
-CALLED = MADE | SPARSE | EMPTY | SMALL | {ENCODE}
+# What copies what it is given: a text, or a list.
+COPIES = {"_codecs.encode", "__builtin__.set", "builtins.set"}
+BYTES_OF_AN_ENTRY = 100
+CALLED = MADE | SPARSE | EMPTY | SMALL | COPIES
 # Kinds of numbers and of storages, which are named and not called.
 NAMED = re.compile(r"torch\.([a-z][a-z0-9_]*|\w+Storage|storage\.(Untyped|Typed)Storage)")
 # What stands for one value, by opcode; the value itself matters where it is a number or a text.
 VALUES = set("BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE NONE NEWTRUE NEWFALSE SHORT_BINSTRING".split())
-CONTAINERS = {"EMPTY_DICT", "EMPTY_LIST", "EMPTY_SET", "MARK"}
+CONTAINERS = {"EMPTY_DICT", "EMPTY_SET", "MARK"}
 KEPT, FETCHED = {"BINPUT", "LONG_BINPUT", "MEMOIZE"}, {"BINGET", "LONG_BINGET"}
 # How many values each takes; None for all since the mark.
 TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "TUPLE": None}
@@ -53,6 +55,10 @@ class _Tuple(NamedTuple):
 
 class _Other(NamedTuple):
     pass
+
+
+class _List:
+    entries = 0
 
 
 _MARK, _OTHER = object(), _Other()
@@ -135,8 +141,9 @@ class _Reader:
         if name in KEPT:
             self._memo[len(self._memo) if name == "MEMOIZE" else value] = self._top()
         elif name in PUT_INTO:
-            self._taken(PUT_INTO[name])
-            self._top()
+            put = len(self._taken(PUT_INTO[name]))
+            if isinstance(self._top(), _List):
+                self._top().entries += put
         elif name == "REDUCE":
             self._call(*self._taken(2))
         elif name not in ("PROTO", "STOP"):
@@ -154,6 +161,8 @@ class _Reader:
             return self._named(str(value).replace(" ", "."))
         if name == "BINPERSID":
             self._taken(1)
+        elif name == "EMPTY_LIST":
+            return _List()
         elif name not in CONTAINERS:
             raise UnsupportedModel(f"A weight file holds {name}, which torch.save does not write. {REFUSED}")
         return _MARK if name == "MARK" else _OTHER
@@ -190,10 +199,10 @@ class _Reader:
             _refuse(name)
         if (name in EMPTY and given.parts) or len(given.parts) > LONGEST_SIZE:
             _refuse(f"{name} on many things")
-        if name == ENCODE:
-            self._written += sum(len(part) for part in given.parts if isinstance(part, str))
+        if name in COPIES:
+            self._written += sum(map(_bytes_of, given.parts))
             if self._written > LONGEST_BYTES:
-                _refuse(name)
+                _refuse(f"{name} on too much")
         if any(isinstance(part, _Tuple) and len(part.parts) > LONGEST_SIZE for part in given.parts):
             _refuse(f"{name} with a size of many sides")
         self._stack.append(_OTHER)
@@ -202,6 +211,12 @@ class _Reader:
         # Torch looks through all indices of a sparse tensor, and one number may pose as a billion.
         if self._sparse and self._largest > LARGEST_SPARSE:
             _refuse("sparse tensors")
+
+
+def _bytes_of(part: Any) -> int:
+    if isinstance(part, _List):
+        return part.entries * BYTES_OF_AN_ENTRY
+    return len(part) if isinstance(part, str) else 0
 
 
 def _tuple(parts: list[Any]) -> _Tuple:
