@@ -22,7 +22,7 @@ from groundviz.models.adapter_folders import (
 )
 from groundviz.models.anything import UNKNOWN, check_usable
 from groundviz.models.checkpoints.assembly import Assembled, Request, assemble, layout_of
-from groundviz.models.checkpoints.folders import Place, config_at
+from groundviz.models.checkpoints.folders import config_at
 from groundviz.models.checkpoints.layout import LAYOUTS
 from groundviz.models.checkpoints.sizes import check_folder
 from groundviz.models.closed import closed, refuse_foreign_code
@@ -32,7 +32,7 @@ from groundviz.models.kept import DEMO, loaded_once
 from groundviz.models.loading_bar import bar
 from groundviz.models.loading_errors import complete, explained
 from groundviz.models.naming import public_name
-from groundviz.models.places import local_folder
+from groundviz.models.places import Place, local_folder
 from groundviz.models.placing import device_map_of, dtype_of
 from groundviz.models.processors import checked, processor_at, processor_of
 from groundviz.models.vlm import VLM, family_of
@@ -102,7 +102,7 @@ def load(
         bits=bits,
         device_map=device_map_of(device),
     )
-    with explained(request.source, shown), bar(wanted=not demo), closed(wanted=bool(folder)):
+    with explained(str(request.source), shown), bar(wanted=not demo), closed(wanted=bool(folder)):
         made = _made(request, None if processor is None else checked(processor))
         if device is not None and request.device_map is None:
             made.model.to(device)

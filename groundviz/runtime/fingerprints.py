@@ -168,4 +168,5 @@ def _blocks(tensor: Tensor) -> Iterator[Tensor]:
 
 
 def _block_hash(block: Tensor) -> bytes:
-    return hashlib.sha256(block.cpu().numpy()).digest()
+    numbers: Any = block.cpu().numpy()
+    return hashlib.sha256(numbers).digest()
