@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from groundviz import images, models
+from groundviz.errors import StoreError
 from groundviz.explanation import Explanation
 from groundviz.methods import DEFAULT, DEFAULT_CONTRAST, DEFAULT_QUESTION
 from groundviz.methods.recipes import Recipes, choose, measure
@@ -14,6 +15,8 @@ from groundviz.runtime import borrow, recognition
 from groundviz.runtime.progress import Tell
 from groundviz.targets import Named, names_question
 from groundviz.types import Heatmaps, Record
+
+LONGEST_LABEL = 200
 
 
 def explain(
@@ -28,6 +31,7 @@ def explain(
     processor: Any = None,
     seed: int = 0,
     certify: bool = True,
+    label: str = "",
 ) -> Explanation:
     """Show where `model` looked in `image` when it answered `question`.
 
@@ -52,6 +56,8 @@ def explain(
         seed: Of everything random inside; the caller's random state is not touched.
         certify: Whether a model that is explained for the first time is certified, see `certify`:
             one that is wrong gets a RuntimeWarning. The verdict is kept in the record's provenance.
+        label: A name of your own for the model or the run, such as "checkpoint A", for records and tables;
+            at most 200 characters. It is kept as it is: leave patients out of it.
 
     Raises:
         GroundvizError: The image, the question, the target, a method's name or the model will not
@@ -65,6 +71,7 @@ def explain(
     >>> explanation.answer.text
     'yes'
     """
+    _check_label(label)
     vlm = models.resolve(model, processor)
     studies = images.load_each(image)
     usual = DEFAULT_CONTRAST if against else DEFAULT_QUESTION if names_question(target) else DEFAULT
@@ -86,6 +93,7 @@ def explain(
             heatmaps=maps,
             provenance=provenance,
             unmeasured=unmeasured,
+            label=label,
         )
     )
 
@@ -153,6 +161,26 @@ def explain_more(
             provenance=replace(record.provenance, seconds=seconds),
         )
     )
+
+
+def _check_label(label: object) -> None:
+    """Stop what no table could show on a line.
+
+    Raises:
+        StoreError: It is no text, too long, or holds line breaks or control characters.
+    """
+    found = ""
+    if not isinstance(label, str):
+        found = f"of type {type(label).__name__}"
+    elif len(label) > LONGEST_LABEL:
+        found = f"a text of {len(label)} characters"
+    elif not label.isprintable():
+        found = "a text with line breaks or control characters"
+    if found:
+        raise StoreError(
+            f"The label cannot be kept: it is {found}, and should be a line of at most {LONGEST_LABEL} "
+            'characters. Give a short name, such as label="checkpoint A".'
+        )
 
 
 def _joined(old: Iterable[Heatmaps], new: Iterable[Heatmaps]) -> tuple[Heatmaps, ...]:

@@ -55,6 +55,7 @@ class Provenance:
 
     Attributes:
         certificate: What came of certifying the model, see `groundviz.certify`; None if nobody asked.
+        weights: A hash of every number that the model computes with, its active adapters included.
         sources: What the model was put together from, in plain words: its tower, what was merged ...
         adapters: Fingerprint of each adapter that was active while the model answered, by its name.
         generation: Settings that the answer was generated with, by their names in transformers; empty

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any, Generic, TypeVar
 
 from groundviz.errors import UnknownName
 
@@ -18,6 +21,7 @@ class Registry(Generic[T]):
     Args:
         kind: What one entry is called in messages, such as "method".
         group: Entry-point group through which other packages add entries.
+        fault: What is wrong with an entry that another package adds, in a few words; "" if nothing is.
 
     >>> greetings = Registry[str]("greeting", "groundviz.greetings")
     >>> greetings.add("hello", "good day")
@@ -27,11 +31,14 @@ class Registry(Generic[T]):
     groundviz.errors.UnknownName: There is no greeting called 'helo'. Did you mean 'hello'? Known: hello.
     """
 
-    def __init__(self, kind: str, group: str) -> None:
+    def __init__(self, kind: str, group: str, fault: Callable[[object], str] = lambda entry: "") -> None:
         self.kind = kind
         self.group = group
+        self._fault = fault
         self._entries: dict[str, T] = {}
+        self._foreign: set[str] = set()
         self._plugins_loaded = False
+        self._turn = threading.RLock()
 
     def add(self, name: str, entry: T) -> T:
         """Put `entry` under `name`; a name is given once."""
@@ -62,15 +69,49 @@ class Registry(Generic[T]):
         self._load_plugins()
         return iter(sorted(self._entries))
 
+    def ours_first(self) -> list[str]:
+        """All names, sorted, those that other packages added behind all others."""
+        return sorted(self, key=lambda name: (name in self._foreign, name))
+
     def resolve(self, names: str | Iterable[str]) -> dict[str, T]:
         """The entries of one name or several, in the order given."""
         wanted = [names] if isinstance(names, str) else list(names)
         return {name: self[name] for name in wanted}
 
     def _load_plugins(self) -> None:
-        if self._plugins_loaded:
-            return
-        self._plugins_loaded = True
-        for plugin in entry_points(group=self.group):
-            if plugin.name not in self._entries:
-                self.add(plugin.name, plugin.load())
+        with self._turn:
+            if self._plugins_loaded:
+                return
+            # At once: a package may look something up here while it is being imported.
+            self._plugins_loaded = True
+            for plugin in entry_points(group=self.group):
+                if plugin.name not in self._entries:
+                    self._load(plugin)
+
+    def _load(self, plugin: EntryPoint) -> None:
+        """Take what another package adds, whole or not at all; it never breaks what is there.
+
+        An entry point names an object, or a module that registers objects when it is imported. An object
+        may do both, as its `register` decorator runs on import.
+        """
+        before = dict(self._entries)
+        try:
+            found: Any = plugin.load()
+            known = any(entry is found for entry in self._entries.values())
+            if not (isinstance(found, ModuleType) or known or plugin.name in self._entries):
+                self.add(plugin.name, found)
+            faults = {name: self._fault(self._entries[name]) for name in self._entries.keys() - before.keys()}
+            why = "; ".join(f"{name!r} {fault}" for name, fault in sorted(faults.items()) if fault)
+        except (Exception, SystemExit) as error:
+            # Its message may hold a path.
+            why = f"loading it raises {type(error).__name__}"
+        self._foreign |= self._entries.keys() - before.keys()
+        if why:
+            self._entries = before
+            package = f" of the package {plugin.dist.name}" if plugin.dist else ""
+            warnings.warn(
+                f"The {self.kind} {plugin.name!r}{package} ({plugin.value}) is left out: {why}. "
+                "Update that package or tell its authors; everything else works.",
+                RuntimeWarning,
+                stacklevel=5,
+            )

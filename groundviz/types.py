@@ -56,10 +56,10 @@ class Study:
     ((4, 6), 'array')
     """
 
-    pixels: Floats
+    pixels: Floats = field(repr=False)
     source: str
     raw_range: tuple[float, float]
-    sha256: str
+    sha256: str = field(repr=False)
     window: tuple[float, float] | None = None
     inverted: bool = False
     spacing_mm: tuple[float, float] | None = None

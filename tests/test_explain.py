@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+import groundviz
 from groundviz.errors import (
     ImageError,
     NumericalError,
     PromptError,
+    StoreError,
     TargetError,
     UnknownName,
     UnsupportedMethod,
 )
-from groundviz.explain import explain
+from groundviz.explain import explain, explain_more
 from groundviz.methods import METHODS
 from groundviz.runtime import borrow
 from groundviz.targets import Question
@@ -270,3 +272,18 @@ def test_words_of_a_hostile_question_have_maps_that_go_with_them(tiny, study, qu
     explanation.save(tmp_path / "a.gvz")
     text = explanation.to_html()
     assert "\u202e" not in text and "</s>" not in text
+
+
+def test_a_label_of_the_users_is_kept_in_the_record_and_its_file(tiny, study, tmp_path):
+    explanation = explain(tiny, study, QUESTION, methods="attention", label="checkpoint A · step 300")
+    assert explanation.record.label == "checkpoint A · step 300"
+    kept = groundviz.open(explanation.save(tmp_path / "one.gvz"))
+    assert kept.record.label == "checkpoint A · step 300"
+    assert explain_more(kept, tiny, "gradient_attention").record.label == "checkpoint A · step 300"
+    assert explain(tiny, study, QUESTION, methods="attention", label="x" * 200).record.label == "x" * 200
+
+
+@pytest.mark.parametrize("label", ["x" * 201, "two\nlines", "\x1b[2J", "\ud800", None, 3, b"A"])
+def test_a_label_that_is_no_line_of_text_is_refused(tiny, study, label):
+    with pytest.raises(StoreError, match=r'The label cannot be kept: .* label="checkpoint A"'):
+        explain(tiny, study, QUESTION, label=label)

@@ -65,3 +65,38 @@ def test_other_packages_add_entries_but_never_replace_ours(animals, monkeypatch)
     assert animals["cat"] == "meow"
     assert list(animals) == ["cat", "dog", "owl"]
     assert asked == [animals.group]
+
+
+def test_what_is_registered_on_import_and_by_its_entry_point_is_added_once(animals, monkeypatch):
+    class Point:
+        name, value, dist = "owl", "theirs:owl", None
+
+        def load(self):
+            return animals.register("owl")(self)
+
+    point = Point()
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    assert animals["owl"] is point
+    assert list(animals) == ["cat", "dog", "owl"]
+    assert animals.ours_first() == ["cat", "dog", "owl"]
+
+
+def test_a_broken_entry_point_is_named_in_one_warning_and_left_out(animals, monkeypatch):
+    points = [EntryPoint("ant", "a_package_that_nobody_has:ant", animals.group)]
+    points += [EntryPoint("bee", "os.path:sep", animals.group)]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    with pytest.warns(RuntimeWarning, match=r"'ant' \(a_package.*left out: loading it raises Module") as said:
+        assert list(animals) == ["bee", "cat", "dog"]
+    assert len(said) == 1
+    assert animals["bee"] == "/"
+    assert animals.ours_first() == ["cat", "dog", "bee"]
+
+
+def test_an_entry_of_another_kind_is_left_out(monkeypatch):
+    found = Registry[str](
+        "animal", "groundviz.test_animals", lambda entry: "" if entry == "woof" else "is mute"
+    )
+    points = [EntryPoint("ant", "os.path:sep", found.group)]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    with pytest.warns(RuntimeWarning, match="left out: 'ant' is mute"):
+        assert list(found) == []

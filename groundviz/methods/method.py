@@ -9,6 +9,7 @@ import numpy as np
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.geometry import held_cells
+from groundviz.methods.foreign import fault
 from groundviz.registry import Registry
 from groundviz.types import Answer, Floats, Grid, Heatmaps, Reduction, Target
 
@@ -16,7 +17,7 @@ from groundviz.types import Answer, Floats, Grid, Heatmaps, Reduction, Target
 # and have defaults. Registered by decorator, one file each.
 Method = Callable[..., list[Heatmaps]]
 
-METHODS: Registry[Method] = Registry("method", "groundviz.methods")
+METHODS: Registry[Method] = Registry("method", "groundviz.methods", fault)
 
 
 def each_token(answer: Answer) -> tuple[Target, ...]:

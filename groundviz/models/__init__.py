@@ -5,10 +5,11 @@ from pkgutil import iter_modules as _iter_modules
 
 from groundviz.models.certificate import Certificate
 from groundviz.models.certify import certify, verdict_on
+from groundviz.models.kept import forget
 from groundviz.models.load import load, resolve
 from groundviz.models.vlm import FAMILIES, VLM, Family
 
 for _module in _iter_modules(__path__):
     _import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["FAMILIES", "VLM", "Certificate", "Family", "certify", "load", "resolve", "verdict_on"]
+__all__ = ["FAMILIES", "VLM", "Certificate", "Family", "certify", "forget", "load", "resolve", "verdict_on"]

@@ -15,7 +15,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesConfig
 
 from groundviz.errors import MissingExtra, UnsupportedModel
-from groundviz.models.vlm import FAMILIES
+from groundviz.models.vlm import FAMILIES, family_of
 
 BITS = {"int8": 8, "int4": 4}
 NEEDED = ("accelerate", "bitsandbytes")
@@ -95,8 +95,8 @@ def packing_at(source: Any, revision: str, bits: int, dtype: torch.dtype | None)
 
 def _kept(model: Any, bits: int) -> Iterator[str]:
     """Names of the largest parts outside the decoder layers, where these are known, and of odd sizes."""
-    family = next((FAMILIES[name] for name in FAMILIES if FAMILIES[name].matches(model.config)), None)
-    packed = set(family.parts(model).decoder_layers) if family else set()
+    family = family_of(model.config)
+    packed = set(FAMILIES[family].parts(model).decoder_layers) if family else set()
     yield from _outside(packed, model, "") if packed else ()
     for name, layer in model.named_modules():
         if bits == 4 and isinstance(layer, nn.Linear) and (layer.in_features % 64 or layer.out_features % 32):

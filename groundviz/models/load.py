@@ -6,22 +6,36 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
+from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.anything import UNKNOWN, check_usable, why
+from groundviz.models.adapter_folders import (
+    add_adapter,
+    base_of,
+    check_loadable,
+    has_processor,
+    holds_adapter_alone,
+)
+from groundviz.models.anything import UNKNOWN, check_usable
 from groundviz.models.checkpoints.assembly import Assembled, Request, assemble, layout_of
-from groundviz.models.checkpoints.folders import Place, config_at
+from groundviz.models.checkpoints.folders import config_at
 from groundviz.models.checkpoints.layout import LAYOUTS
+from groundviz.models.checkpoints.sizes import check_folder
+from groundviz.models.closed import closed, refuse_foreign_code
 from groundviz.models.few_bits import bits_of, check_unpacked, packing_at, said
+from groundviz.models.given import unpacked
+from groundviz.models.kept import DEMO, loaded_once
 from groundviz.models.loading_bar import bar
 from groundviz.models.loading_errors import complete, explained
-from groundviz.models.naming import public_name, shown_name
+from groundviz.models.naming import public_name
+from groundviz.models.places import Place, local_folder
 from groundviz.models.placing import device_map_of, dtype_of
-from groundviz.models.vlm import FAMILIES, VLM
+from groundviz.models.processors import checked, processor_at, processor_of
+from groundviz.models.vlm import VLM, family_of
 
 Source = str | os.PathLike[str] | PreTrainedModel | VLM
 
@@ -40,7 +54,8 @@ def load(
 
     Reads transformers' own format, from safetensors alone, and the layouts in which medical models
     were published (`groundviz.models.checkpoints`), also from pickles that hold nothing but tensors.
-    No code from a checkpoint is ever run.
+    No code from a checkpoint is ever run. A local folder never makes the network be asked, whatever its
+    files name; only a hub id does.
 
     With "int8" or "int4" the language model's layers are packed by bitsandbytes one by one as they are
     read; all else stays in the dtype it is stored in. Where a packed layer has no gradient, as 4 bits
@@ -49,7 +64,7 @@ def load(
     Args:
         source: "demo" for the model that ships with groundviz, a local folder, or a hub id.
         base: Folder or hub id of the language model, or of the weights beneath a delta, for layouts
-            that were published without (LLaVA-Rad, LLaVA-Med v1.0).
+            that were published without (LLaVA-Rad, LLaVA-Med v1.0), and beneath an adapter of peft.
         vision: Folder or hub id of the vision tower, for layouts that were published without, or to
             take it in place of the checkpoint's own.
         revision: Hub revision of `source`.
@@ -57,7 +72,7 @@ def load(
             when None.
         device: Where to put the model; "auto" spreads it over all there are, which needs accelerate.
             When None the CPU; for packed weights the accelerator, where there is one.
-        processor: Its processor, when it does not lie beside the weights.
+        processor: Its processor, or the folder or hub id of one, when it does not lie beside the weights.
 
     Raises:
         UnsupportedModel: Nothing loadable is there, a part of it is missing, or its architecture has
@@ -72,14 +87,13 @@ def load(
         given = {"base": base, "vision": vision, "revision": revision, "dtype": dtype, "device": device}
         _refuse(given, "the model is loaded already")
         return resolve(source, processor)
-    name = os.fspath(source)
-    demo, bits = name == "demo", bits_of(dtype)
-    place = str(files("groundviz.demo") / "weights") if demo else name
-    shown = "demo" if demo else shown_name(name)
-    if demo or shown != name:
+    demo, bits = source == DEMO, bits_of(dtype)
+    folder = files("groundviz.demo") / "weights" if demo else local_folder(source, revision=revision)
+    shown = DEMO if demo else "local folder" if folder else os.fspath(source)
+    if folder:
         _refuse({"revision": revision}, "only hub ids have revisions")
     request = Request(
-        source=place,
+        source=str(folder or source),
         base=base,
         vision=vision,
         revision=revision,
@@ -88,8 +102,8 @@ def load(
         bits=bits,
         device_map=device_map_of(device),
     )
-    with explained(place, shown), bar(wanted=not demo):
-        made = _made(request, None if processor is None else _checked(processor))
+    with explained(str(request.source), shown), bar(wanted=not demo), closed(wanted=bool(folder)):
+        made = _made(request, None if processor is None else checked(processor))
         if device is not None and request.device_map is None:
             made.model.to(device)
     return VLM(made.model, made.processor, _family(made.model, made.processor), shown, revision, made.sources)
@@ -98,46 +112,70 @@ def load(
 def resolve(model: Source, processor: Any = None) -> VLM:
     """Make a VLM of a live model, or load one.
 
+    A model that is named, rather than given, is loaded once and kept until another one is named; `forget`
+    lets go of it. A folder whose files have changed is loaded again.
+
     Args:
-        model: A transformers model, a VLM, or anything `load` takes.
-        processor: The model's processor; found beside its weights when not given.
+        model: A transformers model or pipeline, a VLM, or anything `load` takes.
+        processor: The model's processor, or the folder or hub id of one; found beside its weights when
+            not given.
 
     Raises:
-        UnsupportedModel: The architecture has no adapter, or no processor was found.
+        UnsupportedModel: It is no model, its architecture has no adapter, or no processor was found.
     """
     if isinstance(model, VLM):
-        return model if processor is None else replace(model, processor=_checked(processor))
+        return model if processor is None else replace(model, processor=checked(processor))
     if isinstance(model, str | os.PathLike):
-        return load(model, processor=processor)
-    model = _as_written(model)
+        return loaded_once(model, load, processor)
+    model, processor = unpacked(model, processor)
     origin = str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
-    processor = processor if processor is not None else _processor_of(model, origin)
+    processor = processor if processor is not None else processor_of(model, origin)
+    if isinstance(processor, str | os.PathLike | type):
+        processor = checked(processor)
     family = _family(model, processor)
-    return VLM(model, _checked(processor), family, public_name(origin, type(model).__name__))
+    return VLM(model, checked(processor), family, public_name(origin, type(model).__name__))
 
 
 def _refuse(given: Mapping[str, object], because: str) -> None:
-    """Stop what would have no effect."""
     for name, value in given.items():
         if value is not None:
             raise UnsupportedModel(f"{name} was given, and {because}. Leave {name} out.")
 
 
 def _made(request: Request, processor: Any) -> Assembled:
+    if holds_adapter_alone(request.source):
+        return _adapted(request, processor)
     config = config_at(request.source, request.revision)
+    refuse_foreign_code(config)
     if request.bits:
         check_unpacked(config)
     if layout_of(config):
         return assemble(request, config, processor)
-    return _native(request, processor)
+    return _native(request, config, processor)
 
 
-def _native(request: Request, processor: Any) -> Assembled:
+def _adapted(request: Request, processor: Any) -> Assembled:
+    """The model beneath an adapter, with the adapter in it."""
+    check_loadable(folder := Path(request.source))
+    base = base_of(folder, request.base)
+    here = local_folder(base, called="base")
+    if processor is None and has_processor(folder):
+        processor = checked(processor_at(folder))
+    with closed(wanted=here is not None):
+        made = _made(replace(request, source=str(here or base), base=None), processor)
+    add_adapter(made.model, folder)
+    sources = {"adapter": "local folder", "base": "local folder" if here else str(base)}
+    return replace(made, model=made.model.eval(), sources={**made.sources, **sources})
+
+
+def _native(request: Request, config: Mapping[str, Any], processor: Any) -> Assembled:
     """What transformers wrote, as transformers reads it."""
     parts = {"base": request.base, "vision": request.vision}
     _refuse(parts, f"only the layouts {', '.join(LAYOUTS)} lack such parts")
     if processor is None:
-        processor = _checked(_processor_at(request.source, request.revision))
+        processor = checked(processor_at(request.source, request.revision))
+    if local := Path(request.source).is_dir():
+        check_folder(Path(request.source), config)
     revision, bits = request.revision or "main", request.bits
     loaded: Any = AutoModelForImageTextToText.from_pretrained(
         request.source,
@@ -148,53 +186,15 @@ def _native(request: Request, processor: Any) -> Assembled:
         device_map=request.device_map,
         quantization_config=packing_at(request.source, revision, bits, request.dtype) if bits else None,
         output_loading_info=True,
+        local_files_only=local,
     )
-    sources = {"packed": said(bits)} if bits else {}
-    return Assembled(model=complete(*loaded).eval(), processor=processor, sources=sources)
-
-
-def _processor_at(place: Any, revision: str | None) -> Any:
-    return AutoProcessor.from_pretrained(place, trust_remote_code=False, revision=revision or "main")
-
-
-def _checked(processor: Any) -> Any:
-    if not all(hasattr(processor, part) for part in ("tokenizer", "image_processor", "image_token")):
-        raise UnsupportedModel(
-            f"{type(processor).__name__} is not a processor of images and text: it lacks a tokenizer, an "
-            "image processor or an image token. Pass what AutoProcessor loads for this checkpoint."
-        )
-    return processor
+    packed = {"packed": said(bits)} if bits else {}
+    return Assembled(model=complete(*loaded).eval(), processor=processor, sources=packed)
 
 
 def _family(model: Any, processor: Any) -> str:
     config = getattr(model, "config", None)
-    for name in FAMILIES:
-        if FAMILIES[name].matches(config):
-            return name
+    if (name := family_of(config)) is not None:
+        return name
     check_usable(model, processor)
     return UNKNOWN
-
-
-def _processor_of(model: Any, origin: str) -> Any:
-    found = "is unknown, as it came from no folder"
-    if origin:
-        try:
-            return _processor_at(origin, None)
-        except Exception as error:
-            found = f"cannot be read ({type(error).__name__})"
-    if not hasattr(model, "generate"):
-        raise UnsupportedModel(why(getattr(model, "config", None), type(model).__name__))
-    raise UnsupportedModel(f"The model's processor {found}. Pass it: explain(..., processor=processor).")
-
-
-def _as_written(model: Any) -> Any:
-    """The model inside the wrappers of torch.compile and of adapters that live inside its layers."""
-    model = getattr(model, "_orig_mod", model)
-    if not hasattr(model, "get_base_model"):
-        return model
-    if model.active_peft_config.is_prompt_learning:
-        raise UnsupportedModel(
-            f"{type(model).__name__} cannot be explained: it puts learned tokens before the prompt, which "
-            "shifts every position. Merge them into the model, or explain the model without them."
-        )
-    return _as_written(model.get_base_model())

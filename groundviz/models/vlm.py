@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -43,7 +44,35 @@ class Family(Protocol):
         """The model's modules, by what they do."""
 
 
-FAMILIES: Registry[Family] = Registry("model family", "groundviz.families")
+def _fault(entry: object) -> str:
+    """Why something is no family: it lacks what every family has."""
+    if isinstance(entry, type):
+        return "is a class, and should be an object of it"
+    lacking = [part for part in ("matches", "encode", "parts") if not callable(getattr(entry, part, None))]
+    lacking += [] if hasattr(entry, "checkpoints") else ["checkpoints"]
+    return f"lacks {' and '.join(lacking)}" if lacking else ""
+
+
+FAMILIES: Registry[Family] = Registry("model family", "groundviz.families", _fault)
+
+
+def family_of(config: Any) -> str | None:
+    """Name of the family that a model with this config belongs to, ours before others; None if none.
+
+    A family that cannot say, as another package's may not, is passed over with a warning.
+    """
+    for name in FAMILIES.ours_first():
+        try:
+            if FAMILIES[name].matches(config):
+                return name
+        except Exception as error:
+            warnings.warn(
+                f"The model family {name!r} is passed over: it cannot say whether a model of type "
+                f"{getattr(config, 'model_type', None)!r} is its own ({type(error).__name__}).",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+    return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 
+from groundviz.runtime.fingerprints import adapter_fingerprints, weights_fingerprint
 from groundviz.runtime.placement import home
 from groundviz.types import Provenance
 
 PACKAGES = ("groundviz", "torch", "transformers", "numpy")
-SAMPLES_PER_TENSOR = 256
 
 
 def describe_run(vlm: Any, *, seed: int, seconds: float) -> Provenance:
@@ -32,23 +31,9 @@ def describe_run(vlm: Any, *, seed: int, seconds: float) -> Provenance:
         seconds=round(seconds, 3),
         peak_bytes=torch.cuda.max_memory_allocated() if home(model).type == "cuda" else None,
         sources=dict(vlm.sources),
+        adapters=adapter_fingerprints(model),
         versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     )
-
-
-def weights_fingerprint(model: torch.nn.Module) -> str:
-    """A hash of every weight's name, shape and dtype and of evenly spread samples of its numbers.
-
-    It tells two checkpoints apart in a moment; it is no proof that two models are bit-identical.
-    """
-    digest = hashlib.sha256()
-    for name, weight in model.named_parameters():
-        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-        flat = weight.detach().reshape(-1)
-        step = max(1, flat.numel() // SAMPLES_PER_TENSOR)
-        if flat.device.type != "meta":
-            digest.update(flat[::step].cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _version(package: str) -> str:

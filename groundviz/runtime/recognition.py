@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from torch import nn
 
 from groundviz.errors import UnsupportedModel
-from groundviz.runtime.provenance import weights_fingerprint
+from groundviz.runtime.fingerprints import adapter_fingerprints, sampled_fingerprint, weights_fingerprint
 from groundviz.types import Answer, Grid, Prompt, Provenance
 
 # Nats that a token's log-probability may move by: the model answered one token at a time and is read
@@ -25,11 +25,24 @@ def same_weights(made: Provenance, model: nn.Module) -> None:
         UnsupportedModel: The weights are not those that answered.
     """
     found = weights_fingerprint(model)
-    if found != made.weights:
+    # Records of the first version hold the hash of samples, which knew nothing of adapters in use.
+    if made.weights in (found, sampled_fingerprint(model)):
+        return
+    adapters = adapter_fingerprints(model)
+    if dict(made.adapters) != adapters:
         raise UnsupportedModel(
-            f"This is not the model that answered: its weights' fingerprint is {found}, and that of the "
-            f"explanation's {made.model} in {made.dtype} is {made.weights}. {_ADVICE}"
+            f"This is not the model that answered: it has {_listed(adapters)} in use, and the explanation's "
+            f"{made.model} had {_listed(made.adapters)}. {_ADVICE}"
         )
+    raise UnsupportedModel(
+        f"This is not the model that answered: its weights' fingerprint is {found}, and that of the "
+        f"explanation's {made.model} in {made.dtype} is {made.weights}. {_ADVICE}"
+    )
+
+
+def _listed(adapters: Mapping[str, str]) -> str:
+    named = ", ".join(f"{name!r} ({found})" for name, found in adapters.items())
+    return f"the adapter{'s' * (len(adapters) > 1)} {named}" if named else "no adapter"
 
 
 def same_prompt(asked: Prompt, prompt: Prompt) -> None:

@@ -11,10 +11,11 @@ import torch
 
 from groundviz.errors import GroundvizError, UnsupportedModel
 from groundviz.models.checkpoints.build import build
-from groundviz.models.checkpoints.folders import Place, beside, called, fetched
+from groundviz.models.checkpoints.folders import beside, called, fetched
 from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Layout, Plan
 from groundviz.models.checkpoints.shards import FLOATS
 from groundviz.models.few_bits import said
+from groundviz.models.places import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from huggingface_hub import snapshot_download
 from transformers import PretrainedConfig
 
 from groundviz.errors import UnsupportedModel
-
-Place = str | os.PathLike[str]
+from groundviz.models.closed import closed
+from groundviz.models.places import Place, local_folder
 
 DESCRIPTIONS = ("*.json", "tokenizer*", "*.txt")
 AGAIN = "Download the checkpoint again."
@@ -38,15 +38,16 @@ def fetched(place: Place, files: Sequence[str], revision: str | None = None) -> 
 
     Raises:
         OSError: No such hub id, or no way to it.
-        ValueError: Neither a folder nor a hub id.
+        UnsupportedModel: Neither a folder nor a hub id.
     """
-    local = Path(place)
-    if local.is_dir():
+    if (local := local_folder(place, revision=revision)) is not None:
         return local
     patterns = [*DESCRIPTIONS, *files]
-    found = snapshot_download(
-        os.fspath(place), revision=revision, allow_patterns=patterns, ignore_patterns=list(IGNORED)
-    )
+    # The user named it, perhaps beside a folder that may ask for nothing.
+    with closed(wanted=False):
+        found = snapshot_download(
+            os.fspath(place), revision=revision, allow_patterns=patterns, ignore_patterns=list(IGNORED)
+        )
     return Path(found)
 
 
@@ -82,6 +83,7 @@ def beside(place: Place | None, name: str) -> Path | None:
     """
     if place is None:
         return None
+    local_folder(place, called=name)
     try:
         folder = fetched(place, ["*.safetensors"])
         return folder if any(folder.glob("*.safetensors")) else fetched(place, ["pytorch_model*.bin"])
@@ -94,4 +96,4 @@ def beside(place: Place | None, name: str) -> Path | None:
 
 def called(place: Place, folder: Path) -> str:
     """What may be said of where something came from: a hub id and its commit, never a path."""
-    return "local folder" if Path(place).is_dir() else f"{os.fspath(place)} at {folder.name[:12]}"
+    return "local folder" if local_folder(place) else f"{os.fspath(place)} at {folder.name[:12]}"

@@ -1,6 +1,6 @@
 """The files that tensors of a checkpoint lie in: safetensors, and what `torch.save` wrote.
 
-Whatever a file holds, reading it runs nothing and takes no more memory than the file is large.
+Whatever a file holds, reading it runs nothing and takes little more memory than the file is large.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from torch import Tensor
 
 from groundviz.errors import UnsupportedModel
 from groundviz.models.checkpoints.folders import AGAIN
+from groundviz.models.checkpoints.pickles import check_archive
 
+# Bytes of a safetensors header: some 300,000 tensors.
+LONGEST_HEADER = 32 << 20
 # What weights are stored in, as safetensors and as torch call it.
 FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
@@ -45,6 +48,7 @@ class Safe:
     """
 
     def __init__(self, file: Path) -> None:
+        check_header(file)
         try:
             self._handle: Any = safe_open(file, framework="pt")
         except (SafetensorError, OSError) as error:
@@ -63,6 +67,25 @@ class Safe:
         """A tensor."""
         tensor: Tensor = self._handle.get_tensor(name)
         return tensor
+
+
+def check_header(file: Path) -> None:
+    """Stop a file of safetensors whose description is longer than that of any model.
+
+    Raises:
+        UnsupportedModel: It is.
+    """
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+    except OSError:
+        # Told in better words when it is read.
+        return
+    if LONGEST_HEADER < length < file.stat().st_size:
+        raise UnsupportedModel(
+            f"A weight file describes its tensors in {length} bytes, and at most {LONGEST_HEADER} are read. "
+            f"{AGAIN}"
+        )
 
 
 class Pickled:
@@ -84,6 +107,7 @@ class Pickled:
                 "A weight file holds something other than named tensors. Give a checkpoint as published."
             )
         self._tensors = dict(held)
+        _check_sharing(file, self._tensors)
         self.names = tuple(self._tensors)
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -104,6 +128,20 @@ class Pickled:
         return tensor
 
 
+def _check_sharing(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Stop a file whose tensors are the same numbers again and again: a model of them would be far larger.
+
+    Tied weights stand in a file once, and have two names.
+    """
+    plain = (one for one in tensors.values() if one.layout == torch.strided and not one.is_meta)
+    total = sum(min(one.nbytes, one.untyped_storage().nbytes()) for one in plain)
+    if total > 2 * file.stat().st_size:
+        raise UnsupportedModel(
+            "A weight file's tensors take more than twice the room that it has: they are the same numbers "
+            "again and again. Give the checkpoint as it was published."
+        )
+
+
 def _is_named_tensor(entry: tuple[object, object]) -> bool:
     return isinstance(entry[0], str) and isinstance(entry[1], Tensor)
 
@@ -113,7 +151,7 @@ def _unpickled(file: Path) -> Any:
     if not zipfile.is_zipfile(file):
         raise UnsupportedModel(_damaged(file, None))
     try:
-        _check_stored(file)
+        check_archive(file)
         return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except UnsupportedModel:
         raise
@@ -126,16 +164,6 @@ def _unpickled(file: Path) -> Any:
                 "with safetensors.torch.save_file."
             ) from None
         raise UnsupportedModel(_damaged(file, error)) from None
-
-
-def _check_stored(file: Path) -> None:
-    """Stop a file whose parts are compressed: torch writes none, and would take their bytes for numbers."""
-    with zipfile.ZipFile(file) as archive:
-        if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
-            raise UnsupportedModel(
-                "A weight file is compressed, and torch.save compresses nothing. Give the checkpoint as it "
-                "was published."
-            )
 
 
 def _damaged(file: Path, error: Exception | None) -> str:

@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from transformers.utils.hub import PushToHubMixin
+from groundviz.models.stills import NO_FILMS as NO_FILMS
+from groundviz.models.stills import NoFilms
 
 P = TypeVar("P")
-
-
-class NoFilms(PushToHubMixin):
-    """A video processor as far as chat templates ask for one when pictures are shown."""
-
-    num_frames = 0
-    fps = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """What is written of it: nothing."""
-        return {}
-
-
-NO_FILMS = NoFilms()
 
 
 def for_stills(processor: type[P]) -> type[P]:
