@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,9 @@ class Provenance:
     Attributes:
         certificate: What came of certifying the model, see `groundviz.certify`; None if nobody asked.
         sources: What the model was put together from, in plain words: its tower, what was merged ...
+        generation: The settings that the answer was generated with, where they differ from greedy decoding's,
+            and always the most tokens it could have; empty for a given answer.
+        adapters: The active adapters by name, each with a fingerprint of its weights.
     """
 
     model: str
@@ -52,3 +56,5 @@ class Provenance:
     peak_bytes: int | None = None
     certificate: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    generation: Mapping[str, Any] = field(default_factory=dict)
+    adapters: Mapping[str, str] = field(default_factory=dict)

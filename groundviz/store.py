@@ -30,7 +30,7 @@ import safetensors.numpy
 
 from groundviz import files
 from groundviz.errors import StoreError
-from groundviz.types import Answer, Grid, Heatmaps, Prompt, Record, Study, Target
+from groundviz.types import Answer, Grid, Heatmaps, Prompt, Provenance, Record, Study, Target
 
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
@@ -43,7 +43,8 @@ _SEAL = 64
 _LATER: Mapping[Any, Mapping[str, object]] = {
     Answer: {"finished": None},
     Heatmaps: {"standard_error": None, "samples": None},
-    Prompt: {"offsets": None},
+    Prompt: {"offsets": None, "messages": [], "verbatim": False},
+    Provenance: {"generation": {}, "adapters": {}},
     Record: {"label": "", "unmeasured": []},
     Study: {"inverted": False},
 }

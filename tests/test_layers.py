@@ -19,12 +19,13 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 
 Find = Callable[[ast.Module], set[str]]
 
-BASE = {"errors", "types", "registry", "files", "geometry", "stages", "targets", "tiles"}
+BASE = {"errors", "types", "registry", "files", "geometry", "stages", "targets", "tiles", "conversation"}
 MAY_IMPORT = {
     "errors": set(),
     "provenance": set(),
     "types": {"errors", "provenance"},
     "registry": {"errors"},
+    "conversation": {"errors", "types"},
     "options": {"errors"},
     "files": {"errors"},
     "geometry": {"types"},
@@ -69,7 +70,9 @@ ONLY_IN = {
     "argparse": ("cli.py", "demo/"),
     "html": ("render/escape.py",),
     "jupyterlab": ("demo/lab.py",),
-    **dict.fromkeys("pickle dill cloudpickle joblib marshal shelve subprocess ctypes".split(), ()),
+    # Chat templates are programs of others': they run where they can be ended.
+    "subprocess": ("models/templates.py",),
+    **dict.fromkeys("pickle dill cloudpickle joblib marshal shelve ctypes".split(), ()),
     **dict.fromkeys("urllib requests httpx socket http ftplib torchvision timm cv2 pandas".split(), ()),
 }
 

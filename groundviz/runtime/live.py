@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from groundviz.conversation import Asking, asked_again, instead
 from groundviz.errors import UnsupportedMethod
 from groundviz.runtime import answering, descent, guard, looking
 from groundviz.runtime.attention_tap import release
@@ -90,7 +91,7 @@ class Live:
 
     # --- question and answer ---------------------------------------------------------------------
 
-    def encode(self, studies: Study | Sequence[Study], question: str) -> Prompt:
+    def encode(self, studies: Study | Sequence[Study], question: Asking) -> Prompt:
         """Build the prompt as the model's own processor does, and put its tensors on the device.
 
         Raises:
@@ -130,11 +131,14 @@ class Live:
     def ask(self, question: str) -> Live:
         """The same model on the same image under another question, as a control.
 
+        What was said before the question stays; a verbatim prompt gives way to the question in the
+        model's own template.
+
         Raises:
             PromptError: As in `encode`.
         """
         other = Live(self.vlm, self._loan, self.progress)
-        other.encode(self.studies, question)
+        other.encode(self.studies, instead(asked_again(self.prompt), question))
         return other
 
     def targets(
@@ -241,7 +245,7 @@ class Live:
             paint: Makes another image of the same shape of one, float32 in [0, 1] as in `Study`.
         """
         studies = [replace(study, pixels=paint(study.pixels)) for study in self.studies]
-        other = self.vlm.encode(studies, self.prompt.question)
+        other = self.vlm.encode(studies, asked_again(self.prompt))
         return passes_over(self.vlm, self._loan, self._parts, studies, other).picture.cells()
 
     def read(self, site: Site) -> Tensor:
