@@ -19,13 +19,16 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 
 Find = Callable[[ast.Module], set[str]]
 
-BASE = {"errors", "types", "registry", "files", "geometry", "stages", "targets", "tiles", "conversation"}
+BASE = {"errors", "types", "registry", "files", "geometry", "stages", "targets", "tiles"}
+BASE |= {"conversation", "generation"}
 MAY_IMPORT = {
     "errors": set(),
     "provenance": set(),
     "types": {"errors", "provenance"},
     "registry": {"errors"},
     "conversation": {"errors", "types"},
+    "generation": {"errors"},
+    "arguments": {"errors", "targets"},
     "options": {"errors"},
     "files": {"errors"},
     "geometry": {"types"},
@@ -43,7 +46,7 @@ MAY_IMPORT = {
     "store": BASE,
     "explanation": BASE | {"render", "selection", "store"},
     "comparison": BASE | {"render", "explanation"},
-    "explain": BASE | {"images", "runtime", "models", "methods", "explanation"},
+    "explain": BASE | {"arguments", "images", "runtime", "models", "methods", "explanation"},
     "on_demand": BASE | {"runtime", "models", "methods", "explanation", "explain"},
     "demo": BASE | {"images", "runtime", "models", "methods", "render", "explanation", "explain"},
     "__init__": BASE | {"images", "models", "methods", "explanation", "comparison", "explain", "options"},

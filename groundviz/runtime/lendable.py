@@ -19,6 +19,10 @@ class Lendable(Protocol):
         """The transformers module."""
 
     @property
+    def processor(self) -> Any:
+        """Its processor: tokenizer and image processor."""
+
+    @property
     def name(self) -> str:
         """A public name, never a path."""
 
