@@ -16,7 +16,7 @@ _MARKED_TURNS = re.compile(
     r"|<start_of_turn>\s*(system|user|model)\b"
     r"|<\|start_header_id\|>\s*(system|user|assistant)\s*<\|end_header_id\|>"
     r"|<\|(system|user)\|>.*<\|assistant\|>"
-    r"|\[INST\].*\[/INST\]"
+    r"|^\s*(<s>)?\s*\[INST\].*\[/INST\]"
     r"|<<SYS>>.*<</SYS>>"
     r"|<end_of_utterance>\s*(User|Assistant|<)",
     re.DOTALL,
@@ -165,7 +165,7 @@ def _part(where: str, given: Any) -> str | None:
         return None
     if isinstance(given, Mapping) and given.keys() == {"type", "text"} and given["type"] == "text":
         if isinstance(given["text"], str):
-            return cast(str, given["text"])
+            return given["text"]
     found = f"a part with {sorted(map(str, given))}" if isinstance(given, Mapping) else _kind(given)
     raise PromptError(
         f"{where} holds {found}: expected {{'type': 'text', 'text': '...'}} or {{'type': 'image'}}. "

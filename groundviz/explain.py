@@ -75,10 +75,10 @@ def explain(
     """
     asked, settings = asking(question, system), checked(generation, answer)
     arguments.check(answer=answer, target=target, against=against, seed=seed)
-    vlm = models.resolve(model, processor)
-    studies = images.load_each(image)
     usual = DEFAULT_CONTRAST if against else DEFAULT_QUESTION if names_question(target) else DEFAULT
     recipes = choose(methods or usual)
+    vlm = models.resolve(model, processor)
+    studies = images.load_each(image)
     verdict = models.verdict_on(vlm) if certify else None
     with borrow(vlm, seed=seed) as live:  # From here the model is ours; bit-identical when given back.
         prompt = live.encode(studies, asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -153,14 +153,14 @@ class _Filled(BatchEncoding):
         super().__init__(dict(coded), getattr(coded, "encodings", None))
         self._pages, self._read = pages, readings
 
-    def char_to_token(
+    def char_to_token(  # type: ignore[override]
         self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
     ) -> int | None:
         """The token that holds a character of a text as the processor wrote it, with its placeholders."""
         batch, char = (0, batch_or_char_index) if char_index is None else (batch_or_char_index, char_index)
         page, offsets = self._pages[batch], self._read[batch].offsets
         if offsets is None:
-            return cast(int | None, super().char_to_token(batch, char, sequence_index))
+            return super().char_to_token(batch, char, sequence_index)
         at = page.filled(char)
         hits = np.flatnonzero((offsets[:, 0] <= at) & (at < offsets[:, 1]))
         return int(hits[0]) if len(hits) else None

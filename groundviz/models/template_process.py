@@ -22,7 +22,7 @@ def main() -> None:
     sys.path += wanted["paths"]
     _limit(wanted["seconds"], wanted["bytes"])
     try:
-        answer = {"texts": _filled(wanted)}
+        answer: dict[str, Any] = {"texts": _filled(wanted)}
     except MemoryError:
         answer = {"stopped": "memory"}
     except OverflowError as error:

@@ -30,6 +30,8 @@ DECODING = {
 def tiny(kind="llava", tokens=4):
     model, processor = TINY[kind]()
     model.generation_config.max_new_tokens = tokens
+    # Like a trained model, it says no control token, of which a further pass would make a picture.
+    model.get_output_embeddings().weight.data[:5] = 0.0
     return models.resolve(model, processor)
 
 
