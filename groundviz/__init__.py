@@ -12,6 +12,7 @@
     Phrase        a text in the answer: its first, last or every occurrence
     Question      a text in the question
     Sentence      one sentence of the answer
+    Verbatim      a prompt that goes to the model word for word
     Study         an image, ready to be shown, without a trace of whose it is
     METHODS       the attribution methods by name
     images        from any file or array to a Study
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from groundviz import errors as errors
     from groundviz import images as images
     from groundviz.comparison import compare as compare
+    from groundviz.conversation import Verbatim as Verbatim
     from groundviz.explain import explain as explain
     from groundviz.explain import explain_more as explain_more
     from groundviz.explanation import Explanation as Explanation
@@ -63,6 +65,7 @@ __all__ = [
     "Question",
     "Sentence",
     "Study",
+    "Verbatim",
     "__version__",
     "certify",
     "compare",
@@ -84,6 +87,7 @@ _HOMES = {
     "Question": "groundviz.targets",
     "Sentence": "groundviz.targets",
     "Study": "groundviz.types",
+    "Verbatim": "groundviz.conversation",
     "certify": "groundviz.models",
     "compare": "groundviz.comparison",
     "explain": "groundviz.explain",

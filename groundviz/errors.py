@@ -6,7 +6,8 @@
     ├── ImageError          the image cannot be read or shown truthfully
     ├── PromptError         the question cannot be asked of this model
     ├── TargetError         the named part of the answer does not exist
-    ├── UnknownName         no method, model family or file format of that name
+    ├── UnknownName         no method, model family, setting or file format of that name
+    ├── OptionError         an option holds what cannot be used
     ├── UnsupportedModel    this architecture, or this copy of it, has no adapter
     ├── UnsupportedMethod   this method cannot run on this model or target
     ├── ModelBusy           another explanation holds the model
@@ -41,6 +42,10 @@ class TargetError(GroundvizError):
 
 class UnknownName(GroundvizError):
     """Nothing is registered under that name; the message lists what is."""
+
+
+class OptionError(GroundvizError):
+    """An option, such as a generation setting or the seed, holds what cannot be used."""
 
 
 class UnsupportedModel(GroundvizError):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from groundviz import images, models
+from groundviz import arguments, images, models
+from groundviz.conversation import Verbatim, asked_again, asking
 from groundviz.errors import StoreError
 from groundviz.explanation import Explanation
+from groundviz.generation import checked
 from groundviz.methods import DEFAULT, DEFAULT_CONTRAST, DEFAULT_QUESTION
 from groundviz.methods.recipes import Recipes, choose, measure
 from groundviz.runtime import borrow, recognition
@@ -22,9 +24,11 @@ LONGEST_LABEL = 200
 def explain(
     model: Any,
     image: Any,
-    question: str,
+    question: str | Verbatim | Sequence[Mapping[str, Any]],
     *,
     methods: str | Iterable[str] | Recipes | None = None,
+    system: str | None = None,
+    generation: Mapping[str, Any] | None = None,
     answer: str | None = None,
     target: Named | list[Named] | None = None,
     against: str | None = None,
@@ -42,9 +46,15 @@ def explain(
         model: A transformers model, "demo", a local folder, a hub id, or what `load` returned.
         image: A file, a PIL image, a numpy array, a pydicom data set, or a `Study`; or several, as a
             list or tuple.
-        question: What to ask.
+        question: What to ask: a text; a list of chat messages such as {"role": "user", "content": "..."}, the
+            last of which asks; or a whole prompt, as `Verbatim`. Images stand at the beginning of the
+            first message unless {"type": "image"} in a content says where.
         methods: Names of methods, or a table of names and their options, such as
             {"occlusion": {"window": 24}}; `groundviz methods` lists them.
+        system: A system prompt, for a model whose chat template has a place for one.
+        generation: Settings of transformers' `generate` in place of the model's own, such as
+            {"max_new_tokens": 64, "do_sample": True, "temperature": 0.7} or {"num_beams": 3}. Sampling
+            starts from the seed; log-probabilities stay the model's own, not those drawn from.
         answer: An answer to explain that the model did not give; it generates its own when None.
         target: The part of the answer to explain: a text in it, a `Phrase` (which occurrence), a
             `Sentence`, a token index or a range of indices; or a part of the question, a `Question`,
@@ -72,15 +82,17 @@ def explain(
     'yes'
     """
     _check_label(label)
-    vlm = models.resolve(model, processor)
-    studies = images.load_each(image)
+    asked, settings = asking(question, system), checked(generation, answer)
+    arguments.check(answer=answer, target=target, against=against, seed=seed)
     usual = DEFAULT_CONTRAST if against else DEFAULT_QUESTION if names_question(target) else DEFAULT
     recipes = choose(methods or usual)
+    vlm = models.resolve(model, processor)
+    studies = images.load_each(image)
     verdict = models.verdict_on(vlm) if certify else None
     with borrow(vlm, seed=seed) as live:  # From here the model is ours; bit-identical when given back.
-        prompt = live.encode(studies, question)
+        prompt = live.encode(studies, asked)
         for _ in live.until_steady():  # Once, unless another thread trains the model meanwhile.
-            said = live.answer(prompt, given=answer)
+            said = live.answer(prompt, given=answer, generation=settings)
             goals = live.targets(said, target, against)
             maps, unmeasured = measure(recipes, live, prompt, said, goals)
         provenance = replace(live.provenance, certificate=verdict)
@@ -141,7 +153,7 @@ def explain_more(
     recognition.same_weights(record.provenance, vlm.model)
     with borrow(vlm, seed=record.provenance.seed, tell=tell) as live:
         live.progress.at("reading the answer")
-        prompt = live.encode(record.studies, record.prompt.question)
+        prompt = live.encode(record.studies, asked_again(record.prompt))
         recognition.same_prompt(record.prompt, prompt)
         for _ in live.until_steady():
             said = live.answer(prompt, given=record.answer.token_ids.tolist())

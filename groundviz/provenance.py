@@ -58,8 +58,8 @@ class Provenance:
         weights: A hash of every number that the model computes with, its active adapters included.
         sources: What the model was put together from, in plain words: its tower, what was merged ...
         adapters: Fingerprint of each adapter that was active while the model answered, by its name.
-        generation: Settings that the answer was generated with, by their names in transformers; empty
-            where none are known, as for a given answer.
+        generation: The settings that the answer was generated with, where they differ from greedy decoding's,
+            and always the most tokens it could have; empty for a given answer.
     """
 
     model: str

@@ -43,7 +43,7 @@ _SEAL = 64
 _LATER: Mapping[Any, Mapping[str, object]] = {
     Answer: {"finished": None},
     Heatmaps: {"standard_error": None, "samples": None},
-    Prompt: {"offsets": None},
+    Prompt: {"offsets": None, "messages": [], "verbatim": False},
     Provenance: {"adapters": {}, "generation": {}},
     Record: {"label": "", "unmeasured": []},
     Study: {"inverted": False},

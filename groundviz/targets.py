@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from groundviz.errors import TargetError
 from groundviz.types import Answer, Ints, Prompt, Rival, Target
@@ -82,6 +84,7 @@ def find(answer: Answer, named: Named | None = None, prompt: Prompt | None = Non
     >>> find(said, "lung").tokens
     (1,)
     """
+    check_named(named)
     if isinstance(named, Target):
         return named
     if isinstance(named, str | Phrase):
@@ -97,6 +100,29 @@ def find(answer: Answer, named: Named | None = None, prompt: Prompt | None = Non
             "Ask another question, or give the answer to explain with answer='...'."
         )
     return _labelled(answer, tokens)
+
+
+def check_named(named: Any) -> None:
+    """Stop what cannot name a part of an answer, whatever the answer is.
+
+    Raises:
+        TargetError: It is of another kind than `find` takes.
+
+    >>> check_named("nodule")
+    """
+    plain = isinstance(named, str | Phrase | Sentence | Question | Target) or named is None
+    if plain or _is_index(named):
+        return
+    if isinstance(named, tuple) and len(named) == 2 and all(map(_is_index, named)):
+        return
+    raise TargetError(
+        f"A target is of type {type(named).__name__}: expected a text, a Phrase, a Sentence, a Question, a "
+        "token index or a range (start, stop) of them. Name a text that occurs in the answer."
+    )
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def sentences(answer: Answer) -> list[Target]:

@@ -33,6 +33,7 @@ ROUNDING = 8 * float(np.finfo(np.float32).eps)
 
 Reduction = Literal["mean", "sum"]
 SpanKind = Literal["image", "question", "template"]
+Role = Literal["system", "user", "assistant"]
 Stage = Literal["pixels", "vision", "projector", "language", "cross"]
 
 
@@ -105,19 +106,40 @@ class Span:
     stop: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a conversation.
+
+    Attributes:
+        role: Who speaks.
+        content: Texts, in their order; None where an image stands.
+    """
+
+    role: Role
+    content: tuple[str | None, ...]
+
+    @property
+    def text(self) -> str:
+        """All that is said in it."""
+        return "".join(text for text in self.content if text is not None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prompt:
     """The exact tokens the model was given, and what each of them stands for.
 
     Attributes:
         text: The whole prompt before images are expanded.
-        question: What was typed.
+        question: What was typed: the last turn's text where there are several, or the verbatim prompt.
         token_ids: int (token,).
         tokens: The tokens by their names in the vocabulary.
         spans: What each of them came from.
         grids: The image cells that attention maps lie on.
         offsets: int (token, 2), the characters of `question` that each token wrote; empty for tokens
             that wrote none. None where that is not known.
+        messages: The whole conversation, a system prompt first, where more than a question was asked;
+            the spans call its other turns "template", like all that stands around the question.
+        verbatim: Whether `question` is the prompt itself, put into no chat template.
     """
 
     text: str
@@ -127,6 +149,8 @@ class Prompt:
     spans: tuple[Span, ...]
     grids: tuple[Grid, ...]
     offsets: Ints | None = None
+    messages: tuple[Message, ...] = ()
+    verbatim: bool = False
 
     @property
     def image_ids(self) -> frozenset[int]:

@@ -20,12 +20,16 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 Find = Callable[[ast.Module], set[str]]
 
 BASE = {"errors", "types", "registry", "files", "geometry", "stages", "targets", "tiles"}
+BASE |= {"conversation", "generation"}
 MAY_IMPORT = {
     "errors": set(),
     "goal": set(),
     "provenance": set(),
     "types": {"errors", "goal", "provenance"},
     "registry": {"errors"},
+    "conversation": {"errors", "types"},
+    "generation": {"errors"},
+    "arguments": {"errors", "targets"},
     "options": {"errors"},
     "files": {"errors"},
     "geometry": {"types"},
@@ -43,7 +47,7 @@ MAY_IMPORT = {
     "store": BASE,
     "explanation": BASE | {"render", "selection", "store"},
     "comparison": BASE | {"render", "explanation"},
-    "explain": BASE | {"images", "runtime", "models", "methods", "explanation"},
+    "explain": BASE | {"arguments", "images", "runtime", "models", "methods", "explanation"},
     "on_demand": BASE | {"runtime", "models", "methods", "explanation", "explain"},
     "demo": BASE | {"images", "runtime", "models", "methods", "render", "explanation", "explain"},
     "__init__": BASE | {"images", "models", "methods", "explanation", "comparison", "explain", "options"},
@@ -70,7 +74,9 @@ ONLY_IN = {
     "argparse": ("cli.py", "demo/"),
     "html": ("render/escape.py",),
     "jupyterlab": ("demo/lab.py",),
-    **dict.fromkeys("pickle dill cloudpickle joblib marshal shelve subprocess ctypes".split(), ()),
+    # Chat templates are programs of others': they run where they can be ended.
+    "subprocess": ("models/templates.py",),
+    **dict.fromkeys("pickle dill cloudpickle joblib marshal shelve ctypes".split(), ()),
     **dict.fromkeys("urllib requests httpx socket http ftplib torchvision timm cv2 pandas".split(), ()),
 }
 

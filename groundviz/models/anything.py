@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from groundviz.conversation import Asking
 from groundviz.errors import UnsupportedModel
 from groundviz.geometry import squeezed
 from groundviz.models.encode import finish, read_prompt
@@ -38,7 +39,7 @@ class Anything:
         """Never: it is what remains when no family matches."""
         return False
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, FALLBACK)
         image = np.flatnonzero(asked.token_ids == vlm.processor.image_token_id)

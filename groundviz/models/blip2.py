@@ -20,21 +20,16 @@ chat template: BLIP-2 is asked as in its paper, "Question: ... Answer:", Instruc
 
 from __future__ import annotations
 
-import copy
-from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from groundviz.conversation import Asking
 from groundviz.errors import PromptError, UnsupportedModel
 from groundviz.models.belonging import check_belonging
-from groundviz.models.control_tokens import ControlTokens
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.grids import behind, in_cells, planes
 from groundviz.models.preprocessing import square_picture
-from groundviz.models.prompts import check_text
-from groundviz.models.scribe import Scribe
 from groundviz.models.towers import parts_from
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Cells, Encoded
@@ -55,16 +50,14 @@ class Blip2:
         """True for model types "blip-2" and "instructblip"."""
         return getattr(config, "model_type", "") in FALLBACKS
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about one image."""
         if len(studies) != 1:
             raise PromptError(
                 f"The prompt has {len(studies)} images: this model is shown one at a time. Ask about each."
             )
         config, shape = vlm.model.config, studies[0].shape
-        asked = read_prompt(
-            _reading(vlm, question), studies, question, FALLBACKS[config.model_type], marker=""
-        )
+        asked = read_prompt(vlm, studies, question, FALLBACKS[config.model_type], marker="")
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
         check_belonging(
             len(image) == config.num_query_tokens,
@@ -105,17 +98,6 @@ def _steps(layer: Any) -> tuple[tuple[Any, Flow], ...]:
     """The attention modules of a layer of the Q-Former."""
     own = ((layer.attention.attention, AMONG),)
     return (*own, (layer.crossattention.attention, AT_PICTURE)) if layer.has_cross_attention else own
-
-
-def _reading(vlm: VLM, question: str) -> VLM:
-    """The model with a Q-Former that reads the question, too, as text and nothing else."""
-    own = getattr(vlm.processor, "qformer_tokenizer", None)
-    if own is None:
-        return vlm
-    processor = copy.copy(vlm.processor)
-    typed = check_text(vlm.model.config, question, "question")
-    processor.qformer_tokenizer = Scribe(ControlTokens.of(SimpleNamespace(tokenizer=own)), typed)
-    return replace(vlm, processor=processor)
 
 
 FAMILIES.add("blip2", Blip2())

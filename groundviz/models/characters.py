@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import chain, repeat, zip_longest
 from types import MappingProxyType
 from typing import Any
 
@@ -65,28 +65,49 @@ def character_spans(tokenizer: Any, token_ids: list[int]) -> tuple[str, tuple[st
     return text, tokens, offsets
 
 
-def places(parts: Sequence[str], text: str) -> Iterator[tuple[int, int]]:
-    """The characters [start, stop) that `text` takes where it fills the gaps between `parts`."""
-    for number, length in enumerate(accumulate(map(len, parts[:-1]))):
-        start = length + number * len(text)
-        yield start, start + len(text)
+def woven(parts: Sequence[str], texts: str | Sequence[str]) -> str:
+    """The whole of `parts` with a text in each gap between them, or with one text in all gaps.
+
+    >>> woven(("USER: ", " ASSISTANT: ", ""), ("is it?", "no"))
+    'USER: is it? ASSISTANT: no'
+    """
+    if isinstance(texts, str):
+        return texts.join(parts)
+    return "".join(chain.from_iterable(zip_longest(parts, texts, fillvalue="")))
 
 
-def written(offsets: Sequence[tuple[int, int]], ranges: Iterable[tuple[int, int]]) -> Ints:
+def places(parts: Sequence[str], texts: str | Sequence[str]) -> Iterator[tuple[int, int]]:
+    """The characters [start, stop) that each text takes where it fills the gaps between `parts`."""
+    stop = 0
+    for number, part in enumerate(parts[:-1]):
+        start = stop + len(part)
+        stop = start + len(texts if isinstance(texts, str) else texts[number])
+        yield start, stop
+
+
+def written(
+    offsets: Sequence[tuple[int, int]],
+    ranges: Iterable[tuple[int, int]],
+    bases: Iterable[int | None] | None = None,
+) -> Ints:
     """The characters of a text that each token writes, int (token, 2); -1 for tokens of another text.
 
     Args:
         offsets: The characters of the whole that each token stands for.
-        ranges: Where the text stands in the whole, wherever it does.
+        ranges: Where the text, or a piece of it, stands in the whole, wherever it does.
+        bases: Where in the text each of these pieces begins, or None for a piece of another text; all
+            are the whole text when None.
     """
     stands = np.array(offsets, dtype=np.int64).reshape(-1, 2)
     begins, ends = stands.T
     found = np.full_like(stands, -1)
-    for start, stop in ranges:
+    for (start, stop), base in zip(ranges, repeat(0) if bases is None else bases, strict=False):
+        if base is None:
+            continue
         hits = np.flatnonzero((begins < stop) & (ends > start) & (ends > begins))
         # What takes no room of its own, such as a mark joined to its letter, lies between two hits.
         inside = slice(hits[0], hits[-1] + 1) if len(hits) else slice(0)
-        found[inside] = stands[inside].clip(start, stop) - start
+        found[inside] = stands[inside].clip(start, stop) - start + base
     return found
 
 

@@ -9,17 +9,30 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from groundviz.models.control_tokens import PLACEHOLDER, ControlTokens
-from groundviz.models.prompts import adds_special_tokens, check_length, check_text, fill_template, find_spans
+from groundviz.conversation import Asking, Verbatim
+from groundviz.models.characters import woven
+from groundviz.models.control_tokens import ControlTokens, placeholder
+from groundviz.models.prompts import (
+    Chat,
+    Format,
+    adds_special_tokens,
+    check_length,
+    check_messages,
+    check_text,
+    fill_template,
+    fill_verbatim,
+    find_spans,
+)
 from groundviz.models.scribe import Scribe
 from groundviz.runtime.encoded import Cells, Encoded
-from groundviz.types import Bools, Grid, Ints, Prompt, Study
+from groundviz.types import Bools, Grid, Ints, Message, Prompt, Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,6 +47,8 @@ class Asked:
         written: The question as the template writes it.
         wrote: The characters of that which each token wrote, int (token, 2); -1 for tokens of the
             template, and for all, where a slow tokenizer does not tell.
+        messages: As in `Prompt`.
+        verbatim: As in `Prompt`.
     """
 
     text: str
@@ -42,6 +57,8 @@ class Asked:
     token_ids: Ints
     written: str
     wrote: Ints
+    messages: tuple[Message, ...] = ()
+    verbatim: bool = False
 
     @property
     def typed(self) -> Bools:
@@ -62,8 +79,8 @@ class Asked:
 def read_prompt(
     vlm: Any,
     studies: Sequence[Study],
-    question: str,
-    fallback: str,
+    question: Asking,
+    fallback: str | Format,
     *,
     marker: str | None = None,
     **options: Any,
@@ -74,7 +91,8 @@ def read_prompt(
         vlm: The model with its processor.
         studies: The images, in the order the prompt shows them.
         question: What to ask.
-        fallback: Template with {images} and {question}, for a processor without a chat template.
+        fallback: `Format` for a processor without a chat template; or its `turn`, with {images} and
+            {question}, for one that knows neither system prompts nor earlier turns.
         marker: What a template writes once for each image: the processor's image token when None,
             nothing when "".
         options: Further options of the processor.
@@ -82,31 +100,58 @@ def read_prompt(
     Raises:
         PromptError: The question cannot be asked of this model.
     """
-    asked = check_text(vlm.model.config, question, "question")
     marker = vlm.processor.image_token if marker is None else marker
-    chat = fill_template(vlm.processor, asked, fallback, marker=marker, images=len(studies))
-    scribe = Scribe(ControlTokens.of(vlm.processor, "".join(chat.parts)), chat.question)
+    chat, messages = _chat_of(vlm, question, fallback, marker=marker, images=len(studies))
     # A copy that shares everything: the user's processor keeps its tokenizer.
     processor = copy.copy(vlm.processor)
-    processor.tokenizer = scribe
+    controls = ControlTokens.of(vlm.processor, "".join(chat.parts))
+    processor.tokenizer = scribe = Scribe(controls, chat.fillings)
+    second = getattr(vlm.processor, "qformer_tokenizer", None)
+    if second is not None:
+        # InstructBLIP's Q-Former reads the question, too.
+        own = ControlTokens.of(SimpleNamespace(tokenizer=second))
+        processor.qformer_tokenizer = Scribe(own, chat.fillings)
     made = processor(
         images=[as_picture(study) for study in studies],
-        text=PLACEHOLDER.join(chat.parts),
+        text=woven(chat.parts, [placeholder(number) for number in range(len(chat.fillings))]),
         return_tensors="pt",
-        add_special_tokens=adds_special_tokens(vlm.processor.tokenizer, chat.parts[0]),
+        add_special_tokens=adds_special_tokens(vlm.processor.tokenizer, _start(chat)),
         **options,
     )
     inputs = {name: value for name, value in made.items() if isinstance(value, Tensor)}
     token_ids = inputs["input_ids"][0].numpy().astype(np.int64)
     check_length(len(token_ids), vlm.model.config)
+    wrote = scribe.wrote(token_ids.tolist())
+    if isinstance(question, Verbatim):
+        # Its control tokens are the template's, although the user wrote them.
+        wrote[np.isin(token_ids, list(controls.ids.values()))] = -1
     return Asked(
         text=chat.text,
-        question=asked,
+        question=question.text if isinstance(question, Verbatim) else messages[-1].text,
         inputs=inputs,
         token_ids=token_ids,
-        written=chat.question,
-        wrote=scribe.wrote(token_ids.tolist()),
+        written=question.text if isinstance(question, Verbatim) else chat.question,
+        wrote=wrote,
+        messages=() if isinstance(question, str | Verbatim) else messages,
+        verbatim=isinstance(question, Verbatim),
     )
+
+
+def _chat_of(
+    vlm: Any, question: Asking, fallback: str | Format, *, marker: str, images: int
+) -> tuple[Chat, tuple[Message, ...]]:
+    """The prompt as text, and the messages in it; none where it is verbatim."""
+    if isinstance(question, Verbatim):
+        check_text(vlm.model.config, question.text, "verbatim prompt")
+        return fill_verbatim(vlm.processor, question.text, marker=marker, images=images), ()
+    messages = check_messages(vlm.model.config, question, images)
+    return fill_template(vlm.processor, messages, fallback, marker=marker, images=images), messages
+
+
+def _start(chat: Chat) -> str:
+    """How the prompt begins, as far as control tokens count there."""
+    first = chat.fillings[0]
+    return chat.parts[0] + first.text if first.commands else chat.parts[0]
 
 
 def finish(
@@ -138,6 +183,8 @@ def finish(
         spans=find_spans(asked.typed, image),
         grids=tuple(grids),
         offsets=asked.offsets,
+        messages=asked.messages,
+        verbatim=asked.verbatim,
     )
     columns = image if columns is None else columns
     return Encoded(prompt=prompt, inputs=asked.inputs, columns=columns, cells=cells)

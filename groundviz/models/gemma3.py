@@ -21,17 +21,23 @@ from typing import Any
 
 import numpy as np
 
+from groundviz.conversation import Asking
 from groundviz.geometry import pixel_grid, scale_shift
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.grids import in_cells, in_order, with_tokens
 from groundviz.models.preprocessing import square_picture
+from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Grid, Study
 
-FALLBACK = "<start_of_turn>user\n{images}{question}<end_of_turn>\n<start_of_turn>model\n"
+FALLBACK = Format(
+    turn="<start_of_turn>user\n{images}{question}<end_of_turn>\n<start_of_turn>model\n",
+    later="<start_of_turn>user\n{question}<end_of_turn>\n<start_of_turn>model\n",
+    answer="{answer}<end_of_turn>\n",
+)
 # What the processor itself takes where its image processor leaves these open.
 CROPS = {
     "pan_and_scan_min_crop_size": 256,
@@ -49,7 +55,7 @@ class Gemma3:
         """True for model type "gemma3"."""
         return getattr(config, "model_type", "") == "gemma3"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         scanning = _scanning(vlm.processor)
         asked = read_prompt(

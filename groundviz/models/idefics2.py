@@ -27,12 +27,14 @@ from typing import Any
 import numpy as np
 from transformers.models.idefics2.image_processing_pil_idefics2 import get_resize_output_image_size
 
+from groundviz.conversation import Asking
 from groundviz.geometry import pixel_grid, scale_shift
 from groundviz.models.belonging import check_belonging
 from groundviz.models.canvas import COLOURS
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.grids import in_cells
 from groundviz.models.preprocessing import blank
+from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_from
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import PIXELS, Cells, Encoded
@@ -40,7 +42,12 @@ from groundviz.runtime.sites import Parts
 from groundviz.runtime.streams import Flow
 from groundviz.types import Grid, Ints, Study
 
-FALLBACK = "User:{images}{question}<end_of_utterance>\nAssistant:"
+FALLBACK = Format(
+    turn="User:{images}{question}<end_of_utterance>\nAssistant:",
+    later="User: {question}<end_of_utterance>\nAssistant:",
+    answer=" {answer}<end_of_utterance>\n",
+    system="System: {system}<end_of_utterance>\n",
+)
 PERCEIVER = Flow("latents", "image", own=True)
 Size = tuple[int, int]
 
@@ -54,7 +61,7 @@ class Idefics2:
         """True for model type "idefics2"."""
         return getattr(config, "model_type", "") == "idefics2"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, FALLBACK)
         config, shapes = vlm.model.config, [study.shape for study in studies]

@@ -27,18 +27,25 @@ from typing import Any
 import numpy as np
 from transformers.models.idefics3.image_processing_pil_idefics3 import get_resize_output_image_size
 
+from groundviz.conversation import Asking
 from groundviz.geometry import squeezed
 from groundviz.models.canvas import laid_out, tile_pixels
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.grids import in_cells, with_tokens
 from groundviz.models.preprocessing import blank
+from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_from
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Cells, Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Ints, Study
 
-FALLBACK = "User:{images}{question}<end_of_utterance>\nAssistant:"
+FALLBACK = Format(
+    turn="User:{images}{question}<end_of_utterance>\nAssistant:",
+    later="User: {question}<end_of_utterance>\nAssistant:",
+    answer=" {answer}<end_of_utterance>\n",
+    system="System: {system}<end_of_utterance>\n",
+)
 Size = tuple[int, int]
 
 
@@ -55,7 +62,7 @@ class Idefics3:
         """True for model types "idefics3" and "smolvlm"."""
         return getattr(config, "model_type", "") in ("idefics3", "smolvlm")
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, FALLBACK)
         config, shapes = vlm.model.config, [study.shape for study in studies]

@@ -21,16 +21,23 @@ from typing import Any
 import numpy as np
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
 
+from groundviz.conversation import Asking
 from groundviz.geometry import pixel_grid, scale_shift, squeezed
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.grids import in_cells, in_order, with_tokens
+from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Grid, Study
 
-FALLBACK = "<|im_start|>user\n{images}\n{question}<|im_end|>\n<|im_start|>assistant\n"
+FALLBACK = Format(
+    turn="<|im_start|>user\n{images}\n{question}<|im_end|>\n<|im_start|>assistant\n",
+    later="<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n",
+    answer="{answer}<|im_end|>\n",
+    system="<|im_start|>system\n{system}<|im_end|>\n",
+)
 
 
 class InternVL:
@@ -42,7 +49,7 @@ class InternVL:
         """True for model type "internvl"."""
         return getattr(config, "model_type", "") == "internvl"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, FALLBACK)
         config = vlm.model.config

@@ -20,17 +20,24 @@ from typing import Any
 
 import numpy as np
 
+from groundviz.conversation import Asking
 from groundviz.geometry import held_cells
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.grids import in_cells, in_order, with_tokens
 from groundviz.models.preprocessing import square_picture
+from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Bools, Grid, Study
 
-FALLBACK = "USER: {images}\n{question} ASSISTANT:"
+FALLBACK = Format(
+    turn="USER: {images}\n{question} ASSISTANT:",
+    later="USER: {question} ASSISTANT:",
+    answer=" {answer}</s>",
+    system="{system} ",
+)
 
 
 class Llava:
@@ -42,7 +49,7 @@ class Llava:
         """True for model type "llava", but for towers whose image tokens come with line breaks."""
         return getattr(config, "model_type", "") == "llava" and config.vision_config.model_type != "pixtral"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, getattr(vlm.processor, "prompt", FALLBACK))
         image = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)

@@ -19,15 +19,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from groundviz.conversation import Asking
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.mosaic import tiled_cells
+from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Study
 
-FALLBACK = "USER: {images}\n{question} ASSISTANT:"
+FALLBACK = Format(
+    turn="USER: {images}\n{question} ASSISTANT:",
+    later="USER: {question} ASSISTANT:",
+    answer=" {answer}</s>",
+    system="{system} ",
+)
 
 
 class LlavaNext:
@@ -39,7 +46,7 @@ class LlavaNext:
         """True for model type "llava_next"."""
         return getattr(config, "model_type", "") == "llava_next"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, FALLBACK)
         shapes, config = [study.shape for study in studies], vlm.model.config

@@ -21,15 +21,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from groundviz.conversation import Asking
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.mosaic import tiled_cells
+from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Study
 
-FALLBACK = "<|im_start|>user {images}\n{question}<|im_end|><|im_start|>assistant\n"
+FALLBACK = Format(
+    turn="<|im_start|>user {images}\n{question}<|im_end|><|im_start|>assistant\n",
+    later="<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n",
+    answer="{answer}<|im_end|>\n",
+    system="<|im_start|>system\n{system}<|im_end|>\n",
+)
 
 
 class LlavaOnevision:
@@ -41,7 +48,7 @@ class LlavaOnevision:
         """True for model type "llava_onevision"."""
         return getattr(config, "model_type", "") == "llava_onevision"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, FALLBACK)
         shapes, config = [study.shape for study in studies], vlm.model.config

@@ -27,20 +27,26 @@ from typing import Any
 import numpy as np
 from transformers.models.mllama.image_processing_pil_mllama import get_image_size_fit_to_canvas
 
+from groundviz.conversation import Asking
 from groundviz.geometry import pixel_grid, scale_shift
 from groundviz.models.belonging import check_belonging
 from groundviz.models.canvas import laid_out, tile_pixels
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.grids import in_cells
+from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_from
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import PIXELS, Cells, Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Grid, Ints, Study
 
-FALLBACK = (
-    "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n{images}{question}<|eot_id|>"
-    "<|start_header_id|>assistant<|end_header_id|>\n\n"
+_HEADER = "<|start_header_id|>{}<|end_header_id|>\n\n"
+FALLBACK = Format(
+    start="<|begin_of_text|>",
+    turn=_HEADER.format("user") + "{images}{question}<|eot_id|>" + _HEADER.format("assistant"),
+    later=_HEADER.format("user") + "{question}<|eot_id|>" + _HEADER.format("assistant"),
+    answer="{answer}<|eot_id|>",
+    system=_HEADER.format("system") + "{system}<|eot_id|>",
 )
 # The tower fills the tokens of each tile up to a multiple of this.
 MULTIPLE = 8
@@ -56,7 +62,7 @@ class Mllama:
         """True for model type "mllama"."""
         return getattr(config, "model_type", "") == "mllama"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, FALLBACK)
         config, vision = vlm.model.config, vlm.model.config.vision_config

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from groundviz.conversation import Asking
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.grids import in_cells, in_order, with_tokens
 from groundviz.models.preprocessing import square_picture
@@ -44,7 +45,7 @@ class PaliGemma:
         """True for model type "paligemma"."""
         return getattr(config, "model_type", "") == "paligemma"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about images; the processor puts the start token between them and the question."""
         asked = read_prompt(vlm, studies, question, FALLBACK)
         # The processor always makes labels, as if to train; there are none.

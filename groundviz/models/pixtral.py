@@ -18,15 +18,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from groundviz.conversation import Asking
 from groundviz.models.any_shape import any_shape_cells
 from groundviz.models.encode import finish, read_prompt
+from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Study
 
-FALLBACK = "[INST]{images}{question}[/INST]"
+FALLBACK = Format(
+    turn="[INST]{images}{question}[/INST]", later="[INST]{question}[/INST]", answer="{answer}</s>"
+)
 
 
 class Pixtral:
@@ -38,7 +42,7 @@ class Pixtral:
         """True for model type "llava" with a vision tower of type "pixtral"."""
         return getattr(config, "model_type", "") == "llava" and config.vision_config.model_type == "pixtral"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, FALLBACK)
         shapes = [study.shape for study in studies]

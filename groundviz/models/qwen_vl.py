@@ -28,11 +28,13 @@ import numpy as np
 from torch import Tensor
 from transformers.vision_utils import get_vision_window_index
 
+from groundviz.conversation import Asking
 from groundviz.geometry import squeezed
 from groundviz.models.belonging import check_belonging
 from groundviz.models.canvas import COLOURS
 from groundviz.models.encode import finish, read_prompt
 from groundviz.models.grids import in_cells, with_tokens
+from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_from
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import PIXELS, Cells, Encoded
@@ -40,7 +42,12 @@ from groundviz.runtime.sites import Parts
 from groundviz.types import Grid, Ints, Study
 
 IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
-FALLBACK = "<|im_start|>user\n{images}{question}<|im_end|>\n<|im_start|>assistant\n"
+FALLBACK = Format(
+    turn="<|im_start|>user\n{images}{question}<|im_end|>\n<|im_start|>assistant\n",
+    later="<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n",
+    answer="{answer}<|im_end|>\n",
+    system="<|im_start|>system\n{system}<|im_end|>\n",
+)
 
 
 class QwenVL:
@@ -52,7 +59,7 @@ class QwenVL:
         """True for model types "qwen2_vl", "qwen2_5_vl" and "qwen3_vl"."""
         return getattr(config, "model_type", "") in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, studies, question, FALLBACK, marker=IMAGE)
         config = vlm.model.config

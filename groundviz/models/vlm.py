@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from groundviz import images
+from groundviz.conversation import Asking
 from groundviz.models.belonging import check_belonging
 from groundviz.models.characters import character_spans
 from groundviz.models.control_tokens import ControlTokens
@@ -32,7 +33,7 @@ class Family(Protocol):
     def matches(self, config: Any) -> bool:
         """Whether a model with this config belongs to the family."""
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: str) -> Encoded:
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
         """The prompt, its tensors, and where each cell of the picture lies in the source images.
 
         Raises:
@@ -100,7 +101,7 @@ class VLM:
         """The family's adapter."""
         return FAMILIES[self.family_name]
 
-    def encode(self, studies: Sequence[Study], question: str) -> Encoded:
+    def encode(self, studies: Sequence[Study], question: Asking) -> Encoded:
         """The prompt, the keyword tensors of the model's forward, and where the picture is in them.
 
         Raises:
@@ -115,7 +116,7 @@ class VLM:
         )
         return encoded
 
-    def inputs(self, image: Any, question: str) -> dict[str, Tensor]:
+    def inputs(self, image: Any, question: Asking) -> dict[str, Tensor]:
         """The exact keyword tensors of the model's forward, on its device.
 
         Args:
@@ -163,7 +164,7 @@ class VLM:
         }
         return "\n".join(f"{name}: {fact}" for name, fact in facts.items())
 
-    def generate(self, image: Any, question: str) -> str:
+    def generate(self, image: Any, question: Asking) -> str:
         """The model's plain answer, as `model.generate` gives it, without any explanation."""
         inputs = self.inputs(image, question)
         answer = self.model.generate(**inputs)[0, inputs["input_ids"].shape[1] :]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from groundviz.runtime.attention_tap import tapped
 from groundviz.runtime.caches import cache_of, keeps_keys
+from groundviz.runtime.decoding import Decoding, settled
 from groundviz.runtime.finite import sampling
 from groundviz.runtime.passes import Passes, accepts, added
 from groundviz.runtime.row_watch import RowWatch
@@ -36,22 +37,40 @@ class Said:
     question: Tensor | None = None
 
 
-def generated(passes: Passes, asked: Sequence[int], broken: Callable[[], str]) -> Said:
+def generated(
+    passes: Passes,
+    asked: Sequence[int],
+    decoding: Decoding,
+    broken: Callable[[], str],
+    *,
+    tokenizer: Any = None,
+) -> Said:
     """What the model says by itself, with its own kernel and decoding.
+
+    Where decoding goes along several paths, or reads everything anew for each token, a pass over the answer
+    that was chosen gives its rows and scores.
 
     Args:
         passes: The lent model with its prompt.
         asked: Positions of the question's tokens in the prompt.
+        decoding: How to generate.
         broken: Says which part of the model does not put out finite numbers.
+        tokenizer: The model's, which stop strings are found with.
 
     Raises:
         NumericalError: The model's scores are not finite.
     """
     prompt, looking = passes.inputs["input_ids"][0], bool(passes.parts.looking)
-    deferred = keeps_keys(passes.model.generation_config)
-    watch = _watch(passes, asked, start=len(prompt) - 1, deferred=deferred)
-    with torch.no_grad(), _tap(passes, watch), sampling(broken):
-        result = passes.model.generate(**passes.inputs, return_dict_in_generate=True, output_logits=True)
+    wanted: dict[str, Any] = {"return_dict_in_generate": True, "output_logits": True, **decoding.options}
+    if decoding.stop_strings:
+        wanted["tokenizer"] = tokenizer
+    if not decoding.one_by_one:
+        with torch.no_grad(), sampling(broken), settled(decoding):
+            result = passes.model.generate(**passes.inputs, **wanted)
+        return given(passes, asked, added(prompt, result.sequences[0]))
+    watch = _watch(passes, asked, start=len(prompt) - 1, deferred=keeps_keys(decoding.config))
+    with torch.no_grad(), _tap(passes, watch), sampling(broken), settled(decoding):
+        result = passes.model.generate(**passes.inputs, **wanted)
     token_ids = added(prompt, result.sequences[0])
     question = watch.question() if looking else None
     attention = watch.stacked(len(token_ids)) if looking else None

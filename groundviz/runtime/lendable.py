@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from groundviz.conversation import Asking
 from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.sites import Parts
 from groundviz.types import Ints, Study
@@ -16,6 +17,10 @@ class Lendable(Protocol):
     @property
     def model(self) -> Any:
         """The transformers module."""
+
+    @property
+    def processor(self) -> Any:
+        """Its processor: tokenizer and image processor."""
 
     @property
     def name(self) -> str:
@@ -33,7 +38,7 @@ class Lendable(Protocol):
     def family_name(self) -> str:
         """Name of the model family."""
 
-    def encode(self, studies: Sequence[Study], question: str) -> Encoded:
+    def encode(self, studies: Sequence[Study], question: Asking) -> Encoded:
         """The prompt, the keyword tensors of the model's forward, and where the picture is in them."""
 
     def read_answer(self, token_ids: Sequence[int]) -> tuple[str, tuple[str, ...], Ints]:

@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from groundviz.conversation import Asking, asked_again, instead
 from groundviz.errors import UnsupportedMethod
 from groundviz.runtime import answering, descent, guard, looking
 from groundviz.runtime.attention_tap import release
 from groundviz.runtime.batches import in_batches
+from groundviz.runtime.decoding import Decoding
 from groundviz.runtime.encoded import Cells
 from groundviz.runtime.finite import scores_not_finite, where_not_finite
 from groundviz.runtime.lendable import Lendable
@@ -91,6 +93,7 @@ class Live:
         self._attention: Tensor | None = None
         self._question: Tensor | None = None
         self._kept: dict[Any, Any] = {}
+        self._generation: Mapping[str, Any] = {}
 
     def until_steady(self) -> Iterator[None]:
         """Once; or again, with the same random numbers, while another thread trains the model meanwhile.
@@ -110,7 +113,7 @@ class Live:
 
     # --- question and answer ---------------------------------------------------------------------
 
-    def encode(self, studies: Study | Sequence[Study], question: str) -> Prompt:
+    def encode(self, studies: Study | Sequence[Study], question: Asking) -> Prompt:
         """Build the prompt as the model's own processor does, and put its tensors on the device.
 
         Raises:
@@ -122,7 +125,13 @@ class Live:
         self._passes = passes_over(self.vlm, self._loan, self._parts, self.studies, encoded)
         return self.prompt
 
-    def answer(self, prompt: Prompt, *, given: str | Sequence[int] | None = None) -> Answer:
+    def answer(
+        self,
+        prompt: Prompt,
+        *,
+        given: str | Sequence[int] | None = None,
+        generation: Mapping[str, Any] | None = None,
+    ) -> Answer:
         """Let the model answer with its own kernel and decoding, or make it say `given`.
 
         Attention from question and answer to the image is kept on the way.
@@ -130,14 +139,24 @@ class Live:
         Args:
             prompt: What `encode` returned.
             given: An answer to make it say, as text or as token ids.
+            generation: Settings in place of the model's own, from `groundviz.generation.checked`.
 
         Raises:
             PromptError: The given answer is empty, or contains a control token.
+            OptionError: The settings do nothing, or break what is read beside the answer.
             NumericalError: The model's scores are not finite.
         """
         asked = [self._prompt_length + index for index in prompt.asked]
+        decoding = None
         if given is None:
-            said = answering.generated(self._passes, asked, lambda: self.where_not_finite((0,)))
+            decoding = Decoding.of(self.vlm.model, generation or {}, self._prompt_length)
+            said = answering.generated(
+                self._passes,
+                asked,
+                decoding,
+                lambda: self.where_not_finite((0,)),
+                tokenizer=self.vlm.processor.tokenizer,
+            )
         else:
             after = self._prompt_length
             ids = self.vlm.answer_ids(given, after=after) if isinstance(given, str) else list(given)
@@ -145,16 +164,23 @@ class Live:
         self._passes = replace(self._passes, answer_ids=tuple(said.token_ids))
         self._attention, self._question, self._cache = said.attention, said.question, said.cache
         self._kept = {}
-        return self._written(said.token_ids, said.logits, "generated" if given is None else "given")
+        answer = self._written(said.token_ids, said.logits, "generated" if given is None else "given")
+        self._generation = {} if decoding is None else decoding.told()
+        if decoding is None:
+            return answer
+        return replace(answer, finished=decoding.finished(said.token_ids, answer.text))
 
     def ask(self, question: str) -> Live:
         """The same model on the same image under another question, as a control.
+
+        What was said before the question stays; a verbatim prompt gives way to the question in the
+        model's own template.
 
         Raises:
             PromptError: As in `encode`.
         """
         other = Live(self.vlm, self._loan, self.progress)
-        other.encode(self.studies, question)
+        other.encode(self.studies, instead(asked_again(self.prompt), question))
         return other
 
     def targets(
@@ -261,7 +287,7 @@ class Live:
             paint: Makes another image of the same shape of one, float32 in [0, 1] as in `Study`.
         """
         studies = [replace(study, pixels=paint(study.pixels)) for study in self.studies]
-        other = self.vlm.encode(studies, self.prompt.question)
+        other = self.vlm.encode(studies, asked_again(self.prompt))
         return passes_over(self.vlm, self._loan, self._parts, studies, other).picture.cells()
 
     def read(self, site: Site) -> Tensor:
@@ -351,7 +377,20 @@ class Live:
     @property
     def provenance(self) -> Provenance:
         """What was run, on what, so far."""
-        return describe_run(self.vlm, seed=self._loan.seed, seconds=time.perf_counter() - self._started)
+        seconds = time.perf_counter() - self._started
+        made = describe_run(self.vlm, seed=self._loan.seed, seconds=seconds)
+        return replace(made, generation=self._generation, sources={**made.sources, **self._prompted()})
+
+    def _prompted(self) -> dict[str, str]:
+        """How the model was asked, in plain words, where it was more than a question."""
+        prompt = self.prompt
+        if prompt.verbatim:
+            written = str(self.vlm.processor.image_token) in prompt.question
+            return {"prompt": "verbatim" if written else "verbatim, with the images put in front"}
+        earlier = sum(message.role != "system" for message in prompt.messages[:-1])
+        said = ["a system prompt"] * any(message.role == "system" for message in prompt.messages)
+        said += [f"{earlier} earlier turn{'s' * (earlier != 1)}"] * bool(earlier)
+        return {"prompt": f"the question behind {' and '.join(said)}"} if said else {}
 
     def where_not_finite(self, token_ids: Sequence[int] | None = None) -> str:
         """A sentence on the first part of the model that does not put out finite numbers; one pass."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from groundviz.conversation import Asking, asked_again
 from groundviz.runtime.encoded import PIXELS, Encoded
 from groundviz.runtime.guard import Loan
 from groundviz.runtime.lendable import Lendable
@@ -29,7 +30,7 @@ def passes_over(
     if "pixels" in index:
         seen = InTensor(inputs[PIXELS], index["pixels"])
     else:
-        seen = _processed(vlm, studies, encoded.prompt.question)
+        seen = _processed(vlm, studies, asked_again(encoded.prompt))
     return Passes(
         model=vlm.model,
         loan=loan,
@@ -43,7 +44,7 @@ def passes_over(
     )
 
 
-def _processed(vlm: Lendable, studies: Sequence[Study], question: str) -> ThroughProcessor:
+def _processed(vlm: Lendable, studies: Sequence[Study], question: Asking) -> ThroughProcessor:
     """The source images' own pixels, for a model about whose tensors nothing is known."""
 
     def process(cells: Tensor) -> dict[str, Tensor]:

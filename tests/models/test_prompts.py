@@ -7,9 +7,9 @@ import pytest
 from transformers import LlamaConfig
 
 from groundviz.errors import PromptError
-from groundviz.models.control_tokens import ControlTokens
+from groundviz.models.characters import woven
+from groundviz.models.control_tokens import PLACEHOLDER, ControlTokens, placeholder
 from groundviz.models.prompts import (
-    PLACEHOLDER,
     Chat,
     adds_special_tokens,
     check_length,
@@ -18,7 +18,7 @@ from groundviz.models.prompts import (
     find_spans,
     render_chat,
 )
-from groundviz.models.scribe import Scribe
+from groundviz.models.scribe import Filling, Scribe
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
 
 CONFIG = LlamaConfig(max_position_embeddings=100)
@@ -63,7 +63,7 @@ def test_blank_lines_and_tabs_may_stand_in_a_text():
 
 def test_the_models_positions_count_and_not_the_tokenizers(processor):
     processor.tokenizer.model_max_length = 4
-    assert len(typed_in(processor, Chat(("<image> ", ""), "is there a nodule"))) == 20
+    assert len(typed_in(processor, Chat(("<image> ", ""), (Filling("is there a nodule"),)))) == 20
     check_length(99, CONFIG)
     with pytest.raises(PromptError, match="image and question take 100 tokens"):
         check_length(100, CONFIG)
@@ -94,13 +94,13 @@ def test_a_processor_without_a_template_gets_the_familys(processor):
 def test_what_the_template_makes_of_a_question_is_the_question(processor):
     processor.chat_template = template("{{ p.text | upper }} ", "<image> ")
     chat = fill_template(processor, "is it?", "", marker="<image>")
-    assert chat == Chat(("<image> ", "  ASSISTANT :"), "IS IT?")
+    assert chat == Chat(("<image> ", "  ASSISTANT :"), (Filling("IS IT?"),))
 
 
 def test_a_question_may_stand_in_the_prompt_twice(processor):
     processor.chat_template = template("{{ p.text }} . {{ p.text }} ", "<image> ")
     chat = fill_template(processor, "is there", "", marker="<image>")
-    assert chat == Chat(("<image> ", " . ", "  ASSISTANT :"), "is there")
+    assert chat == Chat(("<image> ", " . ", "  ASSISTANT :"), (Filling("is there"),) * 2)
     typed = typed_in(processor, chat)
     assert np.flatnonzero(typed).tolist() == [16, 17, 19, 20]
 
@@ -158,6 +158,8 @@ def test_a_template_that_wrote_the_start_token_gets_no_second_one(processor):
 
 def typed_in(processor, chat):
     """Which tokens write the question, by a tokenizer that reads the prompt with its image expanded."""
-    scribe = Scribe(ControlTokens.of(processor, "".join(chat.parts)), chat.question)
-    text = PLACEHOLDER.join(chat.parts).replace("<image>", "<image>" * 16)
+    scribe = Scribe(ControlTokens.of(processor, "".join(chat.parts)), chat.fillings)
+    text = woven(chat.parts, [placeholder(at) for at in range(len(chat.fillings))]).replace(
+        "<image>", "<image>" * 16
+    )
     return scribe.wrote(scribe(text).input_ids)[:, 0] >= 0

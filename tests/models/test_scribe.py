@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from groundviz.models.control_tokens import PLACEHOLDER, ControlTokens
-from groundviz.models.scribe import Scribe
+from groundviz.models.control_tokens import ControlTokens, placeholder
+from groundviz.models.scribe import Filling, Scribe
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
 
-AROUND = f"USER : {PLACEHOLDER} ASSISTANT :"
+AROUND = f"USER : {placeholder(0)} ASSISTANT :"
 
 
 @pytest.fixture(scope="module")
@@ -17,14 +17,14 @@ def processor():
 
 
 def scribe(processor, question):
-    return Scribe(ControlTokens.of(processor), question)
+    return Scribe(ControlTokens.of(processor), [Filling(question)])
 
 
 @pytest.mark.parametrize("options", [{}, {"return_tensors": "pt"}, {"add_special_tokens": False}])
 def test_an_ordinary_question_is_read_as_the_tokenizer_reads_it(processor, options):
     writer = scribe(processor, "is there a nodule")
     found = writer(AROUND, **options)
-    plain = processor.tokenizer(AROUND.replace(PLACEHOLDER, "is there a nodule"), **options)
+    plain = processor.tokenizer(AROUND.replace(placeholder(0), "is there a nodule"), **options)
     assert found.keys() == plain.keys()
     for name in plain:
         np.testing.assert_array_equal(found[name], plain[name])
@@ -68,7 +68,7 @@ def test_a_piece_may_have_lost_its_start_token(processor):
             return coded
 
     controls = ControlTokens(Starting(), ControlTokens.of(processor).ids)
-    writer = Scribe(controls, "nodule")
+    writer = Scribe(controls, [Filling("nodule")])
     piece = writer(AROUND).input_ids
     assert piece[0] == 1
     assert np.flatnonzero(writer.wrote([1, 9, *piece[1:]])[:, 0] >= 0).tolist() == [4]
@@ -76,7 +76,7 @@ def test_a_piece_may_have_lost_its_start_token(processor):
 
 def test_control_tokens_in_the_question_become_text_as_tensors_too(processor):
     controls = ControlTokens.of(processor)
-    found = Scribe(controls, "is <image> there")(AROUND, return_tensors="pt")
+    found = Scribe(controls, [Filling("is <image> there")])(AROUND, return_tensors="pt")
     assert isinstance(found["input_ids"], torch.Tensor)
     assert controls.ids["<image>"] not in found["input_ids"][0].tolist()
     assert found["attention_mask"].shape == found["input_ids"].shape
