@@ -24,12 +24,27 @@ _EXPLICIT_VR = re.compile(rb"[A-Z]{2}")
 
 
 class BoundedReader:
-    """A binary stream that refuses to be read more often, or further, than an honest file needs."""
+    """A binary stream that refuses to be read more often, or further, than an honest file needs.
 
-    def __init__(self, stream: BinaryIO, *, reads: int = MAX_READS, total: int | None = None) -> None:
+    Args:
+        stream: What is read.
+        reads: How often it may be read.
+        total: How many bytes may be read in all; any number when None.
+        stop: Where it ends for its reader; where the stream ends when None.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        reads: int = MAX_READS,
+        total: int | None = None,
+        stop: int | None = None,
+    ) -> None:
         self._stream = stream
         self._reads = reads
         self._total = total
+        self._stop = stop
 
     def read(self, size: int = -1) -> bytes:
         """Read like any stream.
@@ -37,6 +52,9 @@ class BoundedReader:
         Raises:
             ImageError: The budget of reads, or of bytes, is spent.
         """
+        if self._stop is not None:
+            left = max(0, self._stop - self._stream.tell())
+            size = left if size < 0 else min(size, left)
         data = self._stream.read(size)
         self._reads -= 1
         if self._total is not None:
