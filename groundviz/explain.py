@@ -28,6 +28,8 @@ def explain(
     processor: Any = None,
     seed: int = 0,
     certify: bool = True,
+    window: Any = None,
+    frame: Any = None,
 ) -> Explanation:
     """Show where `model` looked in `image` when it answered `question`.
 
@@ -35,8 +37,8 @@ def explain(
 
     Args:
         model: A transformers model, "demo", a local folder, a hub id, or what `load` returned.
-        image: A file, a PIL image, a numpy array, a pydicom data set, or a `Study`; or several, as a
-            list or tuple.
+        image: A file or its bytes, a PIL image, a numpy array, a torch tensor, a pydicom data set, or a
+            `Study`; or several, as a list or tuple.
         question: What to ask.
         methods: Names of methods, or a table of names and their options, such as
             {"occlusion": {"window": 24}}; `groundviz methods` lists them.
@@ -51,6 +53,10 @@ def explain(
         seed: Of everything random inside; the caller's random state is not touched.
         certify: Whether a model that is explained for the first time is certified, see `certify`:
             one that is wrong gets a RuntimeWarning. The verdict is kept in the record's provenance.
+        window: (centre, width) of the values shown from black to white, for the model as for you, in the
+            units of the file (Hounsfield units for CT, 0 to 255 for an 8-bit PNG); one for all images,
+            or a list with one for each. The file's own when None.
+        frame: Which picture of a multi-frame file, counting from 0; one for all images, or a list.
 
     Raises:
         GroundvizError: The image, the question, the target, a method's name or the model will not
@@ -64,7 +70,7 @@ def explain(
     'yes'
     """
     vlm = models.resolve(model, processor)
-    studies = images.load_each(image)
+    studies = images.load_each(image, window=window, frame=frame)
     usual = DEFAULT_CONTRAST if against else DEFAULT_QUESTION if names_question(target) else DEFAULT
     recipes = choose(methods or usual)
     verdict = models.verdict_on(vlm) if certify else None

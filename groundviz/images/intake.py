@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from groundviz.errors import ImageError
 from groundviz.images.limits import MAX_FILE_BYTES
@@ -90,6 +90,38 @@ def opened(path: str | bytes) -> Iterator[BinaryIO]:
         raise ImageError("Web addresses are not fetched. Download the image and give the path of the file.")
     with _open(name) as stream:
         yield stream
+
+
+def content_of(source: Any) -> bytes:
+    """The content of a file given as bytes, or as an open binary file, which stays open where it was.
+
+    Raises:
+        ImageError: It is empty, too large, or open as text.
+    """
+    content = bytes(source) if isinstance(source, bytes | bytearray | memoryview) else _read_whole(source)
+    if not content:
+        raise ImageError("The image's content is empty: 0 bytes were given. Read it again from its origin.")
+    if len(content) > MAX_FILE_BYTES:
+        raise ImageError(
+            f"The image's content is too large: at most {MAX_FILE_BYTES} bytes are read. "
+            "Crop it or export one frame."
+        )
+    return content
+
+
+def _read_whole(stream: Any) -> bytes:
+    # From its start, as Pillow does: who has just written into it leaves it at its end.
+    at = stream.tell() if hasattr(stream, "seekable") and stream.seekable() else None
+    if at is not None:
+        stream.seek(0)
+    try:
+        content = stream.read(MAX_FILE_BYTES + 1)
+    finally:
+        if at is not None:
+            stream.seek(at)
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise ImageError("The file is open as text, where bytes are needed. Open it with mode 'rb'.")
+    return bytes(content)
 
 
 def _open(name: str) -> BinaryIO:
