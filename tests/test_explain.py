@@ -292,5 +292,5 @@ def test_a_frame_is_chosen_and_a_tensor_taken(tiny):
 
 @pytest.mark.parametrize("image", [None, 7, {}, [[0.5, 0.5]]])
 def test_what_is_no_image_is_named(tiny, image):
-    with pytest.raises(ImageError, match="This is not an image|There is no image"):
+    with pytest.raises(ImageError, match=r"This is not an image|There is no image"):
         explain(tiny, image, QUESTION)
