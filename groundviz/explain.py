@@ -36,6 +36,8 @@ def explain(
     seed: int = 0,
     certify: bool = True,
     label: str = "",
+    window: Any = None,
+    frame: Any = None,
 ) -> Explanation:
     """Show where `model` looked in `image` when it answered `question`.
 
@@ -44,8 +46,8 @@ def explain(
 
     Args:
         model: A transformers model, "demo", a local folder, a hub id, or what `load` returned.
-        image: A file, a PIL image, a numpy array, a pydicom data set, or a `Study`; or several, as a
-            list or tuple.
+        image: A file or its bytes, a PIL image, a numpy array, a torch tensor, a pydicom data set, or a
+            `Study`; or several, as a list or tuple.
         question: What to ask: a text; a list of chat messages such as {"role": "user", "content": "..."}, the
             last of which asks; or a whole prompt, as `Verbatim`. Images stand at the beginning of the
             first message unless {"type": "image"} in a content says where.
@@ -68,6 +70,10 @@ def explain(
             one that is wrong gets a RuntimeWarning. The verdict is kept in the record's provenance.
         label: A name of your own for the model or the run, such as "checkpoint A", for records and tables;
             at most 200 characters. It is kept as it is: leave patients out of it.
+        window: (centre, width) of the values shown from black to white, for the model as for you, in the
+            units of the file (Hounsfield units for CT, 0 to 255 for an 8-bit PNG); one for all images,
+            or a list with one for each. The file's own when None.
+        frame: Which picture of a multi-frame file, counting from 0; one for all images, or a list.
 
     Raises:
         GroundvizError: The image, the question, the target, a method's name or the model will not
@@ -87,7 +93,7 @@ def explain(
     usual = DEFAULT_CONTRAST if against else DEFAULT_QUESTION if names_question(target) else DEFAULT
     recipes = choose(methods or usual)
     vlm = models.resolve(model, processor)
-    studies = images.load_each(image)
+    studies = images.load_each(image, window=window, frame=frame)
     verdict = models.verdict_on(vlm) if certify else None
     with borrow(vlm, seed=seed) as live:  # From here the model is ours; bit-identical when given back.
         prompt = live.encode(studies, asked)

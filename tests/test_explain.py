@@ -287,3 +287,28 @@ def test_a_label_of_the_users_is_kept_in_the_record_and_its_file(tiny, study, tm
 def test_a_label_that_is_no_line_of_text_is_refused(tiny, study, label):
     with pytest.raises(StoreError, match=r'The label cannot be kept: .* label="checkpoint A"'):
         explain(tiny, study, QUESTION, label=label)
+
+
+def test_a_window_reaches_the_model_as_well_as_the_viewer(tiny):
+    values = np.linspace(-1000.0, 1000.0, 28 * 28).reshape(28, 28)
+    record = explain(tiny, values, QUESTION, methods="attention", window=(40, 400)).record
+    right = np.clip((values + 160.0) / 400.0, 0.0, 1.0)
+    np.testing.assert_allclose(record.study.pixels, right, atol=1e-6)
+    assert record.study.window == (40.0, 400.0)
+    by_hand = explain(tiny, right, QUESTION, methods="attention", answer=record.answer.text).record
+    for one, other in zip(record.heatmaps, by_hand.heatmaps, strict=True):
+        np.testing.assert_allclose(one.values, other.values, atol=1e-5)
+
+
+def test_a_frame_is_chosen_and_a_tensor_taken(tiny):
+    tensor = torch.linspace(0, 1, 3 * 28 * 28).reshape(3, 28, 28)
+    record = explain(tiny, tensor, QUESTION, methods="attention", frame=0).record
+    np.testing.assert_allclose(record.study.pixels, np.moveaxis(tensor.numpy(), 0, 2), atol=1e-6)
+    with pytest.raises(ImageError, match="holds 1 frame"):
+        explain(tiny, tensor, QUESTION, frame=2)
+
+
+@pytest.mark.parametrize("image", [None, 7, {}, [[0.5, 0.5]]])
+def test_what_is_no_image_is_named(tiny, image):
+    with pytest.raises(ImageError, match=r"This is not an image|There is no image"):
+        explain(tiny, image, QUESTION)

@@ -68,7 +68,7 @@ ONLY_IN = {
     "plotly": ("render/",),
     "ipywidgets": ("render/",),
     "anywidget": ("render/",),
-    "pydicom": ("images/dicom.py", "demo/export.py"),
+    "pydicom": ("images/dicom.py", "images/decoding.py", "images/elements.py", "demo/export.py"),
     "safetensors": ("store.py", "models/"),
     "tqdm": ("cli.py", "demo/", "runtime/batches.py"),
     "argparse": ("cli.py", "demo/"),

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from numbers import Number
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 from PIL import Image
 
-from groundviz.errors import ImageError
+from groundviz.errors import ImageError, MissingExtra
 from groundviz.images import dicom, raster
 from groundviz.images.arrays import samples_of
 from groundviz.images.containment import contained
 from groundviz.images.display import picture
-from groundviz.images.intake import content_tag, kind_of, opened
+from groundviz.images.intake import content_of, content_tag, kind_of, opened
 from groundviz.images.limits import choose_frame
 from groundviz.types import Study
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    Source = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Dataset | Study
+    Content = bytes | bytearray | memoryview | BinaryIO
+    Source = str | os.PathLike[str] | Content | Image.Image | np.ndarray[Any, Any] | Dataset | Study | Any
+
+Pair = tuple[float, float]
+
+_TAKEN = (
+    "a path, the bytes of a file or an open binary file, a Pillow image, a numpy array, a torch tensor, "
+    "a pydicom Dataset or a Study"
+)
 
 __all__ = ["load", "load_each"]
 
@@ -36,17 +47,20 @@ def load(
 ) -> Study:
     """Turn an image into display-ready pixels, saying in `notes` all that was done to them.
 
-    Files are known by their content: PNG, JPEG, TIFF, WebP, BMP or DICOM, at most 256 MB and 64
-    megapixels. What the numbers of each kind mean is stated in `groundviz.images.modes` (rasters),
-    `groundviz.images.arrays` and `groundviz.images.presentation` (DICOM).
+    Files are known by their content: PNG, JPEG, TIFF, WebP, BMP or DICOM, at most 256 MB, 64 megapixels
+    and what can be read in 512 MB of memory, see `groundviz.images.limits`. What the numbers of each
+    kind mean is stated in `groundviz.images.modes` (rasters), `groundviz.images.arrays` and
+    `groundviz.images.presentation` (DICOM).
 
     Args:
-        source: A path, a Pillow image, a numpy array (rows, cols) or (rows, cols, 1, 3 or 4), a
-            pydicom data set, or a Study, which comes back as it is.
+        source: A path; the content of a file as bytes, or open for reading; a Pillow image; a numpy
+            array or a torch tensor, grey or with 1, 3 or 4 channels last or first, see
+            `groundviz.images.arrays`; a pydicom data set; or a Study, which comes back as it is.
         frame: Which picture of a multi-page or multi-frame image, counting from 0. Never chosen
             silently: several pictures need it.
         window: (centre, width) of the values to spread from black to white, in the units of the
-            file (Hounsfield units for CT), in place of what the file or its type suggests.
+            file (Hounsfield units for CT), in place of what the file or its type suggests. For a PNG
+            and its like these are the stored numbers: 0 to 255 for 8 bits.
 
     Returns:
         Pixels float32 in 0 to 1, (rows, cols) if grey or (rows, cols, 3), without any identity.
@@ -63,60 +77,123 @@ def load(
     if isinstance(source, Study):
         return _unchanged(source, frame, window)
     if isinstance(source, str | os.PathLike):
-        return _from_file(os.fspath(source), frame, window)
+        with opened(os.fspath(source)) as stream:
+            return _from_stream(stream, frame, window)
     if isinstance(source, Image.Image):
         return _contained(partial(raster.from_pillow, source), frame, window)
     if isinstance(source, np.ndarray):
-        return _contained(partial(_from_array, source), frame, window)
+        return _contained(partial(_from_array, source, channels_first=False), frame, window)
+    if _is_tensor(source):
+        array, _ = contained(partial(_values_of, source))
+        return _contained(partial(_from_array, array, channels_first=True), frame, window)
     if dicom.is_dataset(source):
         dicom.require()
         return _contained(partial(dicom.from_dataset, source), frame, window)
-    raise ImageError(
-        f"This is not an image: {type(source).__name__!r} was given. Give a path, a Pillow image, "
-        "a numpy array or a pydicom Dataset."
-    )
+    if isinstance(source, bytes | bytearray | memoryview) or hasattr(source, "read"):
+        content, _ = contained(partial(content_of, source))
+        return _from_stream(io.BytesIO(content), frame, window)
+    raise ImageError(f"This is not an image: {type(source).__name__!r} was given. Give {_TAKEN}.")
 
 
-def load_each(sources: Source | list[Source] | tuple[Source, ...]) -> tuple[Study, ...]:
+def load_each(
+    sources: Source | list[Source] | tuple[Source, ...],
+    *,
+    frame: int | list[int | None] | None = None,
+    window: Pair | list[Pair | None] | None = None,
+) -> tuple[Study, ...]:
     """One image, or every image of a list or tuple, as display-ready pixels.
 
     Args:
-        sources: What `load` takes, or a list or tuple of it. A numpy array is one image.
+        sources: What `load` takes, or a list or tuple of it. An array or a tensor is one image.
+        frame: As in `load`: one number for all images, or a list with one for each (None where the
+            image has only one picture).
+        window: As in `load`: one (centre, width) for all images, or a list with one for each (None
+            where the file's own is to be used).
 
     Raises:
-        ImageError: One of them will not do, as in `load`, or the list is empty.
+        ImageError: One of them will not do, as in `load`, the list is empty, or there are not as many
+            frames or windows as images.
         MissingExtra: One of them is DICOM, and pydicom is not installed.
 
     >>> now, before = np.zeros((4, 6), np.uint8), np.zeros((5, 5), np.uint8)
     >>> [study.shape for study in load_each([now, before])], len(load_each(now))
     ([(4, 6), (5, 5)], 1)
+    >>> [study.window for study in load_each([now, before], window=[(40, 80), None])]
+    [(40.0, 80.0), None]
     """
     if not isinstance(sources, list | tuple):
-        return (load(sources),)
+        sources = (sources,)
     if not sources:
-        raise ImageError("There is no image: an empty list was given. Give at least one image.")
-    return tuple(load(source) for source in sources)
+        raise ImageError(f"There is no image: an empty list was given. Give {_TAKEN}, or a list of these.")
+    count = len(sources)
+    frames = _one_each(frame, count, "frame")
+    windows = _one_each(window, count, "window")
+    studies = []
+    for number, (source, chosen, pair) in enumerate(zip(sources, frames, windows, strict=True), start=1):
+        try:
+            studies.append(load(source, frame=chosen, window=pair))
+        except (ImageError, MissingExtra) as error:
+            if count == 1:
+                raise
+            failure = type(error)(f"Image {number} of {count}: {error}")
+            break
+    else:
+        return tuple(studies)
+    raise failure
+
+
+def _one_each(given: Any, count: int, what: str) -> list[Any]:
+    """A value for every image: the same for all, or those of a list."""
+    several = isinstance(given, list | tuple)
+    if several and what == "window" and len(given) == 2 and all(isinstance(end, Number) for end in given):
+        several = False
+    if not several:
+        return [given] * count
+    if len(given) != count:
+        raise ImageError(
+            f"{len(given)} values were given as {what}= for {count} image{'s' if count > 1 else ''}. Give "
+            f"one for all of them, or a list with one for each."
+        )
+    return list(given)
+
+
+def _is_tensor(source: object) -> bool:
+    """Whether `source` is a torch tensor; torch is not imported to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(source, torch.Tensor)
+
+
+def _values_of(tensor: Any) -> np.ndarray[Any, Any]:
+    """The numbers of a tensor, wherever it lies and whether or not it has gradients."""
+    plain = tensor.detach().cpu()
+    # numpy has no bfloat16, and half precision has no more to say than single.
+    if plain.is_floating_point() and plain.element_size() < 4:
+        plain = plain.float()
+    return np.asarray(plain.numpy())
 
 
 class _Reader(Protocol):
     def __call__(self, *, frame: int | None, window: tuple[float, float] | None) -> Study: ...
 
 
-def _from_file(path: str, frame: int | None, window: tuple[float, float] | None) -> Study:
-    with opened(path) as stream:
-        tag = partial(content_tag, stream)
-        kind, _ = contained(partial(kind_of, stream), tag=tag)
-        if kind == "dicom":
-            dicom.require()
-        read = partial(dicom.read, stream) if kind == "dicom" else partial(raster.read, stream, kind)
-        return _contained(read, frame, window, tag=tag)
+def _from_stream(stream: BinaryIO, frame: int | None, window: tuple[float, float] | None) -> Study:
+    tag = partial(content_tag, stream)
+    kind, _ = contained(partial(kind_of, stream), tag=tag)
+    if kind == "dicom":
+        dicom.require()
+    read = partial(dicom.read, stream) if kind == "dicom" else partial(raster.read, stream, kind)
+    return _contained(read, frame, window, tag=tag)
 
 
 def _from_array(
-    array: np.ndarray[Any, Any], *, frame: int | None, window: tuple[float, float] | None
+    array: np.ndarray[Any, Any],
+    *,
+    channels_first: bool,
+    frame: int | None,
+    window: tuple[float, float] | None,
 ) -> Study:
     choose_frame(frame, 1)
-    return picture(samples_of(array), source="array", window=window)
+    return picture(samples_of(array, channels_first=channels_first), source="array", window=window)
 
 
 def _unchanged(study: Study, frame: int | None, window: tuple[float, float] | None) -> Study:

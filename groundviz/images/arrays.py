@@ -1,4 +1,4 @@
-"""numpy arrays as images.
+"""numpy arrays, and tensors turned into them, as images.
 
 ========================  ==============================================================
 bool                      False black, True white
@@ -8,7 +8,10 @@ floats within 0 to 1      as they are
 other floats              refused unless window=(centre, width) says what is black and white
 ========================  ==============================================================
 
-Shapes are (rows, cols), or (rows, cols, n) with n = 1 grey, 3 red green blue, 4 with alpha.
+Shapes are (rows, cols); (rows, cols, n) or (n, rows, cols) with n = 1 grey, 3 red green blue, 4 with
+alpha; and any of these in a batch of one. Channels that come first are said in a note, since a stack of
+three slices looks the same. A shape that may be read both ways, such as (3, 3, 3), is read with the
+channels last from a numpy array and first from a torch tensor, with a note.
 """
 
 from __future__ import annotations
@@ -21,9 +24,15 @@ from groundviz.images.limits import require_size
 from groundviz.images.window import Values
 from groundviz.types import Floats
 
+_CHANNELS = (1, 3, 4)
 
-def samples_of(array: Values) -> Samples:
+
+def samples_of(array: Values, *, channels_first: bool = False) -> Samples:
     """The samples of an array, by the rules above.
+
+    Args:
+        array: Numbers of any layout above.
+        channels_first: How a shape is read that may be read both ways.
 
     Raises:
         ImageError: A shape, number type or size that is no image, or a masked array.
@@ -40,14 +49,35 @@ def samples_of(array: Values) -> Samples:
             f"An array of type {array.dtype.name} is not an image: numbers are expected. "
             "Convert it to uint8, uint16 or floats from 0 to 1."
         )
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+    plain, notes = _channels_last(np.asarray(array), channels_first)
+    require_size(plain.shape[0], plain.shape[1], plain.shape[2] if plain.ndim == 3 else 1)
+    values, alpha = _split_alpha(plain)
+    return Samples(values=values, top=natural_top(values), alpha=alpha, notes=notes)
+
+
+def _channels_last(array: Values, channels_first: bool) -> tuple[Values, tuple[str, ...]]:
+    """The array as (rows, cols) or (rows, cols, channels), and a note where that was not plain."""
+    shape = " x ".join(str(size) for size in array.shape)
+    one = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
+    last = one.ndim == 3 and one.shape[2] in _CHANNELS
+    first = one.ndim == 3 and one.shape[0] in _CHANNELS
+    if one.ndim == 2:
+        return one, ()
+    if not last and not first:
         raise ImageError(
-            f"An array of shape {array.shape} is not one image: (rows, cols) or (rows, cols, 1, 3 or 4) "
-            "is expected. Pick one slice, or move the channels to the end."
+            f"An array of shape {array.shape} is not one image: (rows, cols), or (rows, cols, 1, 3 or 4), "
+            "or (1, 3 or 4, rows, cols) is expected. Pick one slice, or give several images as a list."
         )
-    require_size(array.shape[0], array.shape[1])
-    values, alpha = _split_alpha(np.asarray(array))
-    return Samples(values=values, top=natural_top(values), alpha=alpha)
+    moved = first and (channels_first or not last)
+    count = one.shape[0 if moved else 2]
+    where = f"the {count} channels first" if moved else f"the {count} channels last"
+    if first and last:
+        note = f"The shape {shape} may be read in two ways; it was read with {where}."
+    elif moved and count > 1:
+        note = f"The shape {shape} was read with {where}."
+    else:
+        return (one[0] if moved else one), ()
+    return (np.moveaxis(one, 0, 2) if moved else one), (note,)
 
 
 def _split_alpha(values: Values) -> tuple[Values, Floats | None]:

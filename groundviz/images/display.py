@@ -11,6 +11,10 @@ from groundviz.errors import ImageError
 from groundviz.images.window import Curve, Values, Window, apply, extent, ramp
 from groundviz.types import Floats, Study
 
+# A brightest value below this part of white can hardly be seen.
+_DARK = 0.125
+_BLOCK = 1 << 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:
@@ -80,7 +84,18 @@ def finished(
     window: tuple[float, float] | None = None,
     inverted: bool = False,
 ) -> Study:
-    """The Study of pixels in display space, with their hash."""
+    """The Study of pixels in display space, with their hash.
+
+    Raises:
+        ImageError: The mapping left values that are no numbers, or outside 0 to 1.
+    """
+    darkest, brightest = float(pixels.min()), float(pixels.max())
+    if not 0.0 <= darkest <= brightest <= 1.0:
+        raise ImageError(
+            "The values overflow when they are mapped to black and white. Pass window=(centre, width) "
+            "with numbers of their size."
+        )
+    notes += _flat_note(pixels, darkest, brightest)
     return Study(
         pixels=pixels,
         source=source,
@@ -110,7 +125,7 @@ def _curve(samples: Samples, low: float, high: float, window: Window | None) -> 
         return window.curve(inverted=samples.inverted), (note,)
     if samples.top is not None:
         curve = ramp(0.0, samples.top, inverted=samples.inverted)
-        return curve, _full_range_note(high, samples.top)
+        return curve, _full_range_note(samples.top)
     if samples.values.dtype.kind == "f":
         return _unit_range(samples, low, high)
     if samples.values.ndim == 3:
@@ -125,17 +140,26 @@ def _curve(samples: Samples, low: float, high: float, window: Window | None) -> 
     return ramp(low, high, inverted=samples.inverted), (note,)
 
 
-def _full_range_note(high: float, top: float) -> tuple[str, ...]:
-    """Nothing for 8 bits; for more, the rule, and a warning where it leaves the picture dark."""
-    if top <= 255.0:
-        return ()
-    note = f"Values from 0 to {top:g} are shown from black to white."
-    if high < top / 8.0:
-        note += (
-            f" The largest value is only {high:g}, so the image looks dark; "
-            "pass window=(centre, width) to brighten it."
-        )
-    return (note,)
+def _flat_note(pixels: Floats, darkest: float, brightest: float) -> tuple[str, ...]:
+    """A warning where hardly anything can be seen: one or two levels, nearly black, nearly white."""
+    advice = "Pass window=(centre, width) to choose what is black and white."
+    if darkest == brightest:
+        return (f"The image shows one level alone, {darkest:.0%} of white. {advice}",)
+    if brightest < _DARK:
+        return (f"The image looks dark: its brightest value is {brightest:.1%} of white. {advice}",)
+    if darkest > 1.0 - _DARK:
+        return (f"The image looks washed out: its darkest value is {darkest:.1%} of white. {advice}",)
+    flat = pixels.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        block = flat[start : start + _BLOCK]
+        if not ((block == darkest) | (block == brightest)).all():
+            return ()
+    return (f"The image shows two levels alone. {advice}",)
+
+
+def _full_range_note(top: float) -> tuple[str, ...]:
+    """Nothing for 8 bits; for more, the rule."""
+    return () if top <= 255.0 else (f"Values from 0 to {top:g} are shown from black to white.",)
 
 
 def _unit_range(samples: Samples, low: float, high: float) -> tuple[Curve, tuple[str, ...]]:

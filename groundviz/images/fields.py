@@ -1,6 +1,6 @@
 """Guarded access to a DICOM header: listed elements only, of bounded length, as plain numbers.
 
-What is not in `KEYWORDS` cannot be asked for: names, dates, identifiers and free text cannot be
+What is not in `elements.KEYWORDS` cannot be asked for: names, dates, identifiers and free text cannot be
 carried on because they are never read.
 """
 
@@ -13,80 +13,38 @@ import numpy as np
 import numpy.typing as npt
 
 from groundviz.errors import ImageError
+from groundviz.images.elements import KEYWORDS, OVERLAY_TAGS, Header, Items, items_in, tag_of
 from groundviz.images.palette import expanded
 from groundviz.images.window import Table
-
-_COLOURS = ("Red", "Green", "Blue")
-
-KEYWORDS = (
-    "SOPClassUID",
-    "Modality",
-    "ConversionType",
-    "BurnedInAnnotation",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "PlanarConfiguration",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "PixelSpacing",
-    "ImagerPixelSpacing",
-    "PixelMeasuresSequence",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "PixelValueTransformationSequence",
-    "ModalityLUTSequence",
-    "WindowCenter",
-    "WindowWidth",
-    "VOILUTFunction",
-    "VOILUTSequence",
-    "FrameVOILUTSequence",
-    "LUTDescriptor",
-    "LUTData",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-    "ICCProfile",
-    *(f"{colour}PaletteColorLookupTableDescriptor" for colour in _COLOURS),
-    *(f"{colour}PaletteColorLookupTableData" for colour in _COLOURS),
-    *(f"Segmented{colour}PaletteColorLookupTableData" for colour in _COLOURS),
-)
-PIXEL_KEYWORDS = (
-    "PixelData",
-    "FloatPixelData",
-    "DoubleFloatPixelData",
-    "ExtendedOffsetTable",
-    "ExtendedOffsetTableLengths",
-)
-# Rows of the sixteen overlay planes, (60xx,0010): their presence is all that is asked.
-OVERLAY_TAGS = tuple(0x60000010 + (plane << 17) for plane in range(16))
 
 _ALLOWED = frozenset(KEYWORDS)
 _MAX_VALUE = 4096
 _MAX_TABLE = 2 * 65536 + 2
-# A sequence is parsed whole, and its smallest element takes eight bytes: this keeps it under a second.
-_MAX_SEQUENCE = 2_000_000
 
 
 class Fields:
     """The technical elements of one data set, or of one item inside it.
 
     Args:
-        dataset: A pydicom Dataset.
+        header: A pydicom Dataset, or what `elements.read` found in a file.
         little: Whether its words are stored low byte first.
     """
 
-    def __init__(self, dataset: Any, *, little: bool) -> None:
-        self._dataset = dataset
+    def __init__(self, header: Any, *, little: bool) -> None:
+        found = isinstance(header, Header)
+        self._dataset = header.dataset if found else header
+        self._sequences = header.sequences if found else {}
+        self._lengths = header.lengths if found else {}
         self._little = little
 
     def has(self, keyword: str) -> bool:
         """Whether the element is present, empty or not."""
-        return keyword in self._dataset
+        tag = tag_of(keyword)
+        return tag in self._dataset or tag in self._sequences or tag in self._lengths
+
+    def has_content(self) -> bool:
+        """Whether any element is present."""
+        return bool(self._dataset or self._sequences or self._lengths)
 
     def has_overlay(self) -> bool:
         """Whether the file brings overlay planes."""
@@ -100,10 +58,11 @@ class Fields:
         """
         if keyword not in _ALLOWED:
             raise KeyError(keyword)
-        if keyword not in self._dataset:
+        length = self._lengths.get(tag_of(keyword), 0)
+        if not length and keyword not in self._dataset:
             return None
-        raw = self._dataset.get_item(keyword).value
-        length = len(raw) if isinstance(raw, bytes) else 0
+        raw = b"" if length else self._dataset.get_item(keyword).value
+        length = length or (len(raw) if isinstance(raw, bytes) else 0)
         if length > _limit(keyword):
             raise ImageError(
                 f"{keyword} in the DICOM header is too long: {length} bytes, where at most "
@@ -149,11 +108,34 @@ class Fields:
         return "" if found is None else str(found).strip().upper()
 
     def item(self, keyword: str, index: int = 0) -> Fields | None:
-        """One item of a sequence, or None."""
-        items = self.value(keyword)
-        if not items or index >= len(items):
+        """One item of a sequence, or None; no other item is parsed.
+
+        Raises:
+            ImageError: The sequence or the item is damaged.
+        """
+        items = self._items(keyword)
+        if items is None or index >= len(items):
             return None
-        return Fields(items[index], little=self._little)
+        found = items.read(index) if isinstance(items, Items) else items[index]
+        return Fields(found, little=self._little)
+
+    def count(self, keyword: str) -> int:
+        """How many items a sequence has; none if it is absent."""
+        items = self._items(keyword)
+        return 0 if items is None else len(items)
+
+    def _items(self, keyword: str) -> Any:
+        """`Items`, pydicom's Sequence of a data set that was parsed already, or None."""
+        if keyword not in _ALLOWED:
+            raise KeyError(keyword)
+        tag = tag_of(keyword)
+        if tag not in self._sequences and keyword in self._dataset:
+            items = items_in(self._dataset.get_item(keyword))
+            if items is None:
+                return self._dataset.get(keyword)
+            # Walked over once, however many items are asked for.
+            self._sequences = {**self._sequences, tag: items}
+        return self._sequences.get(tag)
 
     def macro(self, keyword: str, frame: int) -> Fields:
         """Where the facts of one frame stand: its own group, the group shared by all, or the header."""
@@ -163,7 +145,7 @@ class Fields:
         ):
             group = self.item(groups, index)
             found = None if group is None else group.item(keyword)
-            if found is not None:
+            if found is not None and found.has_content():
                 return found
         return self
 
@@ -212,6 +194,4 @@ class Fields:
 
 
 def _limit(keyword: str) -> int:
-    if keyword.endswith("Sequence"):
-        return _MAX_SEQUENCE
     return _MAX_TABLE if keyword.endswith("Data") else _MAX_VALUE

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from groundviz.errors import ImageError
 from groundviz.images.limits import MAX_FILE_BYTES
@@ -24,12 +24,27 @@ _EXPLICIT_VR = re.compile(rb"[A-Z]{2}")
 
 
 class BoundedReader:
-    """A binary stream that refuses to be read more often, or further, than an honest file needs."""
+    """A binary stream that refuses to be read more often, or further, than an honest file needs.
 
-    def __init__(self, stream: BinaryIO, *, reads: int = MAX_READS, total: int | None = None) -> None:
+    Args:
+        stream: What is read.
+        reads: How often it may be read.
+        total: How many bytes may be read in all; any number when None.
+        stop: Where it ends for its reader; where the stream ends when None.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        reads: int = MAX_READS,
+        total: int | None = None,
+        stop: int | None = None,
+    ) -> None:
         self._stream = stream
         self._reads = reads
         self._total = total
+        self._stop = stop
 
     def read(self, size: int = -1) -> bytes:
         """Read like any stream.
@@ -37,6 +52,9 @@ class BoundedReader:
         Raises:
             ImageError: The budget of reads, or of bytes, is spent.
         """
+        if self._stop is not None:
+            left = max(0, self._stop - self._stream.tell())
+            size = left if size < 0 else min(size, left)
         data = self._stream.read(size)
         self._reads -= 1
         if self._total is not None:
@@ -72,6 +90,38 @@ def opened(path: str | bytes) -> Iterator[BinaryIO]:
         raise ImageError("Web addresses are not fetched. Download the image and give the path of the file.")
     with _open(name) as stream:
         yield stream
+
+
+def content_of(source: Any) -> bytes:
+    """The content of a file given as bytes, or as an open binary file, which stays open where it was.
+
+    Raises:
+        ImageError: It is empty, too large, or open as text.
+    """
+    content = bytes(source) if isinstance(source, bytes | bytearray | memoryview) else _read_whole(source)
+    if not content:
+        raise ImageError("The image's content is empty: 0 bytes were given. Read it again from its origin.")
+    if len(content) > MAX_FILE_BYTES:
+        raise ImageError(
+            f"The image's content is too large: at most {MAX_FILE_BYTES} bytes are read. "
+            "Crop it or export one frame."
+        )
+    return content
+
+
+def _read_whole(stream: Any) -> bytes:
+    # From its start, as Pillow does: who has just written into it leaves it at its end.
+    at = stream.tell() if hasattr(stream, "seekable") and stream.seekable() else None
+    if at is not None:
+        stream.seek(0)
+    try:
+        content = stream.read(MAX_FILE_BYTES + 1)
+    finally:
+        if at is not None:
+            stream.seek(at)
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise ImageError("The file is open as text, where bytes are needed. Open it with mode 'rb'.")
+    return bytes(content)
 
 
 def _open(name: str) -> BinaryIO:

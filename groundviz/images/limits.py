@@ -11,7 +11,7 @@ MAX_FILE_BYTES = 256_000_000
 MAX_FRAME_BYTES = 256_000_000
 
 
-def require_size(rows: int, cols: int) -> None:
+def require_size(rows: int, cols: int, channels: int = 1) -> None:
     """Refuse an empty picture, or one of more than 64 megapixels.
 
     Raises:

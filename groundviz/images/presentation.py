@@ -12,10 +12,12 @@ A grey frame goes through these steps:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
+from groundviz.errors import ImageError
 from groundviz.images.display import Samples, finished, picture
 from groundviz.images.header import Layout, Shades
 from groundviz.images.window import Curve, Table, Values, Window, apply, central_range, extent, ramp
@@ -31,8 +33,16 @@ def grey(stored: Values, layout: Layout, shades: Shades, window: tuple[float, fl
         ImageError: The window cannot be used, or values are not finite.
     """
     kept = _kept(stored, shades.padding)
+    if kept is not None and stored.dtype.kind == "f":
+        # Padding may be any number, even none (NaN): it is shown like the darkest of the others.
+        stored = np.where(kept, stored, stored[kept].min())
     values = stored if shades.modality is None else shades.modality.look_up(stored)
     low, high = _in_units(extent(values if kept is None else values[kept]), shades)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ImageError(
+            f"The DICOM's values overflow when rescaled: slope {shades.slope:g}, intercept "
+            f"{shades.intercept:g}. Correct the header, or export the image again from its origin."
+        )
     curve, used, how = _choose(layout, shades, window, lambda: _in_units(central_range(values, kept), shades))
     pixels = apply(lambda block: curve(block * shades.slope + shades.intercept), values)
     return finished(
@@ -113,7 +123,10 @@ def _kept(stored: Values, padding: tuple[float, float] | None) -> Bools | None:
     """Which pixels are not padding, or None for all."""
     if padding is None:
         return None
-    kept = (stored < padding[0]) | (stored > padding[1])
+    if math.isnan(padding[0]) or math.isnan(padding[1]):
+        kept = ~np.isnan(stored)
+    else:
+        kept = (stored < padding[0]) | (stored > padding[1])
     return kept if kept.any() and not kept.all() else None
 
 
@@ -126,4 +139,7 @@ def _rescale_note(shades: Shades) -> tuple[str, ...]:
 
 
 def _inversion_note(layout: Layout) -> tuple[str, ...]:
-    return ("Inverted: the file stores bright as low values (MONOCHROME1).",) if layout.is_inverted else ()
+    # Where Presentation LUT Shape says otherwise, that has been said.
+    if not layout.is_inverted or layout.photometric != "MONOCHROME1":
+        return ()
+    return ("Inverted: the file stores bright as low values (MONOCHROME1).",)

@@ -72,6 +72,11 @@ def ramp(low: float, high: float, *, inverted: bool = False) -> Curve:
     [0.0, 0.25, 1.0]
     """
     span = high - low
+    if not math.isfinite(span):
+        raise ImageError(
+            f"The values run too far apart to be shown, from {low:g} to {high:g}. "
+            "Pass window=(centre, width), or scale them down."
+        )
 
     def curve(values: Doubles) -> Doubles:
         if span == 0.0:

@@ -50,6 +50,9 @@ class Mistral3:
         asked = read_prompt(vlm, studies, question, FALLBACK)
         shapes = [study.shape for study in studies]
         cells = any_shape_cells(vlm, asked, shapes, merged=vlm.model.config.spatial_merge_size)
+        if cells["language"].index.size < 2:
+            # transformers drops the only token's dimension, and the model's pass fails.
+            raise ValueError("the picture has one token alone")
         return finish(vlm, asked, cells=cells)
 
     def parts(self, model: Any) -> Parts:

@@ -15,6 +15,7 @@ from groundviz.conversation import Asking
 from groundviz.models.belonging import check_belonging
 from groundviz.models.characters import character_spans
 from groundviz.models.control_tokens import ControlTokens
+from groundviz.models.encode import encode_or_say
 from groundviz.models.prompts import check_length, check_text
 from groundviz.registry import Registry
 from groundviz.runtime.encoded import Encoded
@@ -37,6 +38,7 @@ class Family(Protocol):
         """The prompt, its tensors, and where each cell of the picture lies in the source images.
 
         Raises:
+            ImageError: An image is too long or too small for this model's processor.
             PromptError: The question cannot be asked of this model.
             UnsupportedModel: Model and processor do not belong together.
         """
@@ -105,10 +107,11 @@ class VLM:
         """The prompt, the keyword tensors of the model's forward, and where the picture is in them.
 
         Raises:
+            ImageError: An image is too long or too small for this model's processor.
             PromptError: The question cannot be asked of this model.
             UnsupportedModel: Model and processor do not belong together.
         """
-        encoded = self.family.encode(self, tuple(studies), question)
+        encoded = encode_or_say(self.family, self, tuple(studies), question)
         known, highest = self.model.get_input_embeddings().weight.shape[0], encoded.prompt.token_ids.max()
         check_belonging(
             highest < known,

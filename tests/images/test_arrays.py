@@ -7,6 +7,7 @@ import pytest
 
 from groundviz import images
 from groundviz.errors import ImageError
+from groundviz.images.arrays import samples_of
 
 GREY = np.array([[0, 51, 255], [102, 153, 204]], np.uint8)
 EXPECTED = np.array([[0.0, 0.2, 1.0], [0.4, 0.6, 0.8]], np.float32)
@@ -70,8 +71,9 @@ def test_colour_and_alpha() -> None:
         (np.zeros(5), r"shape \(5,\)"),
         (np.array(0.5), r"shape \(\)"),
         (np.zeros((2, 2, 2)), r"shape \(2, 2, 2\)"),
-        (np.zeros((3, 8, 8)), r"shape \(3, 8, 8\)"),
-        (np.zeros((1, 2, 3, 3)), "shape"),
+        (np.zeros((5, 8, 8)), r"shape \(5, 8, 8\)"),
+        (np.zeros((2, 8, 8, 3)), r"shape \(2, 8, 8, 3\) is not one image.* several images as a list"),
+        (np.zeros((1, 1, 2, 3, 3)), "shape"),
         (np.zeros((2, 2), complex), "complex128"),
         (np.zeros((2, 2), object), "object"),
         (np.zeros((2, 2), "datetime64[s]"), "datetime64"),
@@ -108,3 +110,32 @@ def test_an_array_is_one_frame() -> None:
     assert images.load(GREY, frame=0).shape == (2, 3)
     with pytest.raises(ImageError, match="holds 1 frame"):
         images.load(GREY, frame=1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "first", "rows", "said"),
+    [
+        ((3, 5, 7), False, 5, "3 x 5 x 7 was read with the 3 channels first"),
+        ((4, 5, 7), False, 5, "4 x 5 x 7 was read with the 4 channels first"),
+        ((1, 5, 7), False, 5, ""),
+        ((1, 5, 7, 3), False, 5, ""),
+        ((1, 3, 5, 7), False, 5, "3 channels first"),
+        ((1, 1, 5, 7), False, 5, ""),
+        ((3, 3, 3), False, 3, "may be read in two ways; it was read with the 3 channels last"),
+        ((3, 3, 3), True, 3, "may be read in two ways; it was read with the 3 channels first"),
+        ((1, 5, 3), False, 1, "two ways; it was read with the 3 channels last"),
+        ((1, 5, 3), True, 5, "two ways; it was read with the 1 channels first"),
+        ((5, 7, 3), True, 5, ""),
+    ],
+)
+def test_channels_first_or_last(shape: tuple[int, ...], first: bool, rows: int, said: str) -> None:
+    values = np.random.default_rng(0).integers(0, 200, shape).astype(np.uint8)
+    found = samples_of(values, channels_first=first)
+    one = values[0] if values.ndim == 4 else values
+    moved = "first" in said or (not said and one.shape[0] == 1 and one.shape[2] == 7)
+    right = np.moveaxis(one, 0, 2) if moved else one
+    right = right[:, :, 0] if right.shape[2] == 1 else right[:, :, :3]
+    np.testing.assert_array_equal(found.values, right)
+    assert found.values.shape[0] == rows
+    assert said in " ".join(found.notes)
+    assert bool(found.notes) == bool(said)

@@ -248,6 +248,7 @@ def test_a_missing_decoder_names_its_package(
         pydicom.pixels.decoders.JPEGLosslessSV1Decoder,
     ):
         monkeypatch.setattr(decoder, "_available", {})
+    monkeypatch.setattr("groundviz.images.decoding.find_spec", lambda name: None)
     with pytest.raises(ImageError, match=f"pip install {packages}"):
         images.load(wheel(name))
 
@@ -357,7 +358,10 @@ def test_pydicom_agrees_on_every_picture_it_can_decode() -> None:
         if "PixelPaddingValue" not in header:
             assert study.raw_range == (float(values.min()), float(values.max()))
         if values.ndim == 3:
-            np.testing.assert_allclose(study.pixels, values / float(np.iinfo(values.dtype).max), atol=1e-6)
+            # Decoders of lossy JPEG may differ by a few levels where several are installed.
+            lossy = header.file_meta.TransferSyntaxUID == pydicom.uid.JPEGBaseline8Bit
+            bound = 3.5 / 255 if lossy else 1e-6
+            np.testing.assert_allclose(study.pixels, values / float(np.iinfo(values.dtype).max), atol=bound)
         else:
             rises = np.diff(study.pixels.ravel()[np.argsort(values, axis=None)])
             inverted = header.PhotometricInterpretation == "MONOCHROME1"

@@ -68,9 +68,9 @@ def test_notes_come_in_order() -> None:
 
 def test_dark_sixteen_bits_are_pointed_out() -> None:
     dark = picture(Samples(values=np.array([[0, 4095]], np.uint16), top=65535.0), source="png", window=None)
-    assert "largest value is only 4095" in dark.notes[0]
+    assert "looks dark: its brightest value is 6.2% of white" in dark.notes[1]
     bright = picture(
-        Samples(values=np.array([[0, 65535]], np.uint16), top=65535.0), source="png", window=None
+        Samples(values=np.array([[0, 9, 65535]], np.uint16), top=65535.0), source="png", window=None
     )
     assert bright.notes == ("Values from 0 to 65535 are shown from black to white.",)
 

@@ -33,6 +33,10 @@ def fields(**changes: Any) -> Fields:
     return Fields(dataset, little=True)
 
 
+def warned(header: Fields) -> tuple[str, ...]:
+    return cautions(header, Layout.of(header, None))
+
+
 def shades(**changes: Any) -> Shades:
     header = fields(**changes)
     return Shades.of(header, Layout.of(header, None))
@@ -95,7 +99,7 @@ def test_the_first_of_several_windows() -> None:
     found = shades(WindowCenter=[40, 600], WindowWidth=[400, 1600], VOILUTFunction="SIGMOID")
     assert found.window is not None
     assert (found.window.pair, found.window.function) == ((40.0, 400.0), "SIGMOID")
-    assert found.notes == ("The file offers several windows; the first is used.",)
+    assert found.notes == ("The file offers several windows; the first usable one is used.",)
 
 
 @pytest.mark.parametrize("window", [(40, 0), (40, -1), (40, 0.5), ("nan", 5), (40, None), (None, 5)])
@@ -160,7 +164,7 @@ def test_spacing(changes: dict[str, Any], spacing: tuple[float, float] | None, n
     ],
 )
 def test_burned_in_text(changes: dict[str, Any], says: str) -> None:
-    notes = cautions(fields(**changes))
+    notes = warned(fields(**changes))
     assert len(notes) == bool(says)
     assert says in "".join(notes)
     assert "ZZPHI" not in "".join(notes)
@@ -169,7 +173,7 @@ def test_burned_in_text(changes: dict[str, Any], says: str) -> None:
 def test_overlays_and_profiles() -> None:
     header = fields(BurnedInAnnotation="NO", ICCProfile=b"ZZPHI!")
     header._dataset.add_new(0x60000010, "US", 4)
-    assert [note.split(",")[0] for note in cautions(header)] == [
+    assert [note.split(",")[0] for note in warned(header)] == [
         "The file brings overlay graphics",
         "Its colour profile (ICC) was not applied; colours are read as sRGB.",
     ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,10 +37,109 @@ def test_a_study_comes_back_as_it_is() -> None:
             images.load(study, **options)
 
 
-@pytest.mark.parametrize("source", [None, 3, b"bytes", [[1, 2]], object()])
+@pytest.mark.parametrize("source", [None, 3, [[1, 2]], {"image": "x.png"}, {1, 2}, object()])
 def test_other_things_are_no_images(source: object) -> None:
-    with pytest.raises(ImageError, match="not an image"):
-        images.load(source)  # type: ignore[arg-type]
+    with pytest.raises(ImageError, match="not an image") as caught:
+        images.load(source)
+    assert f"{type(source).__name__!r} was given. Give a path, the bytes of a file" in str(caught.value)
+    assert "a torch tensor" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "WEBP", "BMP"])
+def test_the_content_of_a_file_is_as_good_as_the_file(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7), dtype=np.uint8)).save(path, kind)
+    content, right = path.read_bytes(), images.load(path)
+    written = io.BytesIO()
+    written.write(content)
+    with path.open("rb") as file:
+        file.read(3)
+        for source in (content, bytearray(content), memoryview(content), written, file):
+            study = images.load(source)
+            assert (study.sha256, study.source, study.notes) == (right.sha256, right.source, right.notes)
+        assert (file.tell(), written.tell()) == (3, len(content))
+        assert not file.closed
+
+
+def test_the_content_of_a_dicom_file(make_dicom: Any) -> None:
+    path = make_dicom(PIXELS)
+    assert images.load(path.read_bytes()).sha256 == images.load(path).sha256
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (b"", "0 bytes"),
+        (io.BytesIO(), "0 bytes"),
+        (io.StringIO("text"), "open as text"),
+        (b"not an image", "not an image of a known kind"),
+        (b"x.png", "not an image of a known kind"),
+        (bytes(256_000_001), "too large"),
+    ],
+)
+def test_content_that_is_no_image(source: Any, says: str) -> None:
+    with pytest.raises(ImageError, match=says):
+        images.load(source)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("layout", ["CHW", "HWC", "1CHW", "HW"])
+def test_torch_tensors(dtype: str, layout: str) -> None:
+    torch = pytest.importorskip("torch")
+    levels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    right = levels[:, :, 0] if layout == "HW" else levels
+    tensor = torch.from_numpy(right.copy() if layout in ("HW", "HWC") else np.moveaxis(right, 2, 0).copy())
+    if dtype != "uint8":
+        tensor = (tensor / 255).to(getattr(torch, dtype)).requires_grad_()
+    study = images.load(tensor[None] if layout == "1CHW" else tensor)
+    bound = {"bfloat16": 1 / 255, "float16": 1e-3}.get(dtype, 1e-6)
+    np.testing.assert_allclose(study.pixels, right / 255, atol=bound)
+
+
+def test_tensors_that_are_no_image() -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ImageError, match="several images as a list"):
+        images.load(torch.zeros(2, 3, 8, 8))
+    with pytest.raises(ImageError, match=r"from -2 to 2"):
+        images.load(torch.tensor([[-2.0, 2.0]]))
+    with pytest.raises(ImageError):
+        images.load(torch.zeros(3, 8, 8, device="meta"))
+
+
+def test_windows_and_frames_for_one_or_each() -> None:
+    first, second = np.arange(12).reshape(3, 4), np.arange(6.0).reshape(2, 3)
+    for window, expected in (
+        ((2, 4), [(2.0, 4.0), (2.0, 4.0)]),
+        ([2, 4], [(2.0, 4.0), (2.0, 4.0)]),
+        ([(2, 4), (3, 6)], [(2.0, 4.0), (3.0, 6.0)]),
+        ([None, (3, 6)], [None, (3.0, 6.0)]),
+    ):
+        studies = images.load_each([first, second], window=window, frame=[0, None])
+        assert [study.window for study in studies] == expected
+    assert images.load_each(first, window=(2, 4), frame=0)[0].window == (2.0, 4.0)
+    pages = io.BytesIO()
+    shown = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
+    shown[0].save(pages, "TIFF", save_all=True, append_images=shown[1:])
+    chosen = images.load_each([pages, pages, PIXELS], frame=[0, 1, None])
+    assert [study.pixels[0, 0] for study in chosen] == [0.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"window": [(2, 4)]}, "1 values were given as window= for 2 images"),
+        ({"frame": [0, 0, 0]}, "3 values were given as frame= for 2 images"),
+        ({"window": 40}, "Image 1 of 2: The window cannot be used"),
+        ({"window": "soft tissue"}, "Image 1 of 2: The window cannot be used"),
+        ({"frame": "first"}, "Image 1 of 2: There is no frame of that number"),
+        ({"frame": 1}, "Image 1 of 2: There is no frame of that number"),
+        ({"window": [None, (0, 0)]}, "Image 2 of 2: The window cannot be used"),
+    ],
+)
+def test_windows_and_frames_that_do_not_fit(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ImageError, match=says) as caught:
+        images.load_each([PIXELS, PIXELS], **options)
+    assert caught.value.__context__ is None
 
 
 def test_a_list_or_tuple_is_several_images_and_anything_else_one(tmp_path: Path) -> None:

@@ -70,13 +70,13 @@ def test_order_of_preference() -> None:
     assert given.window == (50.0, 100.0)
     by_table = grey(np.array([[0, 1, 2, 3]], np.uint16), LAYOUT, full, None)
     assert by_table.pixels.tolist() == [[0, 1, 1, 0]]
-    assert (by_table.window, by_table.notes) == (None, ("The file's own grey curve (VOI LUT) is used.",))
+    assert by_table.window is None
+    assert by_table.notes[0] == "The file's own grey curve (VOI LUT) is used."
+    assert by_table.notes[1].startswith("The image shows two levels alone.")
     by_file = grey(STORED, LAYOUT, replace(SHADES, window=file), None)
     assert by_file.pixels.tolist() == [[0, 0, 1, 1]]
-    assert (by_file.window, by_file.notes) == (
-        (150.0, 100.0),
-        ("Window of the file: centre 150, width 100 (LINEAR_EXACT).",),
-    )
+    assert by_file.window == (150.0, 100.0)
+    assert by_file.notes[0] == "Window of the file: centre 150, width 100 (LINEAR_EXACT)."
 
 
 def test_plain_bytes_are_shown_in_full() -> None:

@@ -144,11 +144,12 @@ def test_single_page_may_be_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["PNG", "BMP"])
 def test_a_file_without_its_end_says_so(kind: str, tmp_path: Path) -> None:
     stream = io.BytesIO()
-    Image.new("L", (5, 3), 51).save(stream, kind)
+    levels = np.arange(15, dtype=np.uint8).reshape(3, 5) * 17
+    Image.fromarray(levels).save(stream, kind)
     path = tmp_path / "file"
     path.write_bytes(stream.getvalue()[:-1])
     study = images.load(path)
-    np.testing.assert_allclose(study.pixels, np.full((3, 5), 0.2), atol=1e-6)
+    np.testing.assert_allclose(study.pixels, levels / 255, atol=1e-6)
     assert study.notes == ("The file ends early: its last bytes are missing.",)
 
 
