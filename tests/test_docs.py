@@ -108,7 +108,7 @@ def test_the_commands_of_the_readme_run(
     assert {command[0] for command in commands} == COMMANDS
     for command in commands:
         assert cli.main(command) == 0, command
-    assert started == [[str(Path("groundviz-lab", "quickstart.ipynb"))]]
+    assert [arguments[0] for arguments in started] == [str(Path("groundviz-lab", "quickstart.ipynb"))]
     for module, *arguments in modules:
         importlib.import_module(module).main([*arguments, *SHORTER.get(module, [])])
     assert len(lines) - len(commands) - len(modules) == len(["what installs and shows", "what tests"])

@@ -70,8 +70,8 @@ ONLY_IN = {
     "anywidget": ("render/",),
     "pydicom": ("images/dicom.py", "images/decoding.py", "images/elements.py", "demo/export.py"),
     "safetensors": ("store.py", "models/"),
-    "tqdm": ("cli.py", "demo/", "runtime/batches.py"),
-    "argparse": ("cli.py", "demo/"),
+    "tqdm": ("cli/", "demo/", "runtime/batches.py"),
+    "argparse": ("cli/", "demo/"),
     "html": ("render/escape.py",),
     "jupyterlab": ("demo/lab.py",),
     # Chat templates are programs of others': they run where they can be ended.
@@ -254,11 +254,10 @@ FOREIGN = set("eval exec compile torch.load torch.save __import__ os.system os.p
 
 # What is found by each rule, and the files in which it is right. Unused exceptions fail, too.
 DISK = {
-    "files.py": {"fdopen", "mkstemp", "unlink"},
-    # Folders that a command was asked to make, and a model that was just trained.
-    "cli.py": {"mkdir"},
-    "demo/export.py": {"mkdir"},
-    "demo/gallery.py": {"mkdir"},
+    "files.py": {"fdopen", "hardlink_to", "mkdir", "mkstemp", "open", "unlink"},
+    # Where standard output leads once nobody reads it: nowhere.
+    "cli/printing.py": {"open"},
+    # A model that was just trained.
     "demo/train.py": {"save_pretrained"},
 }
 MODEL = {

@@ -120,10 +120,11 @@ def main(argv: list[str] | None = None) -> None:
     """Write the sample images into a folder."""
     parser = argparse.ArgumentParser(description="Write groundviz's synthetic sample images.")
     parser.add_argument("folder", type=Path, help="where to write them")
-    folder = parser.parse_args(argv).folder
-    (folder / "masks").mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--overwrite", action="store_true", help="replace files of the same names")
+    chosen = parser.parse_args(argv)
+    files.folder_for_writing(chosen.folder / "masks")
     for name, content in sample_files():
-        files.write(folder / name, content)
+        files.write(chosen.folder / name, content, overwrite=chosen.overwrite)
 
 
 def _png(levels: npt.NDArray[np.uint8 | np.uint16]) -> bytes:

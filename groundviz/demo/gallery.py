@@ -76,14 +76,16 @@ def main(argv: list[str] | None = None) -> None:
     """Write every figure as PDF and PNG, and the captions, into a folder."""
     parser = argparse.ArgumentParser(description="Draw one figure of every type.")
     parser.add_argument("folder", type=Path, help="where to write them")
-    folder = parser.parse_args(argv).folder
-    folder.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--overwrite", action="store_true", help="replace files of the same names")
+    chosen = parser.parse_args(argv)
+    folder = files.folder_for_writing(chosen.folder)
     captions = []
     for name, drawn in gallery(load("demo")):
-        drawn.save(folder / f"{name}.pdf")
-        drawn.save(folder / f"{name}.png")
+        for suffix in ("pdf", "png"):
+            place = folder / f"{name}.{suffix}"
+            files.write(place, drawn.to_bytes(suffix), overwrite=chosen.overwrite)
         captions.append(f"{name}\n{drawn.caption}\n")
-    files.write(folder / "captions.txt", "\n".join(captions).encode())
+    files.write(folder / "captions.txt", "\n".join(captions).encode(), overwrite=chosen.overwrite)
 
 
 def _sample(name: str) -> Phantom:

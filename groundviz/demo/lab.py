@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from groundviz import files
 from groundviz.errors import MissingExtra
 
 NOTEBOOK = "quickstart.ipynb"
+ALLOW_ROOT = "--allow-root"
+ROOT_SAYS = "JupyterLab runs as root: whoever reaches its address and token can do anything on this machine"
 
 
 def server() -> Any:
@@ -28,6 +32,20 @@ def server() -> Any:
     return LabApp
 
 
+def arguments(notebook: Path, given: Sequence[str]) -> list[str]:
+    """What JupyterLab is started with, so that its window, and the address it prints, show the notebook.
+
+    Args:
+        notebook: The reader's quickstart.
+        given: What the reader typed for JupyterLab; it comes last, and so wins.
+    """
+    own = [str(notebook), f"--LabApp.default_url=/lab/tree/{notebook.name}"]
+    # It refuses to run as root unasked, which containers are full of.
+    if _is_root() and ALLOW_ROOT not in given:
+        own.append(ALLOW_ROOT)
+    return [*own, *given]
+
+
 def quickstart(folder: Path) -> Path:
     """The quickstart in `folder`: copied there, or the copy that is there already, with all changes.
 
@@ -41,4 +59,8 @@ def quickstart(folder: Path) -> Path:
     """
     path = folder / NOTEBOOK
     shipped = resources.files("groundviz.demo") / NOTEBOOK
-    return path if path.is_file() else files.write(path, shipped.read_bytes())
+    return path if path.is_file() else files.write(path, shipped.read_bytes(), overwrite=False)
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0

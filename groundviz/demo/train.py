@@ -23,6 +23,7 @@ from torch import nn
 from tqdm.auto import tqdm
 from transformers import LlavaForConditionalGeneration
 
+from groundviz import files
 from groundviz.demo.anatomy import ZONES, zone_map
 from groundviz.demo.architecture import (
     CELLS,
@@ -301,7 +302,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vision-steps", type=int, default=Schedule().vision_steps)
     parser.add_argument("--answer-steps", type=int, default=Schedule().answer_steps)
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that is in the folder")
     chosen = parser.parse_args(argv)
+    # Noticed now, and not after the hour that training takes.
+    if (files.folder_for_writing(chosen.out) / "config.json").exists() and not chosen.overwrite:
+        parser.error("the folder holds a model already: name another one, or pass --overwrite")
     schedule = Schedule(vision_steps=chosen.vision_steps, answer_steps=chosen.answer_steps)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     save(train(chosen.seed, schedule, device), chosen.out)

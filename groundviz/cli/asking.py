@@ -1,0 +1,263 @@
+"""`groundviz explain`: one question about one image, or about each of several in turn."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import groundviz
+from groundviz import files
+from groundviz.cli import naming, printing, sources
+from groundviz.cli.printing import complain, counted, say, working
+from groundviz.errors import (
+    ImageError,
+    MissingExtra,
+    NumericalError,
+    OutOfMemory,
+    StoreError,
+    TargetError,
+    UnknownName,
+)
+
+if TYPE_CHECKING:
+    from groundviz.explanation import Explanation
+    from groundviz.methods.recipes import Recipes
+    from groundviz.types import Study
+
+SOME_FAILED, ALL_FAILED, INTERRUPTED = 1, 2, 130
+# What may be wrong with one image and right with the next.
+ITS_OWN = (ImageError, TargetError, NumericalError, OutOfMemory, MissingExtra)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question about one image, or about several together.
+
+    Attributes:
+        places: Where its images lie.
+        stem: What its files are called.
+        title: What it is called on the screen.
+    """
+
+    places: tuple[str, ...]
+    stem: str
+    title: str
+
+
+def explain(chosen: argparse.Namespace) -> int:
+    """Ask, explain, write the record, draw, and print; returns the exit code."""
+    _refuse_mistakes(chosen)
+    sources.require_places(1 + len(chosen.others), chosen)
+    several = len(chosen.images) > 1 or sources.is_folder(chosen.images[0])
+    places = sources.expanded(chosen.images) if several else [chosen.images[0]]
+    # What cannot be read is known before a large model is loaded.
+    studies = None if several else sources.loaded([*places, *chosen.others], chosen)
+    folder = files.folder_for_writing(chosen.out)
+    with working("Loading the methods"):
+        recipes = _recipes(chosen)
+        cases = list(_cases(chosen, places, recipes, several=several))
+    cases = _not_taken(chosen, cases, folder, several=several)
+    if not cases:
+        return 0
+    with working("Loading the model"):
+        vlm = groundviz.load(chosen.model)
+    asked = _Asked(vlm, chosen, recipes, folder)
+    code = asked.one(cases[0], studies) if studies is not None else asked.each(cases)
+    if chosen.model == "demo":
+        say("", printing.PHANTOMS_ONLY, printing.NOT_A_DEVICE)
+    return code
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What all cases share: the model, what was typed, the methods, and where to write."""
+
+    vlm: Any
+    chosen: argparse.Namespace
+    recipes: Recipes
+    folder: Path
+
+    def one(self, case: Case, studies: Sequence[Study]) -> int:
+        """Explain one case and print all of it."""
+        explained = self._explained(studies)
+        written = [self._kept(explained, case)]
+        try:
+            with working("Drawing figure and page"):
+                self._draw(explained, written)
+        finally:
+            say(*printing.explanation(explained), "", "Written:", *(f"  {path}" for path in written))
+        return _told_if_incomplete(explained)
+
+    def each(self, cases: Sequence[Case]) -> int:
+        """Explain case after case, and print a few lines of each; one that fails does not stop the others."""
+        done = failed = code = 0
+        try:
+            for case in counted(cases, "Explaining", len(cases), unit="image"):
+                try:
+                    explained = self._explained(sources.loaded([*case.places], self.chosen))
+                except ITS_OWN as error:
+                    failed += 1
+                    complain(f"groundviz: error: {case.title}: {error}")
+                    continue
+                written = [self._kept(explained, case)]
+                done += 1
+                self._draw(explained, written)
+                say(f"{case.title}: {printing.answered(explained)}", *printing.maps(explained))
+                code = _told_if_incomplete(explained)
+                if code:
+                    break
+        finally:
+            left = len(cases) - done - failed
+            parts = [f"{done} of {len(cases)} explained", f"{failed} failed", f"{left} not asked about"]
+            shown = [
+                parts[0],
+                *(part for part, number in zip(parts[1:], (failed, left), strict=True) if number),
+            ]
+            told = ", ".join(shown)
+            say("", f"{told}. Records, figures and pages are in:", f"  {self.folder}")
+        return code or (failed and (SOME_FAILED if done else ALL_FAILED))
+
+    def _explained(self, studies: Sequence[Study]) -> Explanation:
+        with working(f"Answering, and mapping with {', '.join(self.recipes)}"):
+            return groundviz.explain(
+                self.vlm, list(studies), self.chosen.question, methods=self.recipes, **_settings(self.chosen)
+            )
+
+    def _kept(self, explained: Explanation, case: Case) -> Path:
+        """The record, before anything is drawn: what was computed must not hang on a picture of it."""
+        record = self.folder / f"{case.stem}.gvz"
+        for number in count(2):
+            try:
+                return explained.save(record, overwrite=self.chosen.overwrite)
+            except StoreError:
+                # The name was free when this began. If somebody took it since, nothing is lost either.
+                if self.chosen.overwrite or not record.exists():
+                    raise
+                record = self.folder / f"{case.stem}-{number}.gvz"
+        raise AssertionError("There is always another number.")
+
+    def _draw(self, explained: Explanation, written: list[Path]) -> None:
+        """Write figures and page beside the record, and add each to what is written."""
+        record, overwrite = written[0], self.chosen.overwrite
+        figure = explained.figure()
+        for suffix in ("pdf", "png"):
+            place = record.with_suffix(f".{suffix}")
+            written.append(files.write(place, figure.to_bytes(suffix), overwrite=overwrite))
+        page = explained.to_html().encode()
+        written.append(files.write(record.with_suffix(".html"), page, overwrite=overwrite))
+
+
+def _told_if_incomplete(explained: Explanation) -> int:
+    from groundviz.render import words
+
+    if not words.incomplete(explained.record):
+        return 0
+    complain("groundviz: interrupted: what was measured until then is written, and is incomplete")
+    return INTERRUPTED
+
+
+def _refuse_mistakes(chosen: argparse.Namespace) -> None:
+    """What is never meant, and would otherwise be found out late or never."""
+    if len(chosen.images) > 1 and chosen.others:
+        raise ImageError(
+            f"--image adds to the one image that a question is about, and there are {len(chosen.images)}. "
+            "Give one IMAGE, or leave --image out to ask about each in turn."
+        )
+    if sources.is_folder(chosen.question) or sources.is_file(chosen.question):
+        raise ImageError(
+            "The question is the name of a file that exists. Give the question after the images."
+        )
+
+
+def _recipes(chosen: argparse.Namespace) -> Recipes:
+    """The methods with all their options, those that were given and the usual ones.
+
+    Raises:
+        UnknownName: There is no such method, it is not asked for, or it has no such option.
+    """
+    from groundviz.methods import DEFAULT, DEFAULT_CONTRAST
+    from groundviz.methods.recipes import choose
+
+    usual = choose(chosen.method or (DEFAULT_CONTRAST if chosen.against else DEFAULT))
+    given: dict[str, dict[str, Any]] = {name: {} for name in usual}
+    for method, option, value in chosen.option:
+        if method not in given:
+            raise UnknownName(
+                f"The option {option!r} is for {method!r}, which is not asked for: asked for are "
+                f"{', '.join(given)}. Add --method {method}."
+            )
+        given[method][option] = value
+    recipes = choose(given)
+    for name, options in given.items():
+        for option, value in options.items():
+            _refuse_kind(name, option, value, usual[name][option])
+    return recipes
+
+
+def _refuse_kind(name: str, option: str, value: object, usual: object) -> None:
+    """Refuse a word where a method's option is a number, or a number where it is a word."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = {
+        bool: isinstance(value, bool),
+        int: number and not isinstance(value, float),
+        float: number,
+        str: isinstance(value, str),
+    }
+    if not fits.get(type(usual), True):
+        raise UnknownName(
+            f"{name} cannot take {option}={value!r}: it is {usual!r} unless given. Give a value of that kind."
+        )
+
+
+def _settings(chosen: argparse.Namespace) -> Mapping[str, Any]:
+    """What was given, and nothing that was not: the rest is for the model and `explain` to say."""
+    wanted = {
+        "answer": chosen.answer,
+        "target": chosen.target,
+        "against": chosen.against,
+        "generation": chosen.generation or None,
+        "system": chosen.system,
+        "seed": chosen.seed,
+        "label": chosen.label,
+        "certify": False if chosen.no_certify else None,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _cases(
+    chosen: argparse.Namespace, places: Sequence[str], recipes: Recipes, *, several: bool
+) -> Iterator[Case]:
+    for number, place in enumerate(places, start=1):
+        title = f"image {number} of {len(places)}"
+        # Who names the files keeps the images' own names from the screen, too, which may be a log.
+        if chosen.name is None:
+            title += f" ({Path(place).name})"
+        together = (place, *chosen.others)
+        yield Case(together, naming.stem(chosen, together, recipes, number if several else None), title)
+
+
+def _not_taken(
+    chosen: argparse.Namespace, cases: Sequence[Case], folder: Path, *, several: bool
+) -> list[Case]:
+    """The cases that nothing is there of; of several, what is there is left as it is.
+
+    Raises:
+        StoreError: It is a single one, and files of its name exist.
+    """
+    free = [case for case in cases if chosen.overwrite or not naming.taken(folder, case.stem)]
+    there = len(cases) - len(free)
+    if there and not several:
+        raise StoreError(
+            "Files of that name are there already: the same was asked before, or the same --name given. "
+            "Pass --overwrite to replace them, or give another --name or --out."
+        )
+    if there:
+        complain(
+            f"groundviz: note: the results of {there} of {len(cases)} are there already and are left as they "
+            "are; --overwrite asks again"
+        )
+    return free

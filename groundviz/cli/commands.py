@@ -1,0 +1,157 @@
+"""Every command but `explain`: demo, certify, methods, models, open and lab."""
+
+from __future__ import annotations
+
+import argparse
+import webbrowser
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import groundviz
+from groundviz import files
+from groundviz.cli import printing
+from groundviz.cli.printing import aligned, complain, counted, say, working
+from groundviz.errors import StoreError
+from groundviz.render.escape import visible
+
+if TYPE_CHECKING:
+    from groundviz.demo.tour import Asked
+
+
+def demo(chosen: argparse.Namespace) -> None:
+    """Take the demo model's tour: answers on the screen, a page, figures and records in a folder."""
+    folder = files.folder_for_writing(chosen.out)
+    with working("Loading the demo model"):
+        from groundviz.demo.tour import STOPS, tour
+
+        _refuse_taken(_tour_files(STOPS, folder), chosen.overwrite)
+        vlm = groundviz.load("demo")
+    asked = list(counted(tour(vlm), "Asking", len(STOPS)))
+    page, others = _keep_tour(asked, folder, overwrite=chosen.overwrite)
+    _say_answers(asked)
+    say("", "All maps on one page:", f"  {page}", "Figures, and records for `groundviz open`:")
+    say(*(f"  {path}" for path in others))
+    say("", printing.PHANTOMS_ONLY, printing.NOT_A_DEVICE)
+
+
+def certify(chosen: argparse.Namespace) -> int:
+    """Certify a model, and return 1 where its maps would not lie where it looked."""
+    shapes = [groundviz.images.load(chosen.image).shape] if chosen.image else None
+    with working("Certifying the model"):
+        certificate = groundviz.certify(chosen.model, shapes=shapes)
+    say(*map(visible, str(certificate).splitlines()))
+    return int(not certificate.passed)
+
+
+def methods(chosen: argparse.Namespace) -> None:
+    """List the attribution methods."""
+    with working("Loading the methods"):
+        from groundviz.methods import DEFAULT, catalogue
+    say(*(catalogue.markdown() if chosen.markdown else catalogue.lines(DEFAULT)))
+
+
+def models(chosen: argparse.Namespace) -> None:
+    """List the model families and published layouts."""
+    with working("Loading the model families"):
+        from groundviz.models import catalogue
+    if chosen.markdown:
+        say(*catalogue.markdown())
+        return
+    say("demo", "  The model that ships with groundviz: it knows synthetic chest phantoms and nothing else.")
+    say(*catalogue.lines())
+
+
+def open(chosen: argparse.Namespace) -> None:
+    """Print a saved explanation, and show its page in the browser."""
+    explained = groundviz.open(chosen.file)
+    if chosen.out:
+        files.folder_for_writing(chosen.out.parent)
+        _refuse_taken([chosen.out], chosen.overwrite)
+    with working("Writing the page"):
+        content = explained.to_html().encode()
+    if chosen.out:
+        page = files.write(chosen.out, content, overwrite=chosen.overwrite)
+    else:
+        page = files.write_private(content, ".html")
+    say(*printing.explanation(explained))
+    seen = not chosen.no_browser and webbrowser.open(page.absolute().as_uri())
+    say("", "In the browser:" if seen else "Open this in a browser:", f"  {page}")
+
+
+def lab(chosen: argparse.Namespace) -> None:
+    """Start JupyterLab on the reader's copy of the quickstart."""
+    from groundviz.demo import lab as start
+
+    server = start.server()
+    notebook = start.quickstart(files.folder_for_writing(chosen.out))
+    given = [] if chosen.port is None else [f"--port={chosen.port}"]
+    given += [] if chosen.ip is None else [f"--ip={chosen.ip}"]
+    given += ["--no-browser"] if chosen.no_browser else []
+    arguments = start.arguments(notebook, [*given, *chosen.extra])
+    say("The quickstart:", f"  {notebook}", "Ctrl-C ends JupyterLab.")
+    if start.ALLOW_ROOT in arguments and start.ALLOW_ROOT not in chosen.extra:
+        complain(f"groundviz: note: {start.ROOT_SAYS}")
+    server.launch_instance(arguments)
+
+
+def _refuse_taken(paths: Iterable[Path], overwrite: bool) -> None:
+    """Notice before anything is computed that a file would be replaced.
+
+    Raises:
+        StoreError: There is a file of such a name, and nobody said that it may go.
+    """
+    there = [path for path in paths if path.exists()]
+    if there and not overwrite:
+        what = "A file of that name is" if len(there) == 1 else f"{len(there)} files of these names are"
+        raise StoreError(
+            f"{what} there already. Pass --overwrite to replace, or name another place with --out."
+        )
+
+
+def _tour_files(stops: Sequence[tuple[str, str, str]], folder: Path) -> list[Path]:
+    """Everything that the tour writes: figures of each picture's first question, a record of each."""
+    paths = [folder / "demo.html"]
+    seen: set[str] = set()
+    for number, (picture, kind, _) in enumerate(stops, start=1):
+        suffixes = (".gvz",) if picture in seen else (".gvz", ".pdf", ".png")
+        paths += [folder / f"{number}-{picture}-{kind}{suffix}" for suffix in suffixes]
+        seen.add(picture)
+    return paths
+
+
+def _keep_tour(asked: Sequence[Asked], folder: Path, *, overwrite: bool) -> tuple[Path, list[Path]]:
+    """Write a record of each question, figures of each picture's first, and a page of all."""
+    from groundviz.render import html
+
+    stops = [(one.picture, one.question.kind, "") for one in asked]
+    page, *others = _tour_files(stops, folder)
+    records = [path for path in others if path.suffix == ".gvz"]
+    for path, one in zip(records, asked, strict=True):
+        one.explanation.save(path, overwrite=overwrite)
+    figures = [one.explanation.figure() for one in counted(asked, "Drawing", len(asked))]
+    drawn = {path.stem: figure for path, figure in zip(records, figures, strict=True)}
+    for path in others:
+        if path.suffix != ".gvz":
+            files.write(path, drawn[path.stem].to_bytes(path.suffix[1:]), overwrite=overwrite)
+    with working("Writing the page"):
+        content = html.page([one.explanation.record for one in asked], figures)
+        return files.write(page, content.encode(), overwrite=overwrite), others
+
+
+def _say_answers(asked: Iterable[Asked]) -> None:
+    from groundviz.render.words import percent
+
+    head = ("picture", "question", "answer", "truth", "confidence", "")
+    rows = [
+        (
+            one.picture,
+            one.question.text,
+            one.explanation.answer.text,
+            one.question.answer,
+            percent(one.explanation.answer.confidence),
+            "" if one.right else "<- wrong",
+        )
+        for one in asked
+    ]
+    say(*aligned([head, *rows]))

@@ -1,0 +1,206 @@
+"""What can be typed: every command with its options, and what each of them takes."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import groundviz
+from groundviz.cli import asking, commands, values
+from groundviz.cli.printing import NOT_A_DEVICE
+
+DEMO_FOLDER = "groundviz-demo"
+FOLDER = "groundviz-explanations"
+LAB_FOLDER = "groundviz-lab"
+
+EXPLAIN_SAYS = """
+Files are named after the image's file name (or --name), the methods, the target and the model, with a mark of
+the whole request at the end; nothing is overwritten without --overwrite. A file name may be a patient's: it
+stands in the names of the results alone, never inside a record, page or figure, and --name keeps it out of
+their names. The record is written first: `groundviz open` draws it again.
+
+Exit codes: 0, all is well; 1, some of several images could not be explained; 2, an error, or none could;
+130, interrupted by Ctrl-C: what was measured until then is written, and says that it is incomplete.
+"""
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """What was typed; `run` is the function of the command.
+
+    Raises:
+        SystemExit: Help was asked for, or the arguments make no command.
+    """
+    words = list(argv)
+    extra: list[str] = []
+    if words[:1] == ["lab"] and "--" in words:
+        cut = words.index("--")
+        words, extra = words[:cut], words[cut + 1 :]
+    parser = _parser()
+    chosen = parser.parse_args(_tied(words))
+    chosen.extra = extra
+    if chosen.run is asking.explain:
+        _settle(parser, chosen)
+    return chosen
+
+
+def _tied(words: Sequence[str]) -> list[str]:
+    """A window of a negative centre, which argparse would take for an option, tied to its name."""
+    tied: list[str] = []
+    for word in words:
+        if tied and tied[-1] == "--window" and re.match(r"-[.\d]", word):
+            tied[-1] = f"--window={word}"
+        else:
+            tied.append(word)
+    return tied
+
+
+def _settle(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
+    """Join the settings that have an option of their own with those named by --generation."""
+    sampled = chosen.sample or chosen.temperature is not None or chosen.top_p is not None
+    own = {
+        "max_new_tokens": chosen.max_new_tokens,
+        "num_beams": chosen.beams,
+        "temperature": chosen.temperature,
+        "top_p": chosen.top_p,
+        "do_sample": True if sampled else None,
+    }
+    settings = {name: value for name, value in own.items() if value is not None}
+    for name, value in chosen.generation:
+        if name in settings and settings[name] != value:
+            parser.error(f"the generation setting {name!r} is given twice, once as {settings[name]!r}")
+        settings[name] = value
+    chosen.generation = settings
+
+
+def _parser() -> argparse.ArgumentParser:
+    says = "See where a medical vision-language model looked when it answered."
+    parser = argparse.ArgumentParser(prog="groundviz", description=says, epilog=NOT_A_DEVICE)
+    parser.add_argument("--version", action="version", version=f"groundviz {groundviz.__version__}")
+    added = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    demo = _command(added, "demo", commands.demo, "ask the model that ships with groundviz about phantoms")
+    _add_folder(demo, DEMO_FOLDER)
+    _add_explain(added)
+
+    certify = _command(
+        added, "certify", commands.certify, "prove that maps of a model will lie where it looked"
+    )
+    certify.add_argument("model", metavar="MODEL", help="'demo', a local folder, or a hub id")
+    says = "with pictures of this one's size (default: two odd sizes)"
+    certify.add_argument("--image", metavar="FILE", help=says)
+
+    says = "list the attribution methods: what they measure and cost"
+    methods = _command(added, "methods", commands.methods, says)
+    methods.add_argument("--markdown", action="store_true", help="as the table of docs/methods.md")
+    says = "list the models that can be explained, and their proofs"
+    listed = _command(added, "models", commands.models, says)
+    listed.add_argument("--markdown", action="store_true", help="print a table for documentation")
+
+    opened = _command(
+        added, "open", commands.open, "print a saved explanation and show its page in the browser"
+    )
+    opened.add_argument("file", type=Path, metavar="FILE.gvz", help="what `explain` or `demo` wrote")
+    says = "where to write the page (default: a temporary file that you alone may read)"
+    opened.add_argument("--out", type=Path, metavar="PAGE.html", help=says)
+    opened.add_argument("--no-browser", action="store_true", help="write the page, open no browser")
+    _add_overwrite(opened, "a page of that name")
+
+    says = "start JupyterLab on a copy of the quickstart notebook"
+    lab = _command(added, "lab", commands.lab, says)
+    lab.usage = "groundviz lab [-h] [--out FOLDER] [--port N] [--ip ADDRESS] [--no-browser] [-- ...]"
+    lab.epilog = f"Everything after -- goes to JupyterLab as it stands. {NOT_A_DEVICE}"
+    says = f"where the copy lies, or is put; one that is there is kept (default: ./{LAB_FOLDER})"
+    lab.add_argument("--out", type=Path, default=Path(LAB_FOLDER), metavar="FOLDER", help=says)
+    lab.add_argument(
+        "--port", type=values.natural, metavar="N", help="the port to listen on (default: JupyterLab's)"
+    )
+    lab.add_argument("--ip", metavar="ADDRESS", help="the address to listen on (default: this machine alone)")
+    lab.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
+    return parser
+
+
+def _add_explain(added: Any) -> None:
+    explain = _command(
+        added, "explain", asking.explain, "ask a model about an image and show where it looked"
+    )
+    explain.formatter_class = argparse.RawDescriptionHelpFormatter
+    explain.epilog = f"{EXPLAIN_SAYS}\n{NOT_A_DEVICE}"
+    says = (
+        "a PNG, JPEG, TIFF, WebP, BMP or DICOM file, or a folder of such files; of several images each is "
+        "asked about in turn, with the model loaded once"
+    )
+    explain.add_argument("images", metavar="IMAGE", nargs="+", help=says)
+    explain.add_argument("question", metavar="QUESTION", help="what to ask; it stands last")
+    says = "a further image of the same question, such as an earlier one of the patient; may be repeated"
+    explain.add_argument("--image", metavar="FILE", action="append", default=[], dest="others", help=says)
+    says = (
+        "which of several pictures in the file, from 0; may be repeated, once for each image of the question"
+    )
+    explain.add_argument("--frame", type=values.natural, metavar="N", action="append", default=[], help=says)
+    says = "values to spread from black to white, such as -600,1500; may be repeated, as --frame"
+    window = explain.add_argument(
+        "--window", type=values.window, metavar="CENTRE,WIDTH", action="append", help=says
+    )
+    window.default = []
+    _add_run(explain)
+    _add_answer(explain)
+    files = explain.add_argument_group("files")
+    _add_folder(files, FOLDER)
+    says = "what to name files after in place of the image's file name"
+    files.add_argument("--name", metavar="TEXT", help=says)
+    says = "your own name for the model or the run, such as 'checkpoint A', kept in the record and shown"
+    files.add_argument("--label", metavar="TEXT", help=says)
+
+
+def _add_run(explain: argparse.ArgumentParser) -> None:
+    run = explain.add_argument_group("model and methods")
+    run.add_argument("--model", required=True, help="'demo', a local folder, or a hub id")
+    run.add_argument("--method", action="append", help="may be repeated; `groundviz methods` lists them")
+    each: dict[str, Any] = {"action": "append", "default": []}
+    says = "an option of a method, such as rise.masks=64; may be repeated"
+    run.add_argument("--option", type=values.method_option, metavar="METHOD.KEY=VALUE", help=says, **each)
+    says = "part of the answer to explain (default: all); may be repeated"
+    run.add_argument("--target", metavar="TEXT", action="append", help=says)
+    run.add_argument("--against", metavar="TEXT", help="explain the target rather than this text")
+    run.add_argument("--seed", type=values.seed, metavar="N", help="of everything random (default: 0)")
+    says = "do not prove first that maps lie where the model looked"
+    run.add_argument("--no-certify", action="store_true", help=says)
+
+
+def _add_answer(explain: argparse.ArgumentParser) -> None:
+    answer = explain.add_argument_group("answer")
+    answer.add_argument("--answer", metavar="TEXT", help="explain this answer, not the model's own")
+    answer.add_argument("--system", metavar="TEXT", help="what the model is told before the question")
+    says = "at most so many tokens of answer"
+    answer.add_argument("--max-new-tokens", type=values.positive, metavar="N", help=says)
+    answer.add_argument("--beams", type=values.positive, metavar="N", help="search with so many beams")
+    answer.add_argument("--sample", action="store_true", default=None, help="draw each token at random")
+    says = "of sampling, above 0; implies --sample"
+    answer.add_argument("--temperature", type=values.above_zero, metavar="T", help=says)
+    says = "sample from the likeliest tokens of this share, above 0 to 1; implies --sample"
+    answer.add_argument("--top-p", type=values.share, metavar="P", help=says)
+    says = "any other setting of transformers' generate, the value as JSON or a bare word; may be repeated"
+    answer.add_argument(
+        "--generation", type=values.setting, metavar="KEY=VALUE", action="append", default=[], help=says
+    )
+
+
+def _command(added: Any, name: str, run: Callable[..., int | None], says: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = added.add_parser(
+        name, help=says, description=f"{says}.", epilog=NOT_A_DEVICE
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_folder(command: Any, default: str) -> None:
+    says = f"where to write (default: ./{default})"
+    command.add_argument("--out", type=Path, default=Path(default), metavar="FOLDER", help=says)
+    _add_overwrite(command, "files of the same names")
+
+
+def _add_overwrite(command: Any, what: str) -> None:
+    command.add_argument("--overwrite", action="store_true", help=f"replace {what}")

@@ -1,0 +1,163 @@
+"""What the commands print: results to standard output, progress and complaints to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from groundviz.errors import StoreError
+from groundviz.render.escape import visible
+
+if TYPE_CHECKING:
+    from groundviz.explanation import Explanation
+
+PATIENCE_SECONDS = 2.0
+PHANTOMS_ONLY = "The demo model knows drawn phantoms alone; what it says of any other picture means nothing."
+NOT_A_DEVICE = "For research. Not a medical device: nothing here may guide anybody's care."
+
+Row = tuple[str, ...]
+Thing = TypeVar("Thing")
+
+
+def say(*lines: str) -> None:
+    """Write lines to standard output, in whatever characters it can take.
+
+    Raises:
+        BrokenPipeError: Nobody reads it any more.
+        StoreError: It leads to a disk that is full, or cannot be written to for another reason.
+    """
+    if sys.stdout is None:
+        return
+    encoding = sys.stdout.encoding or "utf-8"
+    text = "".join(f"{line}\n" for line in lines)
+    with _output():
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """Write one line to standard error, whatever the text holds; where nobody reads it, it is lost."""
+    if sys.stderr is None:
+        return
+    encoding = sys.stderr.encoding or "utf-8"
+    line = f"{visible(' '.join(text.split()))}\n"
+    with suppress(OSError, ValueError):
+        sys.stderr.write(line.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stderr.flush()
+
+
+def finish() -> None:
+    """Write out what standard output still holds.
+
+    Raises:
+        BrokenPipeError: Nobody reads it any more.
+        StoreError: It cannot be written.
+    """
+    if sys.stdout is not None:
+        with _output():
+            sys.stdout.flush()
+
+
+@contextmanager
+def _output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        to_nobody()
+        raise StoreError(
+            f"The output could not be written: {error.strerror or type(error).__name__}. "
+            "Send it to another place."
+        ) from None
+
+
+def to_nobody() -> None:
+    """Let standard output lead nowhere, so that Python does not fail once more when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def aligned(rows: Sequence[Row]) -> list[str]:
+    """Rows of a table as lines with straight columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def counted(things: Iterable[Thing], what: str, count: int, *, unit: str = "question") -> Iterator[Thing]:
+    """Show on standard error how many of `count` things are done, and the time left."""
+    from tqdm import tqdm
+
+    yield from tqdm(things, desc=what, total=count, unit=unit, leave=False)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """From the third second on, show on standard error what is under way and for how long."""
+    from tqdm import tqdm
+
+    over = threading.Event()
+    with tqdm(desc=what, bar_format="{desc}: {elapsed}", delay=PATIENCE_SECONDS, leave=False) as bar:
+
+        def tick() -> None:
+            while not over.wait(1.0):
+                bar.update(0)
+
+        ticker = threading.Thread(target=tick, daemon=True)
+        ticker.start()
+        try:
+            yield
+        finally:
+            over.set()
+            ticker.join()
+
+
+def explanation(told: Explanation) -> list[str]:
+    """Everything that can be said in words: answer, images, tokens, maps, checks and origin."""
+    import numpy as np
+
+    from groundviz import tiles
+    from groundviz.render import words
+
+    record, answer = told.record, told.answer
+    lines = [f"label: {record.label}"] if record.label else []
+    lines += [f"question: {told.question}", f"answer: {answered(told)}"]
+    lines += [f"explained: {target.text}" for target in record.targets]
+    for image, study in enumerate(told.studies):
+        rows, cols = study.shape
+        name = tiles.which(image, len(told.studies))
+        lines.append(f"{name}: {rows} by {cols} pixels, from {study.source}")
+        lines += [f"  {note}" for note in study.notes]
+    shares = [words.percent(float(share)) for share in np.exp(answer.logprobs)]
+    pairs = zip(map(visible, answer.tokens), shares, strict=True)
+    lines += ["", "probability of each token:", *aligned([("", *pair) for pair in pairs])]
+    lines += ["", "maps:", *maps(told)]
+    lines += [f"{check.name}: {check.says}" for check in record.checks]
+    lines += ["", words.made_with(record.provenance)]
+    return [visible(line) for line in lines]
+
+
+def answered(told: Explanation) -> str:
+    """The answer, how likely it was, whose it is, and whether it is whole."""
+    from groundviz.render import words
+
+    answer = told.answer
+    facts = [words.percent(answer.confidence), answer.source, words.cut_off(answer)]
+    return f"{answer.text} ({', '.join(filter(None, facts))})"
+
+
+def maps(told: Explanation) -> list[str]:
+    """Each map in words, with its error, and what an interrupt left undone."""
+    from groundviz.render import words
+
+    lines = []
+    for method in told.methods:
+        for heatmap in told.heatmaps(method):
+            lines.append(f"  {words.describe(heatmap, len(told.studies))}")
+            if error := words.uncertainty(heatmap):
+                lines.append(f"    {error}")
+    return [*lines, *(f"  {sentence}" for sentence in words.incomplete(told.record))]

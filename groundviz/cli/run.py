@@ -1,0 +1,43 @@
+"""One command from its arguments to its exit code; what goes wrong is said in one line."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from groundviz.cli import printing
+from groundviz.cli.parser import parse
+from groundviz.errors import GroundvizError
+
+ERROR, INTERRUPTED, UNREAD = 2, 130, 141
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command that `argv` names.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; what was finished until then is written, and nothing in part.
+        SystemExit: Help was asked for, or the arguments make no command.
+    """
+    try:
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = _warned
+                chosen = parse(argv)
+                code = int(chosen.run(chosen) or 0)
+        finally:
+            # Help ends by SystemExit; it, too, may have been written to somebody who left.
+            printing.finish()
+    except BrokenPipeError:
+        printing.to_nobody()
+        return UNREAD
+    except GroundvizError as error:
+        printing.complain(f"groundviz: error: {error}")
+        return ERROR
+    return code
+
+
+def _warned(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as one line, without the place in the code that means nothing to a reader."""
+    printing.complain(f"groundviz: warning: {message}")

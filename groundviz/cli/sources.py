@@ -1,0 +1,102 @@
+"""Which images are meant: files as they are named, folders as what they hold."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import groundviz
+from groundviz.cli.printing import complain
+from groundviz.errors import ImageError
+
+if TYPE_CHECKING:
+    from groundviz.types import Study
+
+
+def expanded(given: Sequence[str]) -> list[str]:
+    """Every image that was named, and every image file of each folder, each once, in order.
+
+    Raises:
+        ImageError: There is none.
+    """
+    places: dict[str, None] = {}
+    others = 0
+    for place in given:
+        if not is_folder(place):
+            places[place] = None
+            continue
+        try:
+            entries = sorted(Path(place).iterdir())
+        except OSError as error:
+            raise ImageError(f"The folder cannot be read: {error.strerror}. Check its permissions.") from None
+        found = [str(entry) for entry in entries if entry.is_file() and _may_be_image(entry)]
+        places.update(dict.fromkeys(found))
+        others += len(entries) - len(found)
+    if not places:
+        raise ImageError("There is no image in the folder. Give one that holds images: PNG, JPEG, DICOM ...")
+    if others:
+        what = (
+            "one thing in the folder that is no image was"
+            if others == 1
+            else f"{others} things that are no images were"
+        )
+        complain(f"groundviz: note: {what} left out; folders in a folder are not opened")
+    return list(places)
+
+
+def _may_be_image(path: Path) -> bool:
+    """Whether a file's content is of a kind that is read; one that cannot be opened is reported later."""
+    from groundviz.images.intake import kind_of, opened
+
+    if path.name == "DICOMDIR":  # The list of a disc's files, which is DICOM, too, and no image.
+        return False
+    with suppress(ImageError), opened(str(path)) as stream:
+        try:
+            kind_of(stream)
+        except ImageError:
+            return False
+    return True
+
+
+def is_folder(place: str) -> bool:
+    """Whether a text is the path of a folder; one that can be no path is none."""
+    with suppress(OSError, ValueError):
+        return bool(place) and Path(place).is_dir()
+    return False
+
+
+def is_file(place: str) -> bool:
+    """Whether a text is the path of a file; one that can be no path is none."""
+    with suppress(OSError, ValueError):
+        return Path(place).is_file()
+    return False
+
+
+def require_places(count: int, chosen: argparse.Namespace) -> None:
+    """Refuse frames and windows that belong to no image of a question about `count` images.
+
+    Raises:
+        ImageError: There are more of them than images.
+    """
+    for what, values in (("frames", chosen.frame), ("windows", chosen.window)):
+        if len(values) > count:
+            raise ImageError(
+                f"There are more {what} than images: {len(values)} against {count}. "
+                f"Give --{what[:-1]} once for each image of the question, in the order of the images."
+            )
+
+
+def loaded(places: Sequence[str], chosen: argparse.Namespace) -> list[Study]:
+    """The images of one question, each with its frame and window.
+
+    Raises:
+        ImageError: One of them will not do, or there are more frames or windows than images.
+        MissingExtra: One of them is DICOM, and pydicom is not installed.
+    """
+    require_places(len(places), chosen)
+    rows = zip_longest(places, chosen.frame, chosen.window)
+    return [groundviz.images.load(place, frame=frame, window=window) for place, frame, window in rows]

@@ -1,0 +1,120 @@
+"""What an option's text stands for; a text that stands for nothing is refused before anything runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+from typing import Any
+
+
+def natural(text: str) -> int:
+    """A whole number from 0 on.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number above 0.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """A seed that torch can take.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    if not re.fullmatch(r"\d{1,19}", text, re.ASCII) or int(text) >= 1 << 63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {(1 << 63) - 1}")
+    return int(text)
+
+
+def above_zero(text: str) -> float:
+    """A number above 0.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    number = _number(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def share(text: str) -> float:
+    """A number above 0 to 1.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    number = _number(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 to 1")
+    return number
+
+
+def window(text: str) -> tuple[float, float]:
+    """Centre and width of a window; whether they will do is for the image to say.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    parts = [_number(part) for part in text.split(",")]
+    if len(parts) != 2 or not all(map(math.isfinite, parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not CENTRE,WIDTH, such as 40,400")
+    return parts[0], parts[1]
+
+
+def _number(text: str) -> float:
+    """The finite number that a text is; NaN, which passes no comparison, where it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """A name and its value.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    name, equals, value = text.partition("=")
+    if not (equals and name.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return name.strip(), _value(value)
+
+
+def method_option(text: str) -> tuple[str, str, Any]:
+    """A method, the name of one of its options, and its value.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    name, value = setting(text)
+    method, dot, option = name.rpartition(".")
+    if not (dot and method and option):
+        raise argparse.ArgumentTypeError(f"{text!r} is not METHOD.KEY=VALUE, such as rise.masks=64")
+    return method, option, value
+
+
+def _value(text: str) -> Any:
+    """A value as JSON, or, where it is none, the text itself: `mean` needs no quotation marks."""
+    try:
+        return json.loads(text, parse_constant=lambda name: name)
+    except (ValueError, RecursionError):
+        return text
