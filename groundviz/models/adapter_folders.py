@@ -86,7 +86,7 @@ def check_loadable(folder: Path) -> None:
 def add_adapter(model: Any, folder: Path) -> None:
     """Put the adapter of a folder into a model, and use it."""
     with closed():
-        found = model.load_adapter(str(folder), local_files_only=True)
+        found = model.load_adapter(str(folder))
     missing = sorted(map(str, getattr(found, "missing_keys", None) or ()))
     if missing:
         raise UnsupportedModel(

@@ -68,7 +68,9 @@ def _is_folder(folder: Path) -> bool:
 def _neither(place: Place, called: str) -> str:
     """What was found, without the name: it may be that of a person."""
     name = str(os.fspath(place))
-    said = f"No {called} could be loaded from 'a folder that is not there'."
+    said = f"What was given as {called} is 'a folder that is not there'."
+    if called == "model":
+        said = "No model could be loaded from 'a folder that is not there'."
     if called == "model" and difflib.get_close_matches(name.lower(), ["demo"], cutoff=0.7):
         return f'{said} Did you mean "demo"?'
     if near := sum(1 for _ in _alike(Path(name))):

@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from groundviz.errors import UnsupportedModel
+from groundviz.models.checkpoints.archives import check_archive
 from groundviz.models.checkpoints.folders import AGAIN
-from groundviz.models.checkpoints.pickles import check_archive
 
 # Bytes of a safetensors header: some 300,000 tensors.
 LONGEST_HEADER = 32 << 20

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.checkpoints.pickles import LONGEST_PROGRAM, check_program
+from groundviz.models.checkpoints.archives import LONGEST_PROGRAM
+from groundviz.models.checkpoints.pickles import check_program
 from groundviz.models.checkpoints.weights import Weights
 
 ROOT = Path(__file__).parents[3]
