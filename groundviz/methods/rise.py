@@ -81,8 +81,10 @@ def rise(
         with torch.no_grad():
             found = live.in_batches(masks, scores, label="rise", enough=enough)
         values, errors = drawn.explained(found, grid.rows, grid.cols)
-        # A cell that no mask has shown, before an interruption, was not measured.
-        seen = grid.valid & values.isfinite().all(dim=0).numpy().reshape(grid.valid.shape)
+        # A cell that no mask has shown, before an interruption, was not measured: a mean of none. Told from
+        # zeros, because what the model itself has no number for must not pass as that.
+        nothing = drawn.explained(torch.zeros(len(found), 1), grid.rows, grid.cols)[0]
+        seen = grid.valid & nothing[0].isfinite().numpy().reshape(grid.valid.shape)
         unseen = torch.from_numpy(~seen.reshape(-1))
         return stated(
             values.masked_fill(unseen, torch.nan),
