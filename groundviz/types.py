@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from groundviz.errors import TargetError
+from groundviz.messages import Message as Message
 from groundviz.provenance import Check as Check
 from groundviz.provenance import Provenance as Provenance
 from groundviz.provenance import Score as Score
@@ -27,7 +28,6 @@ Bools = np.ndarray[tuple[Any, ...], np.dtype[np.bool_]]
 
 Reduction = Literal["mean", "sum"]
 SpanKind = Literal["image", "question", "template"]
-Role = Literal["system", "user", "assistant"]
 Stage = Literal["pixels", "vision", "projector", "language", "cross"]
 
 
@@ -98,24 +98,6 @@ class Span:
     kind: SpanKind
     start: int
     stop: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One turn of a conversation.
-
-    Attributes:
-        role: Who speaks.
-        content: Texts, in their order; None where an image stands.
-    """
-
-    role: Role
-    content: tuple[str | None, ...]
-
-    @property
-    def text(self) -> str:
-        """All that is said in it."""
-        return "".join(text for text in self.content if text is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
