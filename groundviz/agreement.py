@@ -61,6 +61,9 @@ def _examine_prompt(prompt: Prompt) -> None:
     count = len(prompt.tokens)
     _agree(prompt.token_ids.shape == (count,), "the prompt's tokens and ids differ in number")
     _agree(all(0 <= span.start <= span.stop <= count for span in prompt.spans), "a span leaves the prompt")
+    last = prompt.messages[-1].text if prompt.messages else prompt.question
+    _agree(last == prompt.question, "the question is not the last that was said")
+    _agree(not (prompt.messages and prompt.verbatim), "a verbatim prompt has turns")
     if prompt.offsets is not None:
         _agree(prompt.offsets.shape == (count, 2), "the prompt's tokens and offsets differ in number")
         _agree(_inside(prompt.offsets, prompt.question), "a token lies outside the question's text")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,48 @@ from groundviz.errors import OptionError, PromptError, TargetError
 from groundviz.targets import check_named
 
 
-def check(*, answer: Any, target: Any, against: Any, seed: Any) -> None:
+def check_methods(methods: Any) -> None:
+    """Stop what names no methods, before it is looked up.
+
+    Raises:
+        OptionError: It is neither a name, nor a list of names, nor a table of names and their options.
+
+    >>> check_methods({"occlusion": {"window": 24}})
+    """
+    if methods is None or isinstance(methods, str):
+        return
+    if not isinstance(methods, Iterable) or isinstance(methods, bytes | bytearray):
+        raise OptionError(
+            f"methods is of type {type(methods).__name__}: expected a name, a list of names, or a table of "
+            "names and their options. Give for example methods='attention'."
+        )
+    # What can be read once is left for who reads it.
+    for name in methods if isinstance(methods, Collection) else ():
+        if not isinstance(name, str):
+            raise OptionError(
+                f"The name of a method is of type {type(name).__name__}: expected a text. Give texts."
+            )
+    for name, options in methods.items() if isinstance(methods, Mapping) else ():
+        if not isinstance(options, Mapping):
+            raise OptionError(
+                f"The options of {name} are of type {type(options).__name__}: expected a table of names and "
+                "values. Give one, empty for the method's own."
+            )
+
+
+def check(*, methods: Any, answer: Any, target: Any, against: Any, seed: Any) -> None:
     """Stop arguments of a wrong kind, by name.
 
     Raises:
         PromptError: The given answer is no text.
         TargetError: The target is nothing that names a part of an answer, or the text to hold against it is
             no text.
-        OptionError: The seed is no whole number that random numbers can start from.
+        OptionError: The methods are no names, or the seed is no whole number that random numbers can start
+            from.
 
-    >>> check(answer=None, target="nodule", against=None, seed=0)
+    >>> check(methods=None, answer=None, target="nodule", against=None, seed=0)
     """
+    check_methods(methods)
     if not isinstance(answer, str | None):
         raise PromptError(
             f"The answer is of type {type(answer).__name__}: expected a text, or None to let the model "

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 from groundviz.errors import PromptError
-from groundviz.types import Message, Prompt, Role
+from groundviz.messages import Message, Role
+from groundviz.types import Prompt
 
 # Turns as chat formats open them: a control token and who speaks, or a pair of brackets around a turn.
 _MARKED_TURNS = re.compile(
@@ -100,6 +101,17 @@ def instead(asked: Asking, question: str) -> Asking:
         return question
     images = tuple(part for part in asked[-1].content if part is None)
     return (*asked[:-1], replace(asked[-1], content=(*images, question)))
+
+
+def described(prompt: Prompt, image_token: str) -> dict[str, str]:
+    """How a model was asked, in plain words under "prompt", where it was asked more than a question."""
+    if prompt.verbatim:
+        written = image_token in prompt.question
+        return {"prompt": "verbatim" if written else "verbatim, with the images put in front"}
+    earlier = sum(message.role != "system" for message in prompt.messages[:-1])
+    said = ["a system prompt"] * any(message.role == "system" for message in prompt.messages)
+    said += [f"{earlier} earlier turn{'s' * (earlier != 1)}"] * bool(earlier)
+    return {"prompt": f"the question behind {' and '.join(said)}"} if said else {}
 
 
 def refuse_pasted(text: str) -> None:

@@ -89,7 +89,7 @@ def explain(
     """
     _check_label(label)
     asked, settings = asking(question, system), checked(generation, answer)
-    arguments.check(answer=answer, target=target, against=against, seed=seed)
+    arguments.check(methods=methods, answer=answer, target=target, against=against, seed=seed)
     usual = DEFAULT_CONTRAST if against else DEFAULT_QUESTION if names_question(target) else DEFAULT
     recipes = choose(methods or usual)
     vlm = models.resolve(model, processor)
@@ -155,6 +155,7 @@ def explain_more(
     >>> groundviz.explain_more(explanation, "demo", "token_ablation").methods
     ('attention', 'gradient_attention', 'token_ablation')
     """
+    arguments.check_methods(methods)
     record, vlm, recipes = explanation.record, models.resolve(model, processor), choose(methods)
     recognition.same_weights(record.provenance, vlm.model)
     with borrow(vlm, seed=record.provenance.seed, tell=tell) as live:

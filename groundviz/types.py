@@ -16,6 +16,7 @@ import numpy as np
 from groundviz.errors import TargetError
 from groundviz.goal import Rival as Rival
 from groundviz.goal import Target as Target
+from groundviz.messages import Message as Message
 from groundviz.provenance import Check as Check
 from groundviz.provenance import Provenance as Provenance
 from groundviz.provenance import Samples as Samples
@@ -33,7 +34,6 @@ ROUNDING = 8 * float(np.finfo(np.float32).eps)
 
 Reduction = Literal["mean", "sum"]
 SpanKind = Literal["image", "question", "template"]
-Role = Literal["system", "user", "assistant"]
 Stage = Literal["pixels", "vision", "projector", "language", "cross"]
 
 
@@ -104,24 +104,6 @@ class Span:
     kind: SpanKind
     start: int
     stop: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One turn of a conversation.
-
-    Attributes:
-        role: Who speaks.
-        content: Texts, in their order; None where an image stands.
-    """
-
-    role: Role
-    content: tuple[str | None, ...]
-
-    @property
-    def text(self) -> str:
-        """All that is said in it."""
-        return "".join(text for text in self.content if text is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

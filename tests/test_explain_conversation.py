@@ -6,7 +6,8 @@ import pytest
 import groundviz
 from groundviz import Question, Verbatim, errors
 from groundviz.conversation import asking
-from groundviz.models.prompts import Format, fill_template
+from groundviz.models.chats import fill_template
+from groundviz.models.formats import Format
 from groundviz.runtime import recognition
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
 

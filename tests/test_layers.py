@@ -20,14 +20,15 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 Find = Callable[[ast.Module], set[str]]
 
 BASE = {"errors", "types", "registry", "files", "geometry", "stages", "targets", "tiles"}
-BASE |= {"conversation", "generation"}
+BASE |= {"conversation", "generation", "messages"}
 MAY_IMPORT = {
     "errors": set(),
     "goal": set(),
     "provenance": set(),
-    "types": {"errors", "goal", "provenance"},
+    "messages": set(),
+    "types": {"errors", "goal", "messages", "provenance"},
     "registry": {"errors"},
-    "conversation": {"errors", "types"},
+    "conversation": {"errors", "messages", "types"},
     "generation": {"errors"},
     "arguments": {"errors", "targets"},
     "options": {"errors"},

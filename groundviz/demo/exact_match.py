@@ -19,7 +19,7 @@ from groundviz import images
 from groundviz.demo.phantoms import Phantom
 from groundviz.demo.questions import KINDS, Question, every_question
 from groundviz.models import VLM
-from groundviz.models.prompts import render_chat
+from groundviz.models.chats import render_chat
 from groundviz.runtime.caches import cache_of, on_cache
 
 SHUFFLES = 3

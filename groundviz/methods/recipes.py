@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from groundviz.errors import NumericalError, OptionError, UnknownName
+from groundviz.errors import NumericalError, UnknownName
 from groundviz.methods.method import METHODS, Method
 from groundviz.methods.outcome import images_left_out, tell_of_no_evidence
 from groundviz.runtime import Live
@@ -33,9 +33,7 @@ def choose(methods: str | Iterable[str] | Recipes) -> Recipes:
     {'attention': {}}
     """
     named = [methods] if isinstance(methods, str) else methods
-    _check_kind(named)
     wanted = named if isinstance(named, Mapping) else {name: {} for name in named}
-    _check_entries(wanted)
     return {name: _filled(name, given) for name, given in wanted.items()}
 
 
@@ -109,28 +107,6 @@ def signed_off(name: str, options: Mapping[str, Any], maps: Heatmaps, live: Live
             "Load the model in bfloat16 or float32, or use another method."
         )
     return replace(maps, method=name, params={**options, **maps.params})
-
-
-def _check_kind(named: Any) -> None:
-    """Stop what names no methods, before it is looked up."""
-    if not isinstance(named, Iterable) or isinstance(named, bytes | bytearray):
-        raise OptionError(
-            f"methods is of type {type(named).__name__}: expected a name, a list of names, or a table of "
-            "names and their options. Give for example methods='attention'."
-        )
-
-
-def _check_entries(wanted: Mapping[Any, Any]) -> None:
-    for name, options in wanted.items():
-        if not isinstance(name, str):
-            raise OptionError(
-                f"The name of a method is of type {type(name).__name__}: expected a text. Give texts."
-            )
-        if not isinstance(options, Mapping):
-            raise OptionError(
-                f"The options of {name} are of type {type(options).__name__}: expected a table of names and "
-                "values. Give one, empty for the method's own."
-            )
 
 
 def _filled(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -81,10 +81,16 @@ def check_usable(model: Any, processor: Any) -> None:
     """Stop what is no model that answers questions about images.
 
     Raises:
-        UnsupportedModel: It cannot generate, or its processor marks no images.
+        UnsupportedModel: It cannot generate, its processor marks no images, or it reads the prompt in
+            an encoder and answers in a decoder.
     """
     if not hasattr(model, "generate") or not getattr(processor, "image_token", None):
         raise UnsupportedModel(why(getattr(model, "config", None), type(model).__name__))
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        raise UnsupportedModel(
+            f"{type(model).__name__} reads the prompt in an encoder and answers in a decoder of its own: "
+            "expected one decoder for both, in which an answer follows its prompt. Take another model."
+        )
 
 
 FAMILIES.add(UNKNOWN, Anything())

@@ -20,16 +20,14 @@ from torch import Tensor
 from groundviz.conversation import Asking, Verbatim
 from groundviz.errors import GroundvizError, ImageError
 from groundviz.models.characters import woven
+from groundviz.models.chats import Chat, fill_template, fill_verbatim
 from groundviz.models.control_tokens import ControlTokens, placeholder
+from groundviz.models.formats import Format
 from groundviz.models.prompts import (
-    Chat,
-    Format,
     adds_special_tokens,
     check_length,
     check_messages,
     check_text,
-    fill_template,
-    fill_verbatim,
     find_spans,
 )
 from groundviz.models.scribe import Scribe

@@ -24,9 +24,9 @@ import numpy as np
 from groundviz.conversation import Asking
 from groundviz.geometry import pixel_grid, scale_shift
 from groundviz.models.encode import finish, read_prompt
+from groundviz.models.formats import Format
 from groundviz.models.grids import in_cells, in_order, with_tokens
 from groundviz.models.preprocessing import square_picture
-from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Encoded

@@ -32,9 +32,9 @@ from groundviz.geometry import pixel_grid, scale_shift
 from groundviz.models.belonging import check_belonging
 from groundviz.models.canvas import COLOURS
 from groundviz.models.encode import finish, read_prompt
+from groundviz.models.formats import Format
 from groundviz.models.grids import in_cells
 from groundviz.models.preprocessing import blank
-from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_from
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import PIXELS, Cells, Encoded

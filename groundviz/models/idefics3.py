@@ -31,9 +31,9 @@ from groundviz.conversation import Asking
 from groundviz.geometry import squeezed
 from groundviz.models.canvas import laid_out, tile_pixels
 from groundviz.models.encode import finish, read_prompt
+from groundviz.models.formats import Format
 from groundviz.models.grids import in_cells, with_tokens
 from groundviz.models.preprocessing import blank
-from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_from
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Cells, Encoded

@@ -24,8 +24,8 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optim
 from groundviz.conversation import Asking
 from groundviz.geometry import pixel_grid, scale_shift, squeezed
 from groundviz.models.encode import finish, read_prompt
+from groundviz.models.formats import Format
 from groundviz.models.grids import in_cells, in_order, with_tokens
-from groundviz.models.prompts import Format
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Encoded

@@ -21,7 +21,7 @@ from typing import Any
 from groundviz.conversation import Asking
 from groundviz.models.any_shape import any_shape_cells
 from groundviz.models.encode import finish, read_prompt
-from groundviz.models.prompts import Format
+from groundviz.models.formats import Format
 from groundviz.models.towers import parts_of
 from groundviz.models.vlm import FAMILIES, VLM
 from groundviz.runtime.encoded import Encoded

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.conversation import Asking, asked_again, instead
+from groundviz.conversation import Asking, asked_again, described, instead
 from groundviz.errors import UnsupportedMethod
 from groundviz.runtime import answering, descent, guard, looking
 from groundviz.runtime.attention_tap import release
@@ -150,13 +150,8 @@ class Live:
         decoding = None
         if given is None:
             decoding = Decoding.of(self.vlm.model, generation or {}, self._prompt_length)
-            said = answering.generated(
-                self._passes,
-                asked,
-                decoding,
-                lambda: self.where_not_finite((0,)),
-                tokenizer=self.vlm.processor.tokenizer,
-            )
+            words, broken = self.vlm.processor.tokenizer, lambda: self.where_not_finite((0,))
+            said = answering.generated(self._passes, asked, decoding, broken, tokenizer=words)
         else:
             after = self._prompt_length
             ids = self.vlm.answer_ids(given, after=after) if isinstance(given, str) else list(given)
@@ -379,18 +374,8 @@ class Live:
         """What was run, on what, so far."""
         seconds = time.perf_counter() - self._started
         made = describe_run(self.vlm, seed=self._loan.seed, seconds=seconds)
-        return replace(made, generation=self._generation, sources={**made.sources, **self._prompted()})
-
-    def _prompted(self) -> dict[str, str]:
-        """How the model was asked, in plain words, where it was more than a question."""
-        prompt = self.prompt
-        if prompt.verbatim:
-            written = str(self.vlm.processor.image_token) in prompt.question
-            return {"prompt": "verbatim" if written else "verbatim, with the images put in front"}
-        earlier = sum(message.role != "system" for message in prompt.messages[:-1])
-        said = ["a system prompt"] * any(message.role == "system" for message in prompt.messages)
-        said += [f"{earlier} earlier turn{'s' * (earlier != 1)}"] * bool(earlier)
-        return {"prompt": f"the question behind {' and '.join(said)}"} if said else {}
+        how = described(self.prompt, str(self.vlm.processor.image_token))
+        return replace(made, generation=self._generation, sources={**made.sources, **how})
 
     def where_not_finite(self, token_ids: Sequence[int] | None = None) -> str:
         """A sentence on the first part of the model that does not put out finite numbers; one pass."""

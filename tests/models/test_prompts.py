@@ -8,15 +8,13 @@ from transformers import LlamaConfig
 
 from groundviz.errors import PromptError
 from groundviz.models.characters import woven
+from groundviz.models.chats import Chat, fill_template, render_chat
 from groundviz.models.control_tokens import PLACEHOLDER, ControlTokens, placeholder
 from groundviz.models.prompts import (
-    Chat,
     adds_special_tokens,
     check_length,
     check_text,
-    fill_template,
     find_spans,
-    render_chat,
 )
 from groundviz.models.scribe import Filling, Scribe
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor

@@ -7,8 +7,8 @@ import pytest
 
 from groundviz.conversation import asking
 from groundviz.errors import PromptError
+from groundviz.models.chats import fill_template
 from groundviz.models.control_tokens import ControlTokens
-from groundviz.models.prompts import fill_template
 from groundviz.types import Study
 
 FORMS = {"start": "{} is there a nodule?", "middle": "is {} there a nodule?", "end": "is there a nodule? {}"}
