@@ -139,3 +139,15 @@ def test_a_bar_shows_the_time_left(monkeypatch, capsys):
 def test_quick_work_shows_no_bar(capsys):
     in_batches(37, lambda part: ITEMS[part], label="work")
     assert capsys.readouterr().err == ""
+
+
+def test_work_ends_when_the_rows_so_far_will_do():
+    asked = []
+
+    def enough(rows):
+        asked.append(len(rows))
+        return len(rows) >= 20
+
+    found = in_batches(37, lambda part: ITEMS[part], label="work", most=8, enough=enough)
+    assert torch.equal(found, ITEMS[:24])
+    assert asked == [8, 16, 24]
