@@ -799,7 +799,7 @@ def test_ctrl_c_is_one_line_wherever_it_comes(tmp_path: Path) -> None:
         "from groundviz import cli\nprint('ready', flush=True)\nsys.exit(cli.main(sys.argv[1:]))"
     )
     arguments = ["explain", str(NODULE), QUESTION, "--model", "demo", "--method", "attention", "--no-certify"]
-    for number, delay in enumerate([0.0, 0.3, 1.0, 2.5]):
+    for number, delay in enumerate([0.05, 0.5, 2.0]):
         out = tmp_path / str(number)
         with subprocess.Popen(
             [sys.executable, "-c", code, *arguments, "--out", str(out)],
@@ -833,6 +833,21 @@ def test_an_interruption_is_exit_code_130(monkeypatch: pytest.MonkeyPatch, capsy
     assert capsys.readouterr().err == "groundviz: interrupted\n"
 
 
+@pytest.mark.parametrize("kind", [ImportError, ImageError])
+def test_an_error_that_a_library_makes_of_an_interruption_is_one(
+    kind: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise kind("half imported") from None
+
+    monkeypatch.setattr("groundviz.images.load", interrupt)
+    assert cli.main(["explain", "x.png", "Why?", "--model", "demo"]) == 130
+    assert capsys.readouterr().err == "groundviz: interrupted\n"
+
+
 @pytest.mark.parametrize(
     "arguments", [[], ["frobnicate"], ["explain", "x.png"], ["explain", "x.png", "Why?"]]
 )
@@ -848,6 +863,16 @@ def test_what_takes_long_shows_that_it_is_under_way(monkeypatch: pytest.MonkeyPa
     with printing.working("Pondering"):
         time.sleep(1.6)
     assert "Pondering: 00:01" in capsys.readouterr().err
+
+
+def test_an_interruption_waits_until_libraries_are_imported_and_is_not_forgotten() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    imported = False
+    with pytest.raises(KeyboardInterrupt), printing.importing("Loading"):
+        signal.raise_signal(signal.SIGINT)
+        imported = True
+    assert imported
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_what_is_quick_shows_nothing(capsys: Capture) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import groundviz
 from groundviz import files
 from groundviz.cli import naming, printing, sources
-from groundviz.cli.printing import complain, counted, say, working
+from groundviz.cli.printing import complain, counted, importing, say, working
 from groundviz.errors import (
     ImageError,
     MissingExtra,
@@ -57,14 +57,16 @@ def explain(chosen: argparse.Namespace) -> int:
     # What cannot be read is known before a large model is loaded.
     studies = None if several else sources.loaded([*places, *chosen.others], chosen)
     folder = files.folder_for_writing(chosen.out)
-    with working("Loading the methods"):
+    with importing("Loading the libraries"):
+        # Public names are fetched, with all they need, when they are first used.
+        load, _ = groundviz.load, groundviz.explain
         recipes = _recipes(chosen)
         cases = list(_cases(chosen, places, recipes, several=several))
     cases = _not_taken(chosen, cases, folder, several=several)
     if not cases:
         return 0
     with working("Loading the model"):
-        vlm = groundviz.load(chosen.model)
+        vlm = load(chosen.model)
     asked = _Asked(vlm, chosen, recipes, folder)
     code = asked.one(cases[0], studies) if studies is not None else asked.each(cases)
     if chosen.model == "demo":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import groundviz
 from groundviz import files
 from groundviz.cli import printing
-from groundviz.cli.printing import aligned, complain, counted, say, working
+from groundviz.cli.printing import aligned, complain, counted, importing, say, working
 from groundviz.errors import StoreError
 from groundviz.render.escape import visible
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 def demo(chosen: argparse.Namespace) -> None:
     """Take the demo model's tour: answers on the screen, a page, figures and records in a folder."""
     folder = files.folder_for_writing(chosen.out)
-    with working("Loading the demo model"):
+    with importing("Loading the libraries"):
         from groundviz.demo.tour import STOPS, tour
-
-        _refuse_taken(_tour_files(STOPS, folder), chosen.overwrite)
+    _refuse_taken(_tour_files(STOPS, folder), chosen.overwrite)
+    with working("Loading the demo model"):
         vlm = groundviz.load("demo")
     asked = list(counted(tour(vlm), "Asking", len(STOPS)))
     page, others = _keep_tour(asked, folder, overwrite=chosen.overwrite)
@@ -38,22 +38,24 @@ def demo(chosen: argparse.Namespace) -> None:
 def certify(chosen: argparse.Namespace) -> int:
     """Certify a model, and return 1 where its maps would not lie where it looked."""
     shapes = [groundviz.images.load(chosen.image).shape] if chosen.image else None
+    with importing("Loading the libraries"):
+        prove = groundviz.certify
     with working("Certifying the model"):
-        certificate = groundviz.certify(chosen.model, shapes=shapes)
+        certificate = prove(chosen.model, shapes=shapes)
     say(*map(visible, str(certificate).splitlines()))
     return int(not certificate.passed)
 
 
 def methods(chosen: argparse.Namespace) -> None:
     """List the attribution methods."""
-    with working("Loading the methods"):
+    with importing("Loading the methods"):
         from groundviz.methods import DEFAULT, catalogue
     say(*(catalogue.markdown() if chosen.markdown else catalogue.lines(DEFAULT)))
 
 
 def models(chosen: argparse.Namespace) -> None:
     """List the model families and published layouts."""
-    with working("Loading the model families"):
+    with importing("Loading the model families"):
         from groundviz.models import catalogue
     if chosen.markdown:
         say(*catalogue.markdown())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -114,6 +115,27 @@ def working(what: str) -> Iterator[None]:
         finally:
             over.set()
             ticker.join()
+
+
+@contextmanager
+def importing(what: str) -> Iterator[None]:
+    """Work that imports heavy libraries: Ctrl-C is answered behind it.
+
+    A library whose C++ is interrupted while it is imported may bring Python down, as torch does.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        with working(what):
+            yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        with working(what):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def explanation(told: Explanation) -> list[str]:

@@ -10,7 +10,7 @@ from groundviz.cli import printing
 from groundviz.cli.parser import parse
 from groundviz.errors import GroundvizError
 
-ERROR, INTERRUPTED, UNREAD = 2, 130, 141
+ERROR, UNREAD = 2, 141
 
 
 def run(argv: Sequence[str]) -> int:
@@ -33,9 +33,26 @@ def run(argv: Sequence[str]) -> int:
         printing.to_nobody()
         return UNREAD
     except GroundvizError as error:
+        if _by_ctrl_c(error):
+            raise KeyboardInterrupt from None
         printing.complain(f"groundviz: error: {error}")
         return ERROR
+    except Exception as error:
+        if _by_ctrl_c(error):
+            raise KeyboardInterrupt from None
+        raise
     return code
+
+
+def _by_ctrl_c(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: a library that is interrupted may raise one of its own instead."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _warned(message: Warning | str, *_: Any, **__: Any) -> None:
