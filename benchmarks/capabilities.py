@@ -12,13 +12,15 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from groundviz.errors import UnsupportedMethod, UnsupportedModel
 from groundviz.explain import explain
@@ -28,6 +30,7 @@ from groundviz.testing.quick import quick
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
 from groundviz.types import Floats, Study
 
+TOY = ("attention", "input_gradient")
 PAGE = Path(__file__).parents[1] / "docs" / "capabilities.md"
 HEAD = """\
 # What works where
@@ -129,12 +132,14 @@ def page(methods: Iterable[str]) -> str:
     )
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Print the page, or write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write docs/capabilities.md")
-    text = page(list(METHODS))
-    if parser.parse_args().write:
+    parser.add_argument("--toy", action="store_true", help="as little as runs every line, to try the code")
+    chosen = parser.parse_args(argv)
+    text = page(TOY if chosen.toy else list(METHODS))
+    if chosen.write:
         PAGE.write_text(text, "utf-8")
     sys.stdout.write(text)
 

@@ -16,12 +16,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.memory import peak_bytes
 from benchmarks.report import machine, publish, table
-from benchmarks.shapes import QUESTION, Shape, build
+from benchmarks.shapes import QUESTION, Shape, build, smallest
 from groundviz import images
 from groundviz.runtime import guard
 from groundviz.runtime.attention_tap import AttentionCall, tapped
@@ -42,7 +43,12 @@ from groundviz.runtime.own_row import OwnRowAttention
 from groundviz.runtime.relevancy import Relevancy
 from groundviz.runtime.row_watch import RowWatch
 
-SIDES, LAYERS = {500: 21, 1500: 37, 3000: 54}, {500: 12, 1500: 12, 3000: 6}
+SHAPES: Mapping[int, Shape] = {
+    size: Shape(name=str(size), side=side, width=768, inner=2048, layers=layers, heads=12)
+    for size, side, layers in ((500, 21, 12), (1500, 37, 12), (3000, 54, 6))
+}
+# As small as runs every way: what it comes to says nothing of a real model.
+TOY = 60
 TOKENS = 64
 
 
@@ -65,10 +71,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         """Build the model; the answer is 64 fixed tokens."""
-        shape = Shape(
-            name="", side=SIDES[self.size], width=768, inner=2048, layers=LAYERS[self.size], heads=12
-        )
-        vlm = build(shape)
+        vlm = build(SHAPES[self.size] if self.size in SHAPES else smallest(str(self.size)))
         self.model = vlm.model
         study = images.load(np.random.default_rng(0).random((96, 96)).astype(np.float32))
         encoded = vlm.encode((study,), QUESTION)
@@ -156,7 +159,13 @@ def forward(bench: Bench) -> None:
 
 def own_rows(bench: Bench) -> None:
     """Attention and its gradient for each answer token, on the prompt's cache."""
-    handler, start = OwnRowAttention(bench.columns, bench.length + TOKENS - 1), bench.length - 1
+    start = bench.length - 1
+    handler = OwnRowAttention(
+        columns=bench.columns,
+        length=bench.length + TOKENS - 1,
+        count=TOKENS,
+        kept=list(bench.numbers.values()),
+    )
     with guard.borrow(bench.model), tapped(bench.numbers, handler):
         output = bench.model(
             input_ids=bench.said[:, start:-1],
@@ -250,22 +259,44 @@ def peak(size: int, name: str) -> tuple[float, float]:
     return found.megabytes, bench.stored / 2**20
 
 
-def peak_apart(size: int, name: str) -> tuple[float, float]:
-    """The same in a process of its own."""
-    command = [sys.executable, __file__, "--sizes", str(size), "--peak", str(list(WAYS).index(name))]
+def print_peaks(size: int) -> None:
+    """Print one line for each way, measured in a child of this process that did nothing before."""
+    for name in WAYS:
+        child = os.fork()
+        if not child:
+            print_peak(size, name)
+        if os.waitpid(child, 0)[1]:
+            raise RuntimeError(f"{name}: its process failed.")
+
+
+def print_peak(size: int, name: str) -> NoReturn:
+    """Print one way's peak and end the process."""
+    try:
+        sys.stdout.write("{} {}\n".format(*peak(size, name)))
+        sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def peaks_apart(size: int) -> dict[str, tuple[float, float]]:
+    """Peak and stored megabytes by way, each in a process of its own."""
+    command = [sys.executable, __file__, "--sizes", str(size), "--peaks"]
     surroundings = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=True)  # noqa: S603
-    megabytes, stored = done.stdout.split()
-    return float(megabytes), float(stored)
+    done = subprocess.run(command, env=surroundings, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    found = [tuple(map(float, line.split())) for line in done.stdout.splitlines()]
+    return dict(zip(WAYS, found, strict=True))  # type: ignore[arg-type]
 
 
 def measured(sizes: list[int], turns: int) -> Iterator[list[str]]:
     """The rows of the table."""
     for size in sizes:
+        peaks = peaks_apart(size)
         for ways in (GENERATING, PASSES):
             found = times(size, ways, turns)
             for name, (seconds, ratio, inside) in found.items():
-                megabytes, stored = peak_apart(size, name)
+                megabytes, stored = peaks[name]
                 sys.stderr.write(f"{size}: {name} measured\n")
                 yield [
                     str(size),
@@ -278,21 +309,22 @@ def measured(sizes: list[int], turns: int) -> Iterator[list[str]]:
                 ]
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Print the table; with --write put it into the docs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIDES))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SHAPES), choices=[TOY, *SHAPES])
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--peaks", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--toy", action="store_true", help="the smallest model, once, to try the code")
     parser.add_argument("--write", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     torch.set_num_threads(1)
-    if options.peak is not None:
-        found = peak(options.sizes[0], list(WAYS)[options.peak])
-        sys.stdout.write(f"{found[0]} {found[1]}\n")
+    if options.peaks:
+        print_peaks(options.sizes[0])
         return
+    sizes, turns = ([TOY], 1) if options.toy else (options.sizes, options.turns)
     head = ["S", "run", "CPU s", "ratio", "in the tap", "peak MB", "of it kept"]
-    text = f"{machine()}\n\n{table(head, measured(options.sizes, options.turns))}"
+    text = f"{machine()}\n\n{table(head, measured(sizes, turns))}"
     publish("capture", text, write=options.write)
 
 

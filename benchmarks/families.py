@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from groundviz import models
 from groundviz.errors import UnsupportedMethod
@@ -25,6 +27,7 @@ from groundviz.methods import METHODS
 from groundviz.testing.families import TINY
 from groundviz.testing.quick import quick
 
+TOY = ("llava", "mllama")
 PAGE = Path(__file__).parents[1] / "docs" / "families.md"
 HEAD = """\
 # Which method works on which family
@@ -89,12 +92,15 @@ def page_of(found: Mapping[str, Mapping[str, str]]) -> str:
     return f"{HEAD}\n{table(found, METHODS)}"
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Print the page, or write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write docs/families.md")
-    text = page_of({family: outcomes(family, METHODS) for family in TINY})
-    if parser.parse_args().write:
+    parser.add_argument("--toy", action="store_true", help="as little as runs every line, to try the code")
+    chosen = parser.parse_args(argv)
+    families = TOY if chosen.toy else TINY
+    text = page_of({family: outcomes(family, METHODS) for family in families})
+    if chosen.write:
         PAGE.write_text(text, "utf-8")
     sys.stdout.write(text)
 

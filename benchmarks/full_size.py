@@ -3,14 +3,16 @@
 Needs a GPU with room for the weights (13.5 and 7.7 GB) and 10 GB more. Measured: `generate` of 64
 tokens with every layer's and head's attention rows kept, beside plain `generate`, interleaved; what
 it takes to certify the model; and the seconds and peak memory, weights included, of every method
-but the sampling ones, whose passes are plain passes. `--small` runs the same code on a small model on
+but the sampling ones, whose passes are plain passes. `--toy` runs the same code on a tiny model on
 any machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.methods import FEW, run, seconds
 from benchmarks.report import machine, publish, table
-from benchmarks.shapes import ANSWER, LLAVA_RAD, QUESTION, SIGPHI_MED, Shape, build
+from benchmarks.shapes import ANSWER, LLAVA_RAD, QUESTION, SIGPHI_MED, Shape, build, smallest
 from groundviz import images
 from groundviz.methods import METHODS
 from groundviz.models import VLM, certify
@@ -69,16 +71,17 @@ def report(shape: Shape, device: str) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Print both models' tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--small", action="store_true", help="a small model on this machine, to try the code")
+    parser.add_argument("--toy", action="store_true", help="a tiny model on this machine, to try the code")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
-    chosen = parser.parse_args()
-    if not chosen.small and not torch.cuda.is_available():
-        parser.error("no GPU was found. Use --small to try the code without one.")
+    chosen = parser.parse_args(argv)
+    if not chosen.toy and not torch.cuda.is_available():
+        parser.error("no GPU was found. Use --toy to try the code without one.")
+    gc.freeze()  # As in benchmarks/methods.py.
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    shapes = [Shape(name="small", side=6, layers=2)] if chosen.small else [LLAVA_RAD, SIGPHI_MED]
+    shapes = [smallest()] if chosen.toy else [LLAVA_RAD, SIGPHI_MED]
     text = "\n".join(report(shape, device) for shape in shapes)
     publish("full size", f"{machine(device)}\n\n{text}", write=chosen.write)
 

@@ -13,7 +13,7 @@ import argparse
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.memory import peak_bytes
 from benchmarks.report import machine, publish, table
-from benchmarks.shapes import ANSWER, QUESTION, Shape, build
+from benchmarks.shapes import ANSWER, QUESTION, Shape, build, smallest
 from groundviz import images
 from groundviz.methods import METHODS
 from groundviz.methods.recipes import choose, measure
@@ -104,28 +104,35 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def at_defaults(name: str) -> tuple[float, float]:
-    """Forward and backward passes of a method with its own options, counted on a tiny model."""
+def at_defaults(name: str, **options: Any) -> tuple[float, float]:
+    """Forward and backward passes of a method, with its own options but those named, on a tiny model."""
     from groundviz.models import resolve
 
     model = tiny_llava(image_size=112, patch_size=14)
     vlm = resolve(model, tiny_llava_processor(model))
-    found = run(vlm, name, {}, answer="left lung nodule", question="Where is the nodule?")
+    found = run(vlm, name, options, answer="left lung nodule", question="Where is the nodule?")
     return found["forward"], found["backward"]
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Print the table, one row per method."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", choices=sorted(SIDES), default=sorted(SIDES))
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
-    chosen = parser.parse_args()
+    parser.add_argument("--toy", action="store_true", help="as little as runs every line, to try the code")
+    chosen = parser.parse_args(argv)
+    sizes = ["toy"] if chosen.toy else chosen.sizes
+    # Thousands of modules and classes, which every `gc.collect` would go through.
+    gc.freeze()
     head = ["method", "forward + backward passes at defaults"]
-    rows = {name: [f"`{name}`", "{:.3g} + {:.3g}".format(*at_defaults(name))] for name in chosen.methods}
-    for size in chosen.sizes:
+    rows = {}
+    for name in chosen.methods:
+        few = FEW.get(name, {}) if chosen.toy else {}
+        rows[name] = [f"`{name}`", "{:.3g} + {:.3g}".format(*at_defaults(name, **few))]
+    for size in sizes:
         head += [f"S = {size}: time per pass", "peak MB"]
-        vlm = build(Shape(name=str(size), side=SIDES[size]))
+        vlm = build(smallest() if chosen.toy else Shape(name=str(size), side=SIDES[size]))
         for name in chosen.methods:
             found = run(vlm, name, FEW.get(name, {}), answer=ANSWER, question=QUESTION)
             passes = max(found["forward"], 1e-9)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from benchmarks.report import machine, publish, table
 from groundviz.runtime.attention_rows import Attention
 from groundviz.runtime.attention_tap import AttentionCall, tapped
 from groundviz.testing.architectures import ARCHITECTURES, build
+
+TOY = ("llava_llama", "mllama")
 
 
 def differences(name: str, part: str, dtype: torch.dtype) -> dict[str, float]:
@@ -71,13 +74,14 @@ def in_float64(attention: Attention) -> torch.Tensor:
     return raw.softmax(-1)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Print the table; with --write put it into the docs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true")
-    options = parser.parse_args()
+    parser.add_argument("--toy", action="store_true", help="as little as runs every line, to try the code")
+    options = parser.parse_args(argv)
     rows = []
-    for name in ARCHITECTURES:
+    for name in TOY if options.toy else ARCHITECTURES:
         for part in build(name).attention:
             full, half = (differences(name, part, dtype) for dtype in (torch.float32, torch.bfloat16))
             cells = (full["rows to eager"], *half.values())

@@ -54,6 +54,13 @@ SIGPHI_MED = Shape(
 )  # fmt: skip
 
 
+def smallest(name: str = "toy") -> Shape:
+    """A model that only shows that the code runs."""
+    return Shape(
+        name=name, side=4, layers=1, width=64, inner=96, heads=4, kv_heads=2, vocabulary=400, vision_layers=2
+    )
+
+
 def build(shape: Shape, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> VLM:
     """A model of that shape with the processor that fits it; weights are drawn from seed 0."""
     torch.manual_seed(0)

@@ -37,8 +37,6 @@ from groundviz.render import pack, viewer
 from groundviz.targets import find
 from groundviz.types import Answer, Floats, Grid, Heatmaps, Prompt, Provenance, Record, Span, Study
 
-SIDE, TOKENS, LAYERS, HEADS, CELLS = 1024, 64, 24, 16, 24
-ROUNDS = 3
 # The viewer as a live widget has it, with a model that counts what would go to Python.
 SHIM = """async (packed) => {
   const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
@@ -68,6 +66,22 @@ finished();
 
 
 @dataclass(frozen=True)
+class Size:
+    """How much is shown: pixels and cells along a side, tokens, layers, heads, and hovers on each token."""
+
+    side: int = 1024
+    tokens: int = 64
+    layers: int = 24
+    heads: int = 16
+    cells: int = 24
+    rounds: int = 3
+
+
+# What the viewer is made for, and as little as runs every line.
+FULL, TOY = Size(), Size(side=128, tokens=3, layers=2, heads=2, cells=12, rounds=1)
+
+
+@dataclass(frozen=True)
 class Hovers:
     """What a run of hovers took: milliseconds to the drawing, and to the frame after it.
 
@@ -91,22 +105,22 @@ class Hovers:
         return [*times, f"{framed / to:.1f}", f"{self.first:.2f}", str(self.sent)]
 
 
-def record() -> Record:
-    """An image of 1024 x 1024, 64 tokens, attention of 24 layers and 16 heads on 24 x 24 cells."""
-    study = images.load(np.round(255 * phantom(20_000_000, size=SIDE).pixels).astype(np.uint8))
+def record(size: Size = FULL) -> Record:
+    """An image, an answer, and attention of every layer and head, of such a size."""
+    study = images.load(np.round(255 * phantom(20_000_000, size=size.side).pixels).astype(np.uint8))
     grid = Grid(
-        rows=CELLS,
-        cols=CELLS,
-        positions=np.arange(1, 1 + CELLS * CELLS, dtype=np.int64),
-        to_source=scale_shift((SIDE / CELLS, SIDE / CELLS), (0.0, 0.0)),
-        valid=np.ones((CELLS, CELLS), dtype=bool),
+        rows=size.cells,
+        cols=size.cells,
+        positions=np.arange(1, 1 + size.cells**2, dtype=np.int64),
+        to_source=scale_shift((size.side / size.cells, size.side / size.cells), (0.0, 0.0)),
+        valid=np.ones((size.cells, size.cells), dtype=bool),
         stage="language",
     )
-    answer = _answer()
+    answer = _answer(size)
     maps = Heatmaps(
-        values=_attention(),
-        targets=tuple(find(answer, index) for index in range(TOKENS)),
-        layers=tuple(range(LAYERS)),
+        values=_attention(size),
+        targets=tuple(find(answer, index) for index in range(size.tokens)),
+        layers=tuple(range(size.layers)),
         reduce=("mean", "mean", "mean"),
         method="attention",
         unit="share of attention",
@@ -117,32 +131,32 @@ def record() -> Record:
     return _record(study, _prompt(grid), answer, maps)
 
 
-def _answer() -> Answer:
-    words = ["word0", *(f" word{index}" for index in range(1, TOKENS))]
+def _answer(size: Size) -> Answer:
+    words = ["word0", *(f" word{index}" for index in range(1, size.tokens))]
     lengths = np.array([len(word) for word in words])
     return Answer(
         text="".join(words),
-        token_ids=np.arange(TOKENS, dtype=np.int64),
+        token_ids=np.arange(size.tokens, dtype=np.int64),
         tokens=tuple(words),
         offsets=np.stack([np.cumsum(lengths) - lengths, np.cumsum(lengths)], axis=1),
-        logprobs=np.full(TOKENS, -0.1, np.float32),
+        logprobs=np.full(size.tokens, -0.1, np.float32),
         source="generated",
     )
 
 
-def _attention() -> Floats:
+def _attention(size: Size) -> Floats:
     """Shares of attention: few strong cells, a place of its own for each token, many small ones."""
     rng = np.random.default_rng(0)
-    shape = (TOKENS, LAYERS, HEADS, CELLS, CELLS)
+    cells, shape = size.cells, (size.tokens, size.layers, size.heads, size.cells, size.cells)
     values = rng.exponential(1.0, shape).astype(np.float32) ** 3
-    row, col = np.mgrid[:CELLS, :CELLS]
-    for token, (y, x) in enumerate(rng.uniform(4, CELLS - 4, (TOKENS, 2))):
+    row, col = np.mgrid[:cells, :cells]
+    for token, (y, x) in enumerate(rng.uniform(4, cells - 4, (size.tokens, 2))):
         values[token] += 60 * np.exp(-(((row - y) ** 2 + (col - x) ** 2) / 8)).astype(np.float32)
     return values / values.sum(axis=(-2, -1), keepdims=True)
 
 
 def _prompt(grid: Grid) -> Prompt:
-    count = CELLS * CELLS
+    count = grid.rows * grid.cols
     return Prompt(
         text="<image> What is seen?",
         question="What is seen?",
@@ -178,11 +192,11 @@ def _record(study: Study, prompt: Prompt, answer: Answer, maps: Heatmaps) -> Rec
     )
 
 
-def hover(page: Any, words: str) -> tuple[Sequence[float], Sequence[float]]:
+def hover(page: Any, words: str, rounds: int) -> tuple[Sequence[float], Sequence[float]]:
     """Go with a real pointer to each word, in a random order that is always the same, several times."""
     boxes = [word.bounding_box() for word in page.locator(words).all()]
     rng = np.random.default_rng(1)
-    order = np.concatenate([rng.permutation(len(boxes)) for _ in range(ROUNDS)])
+    order = np.concatenate([rng.permutation(len(boxes)) for _ in range(rounds)])
     # Where the pointer is already there is nothing to draw.
     for at in order[np.append(True, order[1:] != order[:-1])]:
         box, done = boxes[at], page.evaluate("took.length")
@@ -192,18 +206,18 @@ def hover(page: Any, words: str) -> tuple[Sequence[float], Sequence[float]]:
     return drawn, framed
 
 
-def on_page(browser: Any, text: str, words: str, folder: Path) -> Hovers:
+def on_page(browser: Any, text: str, words: str, folder: Path, *, rounds: int) -> Hovers:
     """Hovers on a page of its own."""
     place = folder / "page.html"
     place.write_text(text, "utf-8")
     with timed(browser, place.as_uri()) as page:
         page.wait_for_function("() => window.first")
-        drawn, framed = hover(page, words)
+        drawn, framed = hover(page, words, rounds)
         asked = [url for url in page.asked if not url.startswith(("data:", "blob:", place.as_uri()))]
         return Hovers(drawn, framed, page.evaluate("first") / 1000, len(asked))
 
 
-def live(browser: Any, packed: bytes) -> Hovers:
+def live(browser: Any, packed: bytes, *, rounds: int) -> Hovers:
     """Hovers on the live viewer, whose model counts what it is to send."""
     program = viewer.module().replace("export default { render };", "window.render = render;")
     with timed(browser) as page:
@@ -214,7 +228,7 @@ def live(browser: Any, packed: bytes) -> Hovers:
         page.evaluate(SHIM, base64.b64encode(packed).decode())
         page.wait_for_function("() => window.first")
         first = page.evaluate("first") - start
-        drawn, framed = hover(page, ".gv-token")
+        drawn, framed = hover(page, ".gv-token", rounds)
         return Hovers(drawn, framed, first / 1000, page.evaluate("sent"))
 
 
@@ -226,9 +240,10 @@ def plotly(made: Record) -> str:
     Image.fromarray(np.round(255 * made.study.pixels).astype(np.uint8)).save(stream, "PNG")
     source = f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
     maps = np.round(made.heatmaps[0].values.mean(axis=(1, 2)), 6).tolist()
-    centres = (np.arange(CELLS) + 0.5) * SIDE / CELLS
+    side, cells = made.study.pixels.shape[0], made.heatmaps[0].grid.rows
+    centres = (np.arange(cells) + 0.5) * side / cells
     shown = graph_objects.Figure(graph_objects.Heatmap(z=maps[0], x=centres, y=centres, opacity=0.5))
-    place = {"x": 0, "y": 0, "sizex": SIDE, "sizey": SIDE, "xref": "x", "yref": "y", "layer": "below"}
+    place = {"x": 0, "y": 0, "sizex": side, "sizey": side, "xref": "x", "yref": "y", "layer": "below"}
     shown.add_layout_image(source=source, **place)
     shown.update_yaxes(autorange="reversed", scaleanchor="x")
     return str(shown.to_html(include_plotlyjs=True, post_script=HOVER.replace("MAPS", json.dumps(maps))))
@@ -238,13 +253,13 @@ def matplotlib(made: Record) -> Hovers:
     """A figure for every word, drawn in Python: what a widget of ipywidgets would have to send."""
     from matplotlib.figure import Figure
 
-    took = []
-    for index in range(TOKENS):
+    took, side = [], made.study.pixels.shape[0]
+    for index in range(len(made.answer.tokens)):
         start = time.perf_counter()
         axes = Figure(figsize=(6.2, 6.2)).subplots()
         axes.imshow(made.study.pixels, cmap="gray")
         shown = made.heatmaps[0].at(find(made.answer, index)).values
-        axes.imshow(shown, cmap="inferno", alpha=0.5, extent=(0, SIDE, SIDE, 0))
+        axes.imshow(shown, cmap="inferno", alpha=0.5, extent=(0, side, side, 0))
         stream = io.BytesIO()
         axes.figure.savefig(stream, format="png")
         took.append(1000 * (time.perf_counter() - start))
@@ -267,14 +282,15 @@ def sizes(explanation: Explanation) -> Iterator[tuple[str, str, str]]:
         yield what, f"{count / 1e6:.2f}", f"{time.process_time() - start:.1f}"
 
 
-def tables(browser: Any, folder: Path) -> str:
+def tables(browser: Any, folder: Path, size: Size) -> str:
     """Both tables, as the documentation shows them."""
-    explanation = Explanation.from_record(record())
+    explanation = Explanation.from_record(record(size))
     packed, page = pack.pack(explanation.record), explanation.to_html()
+    heatmap, rounds = plotly(explanation.record), size.rounds
     found = {
-        "groundviz, a page": on_page(browser, page, ".gv-token", folder),
-        "groundviz, the live viewer": live(browser, packed),
-        "plotly heatmap in a page": on_page(browser, plotly(explanation.record), ".word", folder),
+        "groundviz, a page": on_page(browser, page, ".gv-token", folder, rounds=rounds),
+        "groundviz, the live viewer": live(browser, packed, rounds=rounds),
+        "plotly heatmap in a page": on_page(browser, heatmap, ".word", folder, rounds=rounds),
         "matplotlib in Python, without the way to the browser": matplotlib(explanation.record),
     }
     to = statistics.median(found["groundviz, a page"].framed)
@@ -282,12 +298,12 @@ def tables(browser: Any, folder: Path) -> str:
     head += ["first drawn after s", "for Python"]
     rows = [[name, *one.cells(to)] for name, one in found.items()]
     made = table(["what", "MB", "made in CPU s"], sizes(explanation))
-    return f"{about(browser)}\n\n{table(head, rows)}\n{made}"
+    return f"{about(browser, size)}\n\n{table(head, rows)}\n{made}"
 
 
-def about(browser: Any) -> str:
+def about(browser: Any, size: Size) -> str:
     """Where and with what this was measured."""
-    hovers = TOKENS * ROUNDS
+    hovers = size.tokens * size.rounds
     return f"{platform.machine()} CPU, headless Chromium {browser.version}, {hovers} hovers each"
 
 
@@ -295,9 +311,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, and with --write put the tables into docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
-    write = parser.parse_args(argv).write
+    parser.add_argument("--toy", action="store_true", help="as little as runs every line, to try the code")
+    chosen = parser.parse_args(argv)
     with chromium() as browser, tempfile.TemporaryDirectory() as folder:
-        publish("viewer", tables(browser, Path(folder)), write=write)
+        made = tables(browser, Path(folder), TOY if chosen.toy else FULL)
+        publish("viewer", made, write=chosen.write)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 
-import groundviz
 from groundviz.types import Study
 
 
@@ -19,13 +18,6 @@ def ctrl_c_interrupts():
     found = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, found)
-
-
-@pytest.fixture(autouse=True)
-def uncertified(request, monkeypatch):
-    """Explained models are certified in tests marked so: the others make thousands, each another one."""
-    if not request.node.get_closest_marker("certified"):
-        monkeypatch.setitem(groundviz.explain.__kwdefaults__, "certify", False)
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ def certify(model: Source, *, processor: Any = None, shapes: Sequence[Shape] | N
     Raises:
         UnsupportedModel: The model has no adapter or one for another model, or cannot run.
         UnsupportedMethod: Its tower or projector cannot be differentiated.
+        NumericalError: Its scores are not finite.
 
     >>> certificate = certify("demo", shapes=[(131, 77)])
     >>> certificate.passed, certificate.steps["pixels"] < 0.1
@@ -76,8 +77,9 @@ def certify(model: Source, *, processor: Any = None, shapes: Sequence[Shape] | N
     encoded = [vlm.encode((noise(shape),), QUESTION) for shape in shapes]
     with guard.borrow(vlm.model) as loan:
         watch_gradients(loan)
+        # First, as nothing can be followed through numbers that are not finite.
+        compared = compare(vlm, loan, encoded[0])
         passed = [follow_model(vlm, loan, one) for one in encoded]
-        compared = compare(vlm, encoded[0])
     steps = {"pixels": max(one.error for one in shown)}
     steps |= {stage: max(one[stage].error for one in passed) for stage in passed[0]}
     whole = completeness(shown, [step for one in passed for step in one.values()])

@@ -16,6 +16,8 @@ from groundviz.models.vlm import VLM
 from groundviz.runtime.attention_rows import weighted_values
 from groundviz.runtime.attention_tap import AttentionCall, tapped
 from groundviz.runtime.encoded import Encoded
+from groundviz.runtime.finite import sampling, scores_not_finite, where_not_finite
+from groundviz.runtime.guard import Loan
 from groundviz.runtime.passes import added, saying
 from groundviz.runtime.placement import on_device
 from groundviz.types import Check
@@ -52,16 +54,26 @@ class _Kernel:
         return output, weights
 
 
-def compare(vlm: VLM, encoded: Encoded) -> tuple[Check, ...]:
+def compare(vlm: VLM, loan: Loan, encoded: Encoded) -> tuple[Check, ...]:
     """Hold a plain pass over prompt and answer against generation, and taps against the kernel.
 
-    Costs a generation of `TOKENS` tokens and a pass of the whole model. The model must be borrowed.
+    Costs a generation of `TOKENS` tokens and a pass of the whole model.
+
+    Raises:
+        NumericalError: The model's scores are not finite.
     """
     inputs, kernel = on_device(vlm.model, encoded.inputs), _Kernel(_question(encoded))
     most = ROUNDING if vlm.model.dtype == torch.float32 else SHORT_ROUNDING
-    with torch.no_grad():
+
+    def broken() -> str:
+        return where_not_finite(loan, lambda: vlm.model(**inputs, use_cache=False))
+
+    with torch.no_grad(), sampling(broken):
         # One path: which step belongs to which of several is not told.
         one = {"num_beams": 1, "num_return_sequences": 1, "max_new_tokens": TOKENS}
+        # A shortest answer of the model's own may be longer than that, of which transformers would warn.
+        shortest = ("min_new_tokens", "min_length")
+        one |= {name: 0 for name in shortest if getattr(vlm.model.generation_config, name, None)}
         made = vlm.model.generate(**inputs, **one, return_dict_in_generate=True, output_logits=True)
         answer = added(inputs["input_ids"][0], made.sequences[0])[: len(made.logits)]
         # An image token in a random model's answer would be taken for a picture.
@@ -69,6 +81,8 @@ def compare(vlm: VLM, encoded: Encoded) -> tuple[Check, ...]:
         said = saying(inputs, plain, said=encoded.said)
         logits, unreadable = _tapped(vlm, said, kernel)
     steps = torch.stack([step[0].float() for step in made.logits[: len(plain) + 1]])
+    if steps.log_softmax(dim=-1).isnan().any():
+        raise scores_not_finite(broken())
     apart = (logits[-len(steps) :].float() - steps).abs().amax(dim=-1) / steps.std(dim=-1)
     rows = unmeasured("rows", unreadable) if unreadable else _rows(kernel.apart, most)
     return (

@@ -65,7 +65,6 @@ def own_hashes(runs, monkeypatch, capsys):
     return capsys.readouterr().out.split()
 
 
-@pytest.mark.certified
 @pytest.mark.parametrize("seeds", [["4711"], pytest.param(["0", "4711"], marks=pytest.mark.slow)])
 @pytest.mark.parametrize("runs", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_every_run_in_every_process_gives_the_same_bytes(runs, seeds, monkeypatch, capsys):

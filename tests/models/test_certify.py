@@ -12,7 +12,7 @@ import torch
 
 import groundviz
 from groundviz import models
-from groundviz.errors import ModelBusy, UnsupportedMethod, UnsupportedModel
+from groundviz.errors import ModelBusy, NumericalError, UnsupportedMethod, UnsupportedModel
 from groundviz.models import plain_pass
 from groundviz.render.words import made_with
 from groundviz.runtime import attention_rows, borrow
@@ -146,10 +146,23 @@ def test_an_answer_that_leaks_into_the_prompt_is_found(monkeypatch):
     assert groundviz.certify(vlm).verdict == "a plain pass is not what generate does"
 
 
-def test_scores_that_are_no_numbers_are_no_agreement():
+def test_scores_that_are_no_numbers_are_named_and_not_called_wrong_geometry():
     vlm = built()
     torch.nn.init.constant_(vlm.model.model.language_model.norm.weight, torch.nan)
-    assert groundviz.certify(vlm).verdict == "a plain pass is not what generate does"
+    with pytest.raises(NumericalError, match=r"not finite is 'model\.language_model\.norm'"):
+        groundviz.certify(vlm)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert models.verdict_on(vlm).startswith("not certified: The model's scores are not finite")
+
+
+@pytest.mark.parametrize("shortest", [{"min_new_tokens": 64}, {"min_length": 90}])
+def test_a_model_with_a_shortest_answer_of_its_own_is_certified_without_a_warning(shortest):
+    vlm = built()
+    vlm.model.generation_config.update(max_new_tokens=64, **shortest)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert models.verdict_on(vlm) == "certified"
 
 
 def test_attention_that_cannot_be_read_is_not_measured(monkeypatch):
@@ -230,7 +243,6 @@ def test_strange_failures_are_named_without_their_text(monkeypatch):
     assert models.verdict_on(built()) == "not certified: OSError"
 
 
-@pytest.mark.certified
 def test_the_verdict_travels_with_the_record(study, tmp_path, counted):
     vlm = built()
     explanation = groundviz.explain(vlm, study, "Is there a nodule?", answer="yes")
@@ -241,7 +253,6 @@ def test_the_verdict_travels_with_the_record(study, tmp_path, counted):
     assert len(counted) == 1
 
 
-@pytest.mark.certified
 def test_it_can_be_switched_off(study, counted):
     explanation = groundviz.explain(built(), study, "Is there a nodule?", answer="yes", certify=False)
     assert explanation.record.provenance.certificate is None
@@ -249,7 +260,6 @@ def test_it_can_be_switched_off(study, counted):
     assert counted == []
 
 
-@pytest.mark.certified
 def test_a_model_that_is_wrong_is_explained_with_one_warning(study):
     vlm = mirrored(built())
     with pytest.warns(
