@@ -1,5 +1,6 @@
 """What many tests start from: a small picture and a tiny random model that looks at it."""
 
+import gc
 import os
 import signal
 
@@ -10,6 +11,29 @@ import numpy as np
 import pytest
 
 from groundviz.types import Study
+
+PROCESSES = 2
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """A run of everything goes on in two processes, where pytest-xdist is installed; named files in one.
+
+    `pytest -n 0` runs everything in one.
+    """
+    chosen = config.option
+    alone = chosen.file_or_dir or chosen.usepdb or chosen.collectonly or chosen.capture == "no"
+    sweeps = chosen.markexpr not in ("", "not slow and not jupyter")
+    inside = hasattr(config, "workerinput")
+    if getattr(chosen, "numprocesses", 0) is None and not (alone or sweeps or inside):
+        # A file's tests share what is slow to make, so it stays in one process.
+        chosen.numprocesses, chosen.dist = min(PROCESSES, os.cpu_count() or 1), "loadfile"
+
+
+def pytest_collection_finish():
+    """What was imported stays: the collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
