@@ -180,7 +180,7 @@ class Explanation:
         Raises:
             UnknownName: There is no such width or style, or the record holds no maps of such a method,
                 image or tile.
-            TargetError: As in `heatmap`, or there is nothing to draw.
+            TargetError: As in `heatmap`, or there is nothing to draw, or too much for one figure.
             ImageError: The contours do not fit the image.
         """
         if methods is None and style == "llava_rad":
@@ -291,6 +291,7 @@ class Explanation:
             goals = [self.record.target]
         else:
             goals = drawing.default_targets(self.record, width, style=style, parts=parts)
+        drawing.refuse_many(len(goals))
         rows = chosen.rows(self.record, goals, named=targets is not None)
         return Part(self.record, rows, name, lines(contours, self.studies, chosen.image))
 

@@ -65,6 +65,7 @@ def told(
         *_sizes(record.studies),
         *methods,
         *words.undrawn(record, shown),
+        *_left_out(record, rows),
         *not_why,
     ]
     return [visible(one) for one in parts]
@@ -86,6 +87,14 @@ def _panels(rows: Sequence[Sequence[Heatmap]]) -> str:
     named = ", ".join(targets.values())
     maps = "map" if max(map(len, rows)) == 1 else "maps"
     return f"the {maps} for {named}" + (", layer by layer" if any(map(words.by_layer, rows)) else "")
+
+
+def _left_out(record: Record, rows: Sequence[Sequence[Heatmap]]) -> Iterator[str]:
+    """How many of the parts that were asked for are drawn, where it is not all of them."""
+    shown = {heatmap.target.scalar for row in rows for heatmap in row}
+    drawn = sum(target.scalar in shown for target in record.targets)
+    if 0 < drawn < len(record.targets):
+        yield f"Of {len(record.targets):,} parts that were asked for, {drawn:,} are drawn."
 
 
 def _sizes(studies: Sequence[Study]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from groundviz.render import captions, outputs, styles, words
 from groundviz.render.colour import Rule, Scale, scales
 from groundviz.render.columns import Aligned, Block, Column, Look, Part, Strip, Text, stack
 from groundviz.render.escape import visible
-from groundviz.render.page import GREY, Page, Run, paragraph, printable
+from groundviz.render.page import GREY, Page, Run, dots, paragraph, printable
 from groundviz.render.panels import SMALL
 from groundviz.render.paper import PaperFigure, drawing
 from groundviz.render.styles import Style
@@ -29,6 +29,8 @@ _NARROWEST = 60.0
 _MARGIN = 1.0
 _BETWEEN, _NARROWEST_COLUMN = 5.0, 55.0
 _FOOTER_LINES = 8
+# More panels than this nobody looks at, and each takes a megabyte; more dots than this fit no file.
+_MOST_PANELS, _MOST_DOTS, _MOST_DOTS_LONG = 300, 64_000_000, 60_000
 
 
 def draw(
@@ -76,7 +78,7 @@ def compose(
             own sentence; "llava_rad" for words after LLaVA-Rad's figures.
 
     Raises:
-        TargetError: There is no map to draw, or the style cannot show one.
+        TargetError: There is no map to draw, there are too many, or the style cannot show one.
         UnknownName: There is no such width or style.
     """
     across = millimetres(width)
@@ -85,11 +87,14 @@ def compose(
         raise TargetError(
             "There is nothing to draw: no map was named. Name a method and a part of the answer."
         )
+    refuse_many(sum(len(row) for part in parts for row in part.rows))
     look = Look(style, smooth or style == "llava_rad", scale)
     columns = _columns(parts, look)
     with drawing():
         blocks = [*_bands(columns, across - 2 * _MARGIN), _footer(columns, across - 2 * _MARGIN, look)]
-        page = Page(across, 2 * _MARGIN + sum(block.height for block in blocks))
+        down = 2 * _MARGIN + sum(block.height for block in blocks)
+        _refuse_long(across, down)
+        page = Page(across, down)
         stack(blocks, page, _MARGIN, _MARGIN)
 
     def kept() -> PaperFigure:
@@ -97,6 +102,29 @@ def compose(
         return compose(shown, width=width, smooth=smooth, scale=scale, style=style)
 
     return PaperFigure(page.figure, _caption(columns, look), kept)
+
+
+def refuse_many(maps: int) -> None:
+    """Make sure that a figure of so many maps can be drawn.
+
+    Raises:
+        TargetError: It cannot.
+    """
+    if maps > _MOST_PANELS:
+        raise TargetError(
+            f"A figure of {maps:,} maps cannot be drawn: at most {_MOST_PANELS} fit. Name some parts of the "
+            "answer, methods, or a layer; to_html() and view() show the rest."
+        )
+
+
+def _refuse_long(across: float, down: float) -> None:
+    """Refuse a page that no picture file can hold, before it is drawn."""
+    rows, cols = dots(down), dots(across)
+    if rows > _MOST_DOTS_LONG or rows * cols > _MOST_DOTS:
+        raise TargetError(
+            f"The figure would be {down:,.0f} mm high at {across:,.0f} mm width, which is too much for a "
+            "picture file. Name fewer parts of the answer or methods, or choose a smaller width."
+        )
 
 
 def millimetres(width: Width) -> float:

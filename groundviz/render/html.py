@@ -28,6 +28,8 @@ _TITLE = "Where did the model look?"
 _VIEW, _SMALL = 320, 128
 _SHARP = 1.5
 _MOST_IN_NOTEBOOK = 24
+# Pictures in a page besides the viewer, which holds every map: a thousand take about ten megabytes.
+_MOST_VIEWS, _MOST_SMALL = 48, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +173,23 @@ def _views(record: Record) -> Iterator[Html]:
         bare = _picture(study, _VIEW, "The image that was asked about." if name == "Image" else f"{name}.")
         views = (_view(record, *pair) for pair in maps if pair[0].grid.image == image)
         yield element("div", element("figure", bare, element("figcaption", name)), *views, class_="views")
+    shown, asked = len(_viewed(record)), len(record.targets)
+    if shown < asked:
+        says = f"These are the first {shown:,} of the {asked:,} parts of the answer that were asked for."
+        yield element("p", says, class_="quiet")
 
 
 def _explained(record: Record) -> Iterator[tuple[Heatmap, Scale | None]]:
     """Each method's maps of what was explained; those of one target share a scale."""
     for maps in _by_method(record):
-        for target in record.targets:
+        for target in _viewed(record):
             heatmaps = [one.at(target) for one in maps]
             yield from zip(heatmaps, scales(heatmaps), strict=True)
+
+
+def _viewed(record: Record) -> Sequence[Target]:
+    """Those parts that were asked for which have pictures of their own beside the image."""
+    return record.targets[: max(1, _MOST_VIEWS // max(1, len(record.heatmaps)))]
 
 
 def _by_method(record: Record) -> list[list[Heatmaps]]:
@@ -208,7 +219,9 @@ def _interrupted(heatmap: Heatmap) -> list[Html | str]:
 def _tokens(record: Record, most: int | None) -> Iterator[Html]:
     """Every token with its probability and one small map per method, or per method, image and tile."""
     count = len(record.answer.tokens)
-    shown = list(range(count))[:most]
+    pictures = sum(len(maps) for maps in _by_method(record))
+    fit = max(1, _MOST_SMALL // max(1, pictures))
+    shown = list(range(min(count, fit if most is None else min(fit, most))))
     cells: dict[int, list[Html]] = {index: [] for index in shown}
     keys = []
     for maps in _by_method(record):
@@ -224,7 +237,8 @@ def _tokens(record: Record, most: int | None) -> Iterator[Html]:
     yield element("ul", *keys, class_="scales")
     yield element("ol", *(_token(record.answer, *cell) for cell in cells.items()), class_="tokens")
     if len(shown) < count:
-        yield element("p", f"These are the first {len(shown)} of {count} tokens.", class_="quiet")
+        says = f"These are the first {len(shown):,} of {count:,} tokens."
+        yield element("p", says, class_="quiet")
     yield element("p", " ".join(_legend(record)), class_="quiet")
 
 
@@ -342,7 +356,7 @@ def _made_with(record: Record) -> Html:
 def _errors(record: Record) -> Iterator[tuple[str, str]]:
     """The standard error of each map of what was explained."""
     for maps in record.heatmaps:
-        for target in record.targets:
+        for target in _viewed(record):
             if maps.has(target) and (error := words.uncertainty(maps.at(target), maps)):
                 name = words.titled(maps.at(target), len(record.studies))
                 yield f"error of {name}, {words.quoted(target)}", error

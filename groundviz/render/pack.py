@@ -16,6 +16,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -167,9 +168,7 @@ def _maps(
         "claim": words.claim(shown),
         "interrupted": words.interrupted(maps),
         "shortfall": visible(words.shortfall(maps)),
-        "errors": [words.uncertainty(maps.at(target), maps) for target in maps.targets]
-        if maps.standard_error is not None
-        else None,
+        "errors": _errors(maps),
         "unit": visible(maps.unit),
         "signed": maps.signed,
         "reduce": list(maps.reduce),
@@ -182,6 +181,18 @@ def _maps(
         "at": _add(zlib.compress(coded(kept), 9), blobs),
         "inside": _add(zlib.compress(_inside(maps.grid, known), 9), blobs) if known else None,
     }
+
+
+def _errors(maps: Heatmaps) -> list[str] | None:
+    """The standard error of each target's map in words; None of a method that draws nothing at random."""
+    if maps.standard_error is None:
+        return None
+    # One target at a time, for to find each among thousands takes minutes.
+    alone = (
+        replace(maps, values=maps.values[at : at + 1], targets=(target,), standard_error=error[None])
+        for at, (target, error) in enumerate(zip(maps.targets, maps.standard_error, strict=True))
+    )
+    return [words.uncertainty(one.at(one.targets[0]), maps) for one in alone]
 
 
 def _inside(grid: Grid, known: Sequence[Outline]) -> bytes:

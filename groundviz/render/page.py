@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
@@ -82,6 +82,7 @@ class Paragraph:
         return max((left + measure(run, self.size) for line in self.lines for left, run in line), default=0.0)
 
 
+@lru_cache(maxsize=16384)
 def measure(run: Run, size: float) -> float:
     """Width in mm of a run at `size` points."""
     font = FontProperties(family=FAMILY, weight="bold" if run.bold else "normal", size=size)

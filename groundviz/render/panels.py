@@ -39,6 +39,8 @@ _HIGHEST = 80.0
 _LABEL_HEIGHT, _RANGE_HEIGHT = 3.4, 3.0
 _BAR_WIDTH, _BAR_HEIGHT = 26.0, 1.8
 _SENTENCE_GAP, _WITH_CONTEXT, _MOST_LINES = 0.6, 4, 8
+# Millimetres that letters take, set small, in a text of narrow ones.
+_NARROW_LETTER = 0.8
 # Weaker than this, colours can hardly be told from none.
 _FAINT = 0.25
 
@@ -123,6 +125,9 @@ class Sentence:
         """The sentence in a few short lines; what is too far from the part gives way to an ellipsis."""
         before, after = (printable(text).split(" ") if text else [] for text in (self.before, self.after))
         whole = len(before), len(after)
+        # What is too far away to fit in any case goes at once: to set thousands of words takes minutes.
+        room = int(_WITH_CONTEXT * width / _NARROW_LETTER)
+        before, after = before[::-1][: _fitting(before[::-1], room)][::-1], after[: _fitting(after, room)]
         bold = bool(self.before.strip() or self.after.strip())
         part = [Run(printable(text), bold=bold and marked) for text, marked in self.part]
         if not self.before:
@@ -243,6 +248,15 @@ class Bar:
         if self.width - indent < _BAR_WIDTH:
             return 0.0, _RANGE_HEIGHT, paragraph(runs, SMALL, self.width)
         return indent, 0.0, paragraph(runs, SMALL, self.width - indent)
+
+
+def _fitting(texts: Sequence[str], room: int) -> int:
+    """How many of the first words have no more letters and spaces than there is room for."""
+    for count, text in enumerate(texts):
+        room -= len(text) + 1
+        if room < 0:
+            return count
+    return len(texts)
 
 
 def colours(scale: Scale, rows: int, cols: int) -> Floats:
