@@ -109,7 +109,7 @@ def test_a_processor_without_a_template_gets_the_published_one(vlm):
     processor.__dict__ = {**vlm.processor.__dict__, "chat_template": None}
     other = VLM(model=vlm.model, processor=processor, family_name="qwen_vl", name="tiny")
     assert other.encode((noise((45, 31)),), QUESTION).prompt.text == encoded.prompt.text
-    assert FALLBACK.count("{images}") == 1
+    assert FALLBACK.turn.count("{images}") == 1
 
 
 @pytest.mark.parametrize("shape", ["spatial_merge_size", "patch_size"])
