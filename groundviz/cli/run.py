@@ -23,6 +23,8 @@ def run(argv: Sequence[str]) -> int:
     try:
         try:
             with warnings.catch_warnings():
+                # A warning of ours is said, whatever filters Python was started with.
+                warnings.filterwarnings("always", category=RuntimeWarning)
                 warnings.showwarning = _warned
                 chosen = parse(argv)
                 code = int(chosen.run(chosen) or 0)

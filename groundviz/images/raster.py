@@ -175,7 +175,8 @@ def _require_little_text(stream: BinaryIO) -> None:
         at += 12 + length
         if text > _MAX_TEXT and at <= reader.seek(0, os.SEEK_END):
             raise ImageError(
-                f"The PNG holds more than {_MAX_TEXT // 10**6} MB beside its pixels. Convert it to a plain PNG."
+                f"The PNG holds more than {_MAX_TEXT // 10**6} MB beside its pixels. "
+                "Convert it to a plain PNG."
             )
     reader.seek(0)
 

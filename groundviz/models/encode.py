@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from groundviz.conversation import Asking, Verbatim
-from groundviz.errors import GroundvizError, ImageError
 from groundviz.models.characters import woven
 from groundviz.models.chats import Chat, fill_template, fill_verbatim
 from groundviz.models.control_tokens import ControlTokens, placeholder
@@ -33,9 +31,6 @@ from groundviz.models.prompts import (
 from groundviz.models.scribe import Scribe
 from groundviz.runtime.encoded import Cells, Encoded
 from groundviz.types import Bools, Grid, Ints, Message, Prompt, Study
-
-# A square of this side is no hard shape for any processor.
-_EASY = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,52 +72,6 @@ class Asked:
         texts = [self.question[start:stop] for start, stop in zip(starts, stops, strict=True)]
         blanks = [len(text) - len(text.lstrip()) if text.strip() else 0 for text in texts]
         return np.stack([starts + np.array(blanks), stops], axis=1)
-
-
-def encode_or_say(family: Any, vlm: Any, studies: tuple[Study, ...], question: Asking) -> Encoded:
-    """What the family makes of images and question; where the shape of an image is too much, in words.
-
-    Processors fail on very long or very small images in many ways, most of which name no image. Whether
-    the shape is to blame is tried out: the same question about the same image, made less extreme.
-
-    Raises:
-        ImageError: An image's shape cannot be taken; naming it, and one that can.
-        GroundvizError: As the family raises it.
-    """
-    try:
-        return cast(Encoded, family.encode(vlm, studies, question))
-    except GroundvizError:
-        raise
-    except Exception as error:
-        failure = type(error).__name__
-        worst = min(range(len(studies)), key=lambda at: min(studies[at].shape) / max(studies[at].shape) ** 2)
-        shape = _shape_that_works(family, vlm, studies, worst, question)
-        if shape is None:
-            raise
-    rows, cols = studies[worst].shape
-    number = f"Image {worst + 1} of {len(studies)}" if len(studies) > 1 else "The image"
-    raise ImageError(
-        f"{number} has {rows} rows and {cols} columns, a shape that this model's processor cannot take "
-        f"({failure}). It takes {shape[0]} by {shape[1]}: pad it, crop it or scale it to a shape like that."
-    )
-
-
-def _shape_that_works(
-    family: Any, vlm: Any, studies: tuple[Study, ...], worst: int, question: Asking
-) -> tuple[int, int] | None:
-    """The shape nearest to that of the worst image which can be encoded in its place, or None."""
-    rows, cols = studies[worst].shape
-    least = 2
-    while least <= 2 * max(rows, cols, _EASY):
-        shape = max(rows, least), max(cols, least)
-        if shape != (rows, cols):
-            plain = replace(studies[worst], pixels=np.zeros(shape, np.float32))
-            others = (*studies[:worst], plain, *studies[worst + 1 :])
-            with suppress(Exception):
-                family.encode(vlm, others, question)
-                return shape
-        least *= 2
-    return None
 
 
 def read_prompt(

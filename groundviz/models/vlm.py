@@ -15,8 +15,8 @@ from groundviz.conversation import Asking
 from groundviz.models.belonging import check_belonging
 from groundviz.models.characters import character_spans
 from groundviz.models.control_tokens import ControlTokens
-from groundviz.models.encode import encode_or_say
 from groundviz.models.prompts import check_length, check_text
+from groundviz.models.shapes import encode_or_say
 from groundviz.registry import Registry
 from groundviz.runtime.encoded import Encoded
 from groundviz.runtime.placement import home, on_device

@@ -1,5 +1,6 @@
 """The only code that touches a live model."""
 
-from groundviz.runtime.live import Live, borrow
+from groundviz.runtime.lending import borrow
+from groundviz.runtime.live import Live
 
 __all__ = ["Live", "borrow"]

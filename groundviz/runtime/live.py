@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -15,52 +14,22 @@ from torch import Tensor
 from groundviz.conversation import Asking, asked_again, described, instead
 from groundviz.errors import UnsupportedMethod
 from groundviz.runtime import answering, descent, guard, looking
-from groundviz.runtime.attention_tap import release
 from groundviz.runtime.batches import in_batches
 from groundviz.runtime.decoding import Decoding
 from groundviz.runtime.encoded import Cells
 from groundviz.runtime.finite import scores_not_finite, where_not_finite
 from groundviz.runtime.lendable import Lendable
 from groundviz.runtime.passes import Passes, log_probabilities
-from groundviz.runtime.progress import Progress, Tell
+from groundviz.runtime.progress import Progress
 from groundviz.runtime.prompted import passes_over
 from groundviz.runtime.provenance import describe_run
+from groundviz.runtime.rivals import rival
 from groundviz.runtime.sites import Site, find_site, sites
-from groundviz.runtime.suitability import refuse_unusable, watch_gradients
-from groundviz.targets import Named, answered, find, rather_than
-from groundviz.types import Answer, Floats, Grid, Prompt, Provenance, Rival, Study, Target
+from groundviz.targets import Named, find, rather_than
+from groundviz.types import Answer, Floats, Grid, Prompt, Provenance, Study, Target
 
 T = TypeVar("T")
 ATTEMPTS = 3
-
-
-def borrow(vlm: Lendable, *, seed: int = 0, tell: Tell | None = None) -> AbstractContextManager[Live]:
-    """Lend the model of `vlm`: it comes back bit-identical, whatever happens inside.
-
-    Args:
-        vlm: The model with its processor.
-        seed: Start of the random streams.
-        tell: Told how far the work has come, in place of bars; see `groundviz.runtime.progress`.
-
-    Raises:
-        ModelBusy: On entry, when this thread is already explaining with the model.
-        ModelChanged: On leaving, when another thread changed the weights meanwhile.
-        UnsupportedModel: On entry, when the model's weights cannot be computed with.
-    """
-
-    def hand_out(loan: guard.Loan) -> Live:
-        refuse_unusable(vlm.model)
-        watch_gradients(loan)
-        live = Live(vlm, loan, progress)
-        if not live._parts.unknown:
-            loan.straighten(live._parts.output_head)
-        loan.on_return(lambda: release((*live._parts.decoder_attention, *live._parts.vision_attention)))
-        progress.follow(loan, (*live._parts.vision_layers, *live._parts.decoder_layers))
-        return live
-
-    progress = Progress(tell)
-    # Not a generator of our own: a Ctrl-C inside one would leave the model lent.
-    return guard.borrow(vlm.model, seed=seed, wait=progress.wait, hand_out=hand_out)
 
 
 class Live:
@@ -190,7 +159,7 @@ class Live:
         several = named if isinstance(named, list) else [named]
         found = [find(answer, one, self.prompt) for one in several]
         if against is not None:
-            found = [rather_than(target, self._rival(answer, target, against)) for target in found]
+            found = [rather_than(target, rival(self.vlm, answer, target, against)) for target in found]
         return tuple({target.scalar: target for target in found}.values())
 
     # --- attention -------------------------------------------------------------------------------
@@ -410,14 +379,6 @@ class Live:
         """Rows (token, layer, head, image token), on the cells that the image tokens came from."""
         shares, handed = rows.float(), self._handed_on
         return (shares if handed is None else shares @ handed.to(shares)).cpu().numpy()
-
-    def _rival(self, answer: Answer, target: Target, text: str) -> Rival:
-        """A text as the model would write it in the target's place."""
-        before = answer.text[: int(answer.offsets[answered(target).tokens[0], 0])].lstrip()
-        ids = self.vlm.answer_ids(before + text.strip())
-        ends = self.vlm.read_answer(ids)[2][:, 1]
-        own = tuple(int(i) for i, end in zip(ids, ends, strict=True) if end > len(before))
-        return Rival(text=text.strip(), token_ids=own)
 
     def _written(self, answer_ids: list[int], logits: Tensor, source: Any) -> Answer:
         chosen = log_probabilities(logits, torch.tensor(answer_ids, device=logits.device))

@@ -11,7 +11,7 @@ import pytest
 from groundviz import images, models
 from groundviz.errors import ImageError
 from groundviz.explain import explain
-from groundviz.models.encode import encode_or_say
+from groundviz.models.shapes import encode_or_say
 from groundviz.testing.families import TINY
 
 QUESTION = "Is there a nodule?"
