@@ -39,10 +39,11 @@ def test_the_model_is_as_it_was_also_within_the_loan():
     before = fingerprint(model)
     layers = model.get_decoder().layers
     with borrow(model) as loan:
+        lent = [vars(layer)["forward"] for layer in layers]
         with pytest.raises(RuntimeError, match="on purpose"), checkpointed(loan, layers):
-            assert all("forward" in vars(layer) for layer in layers)
+            assert all(vars(layer)["forward"] is not own for layer, own in zip(layers, lent, strict=True))
             raise RuntimeError("on purpose")
-        assert not any("forward" in vars(layer) for layer in layers)
+        assert all(vars(layer)["forward"] is own for layer, own in zip(layers, lent, strict=True))
     assert fingerprint(model) == before
 
 

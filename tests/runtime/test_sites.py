@@ -91,7 +91,8 @@ def test_gradients_are_the_slopes_of_the_scores(asked, place, against):
     for target, slope in enumerate(slopes):
         (expected,) = torch.autograd.grad(scores[0, target], leaf, retain_graph=True)
         np.testing.assert_allclose(slope, expected[0], atol=1e-4 * float(expected.abs().max() + 1e-9))
-    np.testing.assert_array_equal(values, live.read(site)[0].detach())
+    # With a rival the values come from a pass of another length, which a processor may round otherwise.
+    np.testing.assert_allclose(values, live.read(site)[0].detach(), rtol=1e-4, atol=1e-5)
 
 
 def test_several_sites_share_one_pass_and_give_the_same(asked):
