@@ -75,6 +75,7 @@ def test_the_error_of_a_sampled_map_is_printed(tmp_path: Path, capsys: Capture) 
     assert re.search(r"^  RISE for “upper”: .*\n    standard error ", capsys.readouterr().out, re.MULTILINE)
 
 
+@pytest.mark.filterwarnings("default:.*no evidence:RuntimeWarning")
 def test_a_map_without_evidence_says_so(tmp_path: Path, capsys: Capture) -> None:
     _record(tmp_path, "--method", "occlusion", "--option", "occlusion.window=4096")
     assert "no evidence: every cell" in capsys.readouterr().out

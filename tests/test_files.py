@@ -153,7 +153,7 @@ def test_what_a_killed_writer_left_is_swept_and_what_a_living_one_writes_is_not(
 
     dead, living = begin("dead.bin"), begin("living.bin")
     dead.kill()
-    dead.wait()
+    dead.communicate()
     try:
         assert len(list(tmp_path.glob("*.part"))) == 2
         mine = files.write(tmp_path / "mine.bin", NEW)
@@ -167,7 +167,7 @@ def test_what_a_killed_writer_left_is_swept_and_what_a_living_one_writes_is_not(
         assert list(tmp_path.glob("*.part")) == [kept], "its writer lives, however old it is"
     finally:
         living.kill()
-        living.wait()
+        living.communicate()
     files.write(mine, NEW)
     assert list(tmp_path.iterdir()) == [mine]
 
