@@ -26,6 +26,7 @@ NO_EVIDENCE = "no evidence"
 CUT = "⟦…⟧"
 # Beyond so many times the largest value, an error is not told in per cent.
 _MOST_TIMES = 10
+_WORD = re.compile(r"\w+(?:[-'/.\u2019]\w+)*")
 # As their papers write them.
 _PROPER = {
     "grad_cam": "Grad-CAM",
@@ -371,7 +372,13 @@ def maps_of(record: Record, method: str) -> Heatmaps:
 def _words(answer: Answer, target: Target) -> Iterator[Target]:
     own = np.array(target.tokens)
     starts, stops = answer.offsets[own].T
-    for word in re.finditer(r"\w+(?:[-'/.\u2019]\w+)*", answer.text):
+    first, last = int(starts.min()), int(stops.max())
+    # No word crosses a space, so none beyond the nearest ones can be the target's.
+    while first and not answer.text[first - 1].isspace():
+        first -= 1
+    while last < len(answer.text) and not answer.text[last].isspace():
+        last += 1
+    for word in _WORD.finditer(answer.text, first, last):
         tokens = own[(starts < word.end()) & (stops > word.start())]
         if tokens.size:
             yield Target(tokens=tuple(tokens.tolist()), text=word.group())
