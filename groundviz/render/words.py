@@ -121,17 +121,13 @@ def uncertainties(heatmaps: Sequence[Heatmap]) -> str:
     """The standard errors of maps side by side, in one line about the worst; empty where none is known."""
     if len(heatmaps) == 1:
         return uncertainty(heatmaps[0])
-    sampled = [one for one in heatmaps if one.standard_error is not None]
-    worst = [_of_largest(one, float(np.nanmax(one.standard_error))) for one in sampled if _has_error(one)]
+    errors = [(one, one.standard_error) for one in heatmaps if one.standard_error is not None]
+    worst = [_of_largest(one, float(np.nanmax(error))) for one, error in errors if np.isfinite(error).any()]
     if not worst:
-        return "standard errors not known" if sampled else ""
+        return "standard errors not known" if errors else ""
     some = "" if len(worst) == len(heatmaps) else f", known of {len(worst)} of {len(heatmaps)} maps"
     of = "" if max(worst) > _MOST_TIMES else "of "
     return f"standard errors {_at_most(max(worst))} {of}a map's largest value{some}"
-
-
-def _has_error(heatmap: Heatmap) -> bool:
-    return bool(np.isfinite(heatmap.standard_error).any())
 
 
 def _of_largest(heatmap: Heatmap, error: float) -> float:
