@@ -121,4 +121,4 @@ def _view(value: Any) -> bool:
     if not _each(value, 3, lambda one: _number(one, 0.0, _MOST_ZOOM)) or len(value) != 3:
         return False
     across, down, zoom = value
-    return across <= 1.0 and down <= 1.0 and zoom >= 1.0
+    return bool(across <= 1.0 and down <= 1.0 and zoom >= 1.0)

@@ -154,8 +154,12 @@ class GroundViewer(anywidget.AnyWidget):
         # Messages may come while a cell is running, and the errand has a thread of its own.
         self._turn = threading.RLock()
         known = [maps.method for maps in self._record.heatmaps]
-        start = {"_pack": self._packed(), "_live": uuid.uuid4().hex, "method": known[0] if known else ""}
-        start["_withheld"] = outputs.embedded(self._record) is not self._record
+        start: dict[str, Any] = {
+            "_pack": self._packed(),
+            "_live": uuid.uuid4().hex,
+            "_withheld": outputs.embedded(self._record) is not self._record,
+            "method": known[0] if known else "",
+        }
         super().__init__(**{**start, "_more": self._offers(), **state})
         self.set_trait("explanation", explanation)
         self.on_msg(self._asked)

@@ -26,6 +26,7 @@ NO_EVIDENCE = "no evidence"
 CUT = "⟦…⟧"
 # Beyond so many times the largest value, an error is not told in per cent.
 _MOST_TIMES = 10
+_WORD = re.compile(r"\w+(?:[-'/.\u2019]\w+)*")
 # As their papers write them.
 _PROPER = {
     "grad_cam": "Grad-CAM",
@@ -120,17 +121,13 @@ def uncertainties(heatmaps: Sequence[Heatmap]) -> str:
     """The standard errors of maps side by side, in one line about the worst; empty where none is known."""
     if len(heatmaps) == 1:
         return uncertainty(heatmaps[0])
-    sampled = [one for one in heatmaps if one.standard_error is not None]
-    worst = [_of_largest(one, float(np.nanmax(one.standard_error))) for one in sampled if _has_error(one)]
+    errors = [(one, one.standard_error) for one in heatmaps if one.standard_error is not None]
+    worst = [_of_largest(one, float(np.nanmax(error))) for one, error in errors if np.isfinite(error).any()]
     if not worst:
-        return "standard errors not known" if sampled else ""
+        return "standard errors not known" if errors else ""
     some = "" if len(worst) == len(heatmaps) else f", known of {len(worst)} of {len(heatmaps)} maps"
     of = "" if max(worst) > _MOST_TIMES else "of "
     return f"standard errors {_at_most(max(worst))} {of}a map's largest value{some}"
-
-
-def _has_error(heatmap: Heatmap) -> bool:
-    return bool(np.isfinite(heatmap.standard_error).any())
 
 
 def _of_largest(heatmap: Heatmap, error: float) -> float:
@@ -371,7 +368,13 @@ def maps_of(record: Record, method: str) -> Heatmaps:
 def _words(answer: Answer, target: Target) -> Iterator[Target]:
     own = np.array(target.tokens)
     starts, stops = answer.offsets[own].T
-    for word in re.finditer(r"\w+(?:[-'/.\u2019]\w+)*", answer.text):
+    first, last = int(starts.min()), int(stops.max())
+    # No word crosses a space, so none beyond the nearest ones can be the target's.
+    while first and not answer.text[first - 1].isspace():
+        first -= 1
+    while last < len(answer.text) and not answer.text[last].isspace():
+        last += 1
+    for word in _WORD.finditer(answer.text, first, last):
         tokens = own[(starts < word.end()) & (stops > word.start())]
         if tokens.size:
             yield Target(tokens=tuple(tokens.tolist()), text=word.group())

@@ -230,6 +230,25 @@ def test_a_method_is_asked_for_watched_stopped_and_shown(browser, tmp_path):
         page.wait_for_function("() => model.values.compare?.[0] === 'occlusion'")
 
 
+def test_pixels_that_the_payload_leaves_out_are_asked_for_and_shown(browser, tmp_path):
+    record = replace(whole(), heatmaps=())
+    dark = replace(record, studies=(replace(record.study, pixels=np.zeros_like(record.study.pixels)),))
+    places, blob = pack.images_of([record])
+    with shown(browser, tmp_path, HOST, wait="body", bypass_csp=True) as page:
+        _live(page, dark, _withheld=True)
+        assert page.evaluate("model.sent") == [{"need": "images"}]
+        assert canvas(page).max() == 0
+        with drawn(page):
+            page.evaluate(
+                "([images, blob]) => model.hear({ images }, blob)",
+                [places, base64.b64encode(blob).decode()],
+            )
+        assert np.abs(canvas(page).mean(axis=2) - 255.0 * record.study.pixels).mean() < 1.0
+        page.get_by_label("Invert").check()
+        page.wait_for_timeout(200)
+        assert canvas(page).mean() == pytest.approx(255.0 * (1.0 - record.study.pixels.mean()), abs=1.0)
+
+
 def test_a_snapshot_gives_way_to_a_live_viewer_however_late_it_comes(browser, tmp_path):
     snapshot = escape.fragment(
         "", escape.interactive([], pack.pack(whole()), "one"), program=viewer.program()
