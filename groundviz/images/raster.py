@@ -146,8 +146,7 @@ def _require_room(image: Image.Image, *, held: int = 0) -> None:
     """Refuse a page that is too large, or takes too much memory to decode."""
     require_size(image.height, image.width)
     piece = _piece(image) if isinstance(image, TiffImagePlugin.TiffImageFile) else 0
-    turned = _TURN_COST if (_orientation(image) or 1) != 1 else 0
-    require_memory(image.height, image.width, _COSTS.get(image.mode, _OTHER_COST) + turned, more=piece + held)
+    require_memory(image.height, image.width, _COSTS.get(image.mode, _OTHER_COST), more=piece + held)
 
 
 def _piece(image: TiffImagePlugin.TiffImageFile) -> int:
@@ -202,6 +201,8 @@ def _upright(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     if before is None or after is None:
         return image, ("The EXIF block could not be read, so the image may not be upright.",)
     turn = _TURNS.get(after)
+    if turn is not None:
+        require_memory(image.height, image.width, _COSTS.get(image.mode, _OTHER_COST) + _TURN_COST)
     upright = image if turn is None else image.transpose(turn)
     stated = after if turn is not None else before
     note = f"Turned upright, as its EXIF orientation ({stated}) asks."
