@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from groundviz import images, models
+from groundviz.errors import UnsupportedMethod
 from groundviz.explanation import Explanation
 from groundviz.methods import DEFAULT, DEFAULT_CONTRAST, DEFAULT_QUESTION
 from groundviz.methods.recipes import Recipes, choose, measure
-from groundviz.runtime import borrow, recognition
+from groundviz.runtime import Live, borrow, recognition
 from groundviz.runtime.progress import Tell
 from groundviz.targets import Named, names_question
-from groundviz.types import Heatmaps, Record
+from groundviz.types import Answer, Heatmaps, Prompt, Record, Target
 
 
 def explain(
@@ -39,7 +41,8 @@ def explain(
             list or tuple.
         question: What to ask.
         methods: Names of methods, or a table of names and their options, such as
-            {"occlusion": {"window": 24}}; `groundviz methods` lists them.
+            {"occlusion": {"window": 24}}; `groundviz methods` lists them. One of the usual methods that
+            cannot explain an answer with an image token in it is left out with a RuntimeWarning.
         answer: An answer to explain that the model did not give; it generates its own when None.
         target: The part of the answer to explain: a text in it, a `Phrase` (which occurrence), a
             `Sentence`, a token index or a range of indices; or a part of the question, a `Question`,
@@ -72,6 +75,8 @@ def explain(
         prompt = live.encode(studies, question)
         said = live.answer(prompt, given=answer)
         goals = live.targets(said, target, against)
+        if not methods and prompt.image_ids.intersection(said.token_ids.tolist()):
+            recipes = _without_refusals(recipes, live, prompt, said, goals)
         maps = measure(recipes, live, prompt, said, goals)
         provenance = replace(live.provenance, certificate=verdict)
     return Explanation(
@@ -84,6 +89,27 @@ def explain(
             provenance=provenance,
         )
     )
+
+
+def _without_refusals(
+    recipes: Recipes, live: Live, prompt: Prompt, said: Answer, goals: tuple[Target, ...]
+) -> Recipes:
+    """The default methods that can explain an answer with an image token in it, where any can.
+
+    A model may say one as it may say any token, and some methods would have to say it again. The
+    rows of attention that were kept while it answered need no further pass.
+    """
+    refused = {}
+    for name, options in recipes.items():
+        try:
+            measure({name: options}, live, prompt, said, goals)
+        except UnsupportedMethod as why:
+            refused[name] = str(why)
+    if not refused or len(refused) == len(recipes):
+        return recipes
+    for name, why in refused.items():
+        warnings.warn(f"{name} was left out. {why}", RuntimeWarning, stacklevel=3)
+    return {name: options for name, options in recipes.items() if name not in refused}
 
 
 def explain_more(
