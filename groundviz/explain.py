@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from groundviz import arguments, images, models
 from groundviz.conversation import Verbatim, asked_again, asking
-from groundviz.errors import StoreError
+from groundviz.errors import StoreError, UnsupportedMethod
 from groundviz.explanation import Explanation
 from groundviz.generation import checked
 from groundviz.methods import DEFAULT, DEFAULT_CONTRAST, DEFAULT_QUESTION
 from groundviz.methods.recipes import Recipes, choose, measure
-from groundviz.runtime import borrow, recognition
+from groundviz.runtime import Live, borrow, recognition
 from groundviz.runtime.progress import Tell
 from groundviz.targets import Named, names_question
-from groundviz.types import Heatmaps, Record
+from groundviz.types import Answer, Heatmaps, Prompt, Record, Target
 
 LONGEST_LABEL = 200
 
@@ -52,7 +53,8 @@ def explain(
             last of which asks; or a whole prompt, as `Verbatim`. Images stand at the beginning of the
             first message unless {"type": "image"} in a content says where.
         methods: Names of methods, or a table of names and their options, such as
-            {"occlusion": {"window": 24}}; `groundviz methods` lists them.
+            {"occlusion": {"window": 24}}; `groundviz methods` lists them. One of the usual methods that
+            cannot explain an answer with an image token in it is left out with a RuntimeWarning.
         system: A system prompt, for a model whose chat template has a place for one.
         generation: Settings of transformers' `generate` in place of the model's own, such as
             {"max_new_tokens": 64, "do_sample": True, "temperature": 0.7} or {"num_beams": 3}. Sampling
@@ -100,6 +102,8 @@ def explain(
         for _ in live.until_steady():  # Once, unless another thread trains the model meanwhile.
             said = live.answer(prompt, given=answer, generation=settings)
             goals = live.targets(said, target, against)
+            if not methods and prompt.image_ids.intersection(said.token_ids.tolist()):
+                recipes = _without_refusals(recipes, live, prompt, said, goals)
             maps, unmeasured = measure(recipes, live, prompt, said, goals)
         provenance = replace(live.provenance, certificate=verdict)
     return Explanation(
@@ -114,6 +118,27 @@ def explain(
             label=label,
         )
     )
+
+
+def _without_refusals(
+    recipes: Recipes, live: Live, prompt: Prompt, said: Answer, goals: tuple[Target, ...]
+) -> Recipes:
+    """The default methods that can explain an answer with an image token in it, where any can.
+
+    A model may say one as it may say any token, and some methods would have to say it again. The
+    rows of attention that were kept while it answered need no further pass.
+    """
+    refused = {}
+    for name, options in recipes.items():
+        try:
+            measure({name: options}, live, prompt, said, goals)
+        except UnsupportedMethod as why:
+            refused[name] = str(why)
+    if not refused or len(refused) == len(recipes):
+        return recipes
+    for name, why in refused.items():
+        warnings.warn(f"{name} was left out. {why}", RuntimeWarning, stacklevel=3)
+    return {name: options for name, options in recipes.items() if name not in refused}
 
 
 def explain_more(

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import groundviz
+from groundviz import images
 from groundviz.errors import (
     ImageError,
     NumericalError,
@@ -16,8 +17,10 @@ from groundviz.errors import (
 )
 from groundviz.explain import explain, explain_more
 from groundviz.methods import METHODS
+from groundviz.models import resolve
 from groundviz.runtime import borrow
 from groundviz.targets import Question
+from groundviz.testing.families import TINY
 from groundviz.types import Target
 
 QUESTION = "Is there a nodule?"
@@ -55,6 +58,47 @@ def test_sampling_is_seeded_and_leaves_the_callers_stream_alone(tiny, study):
     assert torch.equal(torch.rand(3), expected)
     assert answers[0] == answers[1]
     assert len({tuple(a) for a in answers}) > 1
+
+
+def saying_an_image_token(kind):
+    """A model whose every second pass says an image token: no plain pass can be what it generates."""
+    model, processor = TINY[kind]()
+    vlm, said = resolve(model, processor), []
+    (image_token,) = vlm.encode((images.load(np.zeros((61, 37), np.float32)),), QUESTION).prompt.image_ids
+
+    def insist(module, args, scores):
+        said.append(scores)
+        if len(said) % 2 == 0:
+            scores = scores.index_fill(-1, torch.tensor([image_token]), float(scores.detach().max()) + 20)
+        return scores
+
+    model.generation_config.update(max_new_tokens=3, min_new_tokens=3)
+    model.get_output_embeddings().register_forward_hook(insist)
+    return vlm, image_token
+
+
+def test_an_answer_with_an_image_token_is_explained(study):
+    vlm, image_token = saying_an_image_token("llava")
+    explanation = explain(vlm, study, QUESTION, certify=False)
+    assert image_token in explanation.answer.token_ids
+    # The answer alone is said again, on what was kept of the prompt.
+    assert explanation.methods == ("attention", "gradient_attention")
+
+
+def test_where_it_cannot_be_said_again_attention_is_left_and_the_rest_is_named(study):
+    vlm, image_token = saying_an_image_token("gemma3")
+    with pytest.warns(RuntimeWarning, match=r"gradient_attention was left out\. The answer"):
+        explanation = explain(vlm, study, QUESTION, certify=False)
+    assert image_token in explanation.answer.token_ids
+    assert explanation.methods == ("attention",)
+    assert np.isfinite(explanation.heatmap("attention").values).any()
+
+
+@pytest.mark.parametrize("methods", ["gradient_attention", ["attention", "occlusion"]])
+def test_a_method_that_was_asked_for_and_cannot_say_it_again_refuses(study, methods):
+    vlm, _ = saying_an_image_token("gemma3")
+    with pytest.raises(UnsupportedMethod, match="contains an image token"):
+        explain(vlm, study, QUESTION, methods=methods, certify=False)
 
 
 def test_a_given_answer_is_explained_instead_of_the_models_own(tiny, study):

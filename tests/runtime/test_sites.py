@@ -91,8 +91,9 @@ def test_gradients_are_the_slopes_of_the_scores(asked, place, against):
     for target, slope in enumerate(slopes):
         (expected,) = torch.autograd.grad(scores[0, target], leaf, retain_graph=True)
         np.testing.assert_allclose(slope, expected[0], atol=1e-4 * float(expected.abs().max() + 1e-9))
-    # With a rival the values come from a pass of another length, which a processor may round otherwise.
-    np.testing.assert_allclose(values, live.read(site)[0].detach(), rtol=1e-4, atol=1e-5)
+    # A foil of another length makes a pass of another length, whose products may be rounded otherwise.
+    read = live.read(site)[0].detach()
+    np.testing.assert_allclose(values, read, rtol=0, atol=1e-6 * float(read.abs().max()))
 
 
 def test_several_sites_share_one_pass_and_give_the_same(asked):
