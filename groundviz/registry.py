@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
@@ -11,6 +10,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from groundviz.errors import UnknownName
+from groundviz.forking import fork_safe_lock
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
         self._foreign: set[str] = set()
         self._plugins_loaded = False
-        self._turn = threading.RLock()
+        self._turn = fork_safe_lock()
 
     def add(self, name: str, entry: T) -> T:
         """Put `entry` under `name`; a name is given once."""

@@ -20,14 +20,15 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 Find = Callable[[ast.Module], set[str]]
 
 BASE = {"errors", "types", "registry", "files", "geometry", "stages", "targets", "tiles"}
-BASE |= {"conversation", "generation", "messages"}
+BASE |= {"conversation", "forking", "generation", "messages"}
 MAY_IMPORT = {
     "errors": set(),
     "goal": set(),
     "provenance": set(),
     "messages": set(),
+    "forking": set(),
     "types": {"errors", "goal", "messages", "provenance"},
-    "registry": {"errors"},
+    "registry": {"errors", "forking"},
     "conversation": {"errors", "messages", "types"},
     "generation": {"errors"},
     "arguments": {"errors", "targets"},

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from groundviz.errors import ImageError, MissingExtra
+from groundviz.forking import fork_safe_lock
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ _DECODER_MODULES = r"(PIL|pydicom|groundviz\.images)(\.|$)"
 
 # Warning filters belong to the whole process: two threads that change and restore them out of
 # order would leave them changed for good.
-_filters = threading.RLock()
+_filters = fork_safe_lock()
 
 
 def contained(read: Callable[[], T], *, tag: Callable[[], str] | None = None) -> tuple[T, int]:

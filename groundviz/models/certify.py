@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 import warnings
 from collections.abc import Sequence
@@ -22,6 +20,7 @@ import numpy as np
 from torch import nn
 
 from groundviz.errors import GroundvizError, ModelBusy, UnsupportedModel
+from groundviz.forking import fork_safe_lock
 from groundviz.geometry import held_cells, to_source_pixels
 from groundviz.models.certificate import Certificate, Shape, completeness, geometry
 from groundviz.models.load import Source, resolve
@@ -39,8 +38,7 @@ CELLS_ACROSS = 8
 
 # By model: what it was certified with, and what came of it. An entry goes when its model does.
 _VERDICTS: WeakKeyDictionary[nn.Module, tuple[str, str]] = WeakKeyDictionary()
-_TURN = threading.Lock()
-os.register_at_fork(after_in_child=_TURN._at_fork_reinit)  # type: ignore[attr-defined]
+_TURN = fork_safe_lock()
 
 
 def certify(model: Source, *, processor: Any = None, shapes: Sequence[Shape] | None = None) -> Certificate:

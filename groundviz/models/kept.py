@@ -9,12 +9,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from groundviz.forking import fork_safe_lock
 from groundviz.models.places import Place, local_folder
 from groundviz.models.processors import checked
 from groundviz.models.vlm import VLM
@@ -30,7 +30,7 @@ class _Kept(NamedTuple):
 
 
 _KEPT: dict[bool, _Kept] = {}
-_TURN = threading.RLock()
+_TURN = fork_safe_lock()
 
 
 def forget() -> None:

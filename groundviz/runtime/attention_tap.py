@@ -9,7 +9,6 @@ always computes.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +20,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from groundviz.errors import UnsupportedMethod
+from groundviz.forking import after_fork
 from groundviz.runtime.attention_rows import Attention
 from groundviz.runtime.gate import Borrower
 from groundviz.runtime.kernels import sight
@@ -183,4 +183,4 @@ def _place(module: nn.Module) -> _Place:
 
 
 _SWITCHBOARD = _Switchboard()
-os.register_at_fork(after_in_child=_SWITCHBOARD.after_fork)
+after_fork(_SWITCHBOARD.after_fork)

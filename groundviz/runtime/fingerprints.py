@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +13,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from groundviz.forking import fork_safe_lock
 from groundviz.runtime.adapters import active_adapters, adapter_tensors, without_wrappers
 
 SAMPLES_PER_TENSOR = 256
@@ -23,7 +23,7 @@ DIGITS = 16
 
 # By model: the state it was in when all of it was read, and the hash. An entry goes when its model does.
 _KNOWN: WeakKeyDictionary[nn.Module, tuple[object, str]] = WeakKeyDictionary()
-_TURN = threading.Lock()
+_TURN = fork_safe_lock()
 
 
 def weights_fingerprint(model: nn.Module) -> str:

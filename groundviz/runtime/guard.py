@@ -24,7 +24,6 @@ This module, `gate` and `snapshot` are the only ones that write to a model.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import warnings
@@ -38,6 +37,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from groundviz.errors import ModelBusy, ModelChanged
+from groundviz.forking import after_fork
 from groundviz.runtime.gate import WAITING, Borrower, Gate, Wait, parts_of
 from groundviz.runtime.snapshot import Memory, prepare
 from groundviz.runtime.surroundings import PAUSE_SECONDS, CtrlC, ProcessState, TorchModes, seed_streams
@@ -370,7 +370,7 @@ def _after_fork() -> None:
             loan._leave_behind()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+after_fork(_after_fork)
 _NEVER_INTERRUPTED = frozenset(method.__code__ for method in (Borrow.__exit__, Borrow._end))
 WAITING.add(Loan._wait_for_model.__code__)
 

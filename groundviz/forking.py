@@ -1,0 +1,29 @@
+"""What must happen in a process that was just forked, where threads are gone and what they held is not."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+
+def after_fork(call: Callable[[], object]) -> None:
+    """Have `call()` run in each forked process before anything else of this package does.
+
+    Where processes are never forked, as on Windows, nothing happens.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=call)
+
+
+def fork_safe_lock() -> threading.RLock:  # type: ignore[valid-type]
+    """A re-entrant lock that is free in a forked process, whoever held it in the other one.
+
+    It is never forgotten, so it is for what lives as long as the process.
+
+    >>> with fork_safe_lock():
+    ...     pass
+    """
+    lock = threading.RLock()
+    after_fork(lock._at_fork_reinit)  # type: ignore[attr-defined]
+    return lock
