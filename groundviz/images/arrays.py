@@ -20,9 +20,8 @@ import numpy as np
 
 from groundviz.errors import ImageError
 from groundviz.images.display import Samples, natural_top
-from groundviz.images.limits import require_size
+from groundviz.images.limits import require_memory, require_size
 from groundviz.images.window import Values
-from groundviz.types import Floats
 
 _CHANNELS = (1, 3, 4)
 
@@ -50,9 +49,19 @@ def samples_of(array: Values, *, channels_first: bool = False) -> Samples:
             "Convert it to uint8, uint16 or floats from 0 to 1."
         )
     plain, notes = _channels_last(np.asarray(array), channels_first)
-    require_size(plain.shape[0], plain.shape[1], plain.shape[2] if plain.ndim == 3 else 1)
-    values, alpha = _split_alpha(plain)
-    return Samples(values=values, top=natural_top(values), alpha=alpha, notes=notes)
+    require_size(plain.shape[0], plain.shape[1])
+    # The array itself is the caller's; what is added are four bytes for each value.
+    require_memory(plain.shape[0], plain.shape[1], 5 if plain.ndim == 2 or plain.shape[2] == 1 else 14)
+    if plain.ndim == 2:
+        return Samples(values=plain, top=natural_top(plain), notes=notes)
+    values, alpha = plain[:, :, :3], plain[:, :, 3] if plain.shape[2] == 4 else None
+    values = values[:, :, 0] if values.shape[2] == 1 else values
+    top = natural_top(values)
+    if alpha is not None and not (alpha.min() >= 0 and alpha.max() <= (top or 1.0)):
+        raise ImageError(
+            "The alpha channel must run from 0 to 1, or be 8-bit or 16-bit. Rescale it, or drop it."
+        )
+    return Samples(values=values, top=top, alpha=alpha, alpha_top=top or 1.0, notes=notes)
 
 
 def _channels_last(array: Values, channels_first: bool) -> tuple[Values, tuple[str, ...]]:
@@ -78,22 +87,3 @@ def _channels_last(array: Values, channels_first: bool) -> tuple[Values, tuple[s
     else:
         return (one[0] if moved else one), ()
     return (np.moveaxis(one, 0, 2) if moved else one), (note,)
-
-
-def _split_alpha(values: Values) -> tuple[Values, Floats | None]:
-    if values.ndim == 3 and values.shape[2] == 1:
-        return values[:, :, 0], None
-    if values.ndim == 2 or values.shape[2] == 3:
-        return values, None
-    return values[:, :, :3], _opacity(values[:, :, 3])
-
-
-def _opacity(values: Values) -> Floats:
-    """Alpha from 0 to 1."""
-    top = natural_top(values) or 1.0
-    alpha = values.astype(np.float32) / np.float32(top)
-    if not (alpha.min() >= 0.0 and alpha.max() <= 1.0):
-        raise ImageError(
-            "The alpha channel must run from 0 to 1, or be 8-bit or 16-bit. Rescale it, or drop it."
-        )
-    return alpha

@@ -30,6 +30,7 @@ from groundviz.images.codestream import Stream, codestream, stream_of
 from groundviz.images.elements import PIXEL_KEYWORDS
 from groundviz.images.header import Layout
 from groundviz.images.intake import BoundedReader
+from groundviz.images.limits import require_memory
 from groundviz.images.raster import require_few_scans
 from groundviz.images.rle import require_bounded
 from groundviz.images.window import Values
@@ -51,6 +52,8 @@ _DECODERS: tuple[tuple[tuple[str, ...], str, dict[str, str]], ...] = (
         {"pylibjpeg": "pylibjpeg", "pylibjpeg-openjpeg": "openjpeg"},
     ),
 )
+_MAX_OFFSETS = 8_000_000
+_END = b"\xff\xd9"
 _YBR = ("YBR_FULL", "YBR_FULL_422")
 
 
@@ -69,6 +72,30 @@ class Frame:
     notes: tuple[str, ...] = ()
     stream: Stream | None = None
     data: bytes = b""
+
+    def require_room(self, *, held: int, more: float) -> None:
+        """Refuse a frame that takes too much memory to decode.
+
+        Args:
+            held: Bytes of all frames, where they are not compressed.
+            more: Bytes per pixel that its presentation takes beside the values and the picture.
+
+        Raises:
+            ImageError: As `require_memory` says it.
+        """
+        layout, stream = self.layout, self.stream
+        size = layout.samples * -(-layout.bits_allocated // 8)
+        each = 4 * layout.samples + 2 * size + 1.5 + more
+        if stream is not None and stream.kind == "JPEG 2000":
+            each += layout.samples * (6 if stream.bits <= 8 else 11)
+        elif stream is not None and stream.kind == "JPEG":
+            each += 2 * layout.samples
+        elif self.data:
+            each += 3 * size
+        elif layout.photometric.startswith("YBR"):
+            each += 10
+        others = max(0, held - layout.rows * layout.cols * size)
+        require_memory(layout.rows, layout.cols, each, more=others + 2 * len(self.data))
 
 
 def find(dataset: Dataset, syntax: str, layout: Layout) -> Frame:
@@ -90,6 +117,8 @@ def find(dataset: Dataset, syntax: str, layout: Layout) -> Frame:
     _require_same_picture(stream, layout)
     require_few_scans(data.count(b"\xff\xda"), layout.rows * layout.cols)
     agreed, notes = _agreed(stream, layout)
+    if not data.rstrip(b"\0").endswith(_END):
+        notes += ("The compressed data end early: parts of the picture may be missing.",)
     return Frame(layout=agreed, notes=notes, stream=stream, data=data)
 
 
@@ -323,8 +352,15 @@ def _one_frame(dataset: Dataset, layout: Layout) -> bytes:
     from pydicom.encaps import get_frame
 
     offsets = tuple(dataset[word].value for word in PIXEL_KEYWORDS[3:] if word in dataset)
+    value = dataset[PIXEL_KEYWORDS[0]].value
+    # The first item holds the place of every frame; pydicom makes a number of each.
+    tables = [int.from_bytes(value[4:8], "little"), *(len(table) for table in offsets)]
+    if max(tables) > _MAX_OFFSETS:
+        raise ImageError(
+            "The DICOM lists the places of more frames than are read. Export the frame you need alone."
+        )
     return get_frame(
-        cast(Any, BoundedReader(io.BytesIO(dataset[PIXEL_KEYWORDS[0]].value))),
+        cast(Any, BoundedReader(io.BytesIO(value))),
         layout.index,
         number_of_frames=layout.frames,
         extended_offsets=cast(Any, offsets if len(offsets) == 2 else None),

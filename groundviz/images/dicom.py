@@ -140,6 +140,7 @@ def _study(source: Any, syntax: str, *, frame: int | None, window: tuple[float, 
     # What the header says of the numbers is read and checked before they are decoded.
     shades = Shades.of(fields, layout) if layout.is_grey else None
     palette = palette_of(fields, layout) if layout.is_indexed else None
+    found.require_room(held=_held(dataset), more=_more(shades, palette))
     stored = decoding.decoded(dataset, syntax, found)
     stored, moved = (stored, ()) if found.stream else lowered(stored, layout)
     if shades is not None:
@@ -150,3 +151,18 @@ def _study(source: Any, syntax: str, *, frame: int | None, window: tuple[float, 
         study = presentation.colour(stored, layout, window)
     notes = (*layout.notes, *found.notes, *moved, *study.notes, *spacing_notes, *cautions(fields, layout))
     return replace(study, spacing_mm=spacing, notes=notes)
+
+
+def _held(dataset: Any) -> int:
+    """Bytes of the pixel data, all frames."""
+    value = next((dataset[word].value for word in PIXEL_KEYWORDS[:3] if word in dataset), b"")
+    return len(value or b"")
+
+
+def _more(shades: Shades | None, palette: object) -> float:
+    """Bytes per pixel that tables and padding take."""
+    if palette is not None:
+        return 24.0
+    if shades is None:
+        return 0.0
+    return (4.0 if shades.padding else 0.0) + (18.0 if shades.modality else 0.0)

@@ -23,7 +23,8 @@ class Samples:
     Attributes:
         values: (rows, cols) or (rows, cols, 3), as stored.
         top: The value shown white when 0 is black, or None when the numbers have no such range.
-        alpha: float32 (rows, cols) from 0 transparent to 1 opaque, or None.
+        alpha: (rows, cols), from 0 transparent to `alpha_top` opaque, or None.
+        alpha_top: The alpha that is opaque.
         premultiplied: Whether the values were already multiplied by alpha.
         inverted: Whether low values are bright.
         notes: What was done to them so far.
@@ -31,7 +32,8 @@ class Samples:
 
     values: Values
     top: float | None
-    alpha: Floats | None = None
+    alpha: Values | None = None
+    alpha_top: float = 1.0
     premultiplied: bool = False
     inverted: bool = False
     notes: tuple[str, ...] = ()
@@ -62,8 +64,8 @@ def picture(samples: Samples, *, source: str, window: tuple[float, float] | None
     pixels = apply(curve, samples.values)
     if samples.inverted:
         notes += ("Inverted: the file stores bright as low values.",)
-    if samples.alpha is not None and samples.alpha.min() < 1.0:
-        pixels = _on_white(pixels, samples.alpha, samples.premultiplied)
+    if samples.alpha is not None and samples.alpha.min() < samples.alpha_top:
+        _put_on_white(pixels, samples)
         notes += ("Transparent parts (alpha channel) are shown on white.",)
     return finished(
         pixels,
@@ -171,7 +173,15 @@ def _unit_range(samples: Samples, low: float, high: float) -> tuple[Curve, tuple
     return ramp(0.0, 1.0, inverted=samples.inverted), ("Values from 0 to 1 are shown as they are.",)
 
 
-def _on_white(pixels: Floats, alpha: Floats, premultiplied: bool) -> Floats:
-    cover = alpha if pixels.ndim == 2 else alpha[:, :, None]
-    lit = pixels if premultiplied else pixels * cover
-    return np.asarray(np.clip(lit + (1.0 - cover), 0.0, 1.0), dtype=np.float32)
+def _put_on_white(pixels: Floats, samples: Samples) -> None:
+    """Replace pixels by what is seen of them on white, a few rows at a time."""
+    alpha = samples.alpha
+    if alpha is None:
+        return
+    step = max(1, _BLOCK // pixels.shape[1])
+    for start in range(0, len(pixels), step):
+        rows = slice(start, start + step)
+        cover = alpha[rows].astype(np.float32) / np.float32(samples.alpha_top)
+        cover = cover if pixels.ndim == 2 else cover[:, :, None]
+        lit = pixels[rows] if samples.premultiplied else pixels[rows] * cover
+        np.clip(lit + (1.0 - cover), 0.0, 1.0, out=pixels[rows])

@@ -8,11 +8,12 @@ import zlib
 from typing import BinaryIO
 
 from groundviz.errors import ImageError
-from groundviz.images.limits import MAX_FILE_BYTES
 
 # Deflate packs at most 1032 to 1, and only emptiness packs like that; images rarely reach 10 to 1.
 _ALWAYS_ALLOWED = 64_000_000
 _MAX_RATIO = 100
+# It is held twice for a moment: as a whole, and its pixels beside it.
+_MOST = 200_000_000
 _CHUNK_IN = 1 << 16
 _CHUNK_OUT = 1 << 20
 
@@ -22,12 +23,12 @@ def inflated(stream: BinaryIO) -> io.BytesIO:
 
     Raises:
         ImageError: It unpacks to more than 64 MB and a hundred times its own size, to more than
-            256 MB, or ends too early.
+            200 MB, or ends too early.
     """
     start = stream.tell()
     packed = stream.seek(0, os.SEEK_END) - start
     stream.seek(start)
-    limit = min(MAX_FILE_BYTES, max(_ALWAYS_ALLOWED, _MAX_RATIO * packed))
+    limit = min(_MOST, max(_ALWAYS_ALLOWED, _MAX_RATIO * packed))
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
     unpacked = io.BytesIO()
     while not engine.eof:

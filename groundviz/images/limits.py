@@ -1,4 +1,21 @@
-"""How large an image may be, and which of its pictures is meant. Checked before anything is decoded."""
+"""How large an image may be, and which of its pictures is meant. Checked before anything is decoded.
+
+No image may have more than 64 megapixels, and none may need more than 512 MB to be read: its numbers as
+stored, what the decoder holds beside them, and the picture itself, four bytes for each value. Measured on
+files of 9 megapixels, that is in megapixels:
+
+=============================================  =====
+grey of 8 bits                                    64
+grey of 16 bits                                   55
+grey of 32 bits                                   40
+with transparency                                 25
+colour                                            24
+CMYK, YCbCr or L*a*b*, or turned upright          20
+colour palettes                                   20
+DICOM as JPEG 2000: 8 bits, 16 bits, colour  42, 26, 15
+DICOM as YBR, not compressed                      17
+=============================================  =====
+"""
 
 from __future__ import annotations
 
@@ -9,9 +26,10 @@ from groundviz.errors import ImageError
 MAX_PIXELS = 64_000_000
 MAX_FILE_BYTES = 256_000_000
 MAX_FRAME_BYTES = 256_000_000
+MAX_MEMORY = 512_000_000
 
 
-def require_size(rows: int, cols: int, channels: int = 1) -> None:
+def require_size(rows: int, cols: int) -> None:
     """Refuse an empty picture, or one of more than 64 megapixels.
 
     Raises:
@@ -23,6 +41,27 @@ def require_size(rows: int, cols: int, channels: int = 1) -> None:
         raise ImageError(
             f"The image is too large: {rows} rows by {cols} columns, where at most "
             f"{MAX_PIXELS // 10**6} megapixels are read. Crop it or scale it down first."
+        )
+
+
+def require_memory(rows: int, cols: int, each: float, *, more: int = 0) -> None:
+    """Refuse a picture that takes more than 512 MB to be read.
+
+    Args:
+        rows: Of the picture.
+        cols: Of the picture.
+        each: Bytes per pixel at the peak.
+        more: Bytes beside that, whatever the size of the picture.
+
+    Raises:
+        ImageError: Naming the memory needed and the memory allowed.
+    """
+    needed = rows * cols * each + more
+    if needed > MAX_MEMORY:
+        raise ImageError(
+            f"The image is too large: {rows} rows by {cols} columns of this kind take {needed / 1e6:.0f} MB "
+            f"of memory to read, where at most {MAX_MEMORY // 10**6} MB are used. Crop it or scale it down "
+            "first."
         )
 
 

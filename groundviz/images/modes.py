@@ -27,7 +27,6 @@ from PIL import Image, ImageChops, ImageCms, TiffImagePlugin
 from groundviz.errors import ImageError
 from groundviz.images.display import Samples, natural_top
 from groundviz.images.window import Values
-from groundviz.types import Floats
 
 _SIXTEEN = ("I;16", "I;16L", "I;16B", "I;16N")
 _PLAIN = ("1", "L", "LA", "La", "RGB", "RGBX", "RGBA", "RGBa", "I", "F", *_SIXTEEN)
@@ -89,6 +88,7 @@ def samples_of(image: Image.Image, stored: Stored, notes: tuple[str, ...] = ()) 
         values=values,
         top=4095.0 if stored.raw.startswith("I;12") else natural_top(values),
         alpha=alpha,
+        alpha_top=1.0 if image.mode in _SIXTEEN else 255.0,
         premultiplied=plain.mode in ("La", "RGBa"),
         inverted=stored.white_is_zero,
         notes=notes + converted,
@@ -125,14 +125,14 @@ def _from_lab(image: Image.Image) -> Image.Image:
     return ImageCms.buildTransform(lab, srgb, "LAB", "RGB").apply(image)
 
 
-def _split(image: Image.Image, stored: Stored) -> tuple[Values, Floats | None]:
-    """Grey or RGB values, and opacity if there is any."""
+def _split(image: Image.Image, stored: Stored) -> tuple[Values, Values | None]:
+    """Grey or RGB values, and opacity if there is any: of 255, or yes and no."""
     values = np.asarray(image)
     if image.mode in _WITH_ALPHA:
         colours = values[..., 0] if values.shape[2] == 2 else values[..., :3]
-        return colours, values[..., -1].astype(np.float32) / np.float32(255.0)
+        return colours, values[..., -1]
     if image.mode in _SIXTEEN and "transparency" in image.info:
-        return values, (values != image.info["transparency"]).astype(np.float32)
+        return values, values != image.info["transparency"]
     if image.mode == "RGBX":
         return values[..., :3], None
     if stored.signed_bytes:

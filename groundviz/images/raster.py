@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 # Importing the plugins here keeps Pillow from loading its forty others in search of one.
 from PIL import (
@@ -17,9 +17,9 @@ from PIL import (
 )
 
 from groundviz.errors import ImageError
-from groundviz.images.display import picture
+from groundviz.images.display import Samples, picture
 from groundviz.images.intake import BoundedReader, occurrences, tail
-from groundviz.images.limits import MAX_PIXELS, choose_frame, frame_note, require_size
+from groundviz.images.limits import MAX_PIXELS, choose_frame, frame_note, require_memory, require_size
 from groundviz.images.modes import samples_of, stored_form
 from groundviz.types import Study
 
@@ -33,8 +33,32 @@ _PLUGINS = {
 
 # Run-length BMP is unpacked in Python, byte by byte.
 _MAX_RLE_PIXELS = 4_000_000
+# What a PNG holds beside its pixels is read whole, and kept.
+_MAX_TEXT = 50_000_000
 # A progressive JPEG is walked once per scan, and an empty scan costs its sender a few bytes.
 _MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
+
+# Bytes per pixel at the peak, by Pillow's mode: measured, and rounded up.
+_COSTS = {
+    "1": 6,
+    "L": 6,
+    "LA": 20,
+    "La": 20,
+    "RGB": 21,
+    "RGBX": 21,
+    "RGBA": 20,
+    "RGBa": 20,
+    "I": 12,
+    "F": 12,
+    **dict.fromkeys(("I;16", "I;16L", "I;16B", "I;16N"), 9),
+}
+_OTHER_COST = 25
+# Turning the image upright takes another copy.
+_TURN_COST = 4
+# A compressed TIFF is unpacked one whole strip or tile at a time, and a tile may be larger than the picture.
+_TILE_WIDTH, _TILE_LENGTH, _STRIP_ROWS = 322, 323, 278
+_BITS, _COMPRESSION = 258, 259
+_TILE_COST = 16
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -54,12 +78,16 @@ def read(stream: BinaryIO, kind: str, *, frame: int | None, window: tuple[float,
     Raises:
         ImageError: Too large, several pages and none named, or values without a range.
     """
+    if kind == "png":
+        _require_little_text(stream)
     reader = cast(BinaryIO, BoundedReader(stream))
     with Image.open(reader, formats=(str(_PLUGINS[kind].format),)) as image:
-        require_size(image.height, image.width)
+        _require_room(image, held=_held(kind, image, stream))
         _require_cheap(kind, image, stream)
-        study = _page(image, frame=frame, window=window, source=kind, ending=_ending(kind, stream))
-    return study
+        samples = _page(image, frame=frame, ending=_ending(kind, stream))
+    # The decoded image is let go before its numbers take their four bytes each.
+    del image
+    return picture(samples, source=kind, window=window)
 
 
 def from_pillow(image: Image.Image, *, frame: int | None, window: tuple[float, float] | None) -> Study:
@@ -68,10 +96,10 @@ def from_pillow(image: Image.Image, *, frame: int | None, window: tuple[float, f
     Raises:
         ImageError: As for a file.
     """
-    require_size(image.height, image.width)
+    _require_room(image)
     at = image.tell() if _pages(image) > 1 else None
     try:
-        return _page(image, frame=frame, window=window, source="pil")
+        return picture(_page(image, frame=frame), source="pil", window=window)
     finally:
         if at is not None:
             image.seek(at)
@@ -90,23 +118,74 @@ def require_few_scans(scans: int, pixels: int) -> None:
         )
 
 
-def _page(
-    image: Image.Image,
-    *,
-    frame: int | None,
-    window: tuple[float, float] | None,
-    source: str,
-    ending: tuple[str, ...] = (),
-) -> Study:
+def _page(image: Image.Image, *, frame: int | None, ending: tuple[str, ...] = ()) -> Samples:
     count = _pages(image)
     index = choose_frame(frame, count)
     if count > 1:
+        _require_near(image, index)
         image.seek(index)
-        require_size(image.height, image.width)
+        _require_room(image)
     stored = stored_form(image)
     upright, turned = _upright(image)
     notes = frame_note(index, count) + turned + ending
-    return picture(samples_of(upright, stored, notes), source=source, window=window)
+    return samples_of(upright, stored, notes)
+
+
+def _held(kind: str, image: Image.Image, stream: BinaryIO) -> int:
+    """Bytes of the file that its decoder holds in memory."""
+    raw = kind == "tiff" and cast(Any, image).tag_v2.get(_COMPRESSION, 1) == 1
+    if kind not in ("webp", "tiff") or raw:
+        return 0
+    at = stream.tell()
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(at)
+    return size
+
+
+def _require_room(image: Image.Image, *, held: int = 0) -> None:
+    """Refuse a page that is too large, or takes too much memory to decode."""
+    require_size(image.height, image.width)
+    piece = _piece(image) if isinstance(image, TiffImagePlugin.TiffImageFile) else 0
+    require_memory(image.height, image.width, _COSTS.get(image.mode, _OTHER_COST), more=piece + held)
+
+
+def _piece(image: TiffImagePlugin.TiffImageFile) -> int:
+    """Bytes of one unpacked strip or tile of a TIFF."""
+    tags: Any = image.tag_v2
+    tile = int(tags.get(_TILE_WIDTH, 0)) * int(tags.get(_TILE_LENGTH, 0)) * _TILE_COST
+    if tags.get(_COMPRESSION, 1) == 1:
+        return tile
+    # Pillow asks some kinds of strips for RGBA, which is four bytes.
+    size = max(4 if image.mode not in ("1", "L", "P") else 1, -(-sum(tags.get(_BITS, (1,))) // 8))
+    strip = min(int(tags.get(_STRIP_ROWS, image.height)), image.height) * image.width
+    return tile + strip * int(size)
+
+
+def _require_little_text(stream: BinaryIO) -> None:
+    """Refuse a PNG that is mostly texts, profiles and the like; only its chunks' headers are read."""
+    reader, at, text = BoundedReader(stream), 8, 0
+    while True:
+        reader.seek(at)
+        head = reader.read(8)
+        if len(head) < 8:
+            break
+        length = int.from_bytes(head[:4], "big")
+        text += 0 if head[4:] in (b"IDAT", b"fdAT") else length
+        at += 12 + length
+        if text > _MAX_TEXT and at <= reader.seek(0, os.SEEK_END):
+            raise ImageError(
+                f"The PNG holds more than {_MAX_TEXT // 10**6} MB beside its pixels. "
+                "Convert it to a plain PNG."
+            )
+    reader.seek(0)
+
+
+def _require_near(image: Image.Image, index: int) -> None:
+    """Refuse a picture far into an animation: all before it are decoded on the way."""
+    if image.format in ("PNG", "WEBP") and (index + 1) * image.height * image.width > _MAX_SCANNED_PIXELS:
+        raise ImageError(
+            f"Frame {index} of the animation takes minutes to reach. Save that frame as a PNG of its own."
+        )
 
 
 def _pages(image: Image.Image) -> int:
@@ -122,6 +201,8 @@ def _upright(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     if before is None or after is None:
         return image, ("The EXIF block could not be read, so the image may not be upright.",)
     turn = _TURNS.get(after)
+    if turn is not None:
+        require_memory(image.height, image.width, _COSTS.get(image.mode, _OTHER_COST) + _TURN_COST)
     upright = image if turn is None else image.transpose(turn)
     stated = after if turn is not None else before
     note = f"Turned upright, as its EXIF orientation ({stated}) asks."

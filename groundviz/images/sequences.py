@@ -17,8 +17,8 @@ UNDEFINED = 0xFFFFFFFF
 # Types whose length takes four bytes, behind two that are empty.
 _LONG_TYPES = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 
-# A hundred thousand frames with fifteen elements each; walking over them takes about a second.
-MAX_STEPS = 1_500_000
+# Fifty thousand frames with twenty elements each; walking over them takes about a second.
+MAX_STEPS = 1_000_000
 
 _MARK = 0xFFFE
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xE000, 0xE00D, 0xE0DD

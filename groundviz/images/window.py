@@ -16,7 +16,7 @@ from groundviz.types import Bools, Doubles, Floats
 Values = npt.NDArray[Any]
 Curve = Callable[[Doubles], Doubles]
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 19
 _CUT = 0.005
 
 
@@ -122,14 +122,14 @@ class Table:
 
 def apply(curve: Curve, values: Values) -> Floats:
     """`curve` of every value, float32, same shape; float64 inside, but never for all pixels at once."""
-    flat = np.ascontiguousarray(values).reshape(-1)
-    shown = np.empty(flat.shape, dtype=np.float32)
-    for start in range(0, flat.size, _BLOCK):
-        block = slice(start, start + _BLOCK)
-        shown[block] = curve(flat[block].astype(np.float64))
+    shown = np.empty(values.shape, dtype=np.float32)
+    step = max(1, _BLOCK // max(1, values[0].size))
+    for start in range(0, len(values), step):
+        rows = slice(start, start + step)
+        shown[rows] = curve(values[rows].astype(np.float64))
     # Adding zero turns a negative zero into a plain one: equal pictures must have equal bits.
     shown += np.float32(0.0)
-    return shown.reshape(values.shape)
+    return shown
 
 
 def extent(values: Values) -> tuple[float, float]:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ for path in sys.argv[1:]:
         ceiling = pages(0) + 512 * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
         try:
-            load(path)
+            load(path, frame=0)
             said = "a Study"
         except ImageError as error:
             said = str(error)
@@ -173,7 +174,56 @@ def segmented_palette() -> bytes:
     return dicom(layout(kind=b"PALETTE COLOR ", more=tables) + pixels(bytes(64)))
 
 
+def tiled(width: int, length: int, compression: int) -> bytes:
+    """A TIFF of 8 x 8 pixels, one tile of which is said to be far larger."""
+    entries = (
+        (256, 8), (257, 8), (258, 8), (259, compression), (262, 1),
+        (322, width), (323, length), (324, 122), (325, 17),
+    )  # fmt: skip
+    packed = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + packed + bytes(4) + zlib.compress(bytes(1000))
+
+
+def decoy_jpeg2000() -> bytes:
+    """A JP2 file whose first header, in a box that no decoder reads, is that of a small picture."""
+    small, large = (codestream(side) for side in (64, 15_000))
+    boxes = b"".join(
+        struct.pack(">L4s", 8 + len(content), kind) + content
+        for kind, content in ((b"uuid", small), (b"jp2c", large))
+    )
+    return dicom(layout(64, 64) + fragments(b"\0\0\0\x0cjP  \r\n\x87\n" + boxes), b"1.2.840.10008.1.2.4.90")
+
+
+def codestream(side: int, tile: int | None = None, precincts: bytes = b"") -> bytes:
+    """A JPEG 2000 picture that is all headers."""
+    tile = tile or side
+    siz = struct.pack(">HIIIIIIIIHBBB", 0, side, side, 0, 0, tile, tile, 0, 0, 1, 7, 1, 1)
+    cod = struct.pack(">BBHBBBBBB", bool(precincts), 0, 1, 0, 5, 4, 4, 0, 1) + precincts
+    qcd = b"\x40" + bytes([64] * 16)
+    marks = b"".join(
+        bytes((0xFF, mark)) + struct.pack(">H", 2 + len(content)) + content
+        for mark, content in ((0x51, siz), (0x52, cod), (0x5C, qcd))
+    )
+    part = b"\xff\x90" + struct.pack(">HHIBB", 10, 0, 0, 0, 1) + b"\xff\x93" + bytes(2000)
+    return b"\xff\x4f" + marks + part + b"\xff\xd9"
+
+
+def jpeg2000(side: int, **options: Any) -> bytes:
+    return dicom(layout(side, side) + fragments(codestream(side, **options)), b"1.2.840.10008.1.2.4.90")
+
+
+def offsets(count: int) -> bytes:
+    """A table of the places of so many frames, before one of them."""
+    parts = b"".join(
+        struct.pack("<HHI", 0xFFFE, 0xE000, len(part)) + part for part in (bytes(4 * count), b"\xff\xd8")
+    )
+    end = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    frames = element(0x28, 8, b"IS", f"{count:<12d}".encode())
+    return dicom(frames + layout() + pixels(parts + end, 0xFFFFFFFF), b"1.2.840.10008.1.2.4.50")
+
+
 EMPTY = element(9, 1, b"LO", b"")
+EMPTY_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, 0)
 OPEN_SEQUENCE = struct.pack("<HH2sHI", 9, 2, b"SQ", 0, 0xFFFFFFFF)
 CHARACTER_SETS = element(8, 5, b"UN", b"\\" * 2_900_000)
 OPEN_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
@@ -237,21 +287,43 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "dicom run-length 10 MB to 640 MB": rle_bomb,
     "dicom jpeg 2000 of another size": jpeg2000_of_another_size,
     "dicom palette of 20000 long segments": segmented_palette,
+    "tiff tile 16 x 2 ** 28": lambda: tiled(16, 2**28, 5),
+    "tiff tile 30000 x 30000, deflate": lambda: tiled(30_000, 30_000, 8),
+    "tiff tile 5600 x 5600": lambda: tiled(5_600, 5_600, 5),
+    "png of 64 megapixels, 16-bit colour and alpha": lambda: png(8_000, 8_000, 16, 6),
+    "png of 64 megapixels in colour": lambda: png(8_000, 8_000, 8, 2),
+    "png EXIF of 100 MB": lambda: png(8, 8, between=png_chunk(b"eXIf", b"II*\0" + bytes(100_000_000))),
+    "png text of 100 MB": lambda: png(8, 8, between=png_chunk(b"tEXt", b"a\0" + bytes(100_000_000))),
+    "dicom jpeg 2000 behind a decoy header": decoy_jpeg2000,
+    "dicom jpeg 2000 of 250000 tiles": lambda: jpeg2000(4_000, tile=8),
+    "dicom jpeg 2000 of a million precincts": lambda: jpeg2000(4_000, precincts=b"\x22" * 6),
+    "dicom with places of 25 million frames": lambda: offsets(25_000_000),
+    "dicom of 3 million frame groups": lambda: dicom(
+        layout() + element(0x5200, 0x9230, b"SQ", EMPTY_ITEM * 3_000_000) + pixels(bytes(64))
+    ),
+    "dicom of 300000 open-ended sequences": lambda: dicom(
+        (OPEN_SEQUENCE + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)) * 300_000 + layout() + pixels(bytes(64))
+    ),
 }
 
-# The palette is legal where it ends; a window of millions of numbers, and a table of none, are left out.
+# The palette is legal where it ends, the circle of pages where it began; a window of millions of numbers
+# is left out.
 ALLOWED_TO_SHOW = {
     "dicom palette of 20000 long segments",
     "dicom with a window of 30 million numbers",
-    "dicom with a sequence of 3 million elements",
+    "tiff of pages in a circle",
 }
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
-    folder = tmp_path_factory.mktemp("bombs")
+    return measured(BOMBS, tmp_path_factory.mktemp("bombs"))
+
+
+def measured(files: dict[str, Callable[[], bytes]], folder: Path) -> dict[str, list[Any]]:
+    """What each file's reader said, its seconds and its megabytes."""
     paths = {}
-    for number, (name, build) in enumerate(BOMBS.items()):
+    for number, (name, build) in enumerate(files.items()):
         path = folder / f"{number}.bin"
         path.write_bytes(build())
         paths[str(path)] = name
@@ -267,3 +339,40 @@ def test_bomb_is_refused_cheaply(outcomes: dict[str, list[Any]], name: str) -> N
     assert "[content " in said or (name in ALLOWED_TO_SHOW and said == "a Study")
     assert seconds < SECONDS
     assert megabytes < MEGABYTES
+
+
+# What each kind of file takes at the largest size that is read, in megapixels.
+LARGEST: dict[str, Callable[[], bytes]] = {
+    "png grey": lambda: png(8_000, 8_000),
+    "png grey, 16 bits": lambda: png(7_500, 7_500, 16),
+    "png colour": lambda: png(4_900, 4_900, 8, 2),
+    "png colour and alpha, 16 bits": lambda: png(5_000, 5_000, 16, 6),
+    "dicom of 16 bits": lambda: dicom(layout(7_300, 7_300, 16) + pixels(bytes(2 * 7_300**2))),
+    "dicom jpeg 2000": lambda: jpeg2000(6_100),
+    "webp colour": lambda: raster("WEBP", 4_900, lossless=True, quality=0, method=0),
+    "jpeg colour, progressive": lambda: raster("JPEG", 4_900, progressive=True, subsampling=0),
+    "tiff colour": lambda: raster("TIFF", 4_800, compression="tiff_lzw"),
+}
+
+
+def raster(kind: str, side: int, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image = Image.radial_gradient("L").resize((side, side)).convert("RGB")
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def largest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    return measured(LARGEST, tmp_path_factory.mktemp("largest"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGEST)
+def test_the_largest_image_that_is_read_takes_512_megabytes_at_most(
+    largest: dict[str, list[Any]], name: str
+) -> None:
+    said, seconds, megabytes = largest[name]
+    sys.stdout.write(f"{name}: {seconds:.2f} s, {megabytes:.0f} MB, {said}\n")
+    assert said == "a Study"
+    assert 150 < megabytes < MEGABYTES
