@@ -43,7 +43,7 @@ RLE = "1.2.840.10008.1.2.5"
 # Transfer syntaxes that may need a further package, by the family their identifier falls into, with
 # the module each package brings.
 _JPEG_PACKAGES = {"pylibjpeg": "pylibjpeg", "pylibjpeg-libjpeg": "libjpeg"}
-_DECODERS: tuple[tuple[tuple[str, ...], str, dict[str, str]], ...] = (
+DECODERS: tuple[tuple[tuple[str, ...], str, dict[str, str]], ...] = (
     (("1.2.840.10008.1.2.4.5", "1.2.840.10008.1.2.4.7"), "JPEG", _JPEG_PACKAGES),
     (("1.2.840.10008.1.2.4.8",), "JPEG-LS", {"pyjpegls": "jpeg_ls"}),
     (
@@ -299,7 +299,7 @@ def _decoder(syntax: str) -> Any:
             "or as JPEG 2000 or RLE."
         )
     if not decoder.is_available:
-        family, packages = _family(syntax)
+        family, packages = family_of(syntax)
         missing = _missing(packages)
         advice = (
             f"Install one with: pip install {missing}"
@@ -312,9 +312,9 @@ def _decoder(syntax: str) -> Any:
     return decoder
 
 
-def _family(syntax: str) -> tuple[str, dict[str, str]]:
+def family_of(syntax: str) -> tuple[str, dict[str, str]]:
     """What a compressed transfer syntax is called, and the packages that decode all its variants."""
-    for prefixes, family, packages in _DECODERS:
+    for prefixes, family, packages in DECODERS:
         if syntax.startswith(prefixes):
             return family, packages
     return "run-length", {}
@@ -327,7 +327,7 @@ def _missing(packages: dict[str, str]) -> str:
 
 def _unpacked(decode: Callable[[], Any], syntax: str) -> Any:
     """The decoded frame; where that fails, the packages that know more variants."""
-    family, packages = _family(syntax)
+    family, packages = family_of(syntax)
     try:
         return decode()
     except ImageError:
