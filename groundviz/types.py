@@ -47,7 +47,7 @@ class Study:
         raw_range: Smallest and largest stored value before display mapping.
         window: DICOM (centre, width) that was applied, or None.
         inverted: Whether low stored values are shown bright.
-        spacing_mm: Millimetres per pixel (row, col), or None when unknown.
+        spacing_mm: Millimetres per pixel (row, col), or None when unknown; a mere ratio if a note says so.
         notes: What was done to the pixels and what to beware of, in plain words.
         sha256: Of the pixels as shown; equal pixels, equal hash.
 

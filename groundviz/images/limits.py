@@ -2,19 +2,20 @@
 
 No image may have more than 64 megapixels, and none may need more than 512 MB to be read: its numbers as
 stored, what the decoder holds beside them, and the picture itself, four bytes for each value. Measured on
-files of 9 megapixels, that is in megapixels:
+files of 9 megapixels and rounded up, that leaves these megapixels:
 
-=============================================  =====
-grey of 8 bits                                    64
-grey of 16 bits                                   55
-grey of 32 bits                                   40
-with transparency                                 25
-colour                                            24
-CMYK, YCbCr or L*a*b*, or turned upright          20
-colour palettes                                   20
-DICOM as JPEG 2000: 8 bits, 16 bits, colour  42, 26, 15
-DICOM as YBR, not compressed                      17
-=============================================  =====
+=============================================  ==========
+grey of 8 bits                                 64
+grey of 16 bits                                53
+grey of 32 bits                                37
+with transparency                              25
+colour                                         24
+CMYK, YCbCr or L*a*b*, or turned upright       20
+colour palettes                                20
+DICOM with a palette                           16
+DICOM as YBR, not compressed                   17
+DICOM as JPEG 2000: 8 bits, 16 bits, colour    37, 24, 13
+=============================================  ==========
 """
 
 from __future__ import annotations

@@ -483,3 +483,16 @@ def test_advice_never_names_an_installed_package(make_dicom: Any, monkeypatch: p
             images.load(path)
         assert advice in str(caught.value)
         assert ("pip" in str(caught.value)) == (advice.startswith("pip"))
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9])
+def test_compressed_data_that_end_early_are_noted_or_refused(make_dicom: Any, kept: float) -> None:
+    stream = jpeg2000(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
+    whole = images.load(make_dicom(encapsulate([stream]), syntax="JPEG2000Lossless", **BYTES))
+    assert "end early" not in said(whole)
+    short = make_dicom(encapsulate([stream[: int(kept * len(stream))]]), syntax="JPEG2000Lossless", **BYTES)
+    try:
+        study = images.load(short)
+    except ImageError:
+        return
+    assert "compressed data end early" in said(study)

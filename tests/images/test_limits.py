@@ -38,3 +38,36 @@ def test_several_pictures_need_a_number() -> None:
 def test_numbers_that_are_no_frame(frame: object) -> None:
     with pytest.raises(ImageError, match="holds 30 frames"):
         choose_frame(frame, 30)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("samples", "bits", "photometric", "stream", "megapixels"),
+    [
+        (1, 8, "MONOCHROME2", "", 64),
+        (1, 16, "MONOCHROME2", "", 53),
+        (1, 32, "MONOCHROME2", "", 37),
+        (3, 8, "YBR_FULL", "", 17),
+        (1, 8, "MONOCHROME2", "JPEG 2000", 37),
+        (1, 16, "MONOCHROME2", "JPEG 2000", 24),
+        (3, 8, "YBR_RCT", "JPEG 2000", 13),
+    ],
+)
+def test_the_megapixels_promised_for_dicom_are_what_512_megabytes_hold(
+    samples: int, bits: int, photometric: str, stream: str, megapixels: int
+) -> None:
+    from groundviz.images.codestream import Stream
+    from groundviz.images.decoding import Frame
+    from groundviz.images.header import Layout
+
+    def frame(cols: int) -> Frame:
+        said = Stream(kind=stream, rows=1000, cols=cols, samples=samples, bits=bits) if stream else None
+        described = Layout(
+            rows=1000, cols=cols, frames=1, index=0, samples=samples, photometric=photometric,
+            bits_allocated=bits, bits_stored=bits, signed=False, planar=0,
+        )  # fmt: skip
+        return Frame(layout=described, stream=said)
+
+    frame(megapixels * 1000).require_room(held=0, more=0)
+    if megapixels < 64:
+        with pytest.raises(ImageError, match="where at most 512 MB are used"):
+            frame((megapixels + 1) * 1000).require_room(held=0, more=0)

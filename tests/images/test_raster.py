@@ -214,3 +214,15 @@ def _written(folder: Path, content: bytes) -> Path:
     path = folder / "written"
     path.write_bytes(content)
     return path
+
+
+def test_a_frame_far_into_an_animation_is_refused_before_all_before_it_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    frames = [Image.new("L", (20, 20), level) for level in range(0, 200, 20)]
+    frames[0].save(path, "PNG", save_all=True, append_images=frames[1:])
+    monkeypatch.setattr("groundviz.images.raster._MAX_SCANNED_PIXELS", 5 * 400)
+    assert images.load(path, frame=4).raw_range == (80.0, 80.0)
+    with pytest.raises(ImageError, match="Frame 5 of the animation takes minutes to reach"):
+        images.load(path, frame=5)
