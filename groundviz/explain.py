@@ -132,8 +132,8 @@ def _without_refusals(
     for name, options in recipes.items():
         try:
             measure({name: options}, live, prompt, said, goals)
-        except UnsupportedMethod as why:
-            refused[name] = str(why)
+        except UnsupportedMethod as error:
+            refused[name] = str(error)
     if not refused or len(refused) == len(recipes):
         return recipes
     for name, why in refused.items():

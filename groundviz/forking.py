@@ -16,7 +16,7 @@ def after_fork(call: Callable[[], object]) -> None:
         os.register_at_fork(after_in_child=call)
 
 
-def fork_safe_lock() -> threading.RLock:  # type: ignore[valid-type]
+def fork_safe_lock() -> threading.RLock:
     """A re-entrant lock that is free in a forked process, whoever held it in the other one.
 
     It is never forgotten, so it is for what lives as long as the process.
