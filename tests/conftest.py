@@ -1,8 +1,10 @@
 """What many tests start from: a small picture and a tiny random model that looks at it."""
 
 import gc
+import logging
 import os
 import signal
+import warnings
 
 # Tiny models gain nothing from threads, and lose much to them on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -13,6 +15,19 @@ import pytest
 from groundviz.types import Study
 
 PROCESSES = 2
+
+
+class Deprecations(logging.Handler):
+    """Makes a warning of what transformers only logs, so that it counts as one, and can be an error."""
+
+    def emit(self, record):
+        if "deprecated" in record.getMessage():
+            warnings.warn(record.getMessage(), FutureWarning, stacklevel=2)
+
+
+def pytest_configure():
+    # Nothing is imported for it: loggers are found by their names.
+    logging.getLogger("transformers").addHandler(Deprecations(logging.WARNING))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,56 @@
+"""No warning of a dependency reaches a user: not in the demo, and not with a model of any family."""
+
+import logging
+import os
+import re
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from groundviz import models
+from groundviz.explain import explain
+from groundviz.testing.families import TINY
+
+# Transformers 5.17 itself calls Llama 3.2's layers by an old name.
+OWN_CALLS = "`hidden_state` is deprecated"
+PICTURE = np.random.default_rng(1).random((61, 37), dtype=np.float32)
+
+
+@pytest.fixture
+def logged():
+    """What transformers logs as a warning, also what it says once in a process."""
+    told, logger = [], logging.getLogger("transformers")
+    listener = logging.Handler(logging.WARNING)
+    listener.emit = lambda record: told.append(record.getMessage())
+    logging.Logger.warning_once.cache_clear()
+    logger.addHandler(listener)
+    yield told
+    logger.removeHandler(listener)
+
+
+@pytest.mark.parametrize("kind", TINY)
+def test_a_model_of_every_family_is_explained_without_a_warning(kind, logged):
+    model, processor = TINY[kind]()
+    model.generation_config.update(max_new_tokens=3, do_sample=False)
+    vlm = models.resolve(model, processor)
+    logged.clear()  # What making a model by hand says is not what explaining it says.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", OWN_CALLS, FutureWarning)
+        # Of lines in a processor's own file, which Python does not show.
+        warnings.filterwarnings("ignore", "__array", DeprecationWarning)
+        explain(vlm, PICTURE, "Is there a nodule?")
+        explain(vlm, PICTURE, "Is there a nodule?", answer="left lung nodule")
+    assert logged == []
+
+
+def test_the_demo_says_nothing_but_what_it_does(tmp_path):
+    command = [sys.executable, "-W", "default", "-m", "groundviz", "demo", "--out", str(tmp_path)]
+    here = os.pathsep.join(path for path in sys.path if path)
+    surroundings = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": here}
+    done = subprocess.run(command, env=surroundings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not re.search("warning|deprecated", done.stdout + done.stderr, re.IGNORECASE)
