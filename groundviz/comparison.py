@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from groundviz.render.widget import GroundViewer
 
 _LETTERS = 26
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -106,7 +107,8 @@ def compare(
             list with one entry for each.
 
     Raises:
-        TargetError: There are fewer than two explanations, or another number of names or contours.
+        TargetError: There are fewer than two explanations, another number of names or contours, or a name
+            that is too long.
         ImageError: The contours do not fit an image.
 
     >>> import groundviz
@@ -116,6 +118,11 @@ def compare(
     >>> groundviz.compare(both, names=["Prior", "Current"])
     <Comparison: Prior, Current>
     """
+    if not all(isinstance(one, Explanation) for one in _listed(explanations)):
+        raise TargetError(
+            f"There is nothing to compare: found {type(explanations).__name__}, expected a list of "
+            "explanations as `groundviz.explain` returns them. Give at least two."
+        )
     count = len(explanations)
     called = _names(explanations) if names is None else list(names)
     known: list[Any] = contours if isinstance(contours, list) else [contours] * count
@@ -124,9 +131,18 @@ def compare(
             f"These explanations cannot be compared: there are {count} of them, {len(called)} names and "
             f"{len(known)} contours. Give at least two explanations, with a name and contours for each."
         )
+    if not all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in called):
+        raise TargetError(
+            f"These names cannot be shown: one is no text, or longer than {LONGEST_NAME} characters. "
+            "Give short ones."
+        )
     made = Comparison(tuple(explanations), tuple(called), tuple(known))
     made._sides()  # So that contours that do not fit are refused here.
     return made
+
+
+def _listed(given: object) -> list[object]:
+    return list(given) if isinstance(given, list | tuple) else [given]
 
 
 def _names(explanations: Sequence[Explanation]) -> list[str]:

@@ -29,6 +29,21 @@ QUIET_SECONDS, STALE_SECONDS = 600.0, 86_400.0
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 
 
+def place(path: str | os.PathLike[str]) -> Path:
+    """A place on disk, by whatever names one.
+
+    Raises:
+        StoreError: It is nothing that names a file.
+    """
+    try:
+        return Path(os.fsdecode(path))
+    except TypeError:
+        raise StoreError(
+            f"This names no file: it is of type {type(path).__name__}, expected a text or a path. "
+            'Give for example "explanation.gvz".'
+        ) from None
+
+
 def write(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = True) -> Path:
     """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
 
@@ -49,7 +64,7 @@ def write(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = Tru
     ...     write(pathlib.Path(folder) / "note.txt", b"whole").read_bytes()
     b'whole'
     """
-    target = Path(path)
+    target = place(path)
     _refuse_unsafe(target, overwrite)
     _sweep(target.parent)
     try:

@@ -25,11 +25,12 @@ class _Kind:
     holds: Callable[[Any], bool]
 
 
-def _whole(least: int) -> _Kind:
-    return _Kind(
-        f"a whole number from {least}",
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least,
-    )
+def _whole(least: int, most: int | None = None) -> _Kind:
+    def holds(value: Any) -> bool:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return whole and least <= value and (most is None or value <= most)
+
+    return _Kind(f"a whole number from {least}" + ("" if most is None else f" to {most}"), holds)
 
 
 def _number(says: str, holds: Callable[[float], bool]) -> _Kind:
@@ -75,6 +76,8 @@ _DECAY = _Kind("a start and a factor", lambda value: len(_listed(value)) == 2 an
 # What has a say only when tokens are drawn, and only where there are several beams.
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
 BEAMS = ("length_penalty", "early_stopping")
+# Each beam is a copy of the prompt in memory.
+MOST_BEAMS = 64
 SETTINGS: Mapping[str, _Kind] = MappingProxyType(
     {
         "max_new_tokens": _whole(1),
@@ -82,7 +85,7 @@ SETTINGS: Mapping[str, _Kind] = MappingProxyType(
         "min_new_tokens": _whole(0),
         "min_length": _whole(0),
         "do_sample": _YES_NO,
-        "num_beams": _whole(1),
+        "num_beams": _whole(1, MOST_BEAMS),
         "temperature": _ABOVE_0,
         "top_k": _whole(0),
         "top_p": _SHARE,

@@ -67,7 +67,7 @@ def read(path: str | os.PathLike[str]) -> Record:
     Raises:
         StoreError: There is no such file, or it is damaged, too new, or not a record.
     """
-    return unpack(_content(Path(path)))
+    return unpack(_content(files.place(path)))
 
 
 def pack(record: Record) -> bytes:

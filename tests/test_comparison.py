@@ -108,3 +108,16 @@ def test_a_comparison_says_which_side_is_not_whole():
     assert first["missing"] == ["Interrupted: Shapley was asked for and never ran."]
     sly = compare([flawed, whole], names=["\x1b[2J", "\u202e"])
     assert repr(sly).startswith("<Comparison: ␛[2J [")
+
+
+@pytest.mark.parametrize("given", [None, 3, "ab", [None, None]])
+def test_what_is_no_list_of_explanations_is_refused(given):
+    with pytest.raises(TargetError, match="There is nothing to compare"):
+        compare(given)
+
+
+@pytest.mark.parametrize("name", ["y" * 201, None, 7])
+def test_names_that_cannot_be_shown_are_refused(name):
+    both = [Explanation(records.record())] * 2
+    with pytest.raises(TargetError, match="names cannot be shown"):
+        compare(both, names=["A", name])

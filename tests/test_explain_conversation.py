@@ -245,6 +245,7 @@ def test_another_system_prompt_is_another_prompt(pair):
         ({"seed": 1.0}, errors.OptionError, "seed is of type float"),
         ({"seed": -1}, errors.OptionError, "seed is -1"),
         ({"generation": ["num_beams"]}, errors.OptionError, "of type list: expected a table"),
+        ({"generation": {"num_beams": 100_000}}, errors.OptionError, "from 1 to 64"),
         ({"generation": {"num_beams": 2}, "answer": "no"}, errors.OptionError, "nothing is generated"),
     ],
 )

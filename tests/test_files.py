@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundviz import files
+from groundviz import files, store
 from groundviz.errors import StoreError
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
@@ -134,7 +134,7 @@ def test_a_server_that_denies_its_own_success_is_not_believed(tmp_path, monkeypa
 
 SLOW_WRITER = """
 import sys, time
-from groundviz import files
+from groundviz import files, store
 def forever(descriptor):
     print("writing", flush=True)
     time.sleep(600)
@@ -346,3 +346,11 @@ def test_awkward_texts_become_harmless_names(text):
 
 def test_letters_with_accents_stay_readable_in_names():
     assert files.slug("Où est le nodule ?") == "ou-est-le-nodule"
+
+
+@pytest.mark.parametrize("path", [None, 3, ["a"]])
+def test_what_names_no_file_is_refused(path):
+    with pytest.raises(StoreError, match="This names no file: it is of type"):
+        files.write(path, b"")
+    with pytest.raises(StoreError, match="This names no file"):
+        store.read(path)

@@ -147,7 +147,7 @@ def explanation(told: Explanation) -> list[str]:
 
     record, answer = told.record, told.answer
     lines = [f"label: {record.label}"] if record.label else []
-    lines += [f"question: {told.question}", f"answer: {answered(told)}"]
+    lines += [f"question: {told.question}", *words.before(record.prompt), f"answer: {answered(told)}"]
     lines += [f"explained: {target.text}" for target in record.targets]
     for image, study in enumerate(told.studies):
         rows, cols = study.shape

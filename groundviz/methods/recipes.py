@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from groundviz.errors import NumericalError, UnknownName
+from groundviz.errors import NumericalError
+from groundviz.methods.choosing import Recipes as Recipes
+from groundviz.methods.choosing import choose as choose
 from groundviz.methods.method import METHODS, Method
 from groundviz.methods.outcome import images_left_out, tell_of_no_evidence
 from groundviz.runtime import Live
 from groundviz.targets import answered
 from groundviz.types import Answer, Heatmaps, Prompt, Target
-
-Recipes = Mapping[str, Mapping[str, Any]]
-
-
-def choose(methods: str | Iterable[str] | Recipes) -> Recipes:
-    """The options of each named method, the method's own where none are given.
-
-    Args:
-        methods: One name, several, or a table of names and their options.
-
-    Raises:
-        UnknownName: There is no such method, or it has no such option.
-
-    >>> choose("attention")
-    {'attention': {}}
-    """
-    named = [methods] if isinstance(methods, str) else methods
-    wanted = named if isinstance(named, Mapping) else {name: {} for name in named}
-    return {name: _filled(name, given) for name, given in wanted.items()}
 
 
 def measure(
@@ -107,14 +89,3 @@ def signed_off(name: str, options: Mapping[str, Any], maps: Heatmaps, live: Live
             "Load the model in bfloat16 or float32, or use another method."
         )
     return replace(maps, method=name, params={**options, **maps.params})
-
-
-def _filled(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """All options of a method: what was given, and its defaults for the rest."""
-    parameters = inspect.signature(METHODS[name]).parameters.values()
-    known = {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
-    for option in given:
-        if option not in known:
-            listed = ", ".join(known) or "none"
-            raise UnknownName(f"{name} has no option {option!r}: it has {listed}. Name one of these.")
-    return {**known, **given}

@@ -120,7 +120,9 @@ class ControlTokens:
     def _plainly(
         self, parts: Sequence[str], texts: str | Sequence[str], *, add_special_tokens: bool = False
     ) -> list[int]:
-        return list(self.tokenizer(woven(parts, texts), add_special_tokens=add_special_tokens).input_ids)
+        # Not verbose: how long a text may be is ours to check, and to say.
+        made = self.tokenizer(woven(parts, texts), add_special_tokens=add_special_tokens, verbose=False)
+        return list(made.input_ids)
 
     def _commands(self, token_ids: Iterable[int]) -> Counter[int]:
         """How often each command stands in a prompt; unknown words are none."""

@@ -61,6 +61,7 @@ def told(
     parts = [
         opening,
         *label,
+        *words.before(record.prompt),
         *undone,
         *_sizes(record.studies),
         *methods,

@@ -136,7 +136,9 @@ def _still(record: Record) -> list[Html]:
     """What stands where no script runs."""
     label = [element("p", record.label, class_="label")] if record.label else []
     question = element("h2", *escape.lines(record.prompt.question))
-    return [*label, question, _answer(record.answer, record.targets), *_beware(record), *_views(record)]
+    before = [element("p", one, class_="quiet") for one in words.before(record.prompt)]
+    answer = _answer(record.answer, record.targets)
+    return [*label, question, *before, answer, *_beware(record), *_views(record)]
 
 
 def _beware(record: Record) -> Iterator[Html]:

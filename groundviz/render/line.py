@@ -21,7 +21,8 @@ def of(record: Record) -> str:
     answer = f"{record.answer.text} {words.CUT}" if cut else record.answer.text
     maps = f"maps: {', '.join(_method(record, name) for name in methods(record))}"
     missing = f"never ran: {', '.join(record.unmeasured)}" if record.unmeasured else ""
-    known = filter(None, [words.percent(record.answer.confidence), cut, maps, missing])
+    more = "more than the question was asked" if words.before(record.prompt) else ""
+    known = filter(None, [words.percent(record.answer.confidence), cut, more, maps, missing])
     return visible(f"{label}{record.prompt.question} {answer} ({'; '.join(known)})")
 
 

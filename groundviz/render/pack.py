@@ -68,6 +68,7 @@ def pack(
         "missing": missing(record),
         "known": [_outline(one) for one in known],
         "question": visible(record.prompt.question),
+        "before": [visible(one) for one in words.before(record.prompt)],
         "source": record.answer.source,
         "sure": words.percent(record.answer.confidence),
         "asked": list(_asked(record)),

@@ -11,10 +11,11 @@ import numpy as np
 
 from groundviz.geometry import apply
 from groundviz.render.origin import made_with as made_with
+from groundviz.render.origin import shortened
 from groundviz.render.overlay import OPACITY, OUTLINE, outlined
 from groundviz.targets import answered, find
 from groundviz.tiles import place
-from groundviz.types import Answer, Heatmap, Heatmaps, Record, Study, Target
+from groundviz.types import Answer, Heatmap, Heatmaps, Prompt, Record, Study, Target
 
 WHOLE = "whole answer"
 NOT_WHY = "Attention shows where the model looked, not why it answered."
@@ -81,6 +82,14 @@ def shortfall(maps: Heatmaps) -> str:
     """What an interrupt left undone of one method's maps, in a sentence; empty where nothing."""
     steps = interrupted(maps)
     return f"Interrupted: {method_name(maps.method)} rests on {steps}." if steps else ""
+
+
+def before(prompt: Prompt) -> tuple[str, ...]:
+    """What the model was told besides the question, turn by turn, in sentences; none for a question alone."""
+    if prompt.verbatim:
+        return ("The whole prompt was given as it is.",)
+    speakers = {"system": "System prompt", "user": "Before, the user", "assistant": "Before, the model"}
+    return tuple(f"{speakers[turn.role]}: “{shortened(turn.text)}”." for turn in prompt.messages[:-1])
 
 
 def beware(record: Record, shown: Container[str] | None = None) -> tuple[str, ...]:

@@ -126,6 +126,10 @@ class Decoding:
         return told
 
 
+# What transformers raises where settings do not fit the model, or the machine.
+_OF_SETTINGS = (ValueError, TypeError, IndexError, NotImplementedError, ImportError, AssertionError)
+
+
 @contextmanager
 def settled(decoding: Decoding) -> Iterator[None]:
     """Have what transformers says of settings that a user chose be an error of ours.
@@ -135,7 +139,7 @@ def settled(decoding: Decoding) -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, TypeError, IndexError, NotImplementedError, ImportError) as error:
+    except _OF_SETTINGS as error:
         if not decoding.chosen or isinstance(error, GroundvizError):
             raise
         listed = ", ".join(decoding.chosen)

@@ -543,7 +543,8 @@ class Viewer {
     const given = `Answer${record.source === "generated" ? "" : " given to the model"} · point at a word`;
     const head = h("div", { class: "gv-head" },
       record.name ? h("p", { class: "gv-name" }, record.name, record.label ? ` · ${record.label}` : "") : null,
-      h("div", {}, h("span", { class: "gv-label" }, "Question"), question),
+      h("div", {}, h("span", { class: "gv-label" }, "Question"), question,
+        ...record.before.map((one) => h("p", { class: "gv-special" }, one))),
       h("div", { class: "gv-answer" },
         h("span", { class: "gv-label", title: `probability ${record.sure}` }, given), this.answer,
         // Apart from the tokens, which are the model's own: this sign is ours.
