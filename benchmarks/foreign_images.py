@@ -24,6 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from groundviz import images
 from groundviz.errors import GroundvizError
 from groundviz.images import decoding
@@ -146,8 +148,8 @@ def table(found: Mapping[str, tuple[Counter[str], Counter[str]]]) -> str:
     for name, (counts, _) in found.items():
         cells = [counts["shown"], counts["shown with notes"], counts["refused"]]
         lines.append("| " + " | ".join(str(cell) for cell in (name, counts.total(), *cells)) + " |")
-    lines += ["", "| why refused | files |", "| --- | --- |"]
     why: Counter[str] = sum((reasons for _, reasons in found.values()), Counter())
+    lines += ["", "| why refused | files |", "| --- | --- |"] if why else []
     lines += [
         f"| {text} | {count} |" for text, count in sorted(why.items(), key=lambda pair: (-pair[1], pair[0]))
     ]
@@ -204,7 +206,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--page", type=Path, default=PAGE, help="the page")
     parser.add_argument("--only", nargs="*", help="collections whose name holds one of these words")
     parser.add_argument("--modes", nargs="*", default=MODES, help="Pillow modes to generate")
+    parser.add_argument("--toy", action="store_true", help="a few images, to try the code")
     chosen = parser.parse_args(arguments)
+    if chosen.toy:
+        chosen.only, chosen.modes = ["matplotlib", "Pillow"], ["L", "RGB", "I;16"]
     found = {
         name: outcomes(collection)
         for name, collection in collections(chosen.modes).items()

@@ -103,7 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", nargs="+", choices=[*ROWS, ORDERS], default=[*ROWS, ORDERS])
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    parser.add_argument("--toy", action="store_true", help="as little as there can be, to try the code")
     chosen = parser.parse_args(arguments)
+    if chosen.toy:
+        chosen.phantoms, chosen.seeds, chosen.rows = [3], 2, ["smooth_grad"]
     vlm, rows = groundviz.load("demo"), []
     pictures = [phantom(one, findings=["nodule"]).pixels for one in chosen.phantoms]
     for row in chosen.rows:

@@ -182,8 +182,8 @@ def explain_more(
     """
     arguments.check_methods(methods)
     record, vlm, recipes = explanation.record, models.resolve(model, processor), choose(methods)
-    recognition.same_weights(record.provenance, vlm.model)
     with borrow(vlm, seed=record.provenance.seed, tell=tell) as live:
+        recognition.same_weights(record.provenance, vlm.model)
         live.progress.at("reading the answer")
         prompt = live.encode(record.studies, asked_again(record.prompt))
         recognition.same_prompt(record.prompt, prompt)

@@ -46,6 +46,8 @@ def run_toy(path, capsys):
     return tables_of(capsys.readouterr().out)
 
 
+# At toy size a block may hide all that there is.
+@pytest.mark.filterwarnings("ignore:.*found no evidence:RuntimeWarning")
 @pytest.mark.parametrize(
     "path",
     [pytest.param(one, marks=needs_browser if one.stem == "viewer" else (), id=one.stem) for one in SCRIPTS],

@@ -78,7 +78,8 @@ def sampled_fingerprint(model: nn.Module) -> str:
 def _state(model: nn.Module) -> object:
     """What changes when a model does, unless a few numbers are written to `.data`, which nobody counts."""
     counted = [
-        (id(one), one.data_ptr() if _has_numbers(one) else 0, 0 if one.is_inference() else one._version)
+        # Not which object it is: while a model is borrowed, others stand in for its parameters.
+        (one.data_ptr() if _has_numbers(one) else 0, 0 if one.is_inference() else one._version)
         for one in (*model.parameters(), *model.buffers())
     ]
     return sampled_fingerprint(model), _adapter_settings(model), tuple(counted)
