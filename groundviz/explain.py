@@ -136,8 +136,8 @@ def _without_refusals(
             refused[name] = str(error)
     if not refused or len(refused) == len(recipes):
         return recipes
-    for name, why in refused.items():
-        warnings.warn(f"{name} was left out. {why}", RuntimeWarning, stacklevel=3)
+    for name, reason in refused.items():
+        warnings.warn(f"{name} was left out. {reason}", RuntimeWarning, stacklevel=3)
     return {name: options for name, options in recipes.items() if name not in refused}
 
 

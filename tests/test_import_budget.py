@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +61,17 @@ def test_reading_images_needs_no_torch() -> None:
 @pytest.mark.parametrize("name", ["Explanation", "Heatmap", "Study", "errors", "images", "open"])
 def test_what_holds_results_is_there_without_torch(name: str) -> None:
     assert fresh(NO_TORCH + f"import groundviz; print(groundviz.{name} is not None)").strip() == "True"
+
+
+def test_a_test_that_needs_no_torch_does_not_wait_for_it() -> None:
+    """What every test starts from, tests/conftest.py, imports nothing heavy."""
+    code = (
+        "import sys, pytest; pytest.main(sys.argv[1:]); "
+        "print(sorted(sys.modules.keys() & {'torch', 'transformers', 'matplotlib'}))"
+    )
+    asked = ["-q", "-p", "no:cacheprovider", "tests/test_layers.py", "-k", "heavy or layer"]
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", code, *asked]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert " passed" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout

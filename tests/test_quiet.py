@@ -9,13 +9,17 @@ import warnings
 
 import numpy as np
 import pytest
+import transformers
+from packaging import version
 
 from groundviz import models
 from groundviz.explain import explain
 from groundviz.testing.families import TINY
 
-# Transformers 5.17 itself calls Llama 3.2's layers by an old name.
-OWN_CALLS = "`hidden_state` is deprecated"
+# Transformers 5.17 warns of what it does itself: of Llama 3.2's layers, of the text model of an Idefics 3
+# made for nothing, and of SmolVLM's template. Later releases do not.
+OLD = version.parse(transformers.__version__) < version.parse("5.20")
+OWN = "`hidden_state` is deprecated|Model config: pad_token_id|Kwargs passed to `processor.__call__`"
 PICTURE = np.random.default_rng(1).random((61, 37), dtype=np.float32)
 
 
@@ -39,12 +43,13 @@ def test_a_model_of_every_family_is_explained_without_a_warning(kind, logged):
     logged.clear()  # What making a model by hand says is not what explaining it says.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", OWN_CALLS, FutureWarning)
+        if OLD:
+            warnings.filterwarnings("ignore", OWN, FutureWarning)
         # Of lines in a processor's own file, which Python does not show.
         warnings.filterwarnings("ignore", "__array", DeprecationWarning)
         explain(vlm, PICTURE, "Is there a nodule?")
         explain(vlm, PICTURE, "Is there a nodule?", answer="left lung nodule")
-    assert logged == []
+    assert [one for one in logged if not (OLD and re.match(OWN, one))] == []
 
 
 def test_the_demo_says_nothing_but_what_it_does(tmp_path):

@@ -137,7 +137,9 @@ def _setting(vlm: VLM) -> str:
     """What a verdict hangs on, beside the model itself."""
     processor = vlm.processor
     pixels, template = getattr(processor, "image_processor", None), getattr(processor, "chat_template", None)
-    return f"{vlm.family_name} {id(vlm.family)} {id(processor)} {pixels!r} {template!r} {vlm.model.config!r}"
+    # Not the config itself: to write one, transformers makes another of its kind, and may warn of that.
+    config = vlm.model.config.to_dict()
+    return f"{vlm.family_name} {id(vlm.family)} {id(processor)} {pixels!r} {template!r} {config!r}"
 
 
 def _suiting(encoded: Encoded) -> tuple[Shape, ...]:
