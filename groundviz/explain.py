@@ -20,6 +20,7 @@ from groundviz.targets import Named, names_question
 from groundviz.types import Answer, Heatmaps, Prompt, Record, Target
 
 LONGEST_LABEL = 200
+Measured = tuple[Answer, tuple[Target, ...], tuple[Heatmaps, ...], tuple[str, ...]]
 
 
 def explain(
@@ -99,12 +100,17 @@ def explain(
     verdict = models.verdict_on(vlm) if certify else None
     with borrow(vlm, seed=seed) as live:  # From here the model is ours; bit-identical when given back.
         prompt = live.encode(studies, asked)
-        for _ in live.until_steady():  # Once, unless another thread trains the model meanwhile.
+
+        def measured() -> Measured:
             said = live.answer(prompt, given=answer, generation=settings)
             goals = live.targets(said, target, against)
+            chosen = recipes
             if not methods and prompt.image_ids.intersection(said.token_ids.tolist()):
-                recipes = _without_refusals(recipes, live, prompt, said, goals)
-            maps, unmeasured = measure(recipes, live, prompt, said, goals)
+                chosen = _without_refusals(recipes, live, prompt, said, goals)
+            return said, goals, *measure(chosen, live, prompt, said, goals)
+
+        # Once, unless another thread trains the model meanwhile.
+        said, goals, maps, unmeasured = live.steadily(measured)
         provenance = replace(live.provenance, certificate=verdict)
     return Explanation(
         Record(
@@ -187,10 +193,13 @@ def explain_more(
         live.progress.at("reading the answer")
         prompt = live.encode(record.studies, asked_again(record.prompt))
         recognition.same_prompt(record.prompt, prompt)
-        for _ in live.until_steady():
+
+        def measured() -> tuple[tuple[Heatmaps, ...], tuple[str, ...]]:
             said = live.answer(prompt, given=record.answer.token_ids.tolist())
             recognition.same_answer(record.answer, said, record.provenance.dtype)
-            maps, unmeasured = measure(recipes, live, prompt, record.answer, record.targets)
+            return measure(recipes, live, prompt, record.answer, record.targets)
+
+        maps, unmeasured = live.steadily(measured)
         seconds = round(record.provenance.seconds + live.provenance.seconds, 3)
     joined = _joined(record.heatmaps, maps)
     # What was asked for again is measured now, or missing now.

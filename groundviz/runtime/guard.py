@@ -335,7 +335,7 @@ class Borrow(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        disturbed = error is None and self._loan.disturbed
+        disturbed = self._loan.disturbed and not (error and not isinstance(error, Exception))
         try:
             self._end()
         except Exception as failure:
@@ -346,7 +346,7 @@ class Borrow(Generic[T]):
             raise ModelChanged(
                 "The model's weights were changed by another thread, a training step perhaps, while they "
                 "were being read, so what was computed belongs to no model. Try again between two steps."
-            )
+            ) from error
 
     def _end(self) -> None:
         try:

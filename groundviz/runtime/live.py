@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -64,21 +64,26 @@ class Live:
         self._kept: dict[Any, Any] = {}
         self._generation: Mapping[str, Any] = {}
 
-    def until_steady(self) -> Iterator[None]:
-        """Once; or again, with the same random numbers, while another thread trains the model meanwhile.
+    def steadily(self, work: Callable[[], T]) -> T:
+        """What `work()` returns; done again, with the same random numbers, if the model was being trained.
 
-        A training step that is under way when the model is borrowed changes the weights once more; the
-        next step waits. So the second time is as a rule the last.
+        A training step that is under way when the model is borrowed changes the weights once more, and may
+        make a pass fail; the next step waits. So the second time is as a rule the last.
 
         Raises:
             ModelChanged: When the model is given back, if the weights never stood still.
         """
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self._loan.start_again()
-            yield
-            if not self._loan.disturbed:
-                return
+        for _ in range(ATTEMPTS - 1):
+            try:
+                found = work()
+            except Exception:
+                if not self._loan.disturbed:
+                    raise
+            else:
+                if not self._loan.disturbed:
+                    return found
+            self._loan.start_again()
+        return work()
 
     # --- question and answer ---------------------------------------------------------------------
 

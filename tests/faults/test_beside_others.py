@@ -381,21 +381,36 @@ def test_weights_that_change_while_they_are_read_are_noticed(small):
         assert not loan.disturbed
 
 
-def test_an_explanation_is_made_anew_when_a_step_fell_into_it(vlm, picture):
+@pytest.mark.parametrize("amid", ["the answer", "a pass with gradients"])
+def test_an_explanation_is_made_anew_when_a_step_fell_into_it(vlm, picture, amid):
+    """Torch refuses to differentiate through weights that have changed; that is no error of the user's."""
     weight = vlm.model.lm_head.weight
     steps = []
+    told(vlm, picture, "grad_cam")
 
     def step(*_):
-        if not steps:
+        if not steps and torch.is_grad_enabled() == (amid != "the answer"):
             steps.append("step")
             with torch.no_grad():
                 weight.mul_(1.5)
 
     handle = vlm.model.lm_head.register_forward_hook(step)
-    found = told(vlm, picture, "gradient_attention")
+    found = told(vlm, picture, "grad_cam")
     handle.remove()
     assert steps
-    assert found == told(vlm, picture, "gradient_attention")
+    assert found == told(vlm, picture, "grad_cam")
+
+
+def test_an_error_amid_a_change_of_weights_is_one_of_that(small):
+    with pytest.raises(ModelChanged) as caught, borrow(small):
+        with torch.no_grad():
+            small[0].weight.add_(1.0)
+        raise RuntimeError("modified by an inplace operation")
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    with pytest.raises(KeyboardInterrupt), borrow(small):
+        with torch.no_grad():
+            small[0].weight.add_(1.0)
+        raise KeyboardInterrupt
 
 
 def test_weights_that_never_stand_still_are_refused(vlm, picture):
