@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 
@@ -14,6 +15,19 @@ def after_fork(call: Callable[[], object]) -> None:
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=call)
+
+
+def free_locks(package: str) -> None:
+    """Free the locks that modules of a package hold, in a forked process: their holders are gone.
+
+    For a library that does not do so itself and was in use by a thread that this process does not have.
+    """
+    kinds = type(threading.Lock()), type(threading.RLock())
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == package:
+            for value in list(vars(module).values()):
+                if isinstance(value, kinds):
+                    value._at_fork_reinit()  # type: ignore[union-attr]
 
 
 def fork_safe_lock() -> threading.RLock:

@@ -37,7 +37,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from groundviz.errors import ModelBusy, ModelChanged
-from groundviz.forking import after_fork
+from groundviz.forking import after_fork, free_locks
 from groundviz.runtime.gate import WAITING, Borrower, Gate, Wait, parts_of
 from groundviz.runtime.snapshot import Memory, prepare
 from groundviz.runtime.surroundings import PAUSE_SECONDS, CtrlC, ProcessState, TorchModes, seed_streams
@@ -365,9 +365,12 @@ def _after_fork() -> None:
         loan._process for loan in _LENT.values() if loan._thread == mine
     }:
         _TURN.clear()
-    for loan in set(_LENT.values()):
-        if loan._thread != mine:
-            loan._leave_behind()
+    gone = [loan for loan in set(_LENT.values()) if loan._thread != mine]
+    if gone:
+        # A thread that runs a model may be inside one of its library's locks.
+        free_locks("transformers")
+    for loan in gone:
+        loan._leave_behind()
 
 
 after_fork(_after_fork)
