@@ -6,6 +6,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
+
+# What is done in a forked process: locks first, since what is called may need them.
+_LOCKS: list[Any] = []
+_CALLS: list[Callable[[], object]] = []
 
 
 def after_fork(call: Callable[[], object]) -> None:
@@ -13,8 +18,18 @@ def after_fork(call: Callable[[], object]) -> None:
 
     Where processes are never forked, as on Windows, nothing happens.
     """
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=call)
+    _CALLS.append(call)
+
+
+def _after() -> None:
+    for lock in _LOCKS:
+        lock._at_fork_reinit()
+    for call in _CALLS:
+        call()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after)
 
 
 def free_locks(package: str) -> None:
@@ -39,5 +54,5 @@ def fork_safe_lock() -> threading.RLock:
     ...     pass
     """
     lock = threading.RLock()
-    after_fork(lock._at_fork_reinit)  # type: ignore[attr-defined]
+    _LOCKS.append(lock)
     return lock

@@ -31,5 +31,6 @@ def tell_of_no_evidence(name: str, maps: list[Heatmaps], targets: tuple[Target, 
             f"{name} found no evidence: in its map all cells have the same value, so that it points nowhere. "
             "Use another method, or explain another part of the answer.",
             RuntimeWarning,
-            stacklevel=4,
+            # The caller of `explain`, which has `measure` called by `Live.steadily`.
+            stacklevel=6,
         )

@@ -51,7 +51,7 @@ def measure(
         except KeyboardInterrupt:
             if not maps:
                 raise
-            warnings.warn(f"Interrupted during {name}: its maps are missing.", RuntimeWarning, stacklevel=3)
+            warnings.warn(f"Interrupted during {name}: its maps are missing.", RuntimeWarning, stacklevel=5)
             missing.append(name)
             continue
         signed = [signed_off(name, options, one, live) for one in found]

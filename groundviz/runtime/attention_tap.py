@@ -10,7 +10,6 @@ always computes.
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.forking import after_fork
+from groundviz.forking import after_fork, fork_safe_lock
 from groundviz.runtime.attention_rows import Attention
 from groundviz.runtime.gate import Borrower
 from groundviz.runtime.kernels import sight
@@ -99,7 +98,7 @@ class _Switchboard:
 
     def __init__(self) -> None:
         # Re-entrant: closing a tap may be cut short and begun again on the same thread.
-        self._lock = threading.RLock()
+        self._lock = fork_safe_lock()
         self._lines: dict[int, _Line] = {}
         self._shadowed: dict[tuple[int, str], tuple[Any, Kernel | None]] = {}
 
@@ -118,7 +117,6 @@ class _Switchboard:
 
     def after_fork(self) -> None:
         """Close the taps of threads that this process, a forked one, does not have."""
-        self._lock = threading.RLock()
         self.disconnect([module for module, line in self._lines.items() if not line.listener.calls()])
 
     def _shadow(self, registry: Any, name: str) -> None:
