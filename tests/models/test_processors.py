@@ -107,6 +107,9 @@ def test_a_processor_that_cannot_do_without_torchvision_says_so(tmp_path, monkey
     def stopped(*given, **options):
         raise ImportError("Qwen2VLImageProcessor requires the Torchvision library")
 
-    monkeypatch.setattr(transformers.AutoImageProcessor, "from_pretrained", stopped)
+    try:
+        monkeypatch.setattr(transformers.AutoImageProcessor, "from_pretrained", stopped)
+    except ImportError:
+        pytest.skip("this transformers has no AutoImageProcessor at all where torchvision is missing")
     with pytest.raises(MissingExtra, match="pip install torchvision"):
         models.load(tmp_path)

@@ -5,6 +5,8 @@ import copy
 import numpy as np
 import pytest
 import torch
+import transformers
+from packaging.version import Version
 
 from groundviz import explain, explain_more, images, models
 from groundviz.errors import OptionError, UnknownName
@@ -57,9 +59,14 @@ def by_eager(model, live, answer):
     return rows.permute(2, 0, 1, 3), chosen[torch.arange(count), ids].numpy()
 
 
+OLD = Version(transformers.__version__) < Version("5.24")
+
+
 @pytest.mark.parametrize("how", DECODING)
 @pytest.mark.parametrize("kind", ["llava", "gemma3", "qwen2_vl", "mllama", "blip2"])
 def test_rows_and_log_probabilities_are_those_of_eager_attention(kind, how):
+    if kind == "mllama" and how in ("penalised", "static cache") and OLD:
+        pytest.skip("transformers before 5.24 cannot generate so with mllama itself")
     vlm = tiny(kind)
     with borrow(vlm, seed=2) as live:
         prompt = live.encode(STUDY, QUESTION)
