@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,14 +65,13 @@ def generated(
     wanted: dict[str, Any] = {"return_dict_in_generate": True, "output_logits": True, **decoding.options}
     if decoding.stop_strings:
         wanted["tokenizer"] = tokenizer
-    if not decoding.one_by_one:
-        with torch.no_grad(), sampling(broken), settled(decoding):
-            result = passes.model.generate(**passes.inputs, **wanted)
-        return given(passes, asked, added(prompt, result.sequences[0]))
     watch = _watch(passes, asked, start=len(prompt) - 1, deferred=keeps_keys(decoding.config))
-    with torch.no_grad(), _tap(passes, watch), sampling(broken), settled(decoding):
+    tap = _tap(passes, watch) if decoding.one_by_one else nullcontext()
+    with torch.no_grad(), tap, sampling(broken), settled(decoding):
         result = passes.model.generate(**passes.inputs, **wanted)
     token_ids = added(prompt, result.sequences[0])
+    if not decoding.one_by_one:
+        return given(passes, asked, token_ids)
     question = watch.question() if looking else None
     attention = watch.stacked(len(token_ids)) if looking else None
     if looking and attention is None:

@@ -130,8 +130,7 @@ class Loan:
         >>> widths
         [3]
         """
-        if _LENT.get(id(module)) is not self:
-            raise ValueError("A hook needs a part of the model that is lent, while it is lent.")
+        self._require("A hook needs", module)
         calls = self._borrower.calls
         # Before the hooks with which transformers collects hidden states: they must see what goes on.
         return module.register_forward_hook(
@@ -145,8 +144,7 @@ class Loan:
         Torch multiplies an input with gaps by frozen weights batch by batch, on a CPU in bfloat16 with a
         copy of the weights for each: minutes and gigabytes for an output head of a large vocabulary.
         """
-        if _LENT.get(id(module)) is not self:
-            raise ValueError("Straightening needs a part of the model that is lent, while it is lent.")
+        self._require("Straightening needs", module)
         calls = self._borrower.calls
         module.register_forward_pre_hook(
             lambda _, args: tuple(map(_straight, args)) if calls() else None,
@@ -161,8 +159,7 @@ class Loan:
         Raises:
             ValueError: The module is not part of the lent model, or the loan is over.
         """
-        if _LENT.get(id(module)) is not self:
-            raise ValueError("Wrapping needs a part of the model that is lent, while it is lent.")
+        self._require("Wrapping needs", module)
         own = {"forward": vars(module)["forward"]} if "forward" in vars(module) else {}
         forward, calls = module.forward, self._borrower.calls
 
@@ -184,6 +181,10 @@ class Loan:
         called more than once: it must find out what is left to do.
         """
         self._undos.append(undo)
+
+    def _require(self, what: str, module: nn.Module) -> None:
+        if _LENT.get(id(module)) is not self:
+            raise ValueError(f"{what} a part of the model that is lent, while it is lent.")
 
     @property
     def disturbed(self) -> bool:

@@ -332,10 +332,12 @@ class Live:
 
         def will_do(rows: Tensor) -> bool:
             nonlocal ended
-            ended = enough is not None and enough(rows)
+            ended = bool(enough and enough(rows))
             return ended
 
-        done = in_batches(count, run, label=label, most=most, progress=self.progress, enough=will_do)
+        done = in_batches(
+            count, run, label=label, most=most, progress=self.progress, enough=enough and will_do
+        )
         self.interrupted = self.interrupted or (len(done) < count and not ended)
         return done
 
