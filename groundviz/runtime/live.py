@@ -328,17 +328,10 @@ class Live:
             OutOfMemory: Not even one item fits.
             KeyboardInterrupt: Nothing was computed before the interruption.
         """
-        ended = False
-
-        def will_do(rows: Tensor) -> bool:
-            nonlocal ended
-            ended = bool(enough and enough(rows))
-            return ended
-
-        done = in_batches(
-            count, run, label=label, most=most, progress=self.progress, enough=enough and will_do
-        )
-        self.interrupted = self.interrupted or (len(done) < count and not ended)
+        done = in_batches(count, run, label=label, most=most, progress=self.progress, enough=enough)
+        # Work that was ended because it will do was not interrupted.
+        short = len(done) < count and not (enough and enough(done))
+        self.interrupted = self.interrupted or short
         return done
 
     def stream(self) -> torch.Generator:
