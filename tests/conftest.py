@@ -75,3 +75,19 @@ def tiny(request):
     model = tiny_llava(vision=request.param)
     model.generation_config.max_new_tokens = 9
     return models.resolve(model, tiny_llava_processor(model))
+
+
+@pytest.fixture
+def transformers_says():
+    """What transformers logs as a warning, also what it says only once in a process."""
+    import logging
+
+    from transformers.utils import logging as transformers_logging
+
+    told, logger = [], transformers_logging.get_logger("transformers")
+    listener = logging.Handler(logging.WARNING)
+    listener.emit = lambda record: told.append(record.getMessage())
+    logging.Logger.warning_once.cache_clear()
+    logger.addHandler(listener)
+    yield told
+    logger.removeHandler(listener)

@@ -1,6 +1,5 @@
 """No warning of a dependency reaches a user: not in the demo, and not with a model of any family."""
 
-import logging
 import os
 import re
 import subprocess
@@ -23,24 +22,12 @@ OWN = "`hidden_state` is deprecated|Model config: pad_token_id|Kwargs passed to 
 PICTURE = np.random.default_rng(1).random((61, 37), dtype=np.float32)
 
 
-@pytest.fixture
-def logged():
-    """What transformers logs as a warning, also what it says once in a process."""
-    told, logger = [], logging.getLogger("transformers")
-    listener = logging.Handler(logging.WARNING)
-    listener.emit = lambda record: told.append(record.getMessage())
-    logging.Logger.warning_once.cache_clear()
-    logger.addHandler(listener)
-    yield told
-    logger.removeHandler(listener)
-
-
 @pytest.mark.parametrize("kind", TINY)
-def test_a_model_of_every_family_is_explained_without_a_warning(kind, logged):
+def test_a_model_of_every_family_is_explained_without_a_warning(kind, transformers_says):
     model, processor = TINY[kind]()
     model.generation_config.update(max_new_tokens=3, do_sample=False)
     vlm = models.resolve(model, processor)
-    logged.clear()  # What making a model by hand says is not what explaining it says.
+    transformers_says.clear()  # What making a model by hand says is not what explaining it says.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         if OLD:
@@ -49,7 +36,7 @@ def test_a_model_of_every_family_is_explained_without_a_warning(kind, logged):
         warnings.filterwarnings("ignore", "__array", DeprecationWarning)
         explain(vlm, PICTURE, "Is there a nodule?")
         explain(vlm, PICTURE, "Is there a nodule?", answer="left lung nodule")
-    assert [one for one in logged if not (OLD and re.match(OWN, one))] == []
+    assert [one for one in transformers_says if not (OLD and re.match(OWN, one))] == []
 
 
 def test_the_demo_says_nothing_but_what_it_does(tmp_path):

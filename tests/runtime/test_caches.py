@@ -1,12 +1,10 @@
 """The key-value cache under the name that the installed release of transformers has for it."""
 
-import logging
 from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers.cache_utils import Cache, DynamicCache
-from transformers.utils import logging as transformers_logging
 
 from groundviz.runtime.caches import cache_of, on_cache, prompt_cache
 from groundviz.testing.architectures import ARCHITECTURES
@@ -16,32 +14,20 @@ from tests.runtime.dense import built
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
 
 
-@pytest.fixture
-def warned():
-    """What transformers logs as a warning, also what it says only once in a process."""
-    told, logger = [], transformers_logging.get_logger("transformers")
-    listener = logging.Handler(logging.WARNING)
-    listener.emit = lambda record: told.append(record.getMessage())
-    logging.Logger.warning_once.cache_clear()
-    logger.addHandler(listener)
-    yield told
-    logger.removeHandler(listener)
-
-
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @torch.no_grad()
-def test_every_architecture_hands_over_its_cache(name, warned):
+def test_every_architecture_hands_over_its_cache(name, transformers_says):
     architecture = built(name)
     cache = cache_of(architecture.model(**architecture.inputs, use_cache=True))
     if name.startswith("blip2"):  # It passes its language model's output on whole.
         cache = cache_of(architecture.model(**architecture.inputs, use_cache=True).language_model_outputs)
     assert isinstance(cache, Cache)
-    assert warned == []
+    assert transformers_says == []
 
 
 @pytest.mark.parametrize("name", ["llava_llama", "llava_qwen2", "llava_mistral", "idefics2", "smolvlm"])
 @torch.no_grad()
-def test_a_pass_goes_on_from_the_cache_of_another(name, warned):
+def test_a_pass_goes_on_from_the_cache_of_another(name, transformers_says):
     architecture = built(name)
     model, inputs = architecture.model, dict(architecture.inputs)
     cache = cache_of(model(**inputs, use_cache=True))
@@ -50,13 +36,13 @@ def test_a_pass_goes_on_from_the_cache_of_another(name, warned):
     on = model(input_ids=ids[:, -1:], attention_mask=mask, use_cache=True, **on_cache(model, cache))
     whole = model(**{**inputs, "input_ids": ids, "attention_mask": mask}, use_cache=False)
     torch.testing.assert_close(on.logits[:, -1], whole.logits[:, -1], atol=1e-4, rtol=1e-4)
-    assert warned == []
+    assert transformers_says == []
 
 
-def test_a_pass_that_keeps_no_cache_has_none_and_nothing_is_said_of_it(warned):
+def test_a_pass_that_keeps_no_cache_has_none_and_nothing_is_said_of_it(transformers_says):
     architecture = built("llava_llama")
     assert cache_of(architecture.model(**architecture.inputs, use_cache=False)) is None
-    assert warned == []
+    assert transformers_says == []
 
 
 @pytest.mark.parametrize("kept", ["cache", "past_key_values"])
