@@ -31,6 +31,7 @@ from groundviz.runtime.provenance import weights_fingerprint
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.quick import quick
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from tests.interrupting import cut_short
 
 QUESTION = "Is there a nodule?"
 METHODS = ("attention", "gradient_attention", "relevancy", "grad_cam", "occlusion")
@@ -436,15 +437,7 @@ def test_a_gradient_on_its_way_reaches_the_weights_of_a_model_that_is_lent_meanw
 
 
 def test_a_model_left_lent_is_given_back_to_whoever_calls_it(small, monkeypatch):
-    left, restore = [2], guard.Memory.restore
-
-    def interrupted(memory):
-        if left[0]:
-            left[0] -= 1
-            raise KeyboardInterrupt
-        restore(memory)
-
-    monkeypatch.setattr(guard.Memory, "restore", interrupted)
+    cut_short(monkeypatch, 2)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), borrow(small):
         pass

@@ -22,6 +22,7 @@ from groundviz.runtime.guard import borrow
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.messy import messy
 from groundviz.testing.tiny import tiny_llava
+from tests.interrupting import cut_short
 
 INPUT_IDS = torch.tensor([[2, 5, *[4] * 16, 20, 21, 22]])
 
@@ -610,18 +611,6 @@ def test_fifty_loans_leave_no_tensor_behind():
 
 
 # --- putting back is itself cut short ---------------------------------------------------------
-
-
-def cut_short(monkeypatch, times):
-    restore, left = guard.Memory.restore, [times]
-
-    def interrupted(memory):
-        if left[0]:
-            left[0] -= 1
-            raise KeyboardInterrupt
-        restore(memory)
-
-    monkeypatch.setattr(guard.Memory, "restore", interrupted)
 
 
 def test_putting_back_that_is_cut_short_once_is_begun_again(small, monkeypatch):
