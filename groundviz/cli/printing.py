@@ -182,4 +182,5 @@ def maps(told: Explanation) -> list[str]:
             lines.append(f"  {words.describe(heatmap, len(told.studies))}")
             if error := words.uncertainty(heatmap):
                 lines.append(f"    {error}")
-    return [*lines, *(f"  {sentence}" for sentence in words.incomplete(told.record))]
+    beside = (*words.incomplete(told.record), *words.cautions(told.record.heatmaps))
+    return [*lines, *(f"  {sentence}" for sentence in beside)]

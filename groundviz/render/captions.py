@@ -65,6 +65,7 @@ def told(
         *undone,
         *_sizes(record.studies),
         *methods,
+        *words.cautions(shown),
         *words.undrawn(record, shown),
         *_left_out(record, rows),
         *not_why,

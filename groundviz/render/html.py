@@ -142,8 +142,8 @@ def _still(record: Record) -> list[Html]:
 
 
 def _beware(record: Record) -> Iterator[Html]:
-    """What is not whole, where nobody overlooks it; an answer that is not says so itself."""
-    if undone := words.incomplete(record):
+    """What is not whole or not to be relied on, where nobody overlooks it; an answer says so itself."""
+    if undone := (*words.incomplete(record), *words.cautions(record.heatmaps)):
         yield element("ul", *(element("li", one) for one in undone), class_="beware")
 
 

@@ -100,8 +100,8 @@ def heads_of(maps: Heatmaps, layer: int) -> bytes:
 
 
 def missing(record: Record) -> list[str]:
-    """What a reader must be told besides what each map says of itself: methods that never ran."""
-    return [visible(one) for one in words.incomplete(record, ())]
+    """What a reader must be told besides what each map says of itself: what never ran, or is known to err."""
+    return [visible(one) for one in (*words.incomplete(record, ()), *words.cautions(record.heatmaps))]
 
 
 def images_of(records: Sequence[Record]) -> tuple[list[list[int]], bytes]:

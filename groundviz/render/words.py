@@ -92,6 +92,12 @@ def before(prompt: Prompt) -> tuple[str, ...]:
     return tuple(f"{speakers[turn.role]}: “{shortened(turn.text)}”." for turn in prompt.messages[:-1])
 
 
+def cautions(maps: Iterable[Heatmap | Heatmaps]) -> tuple[str, ...]:
+    """What is known against methods, one sentence each: they say it themselves, as `caution` in `params`."""
+    told = {one.method: str(one.params["caution"]) for one in maps if one.params.get("caution")}
+    return tuple(f"{method_name(method)}: {caution}" for method, caution in told.items())
+
+
 def beware(record: Record, shown: Container[str] | None = None) -> tuple[str, ...]:
     """What must stand beside the answer and its maps: if either is not whole; see `incomplete`."""
     cut = cut_off(record.answer)
@@ -276,7 +282,7 @@ def legend(
     """
     shown = list(heatmaps)
     told = [heatmap for heatmap in shown if heatmap.has_evidence]
-    sentences = [*([NOT_WHY] if of_attention(shown) else []), *filter(None, [percentages])]
+    sentences = [*([NOT_WHY] if of_attention(shown) else []), *cautions(shown), *filter(None, [percentages])]
     if told:
         sentences += _reading(told, smooth=smooth)
         sentences += [SMOOTH] if smooth else []
@@ -285,6 +291,8 @@ def legend(
     # What one tile leaves out, the model may have seen in another.
     if any(heatmap.grid.label for heatmap in hatched):
         sentences.append("Hatched: not covered by this map.")
+    elif any(map(interrupted, hatched)):
+        sentences.append("Hatched: not measured, or not seen by the model.")
     elif hatched:
         sentences.append("Hatched: not seen by the model.")
     return sentences
