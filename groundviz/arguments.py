@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from groundviz.errors import OptionError, PromptError, TargetError
+from groundviz.errors import OptionError, PromptError, StoreError, TargetError
 from groundviz.targets import check_named
+
+LONGEST_LABEL = 200
 
 
 def check_methods(methods: Any) -> None:
@@ -71,3 +73,23 @@ def check(*, methods: Any, answer: Any, target: Any, against: Any, seed: Any) ->
     if not whole or not 0 <= seed < 2**63:
         found = f"{seed}" if whole else f"of type {type(seed).__name__}"
         raise OptionError(f"The seed is {found}: expected a whole number from 0, below 2**63. Give seed=0.")
+
+
+def check_label(label: object) -> None:
+    """Stop what no table could show on a line.
+
+    Raises:
+        StoreError: It is no text, too long, or holds line breaks or control characters.
+    """
+    found = ""
+    if not isinstance(label, str):
+        found = f"of type {type(label).__name__}"
+    elif len(label) > LONGEST_LABEL:
+        found = f"a text of {len(label)} characters"
+    elif not label.isprintable():
+        found = "a text with line breaks or control characters"
+    if found:
+        raise StoreError(
+            f"The label cannot be kept: it is {found}, and should be a line of at most {LONGEST_LABEL} "
+            'characters. Give a short name, such as label="checkpoint A".'
+        )

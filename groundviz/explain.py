@@ -9,17 +9,17 @@ from typing import Any
 
 from groundviz import arguments, images, models
 from groundviz.conversation import Verbatim, asked_again, asking
-from groundviz.errors import StoreError, UnsupportedMethod
+from groundviz.errors import UnsupportedMethod
 from groundviz.explanation import Explanation
 from groundviz.generation import checked
 from groundviz.methods import DEFAULT, DEFAULT_CONTRAST, DEFAULT_QUESTION
-from groundviz.methods.recipes import Recipes, choose, measure
+from groundviz.methods.choosing import Recipes, choose
+from groundviz.methods.recipes import measure
 from groundviz.runtime import Live, borrow, recognition
 from groundviz.runtime.progress import Tell
 from groundviz.targets import Named, names_question
 from groundviz.types import Answer, Heatmaps, Prompt, Record, Target
 
-LONGEST_LABEL = 200
 Measured = tuple[Answer, tuple[Target, ...], tuple[Heatmaps, ...], tuple[str, ...]]
 
 
@@ -90,9 +90,9 @@ def explain(
     >>> explanation.answer.text
     'yes'
     """
-    _check_label(label)
     asked, settings = asking(question, system), checked(generation, answer)
     arguments.check(methods=methods, answer=answer, target=target, against=against, seed=seed)
+    arguments.check_label(label)
     usual = DEFAULT_CONTRAST if against else DEFAULT_QUESTION if names_question(target) else DEFAULT
     recipes = choose(methods or usual)
     vlm = models.resolve(model, processor)
@@ -214,26 +214,6 @@ def explain_more(
             provenance=replace(record.provenance, seconds=seconds),
         )
     )
-
-
-def _check_label(label: object) -> None:
-    """Stop what no table could show on a line.
-
-    Raises:
-        StoreError: It is no text, too long, or holds line breaks or control characters.
-    """
-    found = ""
-    if not isinstance(label, str):
-        found = f"of type {type(label).__name__}"
-    elif len(label) > LONGEST_LABEL:
-        found = f"a text of {len(label)} characters"
-    elif not label.isprintable():
-        found = "a text with line breaks or control characters"
-    if found:
-        raise StoreError(
-            f"The label cannot be kept: it is {found}, and should be a line of at most {LONGEST_LABEL} "
-            'characters. Give a short name, such as label="checkpoint A".'
-        )
 
 
 def _joined(old: Iterable[Heatmaps], new: Iterable[Heatmaps]) -> tuple[Heatmaps, ...]:

@@ -95,7 +95,7 @@ def test_passes_are_counted_in_whole_and_in_part(vlm):
 
 
 def test_every_sampling_method_has_a_short_run(monkeypatch):
-    from groundviz.methods.recipes import choose
+    from groundviz.methods.choosing import choose
 
     assert choose(methods.FEW)
     for name in methods.FEW:

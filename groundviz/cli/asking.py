@@ -25,7 +25,7 @@ from groundviz.errors import (
 
 if TYPE_CHECKING:
     from groundviz.explanation import Explanation
-    from groundviz.methods.recipes import Recipes
+    from groundviz.methods.choosing import Recipes
     from groundviz.types import Study
 
 SOME_FAILED, ALL_FAILED, INTERRUPTED = 1, 2, 130
@@ -182,7 +182,7 @@ def _recipes(chosen: argparse.Namespace) -> Recipes:
         UnknownName: There is no such method, it is not asked for, or it has no such option.
     """
     from groundviz.methods import DEFAULT, DEFAULT_CONTRAST
-    from groundviz.methods.recipes import choose
+    from groundviz.methods.choosing import choose
 
     usual = choose(chosen.method or (DEFAULT_CONTRAST if chosen.against else DEFAULT))
     given: dict[str, dict[str, Any]] = {name: {} for name in usual}

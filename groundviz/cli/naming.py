@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from groundviz import files
 
 if TYPE_CHECKING:
-    from groundviz.methods.recipes import Recipes
+    from groundviz.methods.choosing import Recipes
 
 SUFFIXES = (".gvz", ".pdf", ".png", ".html")
 

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from groundviz.errors import NumericalError
-from groundviz.methods.choosing import Recipes as Recipes
-from groundviz.methods.choosing import choose as choose
+from groundviz.methods.choosing import Recipes
 from groundviz.methods.method import METHODS, Method
 from groundviz.methods.outcome import images_left_out, tell_of_no_evidence
 from groundviz.runtime import Live

@@ -10,7 +10,8 @@ import pytest
 import torch
 from captum import attr as captum
 
-from groundviz.methods.recipes import choose, measure
+from groundviz.methods.choosing import choose
+from groundviz.methods.recipes import measure
 from groundviz.runtime import borrow
 from groundviz.runtime.baselines import baseline
 from tests.methods.planes import as_cells, as_picture
