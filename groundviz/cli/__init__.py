@@ -4,7 +4,7 @@ Results go to standard output, progress and errors to standard error. An error i
 0, all is well; 1, the model is not certified, or some of several images could not be explained; 2, an
 error; 130, interrupted by Ctrl-C, whatever was written; 141, nobody reads the output any more.
 
-Nothing is imported before `main` runs, so that Ctrl-C is answered from the first moment on; heavy
+Nothing heavy is imported before `main` runs, so that Ctrl-C is answered from the first moment on;
 libraries are imported when a command needs them.
 """
 
@@ -12,6 +12,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+
+from groundviz.cli.interruption import remembered
+from groundviz.errors import GroundvizError
+
+ERROR, INTERRUPTED = 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,12 +30,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     ...
     0
     """
-    try:
-        from groundviz.cli.run import run
+    with remembered() as interruptions:
+        try:
+            from groundviz.cli.run import run
 
-        return run(sys.argv[1:] if argv is None else list(argv))
-    except KeyboardInterrupt:
-        from groundviz.cli.printing import complain
+            return run(sys.argv[1:] if argv is None else list(argv))
+        except BaseException as error:
+            from groundviz.cli.printing import complain
 
-        complain("groundviz: interrupted")
-        return 130
+            if interruptions or isinstance(error, KeyboardInterrupt):
+                complain("groundviz: interrupted")
+                return INTERRUPTED
+            if isinstance(error, GroundvizError):
+                complain(f"groundviz: error: {error}")
+                return ERROR
+            raise

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from groundviz.cli.interruption import held_back
 from groundviz.errors import StoreError
 from groundviz.render.escape import visible
 
@@ -123,19 +123,8 @@ def importing(what: str) -> Iterator[None]:
 
     A library whose C++ is interrupted while it is imported may bring Python down, as torch does.
     """
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        with working(what):
-            yield
-        return
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    try:
-        with working(what):
-            yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if came:
-        raise KeyboardInterrupt
+    with held_back(), working(what):
+        yield
 
 
 def explanation(told: Explanation) -> list[str]:

@@ -1,4 +1,4 @@
-"""One command from its arguments to its exit code; what goes wrong is said in one line."""
+"""One command from its arguments to its exit code."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from groundviz.cli import printing
 from groundviz.cli.parser import parse
-from groundviz.errors import GroundvizError
 
-ERROR, UNREAD = 2, 141
+UNREAD = 141
 
 
 def run(argv: Sequence[str]) -> int:
     """Run the command that `argv` names.
 
     Raises:
+        GroundvizError: The command could not be done.
         KeyboardInterrupt: Ctrl-C; what was finished until then is written, and nothing in part.
         SystemExit: Help was asked for, or the arguments make no command.
     """
@@ -34,27 +34,7 @@ def run(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         printing.to_nobody()
         return UNREAD
-    except GroundvizError as error:
-        if _by_ctrl_c(error):
-            raise KeyboardInterrupt from None
-        printing.complain(f"groundviz: error: {error}")
-        return ERROR
-    except Exception as error:
-        if _by_ctrl_c(error):
-            raise KeyboardInterrupt from None
-        raise
     return code
-
-
-def _by_ctrl_c(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error: a library that is interrupted may raise one of its own instead."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _warned(message: Warning | str, *_: Any, **__: Any) -> None:
