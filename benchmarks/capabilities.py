@@ -25,10 +25,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from groundviz.errors import UnsupportedMethod, UnsupportedModel
 from groundviz.explain import explain
 from groundviz.methods import METHODS
+from groundviz.record.types import Floats, Study
 from groundviz.testing.conditions import CALLERS, MODELS
 from groundviz.testing.quick import quick
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
-from groundviz.types import Floats, Study
 
 TOY = ("attention", "input_gradient")
 PAGE = Path(__file__).parents[1] / "docs" / "capabilities.md"

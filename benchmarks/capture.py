@@ -35,13 +35,13 @@ from benchmarks.memory import peak_bytes
 from benchmarks.report import machine, publish, table
 from benchmarks.shapes import QUESTION, Shape, build, smallest
 from groundviz import images
-from groundviz.runtime import guard
-from groundviz.runtime.attention_tap import AttentionCall, tapped
-from groundviz.runtime.caches import cache_of, on_cache, prompt_cache
-from groundviz.runtime.checkpointing import checkpointed
-from groundviz.runtime.own_row import OwnRowAttention
-from groundviz.runtime.relevancy import Relevancy
-from groundviz.runtime.row_watch import RowWatch
+from groundviz.runtime.attention.recorder import RowWatch
+from groundviz.runtime.attention.relevancy import Relevancy
+from groundviz.runtime.attention.row_gradients import OwnRowAttention
+from groundviz.runtime.attention.tap import AttentionCall, tapped
+from groundviz.runtime.loan import guard
+from groundviz.runtime.loan.checkpointing import checkpointed
+from groundviz.runtime.passes.kv_cache import cache_of, on_cache, prompt_cache
 
 SHAPES: Mapping[int, Shape] = {
     size: Shape(name=str(size), side=side, width=768, inner=2048, layers=layers, heads=12)

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from groundviz import images
 from groundviz.errors import GroundvizError
-from groundviz.images import decoding
+from groundviz.images.dicom import decoding
 
 PAGE = Path(__file__).parents[1] / "docs" / "images.md"
 MODES = "1 L LA La P PA RGB RGBA RGBa RGBX CMYK YCbCr LAB HSV I I;16 I;16B F".split()

@@ -25,9 +25,10 @@ from benchmarks.report import machine, publish, table
 from benchmarks.shapes import ANSWER, LLAVA_RAD, QUESTION, SIGPHI_MED, Shape, build, smallest
 from groundviz import images
 from groundviz.methods import METHODS
-from groundviz.models import VLM, certify
+from groundviz.models import VLM
+from groundviz.models.certification import certify
 from groundviz.runtime import borrow
-from groundviz.runtime.placement import on_device
+from groundviz.runtime.loan.device import on_device
 
 REPEATS = 3
 

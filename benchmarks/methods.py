@@ -28,8 +28,8 @@ from benchmarks.report import machine, publish, table
 from benchmarks.shapes import ANSWER, QUESTION, Shape, build, smallest
 from groundviz import images
 from groundviz.methods import METHODS
-from groundviz.methods.choosing import choose
-from groundviz.methods.recipes import measure
+from groundviz.methods.running.choose import choose
+from groundviz.methods.running.measure import measure
 from groundviz.models import VLM
 from groundviz.runtime import borrow
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor

@@ -25,10 +25,10 @@ from benchmarks.report import machine, publish, table
 from groundviz import images
 from groundviz.demo.phantoms import phantom
 from groundviz.methods.shapley import _pieces
+from groundviz.methods.toolkit.baselines import baseline
+from groundviz.methods.toolkit.regions import canvases, mixed
 from groundviz.models import VLM
 from groundviz.runtime import borrow
-from groundviz.runtime.baselines import baseline
-from groundviz.runtime.regions import canvases, mixed
 
 QUESTION = "Where is the nodule?"
 NEVER = 1e-9

@@ -19,8 +19,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import machine, publish, table
-from groundviz.runtime.attention_rows import Attention
-from groundviz.runtime.attention_tap import AttentionCall, tapped
+from groundviz.runtime.attention.rows import Attention
+from groundviz.runtime.attention.tap import AttentionCall, tapped
 from groundviz.testing.architectures import ARCHITECTURES, build
 
 TOY = ("llava_llama", "mllama")

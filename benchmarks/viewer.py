@@ -32,10 +32,10 @@ from benchmarks.report import publish, table
 from groundviz import images
 from groundviz.demo.phantoms import phantom
 from groundviz.explanation import Explanation
-from groundviz.geometry import scale_shift
-from groundviz.render import pack, viewer
-from groundviz.targets import find
-from groundviz.types import Answer, Floats, Grid, Heatmaps, Prompt, Provenance, Record, Span, Study
+from groundviz.record.geometry import scale_shift
+from groundviz.record.targets import find
+from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Prompt, Provenance, Record, Span, Study
+from groundviz.render.viewer import assets, pack
 
 # The viewer as a live widget has it, with a model that counts what would go to Python.
 SHIM = """async (packed) => {
@@ -219,9 +219,9 @@ def on_page(browser: Any, text: str, words: str, folder: Path, *, rounds: int) -
 
 def live(browser: Any, packed: bytes, *, rounds: int) -> Hovers:
     """Hovers on the live viewer, whose model counts what it is to send."""
-    program = viewer.module().replace("export default { render };", "window.render = render;")
+    program = assets.module().replace("export default { render };", "window.render = render;")
     with timed(browser) as page:
-        page.add_style_tag(content=viewer.style())
+        page.add_style_tag(content=assets.style())
         page.add_script_tag(content=program, type="module")
         page.wait_for_function("() => window.render")
         start = page.evaluate("performance.now()")

@@ -18,8 +18,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import groundviz
-from groundviz import files
 from groundviz.demo.gallery import gallery
+from groundviz.record import files
 
 FOLDER = Path(__file__).parent / "pictures"
 KINDS = ("figures", "viewer")

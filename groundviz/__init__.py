@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from groundviz import errors as errors
     from groundviz import images as images
     from groundviz.comparison import compare as compare
-    from groundviz.conversation import Verbatim as Verbatim
     from groundviz.explain import explain as explain
     from groundviz.explain import explain_more as explain_more
     from groundviz.explanation import Explanation as Explanation
@@ -49,12 +48,13 @@ if TYPE_CHECKING:
     from groundviz.methods import METHODS as METHODS
     from groundviz.models.certify import certify as certify
     from groundviz.models.load import load as load
-    from groundviz.options import options as options
-    from groundviz.targets import Phrase as Phrase
-    from groundviz.targets import Question as Question
-    from groundviz.targets import Sentence as Sentence
-    from groundviz.types import Heatmap as Heatmap
-    from groundviz.types import Study as Study
+    from groundviz.record.conversation import Verbatim as Verbatim
+    from groundviz.record.targets import Phrase as Phrase
+    from groundviz.record.targets import Question as Question
+    from groundviz.record.targets import Sentence as Sentence
+    from groundviz.record.types import Heatmap as Heatmap
+    from groundviz.record.types import Study as Study
+    from groundviz.render.base.options import options as options
 
 __version__ = "0.1.0"
 __all__ = [
@@ -82,12 +82,12 @@ __all__ = [
 _HOMES = {
     "METHODS": "groundviz.methods",
     "Explanation": "groundviz.explanation",
-    "Heatmap": "groundviz.types",
-    "Phrase": "groundviz.targets",
-    "Question": "groundviz.targets",
-    "Sentence": "groundviz.targets",
-    "Study": "groundviz.types",
-    "Verbatim": "groundviz.conversation",
+    "Heatmap": "groundviz.record.types",
+    "Phrase": "groundviz.record.targets",
+    "Question": "groundviz.record.targets",
+    "Sentence": "groundviz.record.targets",
+    "Study": "groundviz.record.types",
+    "Verbatim": "groundviz.record.conversation",
     "certify": "groundviz.models",
     "compare": "groundviz.comparison",
     "explain": "groundviz.explain",

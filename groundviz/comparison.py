@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from groundviz import files
 from groundviz.errors import TargetError
 from groundviz.explanation import Explanation, figure, live_viewer
-from groundviz.render import escape, html, outputs, words
-from groundviz.render.paper import PaperFigure
-from groundviz.render.reference import Contours, outlines
+from groundviz.record import files
+from groundviz.render.base import captions, embedding, escape
+from groundviz.render.base.contours import Contours, outlines
+from groundviz.render.figures.file import PaperFigure
+from groundviz.render.pages import html
 
 if TYPE_CHECKING:
-    from groundviz.render.widget import GroundViewer
+    from groundviz.render.live.widget import GroundViewer
 
 _LETTERS = 26
 LONGEST_NAME = 200
@@ -59,7 +61,7 @@ class Comparison:
         """The viewer as a live widget; what is chosen in it and known in Python is that of the first.
 
         Args:
-            state: What to show first, by the names of `groundviz.render.widget.GroundViewer`.
+            state: What to show first, by the names of `groundviz.render.live.widget.GroundViewer`.
 
         Raises:
             MissingExtra: anywidget is not installed.
@@ -72,17 +74,18 @@ class Comparison:
     @staticmethod
     def _told(name: str, one: Explanation) -> str:
         """A name, with what is not whole of what it names."""
-        undone = " ".join(words.beware(one.record))
+        undone = " ".join(captions.beware(one.record))
         return f"{name} [{undone}]" if undone else name
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """What a notebook keeps: the viewer over static HTML, a picture and a line; no widget."""
         sides = self._sides()
-        return outputs.bundle(repr(self), lambda: html.comparison_fragment(sides), self._shown().figure)
+        page = partial(html.comparison_fragment, sides)
+        return embedding.bundle(repr(self), page, lambda: self._shown().figure().preview())
 
     def _shown(self) -> Comparison:
         """The same with as much of the images as may leave."""
-        shown = tuple(Explanation(outputs.embedded(one.record)) for one in self.explanations)
+        shown = tuple(Explanation(embedding.embedded(one.record)) for one in self.explanations)
         return replace(self, explanations=shown)
 
     def _sides(self) -> list[html.Side]:

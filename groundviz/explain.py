@@ -7,18 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from groundviz import arguments, images, models
-from groundviz.conversation import Verbatim, asked_again, asking
+from groundviz import images, models
 from groundviz.errors import UnsupportedMethod
 from groundviz.explanation import Explanation
-from groundviz.generation import checked
 from groundviz.methods import DEFAULT, DEFAULT_CONTRAST, DEFAULT_QUESTION
-from groundviz.methods.choosing import Recipes, choose
-from groundviz.methods.recipes import measure
-from groundviz.runtime import Live, borrow, recognition
-from groundviz.runtime.progress import Tell
-from groundviz.targets import Named, names_question
-from groundviz.types import Answer, Heatmaps, Prompt, Record, Target
+from groundviz.methods.running.choose import Recipes, choose
+from groundviz.methods.running.measure import measure
+from groundviz.methods.running.more import measure_more
+from groundviz.record import arguments
+from groundviz.record.conversation import Verbatim, asking
+from groundviz.record.targets import Named, names_question
+from groundviz.record.types import Answer, Heatmaps, Prompt, Record, Target
+from groundviz.runtime import Live, borrow
+from groundviz.runtime.loan.progress import Tell
+from groundviz.runtime.passes.generation_settings import checked
 
 Measured = tuple[Answer, tuple[Target, ...], tuple[Heatmaps, ...], tuple[str, ...]]
 
@@ -187,43 +189,5 @@ def explain_more(
     ('attention', 'gradient_attention', 'token_ablation')
     """
     arguments.check_methods(methods)
-    record, vlm, recipes = explanation.record, models.resolve(model, processor), choose(methods)
-    with borrow(vlm, seed=record.provenance.seed, tell=tell) as live:
-        recognition.same_weights(record.provenance, vlm.model)
-        live.progress.at("reading the answer")
-        prompt = live.encode(record.studies, asked_again(record.prompt))
-        recognition.same_prompt(record.prompt, prompt)
-
-        def measured() -> tuple[tuple[Heatmaps, ...], tuple[str, ...]]:
-            said = live.answer(prompt, given=record.answer.token_ids.tolist())
-            recognition.same_answer(record.answer, said, record.provenance.dtype)
-            return measure(recipes, live, prompt, record.answer, record.targets)
-
-        maps, unmeasured = live.steadily(measured)
-        seconds = round(record.provenance.seconds + live.provenance.seconds, 3)
-    joined = _joined(record.heatmaps, maps)
-    # What was asked for again is measured now, or missing now.
-    before = (name for name in record.unmeasured if name.split(" on ")[0] not in recipes)
-    held = {one.method for one in joined}
-    missing = (*before, *(name for name in unmeasured if name not in held))
-    return Explanation(
-        replace(
-            record,
-            heatmaps=joined,
-            unmeasured=missing,
-            provenance=replace(record.provenance, seconds=seconds),
-        )
-    )
-
-
-def _joined(old: Iterable[Heatmaps], new: Iterable[Heatmaps]) -> tuple[Heatmaps, ...]:
-    """Old maps and new ones, method by method; new ones in the place of old ones of the same method."""
-    held = _by_method(old) | _by_method(new)
-    return tuple(one for found in held.values() for one in found)
-
-
-def _by_method(maps: Iterable[Heatmaps]) -> dict[str, list[Heatmaps]]:
-    found: dict[str, list[Heatmaps]] = {}
-    for one in maps:
-        found.setdefault(one.method, []).append(one)
-    return found
+    vlm, recipes = models.resolve(model, processor), choose(methods)
+    return Explanation(measure_more(explanation.record, vlm, recipes, tell))

@@ -8,22 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundviz import files, selection, store, tiles
 from groundviz.errors import MissingExtra, TargetError
-from groundviz.render import figure as drawing
-from groundviz.render import html, line, outputs
-from groundviz.render.charts import Charts
-from groundviz.render.columns import Part
-from groundviz.render.paper import PaperFigure
-from groundviz.render.reference import Contours, lines, outlines
-from groundviz.render.styles import Style
-from groundviz.selection import Layer, Selection
-from groundviz.targets import Named
-from groundviz.tiles import Tile
-from groundviz.types import Answer, Heatmap, Record, Study
+from groundviz.record import files, selection, store, tiles
+from groundviz.record.selection import Layer, Selection
+from groundviz.record.targets import Named
+from groundviz.record.tiles import Tile
+from groundviz.record.types import Answer, Heatmap, Record, Study
+from groundviz.render.base import embedding, summary
+from groundviz.render.base.contours import Contours, lines, outlines
+from groundviz.render.figures import figure as drawing
+from groundviz.render.figures.charts import Charts
+from groundviz.render.figures.columns import Part
+from groundviz.render.figures.file import PaperFigure
+from groundviz.render.figures.styles import Style
+from groundviz.render.pages import html
 
 if TYPE_CHECKING:
-    from groundviz.render.widget import GroundViewer
+    from groundviz.render.live.widget import GroundViewer
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -35,7 +36,7 @@ class Explanation:
     `save()` keeps it and `groundviz.open()` brings it back.
 
     Attributes:
-        record: Everything that is known, as `groundviz.types.Record`.
+        record: Everything that is known, as `groundviz.record.types.Record`.
 
     >>> import groundviz
     >>> from groundviz.demo.phantoms import phantom
@@ -210,7 +211,7 @@ class Explanation:
             ImageError: The contours do not fit the image.
         """
         known = outlines(contours, self.studies)
-        shown = Explanation(outputs.embedded(self.record))
+        shown = Explanation(embedding.embedded(self.record))
         text = html.page([self.record], [shown.figure(contours=contours)], known=known)
         if path is not None:
             files.write(path, text.encode())
@@ -232,7 +233,7 @@ class Explanation:
             model: The model that answered, as `groundviz.explain` takes it; None to measure no more.
             processor: The model's processor, when it does not lie beside its weights.
             contours: What is known from elsewhere, as in `to_html`.
-            state: What to show first, by the names of `groundviz.render.widget.GroundViewer`.
+            state: What to show first, by the names of `groundviz.render.live.widget.GroundViewer`.
 
         Raises:
             MissingExtra: anywidget is not installed.
@@ -241,8 +242,8 @@ class Explanation:
         """
         side = html.Side("", self.record, outlines(contours, self.studies))
         if model is not None:
-            # From above, and only here: without a model nothing here needs torch.
-            from groundviz.on_demand import OnDemand
+            # Only here: without a model nothing needs torch.
+            from groundviz.methods.running.on_demand import OnDemand
 
             state["more"] = OnDemand.of(self.record, model, processor)
         return live_viewer()([side], explanation=self, **state)
@@ -258,7 +259,7 @@ class Explanation:
         return store.write(self.record, path, overwrite=overwrite)
 
     def __str__(self) -> str:
-        return line.of(self.record)
+        return summary.of(self.record)
 
     def __repr__(self) -> str:
         return f"<Explanation: {self}>"
@@ -269,8 +270,10 @@ class Explanation:
         So it outlives the kernel, and where scripts may not run the pictures stay. `groundviz.options`
         says whether all of these are kept.
         """
-        shown = Explanation(outputs.embedded(self.record))
-        return outputs.bundle(repr(self), lambda: html.fragment(self.record), shown.figure)
+        shown = Explanation(embedding.embedded(self.record))
+        return embedding.bundle(
+            repr(self), lambda: html.fragment(self.record), lambda: shown.figure().preview()
+        )
 
     def _part(
         self,
@@ -303,7 +306,7 @@ def live_viewer() -> type[GroundViewer]:
         MissingExtra: anywidget is not installed.
     """
     try:
-        from groundviz.render.widget import GroundViewer
+        from groundviz.render.live.widget import GroundViewer
     except ImportError:
         raise MissingExtra(
             'A live viewer needs anywidget. Install it with: pip install "groundviz[jupyter]"'

@@ -17,10 +17,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks import browser as chromium
-from groundviz.render import html, overlay
-from groundviz.render.colour import scales
-from groundviz.render.paper import PaperFigure
-from groundviz.targets import find
+from groundviz.record.targets import find
+from groundviz.render.base import overlay
+from groundviz.render.base.colour import scales
+from groundviz.render.figures.file import PaperFigure
+from groundviz.render.pages import html
 from tests import records
 
 NEEDED = {"playwright": importlib.util.find_spec("playwright"), "Chromium": chromium.found()}

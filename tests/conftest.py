@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 
-from groundviz.types import Study
+from groundviz.record.types import Study
 
 PROCESSES = 2
 

@@ -1,6 +1,6 @@
 """Ctrl-C at the worst of moments."""
 
-from groundviz.runtime import guard
+from groundviz.runtime.loan import guard
 
 
 def cut_short(monkeypatch, times):

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from groundviz.geometry import scale_shift
-from groundviz.targets import each_asked, find
-from groundviz.types import (
+from groundviz.record.geometry import scale_shift
+from groundviz.record.targets import each_asked, find
+from groundviz.record.types import (
     Answer,
     Check,
     Floats,

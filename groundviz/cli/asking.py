@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import groundviz
-from groundviz import files
 from groundviz.cli import naming, printing, sources
 from groundviz.cli.printing import complain, counted, importing, say, working
 from groundviz.errors import (
@@ -22,11 +21,12 @@ from groundviz.errors import (
     TargetError,
     UnknownName,
 )
+from groundviz.record import files
 
 if TYPE_CHECKING:
     from groundviz.explanation import Explanation
-    from groundviz.methods.choosing import Recipes
-    from groundviz.types import Study
+    from groundviz.methods.running.choose import Recipes
+    from groundviz.record.types import Study
 
 SOME_FAILED, ALL_FAILED, INTERRUPTED = 1, 2, 130
 # What may be wrong with one image and right with the next.
@@ -154,9 +154,9 @@ class _Asked:
 
 
 def _told_if_incomplete(explained: Explanation) -> int:
-    from groundviz.render import words
+    from groundviz.render.base import captions
 
-    if not words.incomplete(explained.record):
+    if not captions.incomplete(explained.record):
         return 0
     complain("groundviz: interrupted: what was measured until then is written, and is incomplete")
     return INTERRUPTED
@@ -182,7 +182,7 @@ def _recipes(chosen: argparse.Namespace) -> Recipes:
         UnknownName: There is no such method, it is not asked for, or it has no such option.
     """
     from groundviz.methods import DEFAULT, DEFAULT_CONTRAST
-    from groundviz.methods.choosing import choose
+    from groundviz.methods.running.choose import choose
 
     usual = choose(chosen.method or (DEFAULT_CONTRAST if chosen.against else DEFAULT))
     given: dict[str, dict[str, Any]] = {name: {} for name in usual}

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import groundviz
-from groundviz import files
 from groundviz.cli import printing
 from groundviz.cli.printing import aligned, complain, counted, importing, say, working
 from groundviz.errors import StoreError
-from groundviz.render.escape import visible
+from groundviz.record import files
+from groundviz.render.base.escape import visible
 
 if TYPE_CHECKING:
     from groundviz.demo.tour import Asked
@@ -49,7 +49,8 @@ def certify(chosen: argparse.Namespace) -> int:
 def methods(chosen: argparse.Namespace) -> None:
     """List the attribution methods."""
     with importing("Loading the methods"):
-        from groundviz.methods import DEFAULT, catalogue
+        from groundviz.methods import DEFAULT
+        from groundviz.methods.running import catalogue
     say(*(catalogue.markdown() if chosen.markdown else catalogue.lines(DEFAULT)))
 
 
@@ -124,7 +125,7 @@ def _tour_files(stops: Sequence[tuple[str, str, str]], folder: Path) -> list[Pat
 
 def _keep_tour(asked: Sequence[Asked], folder: Path, *, overwrite: bool) -> tuple[Path, list[Path]]:
     """Write a record of each question, figures of each picture's first, and a page of all."""
-    from groundviz.render import html
+    from groundviz.render.pages import html
 
     stops = [(one.picture, one.question.kind, "") for one in asked]
     page, *others = _tour_files(stops, folder)
@@ -142,7 +143,7 @@ def _keep_tour(asked: Sequence[Asked], folder: Path, *, overwrite: bool) -> tupl
 
 
 def _say_answers(asked: Iterable[Asked]) -> None:
-    from groundviz.render.words import percent
+    from groundviz.render.base.captions import percent
 
     head = ("picture", "question", "answer", "truth", "confidence", "")
     rows = [

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundviz import files
+from groundviz.record import files
 
 if TYPE_CHECKING:
-    from groundviz.methods.choosing import Recipes
+    from groundviz.methods.running.choose import Recipes
 
 SUFFIXES = (".gvz", ".pdf", ".png", ".html")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from groundviz.cli.interruption import held_back
 from groundviz.errors import StoreError
-from groundviz.render.escape import visible
+from groundviz.render.base.escape import visible
 
 if TYPE_CHECKING:
     from groundviz.explanation import Explanation
@@ -131,45 +131,45 @@ def explanation(told: Explanation) -> list[str]:
     """Everything that can be said in words: answer, images, tokens, maps, checks and origin."""
     import numpy as np
 
-    from groundviz import tiles
-    from groundviz.render import words
+    from groundviz.record import tiles
+    from groundviz.render.base import captions
 
     record, answer = told.record, told.answer
     lines = [f"label: {record.label}"] if record.label else []
-    lines += [f"question: {told.question}", *words.before(record.prompt), f"answer: {answered(told)}"]
+    lines += [f"question: {told.question}", *captions.before(record.prompt), f"answer: {answered(told)}"]
     lines += [f"explained: {target.text}" for target in record.targets]
     for image, study in enumerate(told.studies):
         rows, cols = study.shape
         name = tiles.which(image, len(told.studies))
         lines.append(f"{name}: {rows} by {cols} pixels, from {study.source}")
         lines += [f"  {note}" for note in study.notes]
-    shares = [words.percent(float(share)) for share in np.exp(answer.logprobs)]
+    shares = [captions.percent(float(share)) for share in np.exp(answer.logprobs)]
     pairs = zip(map(visible, answer.tokens), shares, strict=True)
     lines += ["", "probability of each token:", *aligned([("", *pair) for pair in pairs])]
     lines += ["", "maps:", *maps(told)]
     lines += [f"{check.name}: {check.says}" for check in record.checks]
-    lines += ["", words.made_with(record.provenance)]
+    lines += ["", captions.made_with(record.provenance)]
     return [visible(line) for line in lines]
 
 
 def answered(told: Explanation) -> str:
     """The answer, how likely it was, whose it is, and whether it is whole."""
-    from groundviz.render import words
+    from groundviz.render.base import captions
 
     answer = told.answer
-    facts = [words.percent(answer.confidence), answer.source, words.cut_off(answer)]
+    facts = [captions.percent(answer.confidence), answer.source, captions.cut_off(answer)]
     return f"{answer.text} ({', '.join(filter(None, facts))})"
 
 
 def maps(told: Explanation) -> list[str]:
     """Each map in words, with its error, and what an interrupt left undone."""
-    from groundviz.render import words
+    from groundviz.render.base import captions
 
     lines = []
     for method in told.methods:
         for heatmap in told.heatmaps(method):
-            lines.append(f"  {words.describe(heatmap, len(told.studies))}")
-            if error := words.uncertainty(heatmap):
+            lines.append(f"  {captions.describe(heatmap, len(told.studies))}")
+            if error := captions.uncertainty(heatmap):
                 lines.append(f"    {error}")
-    beside = (*words.incomplete(told.record), *words.cautions(told.record.heatmaps))
+    beside = (*captions.incomplete(told.record), *captions.cautions(told.record.heatmaps))
     return [*lines, *(f"  {sentence}" for sentence in beside)]

@@ -14,7 +14,7 @@ from groundviz.cli.printing import complain
 from groundviz.errors import ImageError
 
 if TYPE_CHECKING:
-    from groundviz.types import Study
+    from groundviz.record.types import Study
 
 
 def expanded(given: Sequence[str]) -> list[str]:
@@ -50,7 +50,7 @@ def expanded(given: Sequence[str]) -> list[str]:
 
 def _may_be_image(path: Path) -> bool:
     """Whether a file's content is of a kind that is read; one that cannot be opened is reported later."""
-    from groundviz.images.intake import kind_of, opened
+    from groundviz.images.base.intake import kind_of, opened
 
     if path.name == "DICOMDIR":  # The list of a disc's files, which is DICOM, too, and no image.
         return False

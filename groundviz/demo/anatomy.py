@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from groundviz.demo.canvas import Canvas, Point, inside, step
-from groundviz.types import Floats, Ints
+from groundviz.record.types import Floats, Ints
 
 Side = Literal["right", "left"]
 SIDES: tuple[Side, Side] = ("right", "left")

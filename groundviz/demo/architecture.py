@@ -21,7 +21,7 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 
 from groundviz.demo.phantoms import SIZE
 from groundviz.demo.questions import words
-from groundviz.types import Bools, Floats
+from groundviz.record.types import Bools, Floats
 
 PATCH = 8
 CELLS = SIZE // PATCH

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from groundviz.types import Bools, Floats
+from groundviz.record.types import Bools, Floats
 
 Point = tuple[float, float]
 

@@ -19,8 +19,8 @@ from groundviz import images
 from groundviz.demo.phantoms import Phantom
 from groundviz.demo.questions import KINDS, Question, every_question
 from groundviz.models import VLM
-from groundviz.models.chats import render_chat
-from groundviz.runtime.caches import cache_of, on_cache
+from groundviz.models.prompting.chat import render_chat
+from groundviz.runtime.passes.kv_cache import cache_of, on_cache
 
 SHUFFLES = 3
 ROWS = (*(f"{kind}_{seen}" for seen in ("present", "absent") for kind in KINDS[:3]), "report")

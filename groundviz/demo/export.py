@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from groundviz import files
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import Phantom, phantom
 from groundviz.errors import MissingExtra
-from groundviz.types import Bools, Floats
+from groundviz.record import files
+from groundviz.record.types import Bools, Floats
 
 SIZE = 512
 BITS = 12

@@ -9,7 +9,7 @@ import numpy as np
 
 from groundviz.demo.anatomy import SIDES, ZONES, Anatomy, Chest, Side
 from groundviz.demo.canvas import Canvas, Point, inside, step
-from groundviz.types import Bools, Floats, Ints
+from groundviz.record.types import Bools, Floats, Ints
 
 FINDINGS = ("nodule", "opacity", "effusion", "pneumothorax", "cardiomegaly", "device")
 PLACES = {"effusion": "base", "pneumothorax": "apex", "device": "chest wall"}

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from groundviz import files
 from groundviz.demo.export import SAMPLES, to_levels
 from groundviz.demo.phantoms import Phantom, phantom
 from groundviz.explain import explain
 from groundviz.explanation import Explanation, figure
 from groundviz.models import load
-from groundviz.render.paper import PaperFigure
+from groundviz.record import files
+from groundviz.render.figures.file import PaperFigure
 
 SIZE = 336
 WHERE, REPORT = "Where is the nodule?", "Describe the findings."

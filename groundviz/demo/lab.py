@@ -8,8 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from groundviz import files
 from groundviz.errors import MissingExtra
+from groundviz.record import files
 
 NOTEBOOK = "quickstart.ipynb"
 ALLOW_ROOT = "--allow-root"

@@ -17,7 +17,7 @@ import numpy as np
 from groundviz.demo.anatomy import Anatomy, draw_anatomy, draw_marker, sample_anatomy
 from groundviz.demo.canvas import Canvas, smooth_noise
 from groundviz.demo.findings import Finding, draw_finding, sample_findings
-from groundviz.types import Bools, Floats
+from groundviz.record.types import Bools, Floats
 
 SIZE = 112
 HOW_MANY = MappingProxyType({0: 0.33, 1: 0.56, 2: 0.11})

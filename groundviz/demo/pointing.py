@@ -22,9 +22,9 @@ from groundviz.demo.phantoms import Phantom, phantom
 from groundviz.demo.questions import Question, ask
 from groundviz.explain import explain
 from groundviz.explanation import Explanation
-from groundviz.geometry import cell_coverage
 from groundviz.models import VLM, resolve
-from groundviz.types import Bools, Floats
+from groundviz.record.geometry import cell_coverage
+from groundviz.record.types import Bools, Floats
 
 ENOUGH = 0.10
 PRIOR_PHANTOMS = 240

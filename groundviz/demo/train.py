@@ -23,7 +23,6 @@ from torch import nn
 from tqdm.auto import tqdm
 from transformers import LlavaForConditionalGeneration
 
-from groundviz import files
 from groundviz.demo.anatomy import ZONES, zone_map
 from groundviz.demo.architecture import (
     CELLS,
@@ -38,6 +37,7 @@ from groundviz.demo.canvas import Canvas
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import SIZE, Phantom, phantom
 from groundviz.demo.questions import KINDS, Question, ask
+from groundviz.record import files
 
 TRAINING_SEEDS = 10_000_000
 HOW_MANY = {0: 0.12, 1: 0.36, 2: 0.36, 3: 0.16}

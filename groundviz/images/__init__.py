@@ -15,13 +15,14 @@ import numpy as np
 from PIL import Image
 
 from groundviz.errors import ImageError, MissingExtra
-from groundviz.images import dicom, raster
-from groundviz.images.arrays import samples_of
-from groundviz.images.containment import contained
-from groundviz.images.display import picture
-from groundviz.images.intake import content_of, content_tag, kind_of, opened
-from groundviz.images.limits import choose_frame
-from groundviz.types import Study
+from groundviz.images.base.display import picture
+from groundviz.images.base.intake import content_of, content_tag, kind_of, opened
+from groundviz.images.base.limits import choose_frame
+from groundviz.images.dicom import reading
+from groundviz.images.dicom.containment import contained
+from groundviz.images.raster import files
+from groundviz.images.raster.arrays import samples_of
+from groundviz.record.types import Study
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -48,14 +49,14 @@ def load(
     """Turn an image into display-ready pixels, saying in `notes` all that was done to them.
 
     Files are known by their content: PNG, JPEG, TIFF, WebP, BMP or DICOM, at most 256 MB, 64 megapixels
-    and what can be read in 512 MB of memory, see `groundviz.images.limits`. What the numbers of each
-    kind mean is stated in `groundviz.images.modes` (rasters), `groundviz.images.arrays` and
-    `groundviz.images.presentation` (DICOM).
+    and what can be read in 512 MB of memory, see `groundviz.images.base.limits`. What the numbers of each
+    kind mean is stated in `groundviz.images.raster.modes` (rasters), `groundviz.images.raster.arrays` and
+    `groundviz.images.dicom.presentation` (DICOM).
 
     Args:
         source: A path; the content of a file as bytes, or open for reading; a Pillow image; a numpy
             array or a torch tensor, grey or with 1, 3 or 4 channels last or first, see
-            `groundviz.images.arrays`; a pydicom data set; or a Study, which comes back as it is.
+            `groundviz.images.raster.arrays`; a pydicom data set; or a Study, which comes back as it is.
         frame: Which picture of a multi-page or multi-frame image, counting from 0. Never chosen
             silently: several pictures need it.
         window: (centre, width) of the values to spread from black to white, in the units of the
@@ -80,15 +81,15 @@ def load(
         with opened(os.fspath(source)) as stream:
             return _from_stream(stream, frame, window)
     if isinstance(source, Image.Image):
-        return _contained(partial(raster.from_pillow, source), frame, window)
+        return _contained(partial(files.from_pillow, source), frame, window)
     if isinstance(source, np.ndarray):
         return _contained(partial(_from_array, source, channels_first=False), frame, window)
     if _is_tensor(source):
         array, _ = contained(partial(_values_of, source))
         return _contained(partial(_from_array, array, channels_first=True), frame, window)
-    if dicom.is_dataset(source):
-        dicom.require()
-        return _contained(partial(dicom.from_dataset, source), frame, window)
+    if reading.is_dataset(source):
+        reading.require()
+        return _contained(partial(reading.from_dataset, source), frame, window)
     if isinstance(source, bytes | bytearray | memoryview) or hasattr(source, "read"):
         content, _ = contained(partial(content_of, source))
         return _from_stream(io.BytesIO(content), frame, window)
@@ -180,8 +181,8 @@ def _from_stream(stream: BinaryIO, frame: int | None, window: tuple[float, float
     tag = partial(content_tag, stream)
     kind, _ = contained(partial(kind_of, stream), tag=tag)
     if kind == "dicom":
-        dicom.require()
-    read = partial(dicom.read, stream) if kind == "dicom" else partial(raster.read, stream, kind)
+        reading.require()
+    read = partial(reading.read, stream) if kind == "dicom" else partial(files.read, stream, kind)
     return _contained(read, frame, window, tag=tag)
 
 

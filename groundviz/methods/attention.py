@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from groundviz.methods.method import METHODS, each_token, laid_out, measures_question, refuse_contrasts
+from groundviz.methods.toolkit.method import (
+    METHODS,
+    each_token,
+    laid_out,
+    measures_question,
+    refuse_contrasts,
+)
+from groundviz.record.targets import each_asked
+from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.targets import each_asked
-from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 
 @METHODS.register("attention")

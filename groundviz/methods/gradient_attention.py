@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from groundviz.methods.method import METHODS, each_token_and, laid_out
+from groundviz.methods.toolkit.method import METHODS, each_token_and, laid_out
+from groundviz.record.types import Answer, Floats, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.types import Answer, Floats, Heatmaps, Prompt, Target
 
 
 @METHODS.register("gradient_attention")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from groundviz.methods.method import METHODS, laid_out
-from groundviz.methods.outcome import UNRELIABLE
+from groundviz.methods.toolkit.gradients import layer_slopes, products
+from groundviz.methods.toolkit.method import METHODS, laid_out
+from groundviz.methods.toolkit.outcome import UNRELIABLE
+from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.runtime.slopes import layer_slopes, products
-from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 
 @METHODS.register("hires_cam")

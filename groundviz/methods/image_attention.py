@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from groundviz.geometry import held_cells
-from groundviz.methods.method import METHODS, each_token, laid_out, refuse_contrasts
+from groundviz.methods.toolkit.method import METHODS, each_token, laid_out, refuse_contrasts
+from groundviz.record.geometry import held_cells
+from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Ints, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.types import Answer, Floats, Grid, Heatmaps, Ints, Prompt, Target
 
 # How many times the median cell of its row a sink draws. No source names a number for attention
 # itself; the sinks that are reported draw tens to hundreds of times the median.

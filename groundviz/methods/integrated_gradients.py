@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from groundviz.methods.method import METHODS, positive
-from groundviz.methods.quadrature import scattered
-from groundviz.methods.sampling import samples_of, stated
+from groundviz.methods.toolkit.baselines import baseline as picture_without
+from groundviz.methods.toolkit.gradients import cell_slopes, slopes_of
+from groundviz.methods.toolkit.method import METHODS, positive
+from groundviz.methods.toolkit.quadrature import scattered
+from groundviz.methods.toolkit.sampling import samples_of, stated
+from groundviz.record.types import Answer, Heatmaps, Prompt, Samples, Target
 from groundviz.runtime import Live
-from groundviz.runtime.baselines import baseline as picture_without
-from groundviz.runtime.sites import Site
-from groundviz.runtime.slopes import cell_slopes, slopes_of
-from groundviz.types import Answer, Heatmaps, Prompt, Samples, Target
+from groundviz.runtime.inputs.sites import Site
 
 CLOSE_ENOUGH = 0.05
 MOST_STEPS = 128

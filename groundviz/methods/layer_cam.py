@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from groundviz.methods.method import METHODS, laid_out
+from groundviz.methods.toolkit.gradients import layer_slopes
+from groundviz.methods.toolkit.method import METHODS, laid_out
+from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.runtime.slopes import layer_slopes
-from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 
 @METHODS.register("layer_cam")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from groundviz.errors import UnknownName
-from groundviz.methods.head_rules import by_answer, published
-from groundviz.methods.method import METHODS, each_token, laid_out, refuse_contrasts
+from groundviz.methods.toolkit.head_rules import by_answer, published
+from groundviz.methods.toolkit.method import METHODS, each_token, laid_out, refuse_contrasts
+from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 
 @METHODS.register("localization_heads")

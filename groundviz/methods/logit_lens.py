@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from groundviz.methods.method import METHODS, each_token, laid_out
+from groundviz.methods.toolkit.method import METHODS, each_token, laid_out
+from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 # A hundred thousand words are scored for each: more at once would cost more memory than the model's states.
 CELLS_AT_ONCE = 64

@@ -8,11 +8,9 @@ from skimage.restoration import inpaint_biharmonic
 from skimage.segmentation import slic
 from torch import Tensor
 
-from groundviz.methods.method import METHODS, each_token_and, positive
-from groundviz.methods.sampling import of_each_image, rounding, samples_of, stated
-from groundviz.runtime import Live
-from groundviz.runtime.baselines import baseline
-from groundviz.runtime.regions import (
+from groundviz.methods.toolkit.baselines import baseline
+from groundviz.methods.toolkit.method import METHODS, each_token_and, positive
+from groundviz.methods.toolkit.regions import (
     Canvas,
     Regions,
     in_pixels,
@@ -22,7 +20,9 @@ from groundviz.runtime.regions import (
     shown,
     windows,
 )
-from groundviz.types import Answer, Heatmaps, Prompt, Target
+from groundviz.methods.toolkit.sampling import of_each_image, rounding, samples_of, stated
+from groundviz.record.types import Answer, Heatmaps, Prompt, Target
+from groundviz.runtime import Live
 
 
 @METHODS.register("occlusion")

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from groundviz.methods.method import METHODS, positive
-from groundviz.methods.sampling import samples_of, stated
+from groundviz.methods.toolkit.baselines import baseline, blurred
+from groundviz.methods.toolkit.masks import masks_at
+from groundviz.methods.toolkit.method import METHODS, positive
+from groundviz.methods.toolkit.regions import mixed
+from groundviz.methods.toolkit.sampling import samples_of, stated
+from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.runtime.baselines import baseline, blurred
-from groundviz.runtime.masks import masks_at
-from groundviz.runtime.regions import mixed
-from groundviz.runtime.sites import Site
-from groundviz.types import Answer, Heatmaps, Prompt, Target
+from groundviz.runtime.inputs.sites import Site
 
 # Sigmas as shares of the shorter side. A mask must do for each of them, so that it cannot live on
 # what one width of blur happens to look like.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from groundviz.methods.method import METHODS, each_token, laid_out, refuse_contrasts
+from groundviz.methods.toolkit.method import METHODS, each_token, laid_out, refuse_contrasts
+from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 
 @METHODS.register("relative_attention")

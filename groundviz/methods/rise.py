@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.methods.method import METHODS, positive
-from groundviz.methods.random_masks import Masks
-from groundviz.methods.sampling import each_token_and_all, of_each_image, precise, samples_of, stated
+from groundviz.methods.toolkit.baselines import baseline
+from groundviz.methods.toolkit.method import METHODS, positive
+from groundviz.methods.toolkit.random_masks import Masks
+from groundviz.methods.toolkit.regions import Canvas, coarser, mixed
+from groundviz.methods.toolkit.sampling import each_token_and_all, of_each_image, precise, samples_of, stated
+from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.runtime.baselines import baseline
-from groundviz.runtime.regions import Canvas, coarser, mixed
-from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 # Cells of the map to a cell of the masks, along each axis: what a mask's smooth edges can tell apart.
 FINER = 4

@@ -6,13 +6,13 @@ import torch
 from skimage.segmentation import slic
 from torch import Tensor
 
-from groundviz.methods.coalitions import Pairs
-from groundviz.methods.method import METHODS, positive
-from groundviz.methods.sampling import each_token_and_all, of_each_image, precise, samples_of, stated
+from groundviz.methods.toolkit.baselines import baseline
+from groundviz.methods.toolkit.coalitions import Pairs
+from groundviz.methods.toolkit.method import METHODS, positive
+from groundviz.methods.toolkit.regions import Canvas, Regions, mixed, named, segments, shown, windows
+from groundviz.methods.toolkit.sampling import each_token_and_all, of_each_image, precise, samples_of, stated
+from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.runtime.baselines import baseline
-from groundviz.runtime.regions import Canvas, Regions, mixed, named, segments, shown, windows
-from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 # Passes to a place before the error is looked at.
 FIRST = 10

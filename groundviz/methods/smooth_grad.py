@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from groundviz.methods.method import METHODS, positive
-from groundviz.methods.moments import Moments
-from groundviz.methods.sampling import samples_of, stated
+from groundviz.methods.toolkit.gradients import cell_slopes, slopes_of
+from groundviz.methods.toolkit.method import METHODS, positive
+from groundviz.methods.toolkit.moments import Moments
+from groundviz.methods.toolkit.sampling import samples_of, stated
+from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.runtime.slopes import cell_slopes, slopes_of
-from groundviz.types import Answer, Heatmaps, Prompt, Target
 
 
 @METHODS.register("smooth_grad")

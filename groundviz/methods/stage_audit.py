@@ -7,10 +7,10 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from groundviz.geometry import held_cells
-from groundviz.methods.method import METHODS, laid_out
+from groundviz.methods.toolkit.method import METHODS, laid_out
+from groundviz.record.geometry import held_cells
+from groundviz.record.types import Answer, Grid, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.types import Answer, Grid, Heatmaps, Prompt, Target
 
 
 @METHODS.register("stage_audit")
@@ -22,7 +22,7 @@ def stage_audit(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Targe
     are added: what a layer says is the small difference of large terms, and their sum is mostly
     noise. Each layer's map adds up to 1, so that layers compare; aggregated as the mean over layers.
     Layer k of the map is the k-th of `sites` in `params`; where the next layers have other cells, as
-    behind pooling, they are maps of their own. `groundviz.stages.localization_curve` tells
+    behind pooling, they are maps of their own. `groundviz.record.localization.localization_curve` tells
     how much of each layer's map lies inside a mask. The last language layer is left out: nothing
     reads its image cells, so its gradient there is zero by construction.
     Unit: share of the layer's attribution. Cost: one forward pass, and one backward pass per target.

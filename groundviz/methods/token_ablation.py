@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnknownName
-from groundviz.geometry import held_cells
-from groundviz.methods.method import METHODS, each_token_and, positive
-from groundviz.methods.sampling import rounding, samples_of, stated
+from groundviz.methods.toolkit.method import METHODS, each_token_and, positive
+from groundviz.methods.toolkit.sampling import rounding, samples_of, stated
+from groundviz.record.geometry import held_cells
+from groundviz.record.types import Answer, Grid, Heatmaps, Ints, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.types import Answer, Grid, Heatmaps, Ints, Prompt, Target
 
 
 @METHODS.register("token_ablation")

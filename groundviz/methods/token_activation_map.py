@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.methods.method import METHODS, each_token, laid_out, refuse_contrasts
+from groundviz.methods.toolkit.method import METHODS, each_token, laid_out, refuse_contrasts
+from groundviz.record.types import Answer, Floats, Heatmaps, Ints, Prompt, Target
 from groundviz.runtime import Live
-from groundviz.types import Answer, Floats, Heatmaps, Ints, Prompt, Target
 
 # A hundred thousand words are scored for each: more at once would cost more memory than the model's states.
 ROWS_AT_ONCE = 64

@@ -1,15 +1,12 @@
-"""Models that groundviz knows: one file per family of architectures, found by listing this folder."""
+"""Models that groundviz knows: from whatever a user holds to a model whose parts have names."""
 
-from importlib import import_module as _import_module
-from pkgutil import iter_modules as _iter_modules
-
-from groundviz.models.certificate import Certificate
-from groundviz.models.certify import certify, verdict_on
-from groundviz.models.kept import forget
+from groundviz.models import checkpoints as checkpoints
+from groundviz.models import families as families
+from groundviz.models.adapter.vlm import FAMILIES, VLM, Family
+from groundviz.models.certification.certificate import Certificate
+from groundviz.models.certification.run import verdict_on
+from groundviz.models.certify import certify
 from groundviz.models.load import load, resolve
-from groundviz.models.vlm import FAMILIES, VLM, Family
-
-for _module in _iter_modules(__path__):
-    _import_module(f"{__name__}.{_module.name}")
+from groundviz.models.loading.cache import forget
 
 __all__ = ["FAMILIES", "VLM", "Certificate", "Family", "certify", "forget", "load", "resolve", "verdict_on"]

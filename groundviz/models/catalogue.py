@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from groundviz.models.anything import UNKNOWN
-from groundviz.models.checkpoints.layout import LAYOUTS
-from groundviz.models.vlm import FAMILIES
+from groundviz.models.adapter.vlm import FAMILIES
+from groundviz.models.checkpoints.building.layout import LAYOUTS
+from groundviz.models.families.black_box import UNKNOWN
 
 PROVED = {
     "family": "the real classes with tiny random weights and the real processors",
@@ -20,8 +20,8 @@ UNPROVED = (
     "`groundviz certify MODEL`, which takes seconds."
 )
 HOW_TO_ADD = (
-    "To add a family, write one file like groundviz/models/llava.py; docs/adding_a_family.md shows one "
-    "whole, and groundviz.testing.check_model proves it."
+    "To add a family, write one file like groundviz/models/families/llava.py; docs/adding_a_family.md shows "
+    "one whole, and groundviz.testing.check_model proves it."
 )
 
 

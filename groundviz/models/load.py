@@ -13,29 +13,29 @@ import torch
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.adapter_folders import (
+from groundviz.models.adapter.vlm import VLM, family_of
+from groundviz.models.checkpoints.building.assembly import Assembled, Request, assemble, layout_of
+from groundviz.models.checkpoints.building.layout import LAYOUTS
+from groundviz.models.checkpoints.reading.folders import config_at
+from groundviz.models.checkpoints.reading.sizes import check_folder
+from groundviz.models.families.black_box import UNKNOWN, check_usable
+from groundviz.models.loading.adapter_folders import (
     add_adapter,
     base_of,
     check_loadable,
     has_processor,
     holds_adapter_alone,
 )
-from groundviz.models.anything import UNKNOWN, check_usable
-from groundviz.models.checkpoints.assembly import Assembled, Request, assemble, layout_of
-from groundviz.models.checkpoints.folders import config_at
-from groundviz.models.checkpoints.layout import LAYOUTS
-from groundviz.models.checkpoints.sizes import check_folder
-from groundviz.models.closed import closed, refuse_foreign_code
-from groundviz.models.few_bits import bits_of, check_unpacked, packing_at, said
-from groundviz.models.given import unpacked
-from groundviz.models.kept import DEMO, loaded_once
-from groundviz.models.loading_bar import bar
-from groundviz.models.loading_errors import complete, explained
-from groundviz.models.naming import public_name
-from groundviz.models.places import Place, local_folder
-from groundviz.models.placing import device_map_of, dtype_of
-from groundviz.models.processors import checked, processor_at, processor_of
-from groundviz.models.vlm import VLM, family_of
+from groundviz.models.loading.cache import DEMO, loaded_once
+from groundviz.models.loading.device import device_map_of, dtype_of
+from groundviz.models.loading.errors import complete, explained
+from groundviz.models.loading.naming import public_name
+from groundviz.models.loading.offline import closed, refuse_foreign_code
+from groundviz.models.loading.places import Place, local_folder
+from groundviz.models.loading.processor import checked, processor_at, processor_of
+from groundviz.models.loading.progress_bar import bar
+from groundviz.models.loading.quantization import bits_of, check_unpacked, packing_at, said
+from groundviz.models.loading.unwrap import unpacked
 
 Source = str | os.PathLike[str] | PreTrainedModel | VLM
 

@@ -1,6 +1,6 @@
 """The only code that touches a live model."""
 
-from groundviz.runtime.lending import borrow
+from groundviz.runtime.borrowing import borrow
 from groundviz.runtime.live import Live
 
 __all__ = ["Live", "borrow"]

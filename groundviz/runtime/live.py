@@ -11,22 +11,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.conversation import Asking, asked_again, described, instead
 from groundviz.errors import UnsupportedMethod
-from groundviz.runtime import answering, descent, guard, looking
-from groundviz.runtime.batches import in_batches
-from groundviz.runtime.decoding import Decoding
-from groundviz.runtime.encoded import Cells
-from groundviz.runtime.finite import scores_not_finite, where_not_finite
-from groundviz.runtime.lendable import Lendable
-from groundviz.runtime.passes import Passes, log_probabilities
-from groundviz.runtime.progress import Progress
-from groundviz.runtime.prompted import passes_over
-from groundviz.runtime.provenance import describe_run
-from groundviz.runtime.rivals import rival
-from groundviz.runtime.sites import Site, find_site, sites
-from groundviz.targets import Named, find, rather_than
-from groundviz.types import Answer, Floats, Grid, Prompt, Provenance, Study, Target
+from groundviz.record.conversation import Asking, asked_again, described, instead
+from groundviz.record.targets import Named, find, rather_than
+from groundviz.record.types import Answer, Floats, Grid, Prompt, Provenance, Study, Target
+from groundviz.runtime.identity.provenance import describe_run
+from groundviz.runtime.inputs.encoded import Cells
+from groundviz.runtime.inputs.explainable import Lendable
+from groundviz.runtime.inputs.sites import Site, find_site, sites
+from groundviz.runtime.loan import guard
+from groundviz.runtime.loan.progress import Progress
+from groundviz.runtime.passes import generate, image_attention, relevancy_passes
+from groundviz.runtime.passes.batches import in_batches
+from groundviz.runtime.passes.decoding import Decoding
+from groundviz.runtime.passes.foils import rival
+from groundviz.runtime.passes.forward import Passes, log_probabilities
+from groundviz.runtime.passes.nan_check import scores_not_finite, where_not_finite
+from groundviz.runtime.passes.prepare import passes_over
 
 T = TypeVar("T")
 ATTEMPTS = 3
@@ -113,7 +114,8 @@ class Live:
         Args:
             prompt: What `encode` returned.
             given: An answer to make it say, as text or as token ids.
-            generation: Settings in place of the model's own, from `groundviz.generation.checked`.
+            generation: Settings in place of the model's own, from
+                `groundviz.runtime.passes.generation_settings.checked`.
 
         Raises:
             PromptError: The given answer is empty, or contains a control token.
@@ -125,11 +127,11 @@ class Live:
         if given is None:
             decoding = Decoding.of(self.vlm.model, generation or {}, self._prompt_length)
             words, broken = self.vlm.processor.tokenizer, lambda: self.where_not_finite((0,))
-            said = answering.generated(self._passes, asked, decoding, broken, tokenizer=words)
+            said = generate.generated(self._passes, asked, decoding, broken, tokenizer=words)
         else:
             after = self._prompt_length
             ids = self.vlm.answer_ids(given, after=after) if isinstance(given, str) else list(given)
-            said = answering.given(self._passes, asked, ids)
+            said = generate.given(self._passes, asked, ids)
         self._passes = replace(self._passes, answer_ids=tuple(said.token_ids))
         self._attention, self._question, self._cache = said.attention, said.question, said.cache
         self._kept = {}
@@ -213,7 +215,7 @@ class Live:
             A token's gradient is through its own row alone; what it did to later tokens is not in it.
         """
         ids = token_ids or self._passes.answer_ids
-        shares, slopes = looking.own_gradients(self._inside, ids, self._cache)
+        shares, slopes = image_attention.own_gradients(self._inside, ids, self._cache)
         if self._handed_on is not None:
             drawn = shares @ self._handed_on
             # So that share times slope is what the image tokens' products hand on.
@@ -223,11 +225,11 @@ class Live:
 
     def rollout(self) -> Tensor:
         """Attention rollout from each answer token's predicting row, float32 (token, cell)."""
-        return descent.rollout(self._inside)
+        return relevancy_passes.rollout(self._inside)
 
     def relevancy(self, targets: Sequence[Target], **options: Any) -> Tensor:
         """Relevancy of cells for targets, (target, cell); see `descent.relevancy`."""
-        return descent.relevancy(self._inside, targets, **options)
+        return relevancy_passes.relevancy(self._inside, targets, **options)
 
     # --- the picture inside the model ------------------------------------------------------------
 
@@ -275,7 +277,7 @@ class Live:
         """Logits (..., token) that hidden states (..., channel) would give as last ones; all if None."""
         logits: Tensor = self._parts.output_head(self._parts.final_norm(hidden))
         cap = getattr(self.vlm.model.config.get_text_config(), "final_logit_softcapping", None)
-        if cap and self._once("bounded", lambda: looking.bounds_logits(self._inside)):
+        if cap and self._once("bounded", lambda: image_attention.bounds_logits(self._inside)):
             logits = torch.tanh(logits / cap) * cap
         return (logits if token_ids is None else logits[..., list(token_ids)]).float()
 
@@ -373,7 +375,7 @@ class Live:
     @property
     def _handed_on(self) -> Tensor | None:
         """Where image tokens summarise the picture: (image token, cell)."""
-        return self._once("handed on", lambda: looking.handed_on(self._passes))
+        return self._once("handed on", lambda: image_attention.handed_on(self._passes))
 
     def _on_cells(self, rows: Tensor) -> Floats:
         """Rows (token, layer, head, image token), on the cells that the image tokens came from."""

@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from groundviz.geometry import held_cells
 from groundviz.models import VLM
-from groundviz.types import Grid, Prompt, Study
+from groundviz.record.geometry import held_cells
+from groundviz.record.types import Grid, Prompt, Study
 
 
 def check_adapter(vlm: VLM, study: Study, question: str = "Is there a nodule?") -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from groundviz.runtime.streams import Flow, Origin
+from groundviz.runtime.attention.propagation import Flow, Origin
 
 IMAGE = 59  # the image token; the vocabularies have 60
 TEXT: dict[str, Any] = {

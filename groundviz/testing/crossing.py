@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import transformers as hf
 
-from groundviz.runtime.streams import Flow, Origin
+from groundviz.runtime.attention.propagation import Flow, Origin
 from groundviz.testing.architecture import (
     IMAGE,
     TEXT,

@@ -17,17 +17,17 @@ import numpy as np
 
 from groundviz import models
 from groundviz.errors import TargetError, UnsupportedMethod
-from groundviz.geometry import apply
-from groundviz.methods.catalogue import explains_questions
+from groundviz.methods.running.catalogue import explains_questions
 from groundviz.models import VLM
+from groundviz.record.geometry import apply
+from groundviz.record.targets import Named, Question
+from groundviz.record.types import Floats, Heatmaps, Rival, Target
 from groundviz.runtime import Live, borrow
-from groundviz.targets import Named, Question
 from groundviz.testing.families import TINY as BUILDERS
 from groundviz.testing.families import Builder
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.planted import QUESTION
 from groundviz.testing.trial import ANSWER_TOKENS, STUDY, Measured, Trial
-from groundviz.types import Floats, Heatmaps, Rival, Target
 
 NAMED: tuple[Named | None, ...] = (None, 0, (1, 3))
 SAID, RIVAL = "left lung nodule and effusion", "pneumothorax device"

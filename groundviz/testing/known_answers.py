@@ -11,9 +11,9 @@ import numpy as np
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.methods import METHODS
+from groundviz.record.types import Doubles, Target
 from groundviz.testing.planted import FIRST_WORD, SECOND_WORD, TWIN, Planted, planted
 from groundviz.testing.trial import Measured, Trial, on_cells
-from groundviz.types import Doubles, Target
 
 BOTH = f"{FIRST_WORD} {SECOND_WORD}"
 # A map may carry over to the cells around; what is farther away is another place.

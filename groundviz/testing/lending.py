@@ -18,6 +18,7 @@ import torch
 from groundviz import models, runtime
 from groundviz.errors import NumericalError
 from groundviz.models import VLM
+from groundviz.record.types import Floats
 from groundviz.runtime import borrow
 from groundviz.testing.faults import Fault, count_steps, fail, press_ctrl_c, strike_at
 from groundviz.testing.fingerprint import difference, fingerprint
@@ -25,7 +26,6 @@ from groundviz.testing.messy import messy
 from groundviz.testing.planted import QUESTION
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
 from groundviz.testing.trial import ANSWER_TOKENS, STUDY, Measured, Trial
-from groundviz.types import Floats
 
 STRIKES = 3
 MODES: dict[str, Callable[[], Any]] = {

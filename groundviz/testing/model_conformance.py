@@ -14,18 +14,19 @@ from torch import Tensor
 
 from groundviz import models
 from groundviz.errors import PromptError, UnsupportedModel
-from groundviz.geometry import held_cells
 from groundviz.models import VLM
-from groundviz.models.certificate import MOST_PATCHES
-from groundviz.models.ramps import QUESTION, noise, study_of
-from groundviz.models.travel import follow_model
-from groundviz.runtime import borrow, guard
-from groundviz.runtime.attention_tap import AttentionCall, tapped
-from groundviz.runtime.encoded import PIXELS
-from groundviz.runtime.placement import on_device
+from groundviz.models.certification.certificate import MOST_PATCHES
+from groundviz.models.certification.gradient_trace import follow_model
+from groundviz.models.certification.pixel_probe import QUESTION, noise, study_of
+from groundviz.record.geometry import held_cells
+from groundviz.record.types import Study, Target
+from groundviz.runtime import borrow
+from groundviz.runtime.attention.tap import AttentionCall, tapped
+from groundviz.runtime.inputs.encoded import PIXELS
+from groundviz.runtime.loan import guard
+from groundviz.runtime.loan.device import on_device
 from groundviz.testing.adapters import check_adapter
 from groundviz.testing.fingerprint import difference, fingerprint
-from groundviz.types import Study, Target
 
 # High, wide, small and long pictures, with sides that no patch divides.
 SHAPES = ((61, 45), (37, 83), (119, 77), (17, 19), (21, 91), (131, 23))

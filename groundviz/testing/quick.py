@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from groundviz.methods import METHODS
-from groundviz.methods.choosing import choose
+from groundviz.methods.running.choose import choose
 
 _FEW = {"samples": 4, "masks": 8, "steps": 4, "iterations": 4, "cells": 4}
 

@@ -9,14 +9,14 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from groundviz.geometry import compose, invert
-from groundviz.methods.method import Method
-from groundviz.methods.recipes import refuse_questions, signed_off
+from groundviz.methods.running.measure import refuse_questions, signed_off
+from groundviz.methods.toolkit.method import Method
 from groundviz.models import VLM
+from groundviz.record.geometry import compose, invert
+from groundviz.record.targets import Named
+from groundviz.record.types import Answer, Doubles, Floats, Grid, Heatmaps, Prompt, Study, Target
 from groundviz.runtime import Live, borrow
-from groundviz.targets import Named
 from groundviz.testing.planted import QUESTION, Planted
-from groundviz.types import Answer, Doubles, Floats, Grid, Heatmaps, Prompt, Study, Target
 
 T = TypeVar("T")
 ClosedForm = Callable[[Planted], Doubles]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from groundviz.types import Study
+from groundviz.record.types import Study
 
 
 @pytest.fixture(scope="session")

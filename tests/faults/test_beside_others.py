@@ -24,10 +24,10 @@ from torch import nn
 import groundviz
 from groundviz.errors import ModelBusy, ModelChanged
 from groundviz.runtime import borrow as lend
-from groundviz.runtime import guard
-from groundviz.runtime.attention_tap import tapped
-from groundviz.runtime.guard import borrow
-from groundviz.runtime.provenance import weights_fingerprint
+from groundviz.runtime.attention.tap import tapped
+from groundviz.runtime.identity.provenance import weights_fingerprint
+from groundviz.runtime.loan import guard
+from groundviz.runtime.loan.guard import borrow
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.quick import quick
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor

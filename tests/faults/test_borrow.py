@@ -20,8 +20,8 @@ import pytest
 import torch
 from torch import nn
 
-from groundviz.runtime import guard, snapshot
-from groundviz.runtime.guard import borrow
+from groundviz.runtime.loan import guard, snapshot
+from groundviz.runtime.loan.guard import borrow
 from groundviz.testing import faults
 from groundviz.testing.faults import Struck, count_steps, strike_at
 from groundviz.testing.fingerprint import difference, fingerprint
@@ -247,7 +247,7 @@ CHILD = """
 import signal
 import sys
 import torch
-from groundviz.runtime.guard import borrow
+from groundviz.runtime.loan.guard import borrow
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.messy import messy
 from groundviz.testing.tiny import tiny_llava

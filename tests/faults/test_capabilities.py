@@ -97,7 +97,7 @@ def test_compiled_code_is_put_back(picture):
 
 
 def test_weights_that_were_repacked_on_first_use_are_as_they_were():
-    from groundviz.runtime.guard import borrow
+    from groundviz.runtime.loan.guard import borrow
 
     class Repacked(nn.Linear):
         def forward(self, x):

@@ -28,7 +28,7 @@ from groundviz import models, store
 from groundviz.explain import explain
 from groundviz.testing.quick import quick_all
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
-from groundviz.types import Study
+from groundviz.record.types import Study
 
 model = tiny_llava()
 model.generation_config.max_new_tokens = 3

@@ -20,7 +20,7 @@ from torch.nn.modules import module as torch_module
 
 import groundviz
 from groundviz.explain import explain
-from groundviz.runtime import guard
+from groundviz.runtime.loan import guard
 from groundviz.testing.faults import Struck, count_steps, fail, press_ctrl_c, strike_at
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.messy import messy

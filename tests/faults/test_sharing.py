@@ -14,7 +14,8 @@ import torch
 import groundviz
 from groundviz.errors import ModelBusy
 from groundviz.explain import explain
-from groundviz.runtime import borrow, guard
+from groundviz.runtime import borrow
+from groundviz.runtime.loan import guard
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.quick import quick, quick_all
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor

@@ -477,7 +477,7 @@ def test_advice_never_names_an_installed_package(make_dicom: Any, monkeypatch: p
         ({"pylibjpeg", "libjpeg"}, "installed decoders do not know"),
     ):
         monkeypatch.setattr(
-            "groundviz.images.decoding.find_spec", lambda name, all=installed: name in all or None
+            "groundviz.images.dicom.decoding.find_spec", lambda name, all=installed: name in all or None
         )
         with pytest.raises(ImageError) as caught:
             images.load(path)

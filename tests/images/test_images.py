@@ -15,7 +15,7 @@ from PIL import Image
 
 from groundviz import images
 from groundviz.errors import ImageError, MissingExtra
-from groundviz.types import Study
+from groundviz.record.types import Study
 
 PIXELS = np.array([[0, 51], [102, 255]], np.uint8)
 

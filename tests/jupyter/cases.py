@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from groundviz.types import Record
+from groundviz.record.types import Record
 from tests import records
 
 # In a window this high, a pixel of the image is one of the screen.

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from groundviz.render import escape, overlay
-from groundviz.render.colour import scales
-from groundviz.targets import find
+from groundviz.record.targets import find
+from groundviz.render.base import escape, overlay
+from groundviz.render.base.colour import scales
 from tests.jupyter import cases, notebook
 from tests.jupyter.notebook import PANEL, Viewer
 
@@ -28,7 +28,7 @@ CELLS = (
 )
 WHOLE = "attention|0,1,2,3,4,5,6|-1|-1"
 BEGIN = """
-from groundviz.render.widget import GroundViewer
+from groundviz.render.live.widget import GroundViewer
 known = GroundViewer.class_own_traits(sync=True)
 begun = {name: getattr(live, name) for name in known if not name.startswith("_")}
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from groundviz.explanation import Explanation
-from groundviz.render import escape
+from groundviz.render.base import escape
 from tests.jupyter import cases
 from tests.jupyter.notebook import Viewer
 

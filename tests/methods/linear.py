@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from groundviz.runtime import borrow
-from groundviz.runtime.passes import Passes
+from groundviz.runtime.passes.forward import Passes
 
 QUESTION = "Is there a nodule?"
 SAID = "left lung nodule and effusion"

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from groundviz.types import Answer, Grid, Prompt, Target
+from groundviz.record.types import Answer, Grid, Prompt, Target
 
 
 def planted(attention, *, rows, cols, neutral=None):

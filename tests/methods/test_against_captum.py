@@ -10,10 +10,10 @@ import pytest
 import torch
 from captum import attr as captum
 
-from groundviz.methods.choosing import choose
-from groundviz.methods.recipes import measure
+from groundviz.methods.running.choose import choose
+from groundviz.methods.running.measure import measure
+from groundviz.methods.toolkit.baselines import baseline
 from groundviz.runtime import borrow
-from groundviz.runtime.baselines import baseline
 from tests.methods.planes import as_cells, as_picture
 
 SAID = "left lung nodule and effusion"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from groundviz import store
 from groundviz.explain import explain
 from groundviz.methods.image_attention import image_attention
+from groundviz.record import store
 from tests.methods.eager import attention_rows, values
 from tests.methods.planted import planted
 

@@ -12,12 +12,12 @@ from groundviz.demo.exact_match import fresh_phantoms
 from groundviz.demo.pointing import hit, with_finding
 from groundviz.demo.questions import ask
 from groundviz.errors import UnknownName, UnsupportedMethod
-from groundviz.geometry import cell_coverage
 from groundviz.methods import integrated_gradients as module
-from groundviz.methods.quadrature import scattered
+from groundviz.methods.toolkit.baselines import baseline
+from groundviz.methods.toolkit.quadrature import scattered
+from groundviz.record.geometry import cell_coverage
+from groundviz.record.types import Samples, Study
 from groundviz.runtime import borrow
-from groundviz.runtime.baselines import baseline
-from groundviz.types import Samples, Study
 from tests.methods.autograd import AGAINST, QUESTION, SAID, Plain, close, explained
 from tests.methods.planes import as_picture
 

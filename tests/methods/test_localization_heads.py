@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from groundviz import store
 from groundviz.errors import UnknownName
 from groundviz.explain import explain
 from groundviz.methods.localization_heads import localization_heads
-from groundviz.methods.scatter import spatial_entropy
+from groundviz.methods.toolkit.dispersion import spatial_entropy
+from groundviz.record import store
 from tests.methods.eager import attention_rows, values
 from tests.methods.planted import planted
 

@@ -9,9 +9,9 @@ import torch
 from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.methods import DEFAULT, METHODS
-from groundviz.methods.method import laid_out, positive
-from groundviz.targets import find
-from groundviz.types import Grid, Prompt, Target
+from groundviz.methods.toolkit.method import laid_out, positive
+from groundviz.record.targets import find
+from groundviz.record.types import Grid, Prompt, Target
 
 QUESTION = "Is there a nodule?"
 

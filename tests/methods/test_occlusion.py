@@ -6,10 +6,10 @@ import torch
 
 from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.explain import explain
-from groundviz.geometry import compose, scale_shift
 from groundviz.methods.occlusion import occlusion
+from groundviz.methods.toolkit.baselines import baseline
+from groundviz.record.geometry import compose, scale_shift
 from groundviz.runtime import Live
-from groundviz.runtime.baselines import baseline
 from tests.methods.linear import QUESTION, asked, by_cell, make_linear, values_of
 from tests.methods.planes import as_cells, as_picture
 

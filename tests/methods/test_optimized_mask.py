@@ -7,9 +7,9 @@ import torch
 from groundviz.errors import OutOfMemory, UnknownName, UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.methods.optimized_mask import optimized_mask
+from groundviz.record.types import Samples
 from groundviz.runtime.live import Live
-from groundviz.runtime.passes import Passes
-from groundviz.types import Samples
+from groundviz.runtime.passes.forward import Passes
 from tests.methods.linear import QUESTION, SAID, asked, values_of
 from tests.methods.planes import as_picture
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from groundviz.explain import explain
-from groundviz.methods import sampling
-from groundviz.runtime import batches
+from groundviz.methods.toolkit import sampling
+from groundviz.record.types import Samples
 from groundviz.runtime.live import Live
-from groundviz.types import Samples
+from groundviz.runtime.passes import batches
 from tests.methods.linear import QUESTION, SAID
 
 METHODS = {

@@ -7,11 +7,11 @@ import torch
 from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.methods import rise as module
-from groundviz.methods.random_masks import Masks
 from groundviz.methods.rise import rise
-from groundviz.runtime.baselines import baseline
-from groundviz.runtime.passes import Passes
-from groundviz.types import Samples
+from groundviz.methods.toolkit.baselines import baseline
+from groundviz.methods.toolkit.random_masks import Masks
+from groundviz.record.types import Samples
+from groundviz.runtime.passes.forward import Passes
 from tests.methods.linear import QUESTION, asked, values_of
 from tests.methods.planes import as_picture
 

@@ -9,12 +9,12 @@ import torch
 from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.methods import shapley as module
-from groundviz.methods.coalitions import Pairs
-from groundviz.methods.method import each_token_and
 from groundviz.methods.shapley import shapley
-from groundviz.runtime.baselines import baseline
-from groundviz.runtime.passes import Passes
-from groundviz.types import Samples
+from groundviz.methods.toolkit.baselines import baseline
+from groundviz.methods.toolkit.coalitions import Pairs
+from groundviz.methods.toolkit.method import each_token_and
+from groundviz.record.types import Samples
+from groundviz.runtime.passes.forward import Passes
 from tests.methods.linear import QUESTION, asked, by_cell, make_linear, values_of
 from tests.methods.planes import as_picture
 

@@ -7,7 +7,7 @@ import torch
 from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.runtime import Live
-from groundviz.runtime.batches import in_batches
+from groundviz.runtime.passes.batches import in_batches
 from tests.methods.autograd import AGAINST, QUESTION, SAID, Plain, close, explained
 from tests.methods.planes import as_cells, as_picture
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from groundviz.geometry import apply, held_cells, invert, source_box, to_source_pixels
-from groundviz.models.vlm import VLM
-from groundviz.runtime.encoded import Cells, Encoded
-from groundviz.runtime.sites import Parts
-from groundviz.types import Doubles, Floats, Grid, Study
+from groundviz.models.adapter.vlm import VLM
+from groundviz.record.geometry import apply, held_cells, invert, source_box, to_source_pixels
+from groundviz.record.types import Doubles, Floats, Grid, Study
+from groundviz.runtime.inputs.encoded import Cells, Encoded
+from groundviz.runtime.inputs.sites import Parts
 
 QUESTION = "Is there a nodule?"
 

@@ -9,13 +9,13 @@ import torch
 
 from groundviz import explain, images, models
 from groundviz.errors import PromptError, UnsupportedMethod
-from groundviz.geometry import held_cells
+from groundviz.methods.toolkit.gradients import cell_slopes
+from groundviz.record.geometry import held_cells
+from groundviz.record.types import Target
 from groundviz.runtime import borrow
-from groundviz.runtime.encoded import PIXELS
-from groundviz.runtime.placement import on_device
-from groundviz.runtime.slopes import cell_slopes
+from groundviz.runtime.inputs.encoded import PIXELS
+from groundviz.runtime.loan.device import on_device
 from groundviz.testing.families import TINY
-from groundviz.types import Target
 from tests.models.probes import check_path, noise, places
 
 QUESTION = "Is there a nodule?"

@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 
 from groundviz.errors import TargetError
 from groundviz.explanation import Explanation
-from groundviz.render import html, pack, words
-from groundviz.render.figure import draw
-from groundviz.render.paper import PaperFigure
-from groundviz.targets import find
-from groundviz.types import Record, Samples
+from groundviz.record.targets import find
+from groundviz.record.types import Record, Samples
+from groundviz.render.base import captions
+from groundviz.render.figures.figure import draw
+from groundviz.render.figures.file import PaperFigure
+from groundviz.render.pages import html
+from groundviz.render.viewer import pack
 from tests import records
 
 COUNT = 5000
@@ -93,8 +95,8 @@ def test_all_that_were_asked_for_need_no_note(many):
 
 
 def test_the_words_of_a_long_answer_are_those_of_a_short_one(many):
-    pieces = words.pieces(many.answer, find(many.answer))
+    pieces = captions.pieces(many.answer, find(many.answer))
     assert [piece.text for piece in pieces[:3]] == ["w0", "w1", "w2"]
     assert [piece.tokens for piece in pieces] == [(index,) for index in range(COUNT)]
-    assert words.part(many.answer, many.targets[5]) == "w5"
-    assert words.part(many.answer, find(many.answer)) == "whole answer"
+    assert captions.part(many.answer, many.targets[5]) == "w5"
+    assert captions.part(many.answer, find(many.answer)) == "whole answer"

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from groundviz.render import html, pack
-from groundviz.types import Record
+from groundviz.record.types import Record
+from groundviz.render.pages import html
+from groundviz.render.viewer import pack
 from tests import records
 
 pytest.importorskip("anywidget", reason="not installed: anywidget")

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from groundviz.geometry import cell_coverage
-from groundviz.render import escape, html, pack, viewer
-from groundviz.render.colour import scales
-from groundviz.render.reference import outlines
-from groundviz.render.stylesheet import STYLE
-from groundviz.targets import find
+from groundviz.record.geometry import cell_coverage
+from groundviz.record.targets import find
+from groundviz.render.base import escape
+from groundviz.render.base.colour import scales
+from groundviz.render.base.contours import outlines
+from groundviz.render.pages import html
+from groundviz.render.pages.stylesheet import STYLE
+from groundviz.render.viewer import assets, pack
 from tests.chromium import (
     bare,
     canvas,
@@ -32,7 +34,7 @@ BOX = (150.0, 330.0, 260.0, 450.0)
 
 
 def _alone(article) -> str:
-    return escape.document("T", STYLE + viewer.style(), [article], program=viewer.program())
+    return escape.document("T", STYLE + assets.style(), [article], program=assets.program())
 
 
 def _page(record, known=()) -> str:
@@ -190,8 +192,8 @@ def _live(page, record, **values):
     page.wait_for_selector(".gv-root[data-drawn]")
 
 
-MODULE = viewer.module().replace("export default { render };", "window.render = render;")
-HOST = f"<!DOCTYPE html><style>{viewer.style()}</style><body><p>Notebook</p><script>{MODULE}</script></body>"
+MODULE = assets.module().replace("export default { render };", "window.render = render;")
+HOST = f"<!DOCTYPE html><style>{assets.style()}</style><body><p>Notebook</p><script>{MODULE}</script></body>"
 
 
 def test_a_method_is_asked_for_watched_stopped_and_shown(browser, tmp_path):
@@ -251,7 +253,7 @@ def test_pixels_that_the_payload_leaves_out_are_asked_for_and_shown(browser, tmp
 
 def test_a_snapshot_gives_way_to_a_live_viewer_however_late_it_comes(browser, tmp_path):
     snapshot = escape.fragment(
-        "", escape.interactive([], pack.pack(whole()), "one"), program=viewer.program()
+        "", escape.interactive([], pack.pack(whole()), "one"), program=assets.program()
     )
     text = (
         "<!DOCTYPE html><body><div class='jp-OutputArea-child' id='first'>model not found</div>"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from groundviz.runtime.attention_tap import tapped
-from groundviz.runtime.streams import Flow
+from groundviz.runtime.attention.propagation import Flow
+from groundviz.runtime.attention.tap import tapped
 from groundviz.testing.architectures import build
 
 built = functools.cache(build)

@@ -5,9 +5,9 @@ import copy
 import pytest
 import torch
 
-from groundviz.runtime.attention_tap import tapped
-from groundviz.runtime.gradient_rows import ChosenRows
-from groundviz.runtime.row_watch import RowWatch
+from groundviz.runtime.attention.backward_tap import ChosenRows
+from groundviz.runtime.attention.recorder import RowWatch
+from groundviz.runtime.attention.tap import tapped
 from groundviz.testing.architectures import ARCHITECTURES, build
 from tests.runtime.dense import built, dense_maps, eager_pass
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from groundviz.models.llava import Llava
+from groundviz.models.families.llava import Llava
 from groundviz.testing.adapters import check_adapter
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from groundviz import models
-from groundviz.geometry import compose, scale_shift
-from groundviz.runtime.encoded import Cells
+from groundviz.record.geometry import compose, scale_shift
+from groundviz.runtime.inputs.encoded import Cells
 from groundviz.testing import check_model
 from groundviz.testing.families import TINY
 

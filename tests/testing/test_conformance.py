@@ -13,10 +13,10 @@ from groundviz.errors import GroundvizError
 from groundviz.methods import METHODS
 from groundviz.methods.attention import attention
 from groundviz.methods.gradient_attention import gradient_attention
-from groundviz.methods.method import each_token, laid_out
+from groundviz.methods.toolkit.baselines import blurred
+from groundviz.methods.toolkit.method import each_token, laid_out
 from groundviz.models import FAMILIES
-from groundviz.models.anything import UNKNOWN
-from groundviz.runtime.baselines import blurred
+from groundviz.models.families.black_box import UNKNOWN
 from groundviz.testing import Conformance, check_method, conformance, every_family
 from groundviz.testing.every_family import TINY
 from groundviz.testing.planted import (

@@ -4,4 +4,5 @@ from importlib import import_module as _import_module
 from pkgutil import iter_modules as _iter_modules
 
 for _module in _iter_modules(__path__):
-    _import_module(f"{__name__}.{_module.name}")
+    if not _module.ispkg:
+        _import_module(f"{__name__}.{_module.name}")

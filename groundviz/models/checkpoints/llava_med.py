@@ -11,12 +11,12 @@ from typing import Any
 
 from transformers import MistralConfig
 
-from groundviz.models.checkpoints import pictures
-from groundviz.models.checkpoints.build import PublishedLlava
-from groundviz.models.checkpoints.clip import choose_tower
-from groundviz.models.checkpoints.language import language_config, without_tables
-from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Plan, renamed
-from groundviz.models.checkpoints.native import (
+from groundviz.models.checkpoints import evaluation_images
+from groundviz.models.checkpoints.building.build import PublishedLlava
+from groundviz.models.checkpoints.building.clip import choose_tower
+from groundviz.models.checkpoints.building.language import language_config, without_tables
+from groundviz.models.checkpoints.building.layout import LAYOUTS, Checkpoint, Plan, renamed
+from groundviz.models.checkpoints.building.native import (
     COMPUTED,
     LANGUAGE_NAMES,
     PROJECTOR_NAMES,
@@ -26,7 +26,7 @@ from groundviz.models.checkpoints.native import (
     with_room,
 )
 from groundviz.models.checkpoints.published import IMAGE, PublishedProcessor, read_tokenizer, speaking
-from groundviz.models.checkpoints.weights import Weights
+from groundviz.models.checkpoints.reading.weights import Weights
 
 TOWER = "model.vision_tower.vision_tower.vision_model."
 PROMPT = "[INST] {images}\n{question} [/INST]"
@@ -63,7 +63,7 @@ class LlavaMed:
             recipes=with_room(recipes, native),
             accounts=((weights, (*COMPUTED, *tower.unused)), *tower.accounts),
             architecture=PublishedLlava,
-            processor=PublishedProcessor.of(native, tokenizer, pictures.padded, PROMPT),
+            processor=PublishedProcessor.of(native, tokenizer, evaluation_images.padded, PROMPT),
             generation=speaking(tokenizer, at_most=1024),
             notes={
                 "picture": pictured("padded to a square with the mean colour", native),

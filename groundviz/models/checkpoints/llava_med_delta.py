@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from transformers import AddedToken, LlamaConfig, StoppingCriteriaList
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.checkpoints import pictures
-from groundviz.models.checkpoints.build import PublishedLlava
-from groundviz.models.checkpoints.clip import hub_tower
-from groundviz.models.checkpoints.language import language_config, without_tables
-from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Plan, Recipe, renamed
-from groundviz.models.checkpoints.native import (
+from groundviz.models.checkpoints import evaluation_images
+from groundviz.models.checkpoints.building.build import PublishedLlava
+from groundviz.models.checkpoints.building.clip import hub_tower
+from groundviz.models.checkpoints.building.language import language_config, without_tables
+from groundviz.models.checkpoints.building.layout import LAYOUTS, Checkpoint, Plan, Recipe, renamed
+from groundviz.models.checkpoints.building.native import (
     COMPUTED,
     LANGUAGE_NAMES,
     PROJECTOR,
@@ -29,9 +29,9 @@ from groundviz.models.checkpoints.native import (
     native_config,
     pictured,
 )
+from groundviz.models.checkpoints.building.separators import AtSeparator, pieces_of
 from groundviz.models.checkpoints.published import SYSTEM, PublishedProcessor, read_tokenizer, speaking
-from groundviz.models.checkpoints.separators import AtSeparator, pieces_of
-from groundviz.models.checkpoints.weights import Weights
+from groundviz.models.checkpoints.reading.weights import Weights
 
 PATCH = "<im_patch>"
 AROUND = ("<im_start>", "<im_end>")
@@ -105,7 +105,9 @@ class LlavaMedDelta:
             accounts=((base, COMPUTED), (delta, COMPUTED), *tower.accounts),
             architecture=OneLayerLlava,
             # The picture is shown after the question.
-            processor=PublishedProcessor.of(native, tokenizer, pictures.cropped, PROMPT, image_token=PATCH),
+            processor=PublishedProcessor.of(
+                native, tokenizer, evaluation_images.cropped, PROMPT, image_token=PATCH
+            ),
             generation=speaking(tokenizer, at_most=1024),
             notes={
                 "picture": pictured("cropped to its middle", native),

@@ -21,13 +21,13 @@ from typing import Any
 from transformers import LlamaConfig
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.checkpoints import dinov2, pictures
-from groundviz.models.checkpoints.build import PublishedLlava
-from groundviz.models.checkpoints.folders import within
-from groundviz.models.checkpoints.language import language_config, without_tables
-from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Plan, Recipe, renamed
-from groundviz.models.checkpoints.lora import WRAPPED, merged
-from groundviz.models.checkpoints.native import (
+from groundviz.models.checkpoints import evaluation_images
+from groundviz.models.checkpoints.building import dinov2
+from groundviz.models.checkpoints.building.build import PublishedLlava
+from groundviz.models.checkpoints.building.language import language_config, without_tables
+from groundviz.models.checkpoints.building.layout import LAYOUTS, Checkpoint, Plan, Recipe, renamed
+from groundviz.models.checkpoints.building.lora import WRAPPED, merged
+from groundviz.models.checkpoints.building.native import (
     COMPUTED,
     LANGUAGE_NAMES,
     PROJECTOR_NAMES,
@@ -37,7 +37,8 @@ from groundviz.models.checkpoints.native import (
     with_room,
 )
 from groundviz.models.checkpoints.published import VICUNA, PublishedProcessor, read_tokenizer, speaking
-from groundviz.models.checkpoints.weights import Weights
+from groundviz.models.checkpoints.reading.folders import within
+from groundviz.models.checkpoints.reading.weights import Weights
 
 ADAPTER = "adapter_model.bin"
 TRAINED = "non_lora_trainables.bin"
@@ -89,7 +90,9 @@ class LlavaRad:
             recipes=with_room(recipes, native),
             accounts=((base, COMPUTED), (adapter, ()), (projector, ()), (trained, dinov2.IGNORED)),
             architecture=PublishedLlava,
-            processor=PublishedProcessor.of(native, tokenizer, pictures.cropped_as_open_clip, VICUNA),
+            processor=PublishedProcessor.of(
+                native, tokenizer, evaluation_images.cropped_as_open_clip, VICUNA
+            ),
             generation=speaking(tokenizer, at_most=256),
             notes={
                 "picture": pictured("cropped to its middle, margins rounded to even", native),

@@ -24,13 +24,13 @@ from typing import Any
 from transformers import PhiConfig, PreTrainedConfig, StableLmConfig
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.checkpoints import pictures
-from groundviz.models.checkpoints.build import PublishedLlava
-from groundviz.models.checkpoints.clip import choose_tower
-from groundviz.models.checkpoints.language import language_config, without_tables
-from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Plan, Recipe, renamed
-from groundviz.models.checkpoints.mixture import Mixture
-from groundviz.models.checkpoints.native import (
+from groundviz.models.checkpoints import evaluation_images
+from groundviz.models.checkpoints.building.build import PublishedLlava
+from groundviz.models.checkpoints.building.clip import choose_tower
+from groundviz.models.checkpoints.building.language import language_config, without_tables
+from groundviz.models.checkpoints.building.layout import LAYOUTS, Checkpoint, Plan, Recipe, renamed
+from groundviz.models.checkpoints.building.mixture import Mixture
+from groundviz.models.checkpoints.building.native import (
     COMPUTED,
     LANGUAGE,
     LANGUAGE_NAMES,
@@ -41,7 +41,7 @@ from groundviz.models.checkpoints.native import (
     with_room,
 )
 from groundviz.models.checkpoints.published import IMAGE, VICUNA, PublishedProcessor, read_tokenizer, speaking
-from groundviz.models.checkpoints.weights import Weights
+from groundviz.models.checkpoints.reading.weights import Weights
 
 TOWER = "model.image_tower.image_tower.vision_model."
 NAMES = {
@@ -130,7 +130,7 @@ class MedMoe:
             accounts=((weights, (*COMPUTED, *tower.unused)), *tower.accounts),
             architecture=MedMoeLlava,
             # The evaluation takes the middle of the picture, whatever the config says.
-            processor=PublishedProcessor.of(native, tokenizer, pictures.cropped, VICUNA),
+            processor=PublishedProcessor.of(native, tokenizer, evaluation_images.cropped, VICUNA),
             generation=speaking(tokenizer, at_most=2048),
             notes={
                 "picture": pictured("cropped to its middle, as in the paper's evaluation", native),

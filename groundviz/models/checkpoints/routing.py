@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.checkpoints.mixture import Mixture, Noise, Routes
-from groundviz.runtime.guard import Borrow, Loan, borrow
-from groundviz.types import Floats, Ints
+from groundviz.models.checkpoints.building.mixture import Mixture, Noise, Routes
+from groundviz.record.types import Floats, Ints
+from groundviz.runtime.loan.guard import Borrow, Loan, borrow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

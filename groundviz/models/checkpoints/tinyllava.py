@@ -12,11 +12,11 @@ from typing import Any
 
 from transformers import Phi3Config, PhiConfig, SiglipVisionConfig
 
-from groundviz.models.checkpoints import pictures
-from groundviz.models.checkpoints.build import PublishedLlava
-from groundviz.models.checkpoints.language import without_tables
-from groundviz.models.checkpoints.layout import LAYOUTS, Checkpoint, Plan, renamed
-from groundviz.models.checkpoints.native import (
+from groundviz.models.checkpoints import evaluation_images
+from groundviz.models.checkpoints.building.build import PublishedLlava
+from groundviz.models.checkpoints.building.language import without_tables
+from groundviz.models.checkpoints.building.layout import LAYOUTS, Checkpoint, Plan, renamed
+from groundviz.models.checkpoints.building.native import (
     COMPUTED,
     LANGUAGE,
     PROJECTOR,
@@ -26,7 +26,7 @@ from groundviz.models.checkpoints.native import (
     with_room,
 )
 from groundviz.models.checkpoints.published import IMAGE, VICUNA, PublishedProcessor, read_tokenizer, speaking
-from groundviz.models.checkpoints.weights import Weights
+from groundviz.models.checkpoints.reading.weights import Weights
 
 TOWER = "vision_tower._vision_tower.vision_model."
 HEAD = "language_model.lm_head."
@@ -65,7 +65,7 @@ class TinyLlava:
             recipes=with_room(without_tables(renamed(weights, NAMES)), native),
             accounts=((weights, COMPUTED),),
             architecture=PublishedLlava,
-            processor=PublishedProcessor.of(native, tokenizer, pictures.squashed, VICUNA),
+            processor=PublishedProcessor.of(native, tokenizer, evaluation_images.squashed, VICUNA),
             generation=speaking(tokenizer, at_most=1024),
             notes={
                 "picture": pictured("squashed to a square", native),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from groundviz.models.stills import NO_FILMS as NO_FILMS
-from groundviz.models.stills import NoFilms
+from groundviz.models.loading.still_images import NO_FILMS as NO_FILMS
+from groundviz.models.loading.still_images import NoFilms
 
 P = TypeVar("P")
 

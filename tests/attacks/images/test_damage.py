@@ -27,7 +27,7 @@ from PIL import Image, PngImagePlugin
 
 from groundviz import images
 from groundviz.errors import ImageError
-from groundviz.types import Study
+from groundviz.record.types import Study
 
 pydicom = pytest.importorskip("pydicom")
 

@@ -23,7 +23,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from groundviz import images
 from groundviz.errors import ImageError
-from groundviz.types import Study
+from groundviz.record.types import Study
 
 pydicom = pytest.importorskip("pydicom")
 

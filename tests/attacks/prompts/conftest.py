@@ -18,7 +18,7 @@ from tokenizers.trainers import BpeTrainer, UnigramTrainer, WordPieceTrainer
 from transformers import PreTrainedTokenizerFast
 
 from groundviz import models
-from groundviz.models.vlm import VLM
+from groundviz.models.adapter.vlm import VLM
 from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
 
 CORPUS = [

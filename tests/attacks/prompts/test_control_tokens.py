@@ -5,11 +5,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from groundviz.conversation import asking
 from groundviz.errors import PromptError
-from groundviz.models.chats import fill_template
-from groundviz.models.control_tokens import ControlTokens
-from groundviz.types import Study
+from groundviz.models.prompting.chat import fill_template
+from groundviz.models.prompting.control_tokens import ControlTokens
+from groundviz.record.conversation import asking
+from groundviz.record.types import Study
 
 FORMS = {"start": "{} is there a nodule?", "middle": "is {} there a nodule?", "end": "is there a nodule? {}"}
 ORDINARY = [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from groundviz.errors import PromptError
-from groundviz.types import Study
+from groundviz.record.types import Study
 
 REFUSED = {
     "empty": "",

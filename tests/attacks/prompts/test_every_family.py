@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from groundviz import images, models
-from groundviz.conversation import Verbatim, asking
 from groundviz.errors import PromptError
+from groundviz.record.conversation import Verbatim, asking
 from groundviz.runtime import borrow
 from groundviz.testing.families import TINY
 

@@ -6,7 +6,7 @@ import torch
 
 from groundviz.errors import UnsupportedModel
 from groundviz.models.checkpoints.llava_med_delta import add_base
-from groundviz.models.checkpoints.weights import Weights
+from groundviz.models.checkpoints.reading.weights import Weights
 from groundviz.models.load import load
 from tests.models.checkpoints.references import FIXTURES, loaded, references, seen, story, worst
 

@@ -7,11 +7,11 @@ import torch
 from PIL import Image
 
 from groundviz.errors import UnsupportedModel
-from groundviz.geometry import cells_in_view
-from groundviz.models.checkpoints.lora import add_adapter
-from groundviz.models.checkpoints.weights import Weights
+from groundviz.models.adapter.image_geometry import source_to_model
+from groundviz.models.checkpoints.building.lora import add_adapter
+from groundviz.models.checkpoints.reading.weights import Weights
 from groundviz.models.load import load
-from groundviz.models.preprocessing import source_to_model
+from groundviz.record.geometry import cells_in_view
 from tests.models.checkpoints.references import FIXTURES, expanded, loaded, references, seen, story, worst
 
 NAME = "llavarad"

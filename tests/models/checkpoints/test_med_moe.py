@@ -8,8 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from groundviz import explain
 from groundviz.errors import UnsupportedModel
-from groundviz.models.checkpoints import pictures
-from groundviz.models.checkpoints.mixture import Mixture
+from groundviz.models.checkpoints import evaluation_images
+from groundviz.models.checkpoints.building.mixture import Mixture
 from groundviz.models.checkpoints.published import VICUNA, PublishedProcessor, read_tokenizer
 from groundviz.models.checkpoints.routing import replay, routing
 from groundviz.models.load import load
@@ -25,7 +25,7 @@ def processor():
     """With a tokenizer in CodeGen's format, as Phi-2's: the fixtures have none."""
     return PublishedProcessor(
         tokenizer=read_tokenizer(FIXTURES / "sigphi_phi2" / "checkpoint"),
-        image_processor=pictures.cropped(56),
+        image_processor=evaluation_images.cropped(56),
         prompt=VICUNA,
         image_tokens=PATCHES,
     )

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.checkpoints import pictures
+from groundviz.models.checkpoints import evaluation_images
 from groundviz.models.checkpoints.published import VICUNA, PublishedProcessor, read_tokenizer, speaking
 from tests.models.checkpoints.originals import Reference
 
@@ -17,7 +17,7 @@ PROMPT = "USER: <image>\nIs there a nodule? ASSISTANT:"
 def processor(folder=PHI):
     return PublishedProcessor(
         tokenizer=read_tokenizer(folder),
-        image_processor=pictures.squashed(28),
+        image_processor=evaluation_images.squashed(28),
         prompt=VICUNA,
         image_tokens=3,
     )

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from groundviz.errors import ModelBusy, UnsupportedModel
-from groundviz.models.checkpoints.mixture import Mixture
+from groundviz.models.checkpoints.building.mixture import Mixture
 from groundviz.models.checkpoints.routing import gumbel, replay, routing, watch
-from groundviz.runtime.guard import borrow
+from groundviz.runtime.loan.guard import borrow
 
 WIDTH, EXPERTS = 8, 4
 

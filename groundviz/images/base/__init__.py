@@ -1,0 +1,1 @@
+"""What every kind of image goes through: intake, limits, windows, display."""

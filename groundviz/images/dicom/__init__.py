@@ -1,0 +1,1 @@
+"""DICOM files: their header, their pixels, and how these are to be shown."""

@@ -1,0 +1,168 @@
+"""DICOM files and data sets.
+
+A file is read in three bounded steps: the transfer syntax alone; the listed technical elements
+before the pixels; the pixel element. Deflated content is unpacked under a cap in between. One frame
+is decoded, by a decoder that is given numbers and bytes, never the header.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, BinaryIO, cast
+
+from groundviz.errors import MissingExtra
+from groundviz.images.base.intake import BoundedReader
+from groundviz.images.dicom import decoding, elements, presentation
+from groundviz.images.dicom.elements import PIXEL_KEYWORDS, Header
+from groundviz.images.dicom.fields import Fields
+from groundviz.images.dicom.header import Layout, Shades, cautions, lowered, palette_of, spacing_of
+from groundviz.images.dicom.inflate import inflated
+from groundviz.images.dicom.sequences import Encoding
+from groundviz.record.types import Study
+
+_IMPLICIT = "1.2.840.10008.1.2"
+_EXPLICIT = "1.2.840.10008.1.2.1"
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_MAX_META_READS = 1_000
+_MAX_META_BYTES = 3_000_000
+
+
+def require() -> None:
+    """Make sure that pydicom is there.
+
+    Raises:
+        MissingExtra: With the command that installs it.
+    """
+    try:
+        import_module("pydicom.pixels")
+        import_module("pydicom.filereader")
+    except ImportError:
+        missing = True
+    else:
+        missing = False
+    if missing and find_spec("pydicom") is not None:
+        raise MissingExtra(
+            "Reading DICOM needs pydicom 3. Bring it up to date: pip install --upgrade pydicom"
+        )
+    if missing:
+        raise MissingExtra('Reading DICOM needs pydicom. Install it with: pip install "groundviz[dicom]"')
+
+
+def is_dataset(source: object) -> bool:
+    """Whether `source` is a pydicom data set; pydicom is not imported to find out."""
+    pydicom = sys.modules.get("pydicom.dataset")
+    return pydicom is not None and isinstance(source, pydicom.Dataset)
+
+
+def read(stream: BinaryIO, *, frame: int | None, window: tuple[float, float] | None) -> Study:
+    """The Study of a DICOM file.
+
+    Raises:
+        ImageError: No picture, a damaged header, several frames and none chosen, no decoder.
+    """
+    dataset, syntax = _parsed(stream)
+    return _study(dataset, syntax, frame=frame, window=window)
+
+
+def from_dataset(dataset: Any, *, frame: int | None, window: tuple[float, float] | None) -> Study:
+    """The Study of a pydicom data set, which is left as it is.
+
+    Raises:
+        ImageError: As for a file.
+    """
+    meta = getattr(dataset, "file_meta", None)
+    stated = None if meta is None else meta.get("TransferSyntaxUID")
+    implicit, little = dataset.original_encoding
+    return _study(
+        dataset, str(stated or _uncompressed(bool(implicit), little is not False)), frame=frame, window=window
+    )
+
+
+def _parsed(stream: BinaryIO) -> tuple[Header, str]:
+    """The listed elements of a file, those of its pixels among them, and its transfer syntax."""
+    from pydicom.filereader import read_dataset, read_preamble
+    from pydicom.tag import Tag
+
+    head = cast(BinaryIO, BoundedReader(stream, reads=_MAX_META_READS, total=_MAX_META_BYTES))
+    read_preamble(head, force=True)
+    syntax_tag = Tag("TransferSyntaxUID")
+    meta = read_dataset(head, False, True, stop_when=_outside(2), specific_tags=[syntax_tag])
+    stated = str(meta.get("TransferSyntaxUID") or "")
+    body = cast(BinaryIO, inflated(stream)) if stated == _DEFLATED else stream
+    encoding = _encoding(stated, body)
+    header = elements.read(body, encoding)
+    pixels = read_dataset(
+        cast(BinaryIO, BoundedReader(body)),
+        encoding.implicit,
+        encoding.little,
+        stop_when=_outside(elements.PIXEL_GROUP),
+        specific_tags=[Tag(word) for word in PIXEL_KEYWORDS],
+    )
+    header.dataset.update(pixels)
+    return header, stated or _uncompressed(encoding.implicit, encoding.little)
+
+
+def _outside(group: int) -> Callable[[int, str | None, int], bool]:
+    """Stop reading at the first element behind this group."""
+    return lambda tag, vr, length: tag >> 16 > group
+
+
+def _encoding(stated: str, body: BinaryIO) -> Encoding:
+    """How the elements are written: as stated, or else as their first one looks."""
+    if stated:
+        return Encoding(implicit=stated == _IMPLICIT, little=stated != _BIG_ENDIAN)
+    start = body.read(6)
+    body.seek(-len(start), io.SEEK_CUR)
+    explicit = start[4:6].isalpha() and start[4:6].isupper()
+    return Encoding(implicit=not explicit, little=not (explicit and start[:1] == b"\0"))
+
+
+def _uncompressed(implicit: bool, little: bool) -> str:
+    """The transfer syntax of a data set that states none."""
+    if not little:
+        return _BIG_ENDIAN
+    return _IMPLICIT if implicit else _EXPLICIT
+
+
+def _study(source: Any, syntax: str, *, frame: int | None, window: tuple[float, float] | None) -> Study:
+    fields = Fields(source, little=syntax != _BIG_ENDIAN)
+    dataset = source.dataset if isinstance(source, Header) else source
+    found = decoding.find(dataset, syntax, Layout.of(fields, frame))
+    layout = found.layout
+    spacing, spacing_notes = spacing_of(fields, layout)
+
+    # What the header says of the numbers is read and checked before they are decoded.
+    shades = Shades.of(fields, layout) if layout.is_grey else None
+    palette = palette_of(fields, layout) if layout.is_indexed else None
+    found.require_room(held=_held(dataset), more=_more(shades, palette))
+    stored = decoding.decoded(dataset, syntax, found)
+    stored, moved = (stored, ()) if found.stream else lowered(stored, layout)
+    if shades is not None:
+        study = presentation.grey(stored, layout, shades, window)
+    elif palette is not None:
+        study = presentation.indexed(stored, palette, window)
+    else:
+        study = presentation.colour(stored, layout, window)
+    notes = (*layout.notes, *found.notes, *moved, *study.notes, *spacing_notes, *cautions(fields, layout))
+    return replace(study, spacing_mm=spacing, notes=notes)
+
+
+def _held(dataset: Any) -> int:
+    """Bytes of the pixel data, all frames."""
+    value = next((dataset[word].value for word in PIXEL_KEYWORDS[:3] if word in dataset), b"")
+    return len(value or b"")
+
+
+def _more(shades: Shades | None, palette: object) -> float:
+    """Bytes per pixel that tables and padding take."""
+    if palette is not None:
+        return 24.0
+    if shades is None:
+        return 0.0
+    return (4.0 if shades.padding else 0.0) + (18.0 if shades.modality else 0.0)

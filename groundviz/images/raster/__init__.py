@@ -1,0 +1,1 @@
+"""PNG, JPEG, TIFF, WebP and BMP files, Pillow images, arrays and tensors."""

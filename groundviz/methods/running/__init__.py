@@ -1,0 +1,1 @@
+"""From the names of methods to their maps in a record."""

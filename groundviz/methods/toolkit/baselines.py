@@ -1,0 +1,84 @@
+"""Pictures to compare with: the study with its details taken out, as the model would see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from torch import Tensor
+
+from groundviz.errors import UnknownName
+from groundviz.record.types import Floats
+from groundviz.runtime.live import Live
+
+# Shares of the picture's shorter side: both wide enough that no small finding is left to be seen.
+BLUR_SIGMA = 0.15
+MEAN_WIDTH = 0.5
+
+Distances = np.ndarray
+
+
+def baseline(live: Live, kind: str) -> Tensor:
+    """The picture that stands for "nothing to be seen", shaped as `live.read(live.site("pixels"))`.
+
+    It is made of the images' own pixels, in source space, and goes through the model's own
+    preprocessing.
+
+    Args:
+        live: A lent model with an encoded study.
+        kind: "blur", a Gaussian whose sigma is 0.15 of the shorter side; "mean", the mean of a
+            square half as wide as the shorter side around each pixel; or "black", which is air on a
+            radiograph and thus no neutral picture of one.
+
+    Raises:
+        UnknownName: There is no such kind.
+
+    >>> from groundviz import images, load
+    >>> from groundviz.runtime import borrow
+    >>> with borrow(load("demo")) as live:
+    ...     _ = live.encode(images.load(np.eye(112, dtype=np.float32)), "Is there a nodule?")
+    ...     float(baseline(live, "black").max())
+    -1.0
+    """
+    if kind not in _KINDS:
+        listed = ", ".join(_KINDS)
+        raise UnknownName(f"There is no baseline called {kind!r}: there are {listed}. Name one of these.")
+    return live.repainted(_KINDS[kind])
+
+
+def blurred(pixels: Floats, share: float = BLUR_SIGMA) -> Floats:
+    """Pixels, (rows, cols) or (rows, cols, 3), without detail: a wide Gaussian, cut off at the border.
+
+    Args:
+        pixels: A picture.
+        share: The Gaussian's sigma, as a share of the shorter side.
+    """
+    sigma = share * min(pixels.shape[:2])
+    return _weighed(pixels, lambda apart: np.exp(-0.5 * (apart / sigma) ** 2))
+
+
+def local_mean(pixels: Floats) -> Floats:
+    """Pixels, (rows, cols) or (rows, cols, 3), each the mean of a wide square around it."""
+    reach = MEAN_WIDTH * min(pixels.shape[:2]) / 2
+    return _weighed(pixels, lambda apart: apart <= reach)
+
+
+def _weighed(pixels: Floats, weigh: Callable[[Distances], Distances]) -> Floats:
+    """Weighted means along rows and columns; a neighbour beyond the border has no weight."""
+    along_rows, along_cols = (_weights(side, weigh) for side in pixels.shape[:2])
+    return np.asarray(
+        np.einsum("pr,rc...,qc->pq...", along_rows, pixels, along_cols, optimize=True), np.float32
+    )
+
+
+def _weights(side: int, weigh: Callable[[Distances], Distances]) -> Floats:
+    """(side, side) weight of each pixel along an axis in the mean around each other; rows add up to 1."""
+    at = np.arange(side, dtype=np.float32)
+    weights = weigh(np.abs(at[:, None] - at)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+_KINDS: Mapping[str, Callable[[Floats], Floats]] = MappingProxyType(
+    {"blur": blurred, "mean": local_mean, "black": np.zeros_like}
+)

@@ -1,0 +1,36 @@
+"""What a user is told of a method that did not come to a map, or to one that says nothing."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from groundviz.record.tiles import which
+from groundviz.record.types import Heatmaps, Target
+from groundviz.runtime import Live
+
+# What goes with every map of a method that was seen to fail, and is shown beside it.
+UNRELIABLE: Mapping[str, str] = MappingProxyType(
+    {"caution": "This method was seen to miss planted objects on a real Gemma 3; compare with another one."}
+)
+
+
+def images_left_out(name: str, maps: list[Heatmaps], live: Live) -> list[str]:
+    """The images that a method did not reach before an interruption, as they are named to the user."""
+    seen = {one.grid.image for one in maps}
+    left = [image for image in range(len(live.studies)) if live.interrupted and image not in seen]
+    return [f"{name} on {which(image, len(live.studies))}" for image in left]
+
+
+def tell_of_no_evidence(name: str, maps: list[Heatmaps], targets: tuple[Target, ...]) -> None:
+    """Warn once of a method none of whose maps of what was asked for points anywhere."""
+    shown = [one.at(target) for one in maps for target in targets if one.has(target)]
+    if shown and not any(heatmap.has_evidence for heatmap in shown):
+        warnings.warn(
+            f"{name} found no evidence: in its map all cells have the same value, so that it points nowhere. "
+            "Use another method, or explain another part of the answer.",
+            RuntimeWarning,
+            # The caller of `explain`, which has `measure` called by `Live.steadily`.
+            stacklevel=6,
+        )

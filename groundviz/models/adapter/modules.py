@@ -1,0 +1,75 @@
+"""The modules of a model, which is built of a vision tower, a projector and a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from groundviz.runtime.inputs.sites import Parts
+
+# What attention is called in a layer, and the norm behind all layers of a decoder.
+ATTENTION = ("self_attn", "cross_attn", "attention", "attn")
+FINAL_NORMS = ("norm", "final_layernorm", "final_layer_norm")
+
+
+def parts_of(model: Any, chosen: int | list[int] = -1) -> Parts:
+    """The modules that methods read.
+
+    Args:
+        model: Has `model.vision_tower`, `model.multi_modal_projector` and a decoder.
+        chosen: Which of the tower's hidden states go on to the projector; entry 0 is what goes
+            into its first layer.
+
+    >>> from groundviz.testing.tiny import tiny_llava
+    >>> len(parts_of(tiny_llava(layers=3), -2).vision_layers)
+    2
+    """
+    layers = tower_layers(model.model.vision_tower)
+    deepest = max(k % (len(layers) + 1) for k in (chosen if isinstance(chosen, list) else [chosen]))
+    decoder = model.get_decoder()
+    return parts_from(
+        model,
+        vision=layers[:deepest],
+        projector=model.model.multi_modal_projector,
+        decoder=getattr(decoder, "language_model", decoder),
+    )
+
+
+def parts_from(model: Any, *, vision: Iterable[Any], projector: Any, decoder: Any, **more: Any) -> Parts:
+    """The modules that methods read, given what differs from family to family.
+
+    Args:
+        model: Has an output head.
+        vision: The layers of the vision tower whose output reaches the answer, first one first.
+        projector: As in `Parts`.
+        decoder: Has `layers`, and a norm behind them.
+        more: Further fields of `Parts`.
+    """
+    layers = tuple(vision)
+    return Parts(
+        vision_layers=layers,
+        vision_attention=tuple(map(attention_of, layers)),
+        projector=projector,
+        decoder_layers=tuple(decoder.layers),
+        decoder_attention=tuple(map(attention_of, decoder.layers)),
+        final_norm=_first(decoder, FINAL_NORMS),
+        output_head=model.get_output_embeddings(),
+        **more,
+    )
+
+
+def tower_layers(tower: Any) -> Any:
+    """The layers of a vision tower, first one first."""
+    tower = getattr(tower, "vision_model", tower)
+    encoder = getattr(tower, "encoder", None) or tower.transformer
+    return encoder.layers if hasattr(encoder, "layers") else encoder.layer
+
+
+def attention_of(layer: Any) -> Any:
+    """The module of a layer that attends; older releases wrap DINOv2's once more."""
+    module = _first(layer, ATTENTION)
+    return getattr(module, "attention", module)
+
+
+def _first(module: Any, names: Sequence[str]) -> Any:
+    return next(getattr(module, name) for name in names if hasattr(module, name))

@@ -1,0 +1,1 @@
+"""From the tensors of a published checkpoint to a model of transformers."""

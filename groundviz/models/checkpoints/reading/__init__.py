@@ -1,0 +1,1 @@
+"""The files of published checkpoints, read without running anything in them."""

@@ -1,0 +1,96 @@
+"""Any other model that generates text about images: what pictures do to its answer, and nothing inside it.
+
+::
+
+    the model          a closed box: tokens and pictures in, an answer out
+    the processor      run anew for every changed picture
+
+Maps of perturbation methods lie on the source image itself, so no geometry is needed for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from groundviz.errors import UnsupportedModel
+from groundviz.models.adapter.vlm import FAMILIES, VLM
+from groundviz.models.prompting.encode import finish, read_prompt
+from groundviz.record.conversation import Asking
+from groundviz.record.geometry import squeezed
+from groundviz.record.types import Study
+from groundviz.runtime.inputs.encoded import Cells, Encoded
+from groundviz.runtime.inputs.sites import Parts
+
+UNKNOWN = "unknown"
+# What needs no knowledge of a model's modules.
+ANY_MODEL = ("occlusion", "rise", "shapley")
+FALLBACK = "{images}{question}"
+
+
+class Anything:
+    """The adapter of models that have none."""
+
+    checkpoints = ()
+
+    def matches(self, config: Any) -> bool:
+        """Never: it is what remains when no family matches."""
+        return False
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+        """Ask about images in the model's own chat template."""
+        asked = read_prompt(vlm, studies, question, FALLBACK)
+        image = np.flatnonzero(asked.token_ids == vlm.processor.image_token_id)
+        shapes = [study.shape for study in studies]
+        pixels = tuple(squeezed(shape, shape, image=number) for number, shape in enumerate(shapes))
+        cells = {"pixels": Cells(grids=pixels, index=np.empty(0, dtype=np.int64))}
+        return finish(vlm, asked, image=image, grids=(), cells=cells, columns=np.empty(0, dtype=np.int64))
+
+    def parts(self, model: Any) -> Parts:
+        """No module at all, and why."""
+        return Parts(
+            vision_layers=(),
+            vision_attention=(),
+            projector=nn.Identity(),
+            decoder_layers=(),
+            decoder_attention=(),
+            final_norm=nn.Identity(),
+            output_head=nn.Identity(),
+            unknown=why(model.config, type(model).__name__),
+        )
+
+
+def why(config: Any, architecture: str) -> str:
+    """A sentence on what is missing, and one on what can be done.
+
+    >>> from types import SimpleNamespace
+    >>> print(why(SimpleNamespace(model_type="sphinx"), "SphinxForCausalLM")[:61])
+    SphinxForCausalLM has no adapter: its model type is 'sphinx',
+    """
+    known = ", ".join(name for name in FAMILIES if name != UNKNOWN)
+    return (
+        f"{architecture} has no adapter: its model type is {getattr(config, 'model_type', None)!r}, and the "
+        f"families are: {known}. Add a file like groundviz/models/families/llava.py for it, or use "
+        f"{', '.join(ANY_MODEL[:-1])} or {ANY_MODEL[-1]}, which work on any model that generates."
+    )
+
+
+def check_usable(model: Any, processor: Any) -> None:
+    """Stop what is no model that answers questions about images.
+
+    Raises:
+        UnsupportedModel: It cannot generate, its processor marks no images, or it reads the prompt in
+            an encoder and answers in a decoder.
+    """
+    if not hasattr(model, "generate") or not getattr(processor, "image_token", None):
+        raise UnsupportedModel(why(getattr(model, "config", None), type(model).__name__))
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        raise UnsupportedModel(
+            f"{type(model).__name__} reads the prompt in an encoder and answers in a decoder of its own: "
+            "expected one decoder for both, in which an answer follows its prompt. Take another model."
+        )
+
+
+FAMILIES.add(UNKNOWN, Anything())

@@ -1,0 +1,103 @@
+"""BLIP-2 and InstructBLIP: a few queries summarise the picture for the language model.
+
+::
+
+    Blip2ForConditionalGeneration, InstructBlipForConditionalGeneration
+    ├── vision_model
+    │   └── encoder.layers[i].self_attn           tapped; a class token, then the patches
+    ├── qformer.encoder.layer[i]
+    │   ├── attention.attention                   tapped; queries, and in InstructBLIP the question
+    │   └── crossattention.attention              tapped; from queries to patches, in every other layer
+    ├── language_projection                       query by query
+    ├── language_model                            OPT, Llama
+    │   └── layers[i].self_attn                   tapped
+    └── language_model.lm_head
+
+The picture is squeezed to a square. The processor itself puts one token per query before the text; each
+tells of the whole picture, so image cells end at the tower. There is one picture to a prompt, and no
+chat template: BLIP-2 is asked as in its paper, "Question: ... Answer:", InstructBLIP in plain words.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from groundviz.errors import PromptError, UnsupportedModel
+from groundviz.models.adapter.grids import behind, in_cells, planes
+from groundviz.models.adapter.image_geometry import square_picture
+from groundviz.models.adapter.mismatch import check_belonging
+from groundviz.models.adapter.modules import parts_from
+from groundviz.models.adapter.vlm import FAMILIES, VLM
+from groundviz.models.prompting.encode import finish, read_prompt
+from groundviz.record.conversation import Asking
+from groundviz.record.types import Study
+from groundviz.runtime.attention.propagation import Flow
+from groundviz.runtime.inputs.encoded import Cells, Encoded
+from groundviz.runtime.inputs.sites import Parts
+
+FALLBACKS = {"blip-2": "Question: {question} Answer:", "instructblip": "{question}"}
+AMONG, AT_PICTURE = Flow("latents", "latents"), Flow("latents", "image")
+
+
+class Blip2:
+    """The adapter of `Blip2ForConditionalGeneration` and `InstructBlipForConditionalGeneration`."""
+
+    checkpoints = ("Salesforce/blip2-opt-2.7b", "Salesforce/instructblip-vicuna-7b")
+
+    def matches(self, config: Any) -> bool:
+        """True for model types "blip-2" and "instructblip"."""
+        return getattr(config, "model_type", "") in FALLBACKS
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+        """Ask about one image."""
+        if len(studies) != 1:
+            raise PromptError(
+                f"The prompt has {len(studies)} images: this model is shown one at a time. Ask about each."
+            )
+        config, shape = vlm.model.config, studies[0].shape
+        asked = read_prompt(vlm, studies, question, FALLBACKS[config.model_type], marker="")
+        image = np.flatnonzero(asked.token_ids == config.image_token_id)
+        check_belonging(
+            len(image) == config.num_query_tokens,
+            f"The prompt holds {len(image)} image tokens, and the model has {config.num_query_tokens} "
+            "queries.",
+        )
+        pictures = [square_picture(vlm, shape)]
+        patch = config.vision_config.patch_size
+        patches, grids = (
+            in_cells(pictures, (patch, patch), [shape], stage) for stage in ("vision", "projector")
+        )
+        places = behind(patches, 1)
+        cells = {
+            "pixels": Cells(grids=tuple(pictures), index=planes(pictures)),
+            "vision": Cells(grids=tuple(patches), index=places),
+            "projector": Cells(grids=tuple(grids), index=places),
+        }
+        return finish(vlm, asked, image=image, grids=grids, cells=cells)
+
+    def parts(self, model: Any) -> Parts:
+        """The modules that methods read; the Q-Former looks at what the tower's last norm puts out."""
+        if not model.config.use_decoder_only_language_model:
+            raise UnsupportedModel(
+                "The language model has an encoder (T5): expected one with a decoder alone. Take a "
+                "checkpoint with an OPT or a Vicuna."
+            )
+        language = model.language_model.model
+        return parts_from(
+            model,
+            vision=model.vision_model.encoder.layers,
+            projector=model.vision_model.post_layernorm,
+            decoder=getattr(language, "decoder", language),
+            resampler=tuple(step for layer in model.qformer.encoder.layer for step in _steps(layer)),
+        )
+
+
+def _steps(layer: Any) -> tuple[tuple[Any, Flow], ...]:
+    """The attention modules of a layer of the Q-Former."""
+    own = ((layer.attention.attention, AMONG),)
+    return (*own, (layer.crossattention.attention, AT_PICTURE)) if layer.has_cross_attention else own
+
+
+FAMILIES.add("blip2", Blip2())

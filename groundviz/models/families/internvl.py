@@ -1,0 +1,90 @@
+"""InternVL: tiles and an overview, each a picture of its own; four patches to an image token.
+
+::
+
+    InternVLForConditionalGeneration
+    ├── model.vision_tower            InternViT; tiles of 448 by 448 pixels, a class token that is dropped
+    ├── model.multi_modal_projector   2 by 2 patches, side by side in one vector: 16 by 16 image tokens
+    ├── model.language_model          Qwen2, Qwen3, Llama
+    │   └── layers[i].self_attn       tapped
+    └── lm_head
+
+The image is squeezed to as many tiles as suit its shape, and cut into them, row by row; if there is
+more than one, an overview follows, squeezed to one tile. Image token k of a tile is the k-th square
+of 2 by 2 patches, row by row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
+
+from groundviz.models.adapter.grids import in_cells, in_order, with_tokens
+from groundviz.models.adapter.modules import parts_of
+from groundviz.models.adapter.vlm import FAMILIES, VLM
+from groundviz.models.prompting.encode import finish, read_prompt
+from groundviz.models.prompting.formats import Format
+from groundviz.record.conversation import Asking
+from groundviz.record.geometry import pixel_grid, scale_shift, squeezed
+from groundviz.record.types import Grid, Study
+from groundviz.runtime.inputs.encoded import Encoded
+from groundviz.runtime.inputs.sites import Parts
+
+FALLBACK = Format(
+    turn="<|im_start|>user\n{images}\n{question}<|im_end|>\n<|im_start|>assistant\n",
+    later="<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n",
+    answer="{answer}<|im_end|>\n",
+    system="<|im_start|>system\n{system}<|im_end|>\n",
+)
+
+
+class InternVL:
+    """The adapter of `InternVLForConditionalGeneration`."""
+
+    checkpoints = ("OpenGVLab/InternVL3-1B-hf", "OpenGVLab/InternVL3-8B-hf")
+
+    def matches(self, config: Any) -> bool:
+        """True for model type "internvl"."""
+        return getattr(config, "model_type", "") == "internvl"
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+        """Ask about images in the model's own chat template."""
+        asked = read_prompt(vlm, studies, question, FALLBACK)
+        config = vlm.model.config
+        image = np.flatnonzero(asked.token_ids == config.image_token_id)
+        shapes = [study.shape for study in studies]
+        pictures = [
+            tile for number, shape in enumerate(shapes) for tile in _tiles(vlm.processor, shape, number)
+        ]
+        merged = round(1 / config.downsample_ratio)
+        patches = in_cells(pictures, config.vision_config.patch_size, shapes, "vision")
+        grids = with_tokens(in_cells(patches, (merged, merged), shapes, "language"), image)
+        return finish(vlm, asked, cells=in_order(pictures, patches, grids, before=1))
+
+    def parts(self, model: Any) -> Parts:
+        """The modules that methods read."""
+        return parts_of(model, model.config.vision_feature_layer)
+
+
+def _tiles(processor: Any, shape: tuple[int, int], number: int) -> list[Grid]:
+    """The pixels of an image's tiles, and of its overview."""
+    own, cols, rows = processor.image_processor, 1, 1
+    size = own.size["height"], own.size["width"]
+    # The processor cuts, whatever its image processor would do by itself.
+    if getattr(processor, "images_kwargs", {}).get("crop_to_patches", True) and own.max_patches > 1:
+        cols, rows = get_optimal_tiled_canvas(shape, size, own.min_patches, own.max_patches)
+    count = rows * cols
+    scale = shape[0] / (rows * size[0]), shape[1] / (cols * size[1])
+    corners = [(tile // cols * shape[0] / rows, tile % cols * shape[1] / cols) for tile in range(count)]
+    labels = [f"tile {tile} of {count}" for tile in range(1, count + 1)] if count > 1 else [""]
+    found = [
+        pixel_grid(size, scale_shift(scale, corner), shape, image=number, label=label)
+        for corner, label in zip(corners, labels, strict=True)
+    ]
+    overview = [squeezed(size, shape, image=number, label="overview")] if count > 1 else []
+    return found + overview
+
+
+FAMILIES.add("internvl", InternVL())

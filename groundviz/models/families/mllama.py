@@ -1,0 +1,132 @@
+"""Llama 3.2 Vision: the picture in tiles, looked at through cross-attention.
+
+::
+
+    MllamaForConditionalGeneration
+    ├── model.vision_model
+    │   ├── transformer.layers[i].self_attn          tapped; all tiles of a picture in one sequence
+    │   └── global_transformer.layers[i].self_attn   tapped
+    ├── model.multi_modal_projector                  patch by patch, class tokens and empty tiles too
+    ├── model.language_model
+    │   ├── layers[i].self_attn                      tapped; the text, with no image token in it
+    │   └── layers[j].cross_attn                     tapped; from text to patches, behind a gate
+    └── lm_head
+
+The picture is resized, its sides in proportion, to fit a canvas of up to four tiles, filled up at the
+right and at the bottom. Each tile has a class token before its patches; in the tower also some that
+fill it up to a multiple of eight. Pictures with fewer tiles are given empty ones. The columns of
+cross-attention are picture by picture, tile by tile: class token, then patches row by row.
+
+The tiles lie side by side without gaps, so the patches of a picture are one grid.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from transformers.models.mllama.image_processing_pil_mllama import get_image_size_fit_to_canvas
+
+from groundviz.models.adapter.grids import in_cells
+from groundviz.models.adapter.mismatch import check_belonging
+from groundviz.models.adapter.modules import parts_from
+from groundviz.models.adapter.tile_layout import laid_out, tile_pixels
+from groundviz.models.adapter.vlm import FAMILIES, VLM
+from groundviz.models.prompting.encode import finish, read_prompt
+from groundviz.models.prompting.formats import Format
+from groundviz.record.conversation import Asking
+from groundviz.record.geometry import pixel_grid, scale_shift
+from groundviz.record.types import Grid, Ints, Study
+from groundviz.runtime.inputs.encoded import PIXELS, Cells, Encoded
+from groundviz.runtime.inputs.sites import Parts
+
+_HEADER = "<|start_header_id|>{}<|end_header_id|>\n\n"
+FALLBACK = Format(
+    start="<|begin_of_text|>",
+    turn=_HEADER.format("user") + "{images}{question}<|eot_id|>" + _HEADER.format("assistant"),
+    later=_HEADER.format("user") + "{question}<|eot_id|>" + _HEADER.format("assistant"),
+    answer="{answer}<|eot_id|>",
+    system=_HEADER.format("system") + "{system}<|eot_id|>",
+)
+# The tower fills the tokens of each tile up to a multiple of this.
+MULTIPLE = 8
+Size = tuple[int, int]
+
+
+class Mllama:
+    """The adapter of `MllamaForConditionalGeneration`."""
+
+    checkpoints = ("meta-llama/Llama-3.2-11B-Vision-Instruct",)
+
+    def matches(self, config: Any) -> bool:
+        """True for model type "mllama"."""
+        return getattr(config, "model_type", "") == "mllama"
+
+    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+        """Ask about images in the model's own chat template."""
+        asked = read_prompt(vlm, studies, question, FALLBACK)
+        config, vision = vlm.model.config, vlm.model.config.vision_config
+        patch, most = vision.patch_size, vision.max_num_tiles
+        _check_tiles(asked.inputs[PIXELS].shape, most, vision.image_size)
+        shapes = [study.shape for study in studies]
+        tiles = [vision.supported_aspect_ratios[i - 1] for i in asked.inputs["aspect_ratio_ids"][0].tolist()]
+        pictures = [
+            _picture((down * vision.image_size, across * vision.image_size), vision.image_size, shape, number)
+            for number, ((down, across), shape) in enumerate(zip(tiles, shapes, strict=True))
+        ]
+        patches, grids = (in_cells(pictures, (patch, patch), shapes, stage) for stage in ("vision", "cross"))
+        side = vision.image_size // patch
+        columns = laid_out(_behind_class_tokens(len(tiles), most, side, filled=0), tiles)
+        filled = _behind_class_tokens(len(tiles), most, side, filled=-(1 + side**2) % MULTIPLE)
+        pixels = np.stack(np.split(tile_pixels(len(tiles) * most, vision.image_size), len(tiles)))
+        cells = {
+            "pixels": Cells(grids=tuple(pictures), index=laid_out(pixels, tiles)[None]),
+            "vision": Cells(grids=tuple(patches), index=laid_out(filled, tiles)),
+            "projector": Cells(grids=tuple(grids), index=columns),
+        }
+        image = np.flatnonzero(asked.token_ids == config.image_token_id)
+        return finish(vlm, asked, image=image, grids=grids, columns=columns, cells=cells)
+
+    def parts(self, model: Any) -> Parts:
+        """The modules that methods read."""
+        tower, decoder = model.model.vision_model, model.model.language_model
+        return parts_from(
+            model,
+            vision=(*tower.transformer.layers, *tower.global_transformer.layers),
+            projector=model.model.multi_modal_projector,
+            decoder=decoder,
+            cross_attention=tuple(
+                layer.cross_attn for layer in decoder.layers if hasattr(layer, "cross_attn")
+            ),
+        )
+
+
+def _check_tiles(shape: tuple[int, ...], most: int, side: int) -> None:
+    check_belonging(
+        (shape[2], shape[-1]) == (most, side),
+        f"The processor makes {shape[2]} tiles of {shape[-1]} pixels, and the vision tower takes {most} "
+        f"of {side}.",
+    )
+
+
+def _picture(canvas: Size, tile: int, shape: Size, number: int) -> Grid:
+    """The pixels of a canvas that a picture was fitted to, from its top left corner on."""
+    rows, cols = get_image_size_fit_to_canvas(*shape, *canvas, tile)
+    return pixel_grid(canvas, scale_shift((shape[0] / rows, shape[1] / cols)), shape, image=number)
+
+
+def _behind_class_tokens(pictures: int, most: int, side: int, *, filled: int) -> Ints:
+    """Where each patch stands, (picture, tile, row, col), tiles one after another.
+
+    Args:
+        pictures: How many there are.
+        most: Tiles that every picture is given.
+        side: Patches on a side of a tile.
+        filled: Tokens behind the patches of a tile that are none.
+    """
+    length = 1 + side**2 + filled
+    places = np.arange(pictures * most * length).reshape(pictures, most, length)
+    return places[:, :, 1 : 1 + side**2].reshape(pictures, most, side, side)
+
+
+FAMILIES.add("mllama", Mllama())

@@ -1,0 +1,1 @@
+"""What loading a model needs: folders, devices, quantisation, processors, errors."""

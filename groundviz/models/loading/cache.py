@@ -1,0 +1,80 @@
+"""Models that were named, not given: each is loaded once and kept, as it comes back from every use unchanged.
+
+::
+
+    the demo        it is small, and stays
+    one other       what was named last; it goes before another is loaded, so there is never room for two
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from groundviz.forking import fork_safe_lock
+from groundviz.models.adapter.vlm import VLM
+from groundviz.models.loading.places import Place, local_folder
+from groundviz.models.loading.processor import checked
+
+DEMO = "demo"
+
+
+class _Kept(NamedTuple):
+    key: object
+    vlm: VLM
+    # Whether the processor is the model's own, and not one that somebody gave.
+    own: bool
+
+
+_KEPT: dict[bool, _Kept] = {}
+_TURN = fork_safe_lock()
+
+
+def forget() -> None:
+    """Let go of the models that `explain` and others loaded by name, so that their memory is free.
+
+    They are loaded again when they are named again. What `load` returned is the caller's, and not kept here.
+
+    >>> forget()
+    """
+    with _TURN:
+        _KEPT.clear()
+
+
+def loaded_once(place: Place, load: Callable[..., VLM], processor: Any = None) -> VLM:
+    """The model of that name, from memory if it was loaded before and its files are still the same.
+
+    Args:
+        place: "demo", a local folder, or a hub id.
+        load: What loads it. Other threads that name a model wait while it runs.
+        processor: What the user gave as its processor.
+    """
+    demo = place == DEMO
+    key = DEMO if demo else _key(place)
+    with _TURN:
+        known = _KEPT.get(demo)
+        if known is not None and known.key == key and (processor is not None or known.own):
+            return known.vlm if processor is None else replace(known.vlm, processor=checked(processor))
+        # Before, not after: two large models may not fit.
+        _KEPT.pop(demo, None)
+        del known
+        vlm = load(place, processor=processor)
+        _KEPT[demo] = _Kept(key, vlm, processor is None)
+        return vlm
+
+
+def _key(place: Place) -> object:
+    """What changes when a folder's files do; a hub id is itself."""
+    folder = local_folder(place)
+    if folder is None:
+        return os.fspath(place)
+    files = sorted(one for one in folder.iterdir() if one.is_file())
+    return folder.resolve(), tuple((one.name, *_stamp(one)) for one in files)
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    found = file.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,0 +1,112 @@
+"""Naming what a record holds: a part of its answer, a method, an image, a layer, and the maps of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from groundviz.errors import TargetError, UnknownName
+from groundviz.record import tiles
+from groundviz.record.targets import Named, find
+from groundviz.record.tiles import Tile
+from groundviz.record.types import Heatmap, Heatmaps, Record, Target
+
+Layer = int | Literal["each"] | None
+
+
+def target(record: Record, named: Named | None) -> Target:
+    """A part of the answer or question, or one of the targets asked for, by how it reads; None for the first.
+
+    Raises:
+        TargetError: The answer or question has no such part.
+    """
+    if named is None:
+        return record.target
+    asked = {target.text: target for target in record.targets if target.rival}
+    if isinstance(named, str) and named in asked:
+        return asked[named]
+    return find(record.answer, named, record.prompt)
+
+
+def methods(record: Record) -> tuple[str, ...]:
+    """Names of the methods that made maps, the default first."""
+    return tuple(dict.fromkeys(maps.method for maps in record.heatmaps))
+
+
+def measured(record: Record, method: str | None) -> list[Heatmaps]:
+    """Everything that a method measured; None for the first method.
+
+    Raises:
+        UnknownName: The record holds no maps of that method.
+    """
+    wanted = methods(record)[:1] if method is None else (method,)
+    found = [maps for maps in record.heatmaps if maps.method in wanted]
+    if not found:
+        known = ", ".join(methods(record)) or "none"
+        raise UnknownName(
+            f"This explanation holds no maps of {method!r}: it holds {known}. Name one of these."
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which maps of a record a figure shows.
+
+    Attributes:
+        methods: Names of methods; None for all.
+        image: Which image, from 0; None for all.
+        tile: Which tile; None for all, or for the first of an image that has many.
+        layer: One layer, "each" for a map of each, or None to combine them.
+        head: One head, or None to combine all.
+    """
+
+    methods: str | Sequence[str] | None = None
+    image: int | None = None
+    tile: Tile | None = None
+    layer: Layer = None
+    head: int | None = None
+
+    def rows(self, record: Record, goals: Sequence[Target], *, named: bool) -> list[list[Heatmap]]:
+        """The maps of some parts of the answer: a row for each method and grid, a map for each part.
+
+        Layer by layer, a row for each part as well, and a map for each layer.
+
+        Args:
+            record: What holds them.
+            goals: The parts of the answer.
+            named: Whether somebody asked for these parts; those that a method did not measure are an
+                error then, and else left out.
+
+        Raises:
+            TargetError: A part, layer or head was not measured, or no method tells layers apart.
+            UnknownName: There is no such method, image or tile.
+        """
+        chosen = list(self._chosen(record))
+        # Methods that measure whole targets have no map of each word: what is there is drawn.
+        wanted = [(maps, [goal for goal in goals if named or maps.has(goal)]) for maps in chosen]
+        if self.layer == "each":
+            return self._swept(wanted)
+        at = self.layer
+        return [[maps.at(goal, layer=at, head=self.head) for goal in row] for maps, row in wanted]
+
+    def _chosen(self, record: Record) -> Iterator[Heatmaps]:
+        several = methods(record) if self.methods is None else self.methods
+        for method in [several] if isinstance(several, str) else several:
+            found = tiles.choose(measured(record, method), self.image, self.tile)
+            yield from tiles.drawn(found) if self.tile is None else found
+
+    def _swept(self, wanted: Sequence[tuple[Heatmaps, Sequence[Target]]]) -> list[list[Heatmap]]:
+        layered = [(maps, goals) for maps, goals in wanted if len(maps.layers) > 1]
+        if not layered:
+            names = ", ".join(dict.fromkeys(maps.method for maps, _ in wanted))
+            raise TargetError(
+                f"There are no layers to draw one by one: {names} combines them all. Name a method that "
+                "tells layers apart, such as 'attention' or 'stage_audit'."
+            )
+        return [
+            [maps.at(goal, layer=layer, head=self.head) for layer in maps.layers]
+            for maps, goals in layered
+            for goal in goals
+        ]

@@ -1,0 +1,90 @@
+"""Naming an image, and a tile of it, where a method made a map for each.
+
+Images are counted from 0, as layers and heads are. A model that cuts an image into tiles has a grid of
+cells for each tile or for all of them together, and often one more for an overview of the whole image:
+all of these are called tiles here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from groundviz.errors import UnknownName
+from groundviz.record.types import Grid, Heatmaps
+
+Tile = str | int
+
+MOST_DRAWN = 4
+
+
+def choose(maps: Sequence[Heatmaps], image: int | None = None, tile: Tile | None = None) -> list[Heatmaps]:
+    """Those of one method's maps that lie on an image, or on a tile, or both; at least one.
+
+    Args:
+        maps: Everything one method measured.
+        image: Which image, from 0; None for all.
+        tile: Its label, or its number among the tiles of its image, from 0; None for all.
+
+    Raises:
+        UnknownName: There is no such map; the message lists what there is.
+    """
+    found = [
+        one
+        for tiles in _of_each_image(maps).values()
+        for number, one in enumerate(tiles)
+        if image in (None, one.grid.image) and tile in (None, number, one.grid.label)
+    ]
+    if not found:
+        asked = [f"{key}={value!r}" for key, value in (("image", image), ("tile", tile)) if value is not None]
+        raise UnknownName(
+            f"{maps[0].method} has no map of {', '.join(asked)}: it has {_listed(maps)}. Name one of these."
+        )
+    return found
+
+
+def drawn(maps: Sequence[Heatmaps]) -> list[Heatmaps]:
+    """Those of one method's maps that are drawn unasked.
+
+    All maps of an image, or, where these are more than `MOST_DRAWN`, the first of them.
+    """
+    groups = _of_each_image(maps).values()
+    return [one for tiles in groups for one in (tiles if len(tiles) <= MOST_DRAWN else tiles[:1])]
+
+
+def place(grid: Grid, images: int) -> str:
+    """Which of so many images, and which tile of it, a grid lies on; empty where that goes without saying.
+
+    >>> import numpy as np
+    >>> grid = Grid(rows=1, cols=1, positions=np.array([5]), to_source=np.eye(2, 3),
+    ...             valid=np.ones((1, 1), bool), stage="language", image=1, label="overview")
+    >>> place(grid, 2), place(grid, 1)
+    ('image 2 of 2, overview', 'overview')
+    """
+    return ", ".join(filter(None, (which(grid.image, images) if images > 1 else "", grid.label)))
+
+
+def which(image: int, images: int) -> str:
+    """What to call one image where a reader may have several before him.
+
+    >>> which(0, 1), which(1, 3)
+    ('image', 'image 2 of 3')
+    """
+    return f"image {image + 1} of {images}" if images > 1 else "image"
+
+
+def _of_each_image(maps: Sequence[Heatmaps]) -> dict[int, list[Heatmaps]]:
+    """The maps of each image, in the order of the images."""
+    groups: dict[int, list[Heatmaps]] = {}
+    for one in sorted(maps, key=lambda one: one.grid.image):
+        groups.setdefault(one.grid.image, []).append(one)
+    return groups
+
+
+def _listed(maps: Sequence[Heatmaps]) -> str:
+    """What `choose` would find, in its own words."""
+    found = []
+    for image, tiles in _of_each_image(maps).items():
+        names = [repr(one.grid.label or number) for number, one in enumerate(tiles)]
+        telling = len(tiles) > 1 or tiles[0].grid.label
+        found.append(f"image={image}" + (f" with tile={' or '.join(names)}" if telling else ""))
+    return "; ".join(found)

@@ -1,0 +1,1 @@
+"""What all renderings share: colours, overlays, captions, escaping."""

@@ -1,0 +1,213 @@
+"""A map laid over its study, at any resolution: opacity follows the value, so pathology stays visible.
+
+Where a map is at its low end the study shows through untouched; at its high end colour covers
+`OPACITY` of it. Cells the model never saw are hatched in grey, so that "not seen" cannot be
+mistaken for "nothing found", and cells at or above `OUTLINE` of the scale can be outlined, which
+keeps the message in greyscale print. Nothing is ever mirrored.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from contourpy import contour_generator
+from PIL import Image, ImageDraw
+
+from groundviz.record import geometry
+from groundviz.record.types import Bools, Doubles, Floats, Heatmap, Study
+from groundviz.render.base.colour import Scale, paint
+
+OPACITY = 0.5
+OUTLINE = 0.5
+# Finer maps, pixel by pixel, would drown in the lines around their cells.
+MOST_OUTLINED = 64
+_FINEST_LEVEL = 256
+# Grey, and how much of what lies under it a hatching line covers.
+_LINE = (0.5, 0.5, 0.5, 0.6)
+
+
+def picture(
+    study: Study, shape: tuple[int, int], heatmap: Heatmap, scale: Scale | None, *, smooth: bool = False
+) -> Floats:
+    """The study at `shape`, float32 (rows, cols, 3), with the map over it; bare without a scale.
+
+    Args:
+        study: The image.
+        shape: Rows and columns of the picture.
+        heatmap: What to lay over it.
+        scale: The map's scale, or None when the map holds no evidence.
+        smooth: Interpolate the map's values between cell centres instead of showing its cells.
+    """
+    base = resample(study.pixels, shape)
+    if scale is None:
+        return base
+    return blend(base, veil(study.shape, shape, heatmap, scale, smooth=smooth))
+
+
+def veil(
+    source: tuple[int, int],
+    shape: tuple[int, int],
+    heatmap: Heatmap,
+    scale: Scale,
+    *,
+    smooth: bool = False,
+) -> Floats:
+    """A map without its study, float32 (rows, cols, 4): its colours, and how much of the study they cover.
+
+    Args:
+        source: Rows and columns of the study.
+        shape: Rows and columns of the picture.
+        heatmap: The map.
+        scale: Its scale.
+        smooth: As in `picture`.
+    """
+    values = read(heatmap, source, shape, smooth=smooth)
+    unseen = np.isnan(values)
+    opacity = OPACITY * np.where(unseen, 0.0, scale.strength(values))
+    colours = paint(scale.position(values), signed=scale.signed)
+    return hatch(np.dstack([colours, opacity]).astype(np.float32), unseen)
+
+
+def resample(pixels: Floats, shape: tuple[int, int]) -> Floats:
+    """Display pixels at another resolution, float32 (rows, cols, 3), without aliasing or overshoot."""
+    channels = pixels[..., None] if pixels.ndim == 2 else pixels
+    resized = [
+        np.asarray(Image.fromarray(channels[..., i]).resize(shape[::-1], Image.Resampling.BICUBIC))
+        for i in range(channels.shape[2])
+    ]
+    colours = np.broadcast_to(np.stack(resized, axis=2), (*shape, 3))
+    return np.asarray(np.clip(colours, 0.0, 1.0), dtype=np.float32)
+
+
+def read(
+    heatmap: Heatmap, source: tuple[int, int], shape: tuple[int, int], *, smooth: bool = False
+) -> Floats:
+    """The map's values at every pixel of a picture of `shape` of a `source`-sized study; NaN where unseen."""
+    resize = geometry.scale_shift((shape[0] / source[0], shape[1] / source[1]))
+    grid = replace(heatmap.grid, to_source=geometry.compose(resize, heatmap.grid.to_source))
+    return geometry.to_source_pixels(heatmap.values, grid, shape, smooth=smooth)
+
+
+def blend(base: Floats, over: Floats) -> Floats:
+    """`base` (rows, cols, 3) under a veil (rows, cols, 4)."""
+    opacity = over[..., 3:]
+    return np.asarray((1.0 - opacity) * base + opacity * over[..., :3], dtype=np.float32)
+
+
+def hatch(over: Floats, unseen: Bools) -> Floats:
+    """A veil (rows, cols, 4) with thin diagonal grey lines where `unseen`; nothing else changes."""
+    rows, cols = unseen.shape
+    period = max(6, min(rows, cols) // 24)
+    diagonal = (np.arange(rows)[:, None] + np.arange(cols)[None, :]) % period
+    lines = unseen & (diagonal < max(1, period // 6))
+    return np.where(lines[..., None], np.asarray(_LINE, np.float32), over)
+
+
+def outlined(heatmap: Heatmap) -> bool:
+    """Whether the cells of a map are large enough to be outlined."""
+    return max(heatmap.grid.rows, heatmap.grid.cols) <= MOST_OUTLINED
+
+
+def outlines(
+    heatmap: Heatmap, scale: Scale, *, smooth_on: tuple[int, int] | None = None
+) -> Iterator[tuple[Doubles, bool]]:
+    """Edges around the cells at or above `OUTLINE` of the scale, those below zero apart.
+
+    A map of more than `MOST_OUTLINED` rows or columns has none.
+
+    Args:
+        heatmap: The map.
+        scale: Its scale.
+        smooth_on: Rows and columns of the study, to follow the values between cell centres instead.
+
+    Yields:
+        Line ends (n, 2, 2) of (row, col) in source pixels, and whether the cells are negative.
+    """
+    if not outlined(heatmap):
+        return
+    for sign, below in ((1.0, False), (-1.0, True))[: 1 + scale.signed]:
+        edges = _level(heatmap, scale, sign, smooth_on) if smooth_on else _around(heatmap, scale, sign)
+        if len(edges):
+            yield edges, below
+
+
+def _around(heatmap: Heatmap, scale: Scale, sign: float) -> Doubles:
+    """The edges of the strong cells of one sign."""
+    strong = np.isfinite(heatmap.values) & (scale.strength(heatmap.values) >= OUTLINE)
+    own = (heatmap.values < 0) == (sign < 0) if scale.signed else strong
+    return geometry.apply(heatmap.grid.to_source, _edges(strong & own))
+
+
+def _level(heatmap: Heatmap, scale: Scale, sign: float, study: tuple[int, int]) -> Doubles:
+    """Where the interpolated values of one sign reach `OUTLINE` of the scale."""
+    shape = tuple(min(size, _FINEST_LEVEL) for size in study)
+    values = read(heatmap, study, (shape[0], shape[1]), smooth=True)
+    own = sign * values > 0 if scale.signed else np.isfinite(values)
+    strength = np.where(own, scale.strength(values), 0.0)
+    ends = [np.stack([line[:-1], line[1:]], axis=1) for line in level_lines(strength, OUTLINE)]
+    return np.concatenate([np.empty((0, 2, 2)), *ends]) * (np.array(study) / shape)
+
+
+def level_lines(field: Floats, level: float) -> list[Doubles]:
+    """Closed lines, float64 (points, 2) of (row, col), around what lies above a level.
+
+    >>> (line,) = level_lines(np.ones((2, 3), np.float32), 0.5)
+    >>> line.min(axis=0).tolist(), line.max(axis=0).tolist()
+    ([0.0, 0.0], [2.0, 3.0])
+    """
+    found = contour_generator(z=np.pad(field, 1)).lines(level)
+    return [np.asarray(line, dtype=np.float64)[:, ::-1] - 0.5 for line in found]
+
+
+def _edges(cells: Bools) -> Doubles:
+    """Where a cell that is in meets one that is out: line ends (n, 2, 2) in cell coordinates."""
+    padded = np.pad(cells, 1)
+    row, col = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    across = np.stack([np.stack([row, col], 1), np.stack([row, col + 1], 1)], axis=1)
+    row, col = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
+    down = np.stack([np.stack([row, col], 1), np.stack([row + 1, col], 1)], axis=1)
+    return np.concatenate([across, down]).astype(np.float64)
+
+
+def fitting(study: Study, longest: int) -> tuple[int, int]:
+    """Rows and columns of a picture true to the study's pixel spacing, its longer side `longest`."""
+    rows, cols = (
+        size * spacing for size, spacing in zip(study.shape, study.spacing_mm or (1, 1), strict=True)
+    )
+    factor = longest / max(rows, cols)
+    return max(8, round(rows * factor)), max(8, round(cols * factor))
+
+
+def jpeg(study: Study, shape: tuple[int, int], heatmap: Heatmap | None, scale: Scale | None) -> bytes:
+    """A small picture for a screen, with the map and its outline if there is one, as JPEG bytes."""
+    if heatmap is None or scale is None:
+        return _encoded(Image.fromarray(to_bytes(resample(study.pixels, shape))), "JPEG")
+    image = Image.fromarray(to_bytes(picture(study, shape, heatmap, scale)))
+    draw = ImageDraw.Draw(image)
+    resize = np.array(shape) / study.shape
+    for edges, negative in outlines(heatmap, scale):
+        for start, stop in edges * resize:
+            end = (start + stop) / 2.0 if negative else stop
+            draw.line([tuple(start[::-1].round()), tuple(end[::-1].round())], fill="white")
+    return _encoded(image, "JPEG")
+
+
+def png(pixels: Floats) -> bytes:
+    """Display values 0 to 1 as PNG bytes."""
+    return _encoded(Image.fromarray(to_bytes(pixels)), "PNG")
+
+
+def to_bytes(pixels: Floats) -> npt.NDArray[np.uint8]:
+    """Display values 0 to 1 as 8-bit levels, rounded."""
+    return np.asarray(np.rint(pixels * 255.0), dtype=np.uint8)
+
+
+def _encoded(image: Image.Image, kind: str) -> bytes:
+    stream = io.BytesIO()
+    options = {"quality": 88, "subsampling": 0} if kind == "JPEG" else {}
+    image.save(stream, kind, **options)
+    return stream.getvalue()

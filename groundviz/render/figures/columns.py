@@ -1,0 +1,226 @@
+"""The columns of a figure: what stands above the maps of one record, then its maps method by method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, cycle
+from string import ascii_lowercase
+from typing import Protocol
+
+from groundviz.record.tiles import which
+from groundviz.record.types import Grid, Heatmap, Record
+from groundviz.render.base import captions
+from groundviz.render.base.colour import Rule, Scale
+from groundviz.render.base.contours import Lines
+from groundviz.render.base.overlay import outlined
+from groundviz.render.figures import styles
+from groundviz.render.figures.canvas import GREY, WARN, Page, Paragraph, Run, paragraph, printable
+from groundviz.render.figures.panels import LABEL, Bar, Layout, Panel, Panels
+from groundviz.render.figures.styles import Style
+
+_TITLE, _INDENT = 8.0, 15.0
+# A warning is not to be cut short.
+_LINES, _BEWARE_LINES = 4, 20
+
+
+class Block(Protocol):
+    """A part of the figure that takes the page's width and knows its height in mm."""
+
+    @property
+    def height(self) -> float:
+        """Millimetres down to where the next block begins."""
+
+    def draw(self, page: Page, left: float, top: float) -> None:
+        """Place it with its upper left corner at (left, top) mm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Maps of one record, to be drawn together.
+
+    Attributes:
+        record: Whose image, question and answer stand with the maps.
+        rows: The maps of one method on one grid per row, in the same order of targets or of layers.
+            Rows of one method stand together and share a scale.
+        name: What to call it where it stands beside others.
+        contours: Closed lines to draw on each image, by its number; see `groundviz.render.base.contours`.
+    """
+
+    record: Record
+    rows: Sequence[Sequence[Heatmap]]
+    name: str = ""
+    contours: Lines = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How maps are shown."""
+
+    style: Style
+    smooth: bool
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Paragraphs side by side, each so many mm from the left."""
+
+    columns: tuple[tuple[float, Paragraph], ...]
+    after: float
+
+    @property
+    def height(self) -> float:
+        """Millimetres down to where the next block begins."""
+        return max(block.height for _, block in self.columns) + self.after
+
+    def draw(self, page: Page, left: float, top: float) -> None:
+        """Place it with its upper left corner at (left, top) mm."""
+        for indent, block in self.columns:
+            page.text(left + indent, top, block)
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """Stacks of blocks side by side, `pitch` mm apart, their tops in line."""
+
+    columns: Sequence[Sequence[Block]]
+    pitch: float
+
+    @property
+    def height(self) -> float:
+        """Millimetres down to where the next block begins."""
+        return max(sum(block.height for block in column) for column in self.columns)
+
+    def draw(self, page: Page, left: float, top: float) -> None:
+        """Place it with its upper left corner at (left, top) mm."""
+        for number, column in enumerate(self.columns):
+            stack(column, page, left + number * self.pitch, top)
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The maps of one method on one grid, and their scales."""
+
+    maps: Sequence[Heatmap]
+    scales: Sequence[Scale | None]
+
+    @property
+    def grid(self) -> Grid:
+        """Where the cells of its maps sit."""
+        return self.maps[0].grid
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One part with its scales: the strips of each method together."""
+
+    part: Part
+    groups: Sequence[Sequence[Strip]]
+    look: Look
+    letter: str = ""
+
+    @property
+    def record(self) -> Record:
+        """What its maps are of."""
+        return self.part.record
+
+    @property
+    def strips(self) -> list[Strip]:
+        """The strips of all methods."""
+        return list(chain.from_iterable(self.groups))
+
+    def sections(self, width: float) -> Iterator[list[Block]]:
+        """What stands above the maps, then each method."""
+        most = max((strip.maps for strip in self.strips), key=len)
+        yield list(self._heading(most, width))
+        images = sorted({strip.grid.image for strip in self.strips})
+        shown = [self.record.studies[image] for image in images]
+        found = Layout.of_each(shown, width, 1 + len(most), styles.narrowest(self.look.style))
+        layouts = dict(zip(images, found, strict=True))
+        numbered = len(self.strips) > 1 and not self.letter
+        letters = cycle(ascii_lowercase if numbered else [""])
+        for group in self.groups:
+            yield list(self._method(group, layouts, letters, width))
+
+    def _method(
+        self, group: Sequence[Strip], layouts: Mapping[int, Layout], letters: Iterator[str], width: float
+    ) -> Iterator[Block]:
+        """The rows of a method, each with its title, and their colour bar."""
+        told = ""
+        for strip in group:
+            details = self._details(strip)
+            name = captions.titled(strip.maps[0], len(self.record.studies))
+            steps = captions.interrupted(strip.maps[0])
+            undone = f"interrupted: {steps}" if steps else ""
+            yield _row_title(name, next(letters), "" if details == told else details, undone, width)
+            told = details
+            yield from self._lines(strip, layouts[strip.grid.image])
+        yield from _bar(group, width)
+
+    def _lines(self, strip: Strip, layout: Layout) -> Iterator[Panels]:
+        """The image and the maps, over as many lines as they need."""
+        image = strip.grid.image
+        bare = Panel(None, None, which(image, len(self.record.studies)).capitalize())
+        panels = [bare, *styles.panels(self.record, strip.maps, strip.scales, self.look.style)]
+        study, contours = self.record.studies[image], self.part.contours.get(image, ())
+        for line in range(0, len(panels), layout.per_line):
+            some = panels[line : line + layout.per_line]
+            yield Panels(study, some, layout, self.look.smooth, contours)
+
+    def _heading(self, shown: Sequence[Heatmap], width: float) -> Iterator[Text]:
+        """Name, question and answer, with the parts of the answer that have a panel in bold."""
+        names = dict.fromkeys(filter(None, (self.letter, self.part.name, self.record.label)))
+        if names:
+            title = [Run("  ".join(printable(name) for name in names), bold=True)]
+            yield Text(((0.0, paragraph(title, _TITLE, width)),), 0.4)
+        answer = self.record.answer
+        percent = captions.percent(answer.confidence).replace(" ", "\N{NO-BREAK SPACE}")
+        sure = Run(f"   probability\N{NO-BREAK SPACE}{percent}", colour=GREY)
+        asked = [Run(printable(self.record.prompt.question))]
+        name = "Answer" if answer.source == "generated" else "Given"
+        stretches = captions.emphasis(answer, (one.target for one in shown))
+        cut = [Run(f" {captions.CUT}", colour=WARN)] if captions.cut_off(answer) else []
+        said = [*(Run(printable(text), bold=bold) for text, bold in stretches), *cut, sure]
+        undone = " ".join(captions.beware(self.record, {strip.maps[0].method for strip in self.strips}))
+        rows = [("Question", asked), (name, said)]
+        rows += [("Beware", [Run(printable(undone), colour=WARN)])] if undone else []
+        for label, runs in rows:
+            aside = paragraph([Run(label, colour=WARN if label == "Beware" else GREY)], _TITLE, _INDENT)
+            most = _BEWARE_LINES if label == "Beware" else _LINES
+            beside = paragraph(runs, _TITLE, width - _INDENT, most_lines=most)
+            yield Text(((0.0, aside), (_INDENT, beside)), 1.6 if label == rows[-1][0] else 0.4)
+
+    def _details(self, strip: Strip) -> str:
+        first, swept = strip.maps[0], captions.by_layer(strip.maps)
+        maps = captions.maps_of(self.record, first.method)
+        combined = captions.aggregation(maps, first, swept=swept)
+        named = f"for “{printable(first.target.text.strip())}”" if swept else ""
+        style = "LLaVA-Rad style, a reconstruction" if self.look.style == "llava_rad" else ""
+        error = captions.uncertainties(strip.maps)
+        return " · ".join(filter(None, (style, named, captions.claim(first), combined, error)))
+
+
+def stack(blocks: Sequence[Block], page: Page, left: float, top: float) -> None:
+    """Place blocks under each other."""
+    for block in blocks:
+        block.draw(page, left, top)
+        top += block.height
+
+
+def _bar(group: Sequence[Strip], width: float) -> Iterator[Bar]:
+    """The colour bar of a method, unless none of its maps holds any evidence."""
+    known = [scale for strip in group for scale in strip.scales if scale is not None]
+    if known:
+        same = all(scale == known[0] for scale in known)
+        yield Bar(known[0], same, width, any(outlined(strip.maps[0]) for strip in group))
+
+
+def _row_title(name: str, letter: str, details: str, undone: str, width: float) -> Text:
+    runs = [
+        Run(f"{letter}  " if letter else "", bold=True),
+        Run(f"{printable(name)}  ", bold=True),
+        Run(f"{undone}  " if undone else "", bold=True, colour=WARN),
+        Run(details, colour=GREY),
+    ]
+    return Text(((0.0, paragraph(runs, LABEL, width)),), 0.4)

@@ -1,0 +1,280 @@
+"""Figures for papers: images beside their maps, one row per method and one panel per part of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, cycle, groupby, islice, zip_longest
+from string import ascii_lowercase
+from typing import Literal
+
+import numpy as np
+
+from groundviz.errors import TargetError, UnknownName
+from groundviz.record.tiles import which
+from groundviz.record.types import Heatmap, Record, Target
+from groundviz.render.base import captions, embedding
+from groundviz.render.base.colour import Rule, Scale, scales
+from groundviz.render.base.escape import visible
+from groundviz.render.figures import legend, styles
+from groundviz.render.figures.canvas import GREY, Page, Run, dots, paragraph, printable
+from groundviz.render.figures.columns import Aligned, Block, Column, Look, Part, Strip, Text, stack
+from groundviz.render.figures.file import PaperFigure, drawing
+from groundviz.render.figures.panels import SMALL
+from groundviz.render.figures.styles import Style
+
+Width = Literal["single", "onehalf", "double"] | float
+
+_WIDTHS = {"single": 89.0, "onehalf": 120.0, "double": 183.0}
+_NARROWEST = 60.0
+_MARGIN = 1.0
+_BETWEEN, _NARROWEST_COLUMN = 5.0, 55.0
+_FOOTER_LINES = 8
+# More panels than this nobody looks at, and each takes a megabyte; more dots than this fit no file.
+_MOST_PANELS, _MOST_DOTS, _MOST_DOTS_LONG = 300, 64_000_000, 60_000
+
+
+def draw(
+    record: Record,
+    rows: Sequence[Sequence[Heatmap]],
+    *,
+    width: Width = "double",
+    smooth: bool = False,
+    scale: Rule = "clip",
+    style: Style = "grid",
+) -> PaperFigure:
+    """A figure of several maps of one record, of an exact width, ready for a journal.
+
+    Args:
+        record: As in `Part`.
+        rows: As in `Part`.
+        width: As in `compose`.
+        smooth: As in `compose`.
+        scale: As in `compose`.
+        style: As in `compose`.
+
+    Raises:
+        TargetError: As in `compose`.
+        UnknownName: As in `compose`.
+    """
+    return compose([Part(record, rows)], width=width, smooth=smooth, scale=scale, style=style)
+
+
+def compose(
+    parts: Sequence[Part],
+    *,
+    width: Width = "double",
+    smooth: bool = False,
+    scale: Rule = "clip",
+    style: Style = "grid",
+) -> PaperFigure:
+    """A figure of one or more parts, side by side where there is room, under each other where not.
+
+    Args:
+        parts: What to draw. Maps of one method share a scale where one model made them.
+        width: "single" (89 mm), "onehalf" (120 mm), "double" (183 mm), or millimetres from 60.
+        smooth: Interpolate values between cell centres instead of showing the model's cells.
+        scale: How values become colours; see `groundviz.render.base.colour.scales`.
+        style: "grid" for panels under the whole answer; "words" and "findings" for panels over their
+            own sentence; "llava_rad" for words after LLaVA-Rad's figures.
+
+    Raises:
+        TargetError: There is no map to draw, there are too many, or the style cannot show one.
+        UnknownName: There is no such width or style.
+    """
+    across = millimetres(width)
+    styles.known(style)
+    if not parts or not all(part.rows and all(part.rows) for part in parts):
+        raise TargetError(
+            "There is nothing to draw: no map was named. Name a method and a part of the answer."
+        )
+    refuse_many(sum(len(row) for part in parts for row in part.rows))
+    look = Look(style, smooth or style == "llava_rad", scale)
+    columns = _columns(parts, look)
+    with drawing():
+        blocks = [*_bands(columns, across - 2 * _MARGIN), _footer(columns, across - 2 * _MARGIN, look)]
+        down = 2 * _MARGIN + sum(block.height for block in blocks)
+        _refuse_long(across, down)
+        page = Page(across, down)
+        stack(blocks, page, _MARGIN, _MARGIN)
+
+    def kept() -> PaperFigure:
+        shown = [replace(part, record=embedding.embedded(part.record)) for part in parts]
+        return compose(shown, width=width, smooth=smooth, scale=scale, style=style)
+
+    return PaperFigure(page.figure, _caption(columns, look), kept)
+
+
+def refuse_many(maps: int) -> None:
+    """Make sure that a figure of so many maps can be drawn.
+
+    Raises:
+        TargetError: It cannot.
+    """
+    if maps > _MOST_PANELS:
+        raise TargetError(
+            f"A figure of {maps:,} maps cannot be drawn: at most {_MOST_PANELS} fit. Name some parts of the "
+            "answer, methods, or a layer; to_html() and view() show the rest."
+        )
+
+
+def _refuse_long(across: float, down: float) -> None:
+    """Refuse a page that no picture file can hold, before it is drawn."""
+    rows, cols = dots(down), dots(across)
+    if rows > _MOST_DOTS_LONG or rows * cols > _MOST_DOTS:
+        raise TargetError(
+            f"The figure would be {down:,.0f} mm high at {across:,.0f} mm width, which is too much for a "
+            "picture file. Name fewer parts of the answer or methods, or choose a smaller width."
+        )
+
+
+def millimetres(width: Width) -> float:
+    """The width of a page in mm.
+
+    Raises:
+        UnknownName: There is no such width.
+    """
+    across = _WIDTHS.get(width, 0.0) if isinstance(width, str) else float(width)
+    if not _NARROWEST <= across <= 1000.0:
+        known = ", ".join(f"{name!r} ({size:.0f} mm)" for name, size in _WIDTHS.items())
+        raise UnknownName(
+            f"There is no figure width {width!r}. Give {known}, or {_NARROWEST:.0f} to 1000 mm."
+        )
+    return across
+
+
+def default_targets(
+    record: Record, width: Width = "double", *, style: Style = "grid", parts: int = 1
+) -> list[Target]:
+    """What a figure of so many parts shows of a record unasked; see `groundviz.render.figures.styles`."""
+    styles.known(style)
+    room = millimetres(width) - 2 * _MARGIN
+    width_each, _ = _column_width(room, parts)
+    return styles.default_targets(record, width_each, style, one_line=parts > 1)
+
+
+def _columns(parts: Sequence[Part], look: Look) -> list[Column]:
+    """The parts with their scales: those of one model share them."""
+    letters = iter(ascii_lowercase) if len(parts) <= len(ascii_lowercase) else cycle([""])
+    rows = [_comparable(part, look) for part in parts]
+    known: dict[tuple[str, str], list[Heatmap]] = {}
+    for part, its_rows in zip(parts, rows, strict=True):
+        for heatmap in chain.from_iterable(its_rows):
+            known.setdefault((part.record.provenance.weights, _measure(heatmap)), []).append(heatmap)
+    found = {
+        id(heatmap): scale
+        for maps in known.values()
+        for heatmap, scale in zip(maps, scales(maps, look.rule), strict=True)
+    }
+    return [
+        Column(part, list(_groups(its_rows, found)), look, next(letters) if len(parts) > 1 else "")
+        for part, its_rows in zip(parts, rows, strict=True)
+    ]
+
+
+def _measure(heatmap: Heatmap) -> str:
+    """What maps must have in common to share a scale."""
+    return f"{heatmap.method} {heatmap.unit} {heatmap.signed}"
+
+
+def _groups(rows: Sequence[Sequence[Heatmap]], found: Mapping[int, Scale | None]) -> Iterator[list[Strip]]:
+    """The rows of each method with their scales."""
+    for _, group in groupby(rows, key=lambda row: row[0].method):
+        yield [Strip(row, [found[id(heatmap)] for heatmap in row]) for row in group]
+
+
+def _comparable(part: Part, look: Look) -> list[list[Heatmap]]:
+    """The maps as they are shown: per token where a method adds up different numbers of tokens."""
+    shown = []
+    for _, group in groupby(part.rows, key=lambda row: row[0].method):
+        rows = [[styles.prepared(part.record, one, look.style) for one in row] for row in group]
+        counts = {len(heatmap.target.tokens) for heatmap in chain.from_iterable(rows)}
+        summed = captions.maps_of(part.record, rows[0][0].method).reduce[0] == "sum"
+        several = summed and len(counts) > 1
+        shown += [[_per_token(one) for one in row] for row in rows] if several else rows
+    return shown
+
+
+def _per_token(heatmap: Heatmap) -> Heatmap:
+    count = np.float32(len(heatmap.target.tokens))
+    error = None if heatmap.standard_error is None else heatmap.standard_error / count
+    unit = f"{heatmap.unit} per token"
+    return replace(heatmap, values=heatmap.values / count, standard_error=error, unit=unit)
+
+
+def _column_width(room: float, parts: int) -> tuple[float, int]:
+    """How wide columns are on so many mm, and how many stand side by side."""
+    most = int((room + _BETWEEN) / (_NARROWEST_COLUMN + _BETWEEN))
+    beside = max(1, min(parts, most))
+    # Four are two by two rather than three and one.
+    beside = -(-parts // -(-parts // beside))
+    return (room + _BETWEEN) / beside - _BETWEEN, beside
+
+
+def _bands(columns: Sequence[Column], room: float) -> Iterator[Block]:
+    """The columns side by side, section by section, in as many bands as they need."""
+    width, beside = _column_width(room, len(columns))
+    every = iter(columns)
+    while band := list(islice(every, beside)):
+        for stacks in zip_longest(*(column.sections(width) for column in band), fillvalue=()):
+            yield Aligned([list(stack) for stack in stacks], width + _BETWEEN)
+
+
+def _footer(columns: Sequence[Column], width: float, look: Look) -> Text:
+    """How to read the colours, and what to beware of in the images."""
+    told: dict[str, None] = {}
+    for column in columns:
+        shown = [heatmap for strip in column.strips for heatmap in strip.maps]
+        bare = all(captions.by_layer(strip.maps) for strip in column.strips) or all(
+            heatmap.target.rival for heatmap in shown
+        )
+        told |= dict.fromkeys(
+            captions.legend(
+                column.record.studies,
+                shown,
+                percentages="" if bare else _percentages(look),
+                smooth=look.smooth,
+                contours=any(column.part.contours.values()),
+            )
+        )
+    about = [note for column in columns for note in _notes(column)]
+    text = " ".join([*told, *([styles.SINKS] if look.style == "llava_rad" else []), *about])
+    lines = _FOOTER_LINES * max(1, len(about))
+    runs = [Run(printable(text), colour=GREY)]
+    return Text(((0.0, paragraph(runs, SMALL, width, most_lines=lines)),), 0.0)
+
+
+def _percentages(look: Look) -> str:
+    return styles.MASSES if look.style == "llava_rad" else captions.PERCENTAGES
+
+
+def _notes(column: Column) -> Iterator[str]:
+    """What to beware of in each image that is drawn."""
+    for image in sorted({strip.grid.image for strip in column.strips}):
+        study = column.record.studies[image]
+        notes = [f"{note.removesuffix('.')}." for note in study.notes]
+        if notes:
+            name = which(image, len(column.record.studies))
+            name = f"{column.letter}, {name}" if column.letter else name.capitalize()
+            yield " ".join([f"{name}:", *notes])
+
+
+def _caption(columns: Sequence[Column], look: Look) -> str:
+    notes = [styles.RECONSTRUCTION, styles.MASSES] if look.style == "llava_rad" else []
+    notes += [captions.SMOOTH] if look.smooth else []
+    notes += [captions.REFERENCE] if any(any(one.part.contours.values()) for one in columns) else []
+    shown = [
+        (column.record, [strip.maps for strip in column.strips], [strip.scales for strip in column.strips])
+        for column in columns
+    ]
+    if len(columns) == 1:
+        return legend.single(*shown[0], notes)
+    made = [visible(captions.made_with(column.record.provenance)) for column in columns]
+    names = [f"({column.letter}){f' {column.part.name}:' if column.part.name else ''}" for column in columns]
+    return legend.several(
+        [
+            (visible(name), legend.told(*one), origin)
+            for name, one, origin in zip(names, shown, made, strict=True)
+        ],
+        notes,
+    )

@@ -1,0 +1,300 @@
+"""The blocks of a figure that carry maps: lines of panels, and the colour bar under them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from groundviz.record.types import Doubles, Floats, Heatmap, Study
+from groundviz.render.base import captions, overlay
+from groundviz.render.base.colour import Scale, paint
+from groundviz.render.figures.canvas import (
+    GREY,
+    INK,
+    MM_PER_POINT,
+    WARN,
+    Page,
+    Paragraph,
+    Run,
+    dots,
+    dotted,
+    fitted,
+    measure,
+    millimetres,
+    paragraph,
+    printable,
+    trace,
+)
+
+LABEL, SMALL = 7.0, 6.0
+
+_GAP = 1.5
+# What a label, and what a sentence, needs to be read.
+NARROW, ROOMY = 24.0, 34.0
+_HIGHEST = 80.0
+_LABEL_HEIGHT, _RANGE_HEIGHT = 3.4, 3.0
+_BAR_WIDTH, _BAR_HEIGHT = 26.0, 1.8
+_SENTENCE_GAP, _WITH_CONTEXT, _MOST_LINES = 0.6, 4, 8
+# Millimetres that letters take, set small, in a text of narrow ones.
+_NARROW_LETTER = 0.8
+# Weaker than this, colours can hardly be told from none.
+_FAINT = 0.25
+
+
+def panels_per_line(width: float, narrowest: float = NARROW) -> int:
+    """How many panels of at least `narrowest` mm fit beside each other on `width` mm."""
+    return max(1, int((width + _GAP) / (narrowest + _GAP)))
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How panels share a line.
+
+    Attributes:
+        shape: Rows and columns of one panel, in dots.
+        room: Millimetres that a panel and what is written above it may take.
+        pitch: Millimetres from one panel's left edge to the next.
+        per_line: Panels on one line.
+    """
+
+    shape: tuple[int, int]
+    room: float
+    pitch: float
+    per_line: int
+
+    @classmethod
+    def of(cls, study: Study, width: float, count: int, narrowest: float = NARROW) -> Layout:
+        """The layout of `count` panels of a study on a page `width` mm wide, lines evenly filled."""
+        per_line = math.ceil(count / math.ceil(count / panels_per_line(width, narrowest)))
+        row_mm, col_mm = study.spacing_mm or (1.0, 1.0)
+        aspect = study.shape[0] * row_mm / (study.shape[1] * col_mm)
+        panel = (width + _GAP) / per_line - _GAP
+        height = min(panel * aspect, _HIGHEST)
+        shape = (max(8, dots(height)), max(8, int(height / aspect / millimetres(1))))
+        room = max(millimetres(shape[1]), NARROW)
+        return cls(shape, room, room + _GAP, per_line)
+
+    @classmethod
+    def of_each(
+        cls, studies: Sequence[Study], width: float, count: int, narrowest: float = NARROW
+    ) -> list[Layout]:
+        """Layouts for panels of different studies one under the other, in columns."""
+        layouts = [cls.of(study, width, count, narrowest) for study in studies]
+        pitch = max(layout.pitch for layout in layouts)
+        return [replace(layout, pitch=pitch) for layout in layouts]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A map with what stands around it.
+
+    Attributes:
+        heatmap: The map; None for the bare image.
+        scale: How its values become colours; None when it holds no evidence.
+        name: What stands above it, at the left.
+        aside: What stands above it, at the right.
+        sentence: What stands under it.
+    """
+
+    heatmap: Heatmap | None
+    scale: Scale | None
+    name: str
+    aside: str = ""
+    sentence: Sentence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence with one part of it in bold.
+
+    Attributes:
+        before: What stands before the part.
+        part: The part, in stretches, each with whether it is bold.
+        after: What stands behind it.
+    """
+
+    before: str
+    part: tuple[tuple[str, bool], ...]
+    after: str
+
+    def set(self, width: float) -> Paragraph:
+        """The sentence in a few short lines; what is too far from the part gives way to an ellipsis."""
+        before, after = (printable(text).split(" ") if text else [] for text in (self.before, self.after))
+        whole = len(before), len(after)
+        # What is too far away to fit in any case goes at once: to set thousands of words takes minutes.
+        room = int(_WITH_CONTEXT * width / _NARROW_LETTER)
+        before, after = before[::-1][: _fitting(before[::-1], room)][::-1], after[: _fitting(after, room)]
+        bold = bool(self.before.strip() or self.after.strip())
+        part = [Run(printable(text), bold=bold and marked) for text, marked in self.part]
+        if not self.before:
+            part[0] = Run(part[0].text.lstrip(), part[0].bold)
+        while True:
+            start = "… " if len(before) < whole[0] else ""
+            end = " …" if len(after) < whole[1] else ""
+            runs = [Run(start + " ".join(before)), *part, Run(" ".join(after) + end)]
+            block = paragraph(runs, SMALL, width, most_lines=_MOST_LINES)
+            if len(block.lines) <= _WITH_CONTEXT or not (before or after):
+                return block
+            if after and len(" ".join(after)) >= len(" ".join(before)):
+                after = after[:-1]
+            else:
+                before = before[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Panels:
+    """One line of panels of one image, with the contours that are drawn on each."""
+
+    study: Study
+    panels: Sequence[Panel]
+    layout: Layout
+    smooth: bool
+    contours: Sequence[Doubles] = ()
+
+    @property
+    def height(self) -> float:
+        """Millimetres down to where the next block begins."""
+        texts = [one.height for one in self._sentences if one is not None]
+        under = max(texts) + _SENTENCE_GAP if texts else 0.0
+        return _LABEL_HEIGHT + millimetres(self.layout.shape[0]) + self._own_ranges + under + _GAP
+
+    @property
+    def _sentences(self) -> list[Paragraph | None]:
+        return [one.sentence.set(self.layout.room) if one.sentence else None for one in self.panels]
+
+    @property
+    def _own_ranges(self) -> float:
+        """Room in mm for the range of each map, where each has its own scale."""
+        each = any(panel.scale is not None and panel.scale.over == "each" for panel in self.panels)
+        return _RANGE_HEIGHT if each else 0.0
+
+    def draw(self, page: Page, left: float, top: float) -> None:
+        """Place the panels and their labels."""
+        foot = top + _LABEL_HEIGHT + millimetres(self.layout.shape[0])
+        for panel, sentence in zip(self.panels, self._sentences, strict=True):
+            self._label(page, left, top, panel)
+            self._picture(page, left, top + _LABEL_HEIGHT, panel)
+            if panel.scale is not None and panel.scale.over == "each":
+                ends = [Run(" to ".join(panel.scale.ends))]
+                page.text(left, foot + 0.3, paragraph(ends, SMALL, self.layout.room))
+            if sentence is not None:
+                page.text(left, foot + self._own_ranges + _SENTENCE_GAP, sentence)
+            left += self.layout.pitch
+
+    def _label(self, page: Page, left: float, top: float, panel: Panel) -> None:
+        """The panel's name at the left, what is known of it at the right."""
+        aside = Run(panel.aside, colour=GREY)
+        indent = self.layout.room - measure(aside, SMALL)
+        colour = GREY if panel.heatmap is None else INK
+        name = fitted(Run(printable(panel.name), colour=colour), LABEL, indent - 1.0)
+        page.text(left, top, Paragraph((((0.0, name),),), LABEL))
+        page.text(left, top + (LABEL - SMALL) * MM_PER_POINT, Paragraph((((indent, aside),),), SMALL))
+
+    def _picture(self, page: Page, left: float, top: float, panel: Panel) -> None:
+        study, shape = self.study, self.layout.shape
+        over = None
+        if panel.heatmap is not None and panel.scale is not None:
+            over = overlay.veil(study.shape, shape, panel.heatmap, panel.scale, smooth=self.smooth)
+        axes = page.picture(left, top, overlay.resample(study.pixels, shape), study.shape, over)
+        if panel.heatmap is not None and panel.scale is not None:
+            follow = study.shape if self.smooth else None
+            for edges, negative in overlay.outlines(panel.heatmap, panel.scale, smooth_on=follow):
+                trace(axes, edges, dashed=negative)
+        for line in self.contours:
+            dotted(axes, line)
+        if panel.heatmap is not None:
+            _say_how_little(axes, panel.heatmap, panel.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A colour bar at full opacity between its two ends, with the unit and the rule beside it."""
+
+    scale: Scale
+    same: bool
+    width: float
+    outlined: bool = True
+
+    @property
+    def height(self) -> float:
+        """Millimetres down to where the next block begins."""
+        _, drop, text = self._words()
+        return drop + text.height + 1.5
+
+    def draw(self, page: Page, left: float, top: float) -> None:
+        """Place the bar, its ends and its words."""
+        low, high = (Run(end) for end in self._ends)
+        at = left + measure(low, SMALL) + 1.0
+        page.text(left, top, Paragraph((((0.0, low),),), SMALL))
+        axes = page.picture(at, top + 0.35, colours(self.scale, dots(_BAR_HEIGHT), dots(_BAR_WIDTH)), (1, 1))
+        for mark in _marks(self.scale) if self.outlined else ():
+            trace(axes, np.array([[[0.0, mark], [1.0, mark]]]), dashed=self.scale.signed and mark < 0.5)
+        page.text(at + _BAR_WIDTH + 1.0, top, Paragraph((((0.0, high),),), SMALL))
+        indent, drop, text = self._words()
+        page.text(left + indent, top + drop, text)
+
+    @property
+    def _ends(self) -> tuple[str, str]:
+        return self.scale.ends if self.same else ("lowest", "highest")
+
+    def _words(self) -> tuple[float, float, Paragraph]:
+        """Unit and rule, with their place: beside the bar, or under it where there is no room."""
+        runs = [Run(printable(self.scale.unit)), Run(f"; {self.scale.rule}", colour=GREY)]
+        indent = sum(measure(Run(end), SMALL) for end in self._ends) + _BAR_WIDTH + 4.0
+        if self.width - indent < _BAR_WIDTH:
+            return 0.0, _RANGE_HEIGHT, paragraph(runs, SMALL, self.width)
+        return indent, 0.0, paragraph(runs, SMALL, self.width - indent)
+
+
+def _fitting(texts: Sequence[str], room: int) -> int:
+    """How many of the first words have no more letters and spaces than there is room for."""
+    for count, text in enumerate(texts):
+        room -= len(text) + 1
+        if room < 0:
+            return count
+    return len(texts)
+
+
+def colours(scale: Scale, rows: int, cols: int) -> Floats:
+    """The scale's whole range from left to right, float32 (rows, cols, 3)."""
+    position = np.broadcast_to(np.linspace(0.0, 1.0, cols, dtype=np.float32), (rows, cols))
+    return paint(position, signed=scale.signed)
+
+
+def _marks(scale: Scale) -> list[float]:
+    """Where on the bar the outline is drawn."""
+    half = overlay.OUTLINE / 2.0
+    return [0.5 - half, 0.5 + half] if scale.signed else [overlay.OUTLINE]
+
+
+def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
+    """Tell a reader what a map is short of: steps, evidence, or strength beside the others on its scale."""
+    steps = captions.interrupted(heatmap)
+    # At the foot, away from the side marker, and on the picture itself, which gets cut out and passed on.
+    if steps:
+        _say(axes, steps, 0.07, SMALL, edge=WARN)
+    if scale is None:
+        _say(axes, captions.NO_EVIDENCE, 0.5, LABEL)
+        return
+    strongest = float(np.nanmax(scale.strength(heatmap.values)))
+    if strongest < _FAINT:
+        faint = f"≤ {max(1, math.ceil(100 * strongest))}% of scale"
+        _say(axes, faint, 0.21 if steps else 0.07, SMALL)
+
+
+def _say(axes: Axes, text: str, height: float, size: float, *, edge: str = "white") -> None:
+    axes.text(
+        0.5,
+        height,
+        text,
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        fontsize=size,
+        color="white",
+        bbox={"facecolor": "black", "edgecolor": edge, "linewidth": 0.5, "pad": 0.35 * size},
+    )

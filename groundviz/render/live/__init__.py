@@ -1,0 +1,1 @@
+"""The viewer as a live widget in a notebook."""

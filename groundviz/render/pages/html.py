@@ -1,0 +1,369 @@
+"""Pages: question, answer, every token with its maps, checks and origin, in one file.
+
+Static pictures stand where the viewer will be; its program, the only script, replaces them. A page
+loads nothing, so it opens the same in ten years, on a machine without a network, and, as pictures,
+where no script may run. It holds the image itself, and says so.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from groundviz.record.targets import find
+from groundviz.record.tiles import drawn, which
+from groundviz.record.types import Answer, Heatmap, Heatmaps, Record, Study, Target
+from groundviz.render.base import captions, embedding, escape, overlay, provenance
+from groundviz.render.base.colour import Scale, scales
+from groundviz.render.base.contours import Outline
+from groundviz.render.base.escape import Html, element
+from groundviz.render.figures.file import PaperFigure
+from groundviz.render.figures.panels import colours
+from groundviz.render.pages.stylesheet import STYLE
+from groundviz.render.viewer import assets, pack
+
+_TITLE = "Where did the model look?"
+_VIEW, _SMALL = 320, 128
+_SHARP = 1.5
+_MOST_IN_NOTEBOOK = 24
+# Pictures in a page besides the viewer, which holds every map: a thousand take about ten megabytes.
+_MOST_VIEWS, _MOST_SMALL = 48, 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of several explanations that stand side by side.
+
+    Attributes:
+        name: What to call it.
+        record: What was asked and answered.
+        known: Outlines known from elsewhere on its images.
+    """
+
+    name: str
+    record: Record
+    known: tuple[Outline, ...] = ()
+
+
+def side_by_side(sides: Sequence[Side]) -> bytes:
+    """The payload of a viewer that shows several explanations together."""
+    return pack.together([pack.pack(one.record, known=one.known, name=one.name) for one in sides])
+
+
+def page(records: Sequence[Record], figures: Sequence[PaperFigure], *, known: Sequence[Outline] = ()) -> str:
+    """One self-contained page for one or several questions, each with its figure for print.
+
+    Args:
+        records: What was asked and answered, in the order of the page.
+        figures: The figure of each.
+        known: Outlines known from elsewhere on the images of them all.
+    """
+    pairs = zip(records, figures, strict=True)
+    articles = [_article(record, figure, most=None, known=known) for record, figure in pairs]
+    labels = [record.label for record in records]
+    return _document(articles, labels, several=any(len(record.studies) > 1 for record in records))
+
+
+def comparison(sides: Sequence[Side], figure: PaperFigure) -> str:
+    """One self-contained page of several explanations side by side, with their figure for print."""
+    return _document([_beside(sides, figure, most=None)], [side.name for side in sides], several=True)
+
+
+def comparison_fragment(sides: Sequence[Side], *, live: str = "") -> str:
+    """The same as a light piece of HTML for a notebook; `live` as in `fragment`."""
+    return _output(_beside(sides, None, most=_MOST_IN_NOTEBOOK, live=live), several=True)
+
+
+def _output(article: Html, *, several: bool) -> str:
+    holds = element("p", embedding.holds("output", several=several), class_="quiet")
+    return escape.fragment(STYLE + assets.style(), element("div", article, holds), program=assets.program())
+
+
+def _document(articles: Sequence[Html], names: Sequence[str], *, several: bool) -> str:
+    named = ", ".join(dict.fromkeys(filter(None, names)))
+    title = f"{named}: {_TITLE[:1].lower()}{_TITLE[1:]}" if named else _TITLE
+    intro = element("header", element("h1", title), element("p", captions.NOT_WHY))
+    outro = element("footer", element("p", embedding.holds("page", several=several), class_="quiet"))
+    body = [intro, element("main", *articles), outro]
+    return escape.document(title, STYLE + assets.style(), body, program=assets.program())
+
+
+def fragment(record: Record, *, known: Sequence[Outline] = (), live: str = "") -> str:
+    """The same as a light piece of HTML for a notebook, without the figure and with the first tokens only.
+
+    Args:
+        record: What was asked and answered.
+        known: Outlines known from elsewhere on its images.
+        live: Name of a live widget that this is a snapshot of; it hides behind that while it is there.
+    """
+    article = _article(record, None, most=_MOST_IN_NOTEBOOK, known=known, live=live)
+    return _output(article, several=len(record.studies) > 1)
+
+
+def _article(
+    record: Record,
+    figure: PaperFigure | None,
+    *,
+    most: int | None,
+    known: Sequence[Outline] = (),
+    live: str = "",
+) -> Html:
+    record = embedding.embedded(record)
+    payload = pack.pack(record, known=known)
+    parts = [escape.interactive(_still(record), payload, live), *_below(record, most), *_figure(figure)]
+    return element("article", *parts, _made_with(record))
+
+
+def _beside(sides: Sequence[Side], figure: PaperFigure | None, *, most: int | None, live: str = "") -> Html:
+    sides = [replace(side, record=embedding.embedded(side.record)) for side in sides]
+    still = [part for side in sides for part in (element("h2", side.name), *_still(side.record))]
+    payload = side_by_side(sides)
+    below = [
+        part
+        for side in sides
+        for part in (
+            element("h3", side.name),
+            *_below(side.record, most),
+            _made_with(side.record),
+        )
+    ]
+    return element("article", escape.interactive(still, payload, live), *below, *_figure(figure))
+
+
+def _still(record: Record) -> list[Html]:
+    """What stands where no script runs."""
+    label = [element("p", record.label, class_="label")] if record.label else []
+    question = element("h2", *escape.lines(record.prompt.question))
+    before = [element("p", one, class_="quiet") for one in captions.before(record.prompt)]
+    answer = _answer(record.answer, record.targets)
+    return [*label, question, *before, answer, *_beware(record), *_views(record)]
+
+
+def _beware(record: Record) -> Iterator[Html]:
+    """What is not whole or not to be relied on, where nobody overlooks it; an answer says so itself."""
+    if undone := (*captions.incomplete(record), *captions.cautions(record.heatmaps)):
+        yield element("ul", *(element("li", one) for one in undone), class_="beware")
+
+
+def _below(record: Record, most: int | None) -> list[Html]:
+    tokens = element("details", element("summary", "Token by token"), *_tokens(record, most))
+    return [tokens, *_notes(record.studies), *_checks(record), *_scores(record)]
+
+
+def _answer(answer: Answer, targets: Sequence[Target]) -> Html:
+    """The answer as prose, the explained parts strong, with its probability."""
+    runs = (
+        element("strong" if explained else "span", *escape.lines(text))
+        for text, explained in captions.emphasis(answer, targets)
+    )
+    source = "generated by the model" if answer.source == "generated" else "given to the model"
+    cut = captions.cut_off(answer)
+    # Marked as ours: the sign stands apart from the model's text and looks different.
+    sign = element("span", f"{captions.CUT} {cut}", class_="warn") if cut else None
+    sure = f"Probability of this answer: {captions.percent(answer.confidence)}; {source}."
+    text = element("p", *runs, " " if cut else None, sign, class_="answer")
+    return element("div", text, element("p", sure, class_="quiet"))
+
+
+def _views(record: Record) -> Iterator[Html]:
+    """Each image, and beside it each method's maps of what was explained."""
+    maps = list(_explained(record))
+    for image, study in enumerate(record.studies):
+        name = which(image, len(record.studies)).capitalize()
+        bare = _picture(study, _VIEW, "The image that was asked about." if name == "Image" else f"{name}.")
+        views = (_view(record, *pair) for pair in maps if pair[0].grid.image == image)
+        yield element("div", element("figure", bare, element("figcaption", name)), *views, class_="views")
+    shown, asked = len(_viewed(record)), len(record.targets)
+    if shown < asked:
+        says = f"These are the first {shown:,} of the {asked:,} parts of the answer that were asked for."
+        yield element("p", says, class_="quiet")
+
+
+def _explained(record: Record) -> Iterator[tuple[Heatmap, Scale | None]]:
+    """Each method's maps of what was explained; those of one target share a scale."""
+    for maps in _by_method(record):
+        for target in _viewed(record):
+            heatmaps = [one.at(target) for one in maps]
+            yield from zip(heatmaps, scales(heatmaps), strict=True)
+
+
+def _viewed(record: Record) -> Sequence[Target]:
+    """Those parts that were asked for which have pictures of their own beside the image."""
+    return record.targets[: max(1, _MOST_VIEWS // max(1, len(record.heatmaps)))]
+
+
+def _by_method(record: Record) -> list[list[Heatmaps]]:
+    """What is drawn of each method."""
+    methods = dict.fromkeys(maps.method for maps in record.heatmaps)
+    return [drawn([maps for maps in record.heatmaps if maps.method == method]) for method in methods]
+
+
+def _view(record: Record, heatmap: Heatmap, scale: Scale | None) -> Html:
+    maps = captions.maps_of(record, heatmap.method)
+    target, combined = heatmap.target, captions.aggregation(maps, heatmap)
+    single = len(record.targets) == 1 and not target.rival and not target.in_question
+    named = "" if single else captions.quoted(target)
+    details = filter(None, [named, captions.claim(heatmap), combined, captions.uncertainty(heatmap, maps)])
+    # The image needs no name: the map stands beside it.
+    strong = element("strong", captions.titled(heatmap, 1))
+    name = element("p", strong, *_interrupted(heatmap), " ", *escape.lines(", ".join(details)))
+    key = element("ul", element("li", *_key(scale)), class_="scales")
+    return element("figure", _map(record, _VIEW, heatmap, scale), element("figcaption", name, key))
+
+
+def _interrupted(heatmap: Heatmap) -> list[Html | str]:
+    steps = captions.interrupted(heatmap)
+    return [" ", element("span", f"interrupted: {steps}", class_="warn")] if steps else []
+
+
+def _tokens(record: Record, most: int | None) -> Iterator[Html]:
+    """Every token with its probability and one small map per method, or per method, image and tile."""
+    count = len(record.answer.tokens)
+    pictures = sum(len(maps) for maps in _by_method(record))
+    fit = max(1, _MOST_SMALL // max(1, pictures))
+    shown = list(range(min(count, fit if most is None else min(fit, most))))
+    cells: dict[int, list[Html]] = {index: [] for index in shown}
+    keys = []
+    for maps in _by_method(record):
+        targets = [find(record.answer, index) for index in shown]
+        heatmaps = [one.at(target) for target in targets for one in maps if one.has(target)]
+        if not heatmaps:
+            continue
+        its_scales = scales(heatmaps)
+        for heatmap, scale in zip(heatmaps, its_scales, strict=True):
+            cells[heatmap.target.tokens[0]].append(_small(record, heatmap, scale))
+        key = _key(next(filter(None, its_scales), None))
+        keys.append(element("li", element("strong", captions.method_name(heatmaps[0].method)), *key))
+    yield element("ul", *keys, class_="scales")
+    yield element("ol", *(_token(record.answer, *cell) for cell in cells.items()), class_="tokens")
+    if len(shown) < count:
+        says = f"These are the first {len(shown):,} of {count:,} tokens."
+        yield element("p", says, class_="quiet")
+    yield element("p", " ".join(_legend(record)), class_="quiet")
+
+
+def _legend(record: Record) -> list[str]:
+    heatmaps = [one.at(record.target) for maps in _by_method(record) for one in maps]
+    return [*captions.legend(record.studies, heatmaps), *captions.undrawn(record, heatmaps)]
+
+
+def _small(record: Record, heatmap: Heatmap, scale: Scale | None) -> Html:
+    name = element("figcaption", captions.titled(heatmap, len(record.studies)), *_interrupted(heatmap))
+    return element("figure", _map(record, _SMALL, heatmap, scale), name)
+
+
+def _token(answer: Answer, index: int, maps: Sequence[Html]) -> Html:
+    sure = captions.percent(captions.probability(answer, find(answer, index)))
+    name = element(
+        "p",
+        element("bdi", answer.tokens[index].strip(" ") or "\N{SYMBOL FOR SPACE}"),
+        element("span", sure, class_="quiet"),
+        class_="token",
+    )
+    return element("li", name, element("div", *maps, class_="maps"))
+
+
+def _picture(
+    study: Study, longest: int, says: str, heatmap: Heatmap | None = None, scale: Scale | None = None
+) -> Html:
+    """A picture `longest` CSS pixels long, somewhat sharper than that, bare or under a map."""
+    shape = overlay.fitting(study, longest)
+    content = overlay.jpeg(study, overlay.fitting(study, round(longest * _SHARP)), heatmap, scale)
+    return escape.image(content, says, width=shape[1], height=shape[0])
+
+
+def _map(record: Record, longest: int, heatmap: Heatmap, scale: Scale | None) -> Html:
+    if scale is None:
+        return element("p", captions.no_evidence(heatmap), class_="none")
+    says = captions.describe(heatmap, len(record.studies))
+    return _picture(record.studies[heatmap.grid.image], longest, says, heatmap, scale)
+
+
+def _key(scale: Scale | None) -> list[Html]:
+    """A scale as a bar between its ends, with its unit and its rule."""
+    if scale is None:
+        return [element("span", captions.NO_EVIDENCE)]
+    low, high = scale.ends
+    bar = escape.image(overlay.png(colours(scale, 10, 120)), "Colour scale.", width=120, height=10)
+    ends = element("span", element("span", low), bar, element("span", high), class_="bar")
+    return [ends, element("span", scale.unit), element("span", scale.rule, class_="quiet")]
+
+
+def _notes(studies: Sequence[Study]) -> Iterator[Html]:
+    for image, study in enumerate(studies):
+        if study.notes:
+            name = which(image, len(studies))
+            yield element("h3", f"About the {name}" if name == "image" else f"About {name}")
+            yield element("ul", *(element("li", note) for note in study.notes))
+
+
+def _checks(record: Record) -> Iterator[Html]:
+    if record.checks:
+        yield element("h3", "Is this to be believed?")
+        rows = [
+            (one.name, one.verdict, one.says, _number(one.value), _number(one.reference))
+            for one in record.checks
+        ]
+        yield _table(("Check", "Verdict", "What it says", "Value", "Reference"), rows, record.label)
+
+
+def _scores(record: Record) -> Iterator[Html]:
+    if record.scores:
+        yield element("h3", "Against the truth")
+        rows = [
+            (
+                one.metric,
+                _number(one.value),
+                f"{_number(one.low)} to {_number(one.high)}",
+                str(one.n),
+                _number(one.prior),
+            )
+            for one in record.scores
+        ]
+        yield _table(("Metric", "Value", "Interval", "Cases", "Without seeing the image"), rows, record.label)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> Html:
+    caption = element("caption", label) if label else None
+    head = element("tr", *(element("th", text, scope="col") for text in heads))
+    body = (
+        element("tr", element("th", first, scope="row"), *(element("td", text) for text in others))
+        for first, *others in rows
+    )
+    return element("table", caption, element("thead", head), element("tbody", *body))
+
+
+def _figure(figure: PaperFigure | None) -> Iterator[Html]:
+    if figure is not None:
+        content = figure.preview()
+        with Image.open(io.BytesIO(content)) as preview:
+            width, height = preview.size
+        picture = escape.image(content, figure.caption, width=width, height=height)
+        caption = element("figcaption", figure.caption)
+        yield element("details", element("summary", "Figure for print"), element("figure", picture, caption))
+
+
+def _made_with(record: Record) -> Html:
+    """Everything that is known of how the record came about, name by name."""
+    pairs = [
+        part
+        for name, value in [*provenance.facts(record), *_errors(record)]
+        for part in (element("dt", name), element("dd", value))
+    ]
+    return element("details", element("summary", "How this was made"), element("dl", *pairs))
+
+
+def _errors(record: Record) -> Iterator[tuple[str, str]]:
+    """The standard error of each map of what was explained."""
+    for maps in record.heatmaps:
+        for target in _viewed(record):
+            if maps.has(target) and (error := captions.uncertainty(maps.at(target), maps)):
+                name = captions.titled(maps.at(target), len(record.studies))
+                yield f"error of {name}, {captions.quoted(target)}", error
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"

@@ -1,0 +1,332 @@
+"""A record as the viewer reads it: one run of bytes with words, 8-bit maps and 8-bit images.
+
+The bytes are the length of a JSON header (unsigned 32-bit, little-endian), the header, and the
+blobs it points into by (start, length). A blob of maps is deflated, in the 8 bits of
+`groundviz.render.viewer.quantize`. That is fine enough for a screen and not meant for anything else:
+numbers for a paper come from `Explanation.heatmap`.
+
+Heads, and then layers, stay behind where they would make the payload large; it says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from groundviz.record.geometry import cell_coverage
+from groundviz.record.targets import findings
+from groundviz.record.tiles import place, which
+from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Record, Study, Target
+from groundviz.render.base import captions, overlay
+from groundviz.render.base.colour import COLOURS, table
+from groundviz.render.base.contours import Outline
+from groundviz.render.base.escape import visible
+from groundviz.render.viewer.quantize import coded, decoded
+
+Detail = Literal["heads", "layers", "combined"]
+
+_LONGEST = 1024
+# Values of all maps together: up to the first with every head, up to the second with every layer.
+_MOST_WITH_HEADS, _MOST_WITH_LAYERS = 1_500_000, 2_900_000
+_HOUNSFIELD = {
+    "Lung": (-600.0, 1500.0),
+    "Mediastinum": (40.0, 400.0),
+    "Bone": (500.0, 2000.0),
+    "Brain": (40.0, 80.0),
+    "Liver": (60.0, 160.0),
+}
+
+
+def pack(
+    record: Record, *, known: Sequence[Outline] = (), name: str = "", detail: Detail | None = None
+) -> bytes:
+    """Everything the viewer shows of a record, in bytes that are the same every time.
+
+    Args:
+        record: What is shown. Only its pixels, words and maps go in: no notes on where they came from.
+        known: Outlines known from elsewhere, which maps are compared with.
+        name: What to call it where several stand side by side.
+        detail: "heads" for every head of every layer, "layers" for layers with their heads combined,
+            "combined" for one map per token; None for as much as fits in about 2.5 MB.
+    """
+    chosen = detail or _affordable(record.heatmaps)
+    blobs: list[bytes] = []
+    header = {
+        "name": visible(name or record.label),
+        "label": visible(record.label) if name and name != record.label else "",
+        "cut": f"{captions.CUT} {captions.cut_off(record.answer)}" if captions.cut_off(record.answer) else "",
+        "missing": missing(record),
+        "known": [_outline(one) for one in known],
+        "question": visible(record.prompt.question),
+        "before": [visible(one) for one in captions.before(record.prompt)],
+        "source": record.answer.source,
+        "sure": captions.percent(record.answer.confidence),
+        "asked": list(_asked(record)),
+        "tokens": list(_tokens(record.answer)),
+        "parts": _parts(record),
+        "images": [_image(study, number, record, blobs) for number, study in enumerate(record.studies)],
+        "maps": [_maps(one, record, chosen, known, blobs) for one in record.heatmaps],
+        "kinds": [[name for name, signed in COLOURS.items() if signed == kind] for kind in (False, True)],
+        "colours": {name: base64.b64encode(table(name).tobytes()).decode() for name in COLOURS},
+        "says": captions.NOT_WHY,
+    }
+    return _framed(header, blobs)
+
+
+def together(packs: Sequence[bytes]) -> bytes:
+    """Several payloads as one, for a viewer that shows them side by side."""
+    blobs: list[bytes] = []
+    return _framed({"packs": [_add(one, blobs) for one in packs]}, blobs)
+
+
+def heads_of(maps: Heatmaps, layer: int) -> bytes:
+    """Every head of one layer, in the bytes of a blob: what a live viewer asks for when it needs it.
+
+    Raises:
+        TargetError: The layer was not measured.
+    """
+    kept = maps.values[:, maps.layers.index(layer), None] if maps.layers else maps.values[:, :1]
+    return zlib.compress(coded(kept), 6)
+
+
+def missing(record: Record) -> list[str]:
+    """What a reader must be told besides what each map says of itself: what never ran, or is known to err."""
+    return [visible(one) for one in (*captions.incomplete(record, ()), *captions.cautions(record.heatmaps))]
+
+
+def images_of(records: Sequence[Record]) -> tuple[list[list[int]], bytes]:
+    """The images of several records: each as [record, image, start, length], and the bytes of all."""
+    places, blobs = list[list[int]](), list[bytes]()
+    for side, record in enumerate(records):
+        for number, study in enumerate(record.studies):
+            places.append([side, number, *_add(_picture(study), blobs)])
+    return places, b"".join(blobs)
+
+
+def maps_of(
+    record: Record, heatmaps: Sequence[Heatmaps], *, known: Sequence[Outline] = ()
+) -> tuple[list[dict[str, Any]], bytes]:
+    """Some of a record's maps as `pack` would hold them: their headers, and the bytes these point into."""
+    chosen, blobs = _affordable(heatmaps), list[bytes]()
+    headers = [_maps(one, record, chosen, known, blobs) for one in heatmaps]
+    return headers, b"".join(blobs)
+
+
+def read(payload: bytes) -> tuple[dict[str, Any], list[Floats]]:
+    """What a viewer reads: the header, and the maps (target, layer, head, row, col) as it sees them."""
+    (length,) = struct.unpack_from("<I", payload)
+    header = json.loads(payload[4 : 4 + length])
+    blobs = [(zlib.decompress(_blob(payload, 4 + length, one["at"])), one["shape"]) for one in header["maps"]]
+    return header, [decoded(*blob) for blob in blobs]
+
+
+def _framed(header: Mapping[str, Any], blobs: Sequence[bytes]) -> bytes:
+    text = json.dumps(header, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+    return b"".join([struct.pack("<I", len(text)), text, *blobs])
+
+
+def _blob(payload: bytes, start: int, at: Sequence[int]) -> bytes:
+    return payload[start + at[0] : start + at[0] + at[1]]
+
+
+def _add(blob: bytes, blobs: list[bytes]) -> list[int]:
+    """Where a blob comes to stand, as (start, length)."""
+    start = sum(map(len, blobs))
+    blobs.append(blob)
+    return [start, len(blob)]
+
+
+def _affordable(heatmaps: Iterable[Heatmaps]) -> Detail:
+    shapes = [one.values.shape for one in heatmaps]
+    if sum(int(np.prod(shape)) for shape in shapes) <= _MOST_WITH_HEADS:
+        return "heads"
+    with_layers = sum(int(np.prod(shape)) // shape[2] for shape in shapes)
+    return "layers" if with_layers <= _MOST_WITH_LAYERS else "combined"
+
+
+def _maps(
+    maps: Heatmaps, record: Record, detail: Detail, known: Sequence[Outline], blobs: list[bytes]
+) -> dict[str, Any]:
+    """One method on one grid: what it counts, where its cells lie, and its values."""
+    kept = _kept(maps, detail)
+    (scale_row, _, shift_row), (_, scale_col, shift_col) = maps.grid.to_source.tolist()
+    shown = maps.at(maps.targets[0])
+    return {
+        "method": visible(maps.method),
+        "name": visible(captions.method_name(maps.method)),
+        "place": visible(place(maps.grid, len(record.studies))),
+        "label": visible(maps.grid.label),
+        "claim": captions.claim(shown),
+        "interrupted": captions.interrupted(maps),
+        "shortfall": visible(captions.shortfall(maps)),
+        "errors": _errors(maps),
+        "unit": visible(maps.unit),
+        "signed": maps.signed,
+        "reduce": list(maps.reduce),
+        "layers": list(maps.layers) if kept.shape[1] == maps.values.shape[1] else [],
+        "measured": list(maps.values.shape[1:3]),
+        "targets": [_target(target, record.answer) for target in maps.targets],
+        "image": maps.grid.image,
+        "to_source": [scale_row, shift_row, scale_col, shift_col],
+        "shape": list(kept.shape),
+        "at": _add(zlib.compress(coded(kept), 9), blobs),
+        "inside": _add(zlib.compress(_inside(maps.grid, known), 9), blobs) if known else None,
+    }
+
+
+def _errors(maps: Heatmaps) -> list[str] | None:
+    """The standard error of each target's map in words; None of a method that draws nothing at random."""
+    if maps.standard_error is None:
+        return None
+    # One target at a time, for to find each among thousands takes minutes.
+    alone = (
+        replace(maps, values=maps.values[at : at + 1], targets=(target,), standard_error=error[None])
+        for at, (target, error) in enumerate(zip(maps.targets, maps.standard_error, strict=True))
+    )
+    return [captions.uncertainty(one.at(one.targets[0]), maps) for one in alone]
+
+
+def _inside(grid: Grid, known: Sequence[Outline]) -> bytes:
+    """For each outline the share of each cell inside it, in 8 bits; nothing on another image."""
+    shares = [
+        cell_coverage(grid, one.mask) if one.image == grid.image else np.zeros((grid.rows, grid.cols))
+        for one in known
+    ]
+    levels: npt.NDArray[np.uint8] = np.rint(255.0 * np.clip(np.stack(shares), 0.0, 1.0)).astype(np.uint8)
+    return levels.tobytes()
+
+
+def _outline(one: Outline) -> dict[str, Any]:
+    lines = [np.round(line[:, ::-1], 1).tolist() for line in one.lines]
+    return {"name": visible(one.name), "image": one.image, "lines": lines}
+
+
+def _kept(maps: Heatmaps, detail: Detail) -> Floats:
+    """The values that go in: (target, layer, head, row, col), with what is left out combined."""
+    kept = maps.values
+    for axis, named in ((2, ("layers", "combined")), (1, ("combined",))):
+        if detail in named:
+            how = maps.reduce[axis]
+            kept = (
+                kept.mean(axis=axis, keepdims=True) if how == "mean" else kept.sum(axis=axis, keepdims=True)
+            )
+    return kept
+
+
+def _target(target: Target, answer: Answer) -> dict[str, Any]:
+    name = captions.part(answer, target)
+    return {
+        "tokens": list(target.tokens),
+        "text": visible(name),
+        "label": visible(f"the {name}" if name == captions.WHOLE else captions.quoted(target)),
+        "rival": visible(target.rival.text) if target.rival else None,
+    }
+
+
+def _parts(record: Record) -> list[dict[str, Any]]:
+    """What a reader may choose by name: what was asked for, then the findings of a longer answer."""
+    told = findings(record.answer)
+    known = {target.scalar: target for target in (*record.targets, *(told if len(told) > 1 else ()))}
+    return [_target(target, record.answer) for target in known.values()]
+
+
+def _tokens(answer: Answer) -> Iterator[dict[str, Any]]:
+    """Each token of the answer, and how sure the model was of it."""
+    written = _written(answer.text, answer.offsets.tolist(), answer.tokens)
+    for token, logprob in zip(written, answer.logprobs.tolist(), strict=True):
+        yield {**token, "sure": captions.percent(float(np.exp(logprob)))}
+
+
+def _asked(record: Record) -> Iterator[dict[str, Any]]:
+    """Each token of the question, by its index below zero, where some method measured them."""
+    prompt, measured = record.prompt, (one for maps in record.heatmaps for one in maps.targets)
+    if not any(target.in_question for target in measured):
+        return
+    names = [prompt.tokens[index] for index in prompt.asked]
+    # Where nothing else is known of them, their names in the vocabulary.
+    written: Iterable[dict[str, str | bool]] = [
+        {"text": visible(name), "before": " ", "spoken": True} for name in names
+    ]
+    if prompt.offsets is not None:
+        offsets = [prompt.offsets[index].tolist() for index in prompt.asked]
+        written = _written(prompt.question, offsets, names)
+    for token, index in zip(written, prompt.asked, strict=True):
+        yield {**token, "index": index}
+
+
+def _written(
+    text: str, offsets: Sequence[tuple[int, int]], names: Sequence[str]
+) -> Iterator[dict[str, str | bool]]:
+    """Each token as it wrote itself into a text, or its name where it wrote nothing."""
+    told = 0
+    for (start, stop), name in zip(offsets, names, strict=True):
+        wrote = text[start:stop]
+        first = start + len(wrote) - len(wrote.lstrip())
+        # Some tokenizers count the space before a word to the word, others to no token at all.
+        before = text[told:first] if stop > start else ""
+        told = max(told, first + len(wrote.strip()))
+        yield {
+            "text": visible(wrote.strip() or (wrote or name).strip(" ") or "\N{SYMBOL FOR SPACE}"),
+            "before": "\n".join(visible(line) for line in before.split("\n")),
+            "spoken": stop > start,
+        }
+
+
+def _image(study: Study, number: int, record: Record, blobs: list[bytes]) -> dict[str, Any]:
+    spacing = study.spacing_mm or (1.0, 1.0)
+    return {
+        "name": which(number, len(record.studies)).capitalize(),
+        "source": list(study.shape),
+        "aspect": [spacing[0] / min(spacing), spacing[1] / min(spacing)],
+        "window": [study.window[0], -study.window[1] if study.inverted else study.window[1]]
+        if study.window
+        else None,
+        "presets": _presets(study),
+        "at": _add(_picture(study), blobs),
+    }
+
+
+def _picture(study: Study) -> bytes:
+    """The image as PNG, grey where it is grey; exact where it is not made smaller."""
+    pixels, (rows, cols) = study.pixels, study.shape
+    shrink = min(1.0, _LONGEST / max(rows, cols))
+    shape = max(1, round(rows * shrink)), max(1, round(cols * shrink))
+    rgb = overlay.resample(pixels, shape) if pixels.shape[:2] != shape else pixels
+    levels = overlay.to_bytes(rgb if pixels.ndim == 3 else rgb if rgb.ndim == 2 else rgb[..., 0])
+    stream = io.BytesIO()
+    Image.fromarray(levels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _presets(study: Study) -> list[list[Any]]:
+    """Windows to choose from, as (name, level, width) of the display range 0 to 1.
+
+    The window that was applied is all there is; a standard CT window is offered where it lies
+    inside it.
+    """
+    low, high = np.percentile(study.pixels, [1.0, 99.0]).tolist()
+    if high <= low:
+        low, high = 0.0, 1.0
+    found: list[list[Any]] = [
+        ["As read", 0.5, 1.0],
+        ["1 to 99 % of the pixels", (low + high) / 2, high - low],
+        ["Darker half", 0.25, 0.5],
+        ["Brighter half", 0.75, 0.5],
+    ]
+    if study.window and not study.inverted and study.raw_range[0] <= -200.0:
+        centre, width = study.window
+        for name, (level, span) in _HOUNSFIELD.items():
+            start, stop = ((level + side * span / 2 - centre) / width + 0.5 for side in (-1, 1))
+            if start >= 0.0 and stop <= 1.0:
+                found.append([f"{name} (C {level:.0f} W {span:.0f})", (start + stop) / 2, stop - start])
+    return found

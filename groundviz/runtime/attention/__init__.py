@@ -1,0 +1,1 @@
+"""Attention rows and their gradients, read beside the model's own kernel."""

@@ -1,0 +1,1 @@
+"""Which model this is: its weights, adapters and origin."""

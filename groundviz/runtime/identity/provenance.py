@@ -1,0 +1,43 @@
+"""What made a record: versions, weights, device. No path, no host, no user."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from groundviz.record.types import Provenance
+from groundviz.runtime.identity.weight_hash import adapter_fingerprints, weights_fingerprint
+from groundviz.runtime.loan.device import home
+
+PACKAGES = ("groundviz", "torch", "transformers", "numpy")
+
+
+def describe_run(vlm: Any, *, seed: int, seconds: float) -> Provenance:
+    """Everything about a run that is needed to make it again."""
+    model = vlm.model
+    text_config = model.config.get_text_config()
+    return Provenance(
+        model=vlm.name,
+        revision=vlm.revision,
+        family=vlm.family_name,
+        weights=weights_fingerprint(model),
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=home(model).type,
+        attention=str(text_config._attn_implementation),
+        seed=seed,
+        seconds=round(seconds, 3),
+        peak_bytes=torch.cuda.max_memory_allocated() if home(model).type == "cuda" else None,
+        sources=dict(vlm.sources),
+        adapters=adapter_fingerprints(model),
+        versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

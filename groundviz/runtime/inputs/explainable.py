@@ -1,0 +1,51 @@
+"""What the runtime needs to know of a model and its processor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from groundviz.record.conversation import Asking
+from groundviz.record.types import Ints, Study
+from groundviz.runtime.inputs.encoded import Encoded
+from groundviz.runtime.inputs.sites import Parts
+
+
+class Lendable(Protocol):
+    """What the runtime needs to know of a model and its processor."""
+
+    @property
+    def model(self) -> Any:
+        """The transformers module."""
+
+    @property
+    def processor(self) -> Any:
+        """Its processor: tokenizer and image processor."""
+
+    @property
+    def name(self) -> str:
+        """A public name, never a path."""
+
+    @property
+    def revision(self) -> str | None:
+        """Hub revision."""
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """What it was put together from, in plain words."""
+
+    @property
+    def family_name(self) -> str:
+        """Name of the model family."""
+
+    def encode(self, studies: Sequence[Study], question: Asking) -> Encoded:
+        """The prompt, the keyword tensors of the model's forward, and where the picture is in them."""
+
+    def read_answer(self, token_ids: Sequence[int]) -> tuple[str, tuple[str, ...], Ints]:
+        """The text of answer tokens, each token as text, and each token's characters (T, 2)."""
+
+    def answer_ids(self, text: str, *, after: int = 0) -> list[int]:
+        """The tokens of an answer the model is to be given, behind `after` others."""
+
+    def parts(self) -> Parts:
+        """The model's modules, by what they do."""

@@ -1,0 +1,98 @@
+"""Whether a model's weights can be computed with, and whether gradients pass through all of them.
+
+What would give an empty or a wrong map is refused before or while it happens: weights that are not
+there, weights torch cannot multiply, and layers that cut a gradient without a word. Quantised
+layers are the usual case: past them a gradient flows through the residual stream alone, and a map
+of it looks like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from groundviz.errors import UnsupportedMethod, UnsupportedModel
+from groundviz.runtime.loan.guard import Loan
+
+# Methods that ask for no gradient, for a message to name.
+GRADIENT_FREE = (
+    "attention, attention_rollout, image_attention, localization_heads, logit_lens, occlusion, "
+    "relative_attention, rise, shapley, token_ablation or token_activation_map"
+)
+
+
+def refuse_unusable(model: nn.Module) -> None:
+    """Stop before a model that cannot run at all.
+
+    Raises:
+        UnsupportedModel: Weights are not loaded, or have a dtype that layers cannot compute with.
+    """
+    for module in model.modules():
+        # A library that loads weights when they are needed leaves its hook on the module.
+        if any(weight.is_meta for weight in _own(module)) and not hasattr(module, "_hf_hook"):
+            raise UnsupportedModel(
+                f"The model's weights are not loaded: those of a {type(module).__name__} are on the meta "
+                "device, which holds no numbers. Load them, for example with from_pretrained."
+            )
+        for weight in _own(module):
+            if weight.is_floating_point() and weight.itemsize == 1 and _plain(module):
+                raise UnsupportedModel(
+                    f"The model cannot compute with its weights: those of a {type(module).__name__} are "
+                    f"{weight.dtype}, a format for storage. Load the model in bfloat16 or float32, or "
+                    "quantise it with a library that brings its own layers."
+                )
+
+
+def watch_gradients(loan: Loan) -> None:
+    """Have every layer that may cut a gradient say so when one is asked to pass it.
+
+    Such a layer then raises UnsupportedMethod; passes without gradients go on as they were.
+    """
+    for module in loan.model.modules():
+        made_in_inference = [weight for weight in _own(module) if weight.is_inference()]
+        if made_in_inference:
+            # Such a weight cannot be frozen: it asks for its own gradient wherever gradients are enabled.
+            asks = any(weight.requires_grad for weight in made_in_inference)
+            loan.wrap(module, partial(_refuse_inference, asks))
+        elif "Linear" in type(module).__name__ and not _plain(module):
+            loan.wrap(module, partial(_refuse_cut, type(module).__name__))
+
+
+def _own(module: nn.Module) -> Iterator[Tensor]:
+    yield from module.parameters(recurse=False)
+    yield from module.buffers(recurse=False)
+
+
+def _plain(module: nn.Module) -> bool:
+    """Whether a module is torch's own, and not somebody's layer with weights of its own kind."""
+    return type(module).__module__.startswith("torch.nn.modules.")
+
+
+def _asked(args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+    given = (*args, *options.values())
+    return torch.is_grad_enabled() and any(isinstance(one, Tensor) and one.requires_grad for one in given)
+
+
+def _refuse_inference(asks: bool, forward: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    if _asked(args, options) or (asks and torch.is_grad_enabled()):
+        raise UnsupportedMethod(
+            "The model cannot be differentiated: its weights were made inside torch.inference_mode(), and "
+            f"torch keeps no gradients beside them. Load the model outside of it, or use {GRADIENT_FREE}."
+        )
+    return forward(*args, **options)
+
+
+def _refuse_cut(layer: str, forward: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    output = forward(*args, **options)
+    # torch marks operations it cannot differentiate, or leaves them out of the graph.
+    if _asked(args, options) and (not output.requires_grad or "NotImplemented" in output.grad_fn.name()):
+        raise UnsupportedMethod(
+            f"The model cannot be differentiated: its quantised layer {layer} has no gradient, so a map "
+            "would show the paths around it alone. Load the model in bfloat16 or float32, or use "
+            f"{GRADIENT_FREE}."
+        )
+    return output

@@ -1,0 +1,120 @@
+"""What is remembered of a model while it is borrowed, so that it can be put back as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from groundviz.runtime.loan.containers import put_back, reachable
+from groundviz.runtime.loan.lock import parts_of
+
+
+class Memory:
+    """Everything about a model that is not a number in a tensor.
+
+    Attributes:
+        modules: All parts of the model.
+        tensors: All its parameters and buffers, each once.
+        stand_ins: By id of a trainable parameter, what takes its place while the model is lent.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.modules = parts_of(model)
+        self.tensors = _unique(tensor for module in self.modules for tensor in _tensors(module))
+        self.stand_ins: dict[int, nn.Parameter] = {}
+        with torch.inference_mode(False):
+            for tensor in filter(needs_gradient, self.tensors):
+                frozen = _stand_in(tensor)
+                if frozen is not None:
+                    self.stand_ins[id(tensor)] = frozen
+            # A parameter with a stand-in is out of our reach, and others may train it meanwhile.
+            own = [tensor for tensor in self.tensors if id(tensor) not in self.stand_ins]
+            self._facts = [(tensor, _Facts.now(tensor)) for tensor in own]
+        inside = [list(vars(tensor).values()) for tensor in self.tensors if id(tensor) in self.stand_ins]
+        holders = [*(vars(owner) for owner in (*self.modules, *own)), *inside]
+        self._copies = [(holder, holder.copy()) for holder in reachable(holders)]
+
+    @property
+    def versions(self) -> list[int]:
+        """How often each parameter was written to; stand-ins count with what they stand for."""
+        weights = (tensor for tensor in self.tensors if isinstance(tensor, nn.Parameter))
+        return [weight._version for weight in weights if not weight.is_inference()]
+
+    def restore(self) -> None:
+        """Change whatever differs back; right from any state in between, too."""
+        for holder, copy in self._copies:
+            put_back(holder, copy)
+        for tensor, facts in self._facts:
+            facts.restore(tensor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    data: torch.Tensor
+    requires_grad: bool
+    grad: torch.Tensor | None
+
+    @classmethod
+    def now(cls, tensor: torch.Tensor) -> _Facts:
+        return cls(tensor.detach(), tensor.requires_grad, _grad(tensor))
+
+    def restore(self, tensor: torch.Tensor) -> None:
+        # Some quantised layers repack their numbers when they are first used.
+        if tensor.data_ptr() != self.data.data_ptr():
+            tensor.data = self.data
+        if tensor.requires_grad != self.requires_grad:
+            tensor.requires_grad = self.requires_grad
+        if _grad(tensor) is not self.grad:
+            tensor.grad = self.grad
+
+
+def _unique(tensors: Iterable[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    return tuple({id(tensor): tensor for tensor in tensors}.values())
+
+
+def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    for registry in (module._parameters, module._buffers):
+        yield from (tensor for tensor in registry.values() if tensor is not None)
+
+
+def _grad(tensor: torch.Tensor) -> torch.Tensor | None:
+    return tensor.grad if tensor.is_leaf else None  # torch warns on other tensors
+
+
+def needs_gradient(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a trainable weight that can be frozen."""
+    return tensor.requires_grad and tensor.is_leaf and not tensor.is_inference()
+
+
+def _stand_in(weight: torch.Tensor) -> nn.Parameter | None:
+    """A frozen parameter of the same numbers, in the same place of memory; None if it were another kind."""
+    frozen = nn.Parameter(weight.detach(), requires_grad=False)
+    if type(frozen) is not type(weight):
+        return None
+    vars(frozen).update(vars(weight))
+    return frozen
+
+
+def prepare(memory: Memory) -> None:
+    """Make a remembered model ready to be explained: eval mode, nothing compiled, nothing trainable."""
+    # Written to __dict__ and not through eval(), which a model may have overridden.
+    for module in memory.modules:
+        vars(module)["training"] = False
+        _run_uncompiled(module)
+        for name, weight in module._parameters.items():
+            if id(weight) in memory.stand_ins:
+                module._parameters[name] = memory.stand_ins[id(weight)]
+    for tensor in memory.tensors:
+        # What no stand-in could be made for, a tensor of a library's own kind perhaps.
+        if id(tensor) not in memory.stand_ins and needs_gradient(tensor):
+            tensor.requires_grad = False
+
+
+def _run_uncompiled(module: nn.Module) -> None:
+    # Compiled code does not call hooks that came after it, and does not say so.
+    vars(module).update({"_compiled_call_impl": None} if module._compiled_call_impl else {})
+    if "_orig_mod" in module._modules:
+        vars(module)["forward"] = module._modules["_orig_mod"]

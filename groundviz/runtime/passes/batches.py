@@ -1,0 +1,107 @@
+"""Long work in batches: halved when memory runs out, with the time left, and kept when interrupted."""
+
+from __future__ import annotations
+
+import gc
+import re
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from groundviz.errors import OutOfMemory
+from groundviz.runtime.loan.progress import UNHEARD, Progress
+
+PATIENCE_SECONDS = 2.0
+FIRST_BATCH = 16
+_WANTED = re.compile(r"tried to allocate ([\d.]+ \w+)", re.IGNORECASE)
+
+
+def in_batches(
+    count: int,
+    run: Callable[[slice], Tensor],
+    *,
+    label: str,
+    most: int = FIRST_BATCH,
+    progress: Progress = UNHEARD,
+    enough: Callable[[Tensor], bool] | None = None,
+) -> Tensor:
+    """The rows of `run(slice)` for all of range(count), put together: (done, ...).
+
+    The batch is halved whenever memory runs out, and a half-done batch is run again. Ctrl-C ends the
+    work early: what was computed is returned, with a warning, so fewer than `count` rows may come.
+    A bar with the time left is shown when it takes longer than two seconds and nobody else is told.
+
+    Args:
+        count: How many items there are.
+        run: Computes some of them; row i of its result belongs to item i of the slice.
+        label: What the work is called.
+        most: Size of the first batch.
+        progress: Told before each batch how many items are done, in place of the bar.
+        enough: Asked after each batch whether the rows so far will do; the work ends there if so.
+
+    Raises:
+        OutOfMemory: Not even one item fits; the message says how much memory was last asked for.
+        KeyboardInterrupt: Nothing was computed before the interruption.
+
+    >>> in_batches(3, lambda part: torch.arange(3)[part] * 2, label="doubling").tolist()
+    [0, 2, 4]
+    """
+    done: list[Tensor] = []
+    start, size = 0, min(most, count)
+    with tqdm(total=count, desc=label, delay=PATIENCE_SECONDS, leave=False, disable=progress.heard) as bar:
+        try:
+            while start < count:
+                progress.at(label, start, count)
+                part = slice(start, min(start + size, count))
+                result = _attempt(run, part)
+                if isinstance(result, str):
+                    size = _halved(size, label, result)
+                    continue
+                done.append(result)
+                bar.update(part.stop - start)
+                start = part.stop
+                if enough is not None and enough(torch.cat(done)):
+                    break
+        except KeyboardInterrupt:
+            if not done:
+                raise
+            warnings.warn(
+                f"{label} was interrupted: its maps rest on {start} of {count} steps.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+    return torch.cat(done)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; on a CPU torch says it in words alone."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def _attempt(run: Callable[[slice], Tensor], part: slice) -> Tensor | str:
+    """What was computed; or, when memory ran out, how much was asked for, in words."""
+    try:
+        return run(part)
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or is_out_of_memory(error)):
+            raise
+        wanted = _WANTED.search(str(error))
+    # Outside the handler: the error holds the frames that hold the tensors.
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return f" Its last request was for {wanted[1]}." if wanted else ""
+
+
+def _halved(size: int, label: str, wanted: str) -> int:
+    if size == 1:
+        raise OutOfMemory(
+            f"{label} ran out of memory: one picture at a time does not fit beside the model.{wanted} "
+            "Free memory, load the model in bfloat16, or use a method that needs less."
+        )
+    return size // 2

@@ -1,0 +1,92 @@
+"""What is typed, all the way to the record: settings of the answer, its length, labels, what is unsure."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import groundviz
+from groundviz import cli
+from groundviz.cli import asking
+from groundviz.record.types import Record
+
+ROOT = Path(__file__).parents[2]
+NODULE = ROOT / "sample_images" / "nodule.png"
+ASKED = ["explain", str(NODULE), "Where is the nodule?", "--model", "demo", "--method", "attention"]
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records alone: how they are drawn is tested elsewhere."""
+    monkeypatch.setattr(asking._Asked, "_draw", lambda *_: None)
+
+
+def _record(folder: Path, *more: str) -> Record:
+    out = folder / str(len(list(folder.iterdir())))
+    assert cli.main([*ASKED, *more, "--out", str(out)]) == 0
+    (saved,) = out.glob("*.gvz")
+    return groundviz.open(saved).record
+
+
+def test_an_answer_can_be_kept_short_and_is_marked_as_cut_off(tmp_path: Path, capsys: Capture) -> None:
+    whole = _record(tmp_path)
+    assert whole.answer.finished is True
+    assert "cut off" not in capsys.readouterr().out
+    short = _record(tmp_path, "--max-new-tokens", "2")
+    assert len(short.answer.token_ids) == 2
+    assert short.answer.finished is False
+    assert re.search(
+        r"^answer: right upper \(.*cut off by its length\)$", capsys.readouterr().out, re.MULTILINE
+    )
+
+
+def test_beams_and_sampling_are_done_by_the_model(tmp_path: Path) -> None:
+    beams = _record(tmp_path, "--beams", "2", "--generation", "max_new_tokens=4")
+    assert beams.answer.text.startswith("right upper")
+    hot = ["--temperature", "50", "--max-new-tokens", "8"]
+    drawn = [_record(tmp_path, *hot, "--seed", seed).answer.text for seed in ("1", "1", "2")]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_setting_that_does_not_exist_is_one_line(tmp_path: Path, capsys: Capture) -> None:
+    assert cli.main([*ASKED, "--generation", "max_tokens=3", "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err.split("\r")[-1]
+    assert "groundviz: error: " in error
+    assert "max_tokens" in error
+
+
+def test_the_system_s_text_is_part_of_the_prompt_and_the_label_of_the_record(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    assert "Be brief" not in _record(tmp_path).prompt.text
+    told = _record(tmp_path, "--system", "Be brief", "--label", "checkpoint A")
+    assert "Be brief" in told.prompt.text
+    assert told.label == "checkpoint A"
+    assert "label: checkpoint A\n" in capsys.readouterr().out
+
+
+def test_the_error_of_a_sampled_map_is_printed(tmp_path: Path, capsys: Capture) -> None:
+    _record(tmp_path, "--method", "rise", "--option", "rise.masks=64", "--target", "upper")
+    assert re.search(r"^  RISE for “upper”: .*\n    standard error ", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.filterwarnings("default:.*no evidence:RuntimeWarning")
+def test_a_map_without_evidence_says_so(tmp_path: Path, capsys: Capture) -> None:
+    _record(tmp_path, "--method", "occlusion", "--option", "occlusion.window=4096")
+    assert "no evidence: every cell" in capsys.readouterr().out
+
+
+def test_a_mistyped_demo_is_one_line(tmp_path: Path, capsys: Capture) -> None:
+    arguments = ["explain", str(NODULE), "Why?", "--model", "dmeo", "--out", str(tmp_path)]
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    error = captured.err.split("\r")[-1].strip()
+    assert error.startswith("groundviz: error: ")
+    assert re.search("[Dd]id you mean .?demo", error)
+    assert os.linesep not in error

@@ -1,0 +1,33 @@
+"""The page of methods and families says what runs; so does the page of models."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.families import HEAD, outcomes, page_of
+from groundviz import cli
+from groundviz.methods import METHODS
+from groundviz.testing.families import TINY
+
+DOCS = Path(__file__).parents[2] / "docs"
+FOUND: dict[str, dict[str, str]] = {}
+
+
+# A random model may have an empty map, which is said.
+@pytest.mark.filterwarnings("ignore:.*found no evidence:RuntimeWarning")
+@pytest.mark.parametrize("family", list(TINY))
+def test_every_method_explains_the_family_or_says_why_not(family):
+    FOUND[family] = outcomes(family, METHODS)
+    assert set(FOUND[family]) == set(METHODS)
+
+
+def test_the_page_of_families_is_what_ran():
+    if set(FOUND) != set(TINY):
+        pytest.skip("only some families ran")
+    assert (DOCS / "families.md").read_text("utf-8") == page_of(FOUND)
+    assert page_of(FOUND).startswith(HEAD)
+
+
+def test_the_page_of_models_is_what_the_command_prints(capsys):
+    assert cli.main(["models", "--markdown"]) == 0
+    assert capsys.readouterr().out == (DOCS / "models.md").read_text("utf-8")

@@ -1,0 +1,35 @@
+import pytest
+
+from groundviz.models.loading.naming import first_line, public_name, shown_name
+
+PLACE, CACHE = "/home/ZZPHI/model", "/home/ZZPHI/.cache/huggingface/hub/models--lab--med/config.json"
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (f"no config.json in {PLACE}", "no config.json in local folder."),
+        (f"'{PLACE}/config.json' is damaged!\nTraceback", "'local folder/config.json' is damaged!"),
+        (f"cannot write {CACHE}, which is full", "cannot write ..., which is full."),
+        ("cannot find '/home/ZZPHI DOE/other/file'.", "cannot find '...'."),
+        (r"cannot find C:\Users\ZZPHI\file", "cannot find ..."),
+        (f"Error in field 'depth':\n    of {CACHE}: 3", "Error in field 'depth': of ... 3."),
+        (
+            "lab/med is on https://huggingface.co/lab/med and not here",
+            "lab/med is on https://huggingface.co/lab/med and not here.",
+        ),
+        ("", "OSError."),
+    ],
+)
+def test_paths_are_left_out_of_what_is_said(message, said):
+    assert first_line(OSError(message), PLACE, "local folder") == said
+
+
+def test_a_name_longer_than_any_is_no_folder():
+    assert shown_name("x/" * 3000) == "a folder that is not there"
+    assert public_name("x" * 3000, "Architecture") == "x" * 3000
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "model").write_bytes(b"")
+    assert shown_name(str(tmp_path / "model")) == "a folder that is not there"

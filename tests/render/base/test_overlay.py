@@ -1,0 +1,209 @@
+"""The picture a reader sees is the blend that is claimed, pixel by pixel."""
+
+import io
+from dataclasses import replace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from groundviz.record import geometry
+from groundviz.render.base import overlay
+from groundviz.render.base.colour import scales
+from tests import records
+
+RECORD = records.record(60, 48, cells=6)
+PLAIN, SIGNED = (maps.at(RECORD.target) for maps in RECORD.heatmaps)
+HOLED = replace(PLAIN, values=np.where(np.eye(6, dtype=bool), np.nan, PLAIN.values).astype(np.float32))
+
+
+def _scale(heatmap):
+    (scale,) = scales([heatmap])
+    return scale
+
+
+@pytest.mark.parametrize("heatmap", [PLAIN, SIGNED, HOLED])
+@pytest.mark.parametrize("smooth", [False, True])
+def test_every_pixel_is_the_stated_blend_of_image_and_colour(heatmap, smooth):
+    scale = _scale(heatmap)
+    shown = overlay.picture(RECORD.study, (60, 48), heatmap, scale, smooth=smooth)
+    values = geometry.to_source_pixels(heatmap.values, heatmap.grid, (60, 48), smooth=smooth)
+    colours = mpl.colormaps["managua_r" if heatmap.signed else "inferno"]
+    seen = 0
+    for row in range(60):
+        for col in range(48):
+            value, grey = float(values[row, col]), float(RECORD.study.pixels[row, col])
+            if np.isnan(value):
+                continue
+            position = min(max((value - scale.low) / (scale.high - scale.low), 0.0), 1.0)
+            alpha = 0.5 * (abs(2 * position - 1) if heatmap.signed else position)
+            expected = [(1 - alpha) * grey + alpha * part for part in colours(position)[:3]]
+            np.testing.assert_allclose(shown[row, col], expected, atol=0.008)
+            seen += 1
+    assert seen == np.isfinite(values).sum() > 1500
+
+
+def test_blocks_are_the_default_and_show_the_true_cells():
+    values = overlay.read(PLAIN, (60, 48), (60, 48))
+    assert set(np.unique(values[np.isfinite(values)])) == set(np.unique(PLAIN.values))
+
+
+def test_what_was_not_seen_keeps_its_pixels_between_grey_lines():
+    scale = _scale(HOLED)
+    values = overlay.read(HOLED, (60, 48), (60, 48))
+    unseen = np.isnan(values)
+    base = overlay.resample(RECORD.study.pixels, (60, 48))
+    shown = overlay.picture(RECORD.study, (60, 48), HOLED, scale)
+    lines = unseen & (shown != base).any(axis=2)
+    assert 0.1 < lines.sum() / unseen.sum() < 0.3
+    assert (np.ptp(shown[unseen], axis=1) < 1e-6).all()
+    inside = np.zeros((60, 48), bool)
+    inside[6:54] = True
+    assert unseen[~inside].all()
+
+
+def test_hatching_touches_nothing_that_was_seen():
+    veil = np.random.default_rng(0).random((20, 20, 4)).astype(np.float32)
+    unseen = np.zeros((20, 20), bool)
+    unseen[:5] = True
+    assert np.array_equal(overlay.hatch(veil, unseen)[5:], veil[5:])
+    assert (overlay.hatch(veil, unseen)[:5] != veil[:5]).any()
+    assert np.array_equal(overlay.hatch(veil, ~unseen & unseen), veil)
+
+
+@pytest.mark.parametrize("heatmap", [PLAIN, SIGNED, HOLED])
+@pytest.mark.parametrize("smooth", [False, True])
+def test_in_eight_bits_image_and_veil_make_the_same_picture(heatmap, smooth):
+    scale = _scale(heatmap)
+    base = overlay.resample(RECORD.study.pixels, (60, 48))
+    veil = overlay.veil((60, 48), (60, 48), heatmap, scale, smooth=smooth)
+    under, over = (overlay.to_bytes(part).astype(np.float64) for part in (base, veil))
+    opacity = over[..., 3:] / 255.0
+    laid = np.rint((1.0 - opacity) * under + opacity * over[..., :3])
+    picture = overlay.to_bytes(overlay.picture(RECORD.study, (60, 48), heatmap, scale, smooth=smooth))
+    assert np.abs(laid - picture).max() <= 1
+
+
+def test_without_a_scale_the_image_is_bare():
+    shown = overlay.picture(RECORD.study, (30, 24), PLAIN, None)
+    assert np.array_equal(shown, overlay.resample(RECORD.study.pixels, (30, 24)))
+
+
+@pytest.mark.parametrize("shape", [(60, 48), (31, 17), (150, 200)])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_resampling_keeps_sides_and_range(shape, channels):
+    pixels = np.zeros((60, 48, *channels), np.float32)
+    pixels[:30, :24] = 1.0
+    shown = overlay.resample(pixels, shape)
+    assert (shown.shape, shown.dtype) == ((*shape, 3), np.float32)
+    assert shown.min() == 0.0
+    assert shown.max() == 1.0
+    top, left = shape[0] // 2 - 2, shape[1] // 2 - 2
+    assert shown[:top, :left].min() > 0.9
+    assert max(shown[-top:].max(), shown[:, -left:].max()) < 0.1
+
+
+def test_equal_size_is_no_resampling_at_all():
+    assert np.array_equal(overlay.resample(RECORD.study.pixels, (60, 48))[..., 1], RECORD.study.pixels)
+
+
+@pytest.mark.parametrize("shape", [(60, 48), (240, 192), (30, 24)])
+def test_a_map_lands_at_the_same_place_at_any_resolution(shape):
+    without_sink = replace(PLAIN, values=np.where(np.arange(36).reshape(6, 6) > 0, PLAIN.values, 0.0))
+    values = overlay.read(without_sink, (60, 48), shape)
+    row, col = np.argwhere(values == np.nanmax(values)).mean(axis=0) + 0.5
+    assert (row / shape[0], col / shape[1]) == pytest.approx(records.NODULE, abs=0.1)
+
+
+def _enclosed(edges) -> float:
+    """Area inside axis-parallel edges, by counting crossings along rows."""
+    upright = [(start, stop) for start, stop in edges if start[1] == stop[1]]
+    area = 0.0
+    for row in np.arange(0.5, 60.0):
+        crossings = sorted(start[1] for start, stop in upright if start[0] <= row < stop[0])
+        area += sum(right - left for left, right in zip(crossings[::2], crossings[1::2], strict=True))
+    return area
+
+
+def test_the_outline_encloses_exactly_the_strong_cells():
+    scale = _scale(PLAIN)
+    ((edges, negative),) = overlay.outlines(PLAIN, scale)
+    strong = scale.strength(PLAIN.values) >= 0.5
+    assert not negative
+    assert 0 < strong.sum() < 36
+    assert _enclosed(edges) == pytest.approx(strong.sum() * 64, rel=0.02)
+
+
+def test_negative_cells_are_outlined_apart_and_empty_ones_never():
+    values = np.zeros((6, 6), np.float32)
+    values[1, 1], values[4, 4], values[0, 0] = 1.0, -1.0, np.nan
+    signed = replace(SIGNED, values=values)
+    found = {negative: edges for edges, negative in overlay.outlines(signed, _scale(signed))}
+    assert {key: len(edges) for key, edges in found.items()} == {False: 4, True: 4}
+    assert found[True].min() >= 32
+    weak = replace(SIGNED, values=np.where(values > 0, values, 0.4 * values))
+    (scale,) = scales([weak], "shared")
+    assert [negative for _, negative in overlay.outlines(weak, scale)] == [False]
+
+
+@pytest.mark.parametrize("heatmap", [PLAIN, SIGNED])
+def test_an_interpolated_map_is_outlined_where_its_values_cross_the_level(heatmap):
+    scale = _scale(heatmap)
+    values = overlay.read(heatmap, (60, 48), (60, 48), smooth=True)
+    strong = np.nan_to_num(scale.strength(values)) >= overlay.OUTLINE
+    held = np.zeros((60, 48), bool)
+    centres = np.stack(np.meshgrid(np.arange(60) + 0.5, np.arange(48) + 0.5, indexing="ij"), axis=-1)
+    for edges, negative in overlay.outlines(heatmap, scale, smooth_on=(60, 48)):
+        # Even-odd: a pixel is inside when a ray to the right crosses an odd number of edges.
+        (top, left), (bottom, right) = edges[:, 0].T, edges[:, 1].T
+        row, col = centres[..., 0, None], centres[..., 1, None]
+        spans = (top > row) != (bottom > row)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at = left + (row - top) / (bottom - top) * (right - left)
+        inside = (spans & (at > col)).sum(axis=-1) % 2 == 1
+        assert (values[inside] < 0).all() == negative
+        held |= inside
+    assert strong.any()
+    assert (held != strong).mean() < 0.01
+
+
+def test_pictures_keep_the_patient_s_proportions():
+    study = replace(records.study(60, 60), spacing_mm=(2.0, 1.0))
+    assert overlay.fitting(study, 100) == (100, 50)
+    assert overlay.fitting(records.study(60, 48), 100) == (100, 80)
+    assert overlay.fitting(replace(study, spacing_mm=(1e-5, 1.0)), 100) == (8, 100)
+
+
+def test_small_pictures_show_the_map_and_its_outline():
+    scale = _scale(PLAIN)
+    bare = np.asarray(Image.open(io.BytesIO(overlay.jpeg(RECORD.study, (120, 96), None, None)))).astype(int)
+    with_map = np.asarray(Image.open(io.BytesIO(overlay.jpeg(RECORD.study, (120, 96), PLAIN, scale)))).astype(
+        int
+    )
+    assert bare.shape == with_map.shape == (120, 96, 3)
+    assert np.ptp(bare, axis=2).max() <= 2
+    row, col = int(records.NODULE[0] * 120), int(records.NODULE[1] * 96)
+    assert with_map[row, col, 0] - with_map[row, col, 2] > 40
+    assert (with_map.min(axis=2) > 200).sum() > (bare.min(axis=2) > 200).sum() + 20
+
+
+def test_levels_are_rounded_not_cut():
+    assert overlay.to_bytes(np.array([0.0, 0.499 / 255, 0.501 / 255, 1.0], np.float32)).tolist() == [
+        0,
+        0,
+        1,
+        255,
+    ]
+    stored = np.asarray(Image.open(io.BytesIO(overlay.png(np.full((2, 3, 3), 0.5, np.float32)))))
+    assert stored.shape == (2, 3, 3)
+    assert (stored == 128).all()
+
+
+def test_a_map_of_pixels_has_no_lines_around_them():
+    fine = np.zeros((65, 65), np.float32)
+    fine[30, 30] = 1.0
+    grid = records.cropped_grid(130, 130, 65)
+    heatmap = replace(records.record().heatmaps[0].at(RECORD.target), values=fine, grid=grid)
+    (scale,) = scales([heatmap])
+    assert list(overlay.outlines(heatmap, scale)) == []
