@@ -26,9 +26,9 @@ from groundviz.errors import UnsupportedMethod, UnsupportedModel
 from groundviz.explain import explain
 from groundviz.methods import METHODS
 from groundviz.record.types import Floats, Study
-from groundviz.testing.conditions import CALLERS, MODELS
-from groundviz.testing.quick import quick
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from tests.support.conditions import CALLERS, MODELS
+from tests.support.quick import quick
 
 TOY = ("attention", "input_gradient")
 PAGE = Path(__file__).parents[1] / "docs" / "capabilities.md"

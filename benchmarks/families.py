@@ -25,7 +25,7 @@ from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.methods import METHODS
 from groundviz.testing.families import TINY
-from groundviz.testing.quick import quick
+from tests.support.quick import quick
 
 TOY = ("llava", "mllama")
 PAGE = Path(__file__).parents[1] / "docs" / "families.md"

@@ -32,7 +32,7 @@ from groundviz.methods.running.choose import choose
 from groundviz.methods.running.measure import measure
 from groundviz.models import VLM
 from groundviz.runtime import borrow
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 SIDES = {500: 20, 1500: 37, 3000: 54}
 # As few steps as still show what one of them costs.

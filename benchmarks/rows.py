@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.report import machine, publish, table
 from groundviz.runtime.attention.rows import Attention
 from groundviz.runtime.attention.tap import AttentionCall, tapped
-from groundviz.testing.architectures import ARCHITECTURES, build
+from tests.support.architectures import ARCHITECTURES, build
 
 TOY = ("llava_llama", "mllama")
 

@@ -1,6 +1,6 @@
 """The pictures of README and site, drawn anew: `python docs/pictures.py`, or one kind: `... viewer`.
 
-The figures are those of `python -m groundviz.demo.gallery`, at half their resolution; no colour is
+The figures are those of `python scripts/demo_gallery.py`, at half their resolution; no colour is
 changed. The viewer is photographed in the places that show it.
 """
 
@@ -18,8 +18,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import groundviz
-from groundviz.demo.gallery import gallery
 from groundviz.record import files
+from scripts.demo_gallery import gallery
 
 FOLDER = Path(__file__).parent / "pictures"
 KINDS = ("figures", "viewer")

@@ -17,7 +17,7 @@ from typing import Any
 
 import groundviz
 from benchmarks.browser import chromium
-from groundviz.demo.export import SAMPLES, Sample
+from groundviz.demo.samples import SAMPLES, Sample
 from tests.jupyter import notebook, servers
 
 ROOT = Path(__file__).parents[1]

@@ -70,7 +70,7 @@ def study():
 def tiny(request):
     """A tiny LLaVA: "siglip" squashes the picture, "clip" crops it and drops a class token."""
     from groundviz import models
-    from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+    from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
     model = tiny_llava(vision=request.param)
     model.generation_config.max_new_tokens = 9

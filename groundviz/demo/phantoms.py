@@ -103,3 +103,11 @@ def _with_texture(pixels: Floats, rng: np.random.Generator) -> Floats:
     gain, offset = rng.uniform(0.9, 1.08), rng.uniform(-0.03, 0.03)
     textured = (pixels + mottle + grain) * np.float32(gain) + np.float32(offset)
     return np.asarray(np.clip(textured, 0, 1), dtype=np.float32)
+
+
+def with_finding(seed: int, finding: str) -> Phantom:
+    """The phantom of a seed, with one finding added if it has not got it."""
+    natural = phantom(seed)
+    if finding in natural.names:
+        return natural
+    return phantom(seed, findings=[*natural.names, finding])

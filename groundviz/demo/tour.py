@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from groundviz.demo.export import SAMPLES, to_levels
 from groundviz.demo.phantoms import phantom
 from groundviz.demo.questions import Question, ask
+from groundviz.demo.samples import SAMPLES, to_levels
 from groundviz.explain import explain
 from groundviz.explanation import Explanation
 

@@ -23,7 +23,7 @@ def check_adapter(vlm: VLM, study: Study, question: str = "Is there a nodule?") 
     Raises:
         AssertionError: A promise is broken; the message says which.
 
-    >>> from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+    >>> from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
     >>> from groundviz import images, load
     >>> model = tiny_llava()
     >>> vlm = load(model, processor=tiny_llava_processor(model))

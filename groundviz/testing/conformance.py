@@ -86,7 +86,7 @@ def check_method(
 
     - Documentation: a first sentence, and "Formula:", "Unit:", "Cost:", "Targets:", "Source:" and
       "Known failure:" in the docstring.
-    - Known answers, on the model of `groundviz.testing.planted.planted`, whose words each depend on
+    - Known answers, on the model of `groundviz.testing.tiny.planted.planted`, whose words each depend on
       one known cell, linearly, and which looks at just that cell: the map of a word is highest
       there (cells that touch it may be as high), cells farther away stand out by `noise` of it at
       most, the next word's map is highest at that word's own cell, and a model that hardly looks

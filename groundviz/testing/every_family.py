@@ -26,7 +26,7 @@ from groundviz.runtime import Live, borrow
 from groundviz.testing.families import TINY as BUILDERS
 from groundviz.testing.families import Builder
 from groundviz.testing.fingerprint import difference, fingerprint
-from groundviz.testing.planted import QUESTION
+from groundviz.testing.tiny.planted import QUESTION
 from groundviz.testing.trial import ANSWER_TOKENS, STUDY, Measured, Trial
 
 NAMED: tuple[Named | None, ...] = (None, 0, (1, 3))

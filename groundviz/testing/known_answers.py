@@ -12,7 +12,7 @@ import numpy as np
 from groundviz.errors import UnsupportedMethod
 from groundviz.methods import METHODS
 from groundviz.record.types import Doubles, Target
-from groundviz.testing.planted import FIRST_WORD, SECOND_WORD, TWIN, Planted, planted
+from groundviz.testing.tiny.planted import FIRST_WORD, SECOND_WORD, TWIN, Planted, planted
 from groundviz.testing.trial import Measured, Trial, on_cells
 
 BOTH = f"{FIRST_WORD} {SECOND_WORD}"

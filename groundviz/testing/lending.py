@@ -23,8 +23,8 @@ from groundviz.runtime import borrow
 from groundviz.testing.faults import Fault, count_steps, fail, press_ctrl_c, strike_at
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.messy import messy
-from groundviz.testing.planted import QUESTION
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.planted import QUESTION
 from groundviz.testing.trial import ANSWER_TOKENS, STUDY, Measured, Trial
 
 STRIKES = 3

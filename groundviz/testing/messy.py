@@ -20,7 +20,7 @@ def messy(model: Model) -> Model:
     in eval mode; every third parameter frozen, gradients on some of the others; eager attention in
     the decoder only; tied embeddings; attributes on modules, parameters and configs.
 
-    >>> from groundviz.testing.tiny import tiny_llava
+    >>> from groundviz.testing.tiny.llava import tiny_llava
     >>> model = messy(tiny_llava())
     >>> model.training, model.model.vision_tower.training
     (False, True)

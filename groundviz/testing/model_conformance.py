@@ -58,7 +58,7 @@ def check_model(model: Any, processor: Any = None) -> None:
     Raises:
         AssertionError: One of these does not hold; the message says which in a plain sentence.
 
-    >>> from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+    >>> from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
     >>> model = tiny_llava()
     >>> model.generation_config.max_new_tokens = 4
     >>> check_model(model, tiny_llava_processor(model))

@@ -16,7 +16,7 @@ from groundviz.record.geometry import compose, invert
 from groundviz.record.targets import Named
 from groundviz.record.types import Answer, Doubles, Floats, Grid, Heatmaps, Prompt, Study, Target
 from groundviz.runtime import Live, borrow
-from groundviz.testing.planted import QUESTION, Planted
+from groundviz.testing.tiny.planted import QUESTION, Planted
 
 T = TypeVar("T")
 ClosedForm = Callable[[Planted], Doubles]

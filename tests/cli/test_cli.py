@@ -24,14 +24,14 @@ import groundviz
 from groundviz import cli
 from groundviz.cli import asking, printing
 from groundviz.demo import tour
-from groundviz.demo.export import to_dicom
 from groundviz.demo.phantoms import phantom
 from groundviz.demo.tour import STOPS
 from groundviz.errors import ImageError
 from groundviz.explanation import Explanation
 from groundviz.models import FAMILIES
 from groundviz.record.types import Samples
-from tests import records
+from scripts.export_samples import to_dicom
+from tests.support import records
 
 ROOT = Path(__file__).parents[2]
 NODULE = ROOT / "sample_images" / "nodule.png"

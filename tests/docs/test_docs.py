@@ -40,8 +40,8 @@ MODULES = sorted(
 
 # What would take hours, or more than a glance.
 SHORTER = {
-    "groundviz.demo.train": ["--vision-steps", "1", "--answer-steps", "1"],
-    "groundviz.demo.score": ["--images", "2", "--methods", "attention"],
+    "scripts.train_demo": ["--vision-steps", "1", "--answer-steps", "1"],
+    "scripts.score_demo": ["--images", "2", "--methods", "attention"],
 }
 COMMANDS = {"demo", "explain", "certify", "lab", "methods", "models", "open"}
 

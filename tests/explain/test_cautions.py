@@ -11,7 +11,7 @@ from groundviz.methods.toolkit.outcome import UNRELIABLE
 from groundviz.record.types import Samples
 from groundviz.render.base import captions
 from groundviz.render.viewer import pack
-from tests import records
+from tests.support import records
 
 
 @pytest.fixture

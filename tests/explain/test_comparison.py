@@ -10,7 +10,7 @@ from groundviz.comparison import compare
 from groundviz.errors import ImageError, TargetError
 from groundviz.explanation import Explanation
 from groundviz.render.viewer import pack
-from tests import records
+from tests.support import records
 
 
 def _two():

@@ -9,7 +9,7 @@ from groundviz.models.prompting.chat import fill_template
 from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import asking
 from groundviz.runtime.identity import same_model
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 PICTURE = np.random.default_rng(5).random((40, 56), dtype=np.float32)
 TURNS = [

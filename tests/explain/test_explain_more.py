@@ -13,7 +13,7 @@ from groundviz.errors import UnknownName, UnsupportedMethod, UnsupportedModel
 from groundviz.explain import explain, explain_more
 from groundviz.record.types import Samples
 from groundviz.testing.fingerprint import difference, fingerprint
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 QUESTION = "Is there a nodule?"
 SAID = "left lung nodule and no effusion"

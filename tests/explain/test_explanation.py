@@ -17,7 +17,7 @@ from groundviz.explanation import Explanation
 from groundviz.record.targets import Question, find
 from groundviz.record.types import Target
 from groundviz.render.viewer import assets
-from tests import records
+from tests.support import records
 
 RECORD = records.record(48, 48, cells=4)
 HELD = Explanation.from_record(RECORD)

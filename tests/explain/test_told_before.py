@@ -8,7 +8,7 @@ from groundviz.cli import printing
 from groundviz.explanation import Explanation
 from groundviz.record.types import Message
 from groundviz.render.base import captions, summary
-from tests import records
+from tests.support import records
 
 TURNS = (
     Message(role="system", content=("Be terse <b>.",)),

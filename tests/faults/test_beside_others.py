@@ -29,9 +29,9 @@ from groundviz.runtime.identity.provenance import weights_fingerprint
 from groundviz.runtime.loan import guard
 from groundviz.runtime.loan.guard import borrow
 from groundviz.testing.fingerprint import difference, fingerprint
-from groundviz.testing.quick import quick
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
-from tests.interrupting import cut_short
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from tests.support.interrupting import cut_short
+from tests.support.quick import quick
 
 QUESTION = "Is there a nodule?"
 METHODS = ("attention", "gradient_attention", "relevancy", "grad_cam", "occlusion")

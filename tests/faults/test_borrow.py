@@ -26,7 +26,7 @@ from groundviz.testing import faults
 from groundviz.testing.faults import Struck, count_steps, strike_at
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.messy import messy
-from groundviz.testing.tiny import tiny_llava
+from groundviz.testing.tiny.llava import tiny_llava
 
 RUNTIME = Path(guard.__file__).parent
 INPUT_IDS = torch.tensor([[2, 5, *[4] * 16, 20, 21, 22]])
@@ -250,7 +250,7 @@ import torch
 from groundviz.runtime.loan.guard import borrow
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.messy import messy
-from groundviz.testing.tiny import tiny_llava
+from groundviz.testing.tiny.llava import tiny_llava
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 model = messy(tiny_llava())

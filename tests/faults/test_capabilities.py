@@ -16,9 +16,9 @@ import groundviz
 from benchmarks.capabilities import PAGE, attempt, on_model, on_models, table, under_callers
 from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
-from groundviz.testing.conditions import CALLERS, MODELS
 from groundviz.testing.fingerprint import difference, fingerprint
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from tests.support.conditions import CALLERS, MODELS
 
 FEW = ("attention", "gradient_attention", "occlusion")
 ALL = list(groundviz.METHODS)

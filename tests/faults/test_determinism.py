@@ -12,8 +12,8 @@ import torch
 
 import groundviz
 from groundviz.explain import explain
-from groundviz.testing.quick import quick
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from tests.support.quick import quick
 
 QUESTION = "Is there a nodule?"
 STOCHASTIC = {"rise", "shapley", "smooth_grad"}
@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 from groundviz import models, store
 from groundviz.explain import explain
-from groundviz.testing.quick import quick_all
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from tests.support.quick import quick_all
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from groundviz.record.types import Study
 
 model = tiny_llava()

@@ -16,7 +16,7 @@ from groundviz.explain import explain
 from groundviz.record.types import Study
 from groundviz.testing.faults import count_steps, fail, press_ctrl_c, strike_at
 from groundviz.testing.fingerprint import difference, fingerprint
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 QUESTION = "Is there a nodule?"
 PACKAGE = Path(groundviz.__file__).parent

@@ -24,8 +24,8 @@ from groundviz.runtime.loan import guard
 from groundviz.testing.faults import Struck, count_steps, fail, press_ctrl_c, strike_at
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.messy import messy
-from groundviz.testing.quick import quick, quick_all
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from tests.support.quick import quick, quick_all
 
 QUESTION = "Is there a nodule?"
 METHODS = list(groundviz.METHODS)

@@ -11,8 +11,8 @@ from groundviz.errors import NumericalError
 from groundviz.explain import explain
 from groundviz.methods import METHODS
 from groundviz.testing.fingerprint import difference, fingerprint
-from groundviz.testing.quick import quick
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from tests.support.quick import quick
 
 QUESTION = "Is there a nodule?"
 LAYERS = (

@@ -17,8 +17,8 @@ from groundviz.explain import explain
 from groundviz.runtime import borrow
 from groundviz.runtime.loan import guard
 from groundviz.testing.fingerprint import difference, fingerprint
-from groundviz.testing.quick import quick, quick_all
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from tests.support.quick import quick, quick_all
 
 QUESTIONS = ("Is there a nodule?", "Where is the heart?", "What does the image show?", "Is the lung clear?")
 MIX = (

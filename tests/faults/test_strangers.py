@@ -7,7 +7,7 @@ from transformers import CLIPConfig, CLIPModel
 
 from groundviz.errors import UnsupportedModel
 from groundviz.explain import explain
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 QUESTION = "Is there a nodule?"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from groundviz.record.types import Record
-from tests import records
+from tests.support import records
 
 # In a window this high, a pixel of the image is one of the screen.
 SIDE = 560

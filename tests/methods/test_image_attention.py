@@ -56,7 +56,7 @@ def test_heads_that_do_not_see_the_image_have_no_say_in_sinks_and_show_nothing()
 
 def test_sinks_are_kept_in_a_record(study):
     from groundviz import models
-    from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+    from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
     model = tiny_llava()
     explanation = explain(

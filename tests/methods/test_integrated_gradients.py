@@ -8,8 +8,8 @@ import torch
 from captum.attr import IntegratedGradients
 
 import groundviz
-from groundviz.demo.exact_match import fresh_phantoms
-from groundviz.demo.pointing import hit, with_finding
+from groundviz.demo.phantoms import with_finding
+from groundviz.demo.pointing import hit
 from groundviz.demo.questions import ask
 from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.methods import integrated_gradients as module
@@ -18,6 +18,7 @@ from groundviz.methods.toolkit.quadrature import scattered
 from groundviz.record.geometry import cell_coverage
 from groundviz.record.types import Samples, Study
 from groundviz.runtime import borrow
+from scripts.demo_exact_match import fresh_phantoms
 from tests.methods.autograd import AGAINST, QUESTION, SAID, Plain, close, explained
 from tests.methods.planes import as_picture
 

@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from groundviz import models
 from groundviz.errors import MissingExtra, OutOfMemory, UnknownName, UnsupportedModel
 from groundviz.models.loading import device as placing
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from benchmarks import full_size, methods, precision, report
 from benchmarks.memory import peak_bytes
 from benchmarks.shapes import ANSWER, QUESTION, build, smallest
-from tests.chromium import needs_browser
+from tests.support.chromium import needs_browser
 
 FILES = sorted(Path(report.__file__).parent.glob("*.py"))
 # The others hold what these share.

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "groundviz"
 FILES = sorted(PACKAGE.rglob("*.py"))
-LONGEST_FILE = {"methods": 120, "models": 200}
+LONGEST_FILE = {"methods": 120, "models/families": 200}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "handler", "handlers", "misc"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -47,7 +47,7 @@ def test_functions_are_short() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_files_are_short(path: Path) -> None:
-    folder = path.relative_to(PACKAGE).parts[0]
+    folder = path.relative_to(PACKAGE).parent.as_posix()
     assert len(path.read_text("utf-8").splitlines()) <= LONGEST_FILE.get(folder, 400)
 
 

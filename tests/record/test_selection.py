@@ -10,7 +10,7 @@ from groundviz.record import selection
 from groundviz.record.selection import Selection
 from groundviz.record.targets import find, rather_than
 from groundviz.record.types import Rival
-from tests import records
+from tests.support import records
 
 RECORD = records.record()
 PLAIN, SIGNED = RECORD.heatmaps

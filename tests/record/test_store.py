@@ -21,7 +21,7 @@ from groundviz.errors import StoreError
 from groundviz.record import store
 from groundviz.record.targets import Question, find
 from groundviz.record.types import Record, Rival, Target
-from tests import records
+from tests.support import records
 
 SMALL = records.record(8, 8, cells=2, words=("left", " lung"), notes=("shown inverted",))
 CONTENT = store.pack(SMALL)

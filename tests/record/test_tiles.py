@@ -5,7 +5,7 @@ import pytest
 
 from groundviz.errors import UnknownName
 from groundviz.record import tiles
-from tests import records
+from tests.support import records
 
 
 def _maps(record, method="attention"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from groundviz.errors import TargetError
 from groundviz.record.targets import find
 from groundviz.record.types import Heatmaps, Samples, Target
-from tests import records
+from tests.support import records
 
 SAID = records.answer()
 

@@ -17,7 +17,7 @@ from groundviz.render.figures.figure import draw
 from groundviz.render.figures.file import PaperFigure
 from groundviz.render.pages import html
 from groundviz.render.viewer import pack
-from tests import records
+from tests.support import records
 
 COUNT = 5000
 # What was quadratic took minutes; on a busy machine what is linear takes seconds.

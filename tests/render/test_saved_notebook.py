@@ -17,7 +17,7 @@ from PIL import Image
 from groundviz.record.types import Record
 from groundviz.render.pages import html
 from groundviz.render.viewer import pack
-from tests import records
+from tests.support import records
 
 pytest.importorskip("anywidget", reason="not installed: anywidget")
 nbclient = pytest.importorskip("nbclient", reason="not installed: nbclient")

@@ -17,7 +17,7 @@ from groundviz.render.base.contours import outlines
 from groundviz.render.pages import html
 from groundviz.render.pages.stylesheet import STYLE
 from groundviz.render.viewer import assets, pack
-from tests.chromium import (
+from tests.support.chromium import (
     bare,
     canvas,
     drawn,

@@ -8,7 +8,7 @@ import torch
 
 from groundviz.runtime.attention.propagation import Flow
 from groundviz.runtime.attention.tap import tapped
-from groundviz.testing.architectures import build
+from tests.support.architectures import build
 
 built = functools.cache(build)
 """Each architecture once: for tests that leave the model as it is."""

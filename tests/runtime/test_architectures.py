@@ -8,8 +8,8 @@ import torch
 from groundviz.runtime.attention.backward_tap import ChosenRows
 from groundviz.runtime.attention.recorder import RowWatch
 from groundviz.runtime.attention.tap import tapped
-from groundviz.testing.architectures import ARCHITECTURES, build
 from tests.runtime.dense import built, dense_maps, eager_pass
+from tests.support.architectures import ARCHITECTURES, build
 
 # transformers 5.17 warns of a name that its own code still uses.
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")

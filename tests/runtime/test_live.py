@@ -9,7 +9,7 @@ import torch
 from groundviz import models
 from groundviz.errors import NumericalError, PromptError, UnsupportedMethod
 from groundviz.runtime import borrow
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 QUESTION = "Is there a nodule?"
 

@@ -19,7 +19,7 @@ from groundviz.models import FAMILIES
 from groundviz.models.families.black_box import UNKNOWN
 from groundviz.testing import Conformance, check_method, conformance, every_family
 from groundviz.testing.every_family import TINY
-from groundviz.testing.planted import (
+from groundviz.testing.tiny.planted import (
     BALLAST,
     CERTAIN_SCORE,
     FIRST,

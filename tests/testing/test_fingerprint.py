@@ -11,7 +11,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.messy import messy
-from groundviz.testing.tiny import tiny_llava
+from groundviz.testing.tiny.llava import tiny_llava
 
 
 @pytest.fixture

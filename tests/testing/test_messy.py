@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from groundviz.testing.messy import messy
-from groundviz.testing.tiny import tiny_llava
+from groundviz.testing.tiny.llava import tiny_llava
 
 
 @pytest.mark.parametrize("vision", ["siglip", "clip"])

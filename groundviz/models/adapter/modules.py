@@ -20,7 +20,7 @@ def parts_of(model: Any, chosen: int | list[int] = -1) -> Parts:
         chosen: Which of the tower's hidden states go on to the projector; entry 0 is what goes
             into its first layer.
 
-    >>> from groundviz.testing.tiny import tiny_llava
+    >>> from groundviz.testing.tiny.llava import tiny_llava
     >>> len(parts_of(tiny_llava(layers=3), -2).vision_layers)
     2
     """

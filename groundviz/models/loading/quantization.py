@@ -69,7 +69,7 @@ def packing(bits: int, model: nn.Module, dtype: torch.dtype | None) -> BitsAndBy
         model: The model, which may be on the meta device.
         dtype: What it computes in; float32 when None.
 
-    >>> from groundviz.testing.tiny import tiny_llava
+    >>> from groundviz.testing.tiny.llava import tiny_llava
     >>> sorted(packing(8, tiny_llava(), None).llm_int8_skip_modules)
     ['lm_head', 'model.multi_modal_projector', 'model.vision_tower']
     """

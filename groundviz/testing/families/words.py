@@ -11,14 +11,14 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Punctuation, Sequence, WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
 
-from groundviz.testing.architecture import randomized
-from groundviz.testing.tiny import SPECIAL, VOCABULARY
+from groundviz.testing.tiny.architecture import randomized
+from groundviz.testing.tiny.llava import SPECIAL, VOCABULARY
 
 ANSWER_TOKENS = 4
 
 
 def vocabulary(*controls: str) -> dict[str, int]:
-    """The words of `groundviz.testing.tiny`, then a family's control tokens.
+    """The words of `groundviz.testing.tiny.llava`, then a family's control tokens.
 
     >>> vocabulary("<|im_start|>")["<|im_start|>"] == len(VOCABULARY)
     True

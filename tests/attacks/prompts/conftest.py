@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 
 from groundviz import models
 from groundviz.models.adapter.vlm import VLM
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 CORPUS = [
     "USER: is there a nodule in the left upper lobe of the lung? ASSISTANT: no, there is none.",

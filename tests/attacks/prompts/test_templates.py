@@ -5,7 +5,7 @@ import pytest
 
 from groundviz import models
 from groundviz.errors import PromptError
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 IMAGE = "{% if p.type == 'image' %}<image> {% endif %}"
 TEXT = "{% if p.type == 'text' %}{{ p.text }} {% endif %}"

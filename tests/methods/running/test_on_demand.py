@@ -19,7 +19,7 @@ from groundviz.render.pages import html
 from groundviz.render.viewer import pack
 from groundviz.runtime import borrow
 from groundviz.testing.fingerprint import difference, fingerprint
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 pytest.importorskip("anywidget", reason="not installed: anywidget")
 

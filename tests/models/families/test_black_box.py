@@ -9,8 +9,8 @@ from groundviz.errors import UnsupportedMethod, UnsupportedModel
 from groundviz.methods import METHODS
 from groundviz.models import FAMILIES, VLM, resolve
 from groundviz.testing.fingerprint import difference, fingerprint
-from groundviz.testing.quick import quick
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from tests.support.quick import quick
 
 QUESTION = "Is there a nodule?"
 CLOSED_BOX = ("occlusion", "rise", "shapley")

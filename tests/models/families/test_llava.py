@@ -7,7 +7,7 @@ from groundviz import models
 from groundviz.errors import PromptError, UnsupportedModel
 from groundviz.record.geometry import to_source_pixels
 from groundviz.record.types import Study
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 QUESTION = "Is there a nodule?"
 

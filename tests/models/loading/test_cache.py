@@ -13,7 +13,7 @@ import groundviz
 from groundviz import models
 from groundviz.models.loading import cache
 from groundviz.testing.fingerprint import difference, fingerprint
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from groundviz import models
 from groundviz.errors import MissingExtra, UnsupportedModel
 from groundviz.models.loading import adapter_folders
 from groundviz.models.loading.offline import closed
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from tests.models.network import no_network as no_network
 
 THEIRS = "lab/theirs"

@@ -9,7 +9,7 @@ import groundviz
 from groundviz import models
 from groundviz.errors import UnsupportedModel
 from groundviz.models.loading.places import local_folder
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from tests.models.network import no_network as no_network
 
 

@@ -12,7 +12,7 @@ import groundviz
 from groundviz import models
 from groundviz.errors import MissingExtra, UnsupportedModel
 from groundviz.testing.families import TINY
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 QUESTION = "Is there a nodule?"
 

@@ -14,11 +14,11 @@ import groundviz
 from groundviz import models
 from groundviz.errors import MissingExtra, UnsupportedMethod, UnsupportedModel
 from groundviz.models.loading import quantization
-from groundviz.testing.conditions import MODELS
 from groundviz.testing.families import TINY
-from groundviz.testing.quick import quick
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from tests.models.checkpoints.originals import Reference
+from tests.support.conditions import MODELS
+from tests.support.quick import quick
 
 packs = pytest.mark.skipif(
     any(find_spec(name) is None for name in quantization.NEEDED),

@@ -12,7 +12,7 @@ from groundviz.models.prompting.control_tokens import PLACEHOLDER, ControlTokens
 from groundviz.models.prompting.offsets import woven
 from groundviz.models.prompting.prompt import adds_special_tokens, check_length, check_text, find_spans
 from groundviz.models.prompting.tokenizer_proxy import Filling, Scribe
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 CONFIG = LlamaConfig(max_position_embeddings=100)
 LOOP = (

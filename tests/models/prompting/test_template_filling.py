@@ -9,7 +9,7 @@ import pytest
 from groundviz.errors import PromptError
 from groundviz.models.prompting.template_filling import MOST_BYTES, fill
 from groundviz.testing.families import TINY
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 CHAT = [
     {"role": "system", "content": [{"type": "text", "text": "Be brief."}]},

@@ -6,7 +6,7 @@ import torch
 
 from groundviz.models.prompting.control_tokens import ControlTokens, placeholder
 from groundviz.models.prompting.tokenizer_proxy import Filling, Scribe
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 AROUND = f"USER : {placeholder(0)} ASSISTANT :"
 

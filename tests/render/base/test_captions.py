@@ -11,7 +11,7 @@ from groundviz.record.types import Samples
 from groundviz.render.base import captions
 from groundviz.render.base.colour import scales
 from groundviz.render.figures import legend
-from tests import records
+from tests.support import records
 
 RECORD = records.record()
 SAID = RECORD.answer

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from groundviz.record.types import Heatmap
 from groundviz.render.base.colour import Scale, paint, scales
-from tests import records
+from tests.support import records
 
 PLAIN, SIGNED = (maps.at(records.record().target) for maps in records.record().heatmaps)
 NAN = np.nan

@@ -6,7 +6,7 @@ from matplotlib.path import Path
 
 from groundviz.errors import ImageError, UnknownName
 from groundviz.render.base.contours import lines, outlines
-from tests import records
+from tests.support import records
 
 STUDY = records.study(20, 30)
 CENTRES = np.stack(np.meshgrid(np.arange(20) + 0.5, np.arange(30) + 0.5, indexing="ij"), axis=-1).reshape(

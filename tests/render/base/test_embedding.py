@@ -16,7 +16,7 @@ from groundviz.explanation import Explanation
 from groundviz.render.base import embedding
 from groundviz.render.pages import html
 from groundviz.render.viewer import pack
-from tests import records
+from tests.support import records
 
 RECORD = records.record(300, 520)
 EXPLANATION = Explanation(RECORD)

@@ -11,7 +11,7 @@ from PIL import Image
 from groundviz.record import geometry
 from groundviz.render.base import overlay
 from groundviz.render.base.colour import scales
-from tests import records
+from tests.support import records
 
 RECORD = records.record(60, 48, cells=6)
 PLAIN, SIGNED = (maps.at(RECORD.target) for maps in RECORD.heatmaps)

@@ -11,7 +11,7 @@ from groundviz.record.geometry import cell_coverage
 from groundviz.record.localization import localization_curve
 from groundviz.record.targets import find
 from groundviz.render.figures.charts import Charts
-from tests import records
+from tests.support import records
 
 RECORD = records.record()
 PLAIN, SIGNED = RECORD.heatmaps

@@ -27,7 +27,7 @@ from groundviz.render.base.colour import scales
 from groundviz.render.figures import panels
 from groundviz.render.figures.canvas import WARN
 from groundviz.render.figures.figure import Part, compose, default_targets, draw
-from tests import records
+from tests.support import records
 
 RECORD = records.record()
 SAID = RECORD.answer
@@ -566,7 +566,7 @@ import hashlib, sys
 from groundviz import store
 from groundviz.explanation import Explanation
 from groundviz.render import html
-from tests import records
+from tests.support import records
 record = records.record()
 explanation = Explanation.from_record(record)
 figure = explanation.figure("nodule", "attention", width=60, smooth=True, contours=(20, 60, 40, 80))

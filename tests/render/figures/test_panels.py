@@ -8,7 +8,7 @@ import pytest
 from groundviz.render.base.colour import paint, scales
 from groundviz.render.figures.canvas import measure, millimetres
 from groundviz.render.figures.panels import Layout, Sentence, colours
-from tests import records
+from tests.support import records
 
 
 @pytest.mark.parametrize("width", [58.0, 87.0, 118.0, 181.0, 400.0])

@@ -10,7 +10,7 @@ from groundviz.record.targets import Phrase, find, rather_than, sentences
 from groundviz.record.types import Rival
 from groundviz.render.figures import styles
 from groundviz.render.figures.panels import Sentence
-from tests import records
+from tests.support import records
 
 RECORD = records.record()
 SAID = RECORD.answer

@@ -12,7 +12,7 @@ from groundviz.explanation import Explanation
 from groundviz.render.base.contours import outlines
 from groundviz.render.live import traits
 from groundviz.render.viewer import assets
-from tests import records
+from tests.support import records
 
 pytest.importorskip("anywidget", reason="not installed: anywidget")
 

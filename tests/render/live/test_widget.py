@@ -9,7 +9,7 @@ import pytest
 
 from groundviz.explanation import Explanation
 from groundviz.render.viewer import assets, pack
-from tests import records
+from tests.support import records
 
 pytest.importorskip("anywidget", reason="not installed: anywidget")
 

@@ -21,7 +21,7 @@ from groundviz.render.figures.file import PaperFigure
 from groundviz.render.pages import html
 from groundviz.render.pages.stylesheet import STYLE
 from groundviz.render.viewer import assets, pack
-from tests import records
+from tests.support import records
 
 PAYLOADS = [
     "<script>alert(1)</script>",

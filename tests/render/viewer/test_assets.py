@@ -15,8 +15,8 @@ from groundviz.render.base import escape, overlay
 from groundviz.render.base.colour import scales
 from groundviz.render.pages import html
 from groundviz.render.viewer import assets, pack
-from tests import records
-from tests.chromium import (
+from tests.support import records
+from tests.support.chromium import (
     SIDE,
     bare,
     canvas,

@@ -17,7 +17,7 @@ from groundviz.render.base import overlay
 from groundviz.render.base.colour import COLOURS, paint, table
 from groundviz.render.viewer import pack
 from groundviz.render.viewer.quantize import decoded
-from tests import records
+from tests.support import records
 
 RECORD = records.record(notes=("a note",))
 

@@ -11,9 +11,9 @@ from groundviz.runtime.attention.backward_tap import ChosenRows, GradientRows
 from groundviz.runtime.attention.tap import tapped
 from groundviz.runtime.loan.checkpointing import checkpointed
 from groundviz.runtime.loan.guard import borrow
-from groundviz.testing.architectures import ARCHITECTURES
-from groundviz.testing.tiny import tiny_llava
+from groundviz.testing.tiny.llava import tiny_llava
 from tests.runtime.dense import built, dense_maps, eager_pass, score
+from tests.support.architectures import ARCHITECTURES
 
 # transformers 5.17 warns of a name that its own code still uses.
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")

@@ -11,7 +11,7 @@ from groundviz.runtime.attention.kernels import sight
 from groundviz.runtime.attention.recorder import RowWatch
 from groundviz.runtime.attention.rows import Attention
 from groundviz.runtime.attention.tap import tapped
-from groundviz.testing.tiny import tiny_llava
+from groundviz.testing.tiny.llava import tiny_llava
 
 SHAPE = {
     "vocab_size": 40,

@@ -10,8 +10,8 @@ from groundviz.runtime.attention.tap import tapped
 from groundviz.runtime.loan.checkpointing import checkpointed
 from groundviz.runtime.loan.guard import borrow
 from groundviz.runtime.passes.kv_cache import cache_of, on_cache
-from groundviz.testing.architectures import ARCHITECTURES, build
 from tests.runtime.dense import Dense, built, dense_maps, eager_pass, score
+from tests.support.architectures import ARCHITECTURES, build
 
 # transformers 5.17 warns of a name that its own code still uses.
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")

@@ -7,7 +7,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.runtime.attention.tap import tapped
-from groundviz.testing.tiny import tiny_llava
+from groundviz.testing.tiny.llava import tiny_llava
 
 IDS = torch.arange(6, 20)[None]
 

@@ -16,7 +16,7 @@ from groundviz.runtime.identity.weight_hash import (
     sampled_fingerprint,
     weights_fingerprint,
 )
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 QUESTION = "Is there a nodule?"
 

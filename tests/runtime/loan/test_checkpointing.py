@@ -5,7 +5,7 @@ from torch import nn
 from groundviz.runtime.loan.checkpointing import checkpointed
 from groundviz.runtime.loan.guard import borrow
 from groundviz.testing.fingerprint import fingerprint
-from groundviz.testing.tiny import tiny_llava
+from groundviz.testing.tiny.llava import tiny_llava
 
 
 class Counting(nn.Module):

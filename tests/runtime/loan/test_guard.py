@@ -21,8 +21,8 @@ from groundviz.runtime.loan import guard
 from groundviz.runtime.loan.guard import borrow
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.messy import messy
-from groundviz.testing.tiny import tiny_llava
-from tests.interrupting import cut_short
+from groundviz.testing.tiny.llava import tiny_llava
+from tests.support.interrupting import cut_short
 
 INPUT_IDS = torch.tensor([[2, 5, *[4] * 16, 20, 21, 22]])
 

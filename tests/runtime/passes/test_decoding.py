@@ -13,7 +13,7 @@ from groundviz.errors import OptionError, UnknownName
 from groundviz.runtime import borrow
 from groundviz.runtime.passes.generation_settings import REFUSED, checked
 from groundviz.testing.families import TINY
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
 STUDY = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))

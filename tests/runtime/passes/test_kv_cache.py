@@ -7,8 +7,8 @@ import torch
 from transformers.cache_utils import Cache, DynamicCache
 
 from groundviz.runtime.passes.kv_cache import cache_of, on_cache, prompt_cache
-from groundviz.testing.architectures import ARCHITECTURES
 from tests.runtime.dense import built
+from tests.support.architectures import ARCHITECTURES
 
 # Transformers 5.17 itself calls Llama 3.2's layers by an old name.
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from groundviz.testing.fingerprint import difference, fingerprint
-from groundviz.testing.tiny import tiny_llava, tiny_llava_processor
+from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 CHAT = [
     {

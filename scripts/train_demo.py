@@ -1,4 +1,4 @@
-"""Train the demo model from nothing: `python -m groundviz.demo.train OUT`.
+"""Train the demo model from nothing: `python scripts/train_demo.py OUT`.
 
 Two stages, both counted in steps and drawn from one seed, so that a run can be repeated:
 

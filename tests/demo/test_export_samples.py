@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from groundviz import images
-from groundviz.demo.export import SAMPLES, main, mask_to_png, sample_files, to_dicom, to_png
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import phantom
+from scripts.export_samples import SAMPLES, main, mask_to_png, sample_files, to_dicom, to_png
 
 COMMITTED = Path(__file__).parents[2] / "sample_images"
 NODULE = phantom(3, findings=["nodule"])
@@ -83,7 +83,7 @@ def test_the_samples_show_every_finding_none_and_two() -> None:
 
 
 def test_no_sample_was_trained_on() -> None:
-    from groundviz.demo.train import TRAINING_SEEDS
+    from scripts.train_demo import TRAINING_SEEDS
 
     assert all(sample.seed >= TRAINING_SEEDS for sample in SAMPLES)
 

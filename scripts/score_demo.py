@@ -1,4 +1,4 @@
-"""Score the demo model on phantoms it never saw: `python -m groundviz.demo.score --seed S --images N`."""
+"""Score the demo model on phantoms it never saw: `python scripts/score_demo.py --seed S --images N`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from groundviz.demo.exact_match import exact_match, fresh_phantoms
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from groundviz.demo.phantoms import phantom
-from groundviz.demo.pointing import each_method, pointing
 from groundviz.methods import DEFAULT, METHODS
 from groundviz.models import load
+from scripts.demo_exact_match import exact_match, fresh_phantoms
+from scripts.demo_pointing import each_method, pointing
 
 PHANTOMS_PER_FINDING = 3  # One pointing phantom per finding for every so many images.
 

@@ -36,7 +36,7 @@ from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 from groundviz import models
 from groundviz.models import VLM
 from groundviz.record.types import Doubles, Floats, Rival, Study, Target
-from groundviz.testing.tiny import VOCABULARY, tiny_llava_processor
+from groundviz.testing.tiny.llava import VOCABULARY, tiny_llava_processor
 
 QUESTION = "Is there a nodule ?"
 FIRST_WORD, TWIN, SECOND_WORD, ALWAYS = "nodule", "opacity", "effusion", "normal"

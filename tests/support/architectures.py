@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from groundviz.testing import crossing, merging
-from groundviz.testing.architecture import Architecture
+from groundviz.testing.tiny.architecture import Architecture
+from tests.support import crossing, merging
 
 ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
     make.__name__: make

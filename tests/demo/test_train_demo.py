@@ -1,14 +1,14 @@
-"""Training, a few steps of it; the full run is `python -m groundviz.demo.train OUT`."""
+"""Training, a few steps of it; the full run is `python scripts/train_demo.py OUT`."""
 
 import numpy as np
 import pytest
 import torch
 
-from groundviz.demo.exact_match import fresh_phantoms
 from groundviz.demo.phantoms import phantom
 from groundviz.demo.questions import ask
-from groundviz.demo.train import TRAINING_SEEDS, Packer, Schedule, save, train, training_phantom
 from groundviz.models import load
+from scripts.demo_exact_match import fresh_phantoms
+from scripts.train_demo import TRAINING_SEEDS, Packer, Schedule, save, train, training_phantom
 
 SHORT = Schedule(vision_steps=2, vision_batch=2, answer_steps=3, answer_batch=2)
 

@@ -8,7 +8,7 @@ import torch
 import transformers as hf
 
 from groundviz.runtime.attention.propagation import Flow, Origin
-from groundviz.testing.architecture import (
+from groundviz.testing.tiny.architecture import (
     IMAGE,
     TEXT,
     TOWER,

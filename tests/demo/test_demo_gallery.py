@@ -2,13 +2,13 @@
 
 import pytest
 
-from groundviz.demo import gallery
+from scripts import demo_gallery
 
 
 @pytest.mark.slow
 def test_every_figure_is_written_as_pdf_and_png_with_its_caption(tmp_path):
-    """Run with `pytest -m slow tests/demo/test_gallery.py`."""
-    gallery.main([str(tmp_path / "figures")])
+    """Run with `pytest -m slow tests/test_demo_gallery.py`."""
+    demo_gallery.main([str(tmp_path / "figures")])
     written = {path.name: path.stat().st_size for path in (tmp_path / "figures").iterdir()}
     names = (
         "single_column methods layers findings words llava_rad prior_and_current several_images contrast"

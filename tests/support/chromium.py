@@ -22,7 +22,7 @@ from groundviz.render.base import overlay
 from groundviz.render.base.colour import scales
 from groundviz.render.figures.file import PaperFigure
 from groundviz.render.pages import html
-from tests import records
+from tests.support import records
 
 NEEDED = {"playwright": importlib.util.find_spec("playwright"), "Chromium": chromium.found()}
 MISSING = [name for name, there in NEEDED.items() if not there]

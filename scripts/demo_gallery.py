@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from groundviz.demo.export import SAMPLES, to_levels
 from groundviz.demo.phantoms import Phantom, phantom
+from groundviz.demo.samples import SAMPLES, to_levels
 from groundviz.explain import explain
 from groundviz.explanation import Explanation, figure
 from groundviz.models import load

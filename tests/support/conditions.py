@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from transformers import LlavaForConditionalGeneration
 
-from groundviz.testing.tiny import tiny_llava
+from groundviz.testing.tiny.llava import tiny_llava
 
 Model = LlavaForConditionalGeneration
 

@@ -1,6 +1,6 @@
 """The scores of the shipped model, on few phantoms; the model card's command scores 300.
 
-python -m groundviz.demo.score --seed 1 --images 300
+python scripts/score_demo.py --seed 1 --images 300
 """
 
 import json
@@ -8,19 +8,19 @@ import json
 import numpy as np
 import pytest
 
-from groundviz.demo.exact_match import answers_right, fresh_phantoms, row_name
-from groundviz.demo.phantoms import phantom
-from groundviz.demo.pointing import hit, with_finding
+from groundviz.demo.phantoms import phantom, with_finding
+from groundviz.demo.pointing import hit
 from groundviz.demo.questions import every_question
-from groundviz.demo.score import main, score, table
 from groundviz.models import load
+from scripts.demo_exact_match import answers_right, fresh_phantoms, row_name
+from scripts.score_demo import main, score, table
 
 ROWS = {f"{kind}_{seen}" for kind in ("presence", "where", "side") for seen in ("present", "absent")}
 
 
 @pytest.fixture(scope="module", params=[24, pytest.param(45, marks=pytest.mark.slow)])
 def images(request):
-    """More of them: `pytest -m slow tests/demo/test_score.py`."""
+    """More of them: `pytest -m slow tests/test_score_demo.py`."""
     return request.param
 
 

@@ -1,4 +1,4 @@
-"""Phantoms as files: `python -m groundviz.demo.export sample_images` writes the sample images.
+"""Phantoms as files: `python scripts/export_samples.py sample_images` writes the sample images.
 
 Equal phantoms give equal DICOM bytes, and PNG files of equal pixels.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,49 +15,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from groundviz.demo.findings import FINDINGS
-from groundviz.demo.phantoms import Phantom, phantom
+from groundviz.demo.phantoms import Phantom
+from groundviz.demo.samples import SAMPLES, SIZE, to_levels
 from groundviz.errors import MissingExtra
 from groundviz.record import files
 from groundviz.record.types import Bools, Floats
 
-SIZE = 512
 BITS = 12
 FIELD_OF_VIEW_MM = 360.0
-COMMAND = "python -m groundviz.demo.export sample_images"
+COMMAND = "python scripts/export_samples.py sample_images"
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One sample picture: its name, the seed that draws it, and what is in it."""
-
-    name: str
-    seed: int
-    findings: tuple[str, ...]
-
-    def draw(self) -> Phantom:
-        """The phantom, 512 by 512 pixels."""
-        return phantom(self.seed, size=SIZE, findings=self.findings)
-
-
-# No seed from 10 000 000 on is ever trained on.
-SAMPLES = (
-    *(Sample(name, 20_000_000 + number, (name,)) for number, name in enumerate(FINDINGS)),
-    Sample("normal", 20_000_006, ()),
-    Sample("two_findings", 20_000_007, ("nodule", "effusion")),
-)
-
-
-def to_levels(pixels: Floats, bits: int) -> npt.NDArray[np.uint8 | np.uint16]:
-    """A picture in [0, 1] as integers of so many bits, white the largest.
-
-    >>> to_levels(np.array([[0.0, 1.0]], np.float32), 12).tolist()
-    [[0, 4095]]
-    """
-    levels = np.rint(pixels.astype(np.float64) * (2**bits - 1))
-    return np.asarray(levels, dtype=np.uint8 if bits <= 8 else np.uint16)
 
 
 def to_png(pixels: Floats, *, bits: int = 8) -> bytes:

@@ -1,0 +1,162 @@
+"""Do maps of the demo model point at the lesion, more often than a guess that never saw the image?
+
+A map hits when the cell of its highest value has at least a tenth of its area in the true mask.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from groundviz.demo.architecture import CELLS, build_model, cell_shares
+from groundviz.demo.findings import FINDINGS
+from groundviz.demo.phantoms import Phantom, phantom, with_finding
+from groundviz.demo.pointing import ENOUGH, hit
+from groundviz.demo.questions import Question, ask
+from groundviz.explain import explain
+from groundviz.explanation import Explanation
+from groundviz.models import VLM, resolve
+from groundviz.record.geometry import cell_coverage
+from groundviz.record.types import Bools, Floats
+from scripts.demo_exact_match import mean
+
+PRIOR_PHANTOMS = 240
+BASELINES = ("random_weights", "centre", "random", "prior_type_answer")
+Rates = dict[str, Any]
+
+
+def pointing(
+    vlm: VLM, seeds: Iterable[int], methods: tuple[str, ...]
+) -> tuple[dict[str, Rates], dict[str, Rates]]:
+    """Hit rates per finding: of maps of right answers, and of maps of wrong ones.
+
+    Args:
+        vlm: The demo model.
+        seeds: One phantom per seed and finding; the finding is put in if it is not there.
+        methods: Names of methods.
+
+    Returns:
+        For each finding {method: hit rate, "random_weights", "centre", "random",
+        "prior_type_answer", "n"}; and the same for wrong answers, without the baselines. Rates are
+        None where there was no such answer.
+    """
+    seeds = list(seeds)
+    untrained = resolve(build_model(seed=1).eval(), vlm.processor)
+    right, wrong = {}, {}
+    for finding in tqdm(FINDINGS, desc="pointing", unit="finding", delay=2):
+        prior = _prior_maps(finding)
+        hits: dict[str, list[float]] = defaultdict(list)
+        misled: dict[str, list[float]] = defaultdict(list)
+        for seed in seeds:
+            picture = with_finding(seed, finding)
+            question = ask(picture, "presence" if finding == "cardiomegaly" else "where", finding)
+            correct, found = _method_hits(vlm, picture, question, methods)
+            _extend(hits if correct else misled, found)
+            if correct:
+                _extend(hits, _baseline_hits(untrained, picture, question, methods, prior))
+        right[finding] = _rates(hits, (*methods, *BASELINES))
+        wrong[finding] = _rates(misled, methods)
+    return right, wrong
+
+
+def each_method(
+    vlm: VLM, seeds: Iterable[int], methods: Iterable[str], *, finding: str = "nodule"
+) -> dict[str, Rates]:
+    """What every method makes of one finding, over the phantoms whose answer was right.
+
+    Nodules are small and may be anywhere, so an image-blind guess seldom hits them.
+
+    Returns:
+        For each method {"hit", "random_weights": the same on an untrained model, "seconds" per
+        image}, and for each baseline {"hit"}; each with "n".
+    """
+    untrained = resolve(build_model(seed=1).eval(), vlm.processor)
+    prior = _prior_maps(finding)
+    pictures = [with_finding(seed, finding) for seed in seeds]
+    asked = [(picture, ask(picture, "where", finding)) for picture in pictures]
+    right = [(p, q) for p, q in asked if vlm.generate(p.pixels, q.text) == q.answer]
+    rows: dict[str, Rates] = {}
+    for method in tqdm(list(methods), desc=f"{finding}, method by method", unit="method", delay=2):
+        started = time.perf_counter()
+        hits = [_one_hit(vlm, picture, question, method) for picture, question in right]
+        seconds = (time.perf_counter() - started) / max(1, len(right))
+        blind = [_one_hit(untrained, picture, question, method) for picture, question in right]
+        rows[method] = {"hit": mean(hits), "random_weights": mean(blind), "seconds": seconds, "n": len(hits)}
+    guesses = [_guesses(picture, question, prior) for picture, question in right]
+    for name in ("prior_type_answer", "centre", "random"):
+        rows[name] = {"hit": mean([guess[name] for guess in guesses]), "n": len(guesses)}
+    return rows
+
+
+def _one_hit(vlm: VLM, picture: Phantom, question: Question, method: str) -> float:
+    explanation = explain(vlm, picture.pixels, question.text, methods=method, answer=question.answer)
+    return _lands(explanation, method, picture.mask(question.finding))
+
+
+def _lands(explanation: Explanation, method: str, truth: Bools) -> float:
+    """Whether one method's map of the whole answer hits the true mask."""
+    heatmap = explanation.heatmap(method)
+    return hit(heatmap.values, cell_coverage(heatmap.grid, truth))
+
+
+def _method_hits(
+    vlm: VLM, picture: Phantom, question: Question, methods: tuple[str, ...]
+) -> tuple[bool, Rates]:
+    explanation = explain(vlm, picture.pixels, question.text, methods=methods)
+    truth = picture.mask(question.finding)
+    found = {method: _lands(explanation, method, truth) for method in methods}
+    return explanation.answer.text == question.answer, found
+
+
+def _baseline_hits(
+    untrained: VLM,
+    picture: Phantom,
+    question: Question,
+    methods: tuple[str, ...],
+    prior: Mapping[str, Floats],
+) -> Rates:
+    told = explain(untrained, picture.pixels, question.text, methods=methods, answer=question.answer)
+    truth = picture.mask(question.finding)
+    # The method that does best without having learned anything.
+    blind = max(_lands(told, method, truth) for method in methods)
+    return {"random_weights": blind, **_guesses(picture, question, prior)}
+
+
+def _guesses(picture: Phantom, question: Question, prior: Mapping[str, Floats]) -> dict[str, float]:
+    """Hits of guesses that know the answer but have not seen the image."""
+    coverage = cell_shares(picture.mask(question.finding))
+    centre = np.zeros_like(coverage)
+    centre[CELLS // 2, CELLS // 2] = 1.0
+    return {
+        "centre": hit(centre, coverage),
+        "random": float((coverage >= ENOUGH).mean()),
+        "prior_type_answer": hit(prior[question.answer], coverage),
+    }
+
+
+@cache
+def _prior_maps(finding: str) -> Mapping[str, Floats]:
+    """The mean mask for each answer: the best guess of someone who knows the answer but sees nothing."""
+    summed: dict[str, list[Floats]] = defaultdict(list)
+    for seed in range(PRIOR_PHANTOMS):
+        picture = phantom(seed, findings=[finding])
+        answer = picture.findings[0].location or "yes"
+        summed[answer].append(cell_shares(picture.mask(finding)))
+    means = {answer: np.mean(masks, axis=0).astype(np.float32) for answer, masks in summed.items()}
+    return MappingProxyType(means)
+
+
+def _extend(lists: dict[str, list[float]], values: dict[str, float]) -> None:
+    for name, value in values.items():
+        lists[name].append(value)
+
+
+def _rates(lists: dict[str, list[float]], names: tuple[str, ...]) -> Rates:
+    return {**{name: mean(lists[name]) for name in names}, "n": len(lists[names[0]])}
