@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from groundviz.errors import UnsupportedMethod, UnsupportedModel
 from groundviz.explain import explain
 from groundviz.methods import METHODS
-from groundviz.record.types import Floats, Study
+from groundviz.record.types import Floats, SourceImage
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from tests.support.conditions import CALLERS, MODELS
 from tests.support.quick import quick
@@ -63,10 +63,10 @@ class Outcome:
 
 
 @cache
-def study() -> Study:
-    """A picture of random grey values."""
+def source_image() -> SourceImage:
+    """An image of random grey values."""
     pixels = np.random.default_rng(1).random((28, 28), dtype=np.float32)
-    return Study(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
+    return SourceImage(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
 
 
 def attempt(model: Any, method: str, caller: str = "as it is") -> Outcome:
@@ -80,7 +80,7 @@ def attempt(model: Any, method: str, caller: str = "as it is") -> Outcome:
     try:
         with CALLERS[caller](), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Anomaly Detection has been enabled", UserWarning)
-            heatmap = explain(model, study(), "Is there a nodule?", **ask).heatmap(method)
+            heatmap = explain(model, source_image(), "Is there a nodule?", **ask).heatmap(method)
     except (UnsupportedMethod, UnsupportedModel) as refusal:
         return Outcome(reason=str(refusal))
     if not (heatmap.has_evidence and np.isfinite(heatmap.values[heatmap.grid.valid]).all()):

@@ -73,8 +73,8 @@ class Bench:
         """Build the model; the answer is 64 fixed tokens."""
         vlm = build(SHAPES[self.size] if self.size in SHAPES else smallest(str(self.size)))
         self.model = vlm.model
-        study = images.load(np.random.default_rng(0).random((96, 96)).astype(np.float32))
-        encoded = vlm.encode((study,), QUESTION)
+        source_image = images.load(np.random.default_rng(0).random((96, 96)).astype(np.float32))
+        encoded = vlm.encode((source_image,), QUESTION)
         prompt, inputs = encoded.prompt, encoded.inputs
         self.inputs = dict(inputs)
         self.columns = torch.from_numpy(prompt.grids[0].positions)
@@ -200,10 +200,10 @@ def dense_relevancy(bench: Bench) -> None:
             output = bench.whole(output_attentions=True)
             handle.remove()
             maps = output.attentions
-            slopes = torch.autograd.grad(bench.logprobs(output.logits).sum(), maps)
+            gradients = torch.autograd.grad(bench.logprobs(output.logits).sum(), maps)
             held = starting_rows(bench)
-            for shares, slope in zip(reversed(maps), reversed(slopes), strict=True):
-                held = held + held @ (shares * slope).clamp(min=0)[0].mean(0)
+            for shares, gradient in zip(reversed(maps), reversed(gradients), strict=True):
+                held = held + held @ (shares * gradient).clamp(min=0)[0].mean(0)
     finally:
         bench.model.set_attn_implementation("sdpa")
 

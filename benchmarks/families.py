@@ -2,7 +2,7 @@
 
     python benchmarks/families.py --write
 
-Every method explains a tiny random model of every family, on a picture of 61 by 37 pixels. A method
+Every method explains a tiny random model of every family, on an image of 61 by 37 pixels. A method
 must give maps with a number in every cell in view, or refuse with one of groundviz's errors: anything
 else ends this script with an error.
 """
@@ -41,7 +41,7 @@ YES, NOTHING = "yes", "nothing to see"
 
 
 @cache
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     """Random grey values, 61 by 37: no model's own shape."""
     return np.random.default_rng(1).random((61, 37), dtype=np.float32)
 
@@ -52,11 +52,11 @@ def outcome(vlm: Any, method: str) -> str:
     Raises:
         RuntimeError: A cell in view has no number.
     """
-    # A quarter of the picture at a time: tiles of a random model need no finer look.
+    # A quarter of the image at a time: tiles of a random model need no finer look.
     recipe = {"occlusion": {"window": 0.5, "stride": 0.25}} if method == "occlusion" else quick(method)
     ask = {"answer": "left lung nodule and effusion", "methods": recipe}
     try:
-        maps = explain(vlm, picture(), "Is there a nodule?", **ask).record.heatmaps
+        maps = explain(vlm, image(), "Is there a nodule?", **ask).record.heatmaps
     except UnsupportedMethod as error:
         return str(error)
     whole = [one.at(one.targets[-1]) for one in maps]

@@ -127,12 +127,12 @@ def outcomes(collection: Iterable[tuple[str, bytes | Path]]) -> tuple[Counter[st
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                study = images.load(content, frame=0)
+                source_image = images.load(content, frame=0)
         except GroundvizError as error:
             counts["refused"] += 1
             reasons[reason(str(error))] += 1
         else:
-            counts["shown with notes" if study.notes else "shown"] += 1
+            counts["shown with notes" if source_image.notes else "shown"] += 1
     return counts, reasons
 
 

@@ -35,14 +35,14 @@ REPEATS = 3
 
 def capture(vlm: VLM) -> tuple[float, float, float]:
     """Median seconds of plain `generate` and of an answer with its rows, and the ratio of the medians."""
-    study = images.load(np.random.default_rng(0).random((96, 96)).astype(np.float32))
-    inputs = vlm.encode((study,), QUESTION).inputs
+    source_image = images.load(np.random.default_rng(0).random((96, 96)).astype(np.float32))
+    inputs = vlm.encode((source_image,), QUESTION).inputs
     placed = on_device(vlm.model, inputs)
     plain, kept = [], []
     for _ in range(REPEATS + 1):
         plain.append(seconds(lambda: vlm.model.generate(**placed)))
         with borrow(vlm) as live:
-            prompt = live.encode(study, QUESTION)
+            prompt = live.encode(source_image, QUESTION)
             kept.append(seconds(lambda live=live, prompt=prompt: live.answer(prompt)))
     # The first of each warms up kernels and memory.
     without, with_rows = float(np.median(plain[1:])), float(np.median(kept[1:]))

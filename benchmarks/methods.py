@@ -76,10 +76,10 @@ class Passes:
 
 def run(vlm: VLM, name: str, options: Mapping[str, Any], *, answer: str, question: str) -> dict[str, float]:
     """Seconds, passes and peak memory of one method, and the seconds of a plain forward beside it."""
-    study = images.load(np.random.default_rng(0).random((96, 96)).astype(np.float32))
+    source_image = images.load(np.random.default_rng(0).random((96, 96)).astype(np.float32))
     passes = Passes(vlm)
     with borrow(vlm) as live:
-        prompt = live.encode(study, question)
+        prompt = live.encode(source_image, question)
         said = live.answer(prompt, given=answer)
         targets = live.targets(said, None, None)
         length = len(prompt.token_ids) + len(said.token_ids)

@@ -61,7 +61,7 @@ def by_orders(vlm: VLM, pixels: Any, seed: int, *, cells: int = 49, orders: int 
         answer = live.answer(live.encode(images.load(pixels), QUESTION))
         targets = live.targets(answer, None, None)
         (canvas,), site, other = canvases(live), live.site("pixels"), baseline(live, "blur")
-        picture, pieces = live.read(site), _pieces(live, canvas, cells, "grid")
+        image, pieces = live.read(site), _pieces(live, canvas, cells, "grid")
         count, stream = pieces.count, live.stream()
         drawn = [torch.randperm(count, generator=stream) for _ in range(orders // 2)]
         ranks = torch.stack([one for ranks in drawn for one in (ranks, count - 1 - ranks)])
@@ -70,7 +70,7 @@ def by_orders(vlm: VLM, pixels: Any, seed: int, *, cells: int = 49, orders: int 
             items = torch.arange(part.start, part.stop)
             missing = ranks[items // count] > (items % count)[:, None]
             hidden = canvas.onto(pieces.spread(missing.float()))
-            return live.scores(targets, site, mixed(picture, other, hidden))
+            return live.scores(targets, site, mixed(image, other, hidden))
 
         nothing = live.scores(targets, site, other)
         steps = live.in_batches(orders * count, scores, label="orders").reshape(orders, count, -1)
@@ -82,7 +82,7 @@ def by_orders(vlm: VLM, pixels: Any, seed: int, *, cells: int = 49, orders: int 
 
 
 def summary(maps: Sequence[Sequence[Map]]) -> list[str]:
-    """One row of the table: of some pictures, the maps of several seeds each."""
+    """One row of the table: of some images, the maps of several seeds each."""
     agree, stated, found = [], [], []
     for seeds in maps:
         values = np.stack([one[0].ravel() for one in seeds])
@@ -108,10 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.toy:
         chosen.phantoms, chosen.seeds, chosen.rows = [3], 2, ["smooth_grad"]
     vlm, rows = groundviz.load("demo"), []
-    pictures = [phantom(one, findings=["nodule"]).pixels for one in chosen.phantoms]
+    phantoms = [phantom(one, findings=["nodule"]).pixels for one in chosen.phantoms]
     for row in chosen.rows:
         made = by_orders if row == ORDERS else lambda *given, row=row: explained(*given[:2], row, given[2])
-        maps = [[made(vlm, picture, seed) for seed in range(chosen.seeds)] for picture in pictures]
+        maps = [[made(vlm, image, seed) for seed in range(chosen.seeds)] for image in phantoms]
         rows.append([row, *summary(maps)])
         sys.stderr.write(f"{rows[-1]}\n")
     head = ["method", "seeds agree", "stated error, of the range", "found / stated", "passes"]

@@ -34,7 +34,17 @@ from groundviz.demo.phantoms import phantom
 from groundviz.explanation import Explanation
 from groundviz.record.geometry import scale_shift
 from groundviz.record.targets import find
-from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Prompt, Provenance, Record, Span, Study
+from groundviz.record.types import (
+    Answer,
+    Floats,
+    Grid,
+    Heatmaps,
+    Prompt,
+    Provenance,
+    Record,
+    SourceImage,
+    Span,
+)
 from groundviz.render.viewer import assets, pack
 
 # The viewer as a live widget has it, with a model that counts what would go to Python.
@@ -107,7 +117,7 @@ class Hovers:
 
 def record(size: Size = FULL) -> Record:
     """An image, an answer, and attention of every layer and head, of such a size."""
-    study = images.load(np.round(255 * phantom(20_000_000, size=size.side).pixels).astype(np.uint8))
+    source_image = images.load(np.round(255 * phantom(20_000_000, size=size.side).pixels).astype(np.uint8))
     grid = Grid(
         rows=size.cells,
         cols=size.cells,
@@ -128,7 +138,7 @@ def record(size: Size = FULL) -> Record:
         grid=grid,
         params={},
     )
-    return _record(study, _prompt(grid), answer, maps)
+    return _record(source_image, _prompt(grid), answer, maps)
 
 
 def _answer(size: Size) -> Answer:
@@ -170,7 +180,7 @@ def _prompt(grid: Grid) -> Prompt:
     )
 
 
-def _record(study: Study, prompt: Prompt, answer: Answer, maps: Heatmaps) -> Record:
+def _record(source_image: SourceImage, prompt: Prompt, answer: Answer, maps: Heatmaps) -> Record:
     made = Provenance(
         model="benchmark",
         family="none",
@@ -183,7 +193,7 @@ def _record(study: Study, prompt: Prompt, answer: Answer, maps: Heatmaps) -> Rec
         versions={},
     )
     return Record(
-        studies=(study,),
+        source_images=(source_image,),
         prompt=prompt,
         answer=answer,
         targets=(find(answer),),
@@ -237,10 +247,10 @@ def plotly(made: Record) -> str:
     from plotly import graph_objects
 
     stream = io.BytesIO()
-    Image.fromarray(np.round(255 * made.study.pixels).astype(np.uint8)).save(stream, "PNG")
+    Image.fromarray(np.round(255 * made.source_image.pixels).astype(np.uint8)).save(stream, "PNG")
     source = f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
     maps = np.round(made.heatmaps[0].values.mean(axis=(1, 2)), 6).tolist()
-    side, cells = made.study.pixels.shape[0], made.heatmaps[0].grid.rows
+    side, cells = made.source_image.pixels.shape[0], made.heatmaps[0].grid.rows
     centres = (np.arange(cells) + 0.5) * side / cells
     shown = graph_objects.Figure(graph_objects.Heatmap(z=maps[0], x=centres, y=centres, opacity=0.5))
     place = {"x": 0, "y": 0, "sizex": side, "sizey": side, "xref": "x", "yref": "y", "layer": "below"}
@@ -253,11 +263,11 @@ def matplotlib(made: Record) -> Hovers:
     """A figure for every word, drawn in Python: what a widget of ipywidgets would have to send."""
     from matplotlib.figure import Figure
 
-    took, side = [], made.study.pixels.shape[0]
+    took, side = [], made.source_image.pixels.shape[0]
     for index in range(len(made.answer.tokens)):
         start = time.perf_counter()
         axes = Figure(figsize=(6.2, 6.2)).subplots()
-        axes.imshow(made.study.pixels, cmap="gray")
+        axes.imshow(made.source_image.pixels, cmap="gray")
         shown = made.heatmaps[0].at(find(made.answer, index)).values
         axes.imshow(shown, cmap="inferno", alpha=0.5, extent=(0, side, side, 0))
         stream = io.BytesIO()

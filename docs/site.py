@@ -72,7 +72,7 @@ def of_notebook(path: Path) -> str:
     cells = json.loads(read(path))["cells"]
     title, *told = [as_markdown(cell) for cell in cells]
     heading, _, rest = title.partition("\n")
-    along = f"[Take this notebook along]({path.name}){{ download }}, or read it here without its pictures."
+    along = f"[Take this notebook along]({path.name}){{ download }}, or read it here without its images."
     text = "\n\n".join([heading, along, rest, *told])
     card = "groundviz/demo/weights/README.md"
     return text.replace("](../docs/", "](../").replace(f"](../{card})", f"](../{PAGES[card]})")

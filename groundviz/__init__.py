@@ -15,7 +15,7 @@
     Verbatim      a prompt that goes to the model word for word
     Study         an image, ready to be shown, without a trace of whose it is
     METHODS       the attribution methods by name
-    images        from any file or array to a Study
+    images        from any file or array to a SourceImage
     options       how much of the image notebooks and pages keep
     errors        everything groundviz raises on purpose
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from groundviz.record.targets import Question as Question
     from groundviz.record.targets import Sentence as Sentence
     from groundviz.record.types import Heatmap as Heatmap
-    from groundviz.record.types import Study as Study
+    from groundviz.record.types import SourceImage as SourceImage
     from groundviz.render.base.options import options as options
 
 __version__ = "0.1.0"

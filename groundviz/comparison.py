@@ -78,7 +78,7 @@ class Comparison:
         return f"{name} [{undone}]" if undone else name
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        """What a notebook keeps: the viewer over static HTML, a picture and a line; no widget."""
+        """What a notebook keeps: the viewer over static HTML, an image and a line; no widget."""
         sides = self._sides()
         page = partial(html.comparison_fragment, sides)
         return embedding.bundle(repr(self), page, lambda: self._shown().figure().preview())
@@ -90,7 +90,7 @@ class Comparison:
 
     def _sides(self) -> list[html.Side]:
         return [
-            html.Side(name, one.record, outlines(contours, one.studies))
+            html.Side(name, one.record, outlines(contours, one.source_images))
             for name, one, contours in zip(self.names, self.explanations, self.contours, strict=True)
         ]
 

@@ -12,7 +12,7 @@
     ├── UnsupportedMethod   this method cannot run on this model or target
     ├── ModelBusy           another explanation holds the model
     ├── ModelChanged        its weights were trained while they were being read
-    ├── OutOfMemory         the model, or one picture beside it, does not fit (also a MemoryError)
+    ├── OutOfMemory         the model, or one image beside it, does not fit (also a MemoryError)
     ├── NumericalError      the model or a map produced NaN or infinity
     ├── MissingExtra        an optional package is not installed (also an ImportError)
     └── StoreError          a saved record is damaged, too new, or in the way
@@ -65,7 +65,7 @@ class ModelChanged(GroundvizError):
 
 
 class OutOfMemory(GroundvizError, MemoryError):
-    """Memory ran out while the model was loaded, or although one picture was computed at a time."""
+    """Memory ran out while the model was loaded, or although one image was computed at a time."""
 
 
 class NumericalError(GroundvizError):

@@ -51,7 +51,7 @@ def explain(
     Args:
         model: A transformers model, "demo", a local folder, a hub id, or what `load` returned.
         image: A file or its bytes, a PIL image, a numpy array, a torch tensor, a pydicom data set, or a
-            `Study`; or several, as a list or tuple.
+            `SourceImage`; or several, as a list or tuple.
         question: What to ask: a text; a list of chat messages such as {"role": "user", "content": "..."}, the
             last of which asks; or a whole prompt, as `Verbatim`. Images stand at the beginning of the
             first message unless {"type": "image"} in a content says where.
@@ -78,7 +78,7 @@ def explain(
         window: (centre, width) of the values shown from black to white, for the model as for you, in the
             units of the file (Hounsfield units for CT, 0 to 255 for an 8-bit PNG); one for all images,
             or a list with one for each. The file's own when None.
-        frame: Which picture of a multi-frame file, counting from 0; one for all images, or a list.
+        frame: Which image of a multi-frame file, counting from 0; one for all images, or a list.
 
     Raises:
         GroundvizError: The image, the question, the target, a method's name or the model will not
@@ -87,8 +87,8 @@ def explain(
 
     >>> import groundviz
     >>> from groundviz.demo.phantoms import phantom
-    >>> picture = phantom(3, findings=["nodule"]).pixels
-    >>> explanation = groundviz.explain("demo", picture, "Is there a nodule?")
+    >>> image = phantom(3, findings=["nodule"]).pixels
+    >>> explanation = groundviz.explain("demo", image, "Is there a nodule?")
     >>> explanation.answer.text
     'yes'
     """
@@ -98,10 +98,10 @@ def explain(
     usual = DEFAULT_CONTRAST if against else DEFAULT_QUESTION if names_question(target) else DEFAULT
     recipes = choose(methods or usual)
     vlm = models.resolve(model, processor)
-    studies = images.load_each(image, window=window, frame=frame)
+    source_images = images.load_each(image, window=window, frame=frame)
     verdict = models.verdict_on(vlm) if certify else None
     with borrow(vlm, seed=seed) as live:  # From here the model is ours; bit-identical when given back.
-        prompt = live.encode(studies, asked)
+        prompt = live.encode(source_images, asked)
 
         def measured() -> Measured:
             said = live.answer(prompt, given=answer, generation=settings)
@@ -116,7 +116,7 @@ def explain(
         provenance = replace(live.provenance, certificate=verdict)
     return Explanation(
         Record(
-            studies=studies,
+            source_images=source_images,
             prompt=prompt,
             answer=said,
             targets=goals,
@@ -183,8 +183,8 @@ def explain_more(
 
     >>> import groundviz
     >>> from groundviz.demo.phantoms import phantom
-    >>> picture = phantom(3, findings=["nodule"]).pixels
-    >>> explanation = groundviz.explain("demo", picture, "Is there a nodule?")
+    >>> image = phantom(3, findings=["nodule"]).pixels
+    >>> explanation = groundviz.explain("demo", image, "Is there a nodule?")
     >>> groundviz.explain_more(explanation, "demo", "token_ablation").methods
     ('attention', 'gradient_attention', 'token_ablation')
     """

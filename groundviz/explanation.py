@@ -13,7 +13,7 @@ from groundviz.record import files, selection, store, tiles
 from groundviz.record.selection import Layer, Selection
 from groundviz.record.targets import Named
 from groundviz.record.tiles import Tile
-from groundviz.record.types import Answer, Heatmap, Record, Study
+from groundviz.record.types import Answer, Heatmap, Record, SourceImage
 from groundviz.render.base import embedding, summary
 from groundviz.render.base.contours import Contours, lines, outlines
 from groundviz.render.figures import figure as drawing
@@ -71,14 +71,14 @@ class Explanation:
         return self.record.answer.tokens
 
     @property
-    def study(self) -> Study:
+    def source_image(self) -> SourceImage:
         """The image, as the model and the reader see it; the first where there are several."""
-        return self.record.study
+        return self.record.source_image
 
     @property
-    def studies(self) -> tuple[Study, ...]:
+    def source_images(self) -> tuple[SourceImage, ...]:
         """All images that were asked about, in the order they were given."""
-        return self.record.studies
+        return self.record.source_images
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -198,7 +198,7 @@ class Explanation:
     def to_html(self, path: str | os.PathLike[str] | None = None, *, contours: Contours | None = None) -> str:
         """A self-contained page: the interactive viewer, every token with its maps, checks and origin.
 
-        The page loads nothing from anywhere and, where no script may run, shows pictures. It contains
+        The page loads nothing from anywhere and, where no script may run, shows images. It contains
         the image. It is written to `path` as well, if one is given.
 
         Args:
@@ -210,7 +210,7 @@ class Explanation:
             StoreError: The file cannot be written there.
             ImageError: The contours do not fit the image.
         """
-        known = outlines(contours, self.studies)
+        known = outlines(contours, self.source_images)
         shown = Explanation(embedding.embedded(self.record))
         text = html.page([self.record], [shown.figure(contours=contours)], known=known)
         if path is not None:
@@ -240,7 +240,7 @@ class Explanation:
             UnsupportedModel: It is not the model that answered.
             ImageError: The contours do not fit the image.
         """
-        side = html.Side("", self.record, outlines(contours, self.studies))
+        side = html.Side("", self.record, outlines(contours, self.source_images))
         if model is not None:
             # Only here: without a model nothing needs torch.
             from groundviz.methods.running.on_demand import OnDemand
@@ -265,9 +265,9 @@ class Explanation:
         return f"<Explanation: {self}>"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        """What a notebook keeps: the viewer over static HTML, a picture and a line; no widget.
+        """What a notebook keeps: the viewer over static HTML, an image and a line; no widget.
 
-        So it outlives the kernel, and where scripts may not run the pictures stay. `groundviz.options`
+        So it outlives the kernel, and where scripts may not run the images stay. `groundviz.options`
         says whether all of these are kept.
         """
         shown = Explanation(embedding.embedded(self.record))
@@ -296,7 +296,7 @@ class Explanation:
             goals = drawing.default_targets(self.record, width, style=style, parts=parts)
         drawing.refuse_many(len(goals))
         rows = chosen.rows(self.record, goals, named=targets is not None)
-        return Part(self.record, rows, name, lines(contours, self.studies, chosen.image))
+        return Part(self.record, rows, name, lines(contours, self.source_images, chosen.image))
 
 
 def live_viewer() -> type[GroundViewer]:

@@ -32,8 +32,8 @@ class ExactMatch:
 
     Attributes:
         n: Number of questions.
-        true: With the picture that was asked about.
-        shuffled: With another phantom's picture.
+        true: With the image that was asked about.
+        shuffled: With another phantom's image.
         constant: Of the best single answer, given that it knows whether the finding is present.
 
     Shares are None where there was no such question.
@@ -45,24 +45,24 @@ class ExactMatch:
     constant: float | None
 
 
-def exact_match(vlm: VLM, pictures: list[Phantom]) -> dict[str, ExactMatch]:
-    """Ask everything of every picture, and again while showing other pictures.
+def exact_match(vlm: VLM, phantoms: list[Phantom]) -> dict[str, ExactMatch]:
+    """Ask everything of every image, and again while showing other images.
 
     Args:
         vlm: The demo model.
-        pictures: At least two phantoms; the picture shown instead is the next ones in this list.
+        phantoms: At least two phantoms; the image shown instead is the next ones in this list.
     """
     right: dict[str, list[bool]] = defaultdict(list)
     fooled: dict[str, list[bool]] = defaultdict(list)
     truths: dict[str, Counter[str]] = defaultdict(Counter)
-    count = len(pictures)
-    for i, picture in enumerate(tqdm(pictures, desc="exact match", unit="image", delay=2)):
-        questions = list(every_question(picture, wording=picture.seed))
-        for question, hit in zip(questions, answers_right(vlm, picture, questions), strict=True):
+    count = len(phantoms)
+    for i, image in enumerate(tqdm(phantoms, desc="exact match", unit="image", delay=2)):
+        questions = list(every_question(image, wording=image.seed))
+        for question, hit in zip(questions, answers_right(vlm, image, questions), strict=True):
             right[row_name(question)].append(hit)
             truths[row_name(question)][question.answer] += 1
-        others = {pictures[(i + k) % count].seed: pictures[(i + k) % count] for k in range(1, SHUFFLES + 1)}
-        for other in (p for seed, p in others.items() if seed != picture.seed):
+        others = {phantoms[(i + k) % count].seed: phantoms[(i + k) % count] for k in range(1, SHUFFLES + 1)}
+        for other in (p for seed, p in others.items() if seed != image.seed):
             for question, hit in zip(questions, answers_right(vlm, other, questions), strict=True):
                 fooled[row_name(question)].append(hit)
     return {
@@ -90,7 +90,7 @@ def row_name(question: Question) -> str:
 
 @torch.no_grad()
 def answers_right(vlm: VLM, shown: Phantom, questions: Iterable[Question]) -> list[bool]:
-    """Whether the model, shown a picture, would answer each question exactly as `question.answer`."""
+    """Whether the model, shown an image, would answer each question exactly as `question.answer`."""
     prefix, turns = _tokens(vlm, list(questions))
     inputs = vlm.encode((images.load(shown.pixels),), "?").inputs
     pixels = inputs["pixel_values"].to(vlm.model.device, vlm.model.dtype)

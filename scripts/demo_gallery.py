@@ -68,7 +68,7 @@ def _side_by_side(model: Any, sick: Phantom) -> Iterator[tuple[str, PaperFigure]
         _asked(model, sick, WHERE, methods=method, target="right"),
         _asked(model, sick, WHERE, methods=method, target="left", answer="left upper zone"),
     ]
-    names = ["Contrast", "Target", "Rival"]
+    names = ["Contrast", "Target", "Foil"]
     yield "contrast", figure(contrast, names=names, contours=truth)
 
 

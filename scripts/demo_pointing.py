@@ -55,12 +55,12 @@ def pointing(
         hits: dict[str, list[float]] = defaultdict(list)
         misled: dict[str, list[float]] = defaultdict(list)
         for seed in seeds:
-            picture = with_finding(seed, finding)
-            question = ask(picture, "presence" if finding == "cardiomegaly" else "where", finding)
-            correct, found = _method_hits(vlm, picture, question, methods)
+            image = with_finding(seed, finding)
+            question = ask(image, "presence" if finding == "cardiomegaly" else "where", finding)
+            correct, found = _method_hits(vlm, image, question, methods)
             _extend(hits if correct else misled, found)
             if correct:
-                _extend(hits, _baseline_hits(untrained, picture, question, methods, prior))
+                _extend(hits, _baseline_hits(untrained, image, question, methods, prior))
         right[finding] = _rates(hits, (*methods, *BASELINES))
         wrong[finding] = _rates(misled, methods)
     return right, wrong
@@ -79,25 +79,25 @@ def each_method(
     """
     untrained = resolve(build_model(seed=1).eval(), vlm.processor)
     prior = _prior_maps(finding)
-    pictures = [with_finding(seed, finding) for seed in seeds]
-    asked = [(picture, ask(picture, "where", finding)) for picture in pictures]
+    images = [with_finding(seed, finding) for seed in seeds]
+    asked = [(image, ask(image, "where", finding)) for image in images]
     right = [(p, q) for p, q in asked if vlm.generate(p.pixels, q.text) == q.answer]
     rows: dict[str, Rates] = {}
     for method in tqdm(list(methods), desc=f"{finding}, method by method", unit="method", delay=2):
         started = time.perf_counter()
-        hits = [_one_hit(vlm, picture, question, method) for picture, question in right]
+        hits = [_one_hit(vlm, image, question, method) for image, question in right]
         seconds = (time.perf_counter() - started) / max(1, len(right))
-        blind = [_one_hit(untrained, picture, question, method) for picture, question in right]
+        blind = [_one_hit(untrained, image, question, method) for image, question in right]
         rows[method] = {"hit": mean(hits), "random_weights": mean(blind), "seconds": seconds, "n": len(hits)}
-    guesses = [_guesses(picture, question, prior) for picture, question in right]
+    guesses = [_guesses(image, question, prior) for image, question in right]
     for name in ("prior_type_answer", "centre", "random"):
         rows[name] = {"hit": mean([guess[name] for guess in guesses]), "n": len(guesses)}
     return rows
 
 
-def _one_hit(vlm: VLM, picture: Phantom, question: Question, method: str) -> float:
-    explanation = explain(vlm, picture.pixels, question.text, methods=method, answer=question.answer)
-    return _lands(explanation, method, picture.mask(question.finding))
+def _one_hit(vlm: VLM, image: Phantom, question: Question, method: str) -> float:
+    explanation = explain(vlm, image.pixels, question.text, methods=method, answer=question.answer)
+    return _lands(explanation, method, image.mask(question.finding))
 
 
 def _lands(explanation: Explanation, method: str, truth: Bools) -> float:
@@ -107,31 +107,31 @@ def _lands(explanation: Explanation, method: str, truth: Bools) -> float:
 
 
 def _method_hits(
-    vlm: VLM, picture: Phantom, question: Question, methods: tuple[str, ...]
+    vlm: VLM, image: Phantom, question: Question, methods: tuple[str, ...]
 ) -> tuple[bool, Rates]:
-    explanation = explain(vlm, picture.pixels, question.text, methods=methods)
-    truth = picture.mask(question.finding)
+    explanation = explain(vlm, image.pixels, question.text, methods=methods)
+    truth = image.mask(question.finding)
     found = {method: _lands(explanation, method, truth) for method in methods}
     return explanation.answer.text == question.answer, found
 
 
 def _baseline_hits(
     untrained: VLM,
-    picture: Phantom,
+    image: Phantom,
     question: Question,
     methods: tuple[str, ...],
     prior: Mapping[str, Floats],
 ) -> Rates:
-    told = explain(untrained, picture.pixels, question.text, methods=methods, answer=question.answer)
-    truth = picture.mask(question.finding)
+    told = explain(untrained, image.pixels, question.text, methods=methods, answer=question.answer)
+    truth = image.mask(question.finding)
     # The method that does best without having learned anything.
     blind = max(_lands(told, method, truth) for method in methods)
-    return {"random_weights": blind, **_guesses(picture, question, prior)}
+    return {"random_weights": blind, **_guesses(image, question, prior)}
 
 
-def _guesses(picture: Phantom, question: Question, prior: Mapping[str, Floats]) -> dict[str, float]:
+def _guesses(image: Phantom, question: Question, prior: Mapping[str, Floats]) -> dict[str, float]:
     """Hits of guesses that know the answer but have not seen the image."""
-    coverage = cell_shares(picture.mask(question.finding))
+    coverage = cell_shares(image.mask(question.finding))
     centre = np.zeros_like(coverage)
     centre[CELLS // 2, CELLS // 2] = 1.0
     return {
@@ -146,9 +146,9 @@ def _prior_maps(finding: str) -> Mapping[str, Floats]:
     """The mean mask for each answer: the best guess of someone who knows the answer but sees nothing."""
     summed: dict[str, list[Floats]] = defaultdict(list)
     for seed in range(PRIOR_PHANTOMS):
-        picture = phantom(seed, findings=[finding])
-        answer = picture.findings[0].location or "yes"
-        summed[answer].append(cell_shares(picture.mask(finding)))
+        image = phantom(seed, findings=[finding])
+        answer = image.findings[0].location or "yes"
+        summed[answer].append(cell_shares(image.mask(finding)))
     means = {answer: np.mean(masks, axis=0).astype(np.float32) for answer, masks in summed.items()}
     return MappingProxyType(means)
 

@@ -29,7 +29,7 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 def to_png(pixels: Floats, *, bits: int = 8) -> bytes:
-    """A picture in [0, 1] as a grey PNG of 8 or 16 bits.
+    """An image in [0, 1] as a grey PNG of 8 or 16 bits.
 
     >>> to_png(np.zeros((2, 2), np.float32))[1:4]
     b'PNG'
@@ -126,7 +126,7 @@ def _identity(drawn: Phantom) -> dict[str, Any]:
         **dict.fromkeys(must_be_there.split()),
         "SOPClassUID": SECONDARY_CAPTURE,
         "SOPInstanceUID": _uid(drawn, "instance"),
-        "StudyInstanceUID": _uid(drawn, "study"),
+        "StudyInstanceUID": _uid(drawn, "source_image"),
         "SeriesInstanceUID": _uid(drawn, "series"),
         "Modality": "OT",
         "ConversionType": "SYN",
@@ -171,7 +171,7 @@ def _sources() -> str:
     first = SAMPLES[0].name
     return f"""# Sample images
 
-All pictures here are synthetic: drawn by a program, of nobody. They come with the package's licence.
+All images here are synthetic: drawn by a program, of nobody. They come with the package's licence.
 Patient right is image left, and an "R" marks it.
 
 Made by `{COMMAND}`, {SIZE} by {SIZE} pixels,

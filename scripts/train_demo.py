@@ -4,7 +4,7 @@ Two stages, both counted in steps and drawn from one seed, so that a run can be 
 
 1. the vision tower learns to tell, patch by patch, which findings and which lung zone it sees
    (so the tower has seen lesion masks: the model card says so);
-2. the whole model learns to answer. All questions of one picture share its image tokens in one
+2. the whole model learns to answer. All questions of one image share its image tokens in one
    sequence; a block mask keeps the questions from seeing one another.
 
 The attention of the language model is never told where to look.
@@ -64,7 +64,7 @@ def train(seed: int, schedule: Schedule, device: str) -> LlavaForConditionalGene
     """Train a new model; float32 on the CPU when it returns.
 
     Args:
-        seed: Of the weights and of every picture and question.
+        seed: Of the weights and of every image and question.
         schedule: Steps, batch sizes and learning rates.
         device: Where to train, "cpu" or "cuda".
     """
@@ -80,7 +80,7 @@ def train(seed: int, schedule: Schedule, device: str) -> LlavaForConditionalGene
 
 
 def training_phantom(index: int) -> Phantom:
-    """The `index`-th training picture; training never uses a seed of TRAINING_SEEDS or above."""
+    """The `index`-th training image; training never uses a seed of TRAINING_SEEDS or above."""
     seed = index % TRAINING_SEEDS
     rng = np.random.default_rng([seed, 9])
     count = int(rng.choice(list(HOW_MANY), p=list(HOW_MANY.values())))
@@ -88,7 +88,7 @@ def training_phantom(index: int) -> Phantom:
     odds = np.array([3.0, 2.5, 1.5, 1.5, 1.0, 1.0])
     chosen = rng.choice(len(FINDINGS), size=count, replace=False, p=odds / odds.sum())
     names = [FINDINGS[i] for i in chosen]
-    # Real files are larger than what the model sees; every fourth picture is shrunk like one.
+    # Real files are larger than what the model sees; every fourth image is shrunk like one.
     return (
         phantom(seed, findings=names) if index % 4 else _halved(phantom(seed, size=2 * SIZE, findings=names))
     )
@@ -109,8 +109,8 @@ def _learn_to_see(model: LlavaForConditionalGeneration, head: nn.Linear, schedul
     rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _cosine(step, steps))
     progress = tqdm(range(steps), desc="seeing", unit="step")
     for step in progress:
-        pictures = [training_phantom(step * batch + i) for i in range(batch)]
-        loss = _mask_loss(head, _see(model, pictures), pictures)
+        images = [training_phantom(step * batch + i) for i in range(batch)]
+        loss = _mask_loss(head, _see(model, images), images)
         _descend(optimiser, loss, weights)
         rate.step()
         if step % 20 == 0:
@@ -135,13 +135,13 @@ def _learn_to_answer(
     )
     packer, progress = Packer(), tqdm(range(steps), desc="answering", unit="step")
     for step in progress:
-        pictures = [training_phantom(start + step * batch + i) for i in range(batch)]
-        packed = packer.pack([_questions(p, seed + step) for p in pictures])
+        images = [training_phantom(start + step * batch + i) for i in range(batch)]
+        packed = packer.pack([_questions(p, seed + step) for p in images])
         with torch.set_grad_enabled(step >= thaw):
-            seen = _see(model, pictures)
+            seen = _see(model, images)
         loss = spoken = _answer_loss(model, seen, packed)
         if step >= thaw:
-            loss = loss + schedule.mask_weight * _mask_loss(head, seen, pictures)
+            loss = loss + schedule.mask_weight * _mask_loss(head, seen, images)
         _descend(optimiser, loss, others + tower)
         rate.step()
         if step % 20 == 0:
@@ -164,11 +164,11 @@ def _cosine(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / warm) * fall
 
 
-def _see(model: LlavaForConditionalGeneration, pictures: list[Phantom]) -> torch.Tensor:
-    """The tower's features (picture, cell, width): the layer that LLaVA reads, the last left out."""
+def _see(model: LlavaForConditionalGeneration, images: list[Phantom]) -> torch.Tensor:
+    """The tower's features (image, cell, width): the layer that LLaVA reads, the last left out."""
     tower = vision_part(model)
-    pixels = torch.from_numpy(np.stack([p.pixels for p in pictures])).to(model.device)
-    # Seen through 8 bits, as every picture file is.
+    pixels = torch.from_numpy(np.stack([p.pixels for p in images])).to(model.device)
+    # Seen through 8 bits, as every image file is.
     pixels = ((pixels * 255).round() / 255 - 0.5) / 0.5
     state: torch.Tensor = tower.embeddings(pixels[:, None].expand(-1, 3, -1, -1))
     for layer in tower.encoder.layers[:-1]:
@@ -176,11 +176,11 @@ def _see(model: LlavaForConditionalGeneration, pictures: list[Phantom]) -> torch
     return state
 
 
-def _mask_loss(head: nn.Linear, seen: torch.Tensor, pictures: list[Phantom]) -> torch.Tensor:
+def _mask_loss(head: nn.Linear, seen: torch.Tensor, images: list[Phantom]) -> torch.Tensor:
     """Cross-entropy of each cell's findings and lung zone."""
     told = head(seen)
-    coverage = torch.from_numpy(np.stack([_coverage(p) for p in pictures])).to(seen.device)
-    zones = torch.from_numpy(np.stack([_zones(p) for p in pictures])).to(seen.device)
+    coverage = torch.from_numpy(np.stack([_coverage(p) for p in images])).to(seen.device)
+    zones = torch.from_numpy(np.stack([_zones(p) for p in images])).to(seen.device)
     findings = nn.functional.binary_cross_entropy_with_logits(
         told[..., : len(FINDINGS)], coverage, pos_weight=torch.tensor(4.0, device=seen.device)
     )
@@ -188,29 +188,29 @@ def _mask_loss(head: nn.Linear, seen: torch.Tensor, pictures: list[Phantom]) -> 
     return findings * 4 + zone * 0.3
 
 
-def _coverage(picture: Phantom) -> np.ndarray:
+def _coverage(drawn: Phantom) -> np.ndarray:
     """The share of each cell that each finding covers, float32 (cell, finding)."""
     shares = np.zeros((CELLS * CELLS, len(FINDINGS)), np.float32)
-    for finding, mask in zip(picture.findings, picture.masks, strict=True):
+    for finding, mask in zip(drawn.findings, drawn.masks, strict=True):
         shares[:, FINDINGS.index(finding.name)] = cell_shares(mask).reshape(-1)
     return shares
 
 
-def _zones(picture: Phantom) -> np.ndarray:
+def _zones(drawn: Phantom) -> np.ndarray:
     """The lung zone at each cell's centre, int64 (cell,)."""
-    zones = zone_map(Canvas.of_size(SIZE), picture.anatomy)
+    zones = zone_map(Canvas.of_size(SIZE), drawn.anatomy)
     return zones[PATCH // 2 :: PATCH, PATCH // 2 :: PATCH].reshape(-1)
 
 
-def _questions(picture: Phantom, seed: int) -> list[Question]:
-    """A mix for one picture: its report, what is there, and as much that is not."""
-    rng = np.random.default_rng([picture.seed, 8, seed])
-    there = [(kind, name) for name in picture.names for kind in _kinds(name)]
-    absent = [(kind, name) for name in FINDINGS if name not in picture.names for kind in _kinds(name)]
+def _questions(drawn: Phantom, seed: int) -> list[Question]:
+    """A mix for one image: its report, what is there, and as much that is not."""
+    rng = np.random.default_rng([drawn.seed, 8, seed])
+    there = [(kind, name) for name in drawn.names for kind in _kinds(name)]
+    absent = [(kind, name) for name in FINDINGS if name not in drawn.names for kind in _kinds(name)]
     room = QUESTIONS_PER_IMAGE - 1
     some = [there[i] for i in rng.permutation(len(there))[: max(room - 3, 0)]]
     some += [absent[i] for i in rng.permutation(len(absent))[: room - len(some)]]
-    return [ask(picture, kind, name, wording=int(rng.integers(6))) for kind, name in [("report", ""), *some]]
+    return [ask(drawn, kind, name, wording=int(rng.integers(6))) for kind, name in [("report", ""), *some]]
 
 
 def _kinds(name: str) -> tuple[str, ...]:
@@ -219,13 +219,13 @@ def _kinds(name: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packed:
-    """Several pictures' questions in one batch of sequences, image tokens first.
+    """Several images' questions in one batch of sequences, image tokens first.
 
     Attributes:
-        token_ids: int (picture, token).
-        positions: int (picture, token), restarting behind the image for every question.
-        visible: bool (picture, 1, token, token), True where a row may look at a column.
-        labels: int (picture, token), the next token where it is part of an answer, else -100.
+        token_ids: int (image, token).
+        positions: int (image, token), restarting behind the image for every question.
+        visible: bool (image, 1, token, token), True where a row may look at a column.
+        labels: int (image, token), the next token where it is part of an answer, else -100.
     """
 
     token_ids: torch.Tensor
@@ -242,9 +242,9 @@ class Packer:
         image = "<image>" * (CELLS * CELLS)
         self.prefix = self._ids(f"<s>user : {image}")
 
-    def pack(self, pictures: list[list[Question]]) -> Packed:
-        """One sequence per picture, padded to the longest."""
-        rows = [self._row(questions) for questions in pictures]
+    def pack(self, images: list[list[Question]]) -> Packed:
+        """One sequence per image, padded to the longest."""
+        rows = [self._row(questions) for questions in images]
         longest = max(len(ids) for ids, _, _, _ in rows)
         ids, positions, branch, labels = (
             torch.tensor([column + [fill] * (longest - len(column)) for column in columns])

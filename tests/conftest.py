@@ -1,4 +1,4 @@
-"""What many tests start from: a small picture and a tiny random model that looks at it."""
+"""What many tests start from: a small image and a tiny random model that looks at it."""
 
 import gc
 import logging
@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 
 PROCESSES = 2
 
@@ -60,15 +60,15 @@ def ctrl_c_interrupts():
 
 
 @pytest.fixture
-def study():
-    """A coloured picture of 40 by 56 random pixels."""
+def source_image():
+    """A coloured image of 40 by 56 random pixels."""
     pixels = np.random.default_rng(7).random((40, 56, 3), dtype=np.float32)
-    return Study(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
+    return SourceImage(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
 
 
 @pytest.fixture(params=["siglip", "clip"])
 def tiny(request):
-    """A tiny LLaVA: "siglip" squashes the picture, "clip" crops it and drops a class token."""
+    """A tiny LLaVA: "siglip" squashes the image, "clip" crops it and drops a class token."""
     from groundviz import models
     from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 

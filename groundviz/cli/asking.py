@@ -26,7 +26,7 @@ from groundviz.record import files
 if TYPE_CHECKING:
     from groundviz.explanation import Explanation
     from groundviz.methods.running.choose import Recipes
-    from groundviz.record.types import Study
+    from groundviz.record.types import SourceImage
 
 SOME_FAILED, ALL_FAILED, INTERRUPTED = 1, 2, 130
 # What may be wrong with one image and right with the next.
@@ -55,7 +55,7 @@ def explain(chosen: argparse.Namespace) -> int:
     several = len(chosen.images) > 1 or sources.is_folder(chosen.images[0])
     places = sources.expanded(chosen.images) if several else [chosen.images[0]]
     # What cannot be read is known before a large model is loaded.
-    studies = None if several else sources.loaded([*places, *chosen.others], chosen)
+    source_images = None if several else sources.loaded([*places, *chosen.others], chosen)
     folder = files.folder_for_writing(chosen.out)
     with importing("Loading the libraries"):
         # Public names are fetched, with all they need, when they are first used.
@@ -68,7 +68,7 @@ def explain(chosen: argparse.Namespace) -> int:
     with working("Loading the model"):
         vlm = load(chosen.model)
     asked = _Asked(vlm, chosen, recipes, folder)
-    code = asked.one(cases[0], studies) if studies is not None else asked.each(cases)
+    code = asked.one(cases[0], source_images) if source_images is not None else asked.each(cases)
     if chosen.model == "demo":
         say("", printing.PHANTOMS_ONLY, printing.NOT_A_DEVICE)
     return code
@@ -83,9 +83,9 @@ class _Asked:
     recipes: Recipes
     folder: Path
 
-    def one(self, case: Case, studies: Sequence[Study]) -> int:
+    def one(self, case: Case, source_images: Sequence[SourceImage]) -> int:
         """Explain one case and print all of it."""
-        explained = self._explained(studies)
+        explained = self._explained(source_images)
         written = [self._kept(explained, case)]
         try:
             with working("Drawing figure and page"):
@@ -123,14 +123,18 @@ class _Asked:
             say("", f"{told}. Records, figures and pages are in:", f"  {self.folder}")
         return code or (failed and (SOME_FAILED if done else ALL_FAILED))
 
-    def _explained(self, studies: Sequence[Study]) -> Explanation:
+    def _explained(self, source_images: Sequence[SourceImage]) -> Explanation:
         with working(f"Answering, and mapping with {', '.join(self.recipes)}"):
             return groundviz.explain(
-                self.vlm, list(studies), self.chosen.question, methods=self.recipes, **_settings(self.chosen)
+                self.vlm,
+                list(source_images),
+                self.chosen.question,
+                methods=self.recipes,
+                **_settings(self.chosen),
             )
 
     def _kept(self, explained: Explanation, case: Case) -> Path:
-        """The record, before anything is drawn: what was computed must not hang on a picture of it."""
+        """The record, before anything is drawn: what was computed must not depend on an image of it."""
         record = self.folder / f"{case.stem}.gvz"
         for number in count(2):
             try:

@@ -113,21 +113,21 @@ def _refuse_taken(paths: Iterable[Path], overwrite: bool) -> None:
 
 
 def _tour_files(stops: Sequence[tuple[str, str, str]], folder: Path) -> list[Path]:
-    """Everything that the tour writes: figures of each picture's first question, a record of each."""
+    """Everything that the tour writes: figures of each image's first question, a record of each."""
     paths = [folder / "demo.html"]
     seen: set[str] = set()
-    for number, (picture, kind, _) in enumerate(stops, start=1):
-        suffixes = (".gvz",) if picture in seen else (".gvz", ".pdf", ".png")
-        paths += [folder / f"{number}-{picture}-{kind}{suffix}" for suffix in suffixes]
-        seen.add(picture)
+    for number, (sample, kind, _) in enumerate(stops, start=1):
+        suffixes = (".gvz",) if sample in seen else (".gvz", ".pdf", ".png")
+        paths += [folder / f"{number}-{sample}-{kind}{suffix}" for suffix in suffixes]
+        seen.add(sample)
     return paths
 
 
 def _keep_tour(asked: Sequence[Asked], folder: Path, *, overwrite: bool) -> tuple[Path, list[Path]]:
-    """Write a record of each question, figures of each picture's first, and a page of all."""
+    """Write a record of each question, figures of each image's first, and a page of all."""
     from groundviz.render.pages import html
 
-    stops = [(one.picture, one.question.kind, "") for one in asked]
+    stops = [(one.image, one.question.kind, "") for one in asked]
     page, *others = _tour_files(stops, folder)
     records = [path for path in others if path.suffix == ".gvz"]
     for path, one in zip(records, asked, strict=True):
@@ -145,10 +145,10 @@ def _keep_tour(asked: Sequence[Asked], folder: Path, *, overwrite: bool) -> tupl
 def _say_answers(asked: Iterable[Asked]) -> None:
     from groundviz.render.base.captions import percent
 
-    head = ("picture", "question", "answer", "truth", "confidence", "")
+    head = ("image", "question", "answer", "truth", "confidence", "")
     rows = [
         (
-            one.picture,
+            one.image,
             one.question.text,
             one.explanation.answer.text,
             one.question.answer,

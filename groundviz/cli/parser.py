@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         added, "certify", commands.certify, "prove that maps of a model will lie where it looked"
     )
     certify.add_argument("model", metavar="MODEL", help="'demo', a local folder, or a hub id")
-    says = "with pictures of this one's size (default: two odd sizes)"
+    says = "with images of this one's size (default: two odd sizes)"
     certify.add_argument("--image", metavar="FILE", help=says)
 
     says = "list the attribution methods: what they measure and cost"
@@ -136,9 +136,7 @@ def _add_explain(added: Any) -> None:
     explain.add_argument("question", metavar="QUESTION", help="what to ask; it stands last")
     says = "a further image of the same question, such as an earlier one of the patient; may be repeated"
     explain.add_argument("--image", metavar="FILE", action="append", default=[], dest="others", help=says)
-    says = (
-        "which of several pictures in the file, from 0; may be repeated, once for each image of the question"
-    )
+    says = "which of several images in the file, from 0; may be repeated, once for each image of the question"
     explain.add_argument("--frame", type=values.natural, metavar="N", action="append", default=[], help=says)
     says = "values to spread from black to white, such as -600,1500; may be repeated, as --frame"
     window = explain.add_argument(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from groundviz.explanation import Explanation
 
 PATIENCE_SECONDS = 2.0
-PHANTOMS_ONLY = "The demo model knows drawn phantoms alone; what it says of any other picture means nothing."
+PHANTOMS_ONLY = "The demo model knows drawn phantoms alone; what it says of any other image means nothing."
 NOT_A_DEVICE = "For research. Not a medical device: nothing here may guide anybody's care."
 
 Row = tuple[str, ...]
@@ -138,11 +138,11 @@ def explanation(told: Explanation) -> list[str]:
     lines = [f"label: {record.label}"] if record.label else []
     lines += [f"question: {told.question}", *captions.before(record.prompt), f"answer: {answered(told)}"]
     lines += [f"explained: {target.text}" for target in record.targets]
-    for image, study in enumerate(told.studies):
-        rows, cols = study.shape
-        name = tiles.which(image, len(told.studies))
-        lines.append(f"{name}: {rows} by {cols} pixels, from {study.source}")
-        lines += [f"  {note}" for note in study.notes]
+    for image, source_image in enumerate(told.source_images):
+        rows, cols = source_image.shape
+        name = tiles.which(image, len(told.source_images))
+        lines.append(f"{name}: {rows} by {cols} pixels, from {source_image.source}")
+        lines += [f"  {note}" for note in source_image.notes]
     shares = [captions.percent(float(share)) for share in np.exp(answer.logprobs)]
     pairs = zip(map(visible, answer.tokens), shares, strict=True)
     lines += ["", "probability of each token:", *aligned([("", *pair) for pair in pairs])]
@@ -168,7 +168,7 @@ def maps(told: Explanation) -> list[str]:
     lines = []
     for method in told.methods:
         for heatmap in told.heatmaps(method):
-            lines.append(f"  {captions.describe(heatmap, len(told.studies))}")
+            lines.append(f"  {captions.describe(heatmap, len(told.source_images))}")
             if error := captions.uncertainty(heatmap):
                 lines.append(f"    {error}")
     beside = (*captions.incomplete(told.record), *captions.cautions(told.record.heatmaps))

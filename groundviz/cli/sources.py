@@ -14,7 +14,7 @@ from groundviz.cli.printing import complain
 from groundviz.errors import ImageError
 
 if TYPE_CHECKING:
-    from groundviz.record.types import Study
+    from groundviz.record.types import SourceImage
 
 
 def expanded(given: Sequence[str]) -> list[str]:
@@ -90,7 +90,7 @@ def require_places(count: int, chosen: argparse.Namespace) -> None:
             )
 
 
-def loaded(places: Sequence[str], chosen: argparse.Namespace) -> list[Study]:
+def loaded(places: Sequence[str], chosen: argparse.Namespace) -> list[SourceImage]:
     """The images of one question, each with its frame and window.
 
     Raises:

@@ -23,7 +23,7 @@ _LETTER_R: tuple[tuple[Point, ...], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """The measures of one chest, in units of the picture's side; (row, col) points."""
+    """The measures of one chest, in units of the image's side; (row, col) points."""
 
     top: float
     base: float

@@ -74,7 +74,7 @@ def build_processor() -> LlavaProcessor:
 
 
 def cell_shares(mask: Bools) -> Floats:
-    """The share of each cell that a mask of a SIZE by SIZE picture covers, float32 (CELLS, CELLS)."""
+    """The share of each cell that a mask of a SIZE by SIZE image covers, float32 (CELLS, CELLS)."""
     return np.asarray(mask.reshape(CELLS, PATCH, CELLS, PATCH).mean((1, 3)), dtype=np.float32)
 
 

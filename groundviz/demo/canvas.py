@@ -17,14 +17,14 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Canvas:
-    """Pixel-centre coordinates of a square picture, (size, 1) and (1, size) in [0, 1]."""
+    """Pixel-centre coordinates of a square image, (size, 1) and (1, size) in [0, 1]."""
 
     row: Floats
     col: Floats
 
     @classmethod
     def of_size(cls, size: int) -> Canvas:
-        """The canvas of a picture of size by size pixels."""
+        """The canvas of an image of size by size pixels."""
         centres = ((np.arange(size) + 0.5) / size).astype(np.float32)
         return cls(centres[:, None], centres[None, :])
 
@@ -70,7 +70,7 @@ def inside(profile: Floats) -> Bools:
 def smooth_noise(rng: np.random.Generator, cells: int, size: int) -> Floats:
     """Unit-variance noise drawn on a `cells` grid and stretched to (size, size).
 
-    The grid, not the picture, sets the detail: the same seed shows the same texture at any size.
+    The grid, not the image, sets the detail: the same seed shows the same texture at any size.
     """
     coarse = rng.standard_normal((cells, cells), dtype=np.float32)
     at = np.clip((np.arange(size) + 0.5) * (cells / size) - 0.5, 0, cells - 1)

@@ -70,7 +70,7 @@ def sample_findings(
 
 
 def draw_finding(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding) -> Drawn:
-    """Add one finding to a drawn chest; returns the new picture and the finding's mask."""
+    """Add one finding to a drawn chest; returns the new image and the finding's mask."""
     return _DRAW[finding.name](canvas, pixels, chest, finding)
 
 

@@ -25,7 +25,7 @@ HOW_MANY = MappingProxyType({0: 0.33, 1: 0.56, 2: 0.11})
 
 @dataclass(frozen=True)
 class Phantom:
-    """One synthetic chest picture and its truth.
+    """One synthetic chest image and its truth.
 
     Attributes:
         seed: Draws the same phantom again, at any size.
@@ -63,7 +63,7 @@ def phantom(
 
     Args:
         seed: Any non-negative integer.
-        size: Rows and columns in pixels; the picture is the same at every size.
+        size: Rows and columns in pixels; the image is the same at every size.
         findings: Names to put in, instead of a random choice.
         without: Names to leave out afterwards: the twin of the phantom that has them.
         how_many: Probability of 0, 1, 2, ... findings when they are chosen at random.
@@ -96,7 +96,7 @@ def _draw(
 
 
 def _with_texture(pixels: Floats, rng: np.random.Generator) -> Floats:
-    """Add mottle and grain, then the exposure of this picture."""
+    """Add mottle and grain, then the exposure of this image."""
     size = len(pixels)
     mottle = smooth_noise(rng, 20, size) * 0.012 + smooth_noise(rng, 44, size) * 0.012
     grain = smooth_noise(rng, 112, size) * 0.014

@@ -33,7 +33,7 @@ class Question:
     Attributes:
         kind: One of KINDS.
         finding: What it asks about; empty for a report.
-        present: Whether that finding is in the picture; True for a report.
+        present: Whether that finding is in the image; True for a report.
         text: The question as a person would type it.
         answer: The true answer, word for word.
     """

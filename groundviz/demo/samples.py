@@ -16,7 +16,7 @@ SIZE = 512
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sample picture: its name, the seed that draws it, and what is in it."""
+    """One sample image: its name, the seed that draws it, and what is in it."""
 
     name: str
     seed: int
@@ -36,7 +36,7 @@ SAMPLES = (
 
 
 def to_levels(pixels: Floats, bits: int) -> npt.NDArray[np.uint8 | np.uint16]:
-    """A picture in [0, 1] as integers of so many bits, white the largest.
+    """An image in [0, 1] as integers of so many bits, white the largest.
 
     >>> to_levels(np.array([[0.0, 1.0]], np.float32), 12).tolist()
     [[0, 4095]]

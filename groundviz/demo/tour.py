@@ -12,7 +12,7 @@ from groundviz.demo.samples import SAMPLES, to_levels
 from groundviz.explain import explain
 from groundviz.explanation import Explanation
 
-# Sample picture, kind of question, finding: some are there, some are not.
+# Sample image, kind of question, finding: some are there, some are not.
 STOPS = (
     ("nodule", "where", "nodule"),
     ("nodule", "presence", "nodule"),
@@ -30,12 +30,12 @@ class Asked:
     """One question of the tour.
 
     Attributes:
-        picture: Name of the sample picture.
+        image: Name of the sample image.
         question: What was asked, and the true answer.
         explanation: What the model said and where it looked.
     """
 
-    picture: str
+    image: str
     question: Question
     explanation: Explanation
 

@@ -1,4 +1,4 @@
-"""Any image in, a Study out: display-ready pixels without a trace of whose they are."""
+"""Any image in, a SourceImage out: display-ready pixels without a trace of whose they are."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ import numpy as np
 from PIL import Image
 
 from groundviz.errors import ImageError, MissingExtra
-from groundviz.images.base.display import picture
+from groundviz.images.base.display import displayed
 from groundviz.images.base.intake import content_of, content_tag, kind_of, opened
 from groundviz.images.base.limits import choose_frame
 from groundviz.images.dicom import reading
 from groundviz.images.dicom.containment import contained
 from groundviz.images.raster import files
 from groundviz.images.raster.arrays import samples_of
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     Content = bytes | bytearray | memoryview | BinaryIO
-    Source = str | os.PathLike[str] | Content | Image.Image | np.ndarray[Any, Any] | Dataset | Study | Any
+    Source = (
+        str | os.PathLike[str] | Content | Image.Image | np.ndarray[Any, Any] | Dataset | SourceImage | Any
+    )
 
 Pair = tuple[float, float]
 
 _TAKEN = (
     "a path, the bytes of a file or an open binary file, a Pillow image, a numpy array, a torch tensor, "
-    "a pydicom Dataset or a Study"
+    "a pydicom Dataset or a SourceImage"
 )
 
 __all__ = ["load", "load_each"]
@@ -45,7 +47,7 @@ def load(
     *,
     frame: int | None = None,
     window: tuple[float, float] | None = None,
-) -> Study:
+) -> SourceImage:
     """Turn an image into display-ready pixels, saying in `notes` all that was done to them.
 
     Files are known by their content: PNG, JPEG, TIFF, WebP, BMP or DICOM, at most 256 MB, 64 megapixels
@@ -56,9 +58,9 @@ def load(
     Args:
         source: A path; the content of a file as bytes, or open for reading; a Pillow image; a numpy
             array or a torch tensor, grey or with 1, 3 or 4 channels last or first, see
-            `groundviz.images.raster.arrays`; a pydicom data set; or a Study, which comes back as it is.
-        frame: Which picture of a multi-page or multi-frame image, counting from 0. Never chosen
-            silently: several pictures need it.
+            `groundviz.images.raster.arrays`; a pydicom data set; or a SourceImage, which comes back as it is.
+        frame: Which image of a multi-page or multi-frame image, counting from 0. Never chosen
+            silently: several images need it.
         window: (centre, width) of the values to spread from black to white, in the units of the
             file (Hounsfield units for CT), in place of what the file or its type suggests. For a PNG
             and its like these are the stored numbers: 0 to 255 for 8 bits.
@@ -71,11 +73,11 @@ def load(
             message carries no path, only the first digits of the content's SHA-256.
         MissingExtra: It is DICOM, and pydicom is not installed.
 
-    >>> study = load(np.array([[0, 51], [102, 255]], dtype=np.uint8))
-    >>> study.pixels.round(1).tolist(), study.source, study.raw_range
+    >>> source_image = load(np.array([[0, 51], [102, 255]], dtype=np.uint8))
+    >>> source_image.pixels.round(1).tolist(), source_image.source, source_image.raw_range
     ([[0.0, 0.20000000298023224], [0.4000000059604645, 1.0]], 'array', (0.0, 255.0))
     """
-    if isinstance(source, Study):
+    if isinstance(source, SourceImage):
         return _unchanged(source, frame, window)
     if isinstance(source, str | os.PathLike):
         with opened(os.fspath(source)) as stream:
@@ -101,13 +103,13 @@ def load_each(
     *,
     frame: int | list[int | None] | None = None,
     window: Pair | list[Pair | None] | None = None,
-) -> tuple[Study, ...]:
+) -> tuple[SourceImage, ...]:
     """One image, or every image of a list or tuple, as display-ready pixels.
 
     Args:
         sources: What `load` takes, or a list or tuple of it. An array or a tensor is one image.
         frame: As in `load`: one number for all images, or a list with one for each (None where the
-            image has only one picture).
+            image has only one image).
         window: As in `load`: one (centre, width) for all images, or a list with one for each (None
             where the file's own is to be used).
 
@@ -117,9 +119,9 @@ def load_each(
         MissingExtra: One of them is DICOM, and pydicom is not installed.
 
     >>> now, before = np.zeros((4, 6), np.uint8), np.zeros((5, 5), np.uint8)
-    >>> [study.shape for study in load_each([now, before])], len(load_each(now))
+    >>> [source_image.shape for source_image in load_each([now, before])], len(load_each(now))
     ([(4, 6), (5, 5)], 1)
-    >>> [study.window for study in load_each([now, before], window=[(40, 80), None])]
+    >>> [source_image.window for source_image in load_each([now, before], window=[(40, 80), None])]
     [(40.0, 80.0), None]
     """
     if not isinstance(sources, list | tuple):
@@ -129,17 +131,17 @@ def load_each(
     count = len(sources)
     frames = _one_each(frame, count, "frame")
     windows = _one_each(window, count, "window")
-    studies = []
+    source_images = []
     for number, (source, chosen, pair) in enumerate(zip(sources, frames, windows, strict=True), start=1):
         try:
-            studies.append(load(source, frame=chosen, window=pair))
+            source_images.append(load(source, frame=chosen, window=pair))
         except (ImageError, MissingExtra) as error:
             if count == 1:
                 raise
             failure = type(error)(f"Image {number} of {count}: {error}")
             break
     else:
-        return tuple(studies)
+        return tuple(source_images)
     raise failure
 
 
@@ -174,10 +176,10 @@ def _values_of(tensor: Any) -> np.ndarray[Any, Any]:
 
 
 class _Reader(Protocol):
-    def __call__(self, *, frame: int | None, window: tuple[float, float] | None) -> Study: ...
+    def __call__(self, *, frame: int | None, window: tuple[float, float] | None) -> SourceImage: ...
 
 
-def _from_stream(stream: BinaryIO, frame: int | None, window: tuple[float, float] | None) -> Study:
+def _from_stream(stream: BinaryIO, frame: int | None, window: tuple[float, float] | None) -> SourceImage:
     tag = partial(content_tag, stream)
     kind, _ = contained(partial(kind_of, stream), tag=tag)
     if kind == "dicom":
@@ -192,16 +194,18 @@ def _from_array(
     channels_first: bool,
     frame: int | None,
     window: tuple[float, float] | None,
-) -> Study:
+) -> SourceImage:
     choose_frame(frame, 1)
-    return picture(samples_of(array, channels_first=channels_first), source="array", window=window)
+    return displayed(samples_of(array, channels_first=channels_first), source="array", window=window)
 
 
-def _unchanged(study: Study, frame: int | None, window: tuple[float, float] | None) -> Study:
+def _unchanged(
+    source_image: SourceImage, frame: int | None, window: tuple[float, float] | None
+) -> SourceImage:
     if frame is None and window is None:
-        return study
+        return source_image
     raise ImageError(
-        "A Study is already one picture, mapped to black and white. "
+        "A SourceImage is already one image, mapped to black and white. "
         "Pass frame= and window= when the image is loaded."
     )
 
@@ -212,10 +216,10 @@ def _contained(
     window: tuple[float, float] | None,
     *,
     tag: Callable[[], str] | None = None,
-) -> Study:
+) -> SourceImage:
     """Read behind the wall; what the decoder complained about becomes a note, without its words."""
-    study, complaints = contained(partial(read, frame=frame, window=window), tag=tag)
+    source_image, complaints = contained(partial(read, frame=frame, window=window), tag=tag)
     if not complaints:
-        return study
+        return source_image
     note = f"The decoder found irregularities in the file ({complaints}), and went on."
-    return replace(study, notes=(*study.notes, note))
+    return replace(source_image, notes=(*source_image.notes, note))

@@ -1,4 +1,4 @@
-"""Gradient-weighted attention: the part of attention that the answer's probability hangs on."""
+"""Gradient-weighted attention: the part of attention that the answer's probability depends on."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def gradient_attention(
     are cut off at zero.
     """
     own = _products(live, None)
-    rivals = [_contrast(live, own, answer, target) for target in targets if target.rival]
+    foils = [_contrast(live, own, answer, target) for target in targets if target.foil]
     return laid_out(
-        np.concatenate([np.maximum(own, 0.0), *rivals]),
+        np.concatenate([np.maximum(own, 0.0), *foils]),
         prompt.grids,
         each_token_and(answer, targets),
         unit="nats",
@@ -41,15 +41,15 @@ def gradient_attention(
 
 
 def _products(live: Live, token_ids: tuple[int, ...] | None) -> Floats:
-    shares, slopes = live.attention_gradients(token_ids)
-    return np.asarray(shares * slopes, dtype=np.float32)
+    shares, gradients = live.attention_gradients(token_ids)
+    return np.asarray(shares * gradients, dtype=np.float32)
 
 
 def _contrast(live: Live, own: Floats, answer: Answer, target: Target) -> Floats:
-    """One map (1, layer, head, cell): a target's products less its rival's, step by step."""
-    assert target.rival is not None  # noqa: S101 - for the type checker
+    """One map (1, layer, head, cell): a target's products less its foil's, step by step."""
+    assert target.foil is not None  # noqa: S101 - for the type checker
     start = target.tokens[0]
-    said = (*answer.token_ids[:start].tolist(), *target.rival.token_ids)
+    said = (*answer.token_ids[:start].tolist(), *target.foil.token_ids)
     other = _products(live, said)[start:]
     this = own[list(target.tokens)]
     steps = np.zeros((max(len(this), len(other)), *own.shape[1:]), np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundviz.methods.toolkit.gradients import cell_slopes
+from groundviz.methods.toolkit.gradients import cell_gradients
 from groundviz.methods.toolkit.method import METHODS, laid_out
 from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
@@ -14,7 +14,7 @@ def gradient_norm(
 ) -> list[Heatmaps]:
     """How strongly the answer would react to a small change at each cell, for it or against it.
 
-    Formula: the L2 norm over channels of dy/dx, with y the target's scalar and x the picture at the
+    Formula: the L2 norm over channels of dy/dx, with y the target's scalar and x the image at the
     site `at`: "vision" is the last layer of the tower that the model reads; any other layer, or
     "pixels".
     Unit: nats per unit of the values. Cost: one forward pass, and one backward pass per
@@ -26,5 +26,7 @@ def gradient_norm(
     the demo model's nodules 4 times in 10, against 9 in 10 in the tower.
     """
     site = live.site(at)
-    _, slopes = cell_slopes(live, targets, site)
-    return laid_out(slopes.norm(dim=-1).cpu(), live.grids(site), targets, unit="nats per unit of the values")
+    _, gradients = cell_gradients(live, targets, site)
+    return laid_out(
+        gradients.norm(dim=-1).cpu(), live.grids(site), targets, unit="nats per unit of the values"
+    )

@@ -1,10 +1,10 @@
-"""HiResCAM: the features of a layer, each weighed at each cell by how much the answer hangs on it there."""
+"""HiResCAM: the features of a layer, each weighed at each cell by how much the answer depends on it there."""
 
 from __future__ import annotations
 
 import torch
 
-from groundviz.methods.toolkit.gradients import layer_slopes, products
+from groundviz.methods.toolkit.gradients import layer_gradients, products
 from groundviz.methods.toolkit.method import METHODS, laid_out
 from groundviz.methods.toolkit.outcome import UNRELIABLE
 from groundviz.record.types import Answer, Heatmaps, Prompt, Target
@@ -29,6 +29,6 @@ def hires_cam(
     demo model's nodules the highest cell lies in the nodule 6 times in 10. Where what follows
     normalises each cell by itself, the products cancel: refused.
     """
-    values, slopes = layer_slopes(live, targets, at)
-    maps = torch.relu(products(live.site(at), values, slopes))
+    values, gradients = layer_gradients(live, targets, at)
+    maps = torch.relu(products(live.site(at), values, gradients))
     return laid_out(maps.cpu(), live.grids(live.site(at)), targets, unit="nats", params=UNRELIABLE)

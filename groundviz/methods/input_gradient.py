@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundviz.methods.toolkit.gradients import cell_slopes, products
+from groundviz.methods.toolkit.gradients import cell_gradients, products
 from groundviz.methods.toolkit.method import METHODS, laid_out
 from groundviz.methods.toolkit.outcome import UNRELIABLE
 from groundviz.record.types import Answer, Heatmaps, Prompt, Target
@@ -15,7 +15,7 @@ def input_gradient(
 ) -> list[Heatmaps]:
     """What each pixel, or each cell of a layer, adds to the answer's log-probability to first order.
 
-    Formula: sum over channels of x * dy/dx, with y the target's scalar and x the picture at the site
+    Formula: sum over channels of x * dy/dx, with y the target's scalar and x the image at the site
     `at`: "pixels", as the model's preprocessing scales them, or a layer. Signed.
     Unit: nats. Cost: one forward pass, and one backward pass per target; shared with the other
     gradient methods at the same site.
@@ -30,6 +30,6 @@ def input_gradient(
     cancel: such a place is refused.
     """
     site = live.site(at)
-    values, slopes = cell_slopes(live, targets, site)
-    added = products(site, values, slopes)
+    values, gradients = cell_gradients(live, targets, site)
+    added = products(site, values, gradients)
     return laid_out(added.cpu(), live.grids(site), targets, unit="nats", signed=True, params=UNRELIABLE)

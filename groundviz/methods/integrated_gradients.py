@@ -1,4 +1,4 @@
-"""Integrated gradients: what each cell adds to the answer on the way from a blurred picture to this one."""
+"""Integrated gradients: what each cell adds to the answer on the way from a blurred image to this one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from groundviz.methods.toolkit.baselines import baseline as picture_without
-from groundviz.methods.toolkit.gradients import cell_slopes, slopes_of
+from groundviz.methods.toolkit.baselines import baseline as image_without
+from groundviz.methods.toolkit.gradients import cell_gradients, gradients_of
 from groundviz.methods.toolkit.method import METHODS, positive
 from groundviz.methods.toolkit.quadrature import scattered
 from groundviz.methods.toolkit.sampling import samples_of, stated
@@ -33,10 +33,10 @@ def integrated_gradients(
     baseline: str = "blur",
     steps: int = 16,
 ) -> list[Heatmaps]:
-    """What each cell adds to the answer's log-probability, compared with a picture without details.
+    """What each cell adds to the answer's log-probability, compared with an image without details.
 
     Formula: sum over channels of (x - b) * integral from 0 to 1 of dy/dx at b + a (x - b) da, with y
-    the target's scalar, x the picture at the site `at` and b the `baseline` picture there: "blur",
+    the target's scalar, x the image at the site `at` and b the `baseline` image there: "blur",
     "mean" (of a wide neighbourhood) or "black"; by Gauss-Legendre quadrature with `steps` nodes.
     Signed. The cells of a map add up to y(x) - y(b). By how much they miss it, the completeness gap,
     is in `params` for each target: `change` is y(x) - y(b) and `gap` the miss, both in nats, and
@@ -46,16 +46,14 @@ def integrated_gradients(
     each doubling; three forward passes and a backward pass per target beside.
     Targets: any, and contrasts.
     Source: Sundararajan et al., "Axiomatic Attribution for Deep Networks", ICML 2017.
-    Known failure: maps hang on the baseline: what x and b share gets nothing. At "pixels" they are
+    Known failure: maps depend on the baseline: what x and b share gets nothing. At "pixels" they are
     grainy and the gap is slow to close: on the demo model's nodules the highest pixel lies in the
     nodule 1 time in 16, the highest cell of the projector 19 times in 20.
     """
     positive("integrated_gradients", {"steps": steps})
     site = live.site(at)
-    cell_slopes(live, targets, site)
-    ends = torch.cat(
-        [*live.read_each(site, pixels=picture_without(live, baseline)), live.read(site)]
-    ).detach()
+    cell_gradients(live, targets, site)
+    ends = torch.cat([*live.read_each(site, pixels=image_without(live, baseline)), live.read(site)]).detach()
     with torch.no_grad():
         before, after = live.scores(targets, site, ends)
     change = after - before
@@ -111,8 +109,8 @@ def _integral(
 
     def run(part: slice) -> Tensor:
         along = nodes[part].view(-1, *[1] * (way.dim() - 1)).to(way)
-        slopes = slopes_of(live, targets, site, (start + along * way).to(ends))
-        return (slopes * way[:, None]).sum(dim=-1)
+        gradients = gradients_of(live, targets, site, (start + along * way).to(ends))
+        return (gradients * way[:, None]).sum(dim=-1)
 
     found = live.in_batches(steps, run, label="integrated_gradients")
     done = weights[: len(found)].to(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from groundviz.methods.toolkit.gradients import layer_slopes
+from groundviz.methods.toolkit.gradients import layer_gradients
 from groundviz.methods.toolkit.method import METHODS, laid_out
 from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
@@ -27,6 +27,6 @@ def layer_cam(
     transformer are: a negative feature that speaks for the answer (x < 0, dy/dx < 0) is left out,
     and values are not to be read as shares of the answer.
     """
-    values, slopes = layer_slopes(live, targets, at)
-    maps = torch.relu((values * torch.relu(slopes)).sum(dim=-1))
+    values, gradients = layer_gradients(live, targets, at)
+    maps = torch.relu((values * torch.relu(gradients)).sum(dim=-1))
     return laid_out(maps.cpu(), live.grids(live.site(at)), targets, unit="nats")

@@ -22,7 +22,7 @@ def logit_lens(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target
     Formula: log softmax(W norm(h[layer, j]))[t] with h the output of a decoder layer at image token
     j, norm and W the model's final norm and output head (and its soft cap), and t a token of the
     answer; aggregated as the mean over layers and target tokens. A contrast is the target's map
-    less the rival's, each the mean over its tokens; contrasts are signed, and are then measured
+    less the foil's, each the mean over its tokens; contrasts are signed, and are then measured
     without the single tokens.
     Unit: nats. Cost: one forward pass, and the output head at every image token and layer.
     Targets: every token, and contrasts.
@@ -33,16 +33,16 @@ def logit_lens(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target
     for "yes" are nowhere in the image. The demo model's image tokens say nothing of the kind: maps
     point at nodules no better than chance (2 %), asked where they are or naming them in a report.
     """
-    contrasts = any(target.rival for target in targets)
+    contrasts = any(target.foil for target in targets)
     measured = targets if contrasts else each_token(answer)
     said = [answer.token_ids[list(target.tokens)].tolist() for target in measured]
-    rivals = [list(target.rival.token_ids) if target.rival else [] for target in measured]
-    wanted = sorted({token for tokens in (*said, *rivals) for token in tokens})
+    foils = [list(target.foil.token_ids) if target.foil else [] for target in measured]
+    wanted = sorted({token for tokens in (*said, *foils) for token in tokens})
     first = live.site("language.0")
     sites = [site for site in live.sites if site.stage == first.stage]
     read = torch.stack([_log_probabilities(live, cells[0], wanted) for cells in live.read_each(*sites)])
     values = [
-        _mean(read, wanted, own) - _mean(read, wanted, other) for own, other in zip(said, rivals, strict=True)
+        _mean(read, wanted, own) - _mean(read, wanted, other) for own, other in zip(said, foils, strict=True)
     ]
     return laid_out(
         torch.stack(values)[:, :, None],

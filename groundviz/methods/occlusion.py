@@ -1,4 +1,4 @@
-"""Occlusion: what the answer loses when one place of the picture is hidden."""
+"""Occlusion: what the answer loses when one place of the image is hidden."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def occlusion(
     Formula: y(x) - y(x with the window around the cell filled), y the log-probability of a token or
     a contrast. Above zero the place spoke for the answer, below zero against it.
     Unit: nats. Cost: one forward per window and one more: 197 at the defaults, in batches; as many
-    again for each distinct rival. No backward.
+    again for each distinct foil. No backward.
     Targets: every token, and contrasts, in the same passes.
     Source: Zeiler & Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014.
     Known failure: a blurred window can look like a finding itself, and hides little of a finding wider
@@ -50,8 +50,8 @@ def occlusion(
     What two places show alike is missed, for hiding either of them costs nothing. In a model in 16 bits,
     `rounding` in `params` says how far scores move, in nats, when only the last digit of the pixels does.
 
-    Options: `window` and `stride` up to 1 are shares of the picture's shorter side, above that
-    model pixels; the stride is stretched so that whole cells fill the picture. `regions` is "grid",
+    Options: `window` and `stride` up to 1 are shares of the image's shorter side, above that
+    model pixels; the stride is stretched so that whole cells fill the image. `regions` is "grid",
     or "superpixels": as many pieces (SLIC zero) as there would be windows, hidden one by one. `fill` is
     "blur", "mean" (local), "inpaint" (biharmonic, from the rim of each window) or "black".
     """

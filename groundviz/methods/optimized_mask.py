@@ -40,11 +40,11 @@ def optimized_mask(
 ) -> list[Heatmaps]:
     """The smallest smooth places that suffice for the answer and that it cannot do without.
 
-    Formula: two masks are searched for by gradient steps. One begins with the whole picture and
+    Formula: two masks are searched for by gradient steps. One begins with the whole image and
     keeps what suffices: -log p(answer | kept) + area * mean(mask) + smooth * mean squared step between
     cells. The other begins with nothing and takes away what is needed: -log(1 - p(answer | rest)) and
     the same prices. p is the probability per token, or for a contrast that of the target against its
-    rival; at `at`, image cells give way to those of a blurred picture. Each step moves cells, blocks of
+    foil; at `at`, image cells give way to those of a blurred image. Each step moves cells, blocks of
     2 by 2 and of 4 by 4, scaled to its largest entry. A cell's value is the mean of both masks over
     all steps: what is taken early and given up late is near one. Nothing is drawn at random: both
     masks begin the same everywhere, and the widths of blur come in turn.
@@ -79,8 +79,8 @@ def optimized_mask(
                 score = live.scores([target], site, given)[0, 0]
                 loss = _loss(score, target, kept=which == 0)
                 loss = loss + area * mask.mean() + smooth * cells.roughness(mask)
-                slope = cells.at_every_scale(torch.autograd.grad(loss, leaf)[0])
-                scaled = slope / slope.abs().max().clamp(min=DOUBT)
+                gradient = cells.at_every_scale(torch.autograd.grad(loss, leaf)[0])
+                scaled = gradient / gradient.abs().max().clamp(min=DOUBT)
                 pace[number, which] = MOMENTUM * pace[number, which] + scaled
                 logits[number, which] -= PACE * pace[number, which]
         return logits.sigmoid()[None]
@@ -106,8 +106,8 @@ def _fills(live: Live, site: Site, kind: str) -> list[Tensor]:
 
 def _loss(score: Tensor, target: Target, *, kept: bool) -> Tensor:
     """-log p per token when the mask shall suffice, -log(1 - p) when it shall be missed."""
-    if target.rival:
-        odds = score / max(len(target.tokens), len(target.rival.token_ids))
+    if target.foil:
+        odds = score / max(len(target.tokens), len(target.foil.token_ids))
         return softplus(-odds if kept else odds)
     each = score / len(target.tokens)
     return -each if kept else -torch.log1p(-(1 - DOUBT) * each.exp())

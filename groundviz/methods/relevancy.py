@@ -22,12 +22,12 @@ def relevancy(
     Formula: R <- R + Abar R from the first decoder layer to the last, R the identity at first, with
     Abar = mean_h max(0, A * dy/dA) and y the target's scalar; the map is the sum of R[p - 1, j] over
     the rows that predict the target's tokens. A contrast is the relevancy of one scalar: where
-    target and rival part, both are read from one row and one gradient; what a rival of several
+    target and foil part, both are read from one row and one gradient; what a foil of several
     tokens would say after that is followed in a pass of its own, and added.
     `layers` follows the last so many layers alone: in deep models the sum over all paths spreads
     over the whole image. `checkpointing` computes each layer twice and holds little in memory.
     Unit: relevancy, a sum of nats and their products along paths. Cost: one forward pass, and one
-    backward pass per target; one forward and backward more for a rival of several tokens.
+    backward pass per target; one forward and backward more for a foil of several tokens.
     Targets: those that are asked for, each as a whole, and contrasts.
     Source: Chefer et al., "Generic Attention-model Explainability for Interpreting Bi-Modal and
     Encoder-Decoder Transformers", ICCV 2021 (eq. 5 and 6, without the row normalisation of eq. 8).

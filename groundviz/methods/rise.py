@@ -42,7 +42,7 @@ def rise(
     smoothly enlarged and randomly shifted. It is the paper's mean of y over the masks that show a
     cell, weighted by how much they show, less the mean over all masks: a constant in y adds nothing.
     Unit: nats. Cost: 480 to `masks` forwards, at most 1,920 at the defaults, in batches; as many again for
-    each distinct rival. No backward.
+    each distinct foil. No backward.
     Targets: every token, the targets asked for, and contrasts, in the same passes.
     Source: Petsiuk et al., "RISE: Randomized Input Sampling for Explanation", BMVC 2018.
     Known failure: random masks leave noise, which a few hundred of them leave about as high as the trace
@@ -63,7 +63,7 @@ def rise(
 
     def measure(canvas: Canvas) -> list[Heatmaps]:
         drawn = Masks.draw(live.stream(), masks, cells, keep)
-        grid = coarser(canvas.grid, FINER * cells, FINER * cells, live.studies[canvas.grid.image].shape)
+        grid = coarser(canvas.grid, FINER * cells, FINER * cells, live.source_images[canvas.grid.image].shape)
         site = live.site("pixels")
         pixels = live.read(site)
 

@@ -1,4 +1,4 @@
-"""Shapley values: each place's fair share of what the picture adds to the answer."""
+"""Shapley values: each place's fair share of what the image adds to the answer."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def shapley(
     tolerance: float = 0.05,
     fill: str = "blur",
 ) -> list[Heatmaps]:
-    """Each place's share of what the picture adds to the answer's log-probability, fairly divided.
+    """Each place's share of what the image adds to the answer's log-probability, fairly divided.
 
     Formula: the Shapley value: the mean, over all orders of the places, of what y gains when the place
     is shown after those before it; y the log-probability of a token or a contrast. The values are
     found as the shares that fit (y(S) - y(not S)) / 2 best in the least squares, over random sets S of
     places and all others, drawn by the Shapley kernel. The places of a map add up to
-    y(x) - y(filled picture), whatever the number of sets. Where all sets together cost no more, all
+    y(x) - y(filled image), whatever the number of sets. Where all sets together cost no more, all
     are taken, and the values are exact.
     Unit: nats. Cost: 10 to `samples` forwards for each place and two more, 492 to 1,962 at the defaults,
-    in batches; as many again for each distinct rival. No backward.
+    in batches; as many again for each distinct foil. No backward.
     Targets: every token, the targets asked for, and contrasts, in the same passes.
     Source: Strumbelj & Kononenko, JMLR 2010; least squares: Lundberg & Lee, NeurIPS 2017; sets in
     pairs: Covert & Lee, AISTATS 2021.
-    Known failure: no map is sharper than its cells, random sets leave noise, and half-filled pictures
+    Known failure: no map is sharper than its cells, random sets leave noise, and half-filled images
     are like nothing the model has seen. The noise is stated, as a standard error of each cell.
 
     Options: `regions` is "grid" or "superpixels" (SLIC zero); `cells` is about how many of them;

@@ -1,11 +1,11 @@
-"""SmoothGrad: the gradient at the pixels, averaged over noisy copies of the picture."""
+"""SmoothGrad: the gradient at the pixels, averaged over noisy copies of the image."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from groundviz.methods.toolkit.gradients import cell_slopes, slopes_of
+from groundviz.methods.toolkit.gradients import cell_gradients, gradients_of
 from groundviz.methods.toolkit.method import METHODS, positive
 from groundviz.methods.toolkit.moments import Moments
 from groundviz.methods.toolkit.sampling import samples_of, stated
@@ -25,9 +25,9 @@ def smooth_grad(
 ) -> list[Heatmaps]:
     """Which pixels the answer is sensitive to, beyond what a little noise would wash out.
 
-    Formula: the L2 norm over channels of the mean of dy/dx over `samples` pictures x + e, with y the
-    target's scalar and e Gaussian noise whose deviation is `noise` times the range of the picture's
-    values. The mean is signed, the norm is taken last: slopes that point to and fro cancel. The standard
+    Formula: the L2 norm over channels of the mean of dy/dx over `samples` images x + e, with y the
+    target's scalar and e Gaussian noise whose deviation is `noise` times the range of the image's
+    values. The mean is signed, the norm is taken last: gradients that point to and fro cancel. The standard
     error is that of the mean gradient along its own direction.
     Unit: nats per unit of the values. Cost: `samples` forward passes, and as many
     backward passes per target; one more of each to see that there is a gradient.
@@ -41,16 +41,16 @@ def smooth_grad(
     """
     positive("smooth_grad", {"samples": samples, "noise": noise})
     site = live.site("pixels")
-    cell_slopes(live, targets, site)
-    picture = live.read(site)
-    deviation = noise * float(picture.max() - picture.min())
+    cell_gradients(live, targets, site)
+    image = live.read(site)
+    deviation = noise * float(image.max() - image.min())
     seeds = torch.randint(2**62, (samples,), generator=live.stream()).tolist()
 
     moments = Moments()
 
     def run(part: slice) -> Tensor:
-        copies = torch.cat([picture + deviation * _noise(picture, seed) for seed in seeds[part]])
-        moments.add(slopes_of(live, targets, site, copies))
+        copies = torch.cat([image + deviation * _noise(image, seed) for seed in seeds[part]])
+        moments.add(gradients_of(live, targets, site, copies))
         return copies.new_empty(len(copies), 0)
 
     done = len(live.in_batches(samples, run, label="smooth_grad"))
@@ -66,7 +66,7 @@ def smooth_grad(
     )
 
 
-def _noise(picture: Tensor, seed: int) -> Tensor:
+def _noise(image: Tensor, seed: int) -> Tensor:
     """Standard normal, the same on every device and in batches of any size."""
     source = torch.Generator().manual_seed(seed)
-    return torch.randn(picture.shape, generator=source).to(picture)
+    return torch.randn(image.shape, generator=source).to(image)

@@ -1,4 +1,4 @@
-"""Stage audit: what the answer hangs on, layer after layer, to see where the location is lost."""
+"""Stage audit: what the answer depends on, layer after layer, to see where the location is lost."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def stage_audit(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Targe
     another place than its own, so a curve that falls may mean that the location was passed on, not
     that it was lost.
     """
-    # Nothing reads the picture behind the last language layer.
+    # Nothing reads the image behind the last language layer.
     read = [site for site in live.sites[1:] if site.stage != "language" or site != live.sites[-1]]
-    shares = [_shares(values, slopes) for values, slopes in live.gradients(targets, *read)]
+    shares = [_shares(values, gradients) for values, gradients in live.gradients(targets, *read)]
     layers = zip(read, shares, strict=True)
     maps: list[Heatmaps] = []
     for _, alike in groupby(layers, key=lambda layer: _cells(live.grids(layer[0]))):
@@ -56,7 +56,7 @@ def _cells(grids: tuple[Grid, ...]) -> list[tuple[bytes, bytes]]:
     return [(grid.to_source.tobytes(), held_cells(grid).tobytes()) for grid in grids]
 
 
-def _shares(values: Tensor, slopes: Tensor) -> Tensor:
+def _shares(values: Tensor, gradients: Tensor) -> Tensor:
     """Each cell's share of its layer's attribution, (target, cell); zero where there is none at all."""
-    parts = (values.float() * slopes).abs().sum(dim=-1)
+    parts = (values.float() * gradients).abs().sum(dim=-1)
     return parts / parts.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)

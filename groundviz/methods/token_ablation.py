@@ -32,7 +32,7 @@ def token_ablation(
     Formula: y(tokens) - y(tokens with the block's replaced by the mean image token), y the
     log-probability of a token or a contrast; each cell holds the drop of its block.
     Unit: nats. Cost: one forward of the language model per block and one more: 50 for 14 by 14
-    tokens at the defaults, in batches; as many again for each distinct rival. No backward.
+    tokens at the defaults, in batches; as many again for each distinct foil. No backward.
     Targets: every token, and contrasts, in the same passes.
     Source: Zeiler & Fergus, ECCV 2014, carried over from pixels to the tokens of the image.
     Known failure: the tower has already told a token's neighbours what it saw, so that a lesion

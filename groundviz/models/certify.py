@@ -14,17 +14,17 @@ def certify(model: Source, *, processor: Any = None, shapes: Sequence[Shape] | N
     """Prove on a model and its processor that maps will lie where the model looked.
 
     Every cell is followed from the source image through pixels, vision tower and projector to what the
-    answer looks at, with pictures of odd sizes through the real processor and gradients through the real
+    answer looks at, with images of odd sizes through the real processor and gradients through the real
     model. A plain pass is compared with the first steps of `generate`, and attention rows with what the
     model's own kernel puts out. The model comes back bit-identical.
 
-    Cost: two passes of the whole model and two steps of decoding; for each picture a pass through its tower
+    Cost: two passes of the whole model and two steps of decoding; for each image a pass through its tower
     alone and five encodings.
 
     Args:
         model: As for `explain`.
         processor: Its processor, when it does not lie beside its weights.
-        shapes: Rows and columns of the pictures; two odd ones that suit the model when None.
+        shapes: Rows and columns of the images; two odd ones that suit the model when None.
 
     Raises:
         UnsupportedModel: The model has no adapter or one for another model, or cannot run.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from groundviz.errors import StoreError
-from groundviz.record.types import Answer, Grid, Heatmaps, Prompt, Record, Study, Target
+from groundviz.record.types import Answer, Grid, Heatmaps, Prompt, Record, SourceImage, Target
 
 Array = npt.NDArray[Any]
 
@@ -19,9 +19,9 @@ def examine(record: Record) -> None:
     Raises:
         StoreError: They do; the message says which.
     """
-    _agree(record.studies, "it has no image")
-    for study in record.studies:
-        _examine_study(study)
+    _agree(record.source_images, "it has no image")
+    for source_image in record.source_images:
+        _examine_source_image(source_image)
     _examine_prompt(record.prompt)
     _examine_answer(record.answer)
     known = {*record.prompt.asked, *range(len(record.answer.tokens))}
@@ -29,7 +29,7 @@ def examine(record: Record) -> None:
     for maps in record.heatmaps:
         _examine_heatmaps(maps, known)
     for grid in (*record.prompt.grids, *(maps.grid for maps in record.heatmaps)):
-        _agree(0 <= grid.image < len(record.studies), "a grid lies on an image that is not there")
+        _agree(0 <= grid.image < len(record.source_images), "a grid lies on an image that is not there")
 
 
 def _agree(holds: object, found: str) -> None:
@@ -45,15 +45,15 @@ def _examine_targets(targets: tuple[Target, ...], known: set[int]) -> None:
         ascending = bool(tokens) and list(tokens) == sorted(set(tokens))
         _agree(ascending and known.issuperset(tokens), "a target names tokens that are not there")
         _agree(target.in_question == (tokens[-1] < 0), "a target is in question and answer at once")
-        _agree(target.rival is None or not target.in_question, "a part of the question has a rival")
-        _agree(target.rival is None or target.rival.token_ids, "a rival has no tokens")
+        _agree(target.foil is None or not target.in_question, "a part of the question has a foil")
+        _agree(target.foil is None or target.foil.token_ids, "a foil has no tokens")
 
 
-def _examine_study(study: Study) -> None:
-    pixels = study.pixels
+def _examine_source_image(source_image: SourceImage) -> None:
+    pixels = source_image.pixels
     _agree(pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3), "the image has the wrong shape")
     _agree(pixels.size and pixels.min() >= 0.0 and pixels.max() <= 1.0, "the image leaves 0 to 1")
-    spacing = study.spacing_mm or (1.0, 1.0)
+    spacing = source_image.spacing_mm or (1.0, 1.0)
     _agree(all(1e-6 < size < 1e6 for size in spacing), "the pixel spacing is impossible")
 
 

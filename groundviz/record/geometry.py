@@ -57,10 +57,10 @@ def cells_in_view(rows: int, cols: int, to_source: Doubles, shape: tuple[int, in
 def pixel_grid(
     size: tuple[int, int], to_source: Doubles, shape: tuple[int, int], *, image: int = 0, label: str = ""
 ) -> Grid:
-    """Every pixel of a picture that the model sees.
+    """Every pixel of an image that the model sees.
 
     Args:
-        size: Rows and columns of the picture.
+        size: Rows and columns of the image.
         to_source: Affine from its pixels to the source image's.
         shape: Rows and columns of the source image.
         image: Which source image it is.
@@ -79,7 +79,7 @@ def pixel_grid(
 
 
 def squeezed(size: tuple[int, int], shape: tuple[int, int], *, image: int = 0, label: str = "") -> Grid:
-    """Every pixel of a picture to whose `size` the whole of a source image of `shape` was resized.
+    """Every pixel of an image to whose `size` the whole of a source image of `shape` was resized.
 
     >>> squeezed((2, 4), (8, 8)).to_source.tolist()
     [[4.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
@@ -91,10 +91,10 @@ def squeezed(size: tuple[int, int], shape: tuple[int, int], *, image: int = 0, l
 def other_cells(
     grid: Grid, size: tuple[int, int], to_grid: Doubles, shape: tuple[int, int], stage: Stage | None = None
 ) -> Grid:
-    """Other cells over the same picture, without tokens.
+    """Other cells over the same image, without tokens.
 
     Args:
-        grid: Cells of the picture.
+        grid: Cells of the image.
         size: Rows and columns of the other cells.
         to_grid: Affine from the other cells to those of `grid`.
         shape: Rows and columns of the source image.

@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rival:
+class Foil:
     """What the model might have said instead of a target.
 
     Attributes:
@@ -24,14 +24,14 @@ class Target:
     """The part of the answer to be explained, perhaps rather than something else in its place.
 
     Its scalar is the summed log-probability of the tokens, each given what stands before it;
-    minus that of the rival's tokens, where there is a rival. A part of the question is a target, too:
-    of where the model looked when it read that. It has no probability, and no rival.
+    minus that of the foil's tokens, where there is a foil. A part of the question is a target, too:
+    of where the model looked when it read that. It has no probability, and no foil.
 
     Attributes:
         tokens: Indices of answer tokens, ascending; or, all below zero, of tokens of the prompt,
             counted back from the answer's first: -1 is the prompt's last token.
         text: How the target reads, for labels.
-        rival: What the model might have said in place of the tokens.
+        foil: What the model might have said in place of the tokens.
 
     >>> Target(tokens=(3,), text="effusion").kind
     'logprob'
@@ -39,12 +39,12 @@ class Target:
 
     tokens: tuple[int, ...]
     text: str
-    rival: Rival | None = None
+    foil: Foil | None = None
 
     @property
     def kind(self) -> Literal["logprob", "contrast"]:
         """What the scalar is."""
-        return "contrast" if self.rival else "logprob"
+        return "contrast" if self.foil else "logprob"
 
     @property
     def in_question(self) -> bool:
@@ -52,6 +52,6 @@ class Target:
         return min(self.tokens, default=0) < 0
 
     @property
-    def scalar(self) -> tuple[tuple[int, ...], Rival | None]:
-        """What tells one target from another: the same tokens against the same rival."""
-        return self.tokens, self.rival
+    def scalar(self) -> tuple[tuple[int, ...], Foil | None]:
+        """What tells one target from another: the same tokens against the same foil."""
+        return self.tokens, self.foil

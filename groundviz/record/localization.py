@@ -26,12 +26,12 @@ def localization_curve(maps: Heatmaps, target: Target, mask: Bools) -> tuple[Flo
 
     >>> import groundviz
     >>> from groundviz.demo.phantoms import phantom
-    >>> picture = phantom(3, findings=["nodule"])
+    >>> image = phantom(3, findings=["nodule"])
     >>> explanation = groundviz.explain(
-    ...     "demo", picture.pixels, "Where is the nodule?", methods="stage_audit"
+    ...     "demo", image.pixels, "Where is the nodule?", methods="stage_audit"
     ... )
     >>> (maps,), target = explanation.record.heatmaps, explanation.record.target
-    >>> curve, chance = localization_curve(maps, target, picture.mask("nodule"))
+    >>> curve, chance = localization_curve(maps, target, image.mask("nodule"))
     >>> maps.params["sites"][3], bool(curve[3] > 10 * chance)
     ('vision.3', True)
     """

@@ -23,7 +23,7 @@ def target(record: Record, named: Named | None) -> Target:
     """
     if named is None:
         return record.target
-    asked = {target.text: target for target in record.targets if target.rival}
+    asked = {target.text: target for target in record.targets if target.foil}
     if isinstance(named, str) and named in asked:
         return asked[named]
     return find(record.answer, named, record.prompt)

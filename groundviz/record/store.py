@@ -31,7 +31,7 @@ import safetensors.numpy
 from groundviz.errors import StoreError
 from groundviz.record import files
 from groundviz.record.consistency import examine
-from groundviz.record.types import Answer, Heatmaps, Prompt, Provenance, Record, Study
+from groundviz.record.types import Answer, Heatmaps, Prompt, Provenance, Record, SourceImage, Target
 
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
@@ -47,8 +47,10 @@ _LATER: Mapping[Any, Mapping[str, object]] = {
     Prompt: {"offsets": None, "messages": [], "verbatim": False},
     Provenance: {"adapters": {}, "generation": {}},
     Record: {"label": "", "unmeasured": []},
-    Study: {"inverted": False},
+    SourceImage: {"inverted": False},
 }
+# Fields that are called otherwise in files, which keep the names of the first version.
+_IN_FILES: Mapping[tuple[Any, str], str] = {(Record, "source_images"): "studies", (Target, "foil"): "rival"}
 
 
 def write(record: Record, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -218,8 +220,9 @@ def _body(document: object) -> object:
 
 
 @cache
-def _hints(cls: type) -> dict[str, Any]:
-    return get_type_hints(cls)
+def _fields(cls: Any) -> list[tuple[str, str, Any]]:
+    """Each field of a dataclass: its name, its name in a file, and its type."""
+    return [(name, _IN_FILES.get((cls, name), name), kind) for name, kind in get_type_hints(cls).items()]
 
 
 def _dtype(hint: Any) -> np.dtype[Any]:
@@ -234,8 +237,8 @@ def _encode(hint: Any, value: Any, where: str, arrays: Arrays) -> object:
     origin = get_origin(hint)
     if is_dataclass(hint):
         return {
-            name: _encode(kind, getattr(value, name), f"{where}.{name}", arrays)
-            for name, kind in _hints(cast(type, hint)).items()
+            key: _encode(kind, getattr(value, name), f"{where}.{key}", arrays)
+            for name, key, kind in _fields(cast(Any, hint))
         }
     if origin is np.ndarray:
         arrays[where] = np.ascontiguousarray(value, dtype=_dtype(hint))
@@ -252,10 +255,10 @@ def _decode(hint: Any, value: Any, where: str, arrays: Arrays) -> Any:
     """The inverse of `_encode`, for a value that may be anything; takes its arrays out of `arrays`."""
     origin = get_origin(hint)
     if is_dataclass(hint):
-        hints = _hints(cast(type, hint))
+        fields = _fields(cast(Any, hint))
         value = {**_LATER.get(hint, {}), **value} if isinstance(value, dict) else {}
-        _expect(value.keys() == hints.keys(), f"{where} has other fields")
-        made = {name: _decode(hints[name], value[name], f"{where}.{name}", arrays) for name in hints}
+        _expect(value.keys() == {key for _, key, _ in fields}, f"{where} has other fields")
+        made = {name: _decode(kind, value[key], f"{where}.{key}", arrays) for name, key, kind in fields}
         return cast(type, hint)(**made)
     if origin is np.ndarray:
         return _array(_dtype(hint), value, where, arrays)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from groundviz.errors import TargetError
-from groundviz.record.types import Answer, Ints, Prompt, Rival, Target
+from groundviz.record.types import Answer, Foil, Ints, Prompt, Target
 
 _SENTENCE = re.compile(r"[^.!?;\n]*[^.!?;\n\s][^.!?;\n]*(?:[.!?;](?!\s|$)[^.!?;\n]*)*[.!?;]*")
 
@@ -183,11 +183,11 @@ def answered(target: Target) -> Target:
     return target
 
 
-def rather_than(target: Target, rival: Rival) -> Target:
+def rather_than(target: Target, foil: Foil) -> Target:
     """The contrast of a target with what might have stood in its place.
 
     Raises:
-        TargetError: The target is in several places or in the question, or the rival is the target itself.
+        TargetError: The target is in several places or in the question, or the foil is the target itself.
     """
     answered(target)
     first, last = target.tokens[0], target.tokens[-1]
@@ -196,12 +196,12 @@ def rather_than(target: Target, rival: Rival) -> Target:
             f"A contrast needs one run of tokens: {target.text!r} is in several places. "
             "Name one of its occurrences."
         )
-    if rival.text.strip() == target.text.strip():
+    if foil.text.strip() == target.text.strip():
         raise TargetError(
             f"There is nothing to contrast: {target.text!r} stands against itself. Name another text."
         )
-    text = f"{target.text.strip()} rather than {rival.text.strip()}"
-    return Target(tokens=target.tokens, text=text, rival=rival)
+    text = f"{target.text.strip()} rather than {foil.text.strip()}"
+    return Target(tokens=target.tokens, text=text, foil=foil)
 
 
 def _of_text(answer: Answer, phrase: Phrase) -> Target:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from groundviz.errors import TargetError
-from groundviz.record.goal import Rival as Rival
+from groundviz.record.goal import Foil as Foil
 from groundviz.record.goal import Target as Target
 from groundviz.record.messages import Message as Message
 from groundviz.record.provenance import Check as Check
@@ -38,7 +38,7 @@ Stage = Literal["pixels", "vision", "projector", "language", "cross"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Study:
+class SourceImage:
     """An image ready to be shown and asked about, without a trace of whose it is.
 
     Attributes:
@@ -52,8 +52,8 @@ class Study:
         sha256: Of the pixels as shown; equal pixels, equal hash.
 
     >>> import groundviz
-    >>> study = groundviz.images.load(np.zeros((4, 6), np.uint8))
-    >>> study.shape, study.source
+    >>> source_image = groundviz.images.load(np.zeros((4, 6), np.uint8))
+    >>> source_image.shape, source_image.source
     ((4, 6), 'array')
     """
 
@@ -74,7 +74,7 @@ class Study:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Grid:
-    """Where each image token of one picture sits, in the prompt and in the source image.
+    """Where each image token of one image sits, in the prompt and in the source image.
 
     Attributes:
         rows: Number of token rows.
@@ -136,7 +136,7 @@ class Prompt:
 
     @property
     def image_ids(self) -> frozenset[int]:
-        """Ids of the tokens that stand for a picture."""
+        """Ids of the tokens that stand for an image."""
         spans = (self.token_ids[span.start : span.stop] for span in self.spans if span.kind == "image")
         return frozenset(int(token) for ids in spans for token in ids)
 
@@ -266,7 +266,7 @@ class Heatmaps:
         """Whether `target` was measured, itself or token by token."""
         measured = {one.scalar for one in self.targets}
         return target.scalar in measured or (
-            target.rival is None and all(((token,), None) in measured for token in target.tokens)
+            target.foil is None and all(((token,), None) in measured for token in target.tokens)
         )
 
     def at(self, target: Target, *, layer: int | None = None, head: int | None = None) -> Heatmap:
@@ -337,7 +337,7 @@ class Record:
     """One question, one answer and every map made of it; what a .gvz file holds.
 
     Attributes:
-        studies: The images that were asked about, at least one; `Grid.image` counts them from 0.
+        source_images: The images that were asked about, at least one; `Grid.image` counts them from 0.
         prompt: What the model was given.
         answer: What it said.
         targets: The parts of the answer, or of the question, that were asked for, at least one.
@@ -349,7 +349,7 @@ class Record:
         unmeasured: Methods that were asked for and never ran, because the work was interrupted.
     """
 
-    studies: tuple[Study, ...]
+    source_images: tuple[SourceImage, ...]
     prompt: Prompt
     answer: Answer
     targets: tuple[Target, ...]
@@ -361,9 +361,9 @@ class Record:
     unmeasured: tuple[str, ...] = ()
 
     @property
-    def study(self) -> Study:
+    def source_image(self) -> SourceImage:
         """The image, the first where there are several."""
-        return self.studies[0]
+        return self.source_images[0]
 
     @property
     def target(self) -> Target:

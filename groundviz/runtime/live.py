@@ -14,7 +14,7 @@ from torch import Tensor
 from groundviz.errors import UnsupportedMethod
 from groundviz.record.conversation import Asking, asked_again, described, instead
 from groundviz.record.targets import Named, find, rather_than
-from groundviz.record.types import Answer, Floats, Grid, Prompt, Provenance, Study, Target
+from groundviz.record.types import Answer, Floats, Grid, Prompt, Provenance, SourceImage, Target
 from groundviz.runtime.identity.provenance import describe_run
 from groundviz.runtime.inputs.encoded import Cells
 from groundviz.runtime.inputs.explainable import Lendable
@@ -24,7 +24,7 @@ from groundviz.runtime.loan.progress import Progress
 from groundviz.runtime.passes import generate, image_attention, relevancy_passes
 from groundviz.runtime.passes.batches import in_batches
 from groundviz.runtime.passes.decoding import Decoding
-from groundviz.runtime.passes.foils import rival
+from groundviz.runtime.passes.foils import foil
 from groundviz.runtime.passes.forward import Passes, log_probabilities
 from groundviz.runtime.passes.nan_check import scores_not_finite, where_not_finite
 from groundviz.runtime.passes.prepare import passes_over
@@ -39,17 +39,17 @@ class Live:
     Costs: `answer` is one generation (or one forward pass over a given answer); `attention` is
     free after it; `attention_gradients` is one forward and one backward pass over the answer's
     tokens on the prompt's cache; `read` and `scores` are a forward pass over prompt and answer for
-    each batch and distinct rival; `gradients` is a forward pass and one backward pass per target.
+    each batch and distinct foil; `gradients` is a forward pass and one backward pass per target.
 
     Attributes:
-        studies: The images that were encoded.
+        source_images: The images that were encoded.
         prompt: What was asked.
         vlm: The model with its processor.
         progress: Told what is being done.
         interrupted: Whether Ctrl-C has ended some work early.
     """
 
-    studies: tuple[Study, ...]
+    source_images: tuple[SourceImage, ...]
     prompt: Prompt
     interrupted = False
 
@@ -88,16 +88,18 @@ class Live:
 
     # --- question and answer ---------------------------------------------------------------------
 
-    def encode(self, studies: Study | Sequence[Study], question: Asking) -> Prompt:
+    def encode(self, source_images: SourceImage | Sequence[SourceImage], question: Asking) -> Prompt:
         """Build the prompt as the model's own processor does, and put its tensors on the device.
 
         Raises:
             PromptError: The question is empty, too long, or smuggles in a control token.
         """
-        self.studies = (studies,) if isinstance(studies, Study) else tuple(studies)
-        encoded = self.vlm.encode(self.studies, question)
+        self.source_images = (
+            (source_images,) if isinstance(source_images, SourceImage) else tuple(source_images)
+        )
+        encoded = self.vlm.encode(self.source_images, question)
         self.prompt, self._cells = encoded.prompt, encoded.cells
-        self._passes = passes_over(self.vlm, self._loan, self._parts, self.studies, encoded)
+        self._passes = passes_over(self.vlm, self._loan, self._parts, self.source_images, encoded)
         return self.prompt
 
     def answer(
@@ -151,7 +153,7 @@ class Live:
             PromptError: As in `encode`.
         """
         other = Live(self.vlm, self._loan, self.progress)
-        other.encode(self.studies, instead(asked_again(self.prompt), question))
+        other.encode(self.source_images, instead(asked_again(self.prompt), question))
         return other
 
     def targets(
@@ -161,12 +163,12 @@ class Live:
 
         Raises:
             TargetError: There is no such part, or it cannot be contrasted.
-            PromptError: The rival text is empty or contains a control token.
+            PromptError: The foil text is empty or contains a control token.
         """
         several = named if isinstance(named, list) else [named]
         found = [find(answer, one, self.prompt) for one in several]
         if against is not None:
-            found = [rather_than(target, rival(self.vlm, answer, target, against)) for target in found]
+            found = [rather_than(target, foil(self.vlm, answer, target, against)) for target in found]
         return tuple({target.scalar: target for target in found}.values())
 
     # --- attention -------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ class Live:
         Returns:
             float32 (answer token, layer, head, cell), shares of each row's attention, cells in the
             order of the prompt's grids. Equal to eager attention's rows. Where image tokens
-            summarise the picture, what each of them draws is handed on to the cells that it came
+            summarise the image, what each of them draws is handed on to the cells that it came
             from, by attention rollout through the resampler.
         """
         if not self._inside or self._attention is None:
@@ -215,13 +217,15 @@ class Live:
             A token's gradient is through its own row alone; what it did to later tokens is not in it.
         """
         ids = token_ids or self._passes.answer_ids
-        shares, slopes = image_attention.own_gradients(self._inside, ids, self._cache)
+        shares, gradients = image_attention.own_gradients(self._inside, ids, self._cache)
         if self._handed_on is not None:
             drawn = shares @ self._handed_on
-            # So that share times slope is what the image tokens' products hand on.
-            slopes = ((shares * slopes) @ self._handed_on) / drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
+            # So that share times gradient is what the image tokens' products hand on.
+            gradients = ((shares * gradients) @ self._handed_on) / drawn.clamp(
+                min=torch.finfo(drawn.dtype).tiny
+            )
             shares = drawn
-        return shares.cpu().numpy(), slopes.cpu().numpy()
+        return shares.cpu().numpy(), gradients.cpu().numpy()
 
     def rollout(self) -> Tensor:
         """Attention rollout from each answer token's predicting row, float32 (token, cell)."""
@@ -231,20 +235,20 @@ class Live:
         """Relevancy of cells for targets, (target, cell); see `descent.relevancy`."""
         return relevancy_passes.relevancy(self._inside, targets, **options)
 
-    # --- the picture inside the model ------------------------------------------------------------
+    # --- the image inside the model ------------------------------------------------------------
 
     def site(self, name: str) -> Site:
-        """A place where the picture can be read and changed: "pixels", "vision", "language.3", ...
+        """A place where the image can be read and changed: "pixels", "vision", "language.3", ...
 
         Raises:
             UnknownName: The model has no such place; the message lists those it has.
-            UnsupportedMethod: It has, but its tensors hold no cells of the picture.
+            UnsupportedMethod: It has, but its tensors hold no cells of the image.
         """
         return find_site(self._parts, self._cells, name)
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        """All such places, in the order the picture passes them."""
+        """All such places, in the order the image passes them."""
         return sites(self._parts, self._cells)
 
     def grids(self, site: Site) -> tuple[Grid, ...]:
@@ -255,18 +259,20 @@ class Live:
         """The images changed, as they read at the pixels: (1, cell, channel).
 
         Args:
-            paint: Makes another image of the same shape of one, float32 in [0, 1] as in `Study`.
+            paint: Makes another image of the same shape of one, float32 in [0, 1] as in `SourceImage`.
         """
-        studies = [replace(study, pixels=paint(study.pixels)) for study in self.studies]
-        other = self.vlm.encode(studies, asked_again(self.prompt))
-        return passes_over(self.vlm, self._loan, self._parts, studies, other).picture.cells()
+        source_images = [
+            replace(source_image, pixels=paint(source_image.pixels)) for source_image in self.source_images
+        ]
+        other = self.vlm.encode(source_images, asked_again(self.prompt))
+        return passes_over(self.vlm, self._loan, self._parts, source_images, other).image.cells()
 
     def read(self, site: Site) -> Tensor:
-        """The picture at a site, (1, cell, channel)."""
+        """The image at a site, (1, cell, channel)."""
         return self._once(site, lambda: self._passes.read(site)[0])
 
     def read_each(self, *at: Site, pixels: Tensor | None = None) -> list[Tensor]:
-        """The picture, or another one, at several sites, each as `read` gives it, in one pass."""
+        """The image, or another one, at several sites, each as `read` gives it, in one pass."""
         return self._passes.read(*at, pixels=pixels)
 
     def hidden_states(self, layer: int) -> Tensor:
@@ -288,18 +294,18 @@ class Live:
 
         Args:
             targets: What to score.
-            site: Where to change the picture.
+            site: Where to change the image.
             values: What to put there, shaped like `read(site)` with a batch of any size. Gradients
                 flow to it where they are enabled.
         """
         return self._passes.scores(targets, site, values)
 
     def gradients(self, targets: Sequence[Target], *at: Site) -> list[tuple[Tensor, Tensor]]:
-        """The picture at some sites, and how each target's scalar changes with it.
+        """The image at some sites, and how each target's scalar changes with it.
 
         Args:
             targets: What to differentiate.
-            at: Sites, in the order the picture passes them.
+            at: Sites, in the order the image passes them.
 
         Returns:
             For each site the values as `read` gives them but without the batch, and float32
@@ -337,7 +343,7 @@ class Live:
         return done
 
     def stream(self) -> torch.Generator:
-        """Random numbers that hang on the loan's seed alone, whatever ran before."""
+        """Random numbers that depend on the loan's seed alone, whatever ran before."""
         return torch.Generator().manual_seed(self._loan.seed)
 
     @property
@@ -374,7 +380,7 @@ class Live:
 
     @property
     def _handed_on(self) -> Tensor | None:
-        """Where image tokens summarise the picture: (image token, cell)."""
+        """Where image tokens summarise the image: (image token, cell)."""
         return self._once("handed on", lambda: image_attention.handed_on(self._passes))
 
     def _on_cells(self, rows: Tensor) -> Floats:

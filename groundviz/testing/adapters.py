@@ -9,16 +9,16 @@ import torch
 
 from groundviz.models import VLM
 from groundviz.record.geometry import held_cells
-from groundviz.record.types import Grid, Prompt, Study
+from groundviz.record.types import Grid, Prompt, SourceImage
 
 
-def check_adapter(vlm: VLM, study: Study, question: str = "Is there a nodule?") -> None:
-    """Check that what an adapter says of one model and one picture adds up; `check_model` does the rest.
+def check_adapter(vlm: VLM, source_image: SourceImage, question: str = "Is there a nodule?") -> None:
+    """Check that what an adapter says of one model and one image adds up; `check_model` does the rest.
 
     - Every module it names is part of the model.
     - The spans cover the prompt without gaps, and the image's are the image tokens.
-    - The grids hold every image token once, and lie on the picture.
-    - At every stage the picture has as many cells as the grids, each in a place of its own.
+    - The grids hold every image token once, and lie on the image.
+    - At every stage the image has as many cells as the grids, each in a place of its own.
 
     Raises:
         AssertionError: A promise is broken; the message says which.
@@ -29,10 +29,10 @@ def check_adapter(vlm: VLM, study: Study, question: str = "Is there a nodule?") 
     >>> vlm = load(model, processor=tiny_llava_processor(model))
     >>> check_adapter(vlm, images.load(np.zeros((28, 28), np.uint8)))
     """
-    encoded = vlm.encode((study,), question)
+    encoded = vlm.encode((source_image,), question)
     _check_spans(encoded.prompt)
     for grid in encoded.prompt.grids:
-        _check_place(grid, study)
+        _check_place(grid, source_image)
     for name, cells in encoded.cells.items():
         held = sum(int(held_cells(grid).sum()) for grid in cells.grids)
         _expect(
@@ -40,7 +40,7 @@ def check_adapter(vlm: VLM, study: Study, question: str = "Is there a nodule?") 
         )
         _expect(np.unique(cells.index).size == cells.index.size, f"two cells of {name} stand at one place")
         for grid in cells.grids:
-            _check_place(grid, study)
+            _check_place(grid, source_image)
     _check_modules(vlm)
 
 
@@ -54,7 +54,7 @@ def _check_spans(prompt: Prompt) -> None:
     _expect(any(span.kind == "question" for span in prompt.spans), "no span is the question's")
 
 
-def _check_place(grid: Grid, study: Study) -> None:
+def _check_place(grid: Grid, source_image: SourceImage) -> None:
     _expect(grid.positions.shape == (grid.rows * grid.cols,), "a grid's positions do not fit its size")
     _expect(grid.valid.shape == (grid.rows, grid.cols), "a grid's valid cells do not fit its size")
     rows, cols = np.nonzero(grid.valid)
@@ -62,8 +62,8 @@ def _check_place(grid: Grid, study: Study) -> None:
     places = grid.to_source @ centres
     # A cell is in view if a sliver of it is.
     reach = np.abs(np.diag(grid.to_source[:, :2]))[:, None] / 2
-    inside = (places > -reach).all() and (places < np.array(study.shape)[:, None] + reach).all()
-    _expect(len(rows) > 0 and bool(inside), "valid cells of a grid lie outside the picture")
+    inside = (places > -reach).all() and (places < np.array(source_image.shape)[:, None] + reach).all()
+    _expect(len(rows) > 0 and bool(inside), "valid cells of a grid lie outside the image")
 
 
 def _check_modules(vlm: VLM) -> None:

@@ -21,16 +21,16 @@ from groundviz.methods.running.catalogue import explains_questions
 from groundviz.models import VLM
 from groundviz.record.geometry import apply
 from groundviz.record.targets import Named, Question
-from groundviz.record.types import Floats, Heatmaps, Rival, Target
+from groundviz.record.types import Floats, Foil, Heatmaps, Target
 from groundviz.runtime import Live, borrow
 from groundviz.testing.families import TINY as BUILDERS
 from groundviz.testing.families import Builder
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.tiny.planted import QUESTION
-from groundviz.testing.trial import ANSWER_TOKENS, STUDY, Measured, Trial
+from groundviz.testing.trial import ANSWER_TOKENS, SOURCE_IMAGE, Measured, Trial
 
 NAMED: tuple[Named | None, ...] = (None, 0, (1, 3))
-SAID, RIVAL = "left lung nodule and effusion", "pneumothorax device"
+SAID, FOIL = "left lung nodule and effusion", "pneumothorax device"
 # Where a method keeps what speaks for a word alone, a random model may have nothing for some of them.
 WORDS = ("nodule", "effusion", "left", "opacity", "heart", "size")
 # Passes of other shapes round differently.
@@ -96,10 +96,10 @@ def takes_targets_in_any_order(trial: Trial, kind: str) -> str:
 def shares_its_passes(trial: Trial, kind: str) -> str:
     """Three targets cost no more forward passes than one, unless the docstring says so."""
     costs = trial.documentation.partition("Cost:")[2].partition("Targets:")[0]
-    one, several = _alone(trial, kind)[1], _both(trial, kind).pictures
+    one, several = _alone(trial, kind)[1], _both(trial, kind).images
     if several <= one or re.search("forward[^.,;]* target", costs):
         return ""
-    return f"three targets took {several} pictures through the model, one took {one}"
+    return f"three targets took {several} images through the model, one took {one}"
 
 
 def generated_or_given(trial: Trial, kind: str) -> str:
@@ -130,8 +130,8 @@ def takes_contrasts(trial: Trial, kind: str) -> str:
     if not trial.explains_contrasts:
         return ""
     vlm = _vlm(trial, kind)
-    rival = Rival(text=RIVAL, token_ids=tuple(vlm.answer_ids(RIVAL)))
-    contrast = Target(tokens=(4,), text="effusion", rival=rival)
+    foil = Foil(text=FOIL, token_ids=tuple(vlm.answer_ids(FOIL)))
+    contrast = Target(tokens=(4,), text="effusion", foil=foil)
     found = trial.run(vlm, said=SAID, named=[(1, 3), contrast])
     plain = trial.run(vlm, said=SAID, named=[(1, 3)])
     missing = not all(one.has(contrast) for one in found.maps)
@@ -182,7 +182,7 @@ class _Both:
     first: Measured
     second: Measured
     changed: list[str]
-    pictures: int
+    images: int
 
 
 def _vlm(trial: Trial, kind: str) -> VLM:
@@ -205,18 +205,18 @@ def _both(trial: Trial, kind: str) -> _Both:
 
 
 def _twice(trial: Trial, vlm: VLM) -> _Both:
-    with _counted(vlm.model) as pictures, borrow(vlm) as live:
-        prompt = live.encode(STUDY, QUESTION)
+    with _counted(vlm.model) as images, borrow(vlm) as live:
+        prompt = live.encode(SOURCE_IMAGE, QUESTION)
         answer = live.answer(prompt)
         targets = live.targets(answer, list(NAMED), None)  # type: ignore[arg-type]
         first = trial.measure(live, prompt, answer, targets)
-        cost, before = sum(pictures), fingerprint(vlm.model)
+        cost, before = sum(images), fingerprint(vlm.model)
         second = trial.measure(live, prompt, answer, targets)
         changed = difference(before, fingerprint(vlm.model))
         noted = _noted_by_every_pass(live, targets)
     changed = [line for line in changed if line.partition(":")[0] not in noted]
     runs = [Measured(prompt=prompt, answer=answer, targets=targets, maps=maps) for maps in (first, second)]
-    return _Both(first=runs[0], second=runs[1], changed=changed, pictures=cost)
+    return _Both(first=runs[0], second=runs[1], changed=changed, images=cost)
 
 
 def _noted_by_every_pass(live: Live, targets: tuple[Target, ...]) -> set[str]:
@@ -227,13 +227,13 @@ def _noted_by_every_pass(live: Live, targets: tuple[Target, ...]) -> set[str]:
 
 
 def _alone(trial: Trial, kind: str) -> tuple[Measured, int]:
-    """A single target, and how many pictures went through the model for it."""
+    """A single target, and how many images went through the model for it."""
 
     def make() -> tuple[Measured, int]:
         vlm = _vlm(trial, kind)
-        with _counted(vlm.model) as pictures:
+        with _counted(vlm.model) as images:
             found = trial.run(vlm, named=NAMED[1:2])
-        return found, sum(pictures)
+        return found, sum(images)
 
     return trial.once(("alone", kind), make)
 
@@ -265,13 +265,13 @@ def _misfit(maps: Heatmaps, targets: Sequence[Target]) -> str:
     missing = [target.text for target in targets if not maps.has(target)]
     if missing:
         return f"{missing[0]!r} was asked for and not measured"
-    return "" if _in_the_picture(maps) else "cells that are said to show the picture lie outside of it"
+    return "" if _in_the_image(maps) else "cells that are said to show the image lie outside of it"
 
 
-def _in_the_picture(maps: Heatmaps) -> bool:
+def _in_the_image(maps: Heatmaps) -> bool:
     at = apply(maps.grid.to_source, np.argwhere(maps.grid.valid).astype(np.float64) + 0.5)
     reach = np.abs(np.diag(maps.grid.to_source[:, :2]))
-    return bool(((at > -reach) & (at < np.array(STUDY.shape) + reach)).all())
+    return bool(((at > -reach) & (at < np.array(SOURCE_IMAGE.shape) + reach)).all())
 
 
 def _not_finite(found: Measured) -> str:
@@ -279,7 +279,7 @@ def _not_finite(found: Measured) -> str:
         tokens = one.grid.positions.reshape(one.grid.rows, one.grid.cols) >= 0
         held = tokens if tokens.any() else one.grid.valid
         if not np.isfinite(one.values[..., held]).all():
-            return "a cell that has a token or shows the picture has no finite number"
+            return "a cell that has a token or shows the image has no finite number"
         # Padding may have been measured among pixels; no token is no cell.
         if tokens.any() and not np.isnan(one.values[..., ~tokens]).all():
             return "a cell without a token has a number"

@@ -63,7 +63,7 @@ def is_not_normalised(trial: Trial) -> str:
         return ""
     _, cells = _cells(trial)
     faint = planted(faint=True)
-    weak = _on_cells(trial.run(faint.vlm, faint.study, said=BOTH, named=[0]), 0)
+    weak = _on_cells(trial.run(faint.vlm, faint.source_image, said=BOTH, named=[0]), 0)
     spread, least = np.ptp(cells[FIRST_WORD]), np.ptp(weak)
     return (
         ""
@@ -75,13 +75,13 @@ def is_not_normalised(trial: Trial) -> str:
 
 def contrasts_or_refuses(trial: Trial) -> str:
     """A contrast tells the two cells apart; a method without contrasts says so and names another one."""
-    model = planted(rivals=True)
-    wanted = model.word(FIRST_WORD, rival=SECOND_WORD)
+    model = planted(foils=True)
+    wanted = model.word(FIRST_WORD, foil=SECOND_WORD)
     if not trial.explains_contrasts:
         return _not_refused(trial, model, wanted)
-    found = trial.run(model.vlm, model.study, said=FIRST_WORD, named=[wanted])
+    found = trial.run(model.vlm, model.source_image, said=FIRST_WORD, named=[wanted])
     cells = _on_cells(found, 0)
-    return _misplaced(trial, cells, model.first, FIRST_WORD) or _for_the_rival(trial, found, model)
+    return _misplaced(trial, cells, model.first, FIRST_WORD) or _for_the_foil(trial, found, model)
 
 
 def a_contrast_is_not_its_target_alone(trial: Trial) -> str:
@@ -89,23 +89,25 @@ def a_contrast_is_not_its_target_alone(trial: Trial) -> str:
     if not trial.explains_contrasts:
         return ""
     model, cells = _cells(trial)
-    twins = model.word(FIRST_WORD, rival=TWIN)
+    twins = model.word(FIRST_WORD, foil=TWIN)
     try:
-        found = float(np.ptp(_on_cells(trial.run(model.vlm, model.study, said=FIRST_WORD, named=[twins]), 0)))
+        found = float(
+            np.ptp(_on_cells(trial.run(model.vlm, model.source_image, said=FIRST_WORD, named=[twins]), 0))
+        )
     except UnsupportedMethod:
         return ""  # There is nothing to show, and it says so.
     most = trial.noise * np.ptp(cells[FIRST_WORD])
     return "" if found <= most else f"its cells lie {found:.6g} apart, and at most {most:.6g} was expected"
 
 
-def the_rival_has_its_own_map(trial: Trial) -> str:
+def the_foil_has_its_own_map(trial: Trial) -> str:
     """Where the other word is said, its map is highest at its own cell, alone and as a contrast."""
     if not trial.explains_contrasts:
         return ""
-    model = planted(rivals=True)
+    model = planted(foils=True)
     other = model.word(SECOND_WORD)
-    named = [other, model.word(SECOND_WORD, rival=FIRST_WORD)]
-    found = trial.run(model.vlm, model.study, said=SECOND_WORD, named=named)
+    named = [other, model.word(SECOND_WORD, foil=FIRST_WORD)]
+    found = trial.run(model.vlm, model.source_image, said=SECOND_WORD, named=named)
     alone, contrast = (_on_cells(found, index) for index in range(2))
     return _not_highest(alone, model.second, SECOND_WORD) or _misplaced(
         trial, contrast, model.second, f"{SECOND_WORD} rather than {FIRST_WORD}"
@@ -120,7 +122,7 @@ CHECKS = {
     "is not normalised": is_not_normalised,
     "contrasts, or refuses to": contrasts_or_refuses,
     "a contrast is not its target alone": a_contrast_is_not_its_target_alone,
-    "the rival has its own map": the_rival_has_its_own_map,
+    "the foil has its own map": the_foil_has_its_own_map,
 }
 
 
@@ -129,7 +131,7 @@ def _cells(trial: Trial) -> tuple[Planted, Mapping[str, Doubles]]:
 
     def make() -> tuple[Planted, Mapping[str, Doubles]]:
         model = planted()
-        found = trial.run(model.vlm, model.study, said=BOTH, named=[0, 1])
+        found = trial.run(model.vlm, model.source_image, said=BOTH, named=[0, 1])
         return model, {FIRST_WORD: _on_cells(found, 0), SECOND_WORD: _on_cells(found, 1)}
 
     return trial.once("planted", make)
@@ -167,12 +169,12 @@ def _misplaced(trial: Trial, cells: Doubles, expected: tuple[int, int], word: st
     )
 
 
-def _for_the_rival(trial: Trial, found: Measured, model: Planted) -> str:
-    at_rival = _deviation(_on_cells(found, 0), model.first)[model.second]
-    if at_rival > trial.noise and EITHER_WAY not in trial.documentation:
-        return "the rival's cell argues for the word"
-    if found.maps[0].signed and at_rival > -trial.noise:
-        return "the rival's cell does not argue against the word"
+def _for_the_foil(trial: Trial, found: Measured, model: Planted) -> str:
+    at_foil = _deviation(_on_cells(found, 0), model.first)[model.second]
+    if at_foil > trial.noise and EITHER_WAY not in trial.documentation:
+        return "the foil's cell argues for the word"
+    if found.maps[0].signed and at_foil > -trial.noise:
+        return "the foil's cell does not argue against the word"
     return ""
 
 
@@ -186,7 +188,7 @@ def _not_flat(cells: Doubles, peak: tuple[int, int], noise: float) -> str:
 
 def _not_refused(trial: Trial, model: Planted, wanted: Target) -> str:
     try:
-        trial.run(model.vlm, model.study, said=FIRST_WORD, named=[wanted])
+        trial.run(model.vlm, model.source_image, said=FIRST_WORD, named=[wanted])
     except UnsupportedMethod as refusal:
         others = set(METHODS) - {trial.name}
         return "" if any(name in str(refusal) for name in others) else f"it names no alternative: {refusal}"

@@ -25,7 +25,7 @@ from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.messy import messy
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from groundviz.testing.tiny.planted import QUESTION
-from groundviz.testing.trial import ANSWER_TOKENS, STUDY, Measured, Trial
+from groundviz.testing.trial import ANSWER_TOKENS, SOURCE_IMAGE, Measured, Trial
 
 STRIKES = 3
 MODES: dict[str, Callable[[], Any]] = {
@@ -70,7 +70,7 @@ def says_when_numbers_are_not_finite(trial: Trial) -> str:
     """Weights that become NaN give a NumericalError, or the maps that came before them, but no others."""
     vlm = _tiny()
     with borrow(vlm) as live:
-        prompt = live.encode(STUDY, QUESTION)
+        prompt = live.encode(SOURCE_IMAGE, QUESTION)
         answer = live.answer(prompt)
         for weight in vlm.parts().decoder_layers[-1].parameters():
             weight.data.fill_(torch.nan)

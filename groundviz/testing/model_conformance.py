@@ -17,9 +17,9 @@ from groundviz.errors import PromptError, UnsupportedModel
 from groundviz.models import VLM
 from groundviz.models.certification.certificate import MOST_PATCHES
 from groundviz.models.certification.gradient_trace import follow_model
-from groundviz.models.certification.pixel_probe import QUESTION, noise, study_of
+from groundviz.models.certification.pixel_probe import QUESTION, noise, source_image_of
 from groundviz.record.geometry import held_cells
-from groundviz.record.types import Study, Target
+from groundviz.record.types import SourceImage, Target
 from groundviz.runtime import borrow
 from groundviz.runtime.attention.tap import AttentionCall, tapped
 from groundviz.runtime.inputs.encoded import PIXELS
@@ -28,7 +28,7 @@ from groundviz.runtime.loan.device import on_device
 from groundviz.testing.adapters import check_adapter
 from groundviz.testing.fingerprint import difference, fingerprint
 
-# High, wide, small and long pictures, with sides that no patch divides.
+# High, wide, small and long images, with sides that no patch divides.
 SHAPES = ((61, 45), (37, 83), (119, 77), (17, 19), (21, 91), (131, 23))
 PAIR = (45, 31), (37, 61)
 SAID = (5, 9, 7)
@@ -39,14 +39,14 @@ CLOSE = 1e-3
 def check_model(model: Any, processor: Any = None) -> None:
     """Check everything that groundviz relies on in a model, its processor and their family's adapter.
 
-    - The certificate, over pictures of many odd shapes: every cell is followed from the source image
+    - The certificate, over images of many odd shapes: every cell is followed from the source image
       to what the answer looks at, and lies within half a patch of where the adapter says; a plain pass
       is what `generate` does; attention rows times values are what the kernel puts out.
     - Spans, grids and modules fit each other, and each site holds as many cells as its grids.
     - Attention rows are those of the eager kernel, where that computes the same scores, and the same
       whether the answer is generated token by token or read in one pass.
     - The final norm and the head turn the last hidden state into the model's scores.
-    - Three pictures in a batch score what each does alone, wherever they are put in.
+    - Three images in a batch score what each does alone, wherever they are put in.
     - Several images in a prompt keep apart, where the model takes several.
     - Control tokens typed in a question are text, or refused.
     - The model is given back bit-identical.
@@ -132,7 +132,7 @@ def rows_are_those_of_each_step(vlm: VLM) -> str:
     with borrow(vlm) as live:
         prompt = live.encode(noise(PAIR[0]), QUESTION)
         said = live.answer(prompt).token_ids.tolist()
-        # What comes behind an image token cannot be said again: a pass would look for its picture.
+        # What comes behind an image token cannot be said again: a pass would look for its image.
         said = list(takewhile(lambda token: token not in prompt.image_ids, said))
         if not said:
             return ""
@@ -147,7 +147,7 @@ def head_reads_the_last_state(vlm: VLM) -> str:
     with borrow(vlm) as live, torch.no_grad():
         prompt = live.encode(noise(PAIR[0]), QUESTION)
         live.answer(prompt, given=SAID)
-        inputs = on_device(vlm.model, vlm.encode(live.studies, QUESTION).inputs)
+        inputs = on_device(vlm.model, vlm.encode(live.source_images, QUESTION).inputs)
         logits = vlm.model(**inputs, use_cache=False).logits[0].float()
         last = live.hidden_states(len(vlm.parts().decoder_layers) - 1)
         apart = float((live.unembed(last[: len(logits)]) - logits).abs().max() / logits.std())
@@ -155,7 +155,7 @@ def head_reads_the_last_state(vlm: VLM) -> str:
 
 
 def batches_are_singles(vlm: VLM) -> str:
-    """Three pictures put in at once score what each scores alone, and not all the same."""
+    """Three images put in at once score what each scores alone, and not all the same."""
     target = Target(tokens=tuple(range(len(SAID))), text="")
     with borrow(vlm) as live, torch.no_grad():
         live.answer(live.encode(noise(PAIR[0]), QUESTION), given=SAID)
@@ -167,7 +167,7 @@ def batches_are_singles(vlm: VLM) -> str:
             alone = torch.cat([live.scores([target], site, one[None])[:, 0] for one in three])
             apart = float((together - alone).abs().max())
             if not apart < CLOSE:
-                return f"pictures put in at {site} score {apart:.2g} nats otherwise in a batch than alone"
+                return f"images put in at {site} score {apart:.2g} nats otherwise in a batch than alone"
             if float(together.std()) < CLOSE**2:
                 return f"what is put in at {site} does not matter to the answer"
     return ""
@@ -175,7 +175,7 @@ def batches_are_singles(vlm: VLM) -> str:
 
 def images_keep_apart(vlm: VLM) -> str:
     """Each of two images in a prompt is where the adapter says, in the pixels and in the model."""
-    dark, light = (study_of(np.full((*PAIR[0], 3), level)) for level in (0.0, 1.0))
+    dark, light = (source_image_of(np.full((*PAIR[0], 3), level)) for level in (0.0, 1.0))
     try:
         first, second = (_levels(vlm, pair) for pair in ((light, dark), (dark, light)))
     except PromptError:
@@ -245,13 +245,13 @@ def _weights(call: AttentionCall) -> Tensor:
     return weights.float()
 
 
-def _levels(vlm: VLM, studies: tuple[Study, ...]) -> list[float]:
+def _levels(vlm: VLM, source_images: tuple[SourceImage, ...]) -> list[float]:
     """The mean brightness of what the model is shown of each image."""
-    encoded = vlm.encode(studies, QUESTION)
+    encoded = vlm.encode(source_images, QUESTION)
     cells = encoded.cells["pixels"]
     values = encoded.inputs[PIXELS].reshape(-1)[torch.from_numpy(cells.index)]
     images = np.repeat([grid.image for grid in cells.grids], [held_cells(grid).sum() for grid in cells.grids])
-    return [float(values[:, images == number].mean()) for number in range(len(studies))]
+    return [float(values[:, images == number].mean()) for number in range(len(source_images))]
 
 
 def _count(vlm: VLM, question: str, ids: set[int]) -> int:

@@ -14,7 +14,7 @@ from groundviz.methods.toolkit.method import Method
 from groundviz.models import VLM
 from groundviz.record.geometry import compose, invert
 from groundviz.record.targets import Named
-from groundviz.record.types import Answer, Doubles, Floats, Grid, Heatmaps, Prompt, Study, Target
+from groundviz.record.types import Answer, Doubles, Floats, Grid, Heatmaps, Prompt, SourceImage, Target
 from groundviz.runtime import Live, borrow
 from groundviz.testing.tiny.planted import QUESTION, Planted
 
@@ -23,7 +23,7 @@ ClosedForm = Callable[[Planted], Doubles]
 
 # Enough for answers that repeat no word, on which a mix-up of tokens would not be seen.
 ANSWER_TOKENS = 4
-STUDY = Study(
+SOURCE_IMAGE = SourceImage(
     pixels=np.random.default_rng(7).random((40, 56, 3), dtype=np.float32),
     source="array",
     raw_range=(0.0, 1.0),
@@ -84,14 +84,14 @@ class Trial:
     def run(
         self,
         vlm: VLM,
-        study: Study = STUDY,
+        source_image: SourceImage = SOURCE_IMAGE,
         *,
         said: str | Sequence[int] | None = None,
         named: Sequence[Named | None] = (None,),
     ) -> Measured:
         """Answer, and measure once."""
         with borrow(vlm) as live:
-            prompt = live.encode(study, QUESTION)
+            prompt = live.encode(source_image, QUESTION)
             answer = live.answer(prompt, given=said)
             targets = live.targets(answer, cast(Any, list(named)), None)
             maps = self.measure(live, prompt, answer, targets)

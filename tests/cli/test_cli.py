@@ -55,7 +55,7 @@ def test_the_demo_answers_and_says_where_everything_is(
     assert cli.main(["demo", "--out", str(folder)]) == 0
     out = capsys.readouterr().out
     head, *rows = out.splitlines()[: 1 + len(stops)]
-    assert head.split() == ["picture", "question", "answer", "truth", "confidence"]
+    assert head.split() == ["image", "question", "answer", "truth", "confidence"]
     # Columns are straight: whatever stands under "truth" starts where it does.
     assert all(row[head.index("truth") - 1] == " " != row[head.index("truth")] for row in rows)
     assert all(re.search(r"\d+%( |$)", row) for row in rows)
@@ -77,7 +77,7 @@ def test_the_demo_answers_and_says_where_everything_is(
 def test_the_tour_asks_of_what_is_there_and_of_what_is_not() -> None:
     assert {kind for _, kind, _ in STOPS} == {"presence", "where", "side", "report"}
     assert ("nodule", "where", "effusion") in STOPS
-    assert len({picture for picture, _, _ in STOPS}) == 3
+    assert len({drawn for drawn, _, _ in STOPS}) == 3
 
 
 def test_explain_writes_page_figures_and_record(tmp_path: Path, capsys: Capture) -> None:
@@ -317,8 +317,11 @@ def test_each_image_of_a_folder_is_asked_about_and_a_bad_one_stops_nobody(
     arguments = ["explain", str(ward), "--model", "demo", QUESTION, "--out", str(out), "--window", "0.5,1"]
     assert cli.main(arguments) == 1
     assert loaded == ["demo"]
-    assert [[study.source for study in asked["image"]] for asked in quick] == [["dicom"], ["png"]]
-    assert all(study.window == (0.5, 1.0) for asked in quick for study in asked["image"])
+    assert [[source_image.source for source_image in asked["image"]] for asked in quick] == [
+        ["dicom"],
+        ["png"],
+    ]
+    assert all(source_image.window == (0.5, 1.0) for asked in quick for source_image in asked["image"])
     told = capsys.readouterr()
     errors = [line.split("\r")[-1].strip() for line in told.err.splitlines() if "groundviz: error" in line]
     assert [re.search(r"error: (image \d of 4 \(.+?\)): ", line)[1] for line in errors] == [
@@ -477,7 +480,7 @@ def test_further_images_are_given_along_and_printed(
     arguments = ["explain", str(NODULE), QUESTION, "--model", "demo", "--out", str(tmp_path / "out")]
     more = ["--image", str(prior), "--image", str(dicom)]
     assert cli.main([*arguments, *more, "--frame", "0", "--frame", "0", "--frame", "0"]) == 0
-    assert [study.source for study in given[0]] == ["png", "png", "dicom"]
+    assert [source_image.source for source_image in given[0]] == ["png", "png", "dicom"]
     assert given[0][1].sha256 == groundviz.images.load(prior).sha256
     out = capsys.readouterr().out
     assert "image 1 of 2: 96 by 96 pixels, from array\n" in out

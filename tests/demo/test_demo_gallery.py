@@ -1,4 +1,4 @@
-"""The gallery holds a figure of every type; the pictures of the documentation come from it."""
+"""The gallery holds a figure of every type; the images of the documentation come from it."""
 
 import pytest
 

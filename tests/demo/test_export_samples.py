@@ -49,10 +49,10 @@ def test_a_dicom_file_is_read_by_pydicom_without_a_word() -> None:
 
 
 def test_the_window_of_a_dicom_file_shows_every_level_as_drawn() -> None:
-    study = images.load(pydicom.dcmread(io.BytesIO(to_dicom(NODULE))))
-    assert study.source == "dicom"
-    assert study.spacing_mm == pytest.approx((360 / 112, 360 / 112), abs=1e-5)
-    assert np.abs(study.pixels - NODULE.pixels).max() <= 0.5 / 4095 + 1e-6
+    source_image = images.load(pydicom.dcmread(io.BytesIO(to_dicom(NODULE))))
+    assert source_image.source == "dicom"
+    assert source_image.spacing_mm == pytest.approx((360 / 112, 360 / 112), abs=1e-5)
+    assert np.abs(source_image.pixels - NODULE.pixels).max() <= 0.5 / 4095 + 1e-6
 
 
 def test_a_dicom_file_names_nobody() -> None:

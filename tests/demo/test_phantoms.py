@@ -20,9 +20,9 @@ def far_from(mask: np.ndarray, pixels: int) -> np.ndarray:
     return ~near
 
 
-def block_means(picture: Phantom, cells: int) -> np.ndarray:
-    side = len(picture.pixels) // cells
-    return picture.pixels.reshape(cells, side, cells, side).mean((1, 3))
+def block_means(image: Phantom, cells: int) -> np.ndarray:
+    side = len(image.pixels) // cells
+    return image.pixels.reshape(cells, side, cells, side).mean((1, 3))
 
 
 @pytest.mark.parametrize("name", FINDINGS)
@@ -70,7 +70,7 @@ def test_the_random_state_of_the_caller_is_not_touched() -> None:
 
 
 @pytest.mark.parametrize("size", [224, 448])
-def test_the_picture_is_the_same_at_every_size(size: int) -> None:
+def test_the_image_is_the_same_at_every_size(size: int) -> None:
     for seed in SEEDS:
         small, large = phantom(seed), phantom(seed, size=size)
         assert large.pixels.shape == (size, size)
@@ -82,7 +82,7 @@ def test_the_picture_is_the_same_at_every_size(size: int) -> None:
 
 
 @pytest.mark.parametrize("name", FINDINGS)
-def test_masks_are_boolean_filled_and_inside_the_picture(name: str) -> None:
+def test_masks_are_boolean_filled_and_inside_the_image(name: str) -> None:
     for seed in SEEDS:
         drawn = phantom(seed, findings=[name])
         mask = drawn.mask(name)

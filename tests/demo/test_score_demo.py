@@ -74,10 +74,10 @@ def test_methods_stand_beside_guesses_that_never_saw_the_image(result):
 def test_one_pass_decides_what_generating_would_answer():
     vlm = load("demo")
     for seed in fresh_phantoms(78, 4):
-        picture = phantom(seed)
-        questions = list(every_question(picture))
-        generated = [vlm.generate(picture.pixels, q.text) == q.answer for q in questions]
-        assert answers_right(vlm, picture, questions) == generated
+        image = phantom(seed)
+        questions = list(every_question(image))
+        generated = [vlm.generate(image.pixels, q.text) == q.answer for q in questions]
+        assert answers_right(vlm, image, questions) == generated
 
 
 def test_rows_are_named_after_what_is_there():

@@ -51,7 +51,7 @@ def test_training_and_scoring_never_share_a_phantom():
     assert min(fresh_phantoms(0, 1)) >= TRAINING_SEEDS
 
 
-def test_a_shrunk_training_picture_shows_the_same_chest():
+def test_a_shrunk_training_image_shows_the_same_chest():
     shrunk = training_phantom(4)
     direct = phantom(4, findings=shrunk.names)
     assert np.abs(shrunk.pixels - direct.pixels).mean() < 0.01
@@ -60,8 +60,8 @@ def test_a_shrunk_training_picture_shows_the_same_chest():
 
 
 def test_packed_questions_do_not_see_one_another():
-    picture = phantom(2, findings=["nodule", "effusion"])
-    questions = [ask(picture, kind, "nodule") for kind in ("presence", "where", "side")]
+    drawn = phantom(2, findings=["nodule", "effusion"])
+    questions = [ask(drawn, kind, "nodule") for kind in ("presence", "where", "side")]
     packer = Packer()
     packed = packer.pack([questions, questions[:1]])
     start = len(packer.prefix)
@@ -74,20 +74,20 @@ def test_packed_questions_do_not_see_one_another():
 
 
 def test_labels_are_the_answers_one_token_ahead():
-    picture = phantom(2, findings=["effusion"])
+    drawn = phantom(2, findings=["effusion"])
     packer = Packer()
-    packed = packer.pack([[ask(picture, "where", "effusion")]])
+    packed = packer.pack([[ask(drawn, "where", "effusion")]])
     told = packed.labels[0][packed.labels[0] != -100].tolist()
-    assert packer.tokenizer.decode(told) == f"{picture.findings[0].location} </s>"
+    assert packer.tokenizer.decode(told) == f"{drawn.findings[0].location} </s>"
     at = (packed.labels[0] != -100).nonzero().flatten()
     assert torch.equal(packed.labels[0, at[:-1]], packed.token_ids[0, at[:-1] + 1])
 
 
 def test_a_packed_answer_costs_what_it_costs_alone(trained):
     """The block mask and restarted positions are right: packing changes no logit."""
-    picture = phantom(2, findings=["nodule", "effusion"])
+    drawn = phantom(2, findings=["nodule", "effusion"])
     packer, model = Packer(), trained.float()
-    questions = [ask(picture, kind, "nodule") for kind in ("presence", "where", "side")]
+    questions = [ask(drawn, kind, "nodule") for kind in ("presence", "where", "side")]
     together, alone = packer.pack([questions]), packer.pack([questions[2:]])
     image = torch.randn(196, 128, generator=torch.Generator().manual_seed(0))
 

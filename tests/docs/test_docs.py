@@ -122,24 +122,24 @@ def test_what_the_documentation_installs_is_there() -> None:
             assert extra in project["optional-dependencies"]
 
 
-def test_pictures_are_drawn_by_their_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first figure; the viewer is photographed by `python docs/pictures.py viewer`."""
-    from docs import pictures
+def test_images_are_drawn_by_their_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first figure; the viewer is photographed by `python scripts/doc_images.py viewer`."""
+    from docs import images
 
-    gallery = pictures.gallery
-    monkeypatch.setattr(pictures, "FOLDER", tmp_path)
-    monkeypatch.setattr(pictures, "gallery", lambda vlm: itertools.islice(gallery(vlm), 1))
-    pictures.main(["figures"])
+    gallery = images.gallery
+    monkeypatch.setattr(images, "FOLDER", tmp_path)
+    monkeypatch.setattr(images, "gallery", lambda vlm: itertools.islice(gallery(vlm), 1))
+    images.main(["figures"])
     (made,) = tmp_path.iterdir()
-    with Image.open(made) as new, Image.open(ROOT / "docs" / "pictures" / made.name) as kept:
+    with Image.open(made) as new, Image.open(ROOT / "docs" / "img" / made.name) as kept:
         assert new.size == kept.size
 
 
 def test_photographs_are_light_enough_to_be_seen_at_once() -> None:
-    pictures = [*(ROOT / "docs" / "pictures" / "viewer").glob("*.webp")]
-    assert len(pictures) > 12
-    for picture in pictures:
-        assert picture.stat().st_size < 200_000, picture.name
+    images = [*(ROOT / "docs" / "img" / "viewer").glob("*.webp")]
+    assert len(images) > 12
+    for image in images:
+        assert image.stat().st_size < 200_000, image.name
 
 
 def test_the_viewer_is_documented_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,8 +148,8 @@ def test_the_viewer_is_documented_whole(monkeypatch: pytest.MonkeyPatch) -> None
     assert table
     for keys, does in re.findall(r'\["(.*?)", "(.*?)"\]', table[1]):
         assert f"| {keys} | {does} |\n" in page
-    drawn = {path.stem for path in (ROOT / "docs" / "pictures" / "viewer").glob("*.webp")}
-    assert drawn == set(re.findall(r"\(pictures/viewer/(\w+)\.webp\)", page))
+    drawn = {path.stem for path in (ROOT / "docs" / "img" / "viewer").glob("*.webp")}
+    assert drawn == set(re.findall(r"\(img/viewer/(\w+)\.webp\)", page))
     pytest.importorskip("anywidget", reason="not installed: anywidget")
     monkeypatch.chdir(ROOT)
     names: dict[str, Any] = {}
@@ -178,8 +178,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_type_of_figure_is_shown() -> None:
-    drawn = {path.stem for path in (ROOT / "docs" / "pictures").glob("*.webp")}
-    shown = re.findall(r"\(pictures/(\w+)\.webp\)", (ROOT / "docs" / "figures.md").read_text("utf-8"))
+    drawn = {path.stem for path in (ROOT / "docs" / "img").glob("*.webp")}
+    shown = re.findall(r"\(img/(\w+)\.webp\)", (ROOT / "docs" / "figures.md").read_text("utf-8"))
     assert sorted(shown) == sorted(drawn)
 
 

@@ -79,17 +79,17 @@ def test_the_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     runpy.run_path(str(script))
 
 
-def test_a_record_without_its_picture_tells_nothing_of_it(tmp_path: Path) -> None:
+def test_a_record_without_its_image_tells_nothing_of_it(tmp_path: Path) -> None:
     """As docs/privacy.md has it, and what that page says of hashes."""
     from dataclasses import replace
 
-    picture = np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8)
-    explanation = groundviz.explain("demo", picture, "Is there a nodule?", methods="attention", certify=False)
-    record, digest = explanation.record, explanation.study.sha256
+    image = np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8)
+    explanation = groundviz.explain("demo", image, "Is there a nodule?", methods="attention", certify=False)
+    record, digest = explanation.record, explanation.source_image.sha256
     whole = explanation.save(tmp_path / "whole.gvz").read_bytes()
     assert digest.encode() in whole
     assert digest not in explanation.to_html()
     empty = groundviz.images.load(np.zeros((40, 40), np.uint8))
-    shared = groundviz.Explanation(replace(record, studies=(empty,))).save(tmp_path / "shared.gvz")
+    shared = groundviz.Explanation(replace(record, source_images=(empty,))).save(tmp_path / "shared.gvz")
     assert digest.encode() not in shared.read_bytes()
-    assert groundviz.open(shared).study.pixels.max() == 0.0
+    assert groundviz.open(shared).source_image.pixels.max() == 0.0

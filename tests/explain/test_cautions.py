@@ -34,7 +34,7 @@ def test_every_way_of_showing_a_map_says_so(record):
     assert says in told.to_html()
     assert says in pack.missing(record)
     assert any(says in line for line in printing.maps(told))
-    assert says in captions.legend(record.studies, [maps.at(record.target) for maps in record.heatmaps])
+    assert says in captions.legend(record.source_images, [maps.at(record.target) for maps in record.heatmaps])
 
 
 def test_what_an_interrupt_left_unmeasured_is_not_called_unseen(record):
@@ -44,5 +44,5 @@ def test_what_an_interrupt_left_unmeasured_is_not_called_unseen(record):
     values = maps.values.copy()
     values[..., 0, 0] = np.nan
     cut = replace(maps, grid=replace(maps.grid, valid=valid), values=values, samples=Samples(done=1, asked=2))
-    sentences = captions.legend(record.studies, [cut.at(record.target)])
+    sentences = captions.legend(record.source_images, [cut.at(record.target)])
     assert "Hatched: not measured, or not seen by the model." in sentences

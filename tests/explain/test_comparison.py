@@ -47,7 +47,7 @@ def test_a_page_holds_both_and_names_are_text(tmp_path):
     assert "&lt;b&gt;Current" in text
 
 
-def test_a_notebook_keeps_html_a_picture_and_a_line():
+def test_a_notebook_keeps_html_a_image_and_a_line():
     bundle = compare(_two())._repr_mimebundle_()
     assert bundle["text/plain"] == "<Comparison: A, B>"
     assert set(bundle) == {"text/plain", "text/html", "image/png"}

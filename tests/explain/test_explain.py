@@ -26,8 +26,8 @@ from groundviz.testing.families import TINY
 QUESTION = "Is there a nodule?"
 
 
-def test_the_record_says_what_was_run(tiny, study):
-    record = explain(tiny, study, QUESTION, seed=4).record
+def test_the_record_says_what_was_run(tiny, source_image):
+    record = explain(tiny, source_image, QUESTION, seed=4).record
     made = record.provenance
     assert (made.family, made.dtype, made.device, made.attention, made.seed) == (
         "llava",
@@ -38,23 +38,25 @@ def test_the_record_says_what_was_run(tiny, study):
     )
     assert set(made.versions) == {"python", "groundviz", "torch", "transformers", "numpy"}
     assert made.seconds > 0
-    assert record.study is study
+    assert record.source_image is source_image
 
 
-def test_different_weights_have_different_fingerprints(tiny, study):
-    before = explain(tiny, study, QUESTION).record.provenance.weights
-    assert explain(tiny, study, QUESTION).record.provenance.weights == before
+def test_different_weights_have_different_fingerprints(tiny, source_image):
+    before = explain(tiny, source_image, QUESTION).record.provenance.weights
+    assert explain(tiny, source_image, QUESTION).record.provenance.weights == before
     with torch.no_grad():
         tiny.model.lm_head.weight += 1
-    assert explain(tiny, study, QUESTION).record.provenance.weights != before
+    assert explain(tiny, source_image, QUESTION).record.provenance.weights != before
 
 
-def test_sampling_is_seeded_and_leaves_the_callers_stream_alone(tiny, study):
+def test_sampling_is_seeded_and_leaves_the_callers_stream_alone(tiny, source_image):
     tiny.model.generation_config.do_sample = True
     torch.manual_seed(99)
     expected = torch.rand(3)
     torch.manual_seed(99)
-    answers = [explain(tiny, study, QUESTION, seed=seed).answer.token_ids.tolist() for seed in (1, 1, 2, 3)]
+    answers = [
+        explain(tiny, source_image, QUESTION, seed=seed).answer.token_ids.tolist() for seed in (1, 1, 2, 3)
+    ]
     assert torch.equal(torch.rand(3), expected)
     assert answers[0] == answers[1]
     assert len({tuple(a) for a in answers}) > 1
@@ -77,32 +79,32 @@ def saying_an_image_token(kind):
     return vlm, image_token
 
 
-def test_an_answer_with_an_image_token_is_explained(study):
+def test_an_answer_with_an_image_token_is_explained(source_image):
     vlm, image_token = saying_an_image_token("llava")
-    explanation = explain(vlm, study, QUESTION, certify=False)
+    explanation = explain(vlm, source_image, QUESTION, certify=False)
     assert image_token in explanation.answer.token_ids
     # The answer alone is said again, on what was kept of the prompt.
     assert explanation.methods == ("attention", "gradient_attention")
 
 
-def test_where_it_cannot_be_said_again_attention_is_left_and_the_rest_is_named(study):
+def test_where_it_cannot_be_said_again_attention_is_left_and_the_rest_is_named(source_image):
     vlm, image_token = saying_an_image_token("gemma3")
     with pytest.warns(RuntimeWarning, match=r"gradient_attention was left out\. The answer"):
-        explanation = explain(vlm, study, QUESTION, certify=False)
+        explanation = explain(vlm, source_image, QUESTION, certify=False)
     assert image_token in explanation.answer.token_ids
     assert explanation.methods == ("attention",)
     assert np.isfinite(explanation.heatmap("attention").values).any()
 
 
 @pytest.mark.parametrize("methods", ["gradient_attention", ["attention", "occlusion"]])
-def test_a_method_that_was_asked_for_and_cannot_say_it_again_refuses(study, methods):
+def test_a_method_that_was_asked_for_and_cannot_say_it_again_refuses(source_image, methods):
     vlm, _ = saying_an_image_token("gemma3")
     with pytest.raises(UnsupportedMethod, match="contains an image token"):
-        explain(vlm, study, QUESTION, methods=methods, certify=False)
+        explain(vlm, source_image, QUESTION, methods=methods, certify=False)
 
 
-def test_a_given_answer_is_explained_instead_of_the_models_own(tiny, study):
-    explanation = explain(tiny, study, QUESTION, answer="left lung nodule", target="lung")
+def test_a_given_answer_is_explained_instead_of_the_models_own(tiny, source_image):
+    explanation = explain(tiny, source_image, QUESTION, answer="left lung nodule", target="lung")
     assert explanation.answer.text == "left lung nodule"
     assert explanation.answer.source == "given"
     assert explanation.record.target.tokens == (1,)
@@ -117,23 +119,23 @@ def test_a_given_answer_is_explained_instead_of_the_models_own(tiny, study):
         ({"image": "http://example.org/x.png"}, ImageError, "not fetched"),
     ],
 )
-def test_mistakes_are_named(tiny, study, change, error, says):
-    arguments = {"image": study, **change}
+def test_mistakes_are_named(tiny, source_image, change, error, says):
+    arguments = {"image": source_image, **change}
     with pytest.raises(error, match=says):
         explain(tiny, arguments.pop("image"), QUESTION, **arguments)
 
 
-def test_maps_are_the_same_inside_no_grad_inference_mode_and_autocast(tiny, study):
-    plain = explain(tiny, study, QUESTION)
+def test_maps_are_the_same_inside_no_grad_inference_mode_and_autocast(tiny, source_image):
+    plain = explain(tiny, source_image, QUESTION)
     contexts = [torch.no_grad(), torch.inference_mode(), torch.autocast("cpu", torch.bfloat16)]
     for context in contexts:
         with context:
-            inside = explain(tiny, study, QUESTION)
+            inside = explain(tiny, source_image, QUESTION)
         for method in plain.methods:
             assert np.array_equal(inside.heatmap(method).values, plain.heatmap(method).values)
 
 
-def test_no_socket_is_opened(tiny, study, monkeypatch):
+def test_no_socket_is_opened(tiny, source_image, monkeypatch):
     import socket
 
     def refuse(*args, **kwargs):
@@ -141,77 +143,85 @@ def test_no_socket_is_opened(tiny, study, monkeypatch):
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    explain(tiny, study, QUESTION)
+    explain(tiny, source_image, QUESTION)
 
 
 SAID = "left lung nodule and no effusion"
 
 
-def test_several_targets_share_one_explanation(tiny, study):
+def test_several_targets_share_one_explanation(tiny, source_image):
     from groundviz import Phrase
 
     wanted = ["nodule", Phrase("effusion"), 0, "nodule"]
-    explanation = explain(tiny, study, QUESTION, answer=SAID, target=wanted)
+    explanation = explain(tiny, source_image, QUESTION, answer=SAID, target=wanted)
     assert [target.text for target in explanation.record.targets] == ["nodule", "effusion", "left"]
     for target in explanation.record.targets:
-        alone = explain(tiny, study, QUESTION, answer=SAID, target=(target.tokens[0], target.tokens[-1] + 1))
+        alone = explain(
+            tiny, source_image, QUESTION, answer=SAID, target=(target.tokens[0], target.tokens[-1] + 1)
+        )
         for method in explanation.methods:
             found = explanation.heatmap(method, target.text).values
             assert np.array_equal(found, alone.heatmap(method).values)
 
 
-def test_a_contrast_of_single_words_is_the_gradient_of_their_difference(tiny, study):
+def test_a_contrast_of_single_words_is_the_gradient_of_their_difference(tiny, source_image):
     explanation = explain(
-        tiny, study, QUESTION, answer=SAID, target="nodule", against="opacity", methods="gradient_attention"
+        tiny,
+        source_image,
+        QUESTION,
+        answer=SAID,
+        target="nodule",
+        against="opacity",
+        methods="gradient_attention",
     )
     record = explanation.record
     assert record.target.text == "nodule rather than opacity"
-    rival = tiny.answer_ids("opacity")[0]
+    foil = tiny.answer_ids("opacity")[0]
     model = copy.deepcopy(tiny.model)
     model.set_attn_implementation("eager")
-    inputs = tiny.encode((study,), QUESTION).inputs
+    inputs = tiny.encode((source_image,), QUESTION).inputs
     ids = torch.from_numpy(np.concatenate([record.prompt.token_ids, record.answer.token_ids]))[None]
     output = model(
         **{**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}, output_attentions=True
     )
     row = len(record.prompt.token_ids) + 2 - 1
-    gap = output.logits[0, row, ids[0, row + 1]] - output.logits[0, row, rival]
-    slopes = torch.autograd.grad(gap, output.attentions)
+    gap = output.logits[0, row, ids[0, row + 1]] - output.logits[0, row, foil]
+    gradients = torch.autograd.grad(gap, output.attentions)
     columns = record.prompt.grids[0].positions
-    products = [(a * g)[0, :, row][:, columns] for a, g in zip(output.attentions, slopes, strict=True)]
+    products = [(a * g)[0, :, row][:, columns] for a, g in zip(output.attentions, gradients, strict=True)]
     expected = torch.stack(products).clamp(min=0).mean(1).sum(0).detach().numpy()
     found = explanation.heatmap().values.reshape(-1)
     np.testing.assert_allclose(found, expected, atol=1e-4 * expected.max())
 
 
-def test_contrasts_have_default_methods_of_their_own_and_attention_refuses_them(tiny, study):
+def test_contrasts_have_default_methods_of_their_own_and_attention_refuses_them(tiny, source_image):
     contrast = {"answer": SAID, "target": "nodule", "against": "no opacity"}
-    explanation = explain(tiny, study, QUESTION, **contrast)
+    explanation = explain(tiny, source_image, QUESTION, **contrast)
     assert explanation.methods == ("gradient_attention",)
     assert explanation.heatmap(target="nodule rather than no opacity").has_evidence
     assert explanation.heatmap(target="effusion").target.tokens == (5,)
     with pytest.raises(UnsupportedMethod, match=r"no scalar.*gradient_attention"):
-        explain(tiny, study, QUESTION, methods="attention", **contrast)
+        explain(tiny, source_image, QUESTION, methods="attention", **contrast)
 
 
-def test_a_whole_answer_can_be_contrasted_with_another_one(tiny, study):
-    explanation = explain(tiny, study, QUESTION, answer="yes", against="no")
+def test_a_whole_answer_can_be_contrasted_with_another_one(tiny, source_image):
+    explanation = explain(tiny, source_image, QUESTION, answer="yes", against="no")
     assert explanation.record.target.text == "yes rather than no"
     assert explanation.record.target.tokens == (0,)
 
 
-def test_a_rival_in_the_middle_keeps_the_words_before_it(tiny, study):
-    explanation = explain(tiny, study, QUESTION, answer=SAID, target="no effusion", against="opacity")
-    rival = explanation.record.target.rival
-    assert rival.token_ids == tuple(tiny.answer_ids("opacity"))
+def test_a_foil_in_the_middle_keeps_the_words_before_it(tiny, source_image):
+    explanation = explain(tiny, source_image, QUESTION, answer=SAID, target="no effusion", against="opacity")
+    foil = explanation.record.target.foil
+    assert foil.token_ids == tuple(tiny.answer_ids("opacity"))
 
 
-def test_options_are_given_by_method_and_unknown_ones_refused(tiny, study):
+def test_options_are_given_by_method_and_unknown_ones_refused(tiny, source_image):
     with pytest.raises(UnknownName, match="attention has no option 'windw': it has none"):
-        explain(tiny, study, QUESTION, methods={"attention": {"windw": 3}})
+        explain(tiny, source_image, QUESTION, methods={"attention": {"windw": 3}})
 
 
-def test_ctrl_c_keeps_the_maps_that_are_there(tiny, study, monkeypatch):
+def test_ctrl_c_keeps_the_maps_that_are_there(tiny, source_image, monkeypatch):
     from groundviz.methods import METHODS
 
     def interrupted(live, prompt, answer, targets):
@@ -219,14 +229,16 @@ def test_ctrl_c_keeps_the_maps_that_are_there(tiny, study, monkeypatch):
 
     monkeypatch.setitem(METHODS._entries, "gradient_attention", interrupted)
     with pytest.warns(RuntimeWarning, match="Interrupted during gradient_attention"):
-        explanation = explain(tiny, study, QUESTION, methods=["attention", "gradient_attention", "relevancy"])
+        explanation = explain(
+            tiny, source_image, QUESTION, methods=["attention", "gradient_attention", "relevancy"]
+        )
     assert explanation.methods == ("attention",)
     assert explanation.record.unmeasured == ("gradient_attention", "relevancy")
     with pytest.raises(KeyboardInterrupt):
-        explain(tiny, study, QUESTION, methods=["gradient_attention", "attention"])
+        explain(tiny, source_image, QUESTION, methods=["gradient_attention", "attention"])
 
 
-def test_a_method_that_returns_nan_is_an_error_not_a_picture(tiny, study, monkeypatch):
+def test_a_method_that_returns_nan_is_an_error_not_a_image(tiny, source_image, monkeypatch):
     from groundviz.methods import METHODS
     from groundviz.methods.toolkit.method import each_token, laid_out
 
@@ -236,12 +248,12 @@ def test_a_method_that_returns_nan_is_an_error_not_a_picture(tiny, study, monkey
 
     monkeypatch.setitem(METHODS._entries, "attention", broken)
     with pytest.raises(NumericalError, match="attention produced NaN"):
-        explain(tiny, study, QUESTION, methods="attention")
+        explain(tiny, source_image, QUESTION, methods="attention")
 
 
-def test_figures_and_pages_show_contrasts_and_several_targets(tiny, study, tmp_path):
+def test_figures_and_pages_show_contrasts_and_several_targets(tiny, source_image, tmp_path):
     explanation = explain(
-        tiny, study, QUESTION, answer=SAID, target=["nodule", "effusion"], against="opacity"
+        tiny, source_image, QUESTION, answer=SAID, target=["nodule", "effusion"], against="opacity"
     )
     assert "nodule rather than opacity" in explanation.figure().caption
     page = explanation.to_html(tmp_path / "page.html")
@@ -252,34 +264,36 @@ def test_figures_and_pages_show_contrasts_and_several_targets(tiny, study, tmp_p
     assert again.record.targets == explanation.record.targets
 
 
-def test_an_answer_for_which_there_is_no_room_is_refused_before_any_pass(tiny, study):
+def test_an_answer_for_which_there_is_no_room_is_refused_before_any_pass(tiny, source_image):
     room = tiny.model.config.text_config.max_position_embeddings
     fits, too_long = ("lung " * (room - count) for count in (200, 20))
-    assert len(explain(tiny, study, QUESTION, answer=fits, methods="attention").tokens) == room - 200
+    assert len(explain(tiny, source_image, QUESTION, answer=fits, methods="attention").tokens) == room - 200
     calls = []
     tiny.model.register_forward_pre_hook(lambda *_: calls.append(1))
     with pytest.raises(PromptError, match="answer is too long"):
-        explain(tiny, study, QUESTION, answer=too_long)
+        explain(tiny, source_image, QUESTION, answer=too_long)
     assert calls == []
 
 
-def test_a_word_of_the_question_is_explained_by_attention_and_by_nothing_else(tiny, study):
+def test_a_word_of_the_question_is_explained_by_attention_and_by_nothing_else(tiny, source_image):
     nodule = Question("nodule")
-    explanation = explain(tiny, study, QUESTION, answer=SAID, target=nodule)
+    explanation = explain(tiny, source_image, QUESTION, answer=SAID, target=nodule)
     assert explanation.methods == ("attention",)
     assert explanation.record.target.in_question
-    several = explain(tiny, study, QUESTION, answer=SAID, target=["nodule", nodule], methods="attention")
-    usual = explain(tiny, study, QUESTION, answer=SAID, target="nodule")
+    several = explain(
+        tiny, source_image, QUESTION, answer=SAID, target=["nodule", nodule], methods="attention"
+    )
+    usual = explain(tiny, source_image, QUESTION, answer=SAID, target="nodule")
     for one in (several, usual):
         assert np.array_equal(one.heatmap(None, nodule).values, explanation.heatmap().values)
     assert np.array_equal(several.heatmap().values, usual.heatmap("attention").values)
     with pytest.raises(TargetError, match=r"only the answer has a probability to explain\. Use attention"):
-        explain(tiny, study, QUESTION, answer=SAID, target=nodule, against="opacity")
+        explain(tiny, source_image, QUESTION, answer=SAID, target=nodule, against="opacity")
 
 
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"attention"}))
 def test_a_method_that_explains_the_answer_refuses_the_question_before_it_runs(
-    tiny, study, method, monkeypatch
+    tiny, source_image, method, monkeypatch
 ):
     def never(*_, **__):
         raise AssertionError
@@ -287,12 +301,12 @@ def test_a_method_that_explains_the_answer_refuses_the_question_before_it_runs(
     monkeypatch.setitem(METHODS._entries, method, never)
     for named in (Question("nodule"), ["nodule", Question()], Target(tokens=(-3,), text="?")):
         with pytest.raises(TargetError, match="a part of the question"):
-            explain(tiny, study, QUESTION, answer=SAID, target=named, methods=["attention", method])
+            explain(tiny, source_image, QUESTION, answer=SAID, target=named, methods=["attention", method])
 
 
-def test_no_pass_takes_a_word_of_the_question_for_one_of_the_answer(tiny, study):
+def test_no_pass_takes_a_word_of_the_question_for_one_of_the_answer(tiny, source_image):
     with borrow(tiny) as live:
-        answer = live.answer(live.encode(study, QUESTION), given=SAID)
+        answer = live.answer(live.encode(source_image, QUESTION), given=SAID)
         targets = live.targets(answer, Question("nodule"), None)
         for ask in (live.scores, live.relevancy, lambda one: live.gradients(one, live.site("pixels"))):
             with pytest.raises(TargetError, match="only the answer has a probability"):
@@ -303,9 +317,9 @@ def test_no_pass_takes_a_word_of_the_question_for_one_of_the_answer(tiny, study)
     "question",
     ["</s> nodule ?", "nodule nodule", "\u202e nodule", "n\u0303odule", "<image> nodule", "🫁 nodule"],
 )
-def test_words_of_a_hostile_question_have_maps_that_go_with_them(tiny, study, question, tmp_path):
+def test_words_of_a_hostile_question_have_maps_that_go_with_them(tiny, source_image, question, tmp_path):
     try:
-        explanation = explain(tiny, study, question, answer=SAID, methods="attention")
+        explanation = explain(tiny, source_image, question, answer=SAID, methods="attention")
     except PromptError:
         return
     prompt = explanation.record.prompt
@@ -318,27 +332,29 @@ def test_words_of_a_hostile_question_have_maps_that_go_with_them(tiny, study, qu
     assert "\u202e" not in text and "</s>" not in text
 
 
-def test_a_label_of_the_users_is_kept_in_the_record_and_its_file(tiny, study, tmp_path):
-    explanation = explain(tiny, study, QUESTION, methods="attention", label="checkpoint A · step 300")
+def test_a_label_of_the_users_is_kept_in_the_record_and_its_file(tiny, source_image, tmp_path):
+    explanation = explain(tiny, source_image, QUESTION, methods="attention", label="checkpoint A · step 300")
     assert explanation.record.label == "checkpoint A · step 300"
     kept = groundviz.open(explanation.save(tmp_path / "one.gvz"))
     assert kept.record.label == "checkpoint A · step 300"
     assert explain_more(kept, tiny, "gradient_attention").record.label == "checkpoint A · step 300"
-    assert explain(tiny, study, QUESTION, methods="attention", label="x" * 200).record.label == "x" * 200
+    assert (
+        explain(tiny, source_image, QUESTION, methods="attention", label="x" * 200).record.label == "x" * 200
+    )
 
 
 @pytest.mark.parametrize("label", ["x" * 201, "two\nlines", "\x1b[2J", "\ud800", None, 3, b"A"])
-def test_a_label_that_is_no_line_of_text_is_refused(tiny, study, label):
+def test_a_label_that_is_no_line_of_text_is_refused(tiny, source_image, label):
     with pytest.raises(StoreError, match=r'The label cannot be kept: .* label="checkpoint A"'):
-        explain(tiny, study, QUESTION, label=label)
+        explain(tiny, source_image, QUESTION, label=label)
 
 
 def test_a_window_reaches_the_model_as_well_as_the_viewer(tiny):
     values = np.linspace(-1000.0, 1000.0, 28 * 28).reshape(28, 28)
     record = explain(tiny, values, QUESTION, methods="attention", window=(40, 400)).record
     right = np.clip((values + 160.0) / 400.0, 0.0, 1.0)
-    np.testing.assert_allclose(record.study.pixels, right, atol=1e-6)
-    assert record.study.window == (40.0, 400.0)
+    np.testing.assert_allclose(record.source_image.pixels, right, atol=1e-6)
+    assert record.source_image.window == (40.0, 400.0)
     by_hand = explain(tiny, right, QUESTION, methods="attention", answer=record.answer.text).record
     for one, other in zip(record.heatmaps, by_hand.heatmaps, strict=True):
         np.testing.assert_allclose(one.values, other.values, atol=1e-5)
@@ -347,7 +363,7 @@ def test_a_window_reaches_the_model_as_well_as_the_viewer(tiny):
 def test_a_frame_is_chosen_and_a_tensor_taken(tiny):
     tensor = torch.linspace(0, 1, 3 * 28 * 28).reshape(3, 28, 28)
     record = explain(tiny, tensor, QUESTION, methods="attention", frame=0).record
-    np.testing.assert_allclose(record.study.pixels, np.moveaxis(tensor.numpy(), 0, 2), atol=1e-6)
+    np.testing.assert_allclose(record.source_image.pixels, np.moveaxis(tensor.numpy(), 0, 2), atol=1e-6)
     with pytest.raises(ImageError, match="holds 1 frame"):
         explain(tiny, tensor, QUESTION, frame=2)
 

@@ -11,7 +11,7 @@ from groundviz.record.conversation import asking
 from groundviz.runtime.identity import same_model
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
-PICTURE = np.random.default_rng(5).random((40, 56), dtype=np.float32)
+IMAGE = np.random.default_rng(5).random((40, 56), dtype=np.float32)
 TURNS = [
     {"role": "user", "content": "Is there a nodule?"},
     {"role": "assistant", "content": "yes"},
@@ -41,14 +41,14 @@ ASKED = {
 def pair():
     model = tiny_llava()
     model.generation_config.max_new_tokens = 3
-    # Like a trained model, it says no control token, of which a further pass would make a picture.
+    # Like a trained model, it says no control token, of which a further pass would make an image.
     model.get_output_embeddings().weight.data[:5] = 0.0
     return model, tiny_llava_processor(model)
 
 
 def ask(pair, *, question, methods="attention", **options):
     return groundviz.explain(
-        pair[0], PICTURE, question, processor=pair[1], methods=methods, certify=False, **options
+        pair[0], IMAGE, question, processor=pair[1], methods=methods, certify=False, **options
     )
 
 
@@ -253,4 +253,4 @@ def test_arguments_of_a_wrong_kind_are_refused_before_a_model_is_loaded(options,
     monkeypatch.setattr(groundviz.models, "resolve", None)
     question = options.pop("question", "Is it?")
     with pytest.raises(error, match=says):
-        groundviz.explain("no such model", PICTURE, question, **options)
+        groundviz.explain("no such model", IMAGE, question, **options)

@@ -31,37 +31,39 @@ def values(explanation, method):
 
 
 @pytest.mark.parametrize("method", ["token_ablation", "rise", "relevancy", "grad_cam"])
-def test_maps_are_those_that_explain_would_have_made(tiny, study, method):
-    asked = explain(tiny, study, QUESTION, seed=5, methods="attention")
+def test_maps_are_those_that_explain_would_have_made(tiny, source_image, method):
+    asked = explain(tiny, source_image, QUESTION, seed=5, methods="attention")
     more = explain_more(asked, tiny, method)
-    whole = explain(tiny, study, QUESTION, seed=5, methods=["attention", method])
+    whole = explain(tiny, source_image, QUESTION, seed=5, methods=["attention", method])
     assert more.methods == whole.methods == ("attention", method)
     for found, wanted in zip(values(more, method), values(whole, method), strict=True):
         assert np.array_equal(found, wanted, equal_nan=True)
     assert asked.methods == ("attention",)
 
 
-def test_attention_is_read_again_without_generating(tiny, study, monkeypatch):
-    asked = explain(tiny, study, QUESTION, methods="token_ablation")
+def test_attention_is_read_again_without_generating(tiny, source_image, monkeypatch):
+    asked = explain(tiny, source_image, QUESTION, methods="token_ablation")
     monkeypatch.setattr(type(tiny.model), "generate", None)
     more = explain_more(asked, tiny, ["attention", "gradient_attention"])
     monkeypatch.undo()
-    whole = explain(tiny, study, QUESTION, methods=["attention", "gradient_attention"])
+    whole = explain(tiny, source_image, QUESTION, methods=["attention", "gradient_attention"])
     for method in whole.methods:
         for found, wanted in zip(values(more, method), values(whole, method), strict=True):
             np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-def test_targets_contrasts_and_given_answers_are_those_of_the_record(tiny, study):
-    asked = explain(tiny, study, QUESTION, answer=SAID, target=["nodule", "effusion"], against="opacity")
+def test_targets_contrasts_and_given_answers_are_those_of_the_record(tiny, source_image):
+    asked = explain(
+        tiny, source_image, QUESTION, answer=SAID, target=["nodule", "effusion"], against="opacity"
+    )
     more = explain_more(asked, tiny, "token_ablation").record
     assert more.targets == asked.record.targets
     assert more.answer is asked.record.answer
     assert all(more.heatmaps[-1].has(target) for target in more.targets)
 
 
-def test_a_method_measured_again_takes_its_old_place(tiny, study):
-    asked = explain(tiny, study, QUESTION, methods=["token_ablation", "attention"])
+def test_a_method_measured_again_takes_its_old_place(tiny, source_image):
+    asked = explain(tiny, source_image, QUESTION, methods=["token_ablation", "attention"])
     again = explain_more(asked, tiny, {"token_ablation": {"block": 1}, "grad_cam": {}})
     assert again.methods == ("token_ablation", "attention", "grad_cam")
     [maps] = [maps for maps in again.record.heatmaps if maps.method == "token_ablation"]
@@ -69,55 +71,55 @@ def test_a_method_measured_again_takes_its_old_place(tiny, study):
     assert again.record.provenance.seconds > asked.record.provenance.seconds
 
 
-def test_what_was_saved_can_be_measured_further(tiny, study, tmp_path):
-    asked = explain(tiny, study, QUESTION, methods="attention")
+def test_what_was_saved_can_be_measured_further(tiny, source_image, tmp_path):
+    asked = explain(tiny, source_image, QUESTION, methods="attention")
     opened = groundviz.open(asked.save(tmp_path / "case.gvz"))
     found = explain_more(opened, tiny, "rise")
     assert np.array_equal(values(found, "rise")[0], values(explain_more(asked, tiny, "rise"), "rise")[0])
     assert groundviz.open(found.save(tmp_path / "more.gvz")).methods == ("attention", "rise")
 
 
-def test_other_weights_are_refused(tiny, study):
-    asked = explain(tiny, study, QUESTION, methods="attention")
+def test_other_weights_are_refused(tiny, source_image):
+    asked = explain(tiny, source_image, QUESTION, methods="attention")
     with torch.no_grad():
         tiny.model.lm_head.weight += 1
     with pytest.raises(UnsupportedModel, match="not the model that answered: its weights"):
         explain_more(asked, tiny, "rise")
 
 
-def test_another_prompt_is_refused(tiny, study):
-    asked = explain(tiny, study, QUESTION, methods="attention")
+def test_another_prompt_is_refused(tiny, source_image):
+    asked = explain(tiny, source_image, QUESTION, methods="attention")
     other = replace(asked.record, prompt=replace(asked.record.prompt, question="Is there an effusion?"))
     with pytest.raises(UnsupportedModel, match="another model or processor: it makes"):
         explain_more(type(asked)(other), tiny, "rise")
 
 
-def test_a_processor_that_shows_the_model_another_picture_is_refused(tiny, study):
-    asked = explain(tiny, study, QUESTION, methods="attention")
+def test_a_processor_that_shows_the_model_another_image_is_refused(tiny, source_image):
+    asked = explain(tiny, source_image, QUESTION, methods="attention")
     processor = copy.deepcopy(tiny.processor)
     processor.image_processor.image_mean = [0.0, 0.9, 0.1]
     with pytest.raises(UnsupportedModel, match=r"sees another image: .* has log-probability"):
         explain_more(asked, tiny.model, "rise", processor=processor)
 
 
-def test_cells_elsewhere_are_refused(tiny, study):
-    asked = explain(tiny, study, QUESTION, methods="attention")
+def test_cells_elsewhere_are_refused(tiny, source_image):
+    asked = explain(tiny, source_image, QUESTION, methods="attention")
     [grid] = asked.record.prompt.grids
     moved = replace(asked.record.prompt, grids=(replace(grid, to_source=grid.to_source + 1.0),))
     with pytest.raises(UnsupportedModel, match="lays the cells elsewhere"):
         explain_more(type(asked)(replace(asked.record, prompt=moved)), tiny, "rise")
 
 
-def test_mistakes_are_named_as_in_explain(tiny, study):
-    asked = explain(tiny, study, QUESTION, answer=SAID, target="nodule", against="opacity")
+def test_mistakes_are_named_as_in_explain(tiny, source_image):
+    asked = explain(tiny, source_image, QUESTION, answer=SAID, target="nodule", against="opacity")
     with pytest.raises(UnknownName, match="Did you mean 'rise'"):
         explain_more(asked, tiny, "risee")
     with pytest.raises(UnsupportedMethod, match="no scalar"):
         explain_more(asked, tiny, "attention")
 
 
-def test_a_listener_hears_how_far_it_is_and_the_model_stays_as_it_was(tiny, study, capsys):
-    asked = explain(tiny, study, QUESTION, methods="attention")
+def test_a_listener_hears_how_far_it_is_and_the_model_stays_as_it_was(tiny, source_image, capsys):
+    asked = explain(tiny, source_image, QUESTION, methods="attention")
     before, heard = fingerprint(tiny.model), []
     explain_more(asked, tiny, "rise", tell=lambda *now: heard.append(now))
     doing = list(dict.fromkeys(what for what, _, _ in heard))
@@ -131,8 +133,8 @@ def test_a_listener_hears_how_far_it_is_and_the_model_stays_as_it_was(tiny, stud
     assert capsys.readouterr().err == ""
 
 
-def test_a_listener_that_interrupts_keeps_what_is_there(tiny, study):
-    asked = explain(tiny, study, QUESTION, methods="attention")
+def test_a_listener_that_interrupts_keeps_what_is_there(tiny, source_image):
+    asked = explain(tiny, source_image, QUESTION, methods="attention")
     before = fingerprint(tiny.model)
     pending = [True]
 
@@ -154,8 +156,8 @@ def test_a_listener_that_interrupts_keeps_what_is_there(tiny, study):
 
 
 @pytest.mark.parametrize("when", ["reading the answer", "measuring rise", "rise"])
-def test_a_listener_that_interrupts_before_there_is_anything_gets_nothing(tiny, study, when):
-    asked = explain(tiny, study, QUESTION, methods="attention")
+def test_a_listener_that_interrupts_before_there_is_anything_gets_nothing(tiny, source_image, when):
+    asked = explain(tiny, source_image, QUESTION, methods="attention")
     before = fingerprint(tiny.model)
 
     def tell(doing, done, total):

@@ -32,7 +32,7 @@ def test_the_parts_of_the_record_are_at_hand():
     assert HELD.question == "Where is the nodule?"
     assert HELD.answer.text == "nodule in the left upper zone."
     assert HELD.tokens == (*records.WORDS, "</s>")
-    assert HELD.study is RECORD.study
+    assert HELD.source_image is RECORD.source_image
     assert HELD.methods == ("attention", "occlusion")
     with pytest.raises(FrozenInstanceError):
         HELD.record = None
@@ -72,8 +72,8 @@ PAIR, TILED, SHATTERED = (Explanation(made()) for made in (records.pair, records
 
 
 def test_all_images_are_at_hand():
-    assert HELD.studies == (HELD.study,)
-    assert [study.shape for study in PAIR.studies] == [(96, 96), (60, 120)]
+    assert HELD.source_images == (HELD.source_image,)
+    assert [source_image.shape for source_image in PAIR.source_images] == [(96, 96), (60, 120)]
 
 
 @pytest.mark.parametrize(
@@ -274,15 +274,15 @@ def test_it_reads_as_one_line_whatever_was_said():
     assert str(sly) == "a␊b␛[2J⟦U+202E⟧ c␍d (98%; maps: attention, occlusion)"
 
 
-def test_a_notebook_keeps_html_a_picture_and_a_line_and_no_widget():
+def test_a_notebook_keeps_html_a_image_and_a_line_and_no_widget():
     bundle = HELD._repr_mimebundle_(include=None, exclude=None)
     assert set(bundle) == {"text/plain", "text/html", "image/png"}
     assert bundle["text/plain"] == repr(HELD)
     assert bundle["text/html"].count("<script") == 2
     assert f"<script>{assets.program()}</script>" in bundle["text/html"]
     assert bundle["text/html"].count("<img") == 1 + 2 + 2 + 2 + 14
-    picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
-    assert picture.size[0] == 1081
+    drawn = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
+    assert drawn.size[0] == 1081
     assert sum(map(len, bundle.values())) < 2_000_000
     assert json.loads(json.dumps(bundle)) == bundle
 

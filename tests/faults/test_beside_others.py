@@ -64,9 +64,9 @@ def small():
     return nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.5), nn.Linear(3, 1))
 
 
-def told(vlm, picture, method):
+def told(vlm, image, method):
     """Everything an explanation says that must not depend on who else uses the model."""
-    record = groundviz.explain(vlm, picture, QUESTION, methods=quick(method)).record
+    record = groundviz.explain(vlm, image, QUESTION, methods=quick(method)).record
     return (
         record.answer.token_ids.tobytes(),
         record.answer.logprobs.tobytes(),
@@ -111,7 +111,7 @@ def in_another_thread(work):
 
 @few_and_many(10, 200)
 @pytest.mark.timeout(1200)
-def test_explanations_beside_generate(vlm, picture, count):
+def test_explanations_beside_generate(vlm, image, count):
     def generate():
         answer = vlm.model.generate(
             input_ids=INPUT_IDS, pixel_values=PIXELS, max_new_tokens=6, do_sample=False
@@ -119,7 +119,7 @@ def test_explanations_beside_generate(vlm, picture, count):
         logits = vlm.model(input_ids=INPUT_IDS, pixel_values=PIXELS).logits.detach()
         return answer.tolist(), logits
 
-    expected = {method: told(vlm, picture, method) for method in METHODS}
+    expected = {method: told(vlm, image, method) for method in METHODS}
     alone, strange = generate(), []
 
     def check():
@@ -132,7 +132,7 @@ def test_explanations_beside_generate(vlm, picture, count):
     with beside(check) as times:
         for number in range(count):
             method = METHODS[number % len(METHODS)]
-            if told(vlm, picture, method) != expected[method]:
+            if told(vlm, image, method) != expected[method]:
                 wrong.append(method)
         while times[0] < 3:
             time.sleep(0.01)
@@ -155,7 +155,7 @@ def trained(model, optimizer):
 
 @few_and_many(12, 200)
 @pytest.mark.timeout(1800)
-def test_explanations_beside_training(picture, count):
+def test_explanations_beside_training(image, count):
     def fresh():
         model = tiny_llava()
         model.generation_config.max_new_tokens = 3
@@ -165,10 +165,10 @@ def test_explanations_beside_training(picture, count):
     processor = tiny_llava_processor(model)
     vlm = groundviz.load(model, processor=processor)
     # All that there is to be seen: each state of the weights, and what an explanation says of it.
-    states, steps = {weights_fingerprint(model): told(vlm, picture, "gradient_attention")}, []
+    states, steps = {weights_fingerprint(model): told(vlm, image, "gradient_attention")}, []
     for _ in range(count):
         steps.append(trained(model, optimizer))
-        states[weights_fingerprint(model)] = told(vlm, picture, "gradient_attention")
+        states[weights_fingerprint(model)] = told(vlm, image, "gradient_attention")
 
     model, optimizer = fresh()
     vlm, seen, found = groundviz.load(model, processor=processor), [], []
@@ -177,7 +177,7 @@ def test_explanations_beside_training(picture, count):
     while thread.is_alive() or not found:
         try:
             record = groundviz.explain(
-                vlm, picture, QUESTION, methods="gradient_attention", certify=False
+                vlm, image, QUESTION, methods="gradient_attention", certify=False
             ).record
         except ModelChanged:
             refused += 1
@@ -192,10 +192,10 @@ def test_explanations_beside_training(picture, count):
 
 @few_and_many(2, 20)
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_a_process_forked_while_another_thread_explains_can_explain(vlm, picture, count):
-    expected = told(vlm, picture, "gradient_attention")
+def test_a_process_forked_while_another_thread_explains_can_explain(vlm, image, count):
+    expected = told(vlm, image, "gradient_attention")
     before = fingerprint(vlm.model)
-    with beside(lambda: told(vlm, picture, "gradient_attention")):
+    with beside(lambda: told(vlm, image, "gradient_attention")):
         ends = []
         for number in range(count):
             time.sleep(0.013 * (number % 5))
@@ -203,7 +203,7 @@ def test_a_process_forked_while_another_thread_explains_can_explain(vlm, picture
             if child == 0:
                 status = 1
                 try:
-                    status = 0 if told(vlm, picture, "gradient_attention") == expected else 2
+                    status = 0 if told(vlm, image, "gradient_attention") == expected else 2
                 finally:
                     os._exit(status)
             ends.append(_end_of(child))
@@ -383,11 +383,11 @@ def test_weights_that_change_while_they_are_read_are_noticed(small):
 
 
 @pytest.mark.parametrize("amid", ["the answer", "a pass with gradients"])
-def test_an_explanation_is_made_anew_when_a_step_fell_into_it(vlm, picture, amid):
+def test_an_explanation_is_made_anew_when_a_step_fell_into_it(vlm, image, amid):
     """Torch refuses to differentiate through weights that have changed; that is no error of the user's."""
     weight = vlm.model.lm_head.weight
     steps = []
-    told(vlm, picture, "grad_cam")
+    told(vlm, image, "grad_cam")
 
     def step(*_):
         if not steps and torch.is_grad_enabled() == (amid != "the answer"):
@@ -396,10 +396,10 @@ def test_an_explanation_is_made_anew_when_a_step_fell_into_it(vlm, picture, amid
                 weight.mul_(1.5)
 
     handle = vlm.model.lm_head.register_forward_hook(step)
-    found = told(vlm, picture, "grad_cam")
+    found = told(vlm, image, "grad_cam")
     handle.remove()
     assert steps
-    assert found == told(vlm, picture, "grad_cam")
+    assert found == told(vlm, image, "grad_cam")
 
 
 def test_an_error_amid_a_change_of_weights_is_one_of_that(small):
@@ -414,7 +414,7 @@ def test_an_error_amid_a_change_of_weights_is_one_of_that(small):
         raise KeyboardInterrupt
 
 
-def test_weights_that_never_stand_still_are_refused(vlm, picture):
+def test_weights_that_never_stand_still_are_refused(vlm, image):
     weight = vlm.model.lm_head.weight
 
     def step(*_):
@@ -423,7 +423,7 @@ def test_weights_that_never_stand_still_are_refused(vlm, picture):
 
     handle = vlm.model.lm_head.register_forward_hook(step)
     with pytest.raises(ModelChanged):
-        groundviz.explain(vlm, picture, QUESTION, methods="attention", certify=False)
+        groundviz.explain(vlm, image, QUESTION, methods="attention", certify=False)
     handle.remove()
 
 
@@ -475,7 +475,7 @@ def test_a_lent_model_has_the_signature_it_always_has(vlm):
         assert inspect.signature(vlm.model.forward) == before
 
 
-def test_the_output_head_gets_its_input_in_one_piece(vlm, picture):
+def test_the_output_head_gets_its_input_in_one_piece(vlm, image):
     """With gaps, a CPU copies the head's weights for each item of a batch in bfloat16."""
     gaps = []
 
@@ -485,7 +485,7 @@ def test_the_output_head_gets_its_input_in_one_piece(vlm, picture):
     handle = vlm.model.lm_head.register_forward_hook(see)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        groundviz.explain(vlm, picture, QUESTION, methods=quick("occlusion"), certify=False)
+        groundviz.explain(vlm, image, QUESTION, methods=quick("occlusion"), certify=False)
     handle.remove()
     assert gaps
     assert all(gaps)

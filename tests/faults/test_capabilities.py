@@ -73,7 +73,7 @@ def test_the_callers_modes_change_no_bit_of_a_map(caller, plain):
 
 
 @pytest.mark.parametrize("kept", ["none", "head"])
-def test_gradients_past_quantised_layers_are_refused_and_all_else_works(kept, picture):
+def test_gradients_past_quantised_layers_are_refused_and_all_else_works(kept, image):
     model = MODELS["int8 (torch, dynamic)"](tiny_llava())
     if kept == "head":
         # The residual stream then carries a gradient to the image tokens, but a wrong one.
@@ -81,12 +81,12 @@ def test_gradients_past_quantised_layers_are_refused_and_all_else_works(kept, pi
     before, ask = fingerprint(model), {"processor": tiny_llava_processor(tiny_llava()), "answer": "left lung"}
     for method in ("gradient_attention", "gradient_norm"):
         with pytest.raises(UnsupportedMethod, match="its quantised layer Linear has no gradient"):
-            explain(model, picture, "Is there a nodule?", methods=method, **ask)
-    explain(model, picture, "Is there a nodule?", methods="attention", **ask)
+            explain(model, image, "Is there a nodule?", methods=method, **ask)
+    explain(model, image, "Is there a nodule?", methods="attention", **ask)
     assert difference(before, fingerprint(model)) == []
 
 
-def test_compiled_code_is_put_back(picture):
+def test_compiled_code_is_put_back(image):
     model = MODELS["a compiled part"](MODELS["model.compile()"](tiny_llava()))
     tower = model.model.vision_tower
     call, forward = model._compiled_call_impl, tower.forward

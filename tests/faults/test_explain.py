@@ -13,7 +13,7 @@ import torch
 
 import groundviz
 from groundviz.explain import explain
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 from groundviz.testing.faults import count_steps, fail, press_ctrl_c, strike_at
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
@@ -37,14 +37,14 @@ def lent():
 @pytest.fixture
 def work(lent):
     model, processor = lent
-    picture = np.random.default_rng(1).random((28, 28), dtype=np.float32)
-    study = Study(pixels=picture, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
+    image = np.random.default_rng(1).random((28, 28), dtype=np.float32)
+    source_image = SourceImage(pixels=image, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
 
     def work():
         # A Ctrl-C in a later method keeps what was measured, and says so.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Interrupted during", RuntimeWarning)
-            explain(model, study, QUESTION, processor=processor)
+            explain(model, source_image, QUESTION, processor=processor)
 
     return work
 

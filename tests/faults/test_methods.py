@@ -51,13 +51,13 @@ def lent(tower):
 
 
 @pytest.fixture
-def work(lent, picture, method):
+def work(lent, image, method):
     """One explanation; a Ctrl-C may end it early, with what was measured until then and a warning."""
 
     def work():
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*nterrupted", RuntimeWarning)
-            explain(lent, picture, QUESTION, methods=quick(method), target=0)
+            explain(lent, image, QUESTION, methods=quick(method), target=0)
 
     return work
 
@@ -142,20 +142,20 @@ def test_struck_in_many_places_the_model_is_unchanged(lent, work, method, tower)
 
 
 @pytest.mark.parametrize("tower", ["siglip", "clip"])
-def test_the_first_use_of_a_fresh_model_leaves_no_trace(picture, tower):
+def test_the_first_use_of_a_fresh_model_leaves_no_trace(image, tower):
     model = tiny_llava(vision=tower)
     model.generation_config.max_new_tokens = 3
     before = fingerprint(model)
-    explain(model, picture, QUESTION, methods=quick_all(), processor=tiny_llava_processor(model))
+    explain(model, image, QUESTION, methods=quick_all(), processor=tiny_llava_processor(model))
     assert_clean(model, before, tower)
 
 
 # torch tells its user that a backward hook of theirs runs.
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning")
-def test_a_model_full_of_its_users_own_things_keeps_them(picture):
+def test_a_model_full_of_its_users_own_things_keeps_them(image):
     model = messy(tiny_llava())
     model.generation_config.max_new_tokens = 3
     before = fingerprint(model)
-    found = explain(model, picture, QUESTION, methods=quick_all(), processor=tiny_llava_processor(model))
+    found = explain(model, image, QUESTION, methods=quick_all(), processor=tiny_llava_processor(model))
     assert_clean(model, before, "the end")
     assert [method for method in METHODS if not found.heatmap(method).has_evidence] == []

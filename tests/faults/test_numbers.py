@@ -1,4 +1,4 @@
-"""NaN and infinity anywhere in a model end in an error that says where they began, never in a picture."""
+"""NaN and infinity anywhere in a model end in an error that says where they began, never in an image."""
 
 import warnings
 
@@ -27,9 +27,9 @@ LAYERS = (
 
 
 @pytest.fixture
-def ask(picture):
+def ask(image):
     def ask(model, **options):
-        return explain(model, picture, QUESTION, processor=tiny_llava_processor(tiny_llava()), **options)
+        return explain(model, image, QUESTION, processor=tiny_llava_processor(tiny_llava()), **options)
 
     return ask
 
@@ -83,7 +83,7 @@ def test_a_poisoned_map_is_not_handed_out(model, ask, monkeypatch, poison):
 
 
 @pytest.mark.parametrize("method", list(groundviz.METHODS))
-def test_a_picture_the_answer_ignores_is_no_evidence_or_an_error(model, ask, method):
+def test_a_image_the_answer_ignores_is_no_evidence_or_an_error(model, ask, method):
     # Every image token is the same: what could be told apart by position alone may still differ.
     with torch.no_grad():
         model.model.multi_modal_projector.linear_2.weight.zero_()

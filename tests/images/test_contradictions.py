@@ -1,4 +1,4 @@
-"""DICOM files that are odd, empty or at odds with themselves: the right picture, or a word about it."""
+"""DICOM files that are odd, empty or at odds with themselves: the right image, or a word about it."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def close(found: Any, right: Any, levels: float = 1.0) -> None:
     np.testing.assert_allclose(found, right, atol=levels / 255)
 
 
-def said(study: Any) -> str:
-    return " ".join(study.notes)
+def said(source_image: Any) -> str:
+    return " ".join(source_image.notes)
 
 
 def jpeg2000(values: np.ndarray, *, signed: bool = False) -> bytes:
@@ -74,18 +74,18 @@ def jpeg(colours: np.ndarray, **options: Any) -> bytes:
 
 @pytest.mark.parametrize("bad", [item(LUTExplanation="none"), table([1, 2], count=4096), table([1], bits=40)])
 def test_tables_that_cannot_be_used_are_left_out_with_a_note(make_dicom: Any, bad: Any) -> None:
-    study = images.load(make_dicom(RAMP, VOILUTSequence=[bad], ModalityLUTSequence=[bad]))
-    close(study.pixels, RAMP / 255.0)
-    assert "The modality table in the file cannot be used." in study.notes
-    assert "The grey curve in the file cannot be used." in study.notes
+    source_image = images.load(make_dicom(RAMP, VOILUTSequence=[bad], ModalityLUTSequence=[bad]))
+    close(source_image.pixels, RAMP / 255.0)
+    assert "The modality table in the file cannot be used." in source_image.notes
+    assert "The grey curve in the file cannot be used." in source_image.notes
     windowed = images.load(make_dicom(RAMP, VOILUTSequence=[bad], WindowCenter=64, WindowWidth=64))
     close(windowed.pixels, linear(RAMP, 64, 64))
 
 
 def test_the_first_usable_table_and_window_are_used(make_dicom: Any) -> None:
     curve = table([255 - level for level in range(256)], bits=8)
-    study = images.load(make_dicom(RAMP, VOILUTSequence=[item(LUTExplanation="none"), curve]))
-    close(study.pixels, 1.0 - RAMP / 255.0)
+    source_image = images.load(make_dicom(RAMP, VOILUTSequence=[item(LUTExplanation="none"), curve]))
+    close(source_image.pixels, 1.0 - RAMP / 255.0)
     windows = images.load(make_dicom(RAMP, WindowCenter=[40, 128], WindowWidth=[0, 256]))
     close(windows.pixels, linear(RAMP, 128, 256))
 
@@ -103,16 +103,16 @@ def test_the_first_usable_table_and_window_are_used(make_dicom: Any) -> None:
     ],
 )
 def test_empty_elements_are_as_good_as_absent(make_dicom: Any, empty: dict[str, Any]) -> None:
-    study = images.load(make_dicom(RAMP, **empty))
-    close(study.pixels, RAMP / 255.0)
+    source_image = images.load(make_dicom(RAMP, **empty))
+    close(source_image.pixels, RAMP / 255.0)
 
 
 def test_padding_that_is_no_number_is_left_out_with_a_note(make_dicom: Any) -> None:
     dataset = pydicom.dcmread(make_dicom(RAMP))
     dataset.add_new("PixelPaddingValue", "OB", b"\1\2\3\4")
-    study = images.load(dataset)
-    close(study.pixels, RAMP / 255.0)
-    assert "The padding value in the file cannot be used." in study.notes
+    source_image = images.load(dataset)
+    close(source_image.pixels, RAMP / 255.0)
+    assert "The padding value in the file cannot be used." in source_image.notes
 
 
 # Compressed data against the header.
@@ -120,7 +120,7 @@ def test_padding_that_is_no_number_is_left_out_with_a_note(make_dicom: Any) -> N
 
 def test_jpeg_2000_that_is_signed_against_an_unsigned_header(make_dicom: Any) -> None:
     values = (np.arange(4096).reshape(64, 64) % 3000 - 1000).astype(np.int16)
-    study = images.load(
+    source_image = images.load(
         make_dicom(
             encapsulate([jpeg2000(values, signed=True)]),
             syntax="JPEG2000Lossless",
@@ -129,22 +129,22 @@ def test_jpeg_2000_that_is_signed_against_an_unsigned_header(make_dicom: Any) ->
             WindowWidth=3000,
         )
     )
-    assert study.raw_range == (-1000.0, 1999.0)
-    close(study.pixels, linear(values, 500, 3000))
-    assert "signed, where the header says unsigned" in said(study)
+    assert source_image.raw_range == (-1000.0, 1999.0)
+    close(source_image.pixels, linear(values, 500, 3000))
+    assert "signed, where the header says unsigned" in said(source_image)
 
 
 def test_eight_bits_signed_in_jpeg_2000(make_dicom: Any) -> None:
     values = (RAMP.astype(int) - 128).astype(np.int8)
-    study = images.load(
+    source_image = images.load(
         make_dicom(
             encapsulate([jpeg2000(values, signed=True)]),
             syntax="JPEG2000Lossless",
             **BYTES | {"PixelRepresentation": 1},
         )
     )
-    assert study.raw_range == (-128.0, 127.0)
-    assert "contradict" not in said(study)
+    assert source_image.raw_range == (-128.0, 127.0)
+    assert "contradict" not in said(source_image)
 
 
 def wide_streams() -> dict[str, bytes]:
@@ -169,15 +169,15 @@ def test_unused_high_bits_of_compressed_data_do_not_count(make_dicom: Any, signe
             syntax=syntax,
             **WORDS | {"BitsStored": 12, "HighBit": 11, "PixelRepresentation": signed},
         )
-        study = images.load(path, window=(float(right.mean()), 4096))
-        assert study.raw_range == (float(right.min()), float(right.max()))
-        assert "hold 16 bits per value, where the header says 12" in said(study)
+        source_image = images.load(path, window=(float(right.mean()), 4096))
+        assert source_image.raw_range == (float(right.min()), float(right.max()))
+        assert "hold 16 bits per value, where the header says 12" in said(source_image)
 
 
 def test_fewer_bits_than_the_header_says_are_noted(make_dicom: Any) -> None:
-    study = images.load(make_dicom(encapsulate([jpeg2000(RAMP)]), syntax="JPEG2000Lossless", **WORDS))
-    assert study.raw_range == (0.0, 255.0)
-    assert "hold 8 bits per value, where the header says 16" in said(study)
+    source_image = images.load(make_dicom(encapsulate([jpeg2000(RAMP)]), syntax="JPEG2000Lossless", **WORDS))
+    assert source_image.raw_range == (0.0, 255.0)
+    assert "hold 8 bits per value, where the header says 16" in said(source_image)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_fewer_bits_than_the_header_says_are_noted(make_dicom: Any) -> None:
         (np.stack([RAMP] * 3, -1), BYTES, "3 values per pixel, its header says 1"),
     ],
 )
-def test_compressed_data_of_another_picture_are_refused(
+def test_compressed_data_of_another_image_are_refused(
     make_dicom: Any, values: np.ndarray, header: dict[str, Any], found: str
 ) -> None:
     path = make_dicom(encapsulate([jpeg2000(values)]), syntax="JPEG2000Lossless", **header)
@@ -216,15 +216,15 @@ def test_colours_of_a_jpeg_that_names_them(make_dicom: Any, header: str, marker:
     if marker == "Adobe":
         bare = without_marker(stream, 0xE0)
         stream = bare[:2] + ADOBE + b"\1" + bare[2:]
-    study = images.load(
+    source_image = images.load(
         make_dicom(
             encapsulate([stream]),
             syntax="JPEGBaseline8Bit",
             **COLOUR | {"PhotometricInterpretation": header},
         )
     )
-    assert np.abs(study.pixels - COLOURS / 255).mean() < 2 / 255
-    assert ("where the header says RGB" in said(study)) == (header == "RGB")
+    assert np.abs(source_image.pixels - COLOURS / 255).mean() < 2 / 255
+    assert ("where the header says RGB" in said(source_image)) == (header == "RGB")
 
 
 @pytest.mark.parametrize("names", [b"RGB", b"", ADOBE + b"\0"])
@@ -242,30 +242,30 @@ def test_colours_of_a_jpeg_that_is_rgb(make_dicom: Any, header: str, names: byte
         stream[2:2] = names
     elif header != "RGB":
         pytest.skip("nothing says that it is RGB")
-    study = images.load(
+    source_image = images.load(
         make_dicom(
             encapsulate([bytes(stream)]),
             syntax="JPEGBaseline8Bit",
             **COLOUR | {"PhotometricInterpretation": header},
         )
     )
-    assert np.abs(study.pixels - COLOURS / 255).mean() < 2 / 255
-    assert ("are RGB, where the header says YBR" in said(study)) == (header != "RGB")
+    assert np.abs(source_image.pixels - COLOURS / 255).mean() < 2 / 255
+    assert ("are RGB, where the header says YBR" in said(source_image)) == (header != "RGB")
 
 
 @pytest.mark.parametrize("header", ["RGB", "YBR_RCT", "YBR_FULL"])
 def test_colours_of_jpeg_2000(make_dicom: Any, header: str) -> None:
     made = io.BytesIO()
     Image.fromarray(COLOURS).save(made, "JPEG2000", no_jp2=True, mct=1)
-    study = images.load(
+    source_image = images.load(
         make_dicom(
             encapsulate([made.getvalue()]),
             syntax="JPEG2000Lossless",
             **COLOUR | {"PhotometricInterpretation": header},
         )
     )
-    close(study.pixels, COLOURS / 255)
-    assert ("where the header says YBR" in said(study)) == (header == "YBR_FULL")
+    close(source_image.pixels, COLOURS / 255)
+    assert ("where the header says YBR" in said(source_image)) == (header == "YBR_FULL")
 
 
 # What else a header says of the values.
@@ -280,17 +280,17 @@ def test_float_padding_is_left_out_of_the_range(make_dicom: Any, kind: str) -> N
         values[:8] = padding
         setattr(dataset, f"{kind}FloatPixelData", values.astype("<f8" if kind else "<f4").tobytes())
         setattr(dataset, f"{kind}FloatPixelPaddingValue", padding)
-        study = images.load(dataset)
-        assert study.raw_range == (pytest.approx(values[8, 0]), 1.0)
-        assert np.unique(study.pixels[8:]).size > 1000
+        source_image = images.load(dataset)
+        assert source_image.raw_range == (pytest.approx(values[8, 0]), 1.0)
+        assert np.unique(source_image.pixels[8:]).size > 1000
 
 
 def test_values_stored_in_the_high_bits(make_dicom: Any) -> None:
     header = {"BitsStored": 12, "HighBit": 15, "WindowCenter": 2048, "WindowWidth": 4096}
-    study = images.load(make_dicom(WIDE << 4, **header))
-    assert study.raw_range == (0.0, 4095.0)
-    close(study.pixels, linear(WIDE, 2048, 4096))
-    assert "moved down by 4 bits" in said(study)
+    source_image = images.load(make_dicom(WIDE << 4, **header))
+    assert source_image.raw_range == (0.0, 4095.0)
+    close(source_image.pixels, linear(WIDE, 2048, 4096))
+    assert "moved down by 4 bits" in said(source_image)
     signed = (WIDE.astype(np.int16) - 2048) << 4
     low = images.load(make_dicom(signed, **header, PixelRepresentation=1))
     assert low.raw_range == (-2048.0, 2047.0)
@@ -300,9 +300,11 @@ def test_values_stored_in_the_high_bits(make_dicom: Any) -> None:
     ("high", "says"), [(15, "contradicts its pixels"), (3, "cannot be used"), (40, "cannot")]
 )
 def test_a_high_bit_that_contradicts_the_pixels(make_dicom: Any, high: int, says: str) -> None:
-    study = images.load(make_dicom(WIDE, BitsStored=12, HighBit=high, WindowCenter=2048, WindowWidth=4096))
-    assert study.raw_range == (0.0, 4095.0)
-    assert f"High Bit in the file {says}" in said(study)
+    source_image = images.load(
+        make_dicom(WIDE, BitsStored=12, HighBit=high, WindowCenter=2048, WindowWidth=4096)
+    )
+    assert source_image.raw_range == (0.0, 4095.0)
+    assert f"High Bit in the file {says}" in said(source_image)
 
 
 @pytest.mark.parametrize(
@@ -325,9 +327,9 @@ def test_a_high_bit_that_contradicts_the_pixels(make_dicom: Any, high: int, says
 def test_spacing_and_the_shape_of_pixels(
     make_dicom: Any, elements: dict[str, Any], spacing: Any, says: str
 ) -> None:
-    study = images.load(make_dicom(RAMP, **elements))
-    assert study.spacing_mm == spacing
-    assert says in said(study)
+    source_image = images.load(make_dicom(RAMP, **elements))
+    assert source_image.spacing_mm == spacing
+    assert says in said(source_image)
 
 
 @pytest.mark.parametrize(
@@ -340,15 +342,15 @@ def test_spacing_and_the_shape_of_pixels(
     ],
 )
 def test_presentation_lut_shape(make_dicom: Any, kind: str, shape: str, bright: bool, noted: bool) -> None:
-    study = images.load(make_dicom(RAMP, PhotometricInterpretation=kind, PresentationLUTShape=shape))
-    close(study.pixels, 1.0 - RAMP / 255.0 if bright else RAMP / 255.0)
-    assert study.inverted == bright
-    assert ("contradicts itself" in said(study)) == noted
+    source_image = images.load(make_dicom(RAMP, PhotometricInterpretation=kind, PresentationLUTShape=shape))
+    close(source_image.pixels, 1.0 - RAMP / 255.0 if bright else RAMP / 255.0)
+    assert source_image.inverted == bright
+    assert ("contradicts itself" in said(source_image)) == noted
 
 
 def test_a_supplemental_palette_is_mentioned(make_dicom: Any) -> None:
-    study = images.load(make_dicom(RAMP, RedPaletteColorLookupTableDescriptor=[16, 240, 16]))
-    assert "supplemental palette, which is not applied" in said(study)
+    source_image = images.load(make_dicom(RAMP, RedPaletteColorLookupTableDescriptor=[16, 240, 16]))
+    assert "supplemental palette, which is not applied" in said(source_image)
 
 
 @pytest.mark.parametrize(
@@ -377,11 +379,9 @@ def test_values_that_overflow_are_refused(make_dicom: Any, elements: dict[str, A
         ({"VOILUTSequence": [table(list(range(4096)), bits=16)]}, "looks dark"),
     ],
 )
-def test_a_picture_of_hardly_any_levels_is_noted(
-    make_dicom: Any, elements: dict[str, Any], says: str
-) -> None:
-    study = images.load(make_dicom(WIDE, BitsStored=12, HighBit=11, **elements))
-    assert says in said(study)
+def test_a_image_of_hardly_any_levels_is_noted(make_dicom: Any, elements: dict[str, Any], says: str) -> None:
+    source_image = images.load(make_dicom(WIDE, BitsStored=12, HighBit=11, **elements))
+    assert says in said(source_image)
 
 
 # Functional groups of many frames.
@@ -440,9 +440,9 @@ def test_shared_groups_stand_in_for_empty_ones_of_a_frame(make_dicom: Any) -> No
         frames, SharedFunctionalGroupsSequence=[shared], PerFrameFunctionalGroupsSequence=[hollow]
     )
     for frame, missing in ((0, False), (1, True)):
-        study = images.load(path, frame=frame)
-        close(study.pixels, linear(WIDE, 900, 1000))
-        assert ("describes fewer frames than it has" in said(study)) == missing
+        source_image = images.load(path, frame=frame)
+        close(source_image.pixels, linear(WIDE, 900, 1000))
+        assert ("describes fewer frames than it has" in said(source_image)) == missing
 
 
 def test_sequences_that_nobody_asks_for_may_be_long_and_open_ended(make_dicom: Any, tmp_path: Path) -> None:
@@ -454,9 +454,9 @@ def test_sequences_that_nobody_asks_for_may_be_long_and_open_ended(make_dicom: A
     dataset["SourceImageSequence"].is_undefined_length = True
     dataset.ICCProfile = bytes(4_000_000)
     dataset.save_as(tmp_path / "long.dcm")
-    study = images.load(tmp_path / "long.dcm")
-    close(study.pixels, RAMP / 255.0)
-    assert "colour profile (ICC) was not applied" in said(study)
+    source_image = images.load(tmp_path / "long.dcm")
+    close(source_image.pixels, RAMP / 255.0)
+    assert "colour profile (ICC) was not applied" in said(source_image)
 
 
 # Advice.
@@ -492,7 +492,7 @@ def test_compressed_data_that_end_early_are_noted_or_refused(make_dicom: Any, ke
     assert "end early" not in said(whole)
     short = make_dicom(encapsulate([stream[: int(kept * len(stream))]]), syntax="JPEG2000Lossless", **BYTES)
     try:
-        study = images.load(short)
+        source_image = images.load(short)
     except ImageError:
         return
-    assert "compressed data end early" in said(study)
+    assert "compressed data end early" in said(source_image)

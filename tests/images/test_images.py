@@ -15,7 +15,7 @@ from PIL import Image
 
 from groundviz import images
 from groundviz.errors import ImageError, MissingExtra
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 
 PIXELS = np.array([[0, 51], [102, 255]], np.uint8)
 
@@ -23,18 +23,18 @@ PIXELS = np.array([[0, 51], [102, 255]], np.uint8)
 def test_every_source_of_the_same_pixels_has_the_same_hash(tmp_path: Path) -> None:
     path = tmp_path / "x.jpg"
     Image.fromarray(PIXELS).save(path, "PNG")
-    studies = [images.load(source) for source in (str(path), path, Image.fromarray(PIXELS), PIXELS)]
-    assert len({study.sha256 for study in studies}) == 1
-    assert [study.source for study in studies] == ["png", "png", "pil", "array"]
-    assert all(study.raw_range == (0.0, 255.0) for study in studies)
+    source_images = [images.load(source) for source in (str(path), path, Image.fromarray(PIXELS), PIXELS)]
+    assert len({source_image.sha256 for source_image in source_images}) == 1
+    assert [source_image.source for source_image in source_images] == ["png", "png", "pil", "array"]
+    assert all(source_image.raw_range == (0.0, 255.0) for source_image in source_images)
 
 
-def test_a_study_comes_back_as_it_is() -> None:
-    study = images.load(PIXELS)
-    assert images.load(study) is study
+def test_a_source_image_comes_back_as_it_is() -> None:
+    source_image = images.load(PIXELS)
+    assert images.load(source_image) is source_image
     for options in ({"frame": 0}, {"window": (1, 2)}):
-        with pytest.raises(ImageError, match="already one picture"):
-            images.load(study, **options)
+        with pytest.raises(ImageError, match="already one image"):
+            images.load(source_image, **options)
 
 
 @pytest.mark.parametrize("source", [None, 3, [[1, 2]], {"image": "x.png"}, {1, 2}, object()])
@@ -55,8 +55,12 @@ def test_the_content_of_a_file_is_as_good_as_the_file(kind: str, tmp_path: Path)
     with path.open("rb") as file:
         file.read(3)
         for source in (content, bytearray(content), memoryview(content), written, file):
-            study = images.load(source)
-            assert (study.sha256, study.source, study.notes) == (right.sha256, right.source, right.notes)
+            source_image = images.load(source)
+            assert (source_image.sha256, source_image.source, source_image.notes) == (
+                right.sha256,
+                right.source,
+                right.notes,
+            )
         assert (file.tell(), written.tell()) == (3, len(content))
         assert not file.closed
 
@@ -91,9 +95,9 @@ def test_torch_tensors(dtype: str, layout: str) -> None:
     tensor = torch.from_numpy(right.copy() if layout in ("HW", "HWC") else np.moveaxis(right, 2, 0).copy())
     if dtype != "uint8":
         tensor = (tensor / 255).to(getattr(torch, dtype)).requires_grad_()
-    study = images.load(tensor[None] if layout == "1CHW" else tensor)
+    source_image = images.load(tensor[None] if layout == "1CHW" else tensor)
     bound = {"bfloat16": 1 / 255, "float16": 1e-3}.get(dtype, 1e-6)
-    np.testing.assert_allclose(study.pixels, right / 255, atol=bound)
+    np.testing.assert_allclose(source_image.pixels, right / 255, atol=bound)
 
 
 def test_tensors_that_are_no_image() -> None:
@@ -114,14 +118,14 @@ def test_windows_and_frames_for_one_or_each() -> None:
         ([(2, 4), (3, 6)], [(2.0, 4.0), (3.0, 6.0)]),
         ([None, (3, 6)], [None, (3.0, 6.0)]),
     ):
-        studies = images.load_each([first, second], window=window, frame=[0, None])
-        assert [study.window for study in studies] == expected
+        source_images = images.load_each([first, second], window=window, frame=[0, None])
+        assert [source_image.window for source_image in source_images] == expected
     assert images.load_each(first, window=(2, 4), frame=0)[0].window == (2.0, 4.0)
     pages = io.BytesIO()
     shown = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
     shown[0].save(pages, "TIFF", save_all=True, append_images=shown[1:])
     chosen = images.load_each([pages, pages, PIXELS], frame=[0, 1, None])
-    assert [study.pixels[0, 0] for study in chosen] == [0.0, 1.0, 0.0]
+    assert [source_image.pixels[0, 0] for source_image in chosen] == [0.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +151,7 @@ def test_a_list_or_tuple_is_several_images_and_anything_else_one(tmp_path: Path)
     Image.fromarray(PIXELS).save(path)
     stack = np.zeros((2, 4, 3), np.uint8)
     for several in ([path, stack], (path, stack)):
-        assert [study.shape for study in images.load_each(several)] == [(2, 2), (2, 4)]
+        assert [source_image.shape for source_image in images.load_each(several)] == [(2, 2), (2, 4)]
     for one in (path, str(path), stack, Image.fromarray(PIXELS), images.load(PIXELS), [PIXELS]):
         assert len(images.load_each(one)) == 1
 
@@ -195,15 +199,15 @@ def test_no_file_is_opened_for_writing(tmp_path: Path, monkeypatch: pytest.Monke
         return real(file, mode, *rest, **more)  # type: ignore[call-overload]
 
     monkeypatch.setattr(builtins, "open", reading_only)
-    assert isinstance(images.load(path), Study)
+    assert isinstance(images.load(path), SourceImage)
 
 
 def test_decoder_complaints_become_a_note(tmp_path: Path) -> None:
     path = tmp_path / "file"
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x0e\x01\x02\0\xff\0\0\0\xff\xff\0\0\0\0\0\0"
     Image.fromarray(PIXELS).save(path, "PNG", exif=exif)
-    study = images.load(path)
-    assert study.notes[-1].startswith("The decoder found irregularities in the file (")
+    source_image = images.load(path)
+    assert source_image.notes[-1].startswith("The decoder found irregularities in the file (")
 
 
 def test_window_must_be_two_numbers() -> None:

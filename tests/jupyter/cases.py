@@ -25,7 +25,7 @@ HOSTILE = (
 def case() -> Record:
     """A square image under maps of two methods, several layers and two heads, that cover all of it."""
     base = records.record(SIDE, SIDE)
-    grid, shape = base.prompt.grids[0], base.study.shape
+    grid, shape = base.prompt.grids[0], base.source_image.shape
     maps = (records.heatmaps(one, grid, base.answer, shape, layers=LAYERS) for one in records.UNITS)
     return replace(base, heatmaps=tuple(maps))
 
@@ -33,7 +33,9 @@ def case() -> Record:
 def large() -> Record:
     """One of so many values that a page holds its layers, and single heads are asked for."""
     base = records.record(SIDE, SIDE, cells=70)
-    maps = records.heatmaps("attention", base.prompt.grids[0], base.answer, base.study.shape, layers=24)
+    maps = records.heatmaps(
+        "attention", base.prompt.grids[0], base.answer, base.source_image.shape, layers=24
+    )
     return replace(base, heatmaps=(maps,))
 
 

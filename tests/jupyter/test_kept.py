@@ -50,7 +50,7 @@ def _works(page, at: int) -> None:
     shown.shows("occlusion|3|-1|-1")
 
 
-def test_a_notebook_holds_the_picture_twice_and_stays_small(saved):
+def test_a_notebook_holds_the_image_twice_and_stays_small(saved):
     assert saved.stat().st_size < 2_500_000
     document = nbformat.read(saved, as_version=4)
     assert "widgets" not in document.metadata
@@ -72,7 +72,7 @@ def test_reopened_without_a_kernel_both_are_interactive(saved, opened):
         assert page.get_by_text("model not found").locator("visible=true").count() == 0
 
 
-def test_a_copy_that_is_not_trusted_shows_pictures_and_runs_nothing(saved, opened):
+def test_a_copy_that_is_not_trusted_shows_images_and_runs_nothing(saved, opened):
     copy = saved.with_name("copy.ipynb")
     document = nbformat.read(saved, as_version=4)
     document.cells[0].source += "  # copied"
@@ -82,9 +82,9 @@ def test_a_copy_that_is_not_trusted_shows_pictures_and_runs_nothing(saved, opene
         outputs = [page.locator(".jp-Notebook-cell").nth(at).locator(".jp-OutputArea") for at in (1, 2)]
         for output in outputs:
             output.scroll_into_view_if_needed()
-            picture = output.locator("img").first
-            picture.wait_for()
-            assert picture.evaluate("node => node.complete && node.naturalWidth") > 200
+            image = output.locator("img").first
+            image.wait_for()
+            assert image.evaluate("node => node.complete && node.naturalWidth") > 200
         assert page.locator(".gv-root").count() == 0
 
 

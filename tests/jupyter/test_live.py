@@ -73,7 +73,9 @@ def _blended(record, method, part, *, layer=None, head=None, smooth=False) -> np
     maps = next(one for one in record.heatmaps if one.method == method)
     heatmap = maps.at(find(record.answer, part), layer=layer, head=head)
     (scale,) = scales([heatmap])
-    return 255.0 * overlay.picture(record.study, record.study.shape, heatmap, scale, smooth=smooth)
+    return 255.0 * overlay.overlaid(
+        record.source_image, record.source_image.shape, heatmap, scale, smooth=smooth
+    )
 
 
 def _alike(found: np.ndarray, expected: np.ndarray, cells: int) -> None:
@@ -142,7 +144,7 @@ def test_its_pixels_are_what_numpy_blends(page, live, method, part, at):
     live.shows(f"{method}|{token}|{at.get('layer', -1)}|{at.get('head', -1)}")
     expected = _blended(record, method, part, **at)
     _alike(live.pixels(), expected, 14)
-    assert np.abs(expected - 255.0 * record.study.pixels[..., None]).mean() > 1.5
+    assert np.abs(expected - 255.0 * record.source_image.pixels[..., None]).mean() > 1.5
 
 
 def test_heads_that_were_left_out_are_fetched_when_asked_for(page, live):

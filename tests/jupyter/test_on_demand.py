@@ -17,8 +17,8 @@ CELLS = (
     "import groundviz\n"
     "from groundviz.demo.phantoms import phantom\n"
     "model = groundviz.load('demo')\n"
-    "picture = phantom(3, findings=['nodule']).pixels\n"
-    "asked = groundviz.explain(model, picture, 'Is there a nodule?', methods='attention', certify=False)",
+    "image = phantom(3, findings=['nodule']).pixels\n"
+    "asked = groundviz.explain(model, image, 'Is there a nodule?', methods='attention', certify=False)",
     "live = asked.view(model)\nlive",
     "order = []\nlive.observe(lambda change: order.append(change['new'].methods[-1]), 'explanation')",
 )

@@ -21,35 +21,35 @@ def module(model, at):
     return getattr(tower, "vision_model", tower).encoder.layers[int(number or 0)]
 
 
-def explained(vlm, study, method, *, against=None, target="nodule", **options):
+def explained(vlm, source_image, method, *, against=None, target="nodule", **options):
     """An explanation of an answer that was given, and the maps of one method, (target, layer, cell)."""
     explanation = explain(
-        vlm, study, QUESTION, methods={method: options}, answer=SAID, target=target, against=against
+        vlm, source_image, QUESTION, methods={method: options}, answer=SAID, target=target, against=against
     )
     (maps,) = explanation.record.heatmaps
     return explanation, maps.values[:, :, 0].reshape(*maps.values.shape[:2], -1)
 
 
 class Plain:
-    """One model, one picture, one answer: scores and gradients of a target by transformers alone."""
+    """One model, one image, one answer: scores and gradients of a target by transformers alone."""
 
     def __init__(self, vlm, record, target=None):
         self.vlm, self.record = vlm, record
         self.target = target or record.target
         self.model = copy.deepcopy(vlm.model).requires_grad_(False)
-        self.inputs = vlm.encode((record.study,), record.prompt.question).inputs
+        self.inputs = vlm.encode((record.source_image,), record.prompt.question).inputs
         self.columns = torch.from_numpy(record.prompt.grids[0].positions)
 
     def score(self, pixels=None):
         """The target's scalar, differentiable."""
         answer, target = self.record.answer.token_ids.tolist(), self.target
         total = self._logprobs(answer, pixels)[list(target.tokens)].sum()
-        if target.rival:
+        if target.foil:
             start = target.tokens[0]
-            total = total - self._logprobs([*answer[:start], *target.rival.token_ids], pixels)[start:].sum()
+            total = total - self._logprobs([*answer[:start], *target.foil.token_ids], pixels)[start:].sum()
         return total
 
-    def slopes(self, at, pixels=None):
+    def gradients(self, at, pixels=None):
         """Values and gradient at a site, (cell, channel) each."""
         pixels = self.inputs["pixel_values"] if pixels is None else pixels
         pixels = pixels.detach().clone().requires_grad_()
@@ -60,12 +60,12 @@ class Plain:
             )
         score = self.score(pixels)
         if at == "pixels":
-            (slope,) = torch.autograd.grad(score, pixels)
-            return tuple(t[0].detach().reshape(3, -1).T for t in (pixels, slope))
+            (gradient,) = torch.autograd.grad(score, pixels)
+            return tuple(t[0].detach().reshape(3, -1).T for t in (pixels, gradient))
         handle.remove()
-        # A contrast takes two passes over the same picture: its gradient is the sum of both.
-        slopes = [self._cells(at, one) for one in torch.autograd.grad(score, seen)]
-        return self._cells(at, seen[0]).detach(), sum(slopes)
+        # A contrast takes two passes over the same image: its gradient is the sum of both.
+        gradients = [self._cells(at, one) for one in torch.autograd.grad(score, seen)]
+        return self._cells(at, seen[0]).detach(), sum(gradients)
 
     def _cells(self, at, whole):
         return whole[0, self.columns] if at.startswith("language") else whole[0, -len(self.columns) :]

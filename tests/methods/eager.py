@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 
-def eager(vlm, study, question, token_ids, **options):
+def eager(vlm, source_image, question, token_ids, **options):
     """The output of saying tokens after a question, differentiable, with attention and hidden states."""
     model = copy.deepcopy(vlm.model)
     model.set_attn_implementation("eager")
-    inputs = vlm.encode((study,), question).inputs
+    inputs = vlm.encode((source_image,), question).inputs
     ids = torch.cat([inputs["input_ids"], torch.tensor([[int(i) for i in token_ids]])], dim=1)
     inputs = {**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
     return model(**inputs, output_attentions=True, output_hidden_states=True, **options)
@@ -18,9 +18,9 @@ def eager(vlm, study, question, token_ids, **options):
 
 def attention_rows(vlm, record, question=None):
     """Attention of the rows that predict the answer to the image: (token, layer, head, cell)."""
-    encoded = vlm.encode((record.study,), question or record.prompt.question)
+    encoded = vlm.encode((record.source_image,), question or record.prompt.question)
     prompt = encoded.prompt
-    output = eager(vlm, record.study, prompt.question, record.answer.token_ids)
+    output = eager(vlm, record.source_image, prompt.question, record.answer.token_ids)
     start, count = len(prompt.token_ids) - 1, len(record.answer.token_ids)
     columns = prompt.grids[0].positions
     rows = [layer[0, :, start : start + count][..., columns] for layer in output.attentions]

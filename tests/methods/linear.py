@@ -1,4 +1,4 @@
-"""A model whose scores are linear in the picture, so that perturbation maps have closed forms."""
+"""A model whose scores are linear in the image, so that perturbation maps have closed forms."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SAID = "left lung nodule and effusion"
 
 
 @contextmanager
-def asked(vlm, study, *, seed=0):
+def asked(vlm, source_image, *, seed=0):
     """(live, prompt, answer) of a lent model that was made to say something."""
     with borrow(vlm, seed=seed) as live:
-        prompt = live.encode(study, QUESTION)
+        prompt = live.encode(source_image, QUESTION)
         yield live, prompt, live.answer(prompt, given=SAID)
 
 
@@ -39,10 +39,10 @@ def make_linear(monkeypatch, live, place, *, constant=0.0):
     return values, weights
 
 
-def by_cell(picture, cells):
+def by_cell(image, cells):
     """Sums of (target, channel, row, col) over equal square cells: float (target, row, col)."""
-    count, _, rows, cols = picture.shape
-    tiles = picture.sum(1).reshape(count, cells, rows // cells, cells, cols // cells)
+    count, _, rows, cols = image.shape
+    tiles = image.sum(1).reshape(count, cells, rows // cells, cells, cols // cells)
     return tiles.sum((2, 4)).numpy()
 
 

@@ -14,15 +14,15 @@ from groundviz.methods.running.choose import choose
 from groundviz.methods.running.measure import measure
 from groundviz.methods.toolkit.baselines import baseline
 from groundviz.runtime import borrow
-from tests.methods.planes import as_cells, as_picture
+from tests.methods.planes import as_cells, as_image
 
 SAID = "left lung nodule and effusion"
 
 
 @pytest.fixture
-def asked(tiny, study):
+def asked(tiny, source_image):
     with borrow(tiny) as live:
-        prompt = live.encode(study, "Is there a nodule?")
+        prompt = live.encode(source_image, "Is there a nodule?")
         answer = live.answer(prompt, given=SAID)
         targets = live.targets(answer, ["nodule", "effusion"], None)
         yield live, prompt, answer, targets
@@ -40,10 +40,10 @@ def scores(asked, site):
     return lambda values: live.scores(targets, live.site(site), values)
 
 
-def scores_of_pictures(asked):
-    """As `scores`, of pictures (batch, channel, row, col)."""
+def scores_of_images(asked):
+    """As `scores`, of images (batch, channel, row, col)."""
     of_cells = scores(asked, "pixels")
-    return lambda pictures: of_cells(as_cells(pictures))
+    return lambda images: of_cells(as_cells(images))
 
 
 def by_target(attribute, asked):
@@ -66,8 +66,8 @@ def test_input_times_gradient(asked, site):
 def test_occlusion(asked):
     live, site = asked[0], asked[0].site("pixels")
     found, _ = ours(asked, "occlusion", window=7, stride=7)
-    method = captum.Occlusion(scores_of_pictures(asked))
-    pixels, blank, window = as_picture(live.read(site)), as_picture(baseline(live, "blur")), (3, 7, 7)
+    method = captum.Occlusion(scores_of_images(asked))
+    pixels, blank, window = as_image(live.read(site)), as_image(baseline(live, "blur")), (3, 7, 7)
     for mine, index in zip(found, range(2), strict=True):
         with torch.no_grad():
             theirs = method.attribute(pixels, window, strides=window, baselines=blank, target=index)
@@ -82,8 +82,8 @@ def test_shapley_values(asked):
     live, site = asked[0], asked[0].site("pixels")
     found, _ = ours(asked, "shapley", cells=4)
     pieces = torch.arange(4).reshape(2, 2).repeat_interleave(14, 0).repeat_interleave(14, 1)
-    method = captum.ShapleyValues(scores_of_pictures(asked))
-    pixels, blank = as_picture(live.read(site)), as_picture(baseline(live, "blur"))
+    method = captum.ShapleyValues(scores_of_images(asked))
+    pixels, blank = as_image(live.read(site)), as_image(baseline(live, "blur"))
     for mine, index in zip(found, range(2), strict=True):
         with torch.no_grad():
             theirs = method.attribute(pixels, blank, target=index, feature_mask=pieces[None, None])

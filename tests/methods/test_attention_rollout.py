@@ -11,15 +11,15 @@ METHOD, QUESTION, SAID = "attention_rollout", "Is there a nodule?", "left lung n
 
 def rolled_out(vlm, record):
     """The whole matrix R (token, token), first layer to last."""
-    attentions = eager(vlm, record.study, QUESTION, record.answer.token_ids).attentions
+    attentions = eager(vlm, record.source_image, QUESTION, record.answer.token_ids).attentions
     result = torch.eye(attentions[0].shape[-1])
     for layer in attentions:
         result = (layer[0].mean(0) / 2 + torch.eye(len(result)) / 2) @ result
     return result.detach().numpy()
 
 
-def test_each_token_has_its_row_of_the_rolled_out_matrix(tiny, study):
-    explanation = explain(tiny, study, QUESTION, answer=SAID, methods=METHOD)
+def test_each_token_has_its_row_of_the_rolled_out_matrix(tiny, source_image):
+    explanation = explain(tiny, source_image, QUESTION, answer=SAID, methods=METHOD)
     record = explanation.record
     matrix = rolled_out(tiny, record)
     np.testing.assert_allclose(matrix.sum(1), 1.0, rtol=1e-5)

@@ -13,8 +13,8 @@ QUESTION, SAID = "Is there a nodule?", "left lung nodule"
 
 
 @pytest.fixture
-def explained(tiny, study):
-    return tiny, explain(tiny, study, QUESTION, answer=SAID, methods="image_attention")
+def explained(tiny, source_image):
+    return tiny, explain(tiny, source_image, QUESTION, answer=SAID, methods="image_attention")
 
 
 def test_each_row_is_attention_renormalised_to_the_image(explained):
@@ -54,14 +54,14 @@ def test_heads_that_do_not_see_the_image_have_no_say_in_sinks_and_show_nothing()
     assert (maps.values[:, :, 1:] == 0).all()
 
 
-def test_sinks_are_kept_in_a_record(study):
+def test_sinks_are_kept_in_a_record(source_image):
     from groundviz import models
     from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
     model = tiny_llava()
     explanation = explain(
         models.resolve(model, tiny_llava_processor(model)),
-        study,
+        source_image,
         QUESTION,
         answer=SAID,
         methods="image_attention",

@@ -17,17 +17,17 @@ from tests.methods.planted import planted
 QUESTION, SAID = "Is there a nodule?", "left lung nodule"
 
 
-def entropy(picture):
+def entropy(image):
     """The same by another library and a loop."""
-    excess = np.maximum(picture - 2 * picture.mean(), 0)
+    excess = np.maximum(image - 2 * image.mean(), 0)
     regions, count = ndimage.label(excess, structure=np.ones((3, 3)))
     shares = [excess[regions == number].sum() / excess.sum() for number in range(1, count + 1)]
     return -sum(share * np.log(share) for share in shares)
 
 
-def test_maps_are_the_rows_of_the_chosen_heads(tiny, study):
+def test_maps_are_the_rows_of_the_chosen_heads(tiny, source_image):
     methods = {"localization_heads": {"heads": 2}}
-    explanation = explain(tiny, study, QUESTION, answer=SAID, methods=methods)
+    explanation = explain(tiny, source_image, QUESTION, answer=SAID, methods=methods)
     rows = attention_rows(tiny, explanation.record)
     maps, found = values(explanation, "localization_heads")
     chosen = maps.params["chosen"]
@@ -46,9 +46,9 @@ def test_maps_are_the_rows_of_the_chosen_heads(tiny, study):
     assert store.unpack(store.pack(explanation.record)).heatmaps[0].params == maps.params
 
 
-def test_of_all_heads_above_the_elbow_the_least_scattered_are_taken(tiny, study):
+def test_of_all_heads_above_the_elbow_the_least_scattered_are_taken(tiny, source_image):
     methods = {"localization_heads": {"heads": 99}}
-    explanation = explain(tiny, study, QUESTION, answer=SAID, methods=methods)
+    explanation = explain(tiny, source_image, QUESTION, answer=SAID, methods=methods)
     rows = attention_rows(tiny, explanation.record)
     mass = rows.sum(-1).mean(0)
     curve = np.sort(mass.ravel())
@@ -62,10 +62,10 @@ def test_of_all_heads_above_the_elbow_the_least_scattered_are_taken(tiny, study)
 
 
 def head(**cells):
-    picture = np.full((5, 5), 0.0004)
+    image = np.full((5, 5), 0.0004)
     for name, share in cells.items():
-        picture[int(name[1]), int(name[2])] = share
-    return picture.ravel()
+        image[int(name[1]), int(name[2])] = share
+    return image.ravel()
 
 
 def test_a_focused_head_is_chosen_over_scattered_and_absent_minded_ones():
@@ -112,10 +112,10 @@ def as_published(attention, rows, cols, heads):
     threshold = ordered[int(np.argmax(off))]
     kept = []
     for (layer, one), sum_ in mass.items():
-        picture = attention[layer, one].reshape(rows, cols)
-        if sum_ < threshold or layer < 2 or any(cell > 0.05 for cell in picture[-1]):
+        image = attention[layer, one].reshape(rows, cols)
+        if sum_ < threshold or layer < 2 or any(cell > 0.05 for cell in image[-1]):
             continue
-        excess = np.maximum(picture - 2 * picture.mean(), 0)
+        excess = np.maximum(image - 2 * image.mean(), 0)
         if excess.sum() == 0:
             continue
         regions, number = ndimage.label(excess > 0.001, structure=np.ones((3, 3)))

@@ -21,7 +21,7 @@ def read_by_hand(vlm, record):
         layer.register_forward_hook(lambda module, args, output: seen.append(output))
         for layer in decoder.layers
     ]
-    inputs = vlm.encode((record.study,), QUESTION).inputs
+    inputs = vlm.encode((record.source_image,), QUESTION).inputs
     ids = torch.cat([inputs["input_ids"], torch.from_numpy(record.answer.token_ids)[None]], dim=1)
     with torch.no_grad():
         model(input_ids=ids, attention_mask=torch.ones_like(ids), pixel_values=inputs["pixel_values"])
@@ -36,8 +36,8 @@ def read_by_hand(vlm, record):
 
 
 @pytest.fixture
-def explained(tiny, study):
-    return tiny, explain(tiny, study, QUESTION, answer=SAID, methods="logit_lens")
+def explained(tiny, source_image):
+    return tiny, explain(tiny, source_image, QUESTION, answer=SAID, methods="logit_lens")
 
 
 def test_each_cell_and_layer_is_read_by_the_models_own_head(explained):
@@ -54,20 +54,20 @@ def test_each_cell_and_layer_is_read_by_the_models_own_head(explained):
 def test_the_last_layer_says_what_the_model_says(explained):
     vlm, explanation = explained
     record = explanation.record
-    logits = eager(vlm, record.study, QUESTION, record.answer.token_ids).logits[0]
+    logits = eager(vlm, record.source_image, QUESTION, record.answer.token_ids).logits[0]
     expected = torch.log_softmax(logits, -1)[record.prompt.grids[0].positions][:, record.answer.token_ids]
     found = values(explanation, "logit_lens")[1][:, 1, 0]
     np.testing.assert_allclose(found, expected.T.detach(), atol=1e-5)
 
 
 @pytest.mark.parametrize("against", ["effusion", "large effusion"])
-def test_a_contrast_is_the_difference_of_the_means_over_tokens(tiny, study, against):
+def test_a_contrast_is_the_difference_of_the_means_over_tokens(tiny, source_image, against):
     explanation = explain(
-        tiny, study, QUESTION, answer=SAID, methods="logit_lens", target="nodule", against=against
+        tiny, source_image, QUESTION, answer=SAID, methods="logit_lens", target="nodule", against=against
     )
     read = read_by_hand(tiny, explanation.record)
-    rival = tiny.answer_ids(against)
-    expected = read[..., explanation.answer.token_ids[2]] - read[..., rival].mean(-1)
+    foil = tiny.answer_ids(against)
+    expected = read[..., explanation.answer.token_ids[2]] - read[..., foil].mean(-1)
     maps, found = values(explanation, "logit_lens")
     np.testing.assert_allclose(found[0, :, 0], expected, atol=1e-5)
     assert maps.signed
@@ -75,9 +75,11 @@ def test_a_contrast_is_the_difference_of_the_means_over_tokens(tiny, study, agai
     np.testing.assert_allclose(explanation.heatmap().values.reshape(-1), expected.mean(0), atol=1e-5)
 
 
-def test_several_contrasts_are_measured_at_once(tiny, study):
+def test_several_contrasts_are_measured_at_once(tiny, source_image):
     together, *alone = (
-        explain(tiny, study, QUESTION, answer=SAID, methods="logit_lens", target=target, against="effusion")
+        explain(
+            tiny, source_image, QUESTION, answer=SAID, methods="logit_lens", target=target, against="effusion"
+        )
         for target in (["nodule", "lung"], "nodule", "lung")
     )
     for number, one in enumerate(alone):
@@ -88,13 +90,13 @@ def test_several_contrasts_are_measured_at_once(tiny, study):
 def test_few_cells_at_a_time_give_the_same(explained, monkeypatch):
     vlm, explanation = explained
     monkeypatch.setattr(logit_lens, "CELLS_AT_ONCE", 5)
-    again = explain(vlm, explanation.study, QUESTION, answer=SAID, methods="logit_lens")
+    again = explain(vlm, explanation.source_image, QUESTION, answer=SAID, methods="logit_lens")
     np.testing.assert_allclose(again.heatmap().values, explanation.heatmap().values, atol=1e-6)
 
 
-def test_all_layers_are_read_in_one_pass(tiny, study):
+def test_all_layers_are_read_in_one_pass(tiny, source_image):
     with borrow(tiny) as live:
-        prompt = live.encode(study, QUESTION)
+        prompt = live.encode(source_image, QUESTION)
         answer = live.answer(prompt, given=SAID)
         passes = []
         handle = live._loan.hook(tiny.model, lambda *_: passes.append(1))

@@ -17,15 +17,15 @@ QUESTION = "Is there a nodule?"
 
 
 @pytest.fixture
-def explained(tiny, study):
-    return tiny, explain(tiny, study, QUESTION)
+def explained(tiny, source_image):
+    return tiny, explain(tiny, source_image, QUESTION)
 
 
 def eager(vlm, explanation):
     record = explanation.record
     model = copy.deepcopy(vlm.model)
     model.set_attn_implementation("eager")
-    inputs = vlm.encode((record.study,), QUESTION).inputs
+    inputs = vlm.encode((record.source_image,), QUESTION).inputs
     ids = torch.from_numpy(np.concatenate([record.prompt.token_ids, record.answer.token_ids]))[None]
     inputs = {**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
     output = model(**inputs, output_attentions=True)
@@ -99,15 +99,15 @@ def test_a_method_documents_formula_unit_cost_source_and_failure(method):
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if "no contrasts" in METHODS[name].__doc__])
-def test_a_method_without_contrasts_refuses_them_by_its_name(tiny, study, method):
+def test_a_method_without_contrasts_refuses_them_by_its_name(tiny, source_image, method):
     asked = {"answer": "left lung nodule", "target": "nodule", "against": "effusion"}
     with pytest.raises(UnsupportedMethod, match=rf"^{method} "):
-        explain(tiny, study, QUESTION, methods=method, **asked)
+        explain(tiny, source_image, QUESTION, methods=method, **asked)
 
 
 def test_one_method_alone_gives_the_same_map(explained):
     vlm, explanation = explained
-    alone = explain(vlm, explanation.study, QUESTION, methods="gradient_attention")
+    alone = explain(vlm, explanation.source_image, QUESTION, methods="gradient_attention")
     assert alone.methods == ("gradient_attention",)
     assert np.array_equal(
         alone.heatmap("gradient_attention").values, explanation.heatmap("gradient_attention").values
@@ -121,7 +121,7 @@ def test_the_defaults_are_registered():
 def test_a_target_can_be_named_before_or_afterwards(explained):
     vlm, explanation = explained
     word = explanation.answer.tokens[3]
-    before = explain(vlm, explanation.study, QUESTION, target=(3, 4))
+    before = explain(vlm, explanation.source_image, QUESTION, target=(3, 4))
     assert before.record.target == find(explanation.answer, (3, 4))
     assert before.record.target.text == word
     assert np.array_equal(before.heatmap("attention").values, explanation.heatmap("attention", 3).values)
@@ -159,19 +159,26 @@ def test_numbers_must_be_above_zero(value):
 
 
 @pytest.mark.parametrize("name", ["input_gradient", "hires_cam", "grad_cam"])
-def test_a_method_that_was_seen_to_fail_says_so_beside_its_map(tiny, study, name):
-    heatmap = explain(tiny, study, QUESTION, methods={name: {"at": "projector"}}, answer="nodule").heatmap()
+def test_a_method_that_was_seen_to_fail_says_so_beside_its_map(tiny, source_image, name):
+    heatmap = explain(
+        tiny, source_image, QUESTION, methods={name: {"at": "projector"}}, answer="nodule"
+    ).heatmap()
     assert "real Gemma 3" in heatmap.params["caution"]
 
 
-def test_a_map_without_evidence_is_told_once_and_stays_in_the_record(tiny, study, monkeypatch):
+def test_a_map_without_evidence_is_told_once_and_stays_in_the_record(tiny, source_image, monkeypatch):
     def empty(live, prompt, answer, targets):
         return laid_out(np.zeros((2, 16)), prompt.grids, targets, unit="nats")
 
     monkeypatch.setitem(METHODS._entries, "grad_cam", empty)
     with pytest.warns(RuntimeWarning, match="grad_cam found no evidence") as told:
         explanation = explain(
-            tiny, study, QUESTION, methods=["grad_cam", "attention"], answer="left nodule", target=[0, 1]
+            tiny,
+            source_image,
+            QUESTION,
+            methods=["grad_cam", "attention"],
+            answer="left nodule",
+            target=[0, 1],
         )
     assert len(told) == 1
     assert told[0].filename == __file__

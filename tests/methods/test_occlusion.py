@@ -11,15 +11,15 @@ from groundviz.methods.toolkit.baselines import baseline
 from groundviz.record.geometry import compose, scale_shift
 from groundviz.runtime import Live
 from tests.methods.linear import QUESTION, asked, by_cell, make_linear, values_of
-from tests.methods.planes import as_cells, as_picture
+from tests.methods.planes import as_cells, as_image
 
 
 @pytest.fixture
-def linear(tiny, study, monkeypatch):
+def linear(tiny, source_image, monkeypatch):
     """What a linear model loses at each pixel, (target, channel, row, col), and how to occlude it."""
-    with asked(tiny, study) as (live, prompt, answer):
+    with asked(tiny, source_image) as (live, prompt, answer):
         values, weights = make_linear(monkeypatch, live, "pixels")
-        lost = as_picture((weights * (values - baseline(live, "blur")))[: len(answer.tokens)])
+        lost = as_image((weights * (values - baseline(live, "blur")))[: len(answer.tokens)])
         yield (
             lost,
             lambda **options: occlusion(live, prompt, answer, live.targets(answer, None, None), **options),
@@ -44,7 +44,7 @@ def test_a_wide_window_lies_around_the_centre_of_its_cell(linear):
     found = values_of(occlude(window=10, stride=7))
     # Cell (1, 2) is centred on pixel 10.5, 17.5.
     np.testing.assert_allclose(found[:, 1, 2], _sum(lost, 5.5, 15.5, 12.5, 22.5), rtol=1e-3, atol=1e-3)
-    # At the border the window ends with the picture.
+    # At the border the window ends with the image.
     np.testing.assert_allclose(found[:, 0, 3], _sum(lost, 0, 8.5, 19.5, 28), rtol=1e-3, atol=1e-3)
 
 
@@ -65,8 +65,8 @@ def test_each_pixel_of_a_superpixel_holds_what_it_loses(linear):
         assert value == pytest.approx(float(lost[0].sum(0).numpy()[found == value].sum()), rel=1e-3, abs=1e-3)
 
 
-def test_inpainting_draws_from_outside_the_window(tiny, study, monkeypatch):
-    with asked(tiny, study) as (live, prompt, answer):
+def test_inpainting_draws_from_outside_the_window(tiny, source_image, monkeypatch):
+    with asked(tiny, source_image) as (live, prompt, answer):
         smooth = torch.linspace(-1, 1, 28).expand(1, 3, 28, 28).clone()
         spoilt = smooth.clone()
         spoilt[..., 10:14, 10:14] = 1.0
@@ -78,11 +78,11 @@ def test_inpainting_draws_from_outside_the_window(tiny, study, monkeypatch):
     np.testing.assert_allclose(found[:, 1, 1], expected, atol=0.05)
 
 
-def test_the_map_lies_where_the_model_looked(tiny, study):
+def test_the_map_lies_where_the_model_looked(tiny, source_image):
     (maps,) = explain(
-        tiny, study, QUESTION, methods={"occlusion": {"window": 7, "stride": 7}}
+        tiny, source_image, QUESTION, methods={"occlusion": {"window": 7, "stride": 7}}
     ).record.heatmaps
-    encoded = tiny.encode((study,), QUESTION)
+    encoded = tiny.encode((source_image,), QUESTION)
     (pixels,) = encoded.cells["pixels"].grids
     expected = compose(pixels.to_source, scale_shift((7.0, 7.0)))
     np.testing.assert_allclose(maps.grid.to_source, expected)
@@ -92,13 +92,13 @@ def test_the_map_lies_where_the_model_looked(tiny, study):
     assert maps.signed
 
 
-def test_padding_is_neither_hidden_nor_shown(tiny, study):
+def test_padding_is_neither_hidden_nor_shown(tiny, source_image):
     if tiny.processor.image_processor.size.get("height"):
-        pytest.skip("a squashed picture has no padding")
+        pytest.skip("a squashed image has no padding")
     # 40 by 56 becomes 14 by 19, in the middle of 28 by 28.
     tiny.processor.image_processor.size = {"shortest_edge": 14}
     (maps,) = explain(
-        tiny, study, QUESTION, methods={"occlusion": {"window": 7, "stride": 7}}
+        tiny, source_image, QUESTION, methods={"occlusion": {"window": 7, "stride": 7}}
     ).record.heatmaps
     seen = np.zeros((4, 4), bool)
     seen[1:3, 0:4] = True
@@ -116,9 +116,9 @@ def test_padding_is_neither_hidden_nor_shown(tiny, study):
         ({"fill": "white"}, UnknownName, "'white'.*blur"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(tiny, study, options, error, says):
+def test_options_that_make_no_sense_are_refused(tiny, source_image, options, error, says):
     with pytest.raises(error, match=says):
-        explain(tiny, study, QUESTION, methods={"occlusion": options})
+        explain(tiny, source_image, QUESTION, methods={"occlusion": options})
 
 
 def _sum(lost, top, bottom, left, right):

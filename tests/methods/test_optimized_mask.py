@@ -1,4 +1,4 @@
-"""The search finds the pixels that a known score hangs on, and ends early without losing its way."""
+"""The search finds the pixels that a known score depends on, and ends early without losing its way."""
 
 import numpy as np
 import pytest
@@ -11,21 +11,21 @@ from groundviz.record.types import Samples
 from groundviz.runtime.live import Live
 from groundviz.runtime.passes.forward import Passes
 from tests.methods.linear import QUESTION, SAID, asked, values_of
-from tests.methods.planes import as_picture
+from tests.methods.planes import as_image
 
 SPOT = (slice(14, 21), slice(7, 14))
 
 
 @pytest.fixture
-def spotted(tiny, study, monkeypatch):
+def spotted(tiny, source_image, monkeypatch):
     """A model that says its answer as long as it sees the original in one place, and the way to ask it."""
-    with asked(tiny, study) as (live, prompt, answer):
+    with asked(tiny, source_image) as (live, prompt, answer):
         original = live.read(live.site("pixels"))
 
         def scores(self, targets, at, given):
-            apart = as_picture(given - original)[:, :, SPOT[0], SPOT[1]].square().mean((1, 2, 3))
+            apart = as_image(given - original)[:, :, SPOT[0], SPOT[1]].square().mean((1, 2, 3))
             score = -8.0 * apart
-            if targets[0].rival:
+            if targets[0].foil:
                 score = 4.0 + score
             return score[:, None].expand(-1, len(targets))
 
@@ -66,10 +66,10 @@ def test_smoothness_evens_neighbours_out(spotted):
     assert np.abs(np.diff(even)).mean() < 0.7 * np.abs(np.diff(rough)).mean()
 
 
-def test_every_target_has_its_own_masks_whatever_stands_beside_it(tiny, study):
+def test_every_target_has_its_own_masks_whatever_stands_beside_it(tiny, source_image):
     def found(target):
         recipe = {"optimized_mask": {"steps": 3}}
-        explanation = explain(tiny, study, QUESTION, methods=recipe, answer=SAID, target=target)
+        explanation = explain(tiny, source_image, QUESTION, methods=recipe, answer=SAID, target=target)
         return explanation.record.heatmaps[0]
 
     both, alone = found(["nodule", "effusion"]), found("effusion")
@@ -78,9 +78,9 @@ def test_every_target_has_its_own_masks_whatever_stands_beside_it(tiny, study):
     assert np.abs(both.values[0] - both.values[1]).max() > 1e-3
 
 
-def test_ctrl_c_keeps_the_masks_that_were_reached(tiny, study, monkeypatch):
+def test_ctrl_c_keeps_the_masks_that_were_reached(tiny, source_image, monkeypatch):
     recipe = {"optimized_mask": {"steps": 2}}
-    expected = explain(tiny, study, QUESTION, methods=recipe, answer=SAID).record.heatmaps[0]
+    expected = explain(tiny, source_image, QUESTION, methods=recipe, answer=SAID).record.heatmaps[0]
     scores, seen = Live.scores, []
 
     def interrupted(self, targets, site=None, values=None):
@@ -92,7 +92,7 @@ def test_ctrl_c_keeps_the_masks_that_were_reached(tiny, study, monkeypatch):
     monkeypatch.setattr(Live, "scores", interrupted)
     recipe = {"optimized_mask": {"steps": 9}, "attention": {}}
     with pytest.warns(RuntimeWarning, match="optimized_mask was interrupted: its maps rest on 2 of 9"):
-        explanation = explain(tiny, study, QUESTION, methods=recipe, answer=SAID)
+        explanation = explain(tiny, source_image, QUESTION, methods=recipe, answer=SAID)
     found = explanation.record.heatmaps[0]
     assert found.params["steps_done"] == 2
     assert explanation.methods == ("optimized_mask",)
@@ -101,22 +101,22 @@ def test_ctrl_c_keeps_the_masks_that_were_reached(tiny, study, monkeypatch):
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
 
 
-def test_running_out_of_memory_is_said(tiny, study, monkeypatch):
+def test_running_out_of_memory_is_said(tiny, source_image, monkeypatch):
     def full(self, targets, site=None, values=None):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     monkeypatch.setattr(Live, "scores", full)
     with pytest.raises(OutOfMemory, match=r"optimized_mask ran out .* 2\.00 GiB"):
-        explain(tiny, study, QUESTION, methods="optimized_mask", answer=SAID)
+        explain(tiny, source_image, QUESTION, methods="optimized_mask", answer=SAID)
 
 
-def test_an_answer_that_is_certain_still_pulls(tiny, study, monkeypatch):
-    """Where p rounds to one, what must be missed would have no slope without a little doubt."""
-    with asked(tiny, study) as (live, prompt, answer):
+def test_an_answer_that_is_certain_still_pulls(tiny, source_image, monkeypatch):
+    """Where p rounds to one, what must be missed would have no gradient without a little doubt."""
+    with asked(tiny, source_image) as (live, prompt, answer):
         original = live.read(live.site("pixels"))
 
         def certain(self, targets, at, given):
-            apart = as_picture(given - original)[:, :, SPOT[0], SPOT[1]].square().mean((1, 2, 3))
+            apart = as_image(given - original)[:, :, SPOT[0], SPOT[1]].square().mean((1, 2, 3))
             return (-1e-9 - apart.pow(3))[:, None]
 
         monkeypatch.setattr(Passes, "scores", certain)
@@ -133,13 +133,13 @@ def test_an_answer_that_is_certain_still_pulls(tiny, study, monkeypatch):
         ({"fill": "white"}, UnknownName, "'white'"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(tiny, study, options, error, says):
+def test_options_that_make_no_sense_are_refused(tiny, source_image, options, error, says):
     with pytest.raises(error, match=says):
-        explain(tiny, study, QUESTION, methods={"optimized_mask": options})
+        explain(tiny, source_image, QUESTION, methods={"optimized_mask": options})
 
 
-def test_at_the_projector_the_masks_are_made_of_image_tokens(tiny, study):
-    explanation = explain(tiny, study, QUESTION, methods={"optimized_mask": {"steps": 2}}, answer=SAID)
+def test_at_the_projector_the_masks_are_made_of_image_tokens(tiny, source_image):
+    explanation = explain(tiny, source_image, QUESTION, methods={"optimized_mask": {"steps": 2}}, answer=SAID)
     (maps,) = explanation.record.heatmaps
     assert maps.grid is explanation.record.prompt.grids[0]
     assert maps.values.shape == (1, 1, 1, 4, 4)
@@ -153,9 +153,9 @@ def test_at_the_projector_the_masks_are_made_of_image_tokens(tiny, study):
     }
 
 
-def test_behind_the_last_layer_nothing_hangs_on_the_mask(tiny, study):
+def test_behind_the_last_layer_nothing_hangs_on_the_mask(tiny, source_image):
     """Only the prices pull there: what is kept shrinks and nothing is taken, the same at each cell."""
     recipe = {"optimized_mask": {"steps": 4, "at": "language.1"}}
     with pytest.warns(RuntimeWarning, match="optimized_mask found no evidence: in its map all cells"):
-        explanation = explain(tiny, study, QUESTION, methods=recipe, answer=SAID)
+        explanation = explain(tiny, source_image, QUESTION, methods=recipe, answer=SAID)
     assert not explanation.heatmap().has_evidence

@@ -26,18 +26,18 @@ DONE = {
 }
 
 
-# Batches of three before an interruption: shares of nine places need more pictures than a mean does.
+# Batches of three before an interruption: shares of nine places need more images than a mean does.
 AFTER = {"shapley": 12}
 
 
-def maps_of(vlm, study, name, **options):
-    explanation = explain(vlm, study, QUESTION, methods={name: METHODS[name]}, answer=SAID, **options)
+def maps_of(vlm, source_image, name, **options):
+    explanation = explain(vlm, source_image, QUESTION, methods={name: METHODS[name]}, answer=SAID, **options)
     return explanation, explanation.record.heatmaps[0]
 
 
 @each_method
-def test_every_token_has_a_map_and_a_phrase_is_the_sum_of_its_tokens(tiny, study, name):
-    explanation, maps = maps_of(tiny, study, name)
+def test_every_token_has_a_map_and_a_phrase_is_the_sum_of_its_tokens(tiny, source_image, name):
+    explanation, maps = maps_of(tiny, source_image, name)
     # What draws at random measures the whole answer, too: its error is no sum of its tokens' errors.
     drawn = name in ("rise", "shapley")
     assert maps.values.shape[:3] == (len(explanation.answer.tokens) + drawn, 1, 1)
@@ -50,31 +50,31 @@ def test_every_token_has_a_map_and_a_phrase_is_the_sum_of_its_tokens(tiny, study
 
 
 @each_method
-def test_a_contrast_is_the_difference_of_two_answers(tiny, study, name):
-    explanation, _ = maps_of(tiny, study, name, target=["effusion", "nodule"], against="device")
+def test_a_contrast_is_the_difference_of_two_answers(tiny, source_image, name):
+    explanation, _ = maps_of(tiny, source_image, name, target=["effusion", "nodule"], against="device")
     found = explanation.heatmap(name, "effusion rather than device").values
     other = explain(
-        tiny, study, QUESTION, methods={name: METHODS[name]}, answer="left lung nodule and device"
+        tiny, source_image, QUESTION, methods={name: METHODS[name]}, answer="left lung nodule and device"
     )
     expected = explanation.heatmap(name, 4).values - other.heatmap(name, 4).values
     np.testing.assert_allclose(found, expected, atol=2e-4)
 
 
 @each_method
-def test_the_size_of_batches_does_not_matter(tiny, study, monkeypatch, name):
-    _, usual = maps_of(tiny, study, name)
+def test_the_size_of_batches_does_not_matter(tiny, source_image, monkeypatch, name):
+    _, usual = maps_of(tiny, source_image, name)
 
     def small(self, count, run, *, label, enough=None):
         return batches.in_batches(count, run, label=label, most=3)
 
     monkeypatch.setattr(Live, "in_batches", small)
-    _, found = maps_of(tiny, study, name)
+    _, found = maps_of(tiny, source_image, name)
     np.testing.assert_allclose(found.values, usual.values, atol=2e-5)
 
 
 @each_method
-def test_ctrl_c_keeps_what_was_computed(tiny, study, monkeypatch, name):
-    _, whole = maps_of(tiny, study, name)
+def test_ctrl_c_keeps_what_was_computed(tiny, source_image, monkeypatch, name):
+    _, whole = maps_of(tiny, source_image, name)
     scores, batches_seen = Live.scores, []
 
     def interrupted(self, targets, site=None, values=None):
@@ -93,7 +93,7 @@ def test_ctrl_c_keeps_what_was_computed(tiny, study, monkeypatch, name):
     monkeypatch.setattr(Live, "in_batches", small)
     done = 3 * AFTER.get(name, 4)
     with pytest.warns(RuntimeWarning, match=f"interrupted: its maps rest on {done} of"):
-        explanation, found = maps_of(tiny, study, name)
+        explanation, found = maps_of(tiny, source_image, name)
     assert found.params[DONE[name]] == done
     assert whole.params[DONE[name]] > done
     assert whole.samples.complete
@@ -107,12 +107,14 @@ def test_ctrl_c_keeps_what_was_computed(tiny, study, monkeypatch, name):
         np.testing.assert_allclose(found.values[..., known], whole.values[..., known], atol=1e-5)
 
 
-def test_shapley_interrupted_before_its_shares_are_determined_has_nothing_to_show(tiny, study, monkeypatch):
+def test_shapley_interrupted_before_its_shares_are_determined_has_nothing_to_show(
+    tiny, source_image, monkeypatch
+):
     scores, seen = Live.scores, []
 
     def interrupted(self, targets, site=None, values=None):
         seen.append(values)
-        # The filled picture and the whole one come first.
+        # The filled image and the whole one come first.
         if len(seen) > 3:
             raise KeyboardInterrupt
         return scores(self, targets, site, values)
@@ -123,11 +125,11 @@ def test_shapley_interrupted_before_its_shares_are_determined_has_nothing_to_sho
     monkeypatch.setattr(Live, "scores", interrupted)
     monkeypatch.setattr(Live, "in_batches", small)
     with pytest.warns(RuntimeWarning, match="3 of"), pytest.raises(KeyboardInterrupt):
-        maps_of(tiny, study, "shapley")
+        maps_of(tiny, source_image, "shapley")
 
 
 @each_method
-def test_the_answers_graph_is_never_built(tiny, study, monkeypatch, name):
+def test_the_answers_graph_is_never_built(tiny, source_image, monkeypatch, name):
     scores, graphs = Live.scores, []
 
     def watched(self, targets, site=None, values=None):
@@ -136,14 +138,14 @@ def test_the_answers_graph_is_never_built(tiny, study, monkeypatch, name):
         return found
 
     monkeypatch.setattr(Live, "scores", watched)
-    maps_of(tiny, study, name)
+    maps_of(tiny, source_image, name)
     assert graphs
     assert not any(graphs)
     assert torch.is_grad_enabled()
 
 
 @pytest.mark.parametrize("name", ["occlusion", "shapley", "rise"])
-def test_ctrl_c_at_the_second_image_keeps_the_first(tiny, study, monkeypatch, name):
+def test_ctrl_c_at_the_second_image_keeps_the_first(tiny, source_image, monkeypatch, name):
     """The maps of the first image are whole; the second was not measured, and the record says so."""
     scores, images, seen = Live.scores, [], []
     canvases = sampling.canvases
@@ -162,7 +164,11 @@ def test_ctrl_c_at_the_second_image_keeps_the_first(tiny, study, monkeypatch, na
     monkeypatch.setattr(sampling, "canvases", counted)
     monkeypatch.setattr(Live, "scores", interrupted)
     explanation = explain(
-        tiny, [study, study], QUESTION, methods={name: METHODS[name], "attention": {}}, answer=SAID
+        tiny,
+        [source_image, source_image],
+        QUESTION,
+        methods={name: METHODS[name], "attention": {}},
+        answer=SAID,
     )
     assert seen == [1]
     (found,) = explanation.record.heatmaps

@@ -13,9 +13,9 @@ SAID = "left lung nodule"
 
 
 @pytest.mark.parametrize("floor", [0.0, 1.0])
-def test_it_is_the_ratio_of_the_head_means_under_two_questions(tiny, study, floor):
+def test_it_is_the_ratio_of_the_head_means_under_two_questions(tiny, source_image, floor):
     options = {"neutral": NEUTRAL, "floor": floor}
-    explanation = explain(tiny, study, QUESTION, answer=SAID, methods={"relative_attention": options})
+    explanation = explain(tiny, source_image, QUESTION, answer=SAID, methods={"relative_attention": options})
     asked, usual = (attention_rows(tiny, explanation.record, q).mean(2) for q in (QUESTION, NEUTRAL))
     expected = asked / np.maximum(usual, floor * usual.mean(-1, keepdims=True))
     maps, found = values(explanation, "relative_attention")
@@ -26,10 +26,12 @@ def test_it_is_the_ratio_of_the_head_means_under_two_questions(tiny, study, floo
     np.testing.assert_allclose(second, expected[1].mean(0), rtol=1e-4)
 
 
-def test_the_question_itself_as_the_neutral_one_gives_ones(tiny, study):
+def test_the_question_itself_as_the_neutral_one_gives_ones(tiny, source_image):
     options = {"neutral": QUESTION, "floor": 0.0}
     with pytest.warns(RuntimeWarning, match="relative_attention found no evidence"):
-        explanation = explain(tiny, study, QUESTION, answer=SAID, methods={"relative_attention": options})
+        explanation = explain(
+            tiny, source_image, QUESTION, answer=SAID, methods={"relative_attention": options}
+        )
     np.testing.assert_allclose(explanation.heatmap("relative_attention").values, 1.0, rtol=1e-4)
 
 

@@ -15,7 +15,7 @@ class Dense:
     """One eager pass over prompt and answer, and relevancies of scalars read from it."""
 
     def __init__(self, vlm, record, token_ids):
-        output = eager(vlm, record.study, QUESTION, token_ids)
+        output = eager(vlm, record.source_image, QUESTION, token_ids)
         self.attentions = output.attentions
         self.start = len(record.prompt.token_ids) - 1
         self.columns = record.prompt.grids[0].positions
@@ -24,10 +24,10 @@ class Dense:
     def relevancy(self, terms, last=99):
         """Of the sum of (step, token, weight): of each image cell, from the rows where they are read."""
         scalar = sum(weight * self.logprobs[step, int(token)] for step, token, weight in terms)
-        slopes = torch.autograd.grad(scalar, self.attentions, retain_graph=True)
+        gradients = torch.autograd.grad(scalar, self.attentions, retain_graph=True)
         result = torch.eye(self.attentions[0].shape[-1])
-        for layer, slope in list(zip(self.attentions, slopes, strict=True))[-last:]:
-            result = result + (layer * slope)[0].clamp(min=0).mean(0) @ result
+        for layer, gradient in list(zip(self.attentions, gradients, strict=True))[-last:]:
+            result = result + (layer * gradient)[0].clamp(min=0).mean(0) @ result
         rows = sorted({self.start + step for step, _, _ in terms})
         return result[rows][:, self.columns].sum(0).detach().numpy()
 
@@ -42,9 +42,9 @@ def close(found, expected):
     [{}, {"checkpointing": True}, {"layers": 1}, {"layers": 1, "checkpointing": True}, {"layers": 7}],
     ids=str,
 )
-def test_each_target_is_its_rows_of_the_whole_matrix(tiny, study, options):
+def test_each_target_is_its_rows_of_the_whole_matrix(tiny, source_image, options):
     named = ["lung", None, (0, 2)]
-    explanation = explain(tiny, study, QUESTION, answer=SAID, methods={METHOD: options}, target=named)
+    explanation = explain(tiny, source_image, QUESTION, answer=SAID, methods={METHOD: options}, target=named)
     ids = explanation.answer.token_ids
     dense = Dense(tiny, explanation.record, ids)
     maps, found = values(explanation, METHOD)
@@ -54,36 +54,34 @@ def test_each_target_is_its_rows_of_the_whole_matrix(tiny, study, options):
     assert (maps.unit, maps.signed, maps.layers) == ("relevancy", False, ())
 
 
-def test_a_contrast_of_single_tokens_is_one_scalar_of_one_row(tiny, study):
+def test_a_contrast_of_single_tokens_is_one_scalar_of_one_row(tiny, source_image):
     explanation = explain(
-        tiny, study, QUESTION, answer=SAID, methods=METHOD, target="lung nodule", against="effusion"
+        tiny, source_image, QUESTION, answer=SAID, methods=METHOD, target="lung nodule", against="effusion"
     )
-    ids, (rival,) = explanation.answer.token_ids, tiny.answer_ids("effusion")
-    expected = Dense(tiny, explanation.record, ids).relevancy(
-        [(1, ids[1], 1), (1, rival, -1), (2, ids[2], 1)]
-    )
+    ids, (foil,) = explanation.answer.token_ids, tiny.answer_ids("effusion")
+    expected = Dense(tiny, explanation.record, ids).relevancy([(1, ids[1], 1), (1, foil, -1), (2, ids[2], 1)])
     close(values(explanation, METHOD)[1][0, 0, 0], expected)
 
 
-def test_what_a_longer_rival_would_say_next_is_followed_in_its_own_pass(tiny, study):
+def test_what_a_longer_foil_would_say_next_is_followed_in_its_own_pass(tiny, source_image):
     explanation = explain(
         tiny,
-        study,
+        source_image,
         QUESTION,
         answer=SAID,
         methods=METHOD,
         target="lung nodule",
         against="lung effusion device",
     )
-    ids, rival = explanation.answer.token_ids, tiny.answer_ids("lung effusion device")
-    here = Dense(tiny, explanation.record, ids).relevancy([(2, ids[2], 1), (2, rival[1], -1)])
-    there = Dense(tiny, explanation.record, [ids[0], *rival]).relevancy([(3, rival[2], -1)])
+    ids, foil = explanation.answer.token_ids, tiny.answer_ids("lung effusion device")
+    here = Dense(tiny, explanation.record, ids).relevancy([(2, ids[2], 1), (2, foil[1], -1)])
+    there = Dense(tiny, explanation.record, [ids[0], *foil]).relevancy([(3, foil[2], -1)])
     close(values(explanation, METHOD)[1][0, 0, 0], here + there)
 
 
-def test_targets_share_a_forward_pass(tiny, study):
+def test_targets_share_a_forward_pass(tiny, source_image):
     with borrow(tiny) as live:
-        live.encode(study, QUESTION)
+        live.encode(source_image, QUESTION)
         answer = live.answer(live.prompt, given=SAID)
         targets = live.targets(answer, ["left", "lung", "nodule"], None)
         passes = []

@@ -13,7 +13,7 @@ from groundviz.methods.toolkit.random_masks import Masks
 from groundviz.record.types import Samples
 from groundviz.runtime.passes.forward import Passes
 from tests.methods.linear import QUESTION, asked, values_of
-from tests.methods.planes import as_picture
+from tests.methods.planes import as_image
 
 SPOT = (9, 17)
 
@@ -27,13 +27,13 @@ def spline(distance):
 
 @pytest.mark.parametrize("constant", [0.0, -30.0])
 @pytest.mark.parametrize("keep", [0.5, 0.25])
-def test_one_pixel_that_counts_gives_the_bump_of_the_formula(tiny, study, monkeypatch, keep, constant):
+def test_one_pixel_that_counts_gives_the_bump_of_the_formula(tiny, source_image, monkeypatch, keep, constant):
     def one_pixel(self, targets, at, given):
-        return as_picture(given)[:, :1, SPOT[0], SPOT[1]].expand(-1, len(targets)) + constant
+        return as_image(given)[:, :1, SPOT[0], SPOT[1]].expand(-1, len(targets)) + constant
 
-    with asked(tiny, study) as (live, prompt, answer):
+    with asked(tiny, source_image) as (live, prompt, answer):
         monkeypatch.setattr(Passes, "scores", one_pixel)
-        away = as_picture(live.read(live.site("pixels")) - baseline(live, "blur"))
+        away = as_image(live.read(live.site("pixels")) - baseline(live, "blur"))
         weight = away[0, 0, SPOT[0], SPOT[1]].item()
         found = values_of(rise(live, prompt, answer, (), masks=6000, cells=4, keep=keep, tolerance=1e-9))[0]
     centres = (np.arange(16) + 0.5) / 16 * 4
@@ -50,25 +50,25 @@ def test_masks_show_the_share_they_should_and_are_the_same_at_every_size():
     torch.testing.assert_close(fine[:, 1::3], coarse, atol=1e-5, rtol=0)
 
 
-def test_the_seed_chooses_the_masks_and_nothing_else_does(tiny, study):
+def test_the_seed_chooses_the_masks_and_nothing_else_does(tiny, source_image):
     def found(seed, *before):
         recipes = {**{name: {} for name in before}, "rise": {"masks": 8}}
-        return explain(tiny, study, QUESTION, methods=recipes, seed=seed).heatmap("rise").values
+        return explain(tiny, source_image, QUESTION, methods=recipes, seed=seed).heatmap("rise").values
 
     np.testing.assert_array_equal(found(4), found(4, "attention"))
     assert not np.array_equal(found(4), found(5))
 
 
 @pytest.mark.parametrize("options", [{"masks": 0}, {"keep": 1.0}, {"keep": 0.0}, {"tolerance": 0}])
-def test_options_that_make_no_sense_are_refused(tiny, study, options):
+def test_options_that_make_no_sense_are_refused(tiny, source_image, options):
     (name,) = options
     with pytest.raises(UnsupportedMethod, match=f"{name}="):
-        explain(tiny, study, QUESTION, methods={"rise": options})
+        explain(tiny, source_image, QUESTION, methods={"rise": options})
 
 
-def test_the_stated_error_is_how_far_maps_of_other_seeds_lie_apart(tiny, study):
+def test_the_stated_error_is_how_far_maps_of_other_seeds_lie_apart(tiny, source_image):
     """Sixty seeds: the stated error is their deviation, and 95 % of cells lie within two of it."""
-    with asked(tiny, study) as (live, prompt, answer):
+    with asked(tiny, source_image) as (live, prompt, answer):
         target = live.targets(answer, "lung nodule", None)
         maps = []
         for seed in range(60):
@@ -84,13 +84,13 @@ def test_the_stated_error_is_how_far_maps_of_other_seeds_lie_apart(tiny, study):
     assert errors.dtype == np.float32
 
 
-def test_masks_are_drawn_until_the_error_is_small_enough(tiny, study, monkeypatch):
+def test_masks_are_drawn_until_the_error_is_small_enough(tiny, source_image, monkeypatch):
     monkeypatch.setattr(module, "FIRST", 32)
     monkeypatch.setattr(module, "EVERY", 16)
 
     def run(tolerance, masks=320):
         options = {"masks": masks, "cells": 3, "tolerance": tolerance}
-        return explain(tiny, study, QUESTION, methods={"rise": options}, target=0).heatmap("rise")
+        return explain(tiny, source_image, QUESTION, methods={"rise": options}, target=0).heatmap("rise")
 
     loose, close, never = run(10.0), run(0.12), run(1e-6)
     assert loose.samples == Samples(done=32, asked=32)
@@ -101,9 +101,9 @@ def test_masks_are_drawn_until_the_error_is_small_enough(tiny, study, monkeypatc
     assert never.standard_error.max() > 1e-6 * np.ptp(never.values)
 
 
-def test_one_mask_tells_no_error(tiny, study):
+def test_one_mask_tells_no_error(tiny, source_image):
     with pytest.warns(RuntimeWarning, match="rise found no evidence"):
-        found = explain(tiny, study, QUESTION, methods={"rise": {"masks": 1}}).heatmap("rise")
+        found = explain(tiny, source_image, QUESTION, methods={"rise": {"masks": 1}}).heatmap("rise")
     assert found.standard_error is None
     assert found.samples == Samples(done=1, asked=1)
     # What the only mask hid wholly was not measured, which is no zero.

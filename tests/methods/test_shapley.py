@@ -16,21 +16,21 @@ from groundviz.methods.toolkit.method import each_token_and
 from groundviz.record.types import Samples
 from groundviz.runtime.passes.forward import Passes
 from tests.methods.linear import QUESTION, asked, by_cell, make_linear, values_of
-from tests.methods.planes import as_picture
+from tests.methods.planes import as_image
 
 
 @pytest.mark.parametrize("samples", [1, 2, 5])
-def test_a_linear_model_gives_its_own_terms(tiny, study, monkeypatch, samples):
-    with asked(tiny, study) as (live, prompt, answer):
+def test_a_linear_model_gives_its_own_terms(tiny, source_image, monkeypatch, samples):
+    with asked(tiny, source_image) as (live, prompt, answer):
         values, weights = make_linear(monkeypatch, live, "pixels", constant=-7.0)
-        terms = as_picture((weights * (values - baseline(live, "mean")))[: len(answer.tokens)])
+        terms = as_image((weights * (values - baseline(live, "mean")))[: len(answer.tokens)])
         found = values_of(shapley(live, prompt, answer, (), cells=16, samples=samples, fill="mean"))
     np.testing.assert_allclose(found, by_cell(terms, 4), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("cells", [1, 5])
-def test_the_places_add_up_to_what_the_picture_adds(tiny, study, cells):
-    with asked(tiny, study) as (live, prompt, answer):
+def test_the_places_add_up_to_what_the_image_adds(tiny, source_image, cells):
+    with asked(tiny, source_image) as (live, prompt, answer):
         wanted = each_token_and(answer, live.targets(answer, "nodule", "pneumothorax"))
         site = live.site("pixels")
         with torch.no_grad():
@@ -40,9 +40,9 @@ def test_the_places_add_up_to_what_the_picture_adds(tiny, study, cells):
     np.testing.assert_allclose(found.sum((1, 2)), gain[0], atol=1e-4)
 
 
-def test_two_places_that_only_count_together_share_evenly(tiny, study, monkeypatch):
+def test_two_places_that_only_count_together_share_evenly(tiny, source_image, monkeypatch):
 
-    with asked(tiny, study) as (live, prompt, answer):
+    with asked(tiny, source_image) as (live, prompt, answer):
         original = live.read(live.site("pixels"))
 
         def both(self, targets, at, given):
@@ -138,12 +138,14 @@ def test_too_few_sets_tell_no_shares_and_just_enough_no_error():
     assert values.shape == (9, 1) and errors is None
 
 
-def test_sets_are_drawn_until_the_error_is_small_enough(tiny, study, monkeypatch):
+def test_sets_are_drawn_until_the_error_is_small_enough(tiny, source_image, monkeypatch):
     monkeypatch.setattr(module, "FIRST", 6)
 
     def run(tolerance):
         options = {"cells": 9, "samples": 30, "tolerance": tolerance}
-        return explain(tiny, study, QUESTION, methods={"shapley": options}, target=0).heatmap("shapley")
+        return explain(tiny, source_image, QUESTION, methods={"shapley": options}, target=0).heatmap(
+            "shapley"
+        )
 
     loose, never = run(10.0), run(1e-9)
     assert loose.samples.done < 100 and loose.samples.complete
@@ -152,19 +154,19 @@ def test_sets_are_drawn_until_the_error_is_small_enough(tiny, study, monkeypatch
     assert np.abs(loose.values - never.values).max() < 4 * loose.standard_error.max()
 
 
-def test_superpixels_add_up_as_well(tiny, study):
+def test_superpixels_add_up_as_well(tiny, source_image):
     options = {"regions": "superpixels", "cells": 6, "samples": 2}
-    explanation = explain(tiny, study, QUESTION, methods={"shapley": options})
+    explanation = explain(tiny, source_image, QUESTION, methods={"shapley": options})
     values = explanation.record.heatmaps[0].values[0, 0, 0]
     assert values.shape == (28, 28)
     assert 2 <= len(np.unique(values)) <= 9
 
 
-def test_the_seed_chooses_the_orders_and_nothing_else_does(tiny, study):
+def test_the_seed_chooses_the_orders_and_nothing_else_does(tiny, source_image):
     def found(seed, *before):
         options = {"cells": 9, "samples": 1}
         recipes = {**{name: {} for name in before}, "shapley": options}
-        return explain(tiny, study, QUESTION, methods=recipes, seed=seed).heatmap("shapley").values
+        return explain(tiny, source_image, QUESTION, methods=recipes, seed=seed).heatmap("shapley").values
 
     np.testing.assert_array_equal(found(4), found(4, "attention"))
     assert not np.array_equal(found(4), found(5))
@@ -178,13 +180,13 @@ def test_the_seed_chooses_the_orders_and_nothing_else_does(tiny, study):
         ({"regions": "hexagons"}, UnknownName, "superpixels"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(tiny, study, options, error, says):
+def test_options_that_make_no_sense_are_refused(tiny, source_image, options, error, says):
     with pytest.raises(error, match=says):
-        explain(tiny, study, QUESTION, methods={"shapley": options})
+        explain(tiny, source_image, QUESTION, methods={"shapley": options})
 
 
-def _shown(pictures, original):
-    """Which quarters of each picture are the original's: 0 or 1, (batch, quarter)."""
-    same = as_picture(pictures - original).abs().amax(1) < 1e-6
+def _shown(images, original):
+    """Which quarters of each image are the original's: 0 or 1, (batch, quarter)."""
+    same = as_image(images - original).abs().amax(1) < 1e-6
     quarters = same.reshape(-1, 2, 14, 2, 14).float().mean((2, 4))
     return (quarters > 0.9).float().flatten(1)

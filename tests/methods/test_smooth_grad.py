@@ -1,4 +1,4 @@
-"""SmoothGrad against the mean of plain gradients over the same noisy pictures."""
+"""SmoothGrad against the mean of plain gradients over the same noisy images."""
 
 import numpy as np
 import pytest
@@ -9,39 +9,39 @@ from groundviz.explain import explain
 from groundviz.runtime import Live
 from groundviz.runtime.passes.batches import in_batches
 from tests.methods.autograd import AGAINST, QUESTION, SAID, Plain, close, explained
-from tests.methods.planes import as_cells, as_picture
+from tests.methods.planes import as_cells, as_image
 
 
-def noisy(picture, samples, deviation, seed=0):
-    """The pictures that a loan with this seed draws."""
+def noisy(image, samples, deviation, seed=0):
+    """The images that a loan with this seed draws."""
     torch.manual_seed(seed)
     seeds = torch.randint(2**62, (samples,)).tolist()
     sources = [torch.Generator().manual_seed(one) for one in seeds]
-    shape = as_cells(picture).shape
-    return [picture + deviation * as_picture(torch.randn(shape, generator=source)) for source in sources]
+    shape = as_cells(image).shape
+    return [image + deviation * as_image(torch.randn(shape, generator=source)) for source in sources]
 
 
 @pytest.mark.parametrize("against", AGAINST)
-def test_it_is_the_length_of_the_mean_gradient_of_noisy_pictures(tiny, study, against):
-    explanation, maps = explained(tiny, study, "smooth_grad", samples=5, noise=0.2, against=against)
+def test_it_is_the_length_of_the_mean_gradient_of_noisy_images(tiny, source_image, against):
+    explanation, maps = explained(tiny, source_image, "smooth_grad", samples=5, noise=0.2, against=against)
     plain = Plain(tiny, explanation.record)
-    picture = plain.inputs["pixel_values"]
-    deviation = 0.2 * float(picture.max() - picture.min())
-    slopes = [plain.slopes("pixels", one)[1] for one in noisy(picture, 5, deviation)]
-    close(maps[0, 0], torch.stack(slopes).mean(0).norm(dim=-1), share=1e-3)
+    image = plain.inputs["pixel_values"]
+    deviation = 0.2 * float(image.max() - image.min())
+    gradients = [plain.gradients("pixels", one)[1] for one in noisy(image, 5, deviation)]
+    close(maps[0, 0], torch.stack(gradients).mean(0).norm(dim=-1), share=1e-3)
     assert explanation.heatmap().params == {"samples": 5, "noise": 0.2}
 
 
-def test_with_next_to_no_noise_it_is_the_gradient_norm(tiny, study):
-    _, smooth = explained(tiny, study, "smooth_grad", samples=2, noise=1e-6)
-    _, norm = explained(tiny, study, "gradient_norm", at="pixels")
+def test_with_next_to_no_noise_it_is_the_gradient_norm(tiny, source_image):
+    _, smooth = explained(tiny, source_image, "smooth_grad", samples=2, noise=1e-6)
+    _, norm = explained(tiny, source_image, "gradient_norm", at="pixels")
     close(smooth, norm, share=1e-3)
 
 
-def test_the_noise_hangs_on_the_seed_alone(tiny, study, monkeypatch):
+def test_the_noise_hangs_on_the_seed_alone(tiny, source_image, monkeypatch):
     def run(seed):
         methods = {"smooth_grad": {"samples": 3}}
-        explanation = explain(tiny, study, QUESTION, methods=methods, answer=SAID, seed=seed)
+        explanation = explain(tiny, source_image, QUESTION, methods=methods, answer=SAID, seed=seed)
         return explanation.heatmap().values
 
     first, again, other = run(1), run(1), run(2)
@@ -53,17 +53,17 @@ def test_the_noise_hangs_on_the_seed_alone(tiny, study, monkeypatch):
     np.testing.assert_allclose(run(1), first, atol=1e-5 * first.max())
 
 
-def test_numbers_that_make_no_sense_are_refused(tiny, study):
+def test_numbers_that_make_no_sense_are_refused(tiny, source_image):
     with pytest.raises(UnsupportedMethod, match="samples=0"):
-        explained(tiny, study, "smooth_grad", samples=0)
+        explained(tiny, source_image, "smooth_grad", samples=0)
 
 
-def test_the_stated_error_is_how_far_maps_of_other_seeds_lie_apart(tiny, study):
+def test_the_stated_error_is_how_far_maps_of_other_seeds_lie_apart(tiny, source_image):
     """Forty seeds, at cells whose gradient stands out of the noise."""
 
     def run(seed):
         methods = {"smooth_grad": {"samples": 24, "noise": 0.02}}
-        return explain(tiny, study, QUESTION, methods=methods, answer=SAID, seed=seed).heatmap()
+        return explain(tiny, source_image, QUESTION, methods=methods, answer=SAID, seed=seed).heatmap()
 
     maps = [run(seed) for seed in range(40)]
     values = np.stack([one.values for one in maps])
@@ -78,7 +78,7 @@ def test_the_stated_error_is_how_far_maps_of_other_seeds_lie_apart(tiny, study):
     assert within.mean() == pytest.approx(0.94, abs=0.03)
 
 
-def test_one_noisy_picture_tells_no_error(tiny, study):
-    explanation, _ = explained(tiny, study, "smooth_grad", samples=1)
+def test_one_noisy_image_tells_no_error(tiny, source_image):
+    explanation, _ = explained(tiny, source_image, "smooth_grad", samples=1)
     assert explanation.heatmap().standard_error is None
     assert explanation.heatmap().samples.done == 1

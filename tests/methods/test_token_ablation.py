@@ -14,8 +14,8 @@ from tests.methods.linear import QUESTION, asked, make_linear, values_of
 
 @pytest.mark.parametrize("fill", ["mean", "zero"])
 @pytest.mark.parametrize("block", [1, 2, 3])
-def test_a_block_loses_what_its_tokens_weigh(tiny, study, monkeypatch, fill, block):
-    with asked(tiny, study) as (live, prompt, answer):
+def test_a_block_loses_what_its_tokens_weigh(tiny, source_image, monkeypatch, fill, block):
+    with asked(tiny, source_image) as (live, prompt, answer):
         tokens, weights = make_linear(monkeypatch, live, "projector")
         blank = tokens.mean(1, keepdim=True) if fill == "mean" else 0.0
         lost = (weights * (tokens - blank))[: len(answer.tokens)].sum(2).reshape(-1, 4, 4).numpy()
@@ -27,8 +27,8 @@ def test_a_block_loses_what_its_tokens_weigh(tiny, study, monkeypatch, fill, blo
             np.testing.assert_allclose(found[:, row, col], expected, rtol=1e-3, atol=1e-3)
 
 
-def test_blocks_do_not_reach_from_one_tile_into_the_next(tiny, study, monkeypatch):
-    with asked(tiny, study) as (live, prompt, answer):
+def test_blocks_do_not_reach_from_one_tile_into_the_next(tiny, source_image, monkeypatch):
+    with asked(tiny, source_image) as (live, prompt, answer):
         tokens, weights = make_linear(monkeypatch, live, "projector")
         (grid,) = prompt.grids
         tiles = tuple(
@@ -48,6 +48,6 @@ def test_blocks_do_not_reach_from_one_tile_into_the_next(tiny, study, monkeypatc
     ("options", "error", "says"),
     [({"block": 0}, UnsupportedMethod, "block=0"), ({"fill": "blur"}, UnknownName, "'blur'.*mean, zero")],
 )
-def test_options_that_make_no_sense_are_refused(tiny, study, options, error, says):
+def test_options_that_make_no_sense_are_refused(tiny, source_image, options, error, says):
     with pytest.raises(error, match=says):
-        explain(tiny, study, QUESTION, methods={"token_ablation": options})
+        explain(tiny, source_image, QUESTION, methods={"token_ablation": options})

@@ -11,13 +11,13 @@ QUESTION, SAID = "Is there a nodule?", "left lung nodule and nodule device"
 
 
 @pytest.fixture
-def explained(tiny, study):
-    return tiny, explain(tiny, study, QUESTION, answer=SAID, methods=METHOD)
+def explained(tiny, source_image):
+    return tiny, explain(tiny, source_image, QUESTION, answer=SAID, methods=METHOD)
 
 
 def by_hand(vlm, record):
     """Maps (token, cell) and factors, word by word."""
-    logits = eager(vlm, record.study, QUESTION, record.answer.token_ids).logits[0].detach().numpy()
+    logits = eager(vlm, record.source_image, QUESTION, record.answer.token_ids).logits[0].detach().numpy()
     scores = np.maximum(logits, 0)
     prompt = record.prompt
     # The question's words where they stand, the answer's where they are about to be said.
@@ -29,9 +29,7 @@ def by_hand(vlm, record):
         own = words[at][1]
         earlier = [(scores[row, own], image[:, one]) for row, one in words[:at] if one != own]
         total = sum(weight for weight, _ in earlier)
-        mixed = (
-            sum(weight * picture for weight, picture in earlier) / total if total else np.zeros(len(image))
-        )
+        mixed = sum(weight * shown for weight, shown in earlier) / total if total else np.zeros(len(image))
         factor = np.linalg.lstsq(mixed[:, None], image[:, own], rcond=None)[0][0]
         maps.append(np.maximum(image[:, own] - factor * mixed, 0))
         factors.append(factor)
@@ -58,13 +56,13 @@ def test_every_token_is_read_with_its_own_id_the_first_one_too(explained):
     last_of_prompt = record.prompt.token_ids[-1]
     assert last_of_prompt != record.answer.token_ids[0]
     # The first word's map changes with the word that is said, which the prompt's last token does not.
-    other = explain(vlm, record.study, QUESTION, answer="right lung", methods=METHOD)
+    other = explain(vlm, record.source_image, QUESTION, answer="right lung", methods=METHOD)
     first, second = (values(one, METHOD)[1][0, 0, 0] for one in (explanation, other))
     assert not np.allclose(first, second)
 
 
-def test_generated_answers_are_read_with_their_own_ids(tiny, study):
-    explanation = explain(tiny, study, QUESTION, methods=METHOD)
+def test_generated_answers_are_read_with_their_own_ids(tiny, source_image):
+    explanation = explain(tiny, source_image, QUESTION, methods=METHOD)
     ids = values(explanation, METHOD)[0].params["class_ids"]
     assert ids == tuple(explanation.answer.token_ids.tolist())
 

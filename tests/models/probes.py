@@ -1,4 +1,4 @@
-"""Pictures that show where a processor puts each pixel, and what a model does with each cell."""
+"""Images that show where a processor puts each pixel, and what a model does with each cell."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import torch
 
 from groundviz.models.adapter.vlm import VLM
 from groundviz.record.geometry import apply, held_cells, invert, source_box, to_source_pixels
-from groundviz.record.types import Doubles, Floats, Grid, Study
+from groundviz.record.types import Doubles, Floats, Grid, SourceImage
 from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 
 QUESTION = "Is there a nodule?"
 
 
-def study(pixels: Any) -> Study:
-    """A picture, float (rows, cols) or (rows, cols, 3) in [0, 1]."""
+def source_image(pixels: Any) -> SourceImage:
+    """An image, float (rows, cols) or (rows, cols, 3) in [0, 1]."""
     pixels = np.asarray(pixels, dtype=np.float32)
-    return Study(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
+    return SourceImage(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
 
 
-def noise(shape: tuple[int, int], seed: int = 0) -> Study:
-    """A picture of colour noise."""
-    return study(np.random.default_rng(seed).random((*shape, 3)))
+def noise(shape: tuple[int, int], seed: int = 0) -> SourceImage:
+    """An image of colour noise."""
+    return source_image(np.random.default_rng(seed).random((*shape, 3)))
 
 
 def shown(encoded: Encoded) -> list[Floats]:
-    """What the model sees of each picture: (copy, row, col, colour), by the adapter's own account."""
+    """What the model sees of each image: (copy, row, col, colour), by the adapter's own account."""
     cells = encoded.cells["pixels"]
     values = np.asarray(encoded.inputs["pixel_values"], dtype=np.float32).ravel()[cells.index]
     edges = np.cumsum([0, *(grid.rows * grid.cols for grid in cells.grids)])
@@ -48,18 +48,18 @@ def places(grid: Grid) -> Doubles:
 
 
 def ramp_error(vlm: VLM, shape: tuple[int, int], patch: float) -> float:
-    """How far, in patches, any pixel of the model's pictures lies from where the adapter says.
+    """How far, in patches, any pixel of the model's images lies from where the adapter says.
 
     The source is brighter from row to row, then from column to column, so that what a pixel shows
     says where it is from. The outermost pixels are left out: resampling has no neighbours there.
     """
-    dark, light = (vlm.encode((study(np.full(shape, level)),), QUESTION) for level in (0.0, 1.0))
+    dark, light = (vlm.encode((source_image(np.full(shape, level)),), QUESTION) for level in (0.0, 1.0))
     darkest, span = shown(dark), [b - a for a, b in zip(shown(dark), shown(light), strict=True)]
     worst = 0.0
     for axis in (0, 1):
         steps = (np.arange(shape[axis]) + 0.5) / shape[axis]
         ramp = np.broadcast_to(steps[:, None] if axis == 0 else steps, shape)
-        seen = shown(vlm.encode((study(ramp),), QUESTION))
+        seen = shown(vlm.encode((source_image(ramp),), QUESTION))
         for number, grid in enumerate(dark.cells["pixels"].grids):
             share = (seen[number] - darkest[number]).mean(-1) / span[number].mean(-1).clip(1e-6)
             off = np.abs(share * shape[axis] - places(grid)[..., axis])[:, _well_inside(grid, shape)]
@@ -80,20 +80,22 @@ def block_error(vlm: VLM, shape: tuple[int, int], cells: Cells, step: int = 1) -
 
     Args:
         vlm: The model.
-        shape: Of the source picture.
+        shape: Of the source image.
         cells: The cells to paint over, one after another.
         step: Every how many of them.
     """
-    encoded = vlm.encode((study(np.zeros(shape)),), QUESTION)
+    encoded = vlm.encode((source_image(np.zeros(shape)),), QUESTION)
     dark, pixels, worst = shown(encoded), encoded.cells["pixels"].grids, 0.0
     for number, grid in enumerate(cells.grids):
         for row, col in np.argwhere(grid.valid)[::step]:
             box = np.clip(source_box(grid, row, col), 0, [*shape, *shape])
-            bright = study(np.outer(_covered(box[0], box[2], shape[0]), _covered(box[1], box[3], shape[1])))
+            bright = source_image(
+                np.outer(_covered(box[0], box[2], shape[0]), _covered(box[1], box[3], shape[1]))
+            )
             seen = shown(vlm.encode((bright,), QUESTION))[number]
             weight = np.abs(seen - dark[number]).sum(axis=(0, 3))
             centre = (places(pixels[number]) * weight[..., None]).sum(axis=(0, 1)) / weight.sum()
-            # Of a cell that sticks out of the picture, the part within is what can be lit.
+            # Of a cell that sticks out of the image, the part within is what can be lit.
             wanted = np.array([box[0] + box[2], box[1] + box[3]]) / 2
             off = np.abs(centre - wanted) / np.diag(grid.to_source[:, :2])
             worst = max(worst, float(off.max()))
@@ -101,7 +103,7 @@ def block_error(vlm: VLM, shape: tuple[int, int], cells: Cells, step: int = 1) -
 
 
 def share_in_view(encoded: Encoded, shape: tuple[int, int]) -> float:
-    """The share of a source picture's pixels that some cell shows."""
+    """The share of a source image's pixels that some cell shows."""
     seen = np.zeros(shape, dtype=bool)
     for grid in encoded.prompt.grids:
         values = np.where(grid.valid, 1.0, np.nan).astype(np.float32)
@@ -144,7 +146,7 @@ def in_order(vlm: VLM, encoded: Encoded, modules: Iterable[Any]) -> list[Any]:
 
 
 def check_published(vlm: VLM, shape: tuple[int, int], stage: str, step: int, view: float = 1.0) -> None:
-    """Check a picture as large as people have them: all in view, and blocks where they were painted."""
+    """Check an image as large as people have them: all in view, and blocks where they were painted."""
     encoded = vlm.encode((noise(shape),), QUESTION)
     assert share_in_view(encoded, shape) >= view
     assert block_error(vlm, shape, encoded.cells[stage], step=step) < 0.05

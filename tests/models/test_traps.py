@@ -9,7 +9,7 @@ import torch
 
 from groundviz import explain, images, models
 from groundviz.errors import PromptError, UnsupportedMethod
-from groundviz.methods.toolkit.gradients import cell_slopes
+from groundviz.methods.toolkit.gradients import cell_gradients
 from groundviz.record.geometry import held_cells
 from groundviz.record.types import Target
 from groundviz.runtime import borrow
@@ -20,8 +20,8 @@ from tests.models.probes import check_path, noise, places
 
 QUESTION = "Is there a nodule?"
 SAID = (5, 9, 7)
-PICTURE = np.random.default_rng(3).random((61, 37), dtype=np.float32)
-STUDY = images.load(PICTURE)
+IMAGE = np.random.default_rng(3).random((61, 37), dtype=np.float32)
+SOURCE_IMAGE = images.load(IMAGE)
 OF_EVERY_FAMILY = pytest.mark.parametrize("family", TINY)
 
 pytestmark = [
@@ -39,14 +39,14 @@ def vlm_of(family, tokens=4):
 
 @contextmanager
 def answered(vlm, given=SAID):
-    """The model on loan, having said something about a picture."""
+    """The model on loan, having said something about an image."""
     with borrow(vlm) as live:
-        answer = live.answer(live.encode(STUDY, QUESTION), given=given)
+        answer = live.answer(live.encode(SOURCE_IMAGE, QUESTION), given=given)
         yield live, answer
 
 
 def narrow(live):
-    """Which of the layers that look at the picture have a window that ends before it, bool (layer,)."""
+    """Which of the layers that look at the image have a window that ends before it, bool (layer,)."""
     text = live.vlm.model.config.get_text_config()
     kinds = getattr(text, "layer_types", None) or ["full_attention"] * len(live.vlm.parts().decoder_layers)
     distance = len(live.prompt.token_ids) - max(
@@ -58,7 +58,7 @@ def narrow(live):
 
 def map_of(vlm, method, **options):
     """The maps of one method for an answer, joined."""
-    found = explain(vlm, STUDY, QUESTION, answer="left lung nodule", methods={method: options})
+    found = explain(vlm, SOURCE_IMAGE, QUESTION, answer="left lung nodule", methods={method: options})
     return np.concatenate([one.values.ravel() for one in found.heatmaps(method)])
 
 
@@ -84,7 +84,7 @@ def without_caps(model):
 @OF_EVERY_FAMILY
 def test_the_answer_is_that_of_plain_generate_with_the_models_own_kernel(family, monkeypatch):
     vlm = vlm_of(family)
-    inputs = on_device(vlm.model, vlm.encode([STUDY], QUESTION).inputs)
+    inputs = on_device(vlm.model, vlm.encode([SOURCE_IMAGE], QUESTION).inputs)
     plain = vlm.model.generate(**inputs, do_sample=False)[0, inputs["input_ids"].shape[1] :].tolist()
     kernels = []
     sdpa = torch.nn.functional.scaled_dot_product_attention
@@ -102,12 +102,12 @@ def test_the_answer_is_that_of_plain_generate_with_the_models_own_kernel(family,
 
 
 @OF_EVERY_FAMILY
-def test_a_prompt_of_two_pictures_is_continued_as_generate_does(family):
+def test_a_prompt_of_two_images_is_continued_as_generate_does(family):
     vlm = vlm_of(family)
     try:
-        inputs = vlm.encode([STUDY, STUDY], QUESTION).inputs
+        inputs = vlm.encode([SOURCE_IMAGE, SOURCE_IMAGE], QUESTION).inputs
     except PromptError:
-        pytest.skip("the model is shown one picture at a time")
+        pytest.skip("the model is shown one image at a time")
     with torch.no_grad():
         logits = vlm.model(**inputs).logits[0, -1]
         made = vlm.model.generate(**inputs, output_logits=True, return_dict_in_generate=True)
@@ -115,13 +115,13 @@ def test_a_prompt_of_two_pictures_is_continued_as_generate_does(family):
 
 
 @OF_EVERY_FAMILY
-def test_each_cell_of_several_pictures_goes_where_the_adapter_says(family):
+def test_each_cell_of_several_images_goes_where_the_adapter_says(family):
     vlm = vlm_of(family)
-    studies = noise((90, 20)), noise((61, 37), seed=1)
+    source_images = noise((90, 20)), noise((61, 37), seed=1)
     try:
-        encoded = vlm.encode(studies, QUESTION)
+        encoded = vlm.encode(source_images, QUESTION)
     except PromptError:
-        encoded = vlm.encode(studies[:1], QUESTION)
+        encoded = vlm.encode(source_images[:1], QUESTION)
     images = [grid.image for grid in encoded.prompt.grids]
     assert images == sorted(images)
     check_path(vlm, encoded)
@@ -149,10 +149,10 @@ def test_a_token_is_explained_by_the_row_that_predicts_it_and_not_by_its_own(fam
 @OF_EVERY_FAMILY
 def test_the_only_token_of_an_answer_has_gradients_where_it_looks(family):
     with answered(vlm_of(family), (5,)) as (live, _):
-        shares, slopes = live.attention_gradients()
+        shares, gradients = live.attention_gradients()
         near = narrow(live)
-    assert shares.shape[0] == slopes.shape[0] == 1
-    assert ((np.abs(shares * slopes).max(axis=(0, 2, 3)) > 0) | near).all()
+    assert shares.shape[0] == gradients.shape[0] == 1
+    assert ((np.abs(shares * gradients).max(axis=(0, 2, 3)) > 0) | near).all()
 
 
 @OF_EVERY_FAMILY
@@ -161,11 +161,11 @@ def test_gradients_reach_every_layer_of_the_tower_that_is_named_and_stop_behind_
     with answered(vlm_of(family)) as (live, _):
         used = [site for site in live.sites if site.stage == "vision"]
         assert used
-        for (_, slopes), site in zip(live.gradients([target], *used), used, strict=True):
-            assert slopes.abs().sum() > 0, site
+        for (_, gradients), site in zip(live.gradients([target], *used), used, strict=True):
+            assert gradients.abs().sum() > 0, site
         if live.sites[-1].stage == "language":
             with pytest.raises(UnsupportedMethod, match="no gradient at language"):
-                cell_slopes(live, [target], live.sites[-1])
+                cell_gradients(live, [target], live.sites[-1])
 
 
 @OF_EVERY_FAMILY
@@ -182,16 +182,16 @@ def test_gradients_of_tokens_do_not_add_up_from_one_to_the_next(family):
 
 
 @OF_EVERY_FAMILY
-def test_each_layer_shows_the_picture_unless_its_window_ends_before_it(family):
+def test_each_layer_shows_the_image_unless_its_window_ends_before_it(family):
     with answered(vlm_of(family)) as (live, _):
         shares, near = live.attention(), narrow(live)
     assert ((shares.max(axis=(0, 2, 3)) > 0) == ~near).all()
 
 
 @OF_EVERY_FAMILY
-def test_a_picture_in_a_mirror_is_a_mirror_of_what_the_model_sees(family):
+def test_a_image_in_a_mirror_is_a_mirror_of_what_the_model_sees(family):
     vlm = vlm_of(family)
-    lit = np.zeros(PICTURE.shape, dtype=np.float32)
+    lit = np.zeros(IMAGE.shape, dtype=np.float32)
     lit[:, :12] = 1.0
     left, right = (left_minus_right(vlm, images.load(one)) for one in (lit, lit[:, ::-1].copy()))
     assert left > 0.2
@@ -199,16 +199,16 @@ def test_a_picture_in_a_mirror_is_a_mirror_of_what_the_model_sees(family):
     assert abs(left + right) < 0.1
 
 
-def left_minus_right(vlm, study):
-    """How much brighter the pixels are that show the left third of a picture than those of its right."""
-    encoded = vlm.encode([study], QUESTION)
-    cells, third = encoded.cells["pixels"], study.shape[1] / 3
+def left_minus_right(vlm, source_image):
+    """How much brighter the pixels are that show the left third of an image than those of its right."""
+    encoded = vlm.encode([source_image], QUESTION)
+    cells, third = encoded.cells["pixels"], source_image.shape[1] / 3
     # Pixels in any order, found through the cells alone.
     values = encoded.inputs[PIXELS].reshape(-1)[torch.from_numpy(cells.index)].mean(dim=(0, 2)).numpy()
     rows, cols = np.concatenate([places(one).reshape(-1, 2)[held_cells(one)] for one in cells.grids]).T
-    inside = (rows >= 0) & (rows < study.shape[0])
+    inside = (rows >= 0) & (rows < source_image.shape[0])
     on_the_left, on_the_right = (
-        inside & (low < cols) & (cols < low + third) for low in (0, study.shape[1] - third)
+        inside & (low < cols) & (cols < low + third) for low in (0, source_image.shape[1] - third)
     )
     return float(values[on_the_left].mean() - values[on_the_right].mean())
 
@@ -217,9 +217,9 @@ def left_minus_right(vlm, study):
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_nothing_is_padded_on_whichever_side_the_tokenizer_pads(family, side):
     vlm = vlm_of(family)
-    plain = vlm.encode([STUDY], QUESTION)
+    plain = vlm.encode([SOURCE_IMAGE], QUESTION)
     vlm.processor.tokenizer.padding_side = side
-    encoded = vlm.encode([STUDY], QUESTION)
+    encoded = vlm.encode([SOURCE_IMAGE], QUESTION)
     assert bool(encoded.inputs["attention_mask"].all())
     assert encoded.prompt.token_ids.tolist() == plain.prompt.token_ids.tolist()
     assert encoded.columns.tolist() == plain.columns.tolist()

@@ -91,9 +91,9 @@ with warnings.catch_warnings(record=True) as said:
     from groundviz import models
     from groundviz.demo.phantoms import phantom
     listed = list(groundviz.METHODS), list(models.FAMILIES)
-    picture = phantom(3, findings=["nodule"]).pixels
+    image = phantom(3, findings=["nodule"]).pixels
     ask = dict(methods=["plain", "cell_gradient", "attention"], certify=False)
-    explanation = groundviz.explain("demo", picture, "Is there a nodule?", **ask)
+    explanation = groundviz.explain("demo", image, "Is there a nodule?", **ask)
     again = list(groundviz.METHODS), list(models.FAMILIES)
     maps = {name: explanation.heatmap(name).values.tolist() for name in explanation.methods}
     groundviz.METHODS["attention"]

@@ -19,7 +19,7 @@ from groundviz.testing.families import TINY
 # made for nothing, and of SmolVLM's template. Later releases do not.
 OLD = version.parse(transformers.__version__) < version.parse("5.20")
 OWN = "`hidden_state` is deprecated|Model config: pad_token_id|Kwargs passed to `processor.__call__`"
-PICTURE = np.random.default_rng(1).random((61, 37), dtype=np.float32)
+IMAGE = np.random.default_rng(1).random((61, 37), dtype=np.float32)
 
 
 @pytest.mark.parametrize("kind", TINY)
@@ -34,8 +34,8 @@ def test_a_model_of_every_family_is_explained_without_a_warning(kind, transforme
             warnings.filterwarnings("ignore", OWN, FutureWarning)
         # Of lines in a processor's own file, which Python does not show.
         warnings.filterwarnings("ignore", "__array", DeprecationWarning)
-        explain(vlm, PICTURE, "Is there a nodule?")
-        explain(vlm, PICTURE, "Is there a nodule?", answer="left lung nodule")
+        explain(vlm, IMAGE, "Is there a nodule?")
+        explain(vlm, IMAGE, "Is there a nodule?", answer="left lung nodule")
     assert [one for one in transformers_says if not (OLD and re.match(OWN, one))] == []
 
 

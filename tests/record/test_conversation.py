@@ -120,13 +120,13 @@ def test_what_is_no_conversation_is_refused_by_name(question, system, says):
     assert str(refusal.value).isprintable()
 
 
-def test_a_prompt_gives_back_what_it_was_made_of(tiny, study):
+def test_a_prompt_gives_back_what_it_was_made_of(tiny, source_image):
     for asked in (
         "Is there a nodule?",
         asking(TURNS, "Is it"),
         Verbatim("USER : <image> Is it ? ASSISTANT :"),
     ):
-        prompt = tiny.encode((study,), asked).prompt
+        prompt = tiny.encode((source_image,), asked).prompt
         assert asked_again(prompt) == asked
-        again = tiny.encode((study,), asked_again(prompt)).prompt
+        again = tiny.encode((source_image,), asked_again(prompt)).prompt
         assert again.token_ids.tolist() == prompt.token_ids.tolist()

@@ -53,7 +53,7 @@ def test_overwriting_is_the_default_and_can_be_forbidden(target):
     assert target.read_bytes() == NEW
 
 
-RIVAL = """
+FOIL = """
 import sys, pathlib
 from groundviz import errors, files
 if sys.argv[2] == "without links":
@@ -72,9 +72,9 @@ for number in range(20):
 
 @pytest.mark.parametrize("links", ["with links", "without links"])
 def test_of_two_processes_that_write_one_name_one_wins_and_the_other_is_told(tmp_path, links):
-    rivals = [
+    foils = [
         subprocess.Popen(
-            [sys.executable, "-c", RIVAL, str(tmp_path), links, letter],
+            [sys.executable, "-c", FOIL, str(tmp_path), links, letter],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -82,14 +82,14 @@ def test_of_two_processes_that_write_one_name_one_wins_and_the_other_is_told(tmp
         for letter in "ab"
     ]
     for number in range(20):
-        for rival in rivals:
-            rival.stdin.write("\n")
-            rival.stdin.flush()
-        said = [rival.stdout.readline().strip() for rival in rivals]
+        for foil in foils:
+            foil.stdin.write("\n")
+            foil.stdin.flush()
+        said = [foil.stdout.readline().strip() for foil in foils]
         assert sorted(said) == ["refused", "won"], f"trial {number}"
         assert (tmp_path / str(number)).read_bytes() == b"ab"[said.index("won") :][:1] * 50_000
-    for rival in rivals:
-        rival.communicate(timeout=60)
+    for foil in foils:
+        foil.communicate(timeout=60)
     assert sorted(int(path.name) for path in tmp_path.iterdir()) == list(range(20))
 
 

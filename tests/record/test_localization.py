@@ -57,10 +57,10 @@ def test_cells_without_a_token_do_not_count():
 
 @pytest.mark.parametrize("seed", [3, 11, 12])
 def test_the_demo_model_keeps_the_place_of_a_nodule_from_the_tower_to_the_decoder(seed):
-    picture = phantom(seed, findings=["nodule"])
-    told = groundviz.explain("demo", picture.pixels, "Where is the nodule?", methods="stage_audit")
+    image = phantom(seed, findings=["nodule"])
+    told = groundviz.explain("demo", image.pixels, "Where is the nodule?", methods="stage_audit")
     (measured,) = told.record.heatmaps
-    curve, chance = localization_curve(measured, told.record.target, picture.mask("nodule"))
+    curve, chance = localization_curve(measured, told.record.target, image.mask("nodule"))
     above = dict(zip(measured.params["sites"], curve / chance, strict=True))
     assert list(above) == [
         *(f"vision.{k}" for k in range(4)),

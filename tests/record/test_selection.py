@@ -9,13 +9,13 @@ from groundviz.errors import TargetError, UnknownName
 from groundviz.record import selection
 from groundviz.record.selection import Selection
 from groundviz.record.targets import find, rather_than
-from groundviz.record.types import Rival
+from groundviz.record.types import Foil
 from tests.support import records
 
 RECORD = records.record()
 PLAIN, SIGNED = RECORD.heatmaps
 LEFT, NODULE = (find(RECORD.answer, named) for named in ("left", "nodule"))
-CONTRAST = rather_than(LEFT, Rival(text="right", token_ids=(7,)))
+CONTRAST = rather_than(LEFT, Foil(text="right", token_ids=(7,)))
 
 
 def test_a_contrast_that_was_asked_for_is_found_by_how_it_reads():

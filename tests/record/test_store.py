@@ -20,7 +20,7 @@ import safetensors.numpy
 from groundviz.errors import StoreError
 from groundviz.record import store
 from groundviz.record.targets import Question, find
-from groundviz.record.types import Record, Rival, Target
+from groundviz.record.types import Foil, Record, Target
 from tests.support import records
 
 SMALL = records.record(8, 8, cells=2, words=("left", " lung"), notes=("shown inverted",))
@@ -71,8 +71,10 @@ def _full() -> Record:
     record = records.record(
         24, 20, cells=3, question="\ud800 \0 </script> \u202e 肺", words=("näht", "\n", " \x1b[2J")
     )
-    study = replace(
-        records.study(24, 20, colour=True, notes=("a", "b")), window=(40.0, 400.0), spacing_mm=(0.5, 0.25)
+    source_image = replace(
+        records.source_image(24, 20, colour=True, notes=("a", "b")),
+        window=(40.0, 400.0),
+        spacing_mm=(0.5, 0.25),
     )
     maps = record.heatmaps[0]
     values = maps.values.copy()
@@ -85,17 +87,25 @@ def _full() -> Record:
         adapters={"lung": "a" * 16},
         generation={"max_new_tokens": 64, "top_p": None, "eos_token_id": (2, 7)},
     )
-    return replace(record, studies=(study,), heatmaps=(holed, record.heatmaps[1]), provenance=made)
+    return replace(
+        record, source_images=(source_image,), heatmaps=(holed, record.heatmaps[1]), provenance=made
+    )
 
 
 def _three() -> Record:
     """Three images of different sizes, the last in colour."""
-    studies = (records.study(8, 8), records.study(9, 10), records.study(12, 8, colour=True))
+    source_images = (
+        records.source_image(8, 8),
+        records.source_image(9, 10),
+        records.source_image(12, 8, colour=True),
+    )
     grids = [
-        records.grid_over((0, 0, *study.shape), (2, 3), image=image, label=label)
-        for image, (study, label) in enumerate(zip(studies, ("", "overview", "tile 1 of 1"), strict=True))
+        records.grid_over((0, 0, *source_image.shape), (2, 3), image=image, label=label)
+        for image, (source_image, label) in enumerate(
+            zip(source_images, ("", "overview", "tile 1 of 1"), strict=True)
+        )
     ]
-    return records.record_of(studies, grids)
+    return records.record_of(source_images, grids)
 
 
 @pytest.mark.parametrize("record", [SMALL, records.record(), _full(), _three(), records.tiled()])
@@ -108,7 +118,11 @@ def test_a_record_comes_back_equal(record, tmp_path):
 
 def test_every_image_and_where_each_grid_lies_comes_back():
     found = store.unpack(store.pack(_three()))
-    assert [study.pixels.shape for study in found.studies] == [(8, 8), (9, 10), (12, 8, 3)]
+    assert [source_image.pixels.shape for source_image in found.source_images] == [
+        (8, 8),
+        (9, 10),
+        (12, 8, 3),
+    ]
     places = [(0, ""), (1, "overview"), (2, "tile 1 of 1")]
     assert [(grid.image, grid.label) for grid in found.prompt.grids] == places
     assert [(maps.grid.image, maps.grid.label) for maps in found.heatmaps] == places * 2
@@ -126,7 +140,7 @@ def test_words_of_the_question_come_back():
 
 def test_a_file_that_lacks_what_was_not_known_when_it_was_written_opens():
     document, arrays = _members(store.pack(SMALL))
-    del document["record"]["prompt"]["offsets"], document["record"]["studies"][0]["inverted"]
+    del document["record"]["prompt"]["offsets"], document["record"]["source_images"][0]["inverted"]
     del document["record"]["provenance"]["adapters"], document["record"]["provenance"]["generation"]
     assert _same(store.unpack(_forged(document, arrays)), SMALL)
     document["record"]["prompt"]["further"] = None
@@ -137,7 +151,11 @@ def test_a_file_that_lacks_what_was_not_known_when_it_was_written_opens():
 def test_the_comparison_above_can_fail():
     assert not _same(SMALL, replace(SMALL, targets=(Target(tokens=(0,), text="left"),)))
     assert not _same(
-        SMALL, replace(SMALL, studies=(replace(SMALL.study, pixels=SMALL.study.pixels.astype(float)),))
+        SMALL,
+        replace(
+            SMALL,
+            source_images=(replace(SMALL.source_image, pixels=SMALL.source_image.pixels.astype(float)),),
+        ),
     )
     assert not _same(SMALL, replace(SMALL, checks=()))
 
@@ -268,8 +286,8 @@ def test_a_grid_on_an_image_that_is_not_there_is_refused(where, image):
 def test_a_record_without_an_image_is_refused():
     document, packed = _members(CONTENT)
     arrays = safetensors.numpy.load(packed)
-    del arrays["record.studies.0.pixels"]
-    forged = {**document, "record": {**document["record"], "studies": []}}
+    del arrays["record.source_images.0.pixels"]
+    forged = {**document, "record": {**document["record"], "source_images": []}}
     with pytest.raises(StoreError, match="it has no image"):
         store.unpack(_forged(forged, safetensors.numpy.save(arrays)))
 
@@ -329,7 +347,7 @@ def _safetensors(header: dict[str, Any], data: bytes) -> bytes:
         struct.pack("<Q", 1 << 62) + b"{}",
         _safetensors({}, b""),
         _safetensors(
-            {"record.studies.0.pixels": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 4]}},
+            {"record.source_images.0.pixels": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 4]}},
             b"\0" * 4,
         ),
         _safetensors({"a": {"dtype": "F32", "shape": [1 << 33, 1 << 33], "data_offsets": [0, 4]}}, b"\0" * 4),
@@ -444,8 +462,8 @@ def _grid(**changes: Any) -> Callable[[Record], Record]:
     return lambda record: _maps(grid=replace(record.heatmaps[0].grid, **changes))(record)
 
 
-def _study(**changes: Any) -> Callable[[Record], Record]:
-    return lambda record: replace(record, studies=(replace(record.study, **changes),))
+def _source_image(**changes: Any) -> Callable[[Record], Record]:
+    return lambda record: replace(record, source_images=(replace(record.source_image, **changes),))
 
 
 def _wrote(offsets: Any) -> Record:
@@ -454,20 +472,22 @@ def _wrote(offsets: Any) -> Record:
 
 
 def _second(**changes: Any) -> Callable[[Record], Record]:
-    return lambda record: replace(record, studies=(record.study, replace(record.study, **changes)))
+    return lambda record: replace(
+        record, source_images=(record.source_image, replace(record.source_image, **changes))
+    )
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        _study(pixels=np.zeros((0, 4), np.float32)),
-        _study(pixels=np.zeros((4, 4, 2), np.float32)),
-        _study(pixels=np.full((4, 4), 1.01, np.float32)),
-        _study(pixels=np.full((4, 4), NAN, np.float32)),
-        _study(spacing_mm=(0.0, 1.0)),
+        _source_image(pixels=np.zeros((0, 4), np.float32)),
+        _source_image(pixels=np.zeros((4, 4, 2), np.float32)),
+        _source_image(pixels=np.full((4, 4), 1.01, np.float32)),
+        _source_image(pixels=np.full((4, 4), NAN, np.float32)),
+        _source_image(spacing_mm=(0.0, 1.0)),
         _second(pixels=np.full((4, 4), 1.01, np.float32)),
         _second(spacing_mm=(1.0, NAN)),
-        lambda record: replace(record, studies=()),
+        lambda record: replace(record, source_images=()),
         _grid(image=1),
         _grid(image=-1),
         lambda record: replace(
@@ -490,7 +510,7 @@ def _second(**changes: Any) -> Callable[[Record], Record]:
         _maps(values=np.full((2, 2, 2, 2, 2), np.inf, np.float32)),
         _maps(targets=(Target(tokens=(0,), text="x"), Target(tokens=(9,), text="y"))),
         _maps(targets=()),
-        _maps(targets=(Target(tokens=(0,), text="x", rival=Rival(text="y", token_ids=())),) * 2),
+        _maps(targets=(Target(tokens=(0,), text="x", foil=Foil(text="y", token_ids=())),) * 2),
         _maps(layers=(0,)),
         lambda record: replace(record, targets=(Target(tokens=(-1,), text="of the template"),)),
         lambda record: replace(records.asked(SMALL), targets=(Target(tokens=(-1, 0), text="x"),)),
@@ -498,7 +518,7 @@ def _second(**changes: Any) -> Callable[[Record], Record]:
         lambda record: replace(records.asked(SMALL), targets=(Target(tokens=(-99,), text="x"),)),
         lambda record: replace(
             records.asked(SMALL),
-            targets=(Target(tokens=(-3,), text="x", rival=Rival(text="y", token_ids=(1,))),),
+            targets=(Target(tokens=(-3,), text="x", foil=Foil(text="y", token_ids=(1,))),),
         ),
         lambda record: _wrote(np.zeros((3, 2), np.int64)),
         lambda record: _wrote(np.full((len(SMALL.prompt.tokens) + 4, 2), 99)),

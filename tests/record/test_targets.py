@@ -16,7 +16,7 @@ from groundviz.record.targets import (
     rather_than,
     sentences,
 )
-from groundviz.record.types import Answer, Prompt, Rival, Span, Target
+from groundviz.record.types import Answer, Foil, Prompt, Span, Target
 
 
 def said(*words):
@@ -94,19 +94,19 @@ def test_what_is_not_there_is_an_error_that_says_what_is(named):
 
 
 def test_a_contrast_names_both_sides():
-    rival = Rival(text="pneumothorax", token_ids=(7, 8))
-    target = rather_than(find(REPORT, "effusion"), rival)
-    assert (target.text, target.tokens, target.rival) == ("effusion rather than pneumothorax", (1, 2), rival)
+    foil = Foil(text="pneumothorax", token_ids=(7, 8))
+    target = rather_than(find(REPORT, "effusion"), foil)
+    assert (target.text, target.tokens, target.foil) == ("effusion rather than pneumothorax", (1, 2), foil)
 
 
 def test_a_contrast_of_a_target_in_several_places_is_refused():
     with pytest.raises(TargetError, match="one run of tokens"):
-        rather_than(find(REPORT, Phrase("effusion", "all")), Rival(text="x", token_ids=(1,)))
+        rather_than(find(REPORT, Phrase("effusion", "all")), Foil(text="x", token_ids=(1,)))
 
 
 def test_a_contrast_of_a_target_with_itself_is_refused():
     with pytest.raises(TargetError, match="stands against itself"):
-        rather_than(find(REPORT, "effusion"), Rival(text=" effusion", token_ids=(1, 2)))
+        rather_than(find(REPORT, "effusion"), Foil(text=" effusion", token_ids=(1, 2)))
 
 
 def test_the_findings_of_a_report_are_its_sentences():
@@ -194,13 +194,13 @@ def test_each_token_of_the_question_is_a_target():
     ]
 
 
-def test_only_the_answer_has_a_probability_and_rivals():
-    nodule, rival = find(REPORT, Question("nodule"), ASKED), Rival(text="mass", token_ids=(1,))
+def test_only_the_answer_has_a_probability_and_foils():
+    nodule, foil = find(REPORT, Question("nodule"), ASKED), Foil(text="mass", token_ids=(1,))
     with pytest.raises(
         TargetError, match=r"'nodule' is a part of the question, and only the answer has a prob"
     ):
         answered(nodule)
     with pytest.raises(TargetError, match="only the answer has a probability"):
-        rather_than(nodule, rival)
+        rather_than(nodule, foil)
     plain = Target(tokens=(0,), text="No")
     assert answered(plain) is plain

@@ -61,7 +61,7 @@ def test_what_is_not_there_is_named_with_what_is(maps, named, says):
 
 def test_tiles_without_a_label_are_listed_by_number():
     box = (0, 0, 8, 8)
-    record = records.record_of([records.study(8, 8)], [records.grid_over(box, (2, 2))] * 2)
+    record = records.record_of([records.source_image(8, 8)], [records.grid_over(box, (2, 2))] * 2)
     with pytest.raises(UnknownName, match="image=0 with tile=0 or 1"):
         tiles.choose(_maps(record), tile=2)
 

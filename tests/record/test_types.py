@@ -164,13 +164,20 @@ def test_an_error_goes_along_where_one_entry_is_the_map():
 
 def test_the_first_image_is_the_image():
     record = records.pair()
-    assert record.study is record.studies[0]
-    assert len(record.studies) == 2
+    assert record.source_image is record.source_images[0]
+    assert len(record.source_images) == 2
 
 
 def test_the_facts_cannot_be_changed():
     record = records.record()
-    for fact in (record, record.study, record.prompt, record.answer, record.target, record.heatmaps[0]):
+    for fact in (
+        record,
+        record.source_image,
+        record.prompt,
+        record.answer,
+        record.target,
+        record.heatmaps[0],
+    ):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(fact, dataclasses.fields(fact)[0].name, None)
         with pytest.raises((AttributeError, TypeError)):
@@ -179,8 +186,8 @@ def test_the_facts_cannot_be_changed():
             type(fact)(*[getattr(fact, field.name) for field in dataclasses.fields(fact)])
 
 
-def test_a_study_has_no_field_that_could_name_a_patient():
-    names = {field.name for field in dataclasses.fields(records.study())}
+def test_a_source_image_has_no_field_that_could_name_a_patient():
+    names = {field.name for field in dataclasses.fields(records.source_image())}
     assert names == {"pixels", "source", "raw_range", "sha256", "window", "inverted", "spacing_mm", "notes"}
 
 

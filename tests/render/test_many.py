@@ -50,7 +50,7 @@ def test_a_payload_holds_them_all(many):
 
 
 @pytest.mark.parametrize("most", [None, 24])
-def test_a_page_pictures_as_many_as_it_says(many, most, monkeypatch):
+def test_a_page_images_as_many_as_it_says(many, most, monkeypatch):
     monkeypatch.setattr(html, "_MOST_SMALL", 40)
     page = (
         html.fragment(many)
@@ -82,10 +82,10 @@ def test_a_figure_of_too_many_is_refused_at_once(many):
         draw(many, [[many.heatmaps[0].at(find(many.answer, index)) for index in range(301)]])
 
 
-def test_a_figure_that_no_picture_file_holds_is_refused_before_it_is_drawn(many):
+def test_a_figure_that_no_image_file_holds_is_refused_before_it_is_drawn(many):
     rows = [[many.heatmaps[0].at(find(many.answer, index)) for index in range(290)]]
     with pytest.raises(TargetError, match=r"would be [\d,]+ mm high at 800 mm width"):
-        draw(replace(many, studies=(records.study(400, 40),)), rows, width=800, style="words")
+        draw(replace(many, source_images=(records.source_image(400, 40),)), rows, width=800, style="words")
 
 
 def test_all_that_were_asked_for_need_no_note(many):

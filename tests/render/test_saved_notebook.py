@@ -33,7 +33,7 @@ groundviz.options.embed = {embed!r}
 explanation = Explanation(patchwork())
 explanation
 ---
-explanation.view(contours=patchwork().study.pixels > 0.5)
+explanation.view(contours=patchwork().source_image.pixels > 0.5)
 ---
 pair = compare([explanation, explanation])
 pair
@@ -42,9 +42,9 @@ pair.view()
 ---
 explanation.figure(methods="attention")
 ---
-explanation.study
+explanation.source_image
 ---
-explanation.record.study
+explanation.record.source_image
 ---
 live = explanation.view()
 live._handle_custom_msg({{"need": "images"}}, [])
@@ -57,7 +57,7 @@ def patchwork() -> Record:
     """A record whose image is of patches of grey that are found again in any encoding, at any size."""
     patches = np.random.default_rng(3).random((12, 12)).astype(np.float32)
     record = records.record(96, 96)
-    object.__setattr__(record.study, "pixels", np.kron(patches, np.ones((8, 8), np.float32)))
+    object.__setattr__(record.source_image, "pixels", np.kron(patches, np.ones((8, 8), np.float32)))
     return record
 
 
@@ -77,26 +77,26 @@ def _contents(text: str) -> list[bytes]:
     return [base64.b64decode(one + "=" * (-len(one) % 4)) for one in found if len(one.rstrip("=")) % 4 != 1]
 
 
-def _pictures(text: str) -> list[np.ndarray]:
-    """Every picture that begins anywhere in those bytes, grey."""
+def _images(text: str) -> list[np.ndarray]:
+    """Every image that begins anywhere in those bytes, grey."""
     found = []
     for content in _contents(text):
         for mark in MARKS:
             for at in re.finditer(re.escape(mark), content):
                 try:
-                    picture = Image.open(io.BytesIO(content[at.start() :])).convert("L")
-                    found.append(np.asarray(picture, dtype=np.float64))
+                    image = Image.open(io.BytesIO(content[at.start() :])).convert("L")
+                    found.append(np.asarray(image, dtype=np.float64))
                 except OSError:
-                    # Bytes that look like the beginning of a picture and are none.
+                    # Bytes that look like the beginning of an image and are none.
                     continue
     return found
 
 
-def _likeness(picture: np.ndarray, pixels: np.ndarray) -> float:
-    """How far a picture of the image, bare or under a map, follows it: 0 to 1."""
+def _likeness(image: np.ndarray, pixels: np.ndarray) -> float:
+    """How far an image of the image, bare or under a map, follows it: 0 to 1."""
     one, other = (
         np.asarray(Image.fromarray(levels.astype(np.uint8)).resize((24, 24)), dtype=np.float64).ravel()
-        for levels in (picture, 255 * pixels)
+        for levels in (image, 255 * pixels)
     )
     return abs(float(np.corrcoef(one, other)[0, 1])) if one.std() > 0 else 0.0
 
@@ -120,22 +120,22 @@ def _widgets(text: str) -> dict:
 def test_the_search_finds_the_image_where_it_is():
     record = patchwork()
     text = json.dumps({"html": html.fragment(record), "pack": base64.b64encode(pack.pack(record)).decode()})
-    alike = [_likeness(one, record.study.pixels) for one in _pictures(text)]
+    alike = [_likeness(one, record.source_image.pixels) for one in _images(text)]
     assert sum(one > 0.95 for one in alike) >= 3
 
 
 def test_a_notebook_without_pixels_holds_none_in_any_encoding(saved):
-    pixels = patchwork().study.pixels
+    pixels = patchwork().source_image.pixels
     assert len(_widgets(saved)) == 3
-    assert len(_pictures(saved)) > 10
-    assert [one.shape for one in _pictures(saved) if _likeness(one, pixels) > 0.5] == []
+    assert len(_images(saved)) > 10
+    assert [one.shape for one in _images(saved) if _likeness(one, pixels) > 0.5] == []
     levels = np.rint(255 * pixels).astype(np.uint8)
     for content in (pixels.tobytes(), pixels[0].tobytes(), levels[0].tobytes(), levels[:, 0].tobytes()):
         assert all(content[:64] not in one for one in [saved.encode(), *_contents(saved)])
     outputs = [output for cell in json.loads(saved)["cells"] for output in cell["outputs"]]
     assert "image/png" not in {kind for output in outputs for kind in output["data"]}
     assert f"{pixels[0, 0]:.4f}" not in saved
-    assert patchwork().study.sha256 not in saved
+    assert patchwork().source_image.sha256 not in saved
 
 
 def test_a_notebook_holds_no_path(saved):

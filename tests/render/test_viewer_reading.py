@@ -69,7 +69,7 @@ def test_a_finding_of_a_report_is_one_press_away(browser, tmp_path):
 
 def test_words_are_compared_with_what_is_known(browser, tmp_path):
     record = whole()
-    known = outlines({"nodule": BOX}, record.studies)
+    known = outlines({"nodule": BOX}, record.source_images)
     maps = record.heatmaps[0]
     coverage = cell_coverage(maps.grid, known[0].mask)
     with shown(browser, tmp_path, _page(record, known)) as page:
@@ -97,7 +97,7 @@ def test_words_are_compared_with_what_is_known(browser, tmp_path):
 
 def test_a_reference_is_drawn_where_it_lies(browser, tmp_path):
     record = whole()
-    known = outlines({"nodule": BOX}, record.studies)
+    known = outlines({"nodule": BOX}, record.source_images)
     frames = []
     for names in ((), known):
         with shown(browser, tmp_path, _page(record, names)) as page:
@@ -150,7 +150,7 @@ def test_a_method_that_only_one_of_them_has_is_named_and_said_to_be_missing(brow
         assert page.locator(".gv-none").nth(1).inner_text() == "Not measured."
 
 
-def test_the_panes_are_kept_as_one_picture_with_their_scales(browser, tmp_path):
+def test_the_panes_are_kept_as_one_image_with_their_scales(browser, tmp_path):
     record = whole()
     with shown(browser, tmp_path, page_of(record)) as page:
         with drawn(page):
@@ -234,7 +234,10 @@ def test_a_method_is_asked_for_watched_stopped_and_shown(browser, tmp_path):
 
 def test_pixels_that_the_payload_leaves_out_are_asked_for_and_shown(browser, tmp_path):
     record = replace(whole(), heatmaps=())
-    dark = replace(record, studies=(replace(record.study, pixels=np.zeros_like(record.study.pixels)),))
+    dark = replace(
+        record,
+        source_images=(replace(record.source_image, pixels=np.zeros_like(record.source_image.pixels)),),
+    )
     places, blob = pack.images_of([record])
     with shown(browser, tmp_path, HOST, wait="body", bypass_csp=True) as page:
         _live(page, dark, _withheld=True)
@@ -245,10 +248,12 @@ def test_pixels_that_the_payload_leaves_out_are_asked_for_and_shown(browser, tmp
                 "([images, blob]) => model.hear({ images }, blob)",
                 [places, base64.b64encode(blob).decode()],
             )
-        assert np.abs(canvas(page).mean(axis=2) - 255.0 * record.study.pixels).mean() < 1.0
+        assert np.abs(canvas(page).mean(axis=2) - 255.0 * record.source_image.pixels).mean() < 1.0
         page.get_by_label("Invert").check()
         page.wait_for_timeout(200)
-        assert canvas(page).mean() == pytest.approx(255.0 * (1.0 - record.study.pixels.mean()), abs=1.0)
+        assert canvas(page).mean() == pytest.approx(
+            255.0 * (1.0 - record.source_image.pixels.mean()), abs=1.0
+        )
 
 
 def test_a_snapshot_gives_way_to_a_live_viewer_however_late_it_comes(browser, tmp_path):

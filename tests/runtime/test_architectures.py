@@ -144,7 +144,7 @@ def test_a_wrong_scale_is_noticed(architecture):
 
 
 @pytest.mark.parametrize(("name", "calls"), [("qwen2_vl", [2, 2]), ("qwen2_5_vl", [4, 1])])
-def test_windows_and_pictures_are_calls_of_their_own(name, calls):
+def test_windows_and_images_are_calls_of_their_own(name, calls):
     layers = []
     run(built(name), "vision", lambda call: (layers.append(call.layer), call.run())[1])
     assert [layers.count(layer) for layer in (0, 1)] == calls

@@ -95,5 +95,5 @@ def expected_of(record, method: str, part, *, smooth: bool = False, layer=None) 
     maps = next(one for one in record.heatmaps if one.method == method)
     heatmap = maps.at(find(record.answer, part), layer=layer)
     (scale,) = scales([heatmap])
-    study = record.studies[heatmap.grid.image]
-    return 255.0 * overlay.picture(study, study.shape, heatmap, scale, smooth=smooth)
+    source_image = record.source_images[heatmap.grid.image]
+    return 255.0 * overlay.overlaid(source_image, source_image.shape, heatmap, scale, smooth=smooth)

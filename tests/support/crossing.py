@@ -13,7 +13,7 @@ from groundviz.testing.tiny.architecture import (
     TEXT,
     TOWER,
     Architecture,
-    picture,
+    image,
     randomized,
     token_ids,
     with_mask,
@@ -21,7 +21,7 @@ from groundviz.testing.tiny.architecture import (
 
 
 def mllama() -> Architecture:
-    """Llama 3.2 Vision: every second decoder layer looks at the picture's tiles across."""
+    """Llama 3.2 Vision: every second decoder layer looks at the image's tiles across."""
     text = hf.models.mllama.MllamaTextConfig(
         **{**TEXT, "num_hidden_layers": 4}, cross_attention_layers=[1, 3]
     )
@@ -66,7 +66,7 @@ def mllama() -> Architecture:
 
 
 def blip2() -> Architecture:
-    """BLIP-2: six queries look at the picture in a Q-Former; an OPT decoder reads them."""
+    """BLIP-2: six queries look at the image in a Q-Former; an OPT decoder reads them."""
     text = hf.OPTConfig(
         vocab_size=60,
         hidden_size=32,
@@ -109,7 +109,7 @@ def blip2_t5() -> Architecture:
 
 
 def idefics2() -> Architecture:
-    """Idefics 2: a perceiver's latents look at the picture and at themselves."""
+    """Idefics 2: a perceiver's latents look at the image and at themselves."""
     text = hf.MistralConfig(**TEXT, sliding_window=None)
     config = hf.Idefics2Config(
         text_config=text,
@@ -130,7 +130,7 @@ def idefics2() -> Architecture:
     tower = model.model.vision_model.encoder.layers
     return Architecture(
         model=model,
-        inputs=with_mask({"input_ids": token_ids(5), "pixel_values": picture()[None]}),
+        inputs=with_mask({"input_ids": token_ids(5), "pixel_values": image()[None]}),
         attention={
             "decoder": tuple(layer.self_attn for layer in model.model.text_model.layers),
             "resampler": tuple(layer.self_attn for layer in perceiver),
@@ -143,7 +143,7 @@ def idefics2() -> Architecture:
 
 
 def florence2() -> Architecture:
-    """Florence-2: a BART whose encoder reads the picture and whose decoder looks across at it."""
+    """Florence-2: a BART whose encoder reads the image and whose decoder looks across at it."""
     text = hf.BartConfig(
         vocab_size=60,
         d_model=32,
@@ -175,7 +175,7 @@ def florence2() -> Architecture:
     )
     config = hf.Florence2Config(text_config=text, vision_config=tower, image_token_id=IMAGE)
     model = randomized(hf.Florence2ForConditionalGeneration(config))
-    inputs = with_mask({"input_ids": token_ids(17), "pixel_values": picture()})
+    inputs = with_mask({"input_ids": token_ids(17), "pixel_values": image()})
     language = model.model.language_model
     blocks = [block for stage in model.model.vision_tower.blocks for block in stage]
     return Architecture(
@@ -197,7 +197,7 @@ def florence2() -> Architecture:
 
 
 def _blip2(model: Any, attention: dict[str, Any], flows: dict[str, Flow], stream: str) -> Architecture:
-    inputs = with_mask({"input_ids": token_ids(6), "pixel_values": picture()})
+    inputs = with_mask({"input_ids": token_ids(6), "pixel_values": image()})
     if "encoder" in attention:
         inputs["decoder_input_ids"] = torch.tensor([[0, 9, 4, 31, 8, 22]])
     queries = model.qformer.encoder.layer

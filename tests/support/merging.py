@@ -1,6 +1,6 @@
-"""Tiny random models that put picture tokens among the text's: decoders with self-attention alone.
+"""Tiny random models that put image tokens among the text's: decoders with self-attention alone.
 
-Grouped heads, sliding windows, pictures that see both ways, towers that are called once per window.
+Grouped heads, sliding windows, images that see both ways, towers that are called once per window.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from groundviz.testing.tiny.architecture import (
     TOWER,
     Architecture,
     decoder_only,
-    picture,
+    image,
     randomized,
     token_ids,
     with_mask,
@@ -59,7 +59,7 @@ def gemma3() -> Architecture:
     )
     model = randomized(hf.Gemma3ForConditionalGeneration(config))
     ids = token_ids(4)
-    inputs = {"input_ids": ids, "pixel_values": picture(), "token_type_ids": (ids == IMAGE).long()}
+    inputs = {"input_ids": ids, "pixel_values": image(), "token_type_ids": (ids == IMAGE).long()}
     # Each image token is the average of two by two patches.
     cells = torch.arange(16)
     pooled = 3 + cells // 8 * 2 + cells % 4 // 2
@@ -77,13 +77,13 @@ def smolvlm() -> Architecture:
     model = randomized(hf.SmolVLMForConditionalGeneration(config))
     cells = torch.arange(16)
     merged = 3 + cells // 8 * 2 + cells % 4 // 2
-    inputs = {"input_ids": token_ids(4), "pixel_values": picture()[None]}
+    inputs = {"input_ids": token_ids(4), "pixel_values": image()[None]}
     tower = model.model.vision_model.encoder.layers
     return decoder_only(model, inputs, tower, Origin("text", merged), decoder=model.model.text_model)
 
 
 def qwen2_vl() -> Architecture:
-    """Qwen2-VL: two pictures, each a call of its own in every layer of the tower."""
+    """Qwen2-VL: two images, each a call of its own in every layer of the tower."""
     config = hf.Qwen2VLConfig(
         text_config=_qwen_text(),
         vision_config={
@@ -135,9 +135,9 @@ def _llava(text: Any, *, clip: bool = False) -> Architecture:
     cells = torch.arange(3, 19)
     if clip:
         cells = torch.cat([torch.tensor([-1]), cells])
-    # The picture is the last-but-one layer's output.
+    # The image is the last-but-one layer's output.
     tower = model.model.vision_tower.encoder.layers[:-1]
-    inputs = {"input_ids": token_ids(16), "pixel_values": picture()}
+    inputs = {"input_ids": token_ids(16), "pixel_values": image()}
     return decoder_only(model, inputs, tower, Origin("text", cells))
 
 
@@ -145,8 +145,8 @@ def _qwen(model: Any, grids: list[list[int]]) -> Architecture:
     randomized(model)
     sizes = torch.tensor(grids)
     patches = int(sizes.prod(dim=1).sum())
-    pictures = [token for size in sizes.prod(dim=1) for token in (57, *[IMAGE] * (int(size) // 4), 56)]
-    ids = torch.tensor([[1, *pictures, 23, 5, 41, 17, 8, 29, 33]])
+    images = [token for size in sizes.prod(dim=1) for token in (57, *[IMAGE] * (int(size) // 4), 56)]
+    ids = torch.tensor([[1, *images, 23, 5, 41, 17, 8, 29, 33]])
     inputs = {
         "input_ids": ids,
         "pixel_values": torch.randn(patches, 3 * 2 * 4 * 4),

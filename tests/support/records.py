@@ -1,4 +1,4 @@
-"""Synthetic records in numpy: a chest-like picture, an answer and maps that know where the nodule is."""
+"""Synthetic records in numpy: a chest-like image, an answer and maps that know where the nodule is."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from groundviz.record.types import (
     Record,
     Samples,
     Score,
+    SourceImage,
     Span,
-    Study,
 )
 
 QUESTION = "Where is the nodule?"
@@ -38,24 +38,26 @@ def chest(rows: int = 96, cols: int = 96) -> Floats:
     """Two dark lungs with ribs, a heart, a nodule at NODULE and an R marker, float32 in [0, 1]."""
     row = ((np.arange(rows) + 0.5) / rows)[:, None]
     col = ((np.arange(cols) + 0.5) / cols)[None, :]
-    picture = 0.62 * _blob(row, col, (0.55, 0.5), (0.52, 0.44), 8)
+    shown = 0.62 * _blob(row, col, (0.55, 0.5), (0.52, 0.44), 8)
     for side in (0.31, 0.69):
         lung = _blob(row, col, (0.48, side), (0.33, 0.15), 14)
         ribs = 0.05 * np.sin(26 * (row + 0.25 * np.abs(col - 0.5))) ** 8
-        picture = picture - lung * (0.42 - ribs)
-    picture = picture + 0.16 * _blob(row, col, (0.62, 0.55), (0.16, 0.15), 8)
-    picture = picture + 0.1 * np.exp(-(((col - 0.5) / 0.03) ** 2))
-    picture = picture + 0.3 * _blob(row, col, NODULE, (0.035, 0.035), 3)
+        shown = shown - lung * (0.42 - ribs)
+    shown = shown + 0.16 * _blob(row, col, (0.62, 0.55), (0.16, 0.15), 8)
+    shown = shown + 0.1 * np.exp(-(((col - 0.5) / 0.03) ** 2))
+    shown = shown + 0.3 * _blob(row, col, NODULE, (0.035, 0.035), 3)
     grain = 0.012 * np.random.default_rng(7).standard_normal((rows, cols))
-    return np.clip(_marked(picture + grain), 0.0, 1.0).astype(np.float32)
+    return np.clip(_marked(shown + grain), 0.0, 1.0).astype(np.float32)
 
 
-def study(rows: int = 96, cols: int = 96, *, colour: bool = False, notes: Sequence[str] = ()) -> Study:
+def source_image(
+    rows: int = 96, cols: int = 96, *, colour: bool = False, notes: Sequence[str] = ()
+) -> SourceImage:
     pixels = chest(rows, cols)
     if colour:
         pixels = np.stack([pixels, pixels**1.2, pixels**1.4], axis=2).astype(np.float32)
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-    return Study(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256=digest, notes=tuple(notes))
+    return SourceImage(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256=digest, notes=tuple(notes))
 
 
 def cropped_grid(rows: int, cols: int, cells: int = 14, first: int = 5) -> Grid:
@@ -130,7 +132,7 @@ def record(
     words: Sequence[str] = WORDS,
     notes: Sequence[str] = (),
 ) -> Record:
-    one = study(rows, cols, notes=notes)
+    one = source_image(rows, cols, notes=notes)
     return record_of([one], [cropped_grid(rows, cols, cells)], question=question, words=words)
 
 
@@ -152,7 +154,7 @@ def grid_over(
 
 
 def record_of(
-    studies: Sequence[Study],
+    source_images: Sequence[SourceImage],
     grids: Sequence[Grid],
     *,
     question: str = QUESTION,
@@ -168,7 +170,7 @@ def record_of(
         for grid, start, size in zip(grids, starts, sizes, strict=True)
     )
     prompt = Prompt(
-        text=f"USER: {'<image>' * len(studies)}\n{question} ASSISTANT:",
+        text=f"USER: {'<image>' * len(source_images)}\n{question} ASSISTANT:",
         question=question,
         token_ids=np.arange(count + 2, dtype=np.int64),
         tokens=("<s>", "USER", ":", " ", "\n", *["<image>"] * sum(sizes), question, "ASSISTANT:"),
@@ -176,12 +178,14 @@ def record_of(
         grids=placed,
     )
     return Record(
-        studies=tuple(studies),
+        source_images=tuple(source_images),
         prompt=prompt,
         answer=said,
         targets=(find(said),),
         heatmaps=tuple(
-            heatmaps(method, grid, said, studies[grid.image].shape) for method in UNITS for grid in placed
+            heatmaps(method, grid, said, source_images[grid.image].shape)
+            for method in UNITS
+            for grid in placed
         ),
         provenance=PROVENANCE,
         checks=(CHECK,),
@@ -220,9 +224,9 @@ def asked(one: Record, words: Sequence[str] = ("Where", " is", " the", " nodule"
 
 def pair() -> Record:
     """Two images of different proportions, the second with a note."""
-    studies = [study(96, 96), study(60, 120, notes=("shown inverted (MONOCHROME1).",))]
+    source_images = [source_image(96, 96), source_image(60, 120, notes=("shown inverted (MONOCHROME1).",))]
     grids = [cropped_grid(96, 96), grid_over((0, 0, 60, 120), (7, 14), image=1)]
-    return record_of(studies, grids)
+    return record_of(source_images, grids)
 
 
 def flawed(one: Record | None = None) -> Record:
@@ -262,7 +266,7 @@ def tiled() -> Record:
     """One image seen twice: squashed to an overview, and as a mosaic of two by three tiles."""
     box = (0, 0, 96, 144)
     grids = [grid_over(box, (7, 7), label="overview"), grid_over(box, (14, 21), label="tiles")]
-    return record_of([study(96, 144)], grids)
+    return record_of([source_image(96, 144)], grids)
 
 
 def shattered() -> Record:
@@ -273,7 +277,7 @@ def shattered() -> Record:
     ]
     overview = grid_over((0, 0, 96, 128), (4, 4), label="overview")
     other = grid_over((0, 0, 48, 48), (4, 4), image=1)
-    return record_of([study(96, 128), study(48, 48)], [other, overview, *tiles])
+    return record_of([source_image(96, 128), source_image(48, 48)], [other, overview, *tiles])
 
 
 CHECK = Check(
@@ -306,14 +310,14 @@ def _blob(
     return 1.0 / (1.0 + np.exp(edge * 2 * (radius - 1.0)))
 
 
-def _marked(picture: Floats) -> Floats:
+def _marked(shown: Floats) -> Floats:
     """A bright R in the upper left corner: the patient's right is on the viewer's left."""
     stamp = np.array([[1, 1, 1, 0], [1, 0, 0, 1], [1, 1, 1, 0], [1, 0, 1, 0], [1, 0, 0, 1]], dtype=float)
-    size = max(1, min(picture.shape) // 60)
+    size = max(1, min(shown.shape) // 60)
     stamp = np.kron(stamp, np.ones((size, size)))
     rows, cols = stamp.shape
     top = left = 3 * size
-    marked = picture.copy()
+    marked = shown.copy()
     region = marked[top : top + rows, left : left + cols]
     region[stamp > 0] = 0.95
     return marked

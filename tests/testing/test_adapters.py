@@ -7,8 +7,8 @@ from groundviz.models.families.llava import Llava
 from groundviz.testing.adapters import check_adapter
 
 
-def test_the_llava_family_fits_the_installed_library(tiny, study):
-    check_adapter(tiny, study)
+def test_the_llava_family_fits_the_installed_library(tiny, source_image):
+    check_adapter(tiny, source_image)
 
 
 @pytest.mark.parametrize(
@@ -18,20 +18,20 @@ def test_the_llava_family_fits_the_installed_library(tiny, study):
         ({"spans": lambda prompt: (prompt.spans[0], *prompt.spans[2:])}, "gaps"),
         ({"grids": lambda prompt: (grid_of(prompt, positions=positions(prompt).clip(6)),)}, "token once"),
         ({"grids": lambda prompt: (grid_of(prompt, rows=prompt.grids[0].rows + 1),)}, "fit its size"),
-        ({"grids": lambda prompt: (grid_of(prompt, to_source=-np.eye(2, 3)),)}, "outside the picture"),
+        ({"grids": lambda prompt: (grid_of(prompt, to_source=-np.eye(2, 3)),)}, "outside the image"),
     ],
 )
-def test_a_prompt_that_does_not_add_up_is_found(tiny, study, monkeypatch, change, says):
+def test_a_prompt_that_does_not_add_up_is_found(tiny, source_image, monkeypatch, change, says):
     encode = Llava.encode
 
-    def wrong(self, vlm, study, question):
-        encoded = encode(self, vlm, study, question)
+    def wrong(self, vlm, source_image, question):
+        encoded = encode(self, vlm, source_image, question)
         changed = {name: make(encoded.prompt) for name, make in change.items()}
         return replace(encoded, prompt=replace(encoded.prompt, **changed))
 
     monkeypatch.setattr(Llava, "encode", wrong)
     with pytest.raises(AssertionError, match=says):
-        check_adapter(tiny, study)
+        check_adapter(tiny, source_image)
 
 
 def grid_of(prompt, **changes):
@@ -42,7 +42,7 @@ def positions(prompt):
     return prompt.grids[0].positions
 
 
-def test_a_module_that_is_not_the_models_is_found(tiny, study, monkeypatch):
+def test_a_module_that_is_not_the_models_is_found(tiny, source_image, monkeypatch):
     parts = Llava.parts
     from torch import nn
 
@@ -50,7 +50,7 @@ def test_a_module_that_is_not_the_models_is_found(tiny, study, monkeypatch):
         Llava, "parts", lambda self, model: replace(parts(self, model), projector=nn.Identity())
     )
     with pytest.raises(AssertionError, match="a projector is no part of the model"):
-        check_adapter(tiny, study)
+        check_adapter(tiny, source_image)
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,15 @@ def test_a_module_that_is_not_the_models_is_found(tiny, study, monkeypatch):
         (lambda index: index.clip(2), "two cells of vision stand at one place"),
     ],
 )
-def test_cells_that_do_not_fit_their_site_are_found(tiny, study, monkeypatch, change, says):
+def test_cells_that_do_not_fit_their_site_are_found(tiny, source_image, monkeypatch, change, says):
     encode = Llava.encode
 
-    def wrong(self, vlm, study, question):
-        encoded = encode(self, vlm, study, question)
+    def wrong(self, vlm, source_image, question):
+        encoded = encode(self, vlm, source_image, question)
         vision = encoded.cells["vision"]
         changed = replace(vision, index=change(vision.index))
         return replace(encoded, cells={**encoded.cells, "vision": changed})
 
     monkeypatch.setattr(Llava, "encode", wrong)
     with pytest.raises(AssertionError, match=says):
-        check_adapter(tiny, study)
+        check_adapter(tiny, source_image)

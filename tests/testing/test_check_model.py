@@ -76,7 +76,7 @@ def not_cropped(encoded):
 
 
 def not_padded(encoded):
-    """As if the picture filled the canvas."""
+    """As if the image filled the canvas."""
 
     def change(grid):
         return replace(grid, to_source=grid.to_source * [[0.8], [1]])
@@ -95,7 +95,7 @@ def with_swapped_tiles(encoded):
     return moved(encoded.cells, "vision", swapped)
 
 
-def with_swapped_pictures(encoded):
+def with_swapped_images(encoded):
     cells = encoded.cells["projector"]
     first, second, *rest = cells.grids
     labels = replace(first, label=second.label), replace(second, label=first.label)
@@ -123,14 +123,14 @@ BROKEN = {
     "transposed": ("llava", transposed, r"geometry off by up to 6\.0 patches"),
     "shifted by a token": ("llava", shifted, "geometry off by up to 3.0"),
     "of larger patches": ("llava", of_larger_patches, "geometry off by up to"),
-    "half of the pixels": ("llava", half_of_the_pixels, "48 cells hold nothing of the picture"),
+    "half of the pixels": ("llava", half_of_the_pixels, "48 cells hold nothing of the image"),
     "crop ignored": ("llava with a class token", not_cropped, "geometry off by up to"),
     "class token missed": ("llava with a class token", without_class_token, "geometry off by up to 6"),
     "raster for blocks": ("qwen2_vl", raster, "geometry off by up to"),
     "raster for windows": ("qwen2_5_vl", raster, "geometry off by up to"),
     "one frame moved": ("qwen3_vl", with_one_frame_moved, "geometry off by up to"),
     "tiles swapped": ("llava_next", with_swapped_tiles, "geometry off by up to"),
-    "overview for tiles": ("llava_next", with_swapped_pictures, "cells hold nothing"),
+    "overview for tiles": ("llava_next", with_swapped_images, "cells hold nothing"),
     "padding ignored": ("mllama", not_padded, "geometry off by up to"),
     "raster for pooled cells": ("internvl", raster, "geometry off by up to"),
 }
@@ -143,8 +143,8 @@ def test_wrong_cells_are_told(wrong, monkeypatch):
     family = type(models.resolve(model, processor).family)
     encode = family.encode
 
-    def broken(self, vlm, studies, question):
-        encoded = encode(self, vlm, studies, question)
+    def broken(self, vlm, source_images, question):
+        encoded = encode(self, vlm, source_images, question)
         return replace(encoded, cells=change(encoded))
 
     monkeypatch.setattr(family, "encode", broken)
@@ -166,8 +166,8 @@ def test_wrong_columns_are_told(kind, change, says, monkeypatch):
     family = type(models.resolve(model, processor).family)
     encode = family.encode
 
-    def broken(self, vlm, studies, question):
-        encoded = encode(self, vlm, studies, question)
+    def broken(self, vlm, source_images, question):
+        encoded = encode(self, vlm, source_images, question)
         return replace(encoded, columns=change(encoded.columns))
 
     monkeypatch.setattr(family, "encode", broken)

@@ -32,7 +32,7 @@ from groundviz.testing.tiny.planted import (
 )
 from groundviz.testing.trial import Trial
 
-# What the norm behind layer 0 divides by is made up of this share of the picture's own marks.
+# What the norm behind layer 0 divides by is made up of this share of the image's own marks.
 SHARE = 1 / (len(MARKS) + HEAVY**2)
 
 
@@ -44,20 +44,20 @@ def at_first(value, elsewhere=0.0):
 
 def evidence(model):
     """Nats that the first word has from its cell: brightness counts from one black below black."""
-    return model.nats(model.study.pixels)[FIRST] + 2 * model.weight
+    return model.nats(model.source_image.pixels)[FIRST] + 2 * model.weight
 
 
 def nats(model):
-    return model.nats(model.study.pixels)
+    return model.nats(model.source_image.pixels)
 
 
 def nats_above_blur(model):
-    levels = np.rint(blurred(model.study.pixels) * 255) / 255
+    levels = np.rint(blurred(model.source_image.pixels) * 255) / 255
     return nats(model) - model.nats(levels)
 
 
 def norm(model):
-    """Of the slopes by brightness and by mark; marks are also a small share of what is divided by."""
+    """Of the gradients by brightness and by mark; marks are also a small share of what is divided by."""
     by_mark = 4 * model.weight - 2 * evidence(model) * SHARE
     return at_first(np.hypot(model.weight, by_mark))
 
@@ -86,7 +86,7 @@ CLOSED_FORMS = {
     "integrated_gradients": nats_above_blur,
     "hires_cam": lambda model: at_first(evidence(model) * (1 - len(MARKS) * SHARE)),
     "grad_cam": lambda model: at_first(evidence(model) * (1 - len(MARKS) * SHARE) / SIDE**2),
-    # Marks below zero have slopes above it; the cell has four.
+    # Marks below zero have gradients above it; the cell has four.
     "layer_cam": lambda model: at_first(evidence(model) * (1 - 4 * SHARE)),
     "occlusion": nats_above_blur,
     "shapley": nats_above_blur,
@@ -99,7 +99,7 @@ CLOSED_FORMS = {
 
 @pytest.fixture
 def llava_alone(monkeypatch):
-    """Of every family, the first, which crops the picture and drops a class token."""
+    """Of every family, the first, which crops the image and drops a class token."""
     kind = "llava with a class token"
     monkeypatch.setattr(every_family, "TINY", {kind: TINY[kind]})
 
@@ -136,12 +136,14 @@ def test_every_family_is_covered():
 
 @pytest.mark.parametrize(("said", "cell"), [("nodule", FIRST), ("opacity", FIRST), ("effusion", None)])
 def test_the_planted_score_is_linear_in_one_cell_and_blind_to_others(said, cell):
-    model = planted(rivals=said == "effusion")
+    model = planted(foils=said == "effusion")
     cell = cell or model.second
-    vlm, pixels = model.vlm, model.study.pixels
+    vlm, pixels = model.vlm, model.source_image.pixels
 
     def score(changed):
-        inputs = vlm.encode((replace(model.study, pixels=changed.astype(np.float32)),), QUESTION).inputs
+        inputs = vlm.encode(
+            (replace(model.source_image, pixels=changed.astype(np.float32)),), QUESTION
+        ).inputs
         ids = torch.cat([inputs["input_ids"], torch.tensor([vlm.answer_ids(said)])], dim=1)
         inputs = {**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
         return torch.log_softmax(vlm.model(**inputs).logits[0, -2], -1)[ids[0, -1]].item()
@@ -159,7 +161,7 @@ def test_the_planted_attention_is_that_of_the_eager_kernel():
     model = planted()
     vlm = model.vlm
     vlm.model.set_attn_implementation("eager")
-    encoded = vlm.encode((model.study,), QUESTION)
+    encoded = vlm.encode((model.source_image,), QUESTION)
     prompt, inputs = encoded.prompt, encoded.inputs
     with torch.no_grad():
         output = vlm.model(**inputs, output_attentions=True, output_hidden_states=True)
@@ -208,8 +210,8 @@ def one_missing(values):
 
 
 @functools.wraps(gradient_attention)
-def blind_to_rivals(live, prompt, answer, targets):
-    plain = tuple(replace(target, rival=None) for target in targets)
+def blind_to_foils(live, prompt, answer, targets):
+    plain = tuple(replace(target, foil=None) for target in targets)
     maps = gradient_attention(live, prompt, answer, plain)
     return [
         replace(
@@ -223,14 +225,14 @@ def blind_to_rivals(live, prompt, answer, targets):
 
 @functools.wraps(gradient_attention)
 def deaf_to_nan(live, prompt, answer, targets):
-    shares, slopes = live.attention_gradients()
-    values = np.nan_to_num(shares * slopes)
+    shares, gradients = live.attention_gradients()
+    values = np.nan_to_num(shares * gradients)
     return laid_out(values, prompt.grids, each_token(answer), unit="nats", reduce=("sum", "sum", "mean"))
 
 
 @functools.wraps(attention)
 def for_contrasts_too(live, prompt, answer, targets):
-    plain = tuple(replace(target, rival=None) for target in targets)
+    plain = tuple(replace(target, foil=None) for target in targets)
     return attention(live, prompt, answer, plain)
 
 
@@ -271,10 +273,10 @@ def of_the_answer_alone(live, prompt, answer, targets):
 
 
 def sinking(values):
-    """A slope over the image: one cell still has the most, but the others are not alike."""
+    """A gradient over the image: one cell still has the most, but the others are not alike."""
     cells = values.shape[-2] * values.shape[-1]
-    slope = np.linspace(0.0, 0.1, cells, dtype=np.float32).reshape(values.shape[-2:])
-    return values + slope
+    gradient = np.linspace(0.0, 0.1, cells, dtype=np.float32).reshape(values.shape[-2:])
+    return values + gradient
 
 
 WRONG = {
@@ -285,7 +287,7 @@ WRONG = {
     "equals the closed form": changed(attention, lambda values: values * np.float32(1.01)),
     "is not normalised": changed(attention, min_max),
     "contrasts, or refuses to": for_contrasts_too,
-    "a contrast is not its target alone": blind_to_rivals,
+    "a contrast is not its target alone": blind_to_foils,
     "is finite": changed(attention, one_missing),
     "names its unit": in_a_unit_of_its_own,
     "leaves the random streams alone": doing(attention, lambda live: torch.rand(1)),

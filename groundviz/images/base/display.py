@@ -1,4 +1,4 @@
-"""From decoded samples to a Study: range, window, transparency, hash. The same for every raster source."""
+"""From decoded samples to a source image: range, window, transparency, hash; for every raster source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from groundviz.errors import ImageError
 from groundviz.images.base.window import Curve, Values, Window, apply, extent, ramp
-from groundviz.record.types import Floats, Study
+from groundviz.record.types import Floats, SourceImage
 
 # A brightest value below this part of white can hardly be seen.
 _DARK = 0.125
@@ -18,7 +18,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:
-    """Numbers on their way to becoming a picture.
+    """Numbers on their way to becoming an image.
 
     Attributes:
         values: (rows, cols) or (rows, cols, 3), as stored.
@@ -52,7 +52,7 @@ def natural_top(values: Values) -> float | None:
     return None
 
 
-def picture(samples: Samples, *, source: str, window: tuple[float, float] | None) -> Study:
+def displayed(samples: Samples, *, source: str, window: tuple[float, float] | None) -> SourceImage:
     """Map samples to what is seen, and say how.
 
     Raises:
@@ -85,8 +85,8 @@ def finished(
     notes: tuple[str, ...],
     window: tuple[float, float] | None = None,
     inverted: bool = False,
-) -> Study:
-    """The Study of pixels in display space, with their hash.
+) -> SourceImage:
+    """The SourceImage of pixels in display space, with their hash.
 
     Raises:
         ImageError: The mapping left values that are no numbers, or outside 0 to 1.
@@ -98,7 +98,7 @@ def finished(
             "with numbers of their size."
         )
     notes += _flat_note(pixels, darkest, brightest)
-    return Study(
+    return SourceImage(
         pixels=pixels,
         source=source,
         raw_range=raw_range,
@@ -110,7 +110,7 @@ def finished(
 
 
 def fingerprint(pixels: Floats) -> str:
-    """SHA-256 of a picture's shape and values.
+    """SHA-256 of an image's shape and values.
 
     >>> fingerprint(np.zeros((2, 3), np.float32)) == fingerprint(np.zeros((3, 2), np.float32))
     False

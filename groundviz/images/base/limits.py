@@ -1,7 +1,7 @@
-"""How large an image may be, and which of its pictures is meant. Checked before anything is decoded.
+"""How large an image may be, and which of its images is meant. Checked before anything is decoded.
 
 No image may have more than 64 megapixels, and none may need more than 512 MB to be read: its numbers as
-stored, what the decoder holds beside them, and the picture itself, four bytes for each value. Measured on
+stored, what the decoder holds beside them, and the image itself, four bytes for each value. Measured on
 files of 9 megapixels and rounded up, that leaves these megapixels:
 
 =============================================  ==========
@@ -31,7 +31,7 @@ MAX_MEMORY = 512_000_000
 
 
 def require_size(rows: int, cols: int) -> None:
-    """Refuse an empty picture, or one of more than 64 megapixels.
+    """Refuse an empty image, or one of more than 64 megapixels.
 
     Raises:
         ImageError: Naming the size found and the size allowed.
@@ -46,13 +46,13 @@ def require_size(rows: int, cols: int) -> None:
 
 
 def require_memory(rows: int, cols: int, each: float, *, more: int = 0) -> None:
-    """Refuse a picture that takes more than 512 MB to be read.
+    """Refuse an image that takes more than 512 MB to be read.
 
     Args:
-        rows: Of the picture.
-        cols: Of the picture.
+        rows: Of the image.
+        cols: Of the image.
         each: Bytes per pixel at the peak.
-        more: Bytes beside that, whatever the size of the picture.
+        more: Bytes beside that, whatever the size of the image.
 
     Raises:
         ImageError: Naming the memory needed and the memory allowed.
@@ -67,7 +67,7 @@ def require_memory(rows: int, cols: int, each: float, *, more: int = 0) -> None:
 
 
 def choose_frame(frame: int | None, count: int) -> int:
-    """The picture to show out of `count`, counting from 0; several are never reduced to one silently.
+    """The image to show out of `count`, counting from 0; several are never reduced to one silently.
 
     Raises:
         ImageError: There are several and none was named, or none has that number.
@@ -91,5 +91,5 @@ def choose_frame(frame: int | None, count: int) -> int:
 
 
 def frame_note(index: int, count: int) -> tuple[str, ...]:
-    """Which picture is shown, in words, or nothing when there is only one."""
+    """Which image is shown, in words, or nothing when there is only one."""
     return (f"Frame {index} of {count} is shown (counting from 0).",) if count > 1 else ()

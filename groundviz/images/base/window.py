@@ -65,7 +65,7 @@ class Window:
 def ramp(low: float, high: float, *, inverted: bool = False) -> Curve:
     """A straight line from black at `low` to white at `high`, or the other way round.
 
-    Inverting turns the line itself, not its result, so that a picture and its negative stored
+    Inverting turns the line itself, not its result, so that an image and its negative stored
     inverted give the same bits.
 
     >>> ramp(0.0, 4.0)(np.array([-1.0, 1.0, 9.0])).tolist()
@@ -127,7 +127,7 @@ def apply(curve: Curve, values: Values) -> Floats:
     for start in range(0, len(values), step):
         rows = slice(start, start + step)
         shown[rows] = curve(values[rows].astype(np.float64))
-    # Adding zero turns a negative zero into a plain one: equal pictures must have equal bits.
+    # Adding zero turns a negative zero into a plain one: equal images must have equal bits.
     shown += np.float32(0.0)
     return shown
 

@@ -28,12 +28,12 @@ _MAX_PIECES = 300_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """The header of a JPEG, JPEG-LS or JPEG 2000 picture.
+    """The header of a JPEG, JPEG-LS or JPEG 2000 image.
 
     Attributes:
         kind: "JPEG", "JPEG lossless", "JPEG-LS" or "JPEG 2000".
-        rows: Of the picture.
-        cols: Of the picture.
+        rows: Of the image.
+        cols: Of the image.
         samples: Values per pixel.
         bits: Per value.
         signed: Whether values may be negative; None where the format cannot say.
@@ -53,9 +53,9 @@ class Stream:
 
 
 def codestream(frame: bytes) -> bytes:
-    """The picture itself: JPEG 2000 without the JP2 file around it, which DICOM does not foresee.
+    """The image itself: JPEG 2000 without the JP2 file around it, which DICOM does not foresee.
 
-    What is in the other boxes of such a file cannot be mistaken for the picture then.
+    What is in the other boxes of such a file cannot be mistaken for the image then.
     """
     if not frame.startswith(_JP2):
         return frame
@@ -162,7 +162,7 @@ def _jpeg2000(frame: bytes) -> Stream:
 def _codings(frame: bytes) -> Iterator[tuple[bool, bytes]]:
     """Whether the colour transform is on, and the precinct sizes, of every coding style in the headers.
 
-    The first is that of the whole picture; others are of one colour or of one tile.
+    The first is that of the whole image; others are of one colour or of one tile.
     """
     at, part = 2, 0
     while at + 4 <= len(frame) and frame[at] == 0xFF and frame[at + 1] != _END:
@@ -184,7 +184,7 @@ def _pieces(rows: int, cols: int, high: int, wide: int) -> int:
 
 
 def _precincts(rows: int, cols: int, sizes: bytes) -> int:
-    """How many precincts the levels of a picture are cut into; sizes are two exponents of 2 a byte."""
+    """How many precincts the levels of an image are cut into; sizes are two exponents of 2 a byte."""
     count = 0
     for level, size in enumerate(reversed(sizes)):
         count += _pieces(rows >> level, cols >> level, 1 << (size >> 4), 1 << (size & 15))

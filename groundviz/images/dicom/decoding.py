@@ -78,7 +78,7 @@ class Frame:
 
         Args:
             held: Bytes of all frames, where they are not compressed.
-            more: Bytes per pixel that its presentation takes beside the values and the picture.
+            more: Bytes per pixel that its presentation takes beside the values and the image.
 
         Raises:
             ImageError: As `require_memory` says it.
@@ -99,14 +99,14 @@ class Frame:
 
 
 def find(dataset: Dataset, syntax: str, layout: Layout) -> Frame:
-    """The chosen frame, known to unpack to the picture that the header describes.
+    """The chosen frame, known to unpack to the image that the header describes.
 
     Raises:
         ImageError: There are no pixels, no decoder for them, or they contradict the header.
     """
     decoder = _decoder(syntax)
     if not any(word in dataset for word in PIXEL_KEYWORDS[:3]):
-        raise ImageError("The DICOM file describes a picture but holds no pixel data. Choose another.")
+        raise ImageError("The DICOM file describes an image but holds no pixel data. Choose another.")
     if not decoder.is_encapsulated:
         return Frame(layout=layout)
     data = codestream(_one_frame(dataset, layout))
@@ -114,11 +114,11 @@ def find(dataset: Dataset, syntax: str, layout: Layout) -> Frame:
         require_bounded(data, layout.rows * layout.cols)
         return Frame(layout=layout, data=data)
     stream = stream_of(data)
-    _require_same_picture(stream, layout)
+    _require_same_image(stream, layout)
     require_few_scans(data.count(b"\xff\xda"), layout.rows * layout.cols)
     agreed, notes = _agreed(stream, layout)
     if not data.rstrip(b"\0").endswith(_END):
-        notes += ("The compressed data end early: parts of the picture may be missing.",)
+        notes += ("The compressed data end early: parts of the image may be missing.",)
     return Frame(layout=agreed, notes=notes, stream=stream, data=data)
 
 
@@ -139,8 +139,8 @@ def decoded(dataset: Dataset, syntax: str, frame: Frame) -> Values:
     return _low_bits(values, stream, layout)
 
 
-def _require_same_picture(stream: Stream, layout: Layout) -> None:
-    """Refuse compressed data of another picture than the header's, which was the one that was checked."""
+def _require_same_image(stream: Stream, layout: Layout) -> None:
+    """Refuse compressed data of another image than the header's, which was the one that was checked."""
     found, told = (stream.rows, stream.cols), (layout.rows, layout.cols)
     if found != told:
         _contradiction(f"{found[0]} rows and {found[1]} columns", f"{told[0]} and {told[1]}")

@@ -97,7 +97,7 @@ class Fields:
             return found[0]
         if default is None:
             raise ImageError(
-                f"The DICOM header lacks {keyword}, without which no picture can be shown. "
+                f"The DICOM header lacks {keyword}, without which no image can be shown. "
                 "Export the image again from its origin."
             )
         return default

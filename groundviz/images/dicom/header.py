@@ -67,13 +67,13 @@ class Layout:
         """Read and check the layout, before any pixel is touched.
 
         Raises:
-            ImageError: No picture, a picture that is too large, several frames and none chosen, or
+            ImageError: No image, an image that is too large, several frames and none chosen, or
                 a kind of colour that is not read.
         """
         rows, cols = int(fields.number("Rows", 0.0)), int(fields.number("Columns", 0.0))
         if not rows and not cols:
             raise ImageError(
-                "The DICOM file holds no picture: it has neither rows nor columns. Choose another."
+                "The DICOM file holds no image: it has neither rows nor columns. Choose another."
             )
         require_size(rows, cols)
         frames = max(1, int(fields.number("NumberOfFrames", 1.0)))
@@ -150,17 +150,17 @@ class Shades:
     """What the numbers of one grey frame mean.
 
     Attributes:
-        slope: Stored value times this ...
+        gradient: Stored value times this ...
         intercept: ... plus this is the value in the units of the window.
-        modality: A table that takes the place of slope and intercept, or None.
+        modality: A table that takes the place of gradient and intercept, or None.
         window: The window the file asks for, or None.
         voi: The table the file asks for in place of a window, or None.
         function: How a window is to be read.
-        padding: Stored values (lowest, highest) that mark the outside of the picture, or None.
+        padding: Stored values (lowest, highest) that mark the outside of the image, or None.
         notes: Which of several was taken, what could not be read.
     """
 
-    slope: float
+    gradient: float
     intercept: float
     modality: Table | None
     window: Window | None
@@ -177,16 +177,16 @@ class Shades:
             ImageError: The rescaling or a table is damaged, so no value can be trusted.
         """
         place = fields.macro("PixelValueTransformationSequence", layout.index)
-        slope, intercept = place.number("RescaleSlope", 1.0), place.number("RescaleIntercept", 0.0)
-        if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0.0:
+        gradient, intercept = place.number("RescaleSlope", 1.0), place.number("RescaleIntercept", 0.0)
+        if not (math.isfinite(gradient) and math.isfinite(intercept)) or gradient == 0.0:
             raise ImageError(
-                f"The DICOM's rescaling makes no sense: slope {slope:g}, intercept {intercept:g}. "
+                f"The DICOM's rescaling makes no sense: gradient {gradient:g}, intercept {intercept:g}. "
                 "Correct the header, or export the image again from its origin."
             )
         modality, notes = _first_table(fields, "ModalityLUTSequence", "modality table", layout.signed)
         padding, more = _attempt(lambda: _padding(fields, layout), "The padding value in the file")
         plain = cls(
-            slope=1.0 if modality else slope,
+            gradient=1.0 if modality else gradient,
             intercept=0.0 if modality else intercept,
             modality=modality,
             window=None,
@@ -212,7 +212,7 @@ class Shades:
     @property
     def is_plain(self) -> bool:
         """Whether stored values are the values."""
-        return self.modality is None and (self.slope, self.intercept) == (1.0, 0.0)
+        return self.modality is None and (self.gradient, self.intercept) == (1.0, 0.0)
 
 
 def spacing_of(fields: Fields, layout: Layout) -> tuple[tuple[float, float] | None, tuple[str, ...]]:

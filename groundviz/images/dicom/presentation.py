@@ -1,8 +1,8 @@
-"""From one decoded DICOM frame to a Study: rescaling, window or range, inversion, colours.
+"""From one decoded DICOM frame to a SourceImage: rescaling, window or range, inversion, colours.
 
 A grey frame goes through these steps:
 
-1. rescale: slope and intercept, or the modality table;
+1. rescale: gradient and intercept, or the modality table;
 2. choose black and white: the window given by the caller; else the file's own grey curve; else its
    first window; else the full range of plain 8-bit values; else all but the outer 0.5 % at either
    end, padding left out;
@@ -18,16 +18,16 @@ from collections.abc import Callable
 import numpy as np
 
 from groundviz.errors import ImageError
-from groundviz.images.base.display import Samples, finished, picture
+from groundviz.images.base.display import Samples, displayed, finished
 from groundviz.images.base.window import Curve, Table, Values, Window, apply, central_range, extent, ramp
 from groundviz.images.dicom.header import Layout, Shades
-from groundviz.record.types import Bools, Study
+from groundviz.record.types import Bools, SourceImage
 
 Choice = tuple[Curve, Window | None, str]
 
 
-def grey(stored: Values, layout: Layout, shades: Shades, window: tuple[float, float] | None) -> Study:
-    """The Study of a grey frame; `raw_range` is in the units of the window, padding left out.
+def grey(stored: Values, layout: Layout, shades: Shades, window: tuple[float, float] | None) -> SourceImage:
+    """The SourceImage of a grey frame; `raw_range` is in the units of the window, padding left out.
 
     Raises:
         ImageError: The window cannot be used, or values are not finite.
@@ -40,11 +40,11 @@ def grey(stored: Values, layout: Layout, shades: Shades, window: tuple[float, fl
     low, high = _in_units(extent(values if kept is None else values[kept]), shades)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ImageError(
-            f"The DICOM's values overflow when rescaled: slope {shades.slope:g}, intercept "
+            f"The DICOM's values overflow when rescaled: gradient {shades.gradient:g}, intercept "
             f"{shades.intercept:g}. Correct the header, or export the image again from its origin."
         )
     curve, used, how = _choose(layout, shades, window, lambda: _in_units(central_range(values, kept), shades))
-    pixels = apply(lambda block: curve(block * shades.slope + shades.intercept), values)
+    pixels = apply(lambda block: curve(block * shades.gradient + shades.intercept), values)
     return finished(
         pixels,
         source="dicom",
@@ -55,18 +55,20 @@ def grey(stored: Values, layout: Layout, shades: Shades, window: tuple[float, fl
     )
 
 
-def colour(stored: Values, layout: Layout, window: tuple[float, float] | None) -> Study:
-    """The Study of an RGB frame.
+def colour(stored: Values, layout: Layout, window: tuple[float, float] | None) -> SourceImage:
+    """The SourceImage of an RGB frame.
 
     Raises:
         ImageError: The window cannot be used.
     """
     samples = Samples(values=stored, top=2.0**layout.bits_stored - 1.0)
-    return picture(samples, source="dicom", window=window)
+    return displayed(samples, source="dicom", window=window)
 
 
-def indexed(stored: Values, palette: tuple[Table, Table, Table], window: tuple[float, float] | None) -> Study:
-    """The Study of a frame whose values point into a palette.
+def indexed(
+    stored: Values, palette: tuple[Table, Table, Table], window: tuple[float, float] | None
+) -> SourceImage:
+    """The SourceImage of a frame whose values point into a palette.
 
     Raises:
         ImageError: The window cannot be used.
@@ -77,7 +79,7 @@ def indexed(stored: Values, palette: tuple[Table, Table, Table], window: tuple[f
         top=max(table.top for table in palette),
         notes=("Palette colours were looked up.",),
     )
-    return picture(samples, source="dicom", window=window)
+    return displayed(samples, source="dicom", window=window)
 
 
 def _choose(
@@ -115,7 +117,7 @@ def _windowed(window: Window, whose: str, inverted: bool) -> Choice:
 
 
 def _in_units(ends: tuple[float, float], shades: Shades) -> tuple[float, float]:
-    first, second = (end * shades.slope + shades.intercept for end in ends)
+    first, second = (end * shades.gradient + shades.intercept for end in ends)
     return min(first, second), max(first, second)
 
 
@@ -135,7 +137,7 @@ def _rescale_note(shades: Shades) -> tuple[str, ...]:
         return ("Stored values were looked up in the file's modality table.",)
     if shades.is_plain:
         return ()
-    return (f"Stored values were rescaled: times {shades.slope:g}, plus {shades.intercept:g}.",)
+    return (f"Stored values were rescaled: times {shades.gradient:g}, plus {shades.intercept:g}.",)
 
 
 def _inversion_note(layout: Layout) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from groundviz.images.dicom.fields import Fields
 from groundviz.images.dicom.header import Layout, Shades, cautions, lowered, palette_of, spacing_of
 from groundviz.images.dicom.inflate import inflated
 from groundviz.images.dicom.sequences import Encoding
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 
 _IMPLICIT = "1.2.840.10008.1.2"
 _EXPLICIT = "1.2.840.10008.1.2.1"
@@ -60,18 +60,18 @@ def is_dataset(source: object) -> bool:
     return pydicom is not None and isinstance(source, pydicom.Dataset)
 
 
-def read(stream: BinaryIO, *, frame: int | None, window: tuple[float, float] | None) -> Study:
-    """The Study of a DICOM file.
+def read(stream: BinaryIO, *, frame: int | None, window: tuple[float, float] | None) -> SourceImage:
+    """The SourceImage of a DICOM file.
 
     Raises:
-        ImageError: No picture, a damaged header, several frames and none chosen, no decoder.
+        ImageError: No image, a damaged header, several frames and none chosen, no decoder.
     """
     dataset, syntax = _parsed(stream)
-    return _study(dataset, syntax, frame=frame, window=window)
+    return _source_image(dataset, syntax, frame=frame, window=window)
 
 
-def from_dataset(dataset: Any, *, frame: int | None, window: tuple[float, float] | None) -> Study:
-    """The Study of a pydicom data set, which is left as it is.
+def from_dataset(dataset: Any, *, frame: int | None, window: tuple[float, float] | None) -> SourceImage:
+    """The SourceImage of a pydicom data set, which is left as it is.
 
     Raises:
         ImageError: As for a file.
@@ -79,7 +79,7 @@ def from_dataset(dataset: Any, *, frame: int | None, window: tuple[float, float]
     meta = getattr(dataset, "file_meta", None)
     stated = None if meta is None else meta.get("TransferSyntaxUID")
     implicit, little = dataset.original_encoding
-    return _study(
+    return _source_image(
         dataset, str(stated or _uncompressed(bool(implicit), little is not False)), frame=frame, window=window
     )
 
@@ -130,7 +130,9 @@ def _uncompressed(implicit: bool, little: bool) -> str:
     return _IMPLICIT if implicit else _EXPLICIT
 
 
-def _study(source: Any, syntax: str, *, frame: int | None, window: tuple[float, float] | None) -> Study:
+def _source_image(
+    source: Any, syntax: str, *, frame: int | None, window: tuple[float, float] | None
+) -> SourceImage:
     fields = Fields(source, little=syntax != _BIG_ENDIAN)
     dataset = source.dataset if isinstance(source, Header) else source
     found = decoding.find(dataset, syntax, Layout.of(fields, frame))
@@ -144,13 +146,20 @@ def _study(source: Any, syntax: str, *, frame: int | None, window: tuple[float, 
     stored = decoding.decoded(dataset, syntax, found)
     stored, moved = (stored, ()) if found.stream else lowered(stored, layout)
     if shades is not None:
-        study = presentation.grey(stored, layout, shades, window)
+        source_image = presentation.grey(stored, layout, shades, window)
     elif palette is not None:
-        study = presentation.indexed(stored, palette, window)
+        source_image = presentation.indexed(stored, palette, window)
     else:
-        study = presentation.colour(stored, layout, window)
-    notes = (*layout.notes, *found.notes, *moved, *study.notes, *spacing_notes, *cautions(fields, layout))
-    return replace(study, spacing_mm=spacing, notes=notes)
+        source_image = presentation.colour(stored, layout, window)
+    notes = (
+        *layout.notes,
+        *found.notes,
+        *moved,
+        *source_image.notes,
+        *spacing_notes,
+        *cautions(fields, layout),
+    )
+    return replace(source_image, spacing_mm=spacing, notes=notes)
 
 
 def _held(dataset: Any) -> int:

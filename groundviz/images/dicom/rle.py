@@ -6,14 +6,14 @@ import struct
 
 from groundviz.errors import ImageError
 
-# Runs are unpacked one by one in Python. A noisy picture of 60 megapixels has about 3 million.
+# Runs are unpacked one by one in Python. A noisy image of 60 megapixels has about 3 million.
 _MAX_RUNS = 6_000_000
 
 _HEADER = struct.Struct("<16L")
 
 
 def require_bounded(frame: bytes, plane: int) -> None:
-    """Refuse a frame whose segments unpack to far more than one plane of its picture, `plane` bytes.
+    """Refuse a frame whose segments unpack to far more than one plane of its image, `plane` bytes.
 
     Raises:
         ImageError: A segment is more than twice as long as a plane, the frame is cut into millions
@@ -21,7 +21,7 @@ def require_bounded(frame: bytes, plane: int) -> None:
     """
     if len(frame) < _HEADER.size:
         raise ImageError("The DICOM's run-length data are cut short. Export the image again from its origin.")
-    # Some writers pad their segments; twice the picture is more than any of them does.
+    # Some writers pad their segments; twice the image is more than any of them does.
     limit = 2 * plane + 1024
     count, *starts = _HEADER.unpack_from(frame)
     ends = [*starts[1:count], len(frame)]
@@ -30,7 +30,7 @@ def require_bounded(frame: bytes, plane: int) -> None:
         length, runs = _measured(frame, start, min(end, len(frame)), limit, runs)
         if length > limit or runs < 0:
             raise ImageError(
-                "The DICOM's run-length data unpack to more than the picture they describe. "
+                "The DICOM's run-length data unpack to more than the image they describe. "
                 "Export the image again from its origin."
             )
 

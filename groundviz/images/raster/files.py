@@ -17,11 +17,11 @@ from PIL import (
 )
 
 from groundviz.errors import ImageError
-from groundviz.images.base.display import Samples, picture
+from groundviz.images.base.display import Samples, displayed
 from groundviz.images.base.intake import BoundedReader, occurrences, tail
 from groundviz.images.base.limits import MAX_PIXELS, choose_frame, frame_note, require_memory, require_size
 from groundviz.images.raster.modes import samples_of, stored_form
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 
 _PLUGINS = {
     "png": PngImagePlugin.PngImageFile,
@@ -55,7 +55,7 @@ _COSTS = {
 _OTHER_COST = 25
 # Turning the image upright takes another copy.
 _TURN_COST = 4
-# A compressed TIFF is unpacked one whole strip or tile at a time, and a tile may be larger than the picture.
+# A compressed TIFF is unpacked one whole strip or tile at a time, and a tile may be larger than the image.
 _TILE_WIDTH, _TILE_LENGTH, _STRIP_ROWS = 322, 323, 278
 _BITS, _COMPRESSION = 258, 259
 _TILE_COST = 16
@@ -72,8 +72,10 @@ _TURNS = {
 }
 
 
-def read(stream: BinaryIO, kind: str, *, frame: int | None, window: tuple[float, float] | None) -> Study:
-    """The Study of a raster file of a known kind, read by that kind's decoder and no other.
+def read(
+    stream: BinaryIO, kind: str, *, frame: int | None, window: tuple[float, float] | None
+) -> SourceImage:
+    """The SourceImage of a raster file of a known kind, read by that kind's decoder and no other.
 
     Raises:
         ImageError: Too large, several pages and none named, or values without a range.
@@ -87,11 +89,11 @@ def read(stream: BinaryIO, kind: str, *, frame: int | None, window: tuple[float,
         samples = _page(image, frame=frame, ending=_ending(kind, stream))
     # The decoded image is let go before its numbers take their four bytes each.
     del image
-    return picture(samples, source=kind, window=window)
+    return displayed(samples, source=kind, window=window)
 
 
-def from_pillow(image: Image.Image, *, frame: int | None, window: tuple[float, float] | None) -> Study:
-    """The Study of a live Pillow image, which stays on the page it was on.
+def from_pillow(image: Image.Image, *, frame: int | None, window: tuple[float, float] | None) -> SourceImage:
+    """The SourceImage of a live Pillow image, which stays on the page it was on.
 
     Raises:
         ImageError: As for a file.
@@ -99,14 +101,14 @@ def from_pillow(image: Image.Image, *, frame: int | None, window: tuple[float, f
     _require_room(image)
     at = image.tell() if _pages(image) > 1 else None
     try:
-        return picture(_page(image, frame=frame), source="pil", window=window)
+        return displayed(_page(image, frame=frame), source="pil", window=window)
     finally:
         if at is not None:
             image.seek(at)
 
 
 def require_few_scans(scans: int, pixels: int) -> None:
-    """Refuse a progressive JPEG whose scans would take many times longer than the picture.
+    """Refuse a progressive JPEG whose scans would take many times longer than the image.
 
     Raises:
         ImageError: Naming the scans found.
@@ -181,7 +183,7 @@ def _require_little_text(stream: BinaryIO) -> None:
 
 
 def _require_near(image: Image.Image, index: int) -> None:
-    """Refuse a picture far into an animation: all before it are decoded on the way."""
+    """Refuse an image far into an animation: all before it are decoded on the way."""
     if image.format in ("PNG", "WEBP") and (index + 1) * image.height * image.width > _MAX_SCANNED_PIXELS:
         raise ImageError(
             f"Frame {index} of the animation takes minutes to reach. Save that frame as a PNG of its own."

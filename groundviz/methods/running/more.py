@@ -32,7 +32,7 @@ def measure_more(record: Record, vlm: VLM, recipes: Recipes, tell: Tell | None =
     with borrow(vlm, seed=record.provenance.seed, tell=tell) as live:
         same_model.same_weights(record.provenance, vlm.model)
         live.progress.at("reading the answer")
-        prompt = live.encode(record.studies, asked_again(record.prompt))
+        prompt = live.encode(record.source_images, asked_again(record.prompt))
         same_model.same_prompt(record.prompt, prompt)
 
         def measured() -> tuple[tuple[Heatmaps, ...], tuple[str, ...]]:

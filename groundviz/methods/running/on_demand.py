@@ -61,7 +61,7 @@ class OnDemand:
     def _fits(self, name: str, text: str, targets: tuple[Target, ...]) -> bool:
         """Whether a method, of which its docstring says so much, takes the targets and the model."""
         for target in targets:
-            if target.rival and not explains_contrasts(text):
+            if target.foil and not explains_contrasts(text):
                 return False
             if target.in_question and not explains_questions(METHODS[name]):
                 return False

@@ -1,4 +1,4 @@
-"""Pictures to compare with: the study with its details taken out, as the model would see it."""
+"""Images to compare with: the study with its details taken out, as the model would see it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from groundviz.errors import UnknownName
 from groundviz.record.types import Floats
 from groundviz.runtime.live import Live
 
-# Shares of the picture's shorter side: both wide enough that no small finding is left to be seen.
+# Shares of the image's shorter side: both wide enough that no small finding is left to be seen.
 BLUR_SIGMA = 0.15
 MEAN_WIDTH = 0.5
 
@@ -20,7 +20,7 @@ Distances = np.ndarray
 
 
 def baseline(live: Live, kind: str) -> Tensor:
-    """The picture that stands for "nothing to be seen", shaped as `live.read(live.site("pixels"))`.
+    """The image that stands for "nothing to be seen", shaped as `live.read(live.site("pixels"))`.
 
     It is made of the images' own pixels, in source space, and goes through the model's own
     preprocessing.
@@ -29,7 +29,7 @@ def baseline(live: Live, kind: str) -> Tensor:
         live: A lent model with an encoded study.
         kind: "blur", a Gaussian whose sigma is 0.15 of the shorter side; "mean", the mean of a
             square half as wide as the shorter side around each pixel; or "black", which is air on a
-            radiograph and thus no neutral picture of one.
+            radiograph and thus no neutral image of one.
 
     Raises:
         UnknownName: There is no such kind.
@@ -51,7 +51,7 @@ def blurred(pixels: Floats, share: float = BLUR_SIGMA) -> Floats:
     """Pixels, (rows, cols) or (rows, cols, 3), without detail: a wide Gaussian, cut off at the border.
 
     Args:
-        pixels: A picture.
+        pixels: An image.
         share: The Gaussian's sigma, as a share of the shorter side.
     """
     sigma = share * min(pixels.shape[:2])

@@ -59,11 +59,11 @@ class Pairs:
 
     @property
     def passes(self) -> int:
-        """How many pictures are shown, two to a pair."""
+        """How many images are shown, two to a pair."""
         return 2 * len(self.shown)
 
     def at(self, part: slice) -> Tensor:
-        """Which places some of the pictures show, bool (picture, place)."""
+        """Which places some of the images show, bool (image, place)."""
         items = torch.arange(part.start, part.stop)
         return self.shown[items // 2] ^ (items % 2 > 0)[:, None]
 
@@ -71,7 +71,7 @@ class Pairs:
         """Each place's share of a gain, float64 (place, target), and its standard error.
 
         Args:
-            scores: Of the first pictures, (picture, target); one without its other half is left out.
+            scores: Of the first images, (image, target); one without its other half is left out.
             gain: What all places together add, (target,): the shares add up to it exactly.
 
         Returns:

@@ -1,4 +1,4 @@
-"""How an answer's scalars change with the picture at a site, cell by cell."""
+"""How an answer's scalars change with the image at a site, cell by cell."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from groundviz.runtime.live import Live
 ROUNDING = 1e-5
 
 
-def cell_slopes(live: Live, targets: Sequence[Target], site: Site) -> tuple[Tensor, Tensor]:
-    """The picture at a site, and how each target's scalar changes with it.
+def cell_gradients(live: Live, targets: Sequence[Target], site: Site) -> tuple[Tensor, Tensor]:
+    """The image at a site, and how each target's scalar changes with it.
 
     Returns:
         Two float32: (cell, channel), and (target, cell, channel) in nats per unit of the values.
@@ -25,19 +25,19 @@ def cell_slopes(live: Live, targets: Sequence[Target], site: Site) -> tuple[Tens
     Raises:
         UnsupportedMethod: The model cannot be differentiated, or the gradient is zero at every cell.
     """
-    ((values, slopes),) = live.gradients(targets, site)
-    if not slopes.any():
+    ((values, gradients),) = live.gradients(targets, site)
+    if not gradients.any():
         others = ", ".join(str(other) for other in live.sites[:-1] if other != site)
         raise UnsupportedMethod(
             f"There is no gradient at {site}: it is exactly zero at every image cell. The answer reads the "
             "image through the attention of later layers, and behind the last layer there is none. "
             f"Name another place: {others}."
         )
-    return values.float(), slopes
+    return values.float(), gradients
 
 
-def layer_slopes(live: Live, targets: Sequence[Target], at: str) -> tuple[Tensor, Tensor]:
-    """As `cell_slopes`, at a layer named by the user.
+def layer_gradients(live: Live, targets: Sequence[Target], at: str) -> tuple[Tensor, Tensor]:
+    """As `cell_gradients`, at a layer named by the user.
 
     Raises:
         UnsupportedMethod: As there; or the pixels were named, which have no features to weigh.
@@ -49,21 +49,21 @@ def layer_slopes(live: Live, targets: Sequence[Target], at: str) -> tuple[Tensor
             "An activation map weighs the features of a layer: 'pixels' has colours and no features. "
             "Name a layer, such as projector, or use input_gradient at the pixels."
         )
-    return cell_slopes(live, targets, site)
+    return cell_gradients(live, targets, site)
 
 
-def products(site: Site, values: Tensor, slopes: Tensor) -> Tensor:
+def products(site: Site, values: Tensor, gradients: Tensor) -> Tensor:
     """What each cell adds to first order, the sum of x * dy/dx over channels: float32 (target, cell).
 
     Args:
         site: Where both were read.
         values: (cell, channel).
-        slopes: (target, cell, channel).
+        gradients: (target, cell, channel).
 
     Raises:
         UnsupportedMethod: In every cell the channels cancel, up to rounding.
     """
-    terms = values * slopes
+    terms = values * gradients
     found = terms.sum(dim=-1)
     if found.abs().max() <= ROUNDING * terms.abs().sum(dim=-1).max():
         raise UnsupportedMethod(
@@ -74,7 +74,7 @@ def products(site: Site, values: Tensor, slopes: Tensor) -> Tensor:
     return found
 
 
-def slopes_of(live: Live, targets: Sequence[Target], site: Site, values: Tensor) -> Tensor:
+def gradients_of(live: Live, targets: Sequence[Target], site: Site, values: Tensor) -> Tensor:
     """How each target's scalar changes with values put in at a site.
 
     Args:
@@ -88,7 +88,7 @@ def slopes_of(live: Live, targets: Sequence[Target], site: Site, values: Tensor)
     """
 
     def scores(given: Tensor) -> Tensor:
-        # Items of a batch do not see one another, so the slope of the sum is each item's own.
+        # Items of a batch do not see one another, so the gradient of the sum is each item's own.
         return live.scores(targets, site, given).sum(dim=0)
 
     found: Tensor = torch.autograd.functional.jacobian(scores, values)

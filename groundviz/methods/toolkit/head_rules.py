@@ -68,7 +68,7 @@ def published(attention: Floats, grids: Sequence[Grid], heads: int, layers: Sequ
         low = mass[layer, head] < least
         entropy = math.inf if low else spatial_entropy(placed, speck=SPECK)
         one = Head(int(layer), int(head), mass[layer, head], entropy)
-        bottom = not low and any((picture[-1] > AT_THE_BOTTOM).any() for picture in placed)
+        bottom = not low and any((image[-1] > AT_THE_BOTTOM).any() for image in placed)
         if not bottom:
             others.append(one)
         if not bottom and math.isfinite(entropy) and layers[layer] >= FIRST_LAYER:
@@ -84,6 +84,6 @@ def _entropy(attention: Floats, grids: Sequence[Grid]) -> float:
 
 
 def _placed(attention: Floats, grids: Sequence[Grid]) -> list[list[Floats]]:
-    """Rows (token, cell) as pictures: for each token one on each grid."""
+    """Rows (token, cell) as images: for each token one on each grid."""
     placed = laid_out(attention, grids, (), unit="share of attention")
     return [[grid.values[token, 0, 0] for grid in placed] for token in range(len(attention))]

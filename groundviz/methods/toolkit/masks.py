@@ -1,4 +1,4 @@
-"""Soft masks over the cells of a picture: spread over what they hide, priced, and moved at every scale."""
+"""Soft masks over the cells of an image: spread over what they hide, priced, and moved at every scale."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class CellMasks:
         return np.concatenate([held_cells(grid) for grid in self.grids])
 
     def spread(self, mask: Tensor) -> Tensor:
-        """A mask, float (cell,), as it falls on the picture: (1, cell, 1) of the site's held cells.
+        """A mask, float (cell,), as it falls on the image: (1, cell, 1) of the site's held cells.
 
         At the pixels it is smooth between the mask's cells.
         """
@@ -61,8 +61,8 @@ class CellMasks:
         steps = [plane.diff(dim=axis).flatten() for axis in (1, 2) for plane in planes]
         return 2 * torch.cat(steps).square().mean()
 
-    def at_every_scale(self, slope: Tensor) -> Tensor:
-        """A slope plus its means over blocks of 2 by 2 and 4 by 4 cells: cells and blocks move alike.
+    def at_every_scale(self, gradient: Tensor) -> Tensor:
+        """A gradient plus its means over blocks of 2 by 2 and 4 by 4 cells: cells and blocks move alike.
 
         >>> from groundviz.record.geometry import scale_shift
         >>> grid = Grid(rows=1, cols=4, positions=np.arange(4), to_source=scale_shift((1.0, 1.0)),
@@ -70,7 +70,7 @@ class CellMasks:
         >>> CellMasks([grid]).at_every_scale(torch.tensor([4.0, 0.0, 0.0, 0.0])).tolist()
         [7.0, 2.5, 1.5, 1.0]
         """
-        return torch.cat([self._blocks(plane).flatten() for plane in self._planes(slope)])
+        return torch.cat([self._blocks(plane).flatten() for plane in self._planes(gradient)])
 
     def _blocks(self, plane: Tensor) -> Tensor:
         rows, cols = plane.shape[1:]
@@ -94,5 +94,5 @@ def masks_at(live: Live, site: Site) -> CellMasks:
     for canvas in drawn:
         image = canvas.grid.image
         like = next(grid for grid in behind if grid.image == image)
-        grids.append(coarser(canvas.grid, like.rows, like.cols, live.studies[image].shape))
+        grids.append(coarser(canvas.grid, like.rows, like.cols, live.source_images[image].shape))
     return CellMasks(grids, drawn)

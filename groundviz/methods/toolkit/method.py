@@ -27,7 +27,7 @@ def each_token(answer: Answer) -> tuple[Target, ...]:
 
 def each_token_and(answer: Answer, targets: Iterable[Target]) -> tuple[Target, ...]:
     """Every token, and the contrasts among `targets`, which tokens do not add up to."""
-    return (*each_token(answer), *(target for target in targets if target.rival))
+    return (*each_token(answer), *(target for target in targets if target.foil))
 
 
 def refuse_contrasts(method: str, targets: Iterable[Target]) -> None:
@@ -37,7 +37,7 @@ def refuse_contrasts(method: str, targets: Iterable[Target]) -> None:
         UnsupportedMethod: One of the targets is a contrast.
     """
     for target in targets:
-        if target.rival:
+        if target.foil:
             raise UnsupportedMethod(
                 f"{method} cannot show {target.text!r}: it has no scalar whose difference could be taken. "
                 "Use gradient_attention, occlusion or another method that explains a contrast."

@@ -19,8 +19,8 @@ UNRELIABLE: Mapping[str, str] = MappingProxyType(
 def images_left_out(name: str, maps: list[Heatmaps], live: Live) -> list[str]:
     """The images that a method did not reach before an interruption, as they are named to the user."""
     seen = {one.grid.image for one in maps}
-    left = [image for image in range(len(live.studies)) if live.interrupted and image not in seen]
-    return [f"{name} on {which(image, len(live.studies))}" for image in left]
+    left = [image for image in range(len(live.source_images)) if live.interrupted and image not in seen]
+    return [f"{name} on {which(image, len(live.source_images))}" for image in left]
 
 
 def tell_of_no_evidence(name: str, maps: list[Heatmaps], targets: tuple[Target, ...]) -> None:

@@ -12,11 +12,11 @@ CHUNK = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Masks:
-    """Random masks, as coin throws on a grid that is wider than the picture by one cell.
+    """Random masks, as coin throws on a grid that is wider than the image by one cell.
 
     Attributes:
         throws: 0 or 1, (mask, row, col), at the corners of the cells.
-        shifts: (mask, 2), how far the picture is shifted down and right on the grid, in cells.
+        shifts: (mask, 2), how far the image is shifted down and right on the grid, in cells.
     """
 
     throws: Tensor
@@ -29,7 +29,7 @@ class Masks:
         return cls(throws.float(), torch.rand(count, 2, generator=stream))
 
     def at(self, part: slice, rows: int, cols: int) -> Tensor:
-        """Some masks at the centres of `rows` by `cols` equal parts of the picture: (mask, row, col)."""
+        """Some masks at the centres of `rows` by `cols` equal parts of the image: (mask, row, col)."""
         along_rows = self._weights(self.shifts[part, 0], rows)
         along_cols = self._weights(self.shifts[part, 1], cols)
         return torch.einsum("mpr,mrc,mqc->mpq", along_rows, self.throws[part], along_cols)

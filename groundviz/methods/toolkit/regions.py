@@ -1,4 +1,4 @@
-"""Pieces of the picture that a perturbation takes away, and the grid that maps of them are drawn on."""
+"""Pieces of the image that a perturbation takes away, and the grid that maps of them are drawn on."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from groundviz.runtime.live import Live
 class Canvas:
     """The area of one image on which pieces are cut out.
 
-    A model that sees the image as one picture has that picture's pixels for it. Where several
-    pictures show the same place (tiles, and an overview), it covers the source image in pixels as
+    A model that sees the image as one image has that image's pixels for it. Where several
+    images show the same place (tiles, and an overview), it covers the source image in pixels as
     fine as the finest of them, and what is cut out of it is gone from all of them.
 
     Attributes:
@@ -123,9 +123,9 @@ def canvases(live: Live) -> tuple[Canvas, ...]:
     site = live.site("pixels")
     grids, device = live.grids(site), live.read(site).device
     found = []
-    for image, study in enumerate(live.studies):
+    for image, source_image in enumerate(live.source_images):
         own = [grid for grid in grids if grid.image == image]
-        area = own[0] if len(own) == 1 else _over(own, study.shape)
+        area = own[0] if len(own) == 1 else _over(own, source_image.shape)
         numbers = np.concatenate([_numbers(grid, area) for grid in grids])
         found.append(Canvas(area, torch.from_numpy(numbers).to(device)))
     return tuple(found)
@@ -175,7 +175,7 @@ def windows(live: Live, canvas: Canvas, *, stride: float, window: float | None =
         torch.from_numpy(_shares(side, count, window or side / count)).to(canvas.shown.device)
         for side, count in zip(canvas.size, counts, strict=True)
     ]
-    cells = coarser(canvas.grid, counts[0], counts[1], live.studies[canvas.grid.image].shape)
+    cells = coarser(canvas.grid, counts[0], counts[1], live.source_images[canvas.grid.image].shape)
     return Windows(cells, covers[0], covers[1])
 
 
@@ -191,7 +191,7 @@ def segments(canvas: Canvas, labels: Ints) -> Segments:
 def shown(live: Live, canvas: Canvas) -> Floats:
     """The image on its canvas, float32 (row, col, channel), in the model's own scale.
 
-    What several pictures show alike is read from the last of them, the finest.
+    What several images show alike is read from the last of them, the finest.
     """
     pixels = live.read(live.site("pixels"))[0].float().cpu()
     inside = canvas.shown >= 0

@@ -25,7 +25,7 @@ def each_token_and_all(answer: Answer, targets: Iterable[Target]) -> tuple[Targe
     A method that draws at random measures these as wholes: the error of a sum cannot be told from the
     errors of its parts, which the same draws have in common.
     """
-    whole = (target for target in targets if target.rival or len(target.tokens) > 1)
+    whole = (target for target in targets if target.foil or len(target.tokens) > 1)
     return (*each_token(answer), *whole)
 
 
@@ -70,18 +70,18 @@ def stated(
 def rounding(live: Live, targets: Sequence[Target], site: Site) -> dict[str, float]:
     """What is left of a model's 16 bits in a score, in nats, by name; nothing for a model in 32.
 
-    The picture at a site is changed by half of its last digit, up or down at random, a few times over: by
+    The image at a site is changed by half of its last digit, up or down at random, a few times over: by
     as much as scores differ then, they are not to be believed.
     """
-    picture = live.read(site)
+    image = live.read(site)
     dtype = next(live.vlm.model.parameters()).dtype
     if dtype not in NARROW:
         return {}
     stream = torch.Generator().manual_seed(0)
-    signs = torch.randint(2, (COPIES, *picture.shape[1:]), generator=stream).to(picture.device) * 2 - 1
-    changed = picture.float() * (1 + signs * torch.finfo(dtype).eps)
+    signs = torch.randint(2, (COPIES, *image.shape[1:]), generator=stream).to(image.device) * 2 - 1
+    changed = image.float() * (1 + signs * torch.finfo(dtype).eps)
     with torch.no_grad():
-        found = live.scores(targets, site, changed.to(picture.dtype))
+        found = live.scores(targets, site, changed.to(image.dtype))
     return {"rounding": float(found.std(dim=0).max())}
 
 

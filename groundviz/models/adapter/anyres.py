@@ -1,4 +1,4 @@
-"""Pictures that models of the LLaVA-NeXT kind are shown twice: squeezed to one tile, and cut into many.
+"""Images that models of the LLaVA-NeXT kind are shown twice: squeezed to one tile, and cut into many.
 
 ::
 
@@ -50,23 +50,23 @@ def tiled_cells(vlm: Any, asked: Asked, shapes: Sequence[Size], **options: Any) 
     """
     tiling = tiling_of(vlm)
     tokens = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)
-    pictures = [
+    wholes = [
         one
         for number, shape in enumerate(shapes)
-        for one in _pictures(tiling, shape, number, vlm.processor.image_processor.image_grid_pinpoints)
+        for one in _images(tiling, shape, number, vlm.processor.image_processor.image_grid_pinpoints)
     ]
-    patches = [_patches(tiling, one, shapes[one.image], "vision") for one in pictures]
-    grids, held = _packed(tiling, pictures, shapes, partial(vlm.model.model.pack_image_features, **options))
+    patches = [_patches(tiling, one, shapes[one.image], "vision") for one in wholes]
+    grids, held = _packed(tiling, wholes, shapes, partial(vlm.model.model.pack_image_features, **options))
     check_belonging(
         len(held) == len(tokens),
-        f"The prompt holds {len(tokens)} image tokens, and the model makes {len(held)} of the pictures.",
+        f"The prompt holds {len(tokens)} image tokens, and the model makes {len(held)} of the images.",
     )
     tokens = tokens[held]
     placed = with_tokens(grids, tokens)
-    in_tower, behind = (_in_tiles(pictures, tiling, before) for before in (tiling.class_tokens, 0))
+    in_tower, behind = (_in_tiles(wholes, tiling, before) for before in (tiling.class_tokens, 0))
     return {
         "pixels": Cells(
-            grids=tuple(pictures), index=_pixels(pictures, tiling.side, asked.inputs[PIXELS].shape[1])
+            grids=tuple(wholes), index=_pixels(wholes, tiling.side, asked.inputs[PIXELS].shape[1])
         ),
         "vision": Cells(grids=tuple(patches), index=in_tower),
         "projector": Cells(grids=tuple(replace(grid, stage="projector") for grid in patches), index=behind),
@@ -74,7 +74,7 @@ def tiled_cells(vlm: Any, asked: Asked, shapes: Sequence[Size], **options: Any) 
     }
 
 
-def _pictures(tiling: Tiling, shape: Size, number: int, resolutions: Any) -> list[Grid]:
+def _images(tiling: Tiling, shape: Size, number: int, resolutions: Any) -> list[Grid]:
     """The pixels of an image's overview and of its mosaic."""
     side = tiling.side
     whole = select_best_resolution(shape, resolutions)
@@ -88,30 +88,30 @@ def _pictures(tiling: Tiling, shape: Size, number: int, resolutions: Any) -> lis
     ]
 
 
-def _patches(tiling: Tiling, picture: Grid, shape: Size, stage: Stage) -> Grid:
+def _patches(tiling: Tiling, whole: Grid, shape: Size, stage: Stage) -> Grid:
     """All patches of one or of several tiles.
 
     Where patches leave a rim of each tile unseen, those of several tiles do not lie evenly: then
     the affine is the one that is nowhere further off than half the rim.
     """
-    rows, cols = (length // tiling.side * tiling.across for length in (picture.rows, picture.cols))
-    alone = picture.rows == picture.cols == tiling.side
+    rows, cols = (length // tiling.side * tiling.across for length in (whole.rows, whole.cols))
+    alone = whole.rows == whole.cols == tiling.side
     pitch = float(tiling.patch) if alone else tiling.side / tiling.across
     rim = 0.0 if alone else (tiling.side - tiling.across * tiling.patch) / 2
-    return other_cells(picture, (rows, cols), scale_shift((pitch, pitch), (-rim, -rim)), shape, stage)
+    return other_cells(whole, (rows, cols), scale_shift((pitch, pitch), (-rim, -rim)), shape, stage)
 
 
 def _packed(
-    tiling: Tiling, pictures: Sequence[Grid], shapes: Sequence[Size], pack: Callable[..., Any]
+    tiling: Tiling, wholes: Sequence[Grid], shapes: Sequence[Size], pack: Callable[..., Any]
 ) -> tuple[list[Grid], Bools]:
     """The cells that the language model sees, and which of all image tokens stand for one."""
-    tiles = [_tile_count(mosaic, tiling.side) for mosaic in pictures[1::2]]
+    tiles = [_tile_count(mosaic, tiling.side) for mosaic in wholes[1::2]]
     features = [torch.zeros(1 + count, tiling.across**2, 1) for count in tiles]
     # Features of nothing but zeros, with another number behind each row.
     packed, _ = pack(features, torch.tensor(shapes), image_newline=torch.ones(1))
     held = [np.asarray(one[:, 0] == 0) for one in packed]
     grids: list[Grid] = []
-    for overview, mosaic, shape, kept in zip(pictures[::2], pictures[1::2], shapes, held, strict=True):
+    for overview, mosaic, shape, kept in zip(wholes[::2], wholes[1::2], shapes, held, strict=True):
         rows = int((~kept).sum())
         size = rows, int(kept[tiling.across**2 :].sum()) // rows
         patches = _patches(tiling, mosaic, shape, "language")
@@ -129,21 +129,21 @@ def _trimmed(patches: Grid, size: Size, shape: Size) -> Grid:
     return other_cells(patches, size, to_patches, shape, "language")
 
 
-def _pixels(pictures: Sequence[Grid], side: int, slots: int) -> Ints:
+def _pixels(wholes: Sequence[Grid], side: int, slots: int) -> Ints:
     """Where the numbers of each pixel stand: (image, tile, colour, row, col), so many tiles to an image."""
-    images = tile_pixels(slots * len(pictures) // 2, side).reshape(-1, slots, side, side, COLOURS)
+    images = tile_pixels(slots * len(wholes) // 2, side).reshape(-1, slots, side, side, COLOURS)
     return np.concatenate(
-        [_cut(one, mosaic, side) for one, mosaic in zip(images, pictures[1::2], strict=True)]
+        [_cut(one, mosaic, side) for one, mosaic in zip(images, wholes[1::2], strict=True)]
     )[None]
 
 
-def _in_tiles(pictures: Sequence[Grid], tiling: Tiling, before: int) -> Ints:
+def _in_tiles(wholes: Sequence[Grid], tiling: Tiling, before: int) -> Ints:
     """Where each patch stands among the tokens of all tiles, of which so many stand before its patches."""
-    counts = [1 + _tile_count(mosaic, tiling.side) for mosaic in pictures[1::2]]
+    counts = [1 + _tile_count(mosaic, tiling.side) for mosaic in wholes[1::2]]
     places = np.arange(sum(counts) * (before + tiling.across**2)).reshape(sum(counts), -1)[:, before:]
     images = np.split(places.reshape(-1, tiling.across, tiling.across), np.cumsum(counts)[:-1])
     return np.concatenate(
-        [_cut(one, mosaic, tiling.side) for one, mosaic in zip(images, pictures[1::2], strict=True)]
+        [_cut(one, mosaic, tiling.side) for one, mosaic in zip(images, wholes[1::2], strict=True)]
     )
 
 

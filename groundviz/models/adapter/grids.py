@@ -1,4 +1,4 @@
-"""Cells of pictures, the tokens that stand for them, and where both are in a model's tensors."""
+"""Cells of images, the tokens that stand for them, and where both are in a model's tensors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def with_tokens(grids: Sequence[Grid], tokens: Ints, held: Sequence[Bools] | Non
     """The same cells with the tokens that stand for them; those without one are not valid.
 
     Args:
-        grids: Cells of pictures, without tokens.
+        grids: Cells of images, without tokens.
         tokens: Positions of all tokens, grid by grid, row by row.
         held: For each grid which cells have a token, bool (cell,); all of them when None.
 
@@ -49,7 +49,7 @@ def with_tokens(grids: Sequence[Grid], tokens: Ints, held: Sequence[Bools] | Non
     cells = sum(int(has.sum()) for has in held)
     check_belonging(
         cells == len(tokens),
-        f"The prompt holds {len(tokens)} image tokens, and the pictures have {cells} cells for them.",
+        f"The prompt holds {len(tokens)} image tokens, and the images have {cells} cells for them.",
     )
     found, start = [], 0
     for grid, has in zip(grids, held, strict=True):
@@ -62,28 +62,28 @@ def with_tokens(grids: Sequence[Grid], tokens: Ints, held: Sequence[Bools] | Non
 
 
 def in_order(
-    pictures: Sequence[Grid], patches: Sequence[Grid], grids: tuple[Grid, ...], *, before: int = 0
+    images: Sequence[Grid], patches: Sequence[Grid], grids: tuple[Grid, ...], *, before: int = 0
 ) -> dict[str, Cells]:
     """`Encoded.cells` of a model in which all cells stand in the order of their grids.
 
     Args:
-        pictures: The pixels of what the model is shown, in `pixel_values` as `planes` has them.
+        images: The pixels of what the model is shown, in `pixel_values` as `planes` has them.
         patches: The patches of each.
         grids: The image tokens of each, as from `with_tokens`, for which the projector has one place each.
-        before: How many tokens of the tower stand before the patches of each picture.
+        before: How many tokens of the tower stand before the patches of each image.
     """
     tokens = np.concatenate([grid.positions[held_cells(grid)] for grid in grids])
     return {
-        "pixels": Cells(grids=tuple(pictures), index=planes(pictures)),
+        "pixels": Cells(grids=tuple(images), index=planes(images)),
         "vision": Cells(grids=tuple(patches), index=behind(patches, before)),
         "projector": Cells(grids=grids, index=np.arange(len(tokens))),
         "language": Cells(grids=grids, index=tokens),
     }
 
 
-def planes(pictures: Sequence[Grid]) -> Ints:
-    """`Cells.index` of pixels that stand as (picture, colour, row, col), pictures one after another."""
-    sizes = [grid.rows * grid.cols for grid in pictures]
+def planes(images: Sequence[Grid]) -> Ints:
+    """`Cells.index` of pixels that stand as (image, colour, row, col), images one after another."""
+    sizes = [grid.rows * grid.cols for grid in images]
     starts = COLOURS * np.cumsum([0, *sizes[:-1]])
     colours = [
         start + size * np.arange(COLOURS)[None, :] + np.arange(size)[:, None]

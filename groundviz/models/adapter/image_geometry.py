@@ -1,4 +1,4 @@
-"""What an image processor did to a picture's geometry."""
+"""What an image processor did to an image's geometry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Size = tuple[int, int]
 
 
 def blank(shape: Size) -> Any:
-    """A picture (3, rows, cols) that takes no memory, for what only asks how large pictures become.
+    """An image (3, rows, cols) that takes no memory, for what only asks how large images become.
 
     >>> blank((1024, 768)).strides
     (0, 0, 0)
@@ -24,17 +24,17 @@ def blank(shape: Size) -> Any:
 
 
 def source_to_model(processor: Any, shape: Size) -> tuple[Doubles, Size]:
-    """Follow a picture through pad, resize and centre crop, in the order processors apply them.
+    """Follow an image through pad, resize and centre crop, in the order processors apply them.
 
     Args:
         processor: A transformers image processor, or one that has a method of this name itself.
-        shape: Rows and columns of the source picture.
+        shape: Rows and columns of the source image.
 
     Returns:
-        The affine from source pixels to model pixels, and the model picture's rows and columns.
+        The affine from source pixels to model pixels, and the model image's rows and columns.
 
     Raises:
-        UnsupportedModel: The processor says how large its pictures are in no way that is known here.
+        UnsupportedModel: The processor says how large its images are in no way that is known here.
     """
     if hasattr(processor, "source_to_model"):
         known: tuple[Doubles, Size] = processor.source_to_model(shape)
@@ -49,7 +49,7 @@ def source_to_model(processor: Any, shape: Size) -> tuple[Doubles, Size]:
     return affine, size
 
 
-def square_picture(vlm: Any, shape: Size, *, image: int = 0, label: str = "") -> Grid:
+def square_image(vlm: Any, shape: Size, *, image: int = 0, label: str = "") -> Grid:
     """The pixels of the square that the vision tower is shown an image as.
 
     Args:
@@ -59,13 +59,13 @@ def square_picture(vlm: Any, shape: Size, *, image: int = 0, label: str = "") ->
         label: As in `Grid`.
 
     Raises:
-        UnsupportedModel: The processor makes pictures of another size than the tower takes.
+        UnsupportedModel: The processor makes images of another size than the tower takes.
     """
     to_model, size = source_to_model(vlm.processor.image_processor, shape)
     side = vlm.model.config.vision_config.image_size
     check_belonging(
         size == (side, side),
-        f"The processor makes pictures of {size[0]} by {size[1]} pixels, and the vision tower takes {side} "
+        f"The processor makes images of {size[0]} by {size[1]} pixels, and the vision tower takes {side} "
         f"by {side}.",
     )
     return pixel_grid(size, invert(to_model), shape, image=image, label=label)
@@ -98,7 +98,7 @@ def _new_size(size: Size, wanted: Any) -> Size:
 
 def _cropped(affine: Doubles, size: Size, wanted: Any) -> tuple[Doubles, Size]:
     height, width = _entry(wanted, "height"), _entry(wanted, "width")
-    # A picture smaller than the crop is padded instead: the shift is then positive.
+    # An image smaller than the crop is padded instead: the shift is then positive.
     return _shifted(affine, (-((size[0] - height) // 2), -((size[1] - width) // 2))), (height, width)
 
 

@@ -1,4 +1,4 @@
-"""Pictures that keep their shape, as Pixtral's tower takes them.
+"""Images that keep their shape, as Pixtral's tower takes them.
 
 ::
 
@@ -27,7 +27,7 @@ def any_shape_cells(
 
     Args:
         vlm: The model with its processor.
-        asked: The prompt; its inputs say how large each picture is.
+        asked: The prompt; its inputs say how large each image is.
         shapes: Rows and columns of each source image.
         merged: How many patches an image token has on a side.
 
@@ -36,22 +36,22 @@ def any_shape_cells(
     """
     config = vlm.model.config
     image = np.flatnonzero(asked.token_ids == config.image_token_id)
-    pictures = [
+    images = [
         squeezed((rows, cols), shape, image=number)
         for number, ((rows, cols), shape) in enumerate(
             zip(asked.inputs["image_sizes"].tolist(), shapes, strict=True)
         )
     ]
     patch = config.vision_config.patch_size
-    patches = in_cells(pictures, (patch, patch), shapes, "vision")
+    patches = in_cells(images, (patch, patch), shapes, "vision")
     grids = with_tokens(in_cells(patches, (merged, merged), shapes, "language"), image)
-    pixels = Cells(grids=tuple(pictures), index=_in_corners(pictures, asked.inputs[PIXELS].shape))
-    return in_order(pictures, patches, grids) | {"pixels": pixels}
+    pixels = Cells(grids=tuple(images), index=_in_corners(images, asked.inputs[PIXELS].shape))
+    return in_order(images, patches, grids) | {"pixels": pixels}
 
 
-def _in_corners(pictures: Sequence[Grid], shape: Sequence[int]) -> Ints:
+def _in_corners(images: Sequence[Grid], shape: Sequence[int]) -> Ints:
     """Where the numbers of each pixel stand: (image, colour, row, col), margins at small images."""
     numbers = np.arange(np.prod(shape)).reshape(shape).transpose(0, 2, 3, 1)
     return np.concatenate(
-        [numbers[one.image, : one.rows, : one.cols].reshape(-1, shape[1]) for one in pictures]
+        [numbers[one.image, : one.rows, : one.cols].reshape(-1, shape[1]) for one in images]
     )[None]

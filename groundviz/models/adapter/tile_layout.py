@@ -1,4 +1,4 @@
-"""Tiles that lie side by side without gaps, so that their cells are one grid over the picture."""
+"""Tiles that lie side by side without gaps, so that their cells are one grid over the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tiles into which models of the LLaVA-NeXT kind cut pictures."""
+"""The tiles into which models of the LLaVA-NeXT kind cut images."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def tiling_of(vlm: Any) -> Tiling:
     ours, theirs = ([list(one) for one in each.image_grid_pinpoints] for each in (config, own))
     check_belonging(
         made == [side] and ours == theirs,
-        f"The processor cuts pictures of {len(theirs)} sizes into tiles of {' or '.join(map(str, made))} "
+        f"The processor cuts images of {len(theirs)} sizes into tiles of {' or '.join(map(str, made))} "
         f"pixels, and the model takes {len(ours)} sizes and tiles of {side}.",
     )
     dropped = int(config.vision_feature_select_strategy == "default")

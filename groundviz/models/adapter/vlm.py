@@ -17,7 +17,7 @@ from groundviz.models.prompting.control_tokens import ControlTokens
 from groundviz.models.prompting.offsets import character_spans
 from groundviz.models.prompting.prompt import check_length, check_text
 from groundviz.record.conversation import Asking
-from groundviz.record.types import Ints, Study
+from groundviz.record.types import Ints, SourceImage
 from groundviz.registry import Registry
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.sites import Parts
@@ -34,8 +34,8 @@ class Family(Protocol):
     def matches(self, config: Any) -> bool:
         """Whether a model with this config belongs to the family."""
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
-        """The prompt, its tensors, and where each cell of the picture lies in the source images.
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
+        """The prompt, its tensors, and where each cell of the image lies in the source images.
 
         Raises:
             ImageError: An image is too long or too small for this model's processor.
@@ -103,15 +103,15 @@ class VLM:
         """The family's adapter."""
         return FAMILIES[self.family_name]
 
-    def encode(self, studies: Sequence[Study], question: Asking) -> Encoded:
-        """The prompt, the keyword tensors of the model's forward, and where the picture is in them.
+    def encode(self, source_images: Sequence[SourceImage], question: Asking) -> Encoded:
+        """The prompt, the keyword tensors of the model's forward, and where the image is in them.
 
         Raises:
             ImageError: An image is too long or too small for this model's processor.
             PromptError: The question cannot be asked of this model.
             UnsupportedModel: Model and processor do not belong together.
         """
-        encoded = encode_or_say(self.family, self, tuple(studies), question)
+        encoded = encode_or_say(self.family, self, tuple(source_images), question)
         known, highest = self.model.get_input_embeddings().weight.shape[0], encoded.prompt.token_ids.max()
         check_belonging(
             highest < known,

@@ -29,9 +29,9 @@ class Certificate:
     Attributes:
         model: Its public name.
         family: Name of its family.
-        shapes: Rows and columns of the pictures it was shown.
+        shapes: Rows and columns of the images it was shown.
         steps: By stage, how far any of its cells lies from what goes into it, in patches.
-        unseen: For each picture the share that no cell shows.
+        unseen: For each image the share that no cell shows.
         checks: What was looked at: each with its number, its bound, and one sentence.
         seconds: How long it took.
 
@@ -79,7 +79,7 @@ def geometry(steps: Mapping[str, float]) -> Check:
     off = (
         f"geometry off by up to {total:.1f} patches"
         if math.isfinite(total)
-        else "cells hold nothing of the picture"
+        else "cells hold nothing of the image"
     )
     return Check(
         name="geometry",
@@ -91,12 +91,12 @@ def geometry(steps: Mapping[str, float]) -> Check:
 
 
 def completeness(shown: Sequence[Shown], passed: Sequence[Passed]) -> Check:
-    """Whether every cell shows one part of one picture, and every pixel is in a cell."""
+    """Whether every cell shows one part of one image, and every pixel is in a cell."""
     unfed, astray = sum(one.unfed for one in passed), sum(one.astray for one in passed)
     strays = max(one.strays for one in shown)
     found = (
-        (unfed, f"{unfed} cells hold nothing of the picture"),
-        (astray, f"{astray} places go into cells of another picture"),
+        (unfed, f"{unfed} cells hold nothing of the image"),
+        (astray, f"{astray} places go into cells of another image"),
         (strays, f"{strays:.1%} of the pixels are in no cell"),
     )
     wrong = [says for number, says in found if number]

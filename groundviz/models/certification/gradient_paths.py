@@ -1,6 +1,6 @@
 """Which cell of a later stage each place of an earlier one goes into, by gradients.
 
-Each cell is given its own row, column and picture as a factor on its gradient. Divided by the gradient
+Each cell is given its own row, column and image as a factor on its gradient. Divided by the gradient
 without factors, what arrives at the earlier stage says for every place which cell it goes into. All
 places are told at once, and norms, activations and the numbers in the weights do not matter: they
 stand in both gradients alike.
@@ -33,7 +33,7 @@ class Passed:
     Attributes:
         error: How far any cell lies from what goes into it, in patches; infinite where nothing does.
         unfed: How many cells nothing goes into.
-        astray: How many places go into a cell of another picture, or into several.
+        astray: How many places go into a cell of another image, or into several.
     """
 
     error: float
@@ -42,10 +42,8 @@ class Passed:
 
 
 def patch_sizes(encoded: Encoded) -> dict[str, Doubles]:
-    """Rows and columns of a patch of each picture, in source pixels."""
-    return {
-        picture_of(grid): np.abs(np.diag(grid.to_source[:, :2])) for grid in encoded.cells["vision"].grids
-    }
+    """Rows and columns of a patch of each image, in source pixels."""
+    return {image_of(grid): np.abs(np.diag(grid.to_source[:, :2])) for grid in encoded.cells["vision"].grids}
 
 
 def follow_cells(fine: Cells, coarse: Cells, into: Doubles, patches: Mapping[str, Doubles]) -> Passed:
@@ -59,13 +57,13 @@ def follow_cells(fine: Cells, coarse: Cells, into: Doubles, patches: Mapping[str
         patches: As `patch_sizes` gives them.
     """
     goes = np.isfinite(into).all(axis=1)
-    into, source, picture = into[goes], places_of(fine.grids)[goes], _pictures(fine.grids)[goes]
+    into, source, image = into[goes], places_of(fine.grids)[goes], _images(fine.grids)[goes]
     cell = np.rint(into).astype(int)
     sums = []
     for number, grid in enumerate(coarse.grids):
-        mine = (cell[:, 0] == number) & (np.abs(into[:, 0] - number) < MIXED) & (picture == picture_of(grid))
+        mine = (cell[:, 0] == number) & (np.abs(into[:, 0] - number) < MIXED) & (image == image_of(grid))
         mine &= (cell[:, 1:] >= 0).all(axis=1) & (cell[:, 1:] < (grid.rows, grid.cols)).all(axis=1)
-        off = (source[mine] - apply(grid.to_source, into[mine, 1:] + 0.5)) / patches[picture_of(grid)]
+        off = (source[mine] - apply(grid.to_source, into[mine, 1:] + 0.5)) / patches[image_of(grid)]
         places = cell[mine, 1] * grid.cols + cell[mine, 2]
         weights = (np.ones(len(off)), *off.T)
         both = np.stack([np.bincount(places, weight, grid.rows * grid.cols) for weight in weights])
@@ -136,9 +134,9 @@ def places_of(grids: Sequence[Grid]) -> Doubles:
     return np.concatenate([_centres(grid)[held_cells(grid)] for grid in grids])
 
 
-def _pictures(grids: Sequence[Grid]) -> Any:
-    """Which picture each cell is on, (cell,)."""
-    return np.repeat([picture_of(grid) for grid in grids], [held_cells(grid).sum() for grid in grids])
+def _images(grids: Sequence[Grid]) -> Any:
+    """Which image each cell is on, (cell,)."""
+    return np.repeat([image_of(grid) for grid in grids], [held_cells(grid).sum() for grid in grids])
 
 
 def _centres(grid: Grid) -> Doubles:
@@ -146,6 +144,6 @@ def _centres(grid: Grid) -> Doubles:
     return apply(grid.to_source, cells + 0.5)
 
 
-def picture_of(grid: Grid) -> str:
+def image_of(grid: Grid) -> str:
     """Which image, and which view of it, where the model is shown several."""
     return f"{grid.image} {grid.label}"

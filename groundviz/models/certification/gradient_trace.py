@@ -1,4 +1,4 @@
-"""The way of the picture through a model, from its pixels to what the answer looks at, and no further."""
+"""The way of the image through a model, from its pixels to what the answer looks at, and no further."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _Keys:
 
     Attributes:
         own: Whether the tokens that look follow as columns.
-        seen: (picture, column, channel).
+        seen: (image, column, channel).
     """
 
     own: bool
@@ -68,7 +68,7 @@ class _Keys:
 def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, Passed]:
     """How the cells of each stage go into those of the next.
 
-    One pass through the tower, to where the decoder begins or first looks at the picture; of the decoder only
+    One pass through the tower, to where the decoder begins or first looks at the image; of the decoder only
     what comes before its first cross-attention runs.
 
     Args:
@@ -106,7 +106,7 @@ def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, Passed]:
         "first vision layer": entry.seen,
         "last vision layer": tower.seen,
         "projector": projected.seen,
-        "first module that looks at the picture": goal,
+        "first module that looks at the image": goal,
     }
     _check_seen(seen)
     steps = _steps(encoded, (pixels, *seen.values()))
@@ -120,7 +120,7 @@ def _begin(cells: Tensor) -> Tensor:
 
 
 def _first_look(parts: Parts) -> tuple[nn.Module, bool]:
-    """The first module that looks at the projected picture, and whether it looks at its own tokens, too."""
+    """The first module that looks at the projected image, and whether it looks at its own tokens, too."""
     resampling = ((module, flow.own) for module, flow in parts.resampler if flow.columns == "image")
     return next(resampling, (parts.looking[0], False))
 
@@ -134,7 +134,7 @@ def _check_seen(seen: Mapping[str, Tensor]) -> None:
     for what, states in seen.items():
         if not states.numel():
             raise UnsupportedModel(
-                f"The model answers without the {what} that its adapter names: no state of the picture "
+                f"The model answers without the {what} that its adapter names: no state of the image "
                 "came by there. Name the modules that each pass goes through."
             )
 

@@ -76,7 +76,7 @@ def compare(vlm: VLM, loan: Loan, encoded: Encoded) -> tuple[Check, ...]:
         one |= {name: 0 for name in shortest if getattr(vlm.model.generation_config, name, None)}
         made = vlm.model.generate(**inputs, **one, return_dict_in_generate=True, output_logits=True)
         answer = added(inputs["input_ids"][0], made.sequences[0])[: len(made.logits)]
-        # An image token in a random model's answer would be taken for a picture.
+        # An image token in a random model's answer would be taken for an image.
         plain = [] if encoded.prompt.image_ids.intersection(answer) else answer[:-1]
         said = saying(inputs, plain, said=encoded.said)
         logits, unreadable = _tapped(vlm, said, kernel)

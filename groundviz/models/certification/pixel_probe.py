@@ -1,6 +1,6 @@
-"""Pictures that tell where a processor puts every pixel.
+"""Images that tell where a processor puts every pixel.
 
-A ramp is brighter from row to row, or from column to column: what a pixel of the model's picture shows
+A ramp is brighter from row to row, or from column to column: what a pixel of the model's image shows
 then says which row and column of the source it is from, whatever was padded, resized, cropped or cut
 into tiles on the way. All pixels are told at once. Brightness must come through linearly, as it does
 where a processor subtracts a mean and divides by a spread.
@@ -15,44 +15,45 @@ from typing import Any
 import numpy as np
 
 from groundviz.models.adapter.vlm import VLM
-from groundviz.models.certification.gradient_paths import patch_sizes, picture_of, places_of
-from groundviz.record.types import Bools, Doubles, Floats, Grid, Study
+from groundviz.models.certification.gradient_paths import image_of, patch_sizes, places_of
+from groundviz.record.types import Bools, Doubles, Floats, Grid, SourceImage
 from groundviz.runtime.inputs.encoded import PIXELS, Cells, Encoded
 
 QUESTION = "What does the image show?"
-# A processor shows the outermost pixels of a picture by fewer neighbours than all others.
+# A processor shows the outermost pixels of an image by fewer neighbours than all others.
 RIM = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What became of a picture on the way to the pixels.
+    """What became of an image on the way to the pixels.
 
     Attributes:
         error: How far any pixel lies from where the adapter says, in patches.
-        strays: The share of the numbers which show the picture that no pixel of the adapter holds.
+        strays: The share of the numbers which show the image that no pixel of the adapter holds.
     """
 
     error: float
     strays: float
 
 
-def study_of(pixels: Any) -> Study:
+def source_image_of(pixels: Any) -> SourceImage:
     """A study of float pixels in [0, 1]."""
     pixels = np.asarray(pixels, dtype=np.float32)
-    return Study(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
+    return SourceImage(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
 
 
-def noise(shape: tuple[int, int]) -> Study:
-    """A picture of colour noise, the same for each shape."""
-    return study_of(np.random.default_rng(0).random((*shape, 3)))
+def noise(shape: tuple[int, int]) -> SourceImage:
+    """An image of colour noise, the same for each shape."""
+    return source_image_of(np.random.default_rng(0).random((*shape, 3)))
 
 
 def follow_source(vlm: VLM, shape: tuple[int, int]) -> Shown:
     """How far the model's pixels are from where the adapter says they are from; four encodings."""
     black, white = np.zeros((*shape, 3)), np.ones((*shape, 3))
     dark, light, *ramps = (
-        vlm.encode((study_of(one),), QUESTION) for one in (black, white, _ramp(shape, 0), _ramp(shape, 1))
+        vlm.encode((source_image_of(one),), QUESTION)
+        for one in (black, white, _ramp(shape, 0), _ramp(shape, 1))
     )
     cells, patches = dark.cells["pixels"], patch_sizes(dark)
     spread = _values(light) - _values(dark)
@@ -61,7 +62,7 @@ def follow_source(vlm: VLM, shape: tuple[int, int]) -> Shown:
     unit = np.where(awake, spread, 1.0)
     at = [((_values(one) - _values(dark)) / unit)[cells.index].mean(axis=2) for one in ramps]
     off = [
-        _displaced(grid, here[own] * shape, visible[own], shape) / patches[picture_of(grid)]
+        _displaced(grid, here[own] * shape, visible[own], shape) / patches[image_of(grid)]
         for grid, own in _each(cells)
         for here, visible in zip(np.stack(at, axis=-1), seen, strict=True)
     ]
@@ -82,8 +83,8 @@ def _displaced(grid: Grid, at: Doubles, seen: Bools, shape: tuple[int, int]) -> 
     Args:
         grid: The pixels.
         at: The source row and column that each shows, (pixel, 2).
-        seen: Which of them show the picture.
-        shape: Of the source picture.
+        seen: Which of them show the image.
+        shape: Of the source image.
     """
     claimed = places_of([grid])
     rim = RIM * np.maximum(1.0, np.abs(np.diag(grid.to_source[:, :2])))

@@ -30,7 +30,7 @@ from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.loan import guard
 from groundviz.runtime.loan.preflight import refuse_unusable, watch_gradients
 
-# A high and a wide picture, with sides that no patch divides.
+# A high and a wide image, with sides that no patch divides.
 SHAPES: tuple[Shape, Shape] = ((61, 45), (41, 83))
 CELLS_ACROSS = 8
 
@@ -44,7 +44,7 @@ def run(vlm: VLM, shapes: Sequence[Shape] | None = None) -> Certificate:
 
     Args:
         vlm: The model with its processor.
-        shapes: Rows and columns of the pictures; two odd ones that suit the model when None.
+        shapes: Rows and columns of the images; two odd ones that suit the model when None.
 
     Raises:
         UnsupportedModel: The model has no adapter or one for another model, or cannot run.
@@ -119,7 +119,7 @@ def _warn(certificate: Certificate) -> None:
 
 
 def _setting(vlm: VLM) -> str:
-    """What a verdict hangs on, beside the model itself."""
+    """What a verdict depends on, beside the model itself."""
     processor = vlm.processor
     pixels, template = getattr(processor, "image_processor", None), getattr(processor, "chat_template", None)
     # Not the config itself: to write one, transformers makes another of its kind, and may warn of that.
@@ -128,7 +128,7 @@ def _setting(vlm: VLM) -> str:
 
 
 def _suiting(encoded: Encoded) -> tuple[Shape, ...]:
-    """Pictures of odd sizes, as large as the model sees them, and some cells across."""
+    """Images of odd sizes, as large as the model sees them, and some cells across."""
     pixels = max(side for grid in encoded.cells["pixels"].grids for side in (grid.rows, grid.cols))
     cells = max(side for grid in encoded.prompt.grids for side in (grid.rows, grid.cols))
     factor = max(1.0, pixels / max(SHAPES[0]), CELLS_ACROSS / cells)
@@ -136,7 +136,7 @@ def _suiting(encoded: Encoded) -> tuple[Shape, ...]:
 
 
 def _unseen(encoded: Encoded, shape: Shape) -> float:
-    """The share of a picture that no cell of the prompt shows."""
+    """The share of an image that no cell of the prompt shows."""
     maps = (
         to_source_pixels(np.where(held_cells(grid).reshape(grid.rows, grid.cols), 1.0, np.nan), grid, shape)
         for grid in encoded.prompt.grids

@@ -1,4 +1,4 @@
-"""How the papers' evaluations made pictures: pixel for pixel, with Pillow, as they did."""
+"""How the papers' evaluations made images: pixel for pixel, with Pillow, as they did."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from groundviz.record.types import Doubles
 
 
 def squashed(side: int) -> SiglipImageProcessorPil:
-    """SigLIP's pictures: both sides scaled to `side` whatever their ratio (SigPhi-Med).
+    """SigLIP's images: both sides scaled to `side` whatever their ratio (SigPhi-Med).
 
     The evaluation then rounds to half precision, at 1e-3 in the logits; this does not.
     """
@@ -22,14 +22,14 @@ def squashed(side: int) -> SiglipImageProcessorPil:
 
 
 def cropped(side: int) -> CLIPImageProcessorPil:
-    """CLIP's pictures: the shorter side to `side`, the longer cropped (LLaVA-Med v1.0, Med-MoE)."""
+    """CLIP's images: the shorter side to `side`, the longer cropped (LLaVA-Med v1.0, Med-MoE)."""
     return CLIPImageProcessorPil(**_square(side))
 
 
 def padded(side: int) -> LlavaImageProcessorPil:
-    """CLIP's pictures, made square before with margins of the mean colour (LLaVA-Med v1.5).
+    """CLIP's images, made square before with margins of the mean colour (LLaVA-Med v1.5).
 
-    The evaluation moves a picture with margins by one pixel half of the time, at random; this never does.
+    The evaluation moves an image with margins by one pixel half of the time, at random; this never does.
     """
     return LlavaImageProcessorPil(**_square(side), do_pad=True)
 
@@ -53,7 +53,7 @@ class _RoundedCrop(CLIPImageProcessorPil):
         return image[..., top : top + size.height, left : left + size.width]
 
     def source_to_model(self, shape: tuple[int, int]) -> tuple[Doubles, tuple[int, int]]:
-        """The affine from source pixels to model pixels, and the model picture's rows and columns."""
+        """The affine from source pixels to model pixels, and the model image's rows and columns."""
         side = int(self.size["shortest_edge"])
         # The longer side is cut to whole pixels.
         rows, cols = (int(side * length / min(shape)) for length in shape)

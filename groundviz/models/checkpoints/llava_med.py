@@ -22,7 +22,7 @@ from groundviz.models.checkpoints.building.native import (
     PROJECTOR_NAMES,
     expect,
     native_config,
-    pictured,
+    seen_in,
     with_room,
 )
 from groundviz.models.checkpoints.published import IMAGE, PublishedProcessor, read_tokenizer, speaking
@@ -66,7 +66,7 @@ class LlavaMed:
             processor=PublishedProcessor.of(native, tokenizer, evaluation_images.padded, PROMPT),
             generation=speaking(tokenizer, at_most=1024),
             notes={
-                "picture": pictured("padded to a square with the mean colour", native),
+                "image": seen_in("padded to a square with the mean colour", native),
                 "tower": f"{tower.note}; the paper's evaluation took OpenAI's",
                 "decoding": "greedy, as in the paper's evaluation",
             },

@@ -27,7 +27,7 @@ from groundviz.models.checkpoints.building.native import (
     PROJECTOR,
     expect,
     native_config,
-    pictured,
+    seen_in,
 )
 from groundviz.models.checkpoints.building.separators import AtSeparator, pieces_of
 from groundviz.models.checkpoints.published import SYSTEM, PublishedProcessor, read_tokenizer, speaking
@@ -104,13 +104,13 @@ class LlavaMedDelta:
             recipes={**restored(base, delta), **tower.recipes},
             accounts=((base, COMPUTED), (delta, COMPUTED), *tower.accounts),
             architecture=OneLayerLlava,
-            # The picture is shown after the question.
+            # The image is shown after the question.
             processor=PublishedProcessor.of(
                 native, tokenizer, evaluation_images.cropped, PROMPT, image_token=PATCH
             ),
             generation=speaking(tokenizer, at_most=1024),
             notes={
-                "picture": pictured("cropped to its middle", native),
+                "image": seen_in("cropped to its middle", native),
                 "tower": tower.note,
                 "merged": "the language model from base=... added to the published difference",
                 "decoding": "greedy, until the first ###; the paper's evaluation sampled at temperature 0.7",
@@ -161,7 +161,7 @@ def _check(base: Weights, delta: Weights, name: str) -> None:
 
 
 def _tokenizer(folder: Path) -> Any:
-    """The tokenizer as it read prompts then: blanks beside a picture's tokens were lost."""
+    """The tokenizer as it read prompts then: blanks beside an image's tokens were lost."""
     tokenizer = read_tokenizer(folder, PATCH)
     blind = [
         AddedToken(one, special=True, normalized=False, lstrip=True, rstrip=True) for one in (PATCH, *AROUND)

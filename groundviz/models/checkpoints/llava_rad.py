@@ -5,7 +5,7 @@
     base        the language model and its tokenizer, which the user gives
     folder      adapter_model.bin               LoRA, merged into the base
                 non_lora_trainables.bin         the projector
-                biomedclipcxr_518.json          how large the tower's pictures are
+                biomedclipcxr_518.json          how large the tower's images are
                 *_checkpoint.pt                 a training file, of which the tower is read and no more
 
 Source: Zambrano Chaves et al., LLaVA-Rad (2025), https://doi.org/10.1038/s41467-025-58344-x.
@@ -33,7 +33,7 @@ from groundviz.models.checkpoints.building.native import (
     PROJECTOR_NAMES,
     expect,
     native_config,
-    pictured,
+    seen_in,
     with_room,
 )
 from groundviz.models.checkpoints.published import VICUNA, PublishedProcessor, read_tokenizer, speaking
@@ -95,7 +95,7 @@ class LlavaRad:
             ),
             generation=speaking(tokenizer, at_most=256),
             notes={
-                "picture": pictured("cropped to its middle, margins rounded to even", native),
+                "image": seen_in("cropped to its middle, margins rounded to even", native),
                 "tower": "DINOv2, the checkpoint's own",
                 "merged": "LoRA into the language model from base=..., in float32",
                 "decoding": "greedy, as in the paper's evaluation",

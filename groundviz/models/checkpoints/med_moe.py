@@ -37,7 +37,7 @@ from groundviz.models.checkpoints.building.native import (
     PROJECTOR,
     expect,
     native_config,
-    pictured,
+    seen_in,
     with_room,
 )
 from groundviz.models.checkpoints.published import IMAGE, VICUNA, PublishedProcessor, read_tokenizer, speaking
@@ -129,11 +129,11 @@ class MedMoe:
             recipes=with_room(recipes, native),
             accounts=((weights, (*COMPUTED, *tower.unused)), *tower.accounts),
             architecture=MedMoeLlava,
-            # The evaluation takes the middle of the picture, whatever the config says.
+            # The evaluation takes the middle of the image, whatever the config says.
             processor=PublishedProcessor.of(native, tokenizer, evaluation_images.cropped, VICUNA),
             generation=speaking(tokenizer, at_most=2048),
             notes={
-                "picture": pictured("cropped to its middle, as in the paper's evaluation", native),
+                "image": seen_in("cropped to its middle, as in the paper's evaluation", native),
                 "tower": tower.note,
                 "experts": "no noise is added to the routing; the paper's evaluation drew some each time",
                 "decoding": "greedy, as in the paper's evaluation",

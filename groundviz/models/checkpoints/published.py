@@ -32,7 +32,7 @@ class PublishedProcessor:
 
     Attributes:
         tokenizer: Looked up with each call; it knows `image_token` as one token.
-        image_processor: Makes pixel values of pictures.
+        image_processor: Makes pixel values of images.
         prompt: The paper's prompt, with {images} and {question}.
         image_tokens: How many tokens stand for one image.
         image_token: What stands for an image in a text.
@@ -51,15 +51,15 @@ class PublishedProcessor:
         cls,
         config: Any,
         tokenizer: Any,
-        pictures: Callable[[int], Any],
+        shown: Callable[[int], Any],
         prompt: str,
         *,
         image_token: str = IMAGE,
     ) -> PublishedProcessor:
-        """The processor of a model with that config, whose pictures are made by `pictures(side)`."""
+        """The processor of a model with that config, whose images are made by `images(side)`."""
         return cls(
             tokenizer=tokenizer,
-            image_processor=pictures(config.vision_config.image_size),
+            image_processor=shown(config.vision_config.image_size),
             prompt=prompt,
             image_tokens=config.image_seq_length,
             image_token=image_token,
@@ -81,7 +81,7 @@ class PublishedProcessor:
         """The keyword tensors of the model's forward for one prompt.
 
         Args:
-            images: A picture or several, one for each image token; None for a text alone.
+            images: An image or several, one for each image token; None for a text alone.
             text: The prompt, or a list of one.
             add_special_tokens: Whether the prompt begins with the tokenizer's start token.
             return_tensors: "pt"; there is nothing else.

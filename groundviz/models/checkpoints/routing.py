@@ -5,10 +5,10 @@
     with routing(vlm.model) as seen:
         vlm.model(**inputs)
     first = seen[0].chosen[0, :, 0]                 each token's first expert in the first mixture
-    first[grid.positions].reshape(grid.rows, -1)    those of the picture, for a grid of the prompt
+    first[grid.positions].reshape(grid.rows, -1)    those of the image, for a grid of the prompt
 
 A choice of experts is no attribution: it says which weights a token met, and nothing of what the
-answer owes to that token. The gates were trained apart from the answers, so the picture's tokens
+answer owes to that token. The gates were trained apart from the answers, so the image's tokens
 may all go the same way; and how much the shared expert adds to every token is in its norms.
 """
 

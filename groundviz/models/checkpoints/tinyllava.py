@@ -22,7 +22,7 @@ from groundviz.models.checkpoints.building.native import (
     PROJECTOR,
     expect,
     native_config,
-    pictured,
+    seen_in,
     with_room,
 )
 from groundviz.models.checkpoints.published import IMAGE, VICUNA, PublishedProcessor, read_tokenizer, speaking
@@ -68,7 +68,7 @@ class TinyLlava:
             processor=PublishedProcessor.of(native, tokenizer, evaluation_images.squashed, VICUNA),
             generation=speaking(tokenizer, at_most=1024),
             notes={
-                "picture": pictured("squashed to a square", native),
+                "image": seen_in("squashed to a square", native),
                 "tower": "SigLIP, the checkpoint's own; its first patch is dropped, as it was in the paper",
                 "decoding": "greedy; the paper's evaluation sampled at temperature 0.4",
             },

@@ -1,9 +1,9 @@
-"""Any other model that generates text about images: what pictures do to its answer, and nothing inside it.
+"""Any other model that generates text about images: what images do to its answer, and nothing inside it.
 
 ::
 
-    the model          a closed box: tokens and pictures in, an answer out
-    the processor      run anew for every changed picture
+    the model          a closed box: tokens and images in, an answer out
+    the processor      run anew for every changed image
 
 Maps of perturbation methods lie on the source image itself, so no geometry is needed for them.
 """
@@ -20,7 +20,7 @@ from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.record.conversation import Asking
 from groundviz.record.geometry import squeezed
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 
@@ -39,11 +39,11 @@ class Anything:
         """Never: it is what remains when no family matches."""
         return False
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, studies, question, FALLBACK)
+        asked = read_prompt(vlm, source_images, question, FALLBACK)
         image = np.flatnonzero(asked.token_ids == vlm.processor.image_token_id)
-        shapes = [study.shape for study in studies]
+        shapes = [source_image.shape for source_image in source_images]
         pixels = tuple(squeezed(shape, shape, image=number) for number, shape in enumerate(shapes))
         cells = {"pixels": Cells(grids=pixels, index=np.empty(0, dtype=np.int64))}
         return finish(vlm, asked, image=image, grids=(), cells=cells, columns=np.empty(0, dtype=np.int64))

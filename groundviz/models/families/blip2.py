@@ -1,4 +1,4 @@
-"""BLIP-2 and InstructBLIP: a few queries summarise the picture for the language model.
+"""BLIP-2 and InstructBLIP: a few queries summarise the image for the language model.
 
 ::
 
@@ -13,8 +13,8 @@
     │   └── layers[i].self_attn                   tapped
     └── language_model.lm_head
 
-The picture is squeezed to a square. The processor itself puts one token per query before the text; each
-tells of the whole picture, so image cells end at the tower. There is one picture to a prompt, and no
+The image is squeezed to a square. The processor itself puts one token per query before the text; each
+tells of the whole image, so image cells end at the tower. There is one image to a prompt, and no
 chat template: BLIP-2 is asked as in its paper, "Question: ... Answer:", InstructBLIP in plain words.
 """
 
@@ -26,19 +26,19 @@ import numpy as np
 
 from groundviz.errors import PromptError, UnsupportedModel
 from groundviz.models.adapter.grids import behind, in_cells, planes
-from groundviz.models.adapter.image_geometry import square_picture
+from groundviz.models.adapter.image_geometry import square_image
 from groundviz.models.adapter.mismatch import check_belonging
 from groundviz.models.adapter.modules import parts_from
 from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.record.conversation import Asking
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 from groundviz.runtime.attention.propagation import Flow
 from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 
 FALLBACKS = {"blip-2": "Question: {question} Answer:", "instructblip": "{question}"}
-AMONG, AT_PICTURE = Flow("latents", "latents"), Flow("latents", "image")
+AMONG, AT_IMAGE = Flow("latents", "latents"), Flow("latents", "image")
 
 
 class Blip2:
@@ -50,28 +50,28 @@ class Blip2:
         """True for model types "blip-2" and "instructblip"."""
         return getattr(config, "model_type", "") in FALLBACKS
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about one image."""
-        if len(studies) != 1:
+        if len(source_images) != 1:
             raise PromptError(
-                f"The prompt has {len(studies)} images: this model is shown one at a time. Ask about each."
+                f"The prompt has {len(source_images)} images: this model sees one at a time. Ask about each."
             )
-        config, shape = vlm.model.config, studies[0].shape
-        asked = read_prompt(vlm, studies, question, FALLBACKS[config.model_type], marker="")
+        config, shape = vlm.model.config, source_images[0].shape
+        asked = read_prompt(vlm, source_images, question, FALLBACKS[config.model_type], marker="")
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
         check_belonging(
             len(image) == config.num_query_tokens,
             f"The prompt holds {len(image)} image tokens, and the model has {config.num_query_tokens} "
             "queries.",
         )
-        pictures = [square_picture(vlm, shape)]
+        images = [square_image(vlm, shape)]
         patch = config.vision_config.patch_size
         patches, grids = (
-            in_cells(pictures, (patch, patch), [shape], stage) for stage in ("vision", "projector")
+            in_cells(images, (patch, patch), [shape], stage) for stage in ("vision", "projector")
         )
         places = behind(patches, 1)
         cells = {
-            "pixels": Cells(grids=tuple(pictures), index=planes(pictures)),
+            "pixels": Cells(grids=tuple(images), index=planes(images)),
             "vision": Cells(grids=tuple(patches), index=places),
             "projector": Cells(grids=tuple(grids), index=places),
         }
@@ -97,7 +97,7 @@ class Blip2:
 def _steps(layer: Any) -> tuple[tuple[Any, Flow], ...]:
     """The attention modules of a layer of the Q-Former."""
     own = ((layer.attention.attention, AMONG),)
-    return (*own, (layer.crossattention.attention, AT_PICTURE)) if layer.has_cross_attention else own
+    return (*own, (layer.crossattention.attention, AT_IMAGE)) if layer.has_cross_attention else own
 
 
 FAMILIES.add("blip2", Blip2())

@@ -3,7 +3,7 @@
 ::
 
     Gemma3ForConditionalGeneration
-    ├── model.vision_tower            SigLIP, 64 by 64 patches of a picture of 896 by 896 pixels
+    ├── model.vision_tower            SigLIP, 64 by 64 patches of an image of 896 by 896 pixels
     ├── model.multi_modal_projector   averages 4 by 4 patches: 16 by 16 image tokens
     ├── model.language_model          Gemma 3: five layers with a sliding window, one without, ...
     │   └── layers[i].self_attn       tapped
@@ -12,7 +12,7 @@
 The image is squeezed to a square, whatever its shape; image token k is the k-th square of 4 by 4
 patches, row by row. Where the image processor says `do_pan_and_scan`, a long image is shown once
 more in crops, each squeezed to a square of its own; the overview comes first. The prompt's
-`token_type_ids` make the tokens of one picture see each other.
+`token_type_ids` make the tokens of one image see each other.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 
 from groundviz.models.adapter.grids import in_cells, in_order, with_tokens
-from groundviz.models.adapter.image_geometry import square_picture
+from groundviz.models.adapter.image_geometry import square_image
 from groundviz.models.adapter.modules import parts_of
 from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
 from groundviz.record.geometry import pixel_grid, scale_shift
-from groundviz.record.types import Grid, Study
+from groundviz.record.types import Grid, SourceImage
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.sites import Parts
 
@@ -55,25 +55,23 @@ class Gemma3:
         """True for model type "gemma3"."""
         return getattr(config, "model_type", "") == "gemma3"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         scanning = _scanning(vlm.processor)
         asked = read_prompt(
-            vlm, studies, question, FALLBACK, do_pan_and_scan=scanning is not None, **(scanning or {})
+            vlm, source_images, question, FALLBACK, do_pan_and_scan=scanning is not None, **(scanning or {})
         )
         config = vlm.model.config
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
-        shapes = [study.shape for study in studies]
-        pictures = [
-            picture
-            for number, shape in enumerate(shapes)
-            for picture in _pictures(vlm, shape, number, scanning)
+        shapes = [source_image.shape for source_image in source_images]
+        images = [
+            shown for number, shape in enumerate(shapes) for shown in _images(vlm, shape, number, scanning)
         ]
         patch = config.vision_config.patch_size
         pooled = config.vision_config.image_size // patch // int(config.mm_tokens_per_image**0.5)
-        patches = in_cells(pictures, (patch, patch), shapes, "vision")
+        patches = in_cells(images, (patch, patch), shapes, "vision")
         grids = with_tokens(in_cells(patches, (pooled, pooled), shapes, "language"), image)
-        return finish(vlm, asked, cells=in_order(pictures, patches, grids))
+        return finish(vlm, asked, cells=in_order(images, patches, grids))
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""
@@ -81,17 +79,17 @@ class Gemma3:
 
 
 def _scanning(processor: Any) -> dict[str, Any] | None:
-    """How pictures are cropped, or None where they are not."""
+    """How images are cropped, or None where they are not."""
     own = processor.image_processor
     if not (own.do_pan_and_scan or getattr(processor, "images_kwargs", {}).get("do_pan_and_scan")):
         return None
     return {name: getattr(own, name, None) or usual for name, usual in CROPS.items()}
 
 
-def _pictures(vlm: VLM, shape: tuple[int, int], number: int, scanning: dict[str, Any] | None) -> list[Grid]:
+def _images(vlm: VLM, shape: tuple[int, int], number: int, scanning: dict[str, Any] | None) -> list[Grid]:
     """The pixels of an image's overview and of its crops."""
     crops = _crops(vlm.processor.image_processor, shape, scanning) if scanning else []
-    found = [square_picture(vlm, shape, image=number, label="overview" if crops else "")]
+    found = [square_image(vlm, shape, image=number, label="overview" if crops else "")]
     size = found[0].rows, found[0].cols
     for count, (top, left, rows, cols) in enumerate(crops, start=1):
         to_source = scale_shift((rows / size[0], cols / size[1]), (float(top), float(left)))

@@ -1,4 +1,4 @@
-"""Idefics 2: pictures in their own shape, each summarised by a perceiver.
+"""Idefics 2: images in their own shape, each summarised by a perceiver.
 
 ::
 
@@ -13,11 +13,11 @@
     │   └── layers[i].self_attn                           tapped
     └── lm_head
 
-A picture is resized, its sides in proportion unless it is very long, and shown in its own shape; if the
+An image is resized, its sides in proportion unless it is very long, and shown in its own shape; if the
 processor splits it, its four quarters are, before the whole. All that a prompt shows is padded at the
-right and at the bottom to one size. The model looks at patches that lie within the picture as a whole:
+right and at the bottom to one size. The model looks at patches that lie within the image as a whole:
 a rim narrower than a patch is not seen. The image tokens are latents, each of which tells of a whole
-picture, so image cells end before the perceiver.
+image, so image cells end before the perceiver.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
 from groundviz.record.geometry import pixel_grid, scale_shift
-from groundviz.record.types import Grid, Ints, Study
+from groundviz.record.types import Grid, Ints, SourceImage
 from groundviz.runtime.attention.propagation import Flow
 from groundviz.runtime.inputs.encoded import PIXELS, Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
@@ -61,33 +61,31 @@ class Idefics2:
         """True for model type "idefics2"."""
         return getattr(config, "model_type", "") == "idefics2"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, studies, question, FALLBACK)
-        config, shapes = vlm.model.config, [study.shape for study in studies]
+        asked = read_prompt(vlm, source_images, question, FALLBACK)
+        config, shapes = vlm.model.config, [source_image.shape for source_image in source_images]
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
-        pictures = [
-            picture
+        images = [
+            shown
             for number, shape in enumerate(shapes)
-            for picture in _pictures(vlm.processor.image_processor, shape, number)
+            for shown in _images(vlm.processor.image_processor, shape, number)
         ]
         latents = config.perceiver_config.resampler_n_latents
         check_belonging(
-            len(image) == len(pictures) * latents,
+            len(image) == len(images) * latents,
             f"The prompt holds {len(image)} image tokens, and the model makes {latents} of each of "
-            f"{len(pictures)} pictures.",
+            f"{len(images)} images.",
         )
         side = config.vision_config.patch_size
-        patches, grids = (
-            in_cells(pictures, (side, side), shapes, stage) for stage in ("vision", "projector")
-        )
-        # All pictures have been padded to this size.
+        patches, grids = (in_cells(images, (side, side), shapes, stage) for stage in ("vision", "projector"))
+        # All images have been padded to this size.
         rows, cols = asked.inputs[PIXELS].shape[-2:]
         pixels = np.arange(asked.inputs[PIXELS].numel()).reshape(-1, COLOURS, rows, cols)
-        places = np.arange(len(pictures) * (rows // side) * (cols // side))
+        places = np.arange(len(images) * (rows // side) * (cols // side))
         places = _corner(places.reshape(-1, rows // side, cols // side), patches)
         cells = {
-            "pixels": Cells(grids=tuple(pictures), index=_corner(np.moveaxis(pixels, 1, -1), pictures)[None]),
+            "pixels": Cells(grids=tuple(images), index=_corner(np.moveaxis(pixels, 1, -1), images)[None]),
             "vision": Cells(grids=tuple(patches), index=places),
             "projector": Cells(grids=tuple(grids), index=places),
         }
@@ -108,10 +106,10 @@ class Idefics2:
         )
 
 
-def _pictures(processor: Any, shape: Size, number: int) -> list[Grid]:
+def _images(processor: Any, shape: Size, number: int) -> list[Grid]:
     """The pixels of an image's quarters, where it is split, and of the whole."""
     if not processor.do_image_splitting:
-        return [_picture(processor, shape, (0, 0, *shape), number, "")]
+        return [_image(processor, shape, (0, 0, *shape), number, "")]
     rows, cols = shape
     middle, centre = rows // 2, cols // 2
     boxes = {
@@ -121,10 +119,10 @@ def _pictures(processor: Any, shape: Size, number: int) -> list[Grid]:
         "tile 4 of 4": (middle, centre, rows, cols),
         "overview": (0, 0, rows, cols),
     }
-    return [_picture(processor, shape, box, number, label) for label, box in boxes.items()]
+    return [_image(processor, shape, box, number, label) for label, box in boxes.items()]
 
 
-def _picture(processor: Any, shape: Size, box: tuple[int, int, int, int], number: int, label: str) -> Grid:
+def _image(processor: Any, shape: Size, box: tuple[int, int, int, int], number: int, label: str) -> Grid:
     """The pixels of a part (top, left, bottom, right) of an image, without padding."""
     top, left, bottom, right = box
     own = bottom - top, right - left
@@ -143,7 +141,7 @@ def _resized(processor: Any, shape: Size) -> Size:
 
 
 def _corner(numbers: Ints, grids: list[Grid]) -> Ints:
-    """Of padded pictures' numbers (picture, row, col, ...) those of the grids' cells, one after another."""
+    """Of padded images' numbers (image, row, col, ...) those of the grids' cells, one after another."""
     rest = numbers.shape[3:]
     kept = [
         one[: grid.rows, : grid.cols].reshape(-1, *rest) for one, grid in zip(numbers, grids, strict=True)

@@ -1,4 +1,4 @@
-"""Idefics 3 and SmolVLM: the picture in tiles, and once more as a whole.
+"""Idefics 3 and SmolVLM: the image in tiles, and once more as a whole.
 
 ::
 
@@ -12,7 +12,7 @@
 
 The longest edge is resized, then both sides are squeezed to whole tiles. The canvas is cut into tiles,
 row by row; the overview is the same canvas squeezed into one tile more. In the prompt each tile's
-tokens follow a token that names its row and column; the overview comes last. A picture of one tile
+tokens follow a token that names its row and column; the overview comes last. An image of one tile
 has only an overview.
 
 The tiles lie side by side without gaps, so their image tokens are one grid, whose rows are in the
@@ -36,7 +36,7 @@ from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
 from groundviz.record.geometry import squeezed
-from groundviz.record.types import Ints, Study
+from groundviz.record.types import Ints, SourceImage
 from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 
@@ -62,18 +62,18 @@ class Idefics3:
         """True for model types "idefics3" and "smolvlm"."""
         return getattr(config, "model_type", "") in ("idefics3", "smolvlm")
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, studies, question, FALLBACK)
-        config, shapes = vlm.model.config, [study.shape for study in studies]
+        asked = read_prompt(vlm, source_images, question, FALLBACK)
+        config, shapes = vlm.model.config, [source_image.shape for source_image in source_images]
         processor, patch = vlm.processor.image_processor, config.vision_config.patch_size
         tile = int(processor.max_image_size["longest_edge"])
-        pictures, canvases = [], []
+        images, canvases = [], []
         for number, shape in enumerate(shapes):
             for label, (down, across) in _canvases(processor, shape).items():
-                pictures.append(squeezed((down * tile, across * tile), shape, image=number, label=label))
+                images.append(squeezed((down * tile, across * tile), shape, image=number, label=label))
                 canvases.append((down, across))
-        patches = in_cells(pictures, (patch, patch), shapes, "vision")
+        patches = in_cells(images, (patch, patch), shapes, "vision")
         shuffled = (config.scale_factor, config.scale_factor)
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
         places = _places(canvases, tile // patch // config.scale_factor)
@@ -82,7 +82,7 @@ class Idefics3:
         grids = with_tokens(in_cells(patches, shuffled, shapes, "language"), tokens)
         pixels = tile_pixels(sum(down * across for down, across in canvases), tile)
         cells = {
-            "pixels": Cells(grids=tuple(pictures), index=_across(canvases, pixels)[None]),
+            "pixels": Cells(grids=tuple(images), index=_across(canvases, pixels)[None]),
             "vision": Cells(grids=tuple(patches), index=_places(canvases, tile // patch)),
             "projector": Cells(grids=grids, index=places),
             "language": Cells(grids=grids, index=tokens),
@@ -101,13 +101,13 @@ class Idefics3:
 
 
 def _canvases(processor: Any, shape: Size) -> dict[str, Size]:
-    """Rows and columns of tiles of each of a picture's grids."""
+    """Rows and columns of tiles of each of an image's grids."""
     size = _tiles(processor, shape) if processor.do_image_splitting else (1, 1)
     return {"": size} if size == (1, 1) else {"tiles": size, "overview": (1, 1)}
 
 
 def _tiles(processor: Any, shape: Size) -> Size:
-    """Rows and columns of tiles that an image processor cuts a picture into."""
+    """Rows and columns of tiles that an image processor cuts an image into."""
     rows, cols = _resized(processor, shape)
     tile = processor.max_image_size["longest_edge"]
     # The shorter side follows the longer one once that is a whole number of tiles.
@@ -119,7 +119,7 @@ def _tiles(processor: Any, shape: Size) -> Size:
 
 
 def _resized(processor: Any, shape: Size) -> Size:
-    """Rows and columns of a picture before it is squeezed to whole tiles."""
+    """Rows and columns of an image before it is squeezed to whole tiles."""
     size = processor.size
     if not processor.do_resize:
         return shape

@@ -1,4 +1,4 @@
-"""InternVL: tiles and an overview, each a picture of its own; four patches to an image token.
+"""InternVL: tiles and an overview, each an image of its own; four patches to an image token.
 
 ::
 
@@ -28,7 +28,7 @@ from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
 from groundviz.record.geometry import pixel_grid, scale_shift, squeezed
-from groundviz.record.types import Grid, Study
+from groundviz.record.types import Grid, SourceImage
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.sites import Parts
 
@@ -49,19 +49,19 @@ class InternVL:
         """True for model type "internvl"."""
         return getattr(config, "model_type", "") == "internvl"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, studies, question, FALLBACK)
+        asked = read_prompt(vlm, source_images, question, FALLBACK)
         config = vlm.model.config
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
-        shapes = [study.shape for study in studies]
-        pictures = [
+        shapes = [source_image.shape for source_image in source_images]
+        images = [
             tile for number, shape in enumerate(shapes) for tile in _tiles(vlm.processor, shape, number)
         ]
         merged = round(1 / config.downsample_ratio)
-        patches = in_cells(pictures, config.vision_config.patch_size, shapes, "vision")
+        patches = in_cells(images, config.vision_config.patch_size, shapes, "vision")
         grids = with_tokens(in_cells(patches, (merged, merged), shapes, "language"), image)
-        return finish(vlm, asked, cells=in_order(pictures, patches, grids, before=1))
+        return finish(vlm, asked, cells=in_order(images, patches, grids, before=1))
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""

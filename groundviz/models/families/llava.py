@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 
 from groundviz.models.adapter.grids import in_cells, in_order, with_tokens
-from groundviz.models.adapter.image_geometry import square_picture
+from groundviz.models.adapter.image_geometry import square_image
 from groundviz.models.adapter.modules import parts_of
 from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
 from groundviz.record.geometry import held_cells
-from groundviz.record.types import Bools, Grid, Study
+from groundviz.record.types import Bools, Grid, SourceImage
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.sites import Parts
 
@@ -49,16 +49,16 @@ class Llava:
         """True for model type "llava", but for towers whose image tokens come with line breaks."""
         return getattr(config, "model_type", "") == "llava" and config.vision_config.model_type != "pixtral"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, studies, question, getattr(vlm.processor, "prompt", FALLBACK))
+        asked = read_prompt(vlm, source_images, question, getattr(vlm.processor, "prompt", FALLBACK))
         image = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)
-        shapes = [study.shape for study in studies]
-        pictures = [square_picture(vlm, shape, image=number) for number, shape in enumerate(shapes)]
+        shapes = [source_image.shape for source_image in source_images]
+        images = [square_image(vlm, shape, image=number) for number, shape in enumerate(shapes)]
         patch = vlm.model.config.vision_config.patch_size
-        patches = in_cells(pictures, (patch, patch), shapes, "vision")
+        patches = in_cells(images, (patch, patch), shapes, "vision")
         grids = with_tokens(patches, image, [_kept(vlm, grid) for grid in patches])
-        return finish(vlm, asked, cells=in_order(pictures, patches, grids, before=_class_tokens(vlm)))
+        return finish(vlm, asked, cells=in_order(images, patches, grids, before=_class_tokens(vlm)))
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read, whatever the tower and the decoder are."""

@@ -11,7 +11,7 @@
     └── lm_head
 
 The image is squeezed to one tile, and once more resized, padded and cut into the number of tiles that
-suits it best. The language model sees the overview, then the tiles as one picture, row by row,
+suits it best. The language model sees the overview, then the tiles as one image, row by row,
 without what is nothing but padding; what that leaves of it is in `groundviz.models.adapter.anyres`.
 """
 
@@ -25,7 +25,7 @@ from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.sites import Parts
 
@@ -46,10 +46,10 @@ class LlavaNext:
         """True for model type "llava_next"."""
         return getattr(config, "model_type", "") == "llava_next"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, studies, question, FALLBACK)
-        shapes, config = [study.shape for study in studies], vlm.model.config
+        asked = read_prompt(vlm, source_images, question, FALLBACK)
+        shapes, config = [source_image.shape for source_image in source_images], vlm.model.config
         cells = tiled_cells(
             vlm, asked, shapes, vision_feature_select_strategy=config.vision_feature_select_strategy
         )

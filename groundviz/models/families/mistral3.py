@@ -1,4 +1,4 @@
-"""Mistral 3: a Pixtral tower for pictures of any shape, four patches to an image token.
+"""Mistral 3: a Pixtral tower for images of any shape, four patches to an image token.
 
 ::
 
@@ -24,7 +24,7 @@ from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.sites import Parts
 
@@ -45,14 +45,14 @@ class Mistral3:
         """True for model type "mistral3"."""
         return getattr(config, "model_type", "") == "mistral3"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, studies, question, FALLBACK)
-        shapes = [study.shape for study in studies]
+        asked = read_prompt(vlm, source_images, question, FALLBACK)
+        shapes = [source_image.shape for source_image in source_images]
         cells = any_shape_cells(vlm, asked, shapes, merged=vlm.model.config.spatial_merge_size)
         if cells["language"].index.size < 2:
             # transformers drops the only token's dimension, and the model's pass fails.
-            raise ValueError("the picture has one token alone")
+            raise ValueError("the image has one token alone")
         return finish(vlm, asked, cells=cells)
 
     def parts(self, model: Any) -> Parts:

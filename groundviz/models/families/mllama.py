@@ -1,10 +1,10 @@
-"""Llama 3.2 Vision: the picture in tiles, looked at through cross-attention.
+"""Llama 3.2 Vision: the image in tiles, looked at through cross-attention.
 
 ::
 
     MllamaForConditionalGeneration
     ├── model.vision_model
-    │   ├── transformer.layers[i].self_attn          tapped; all tiles of a picture in one sequence
+    │   ├── transformer.layers[i].self_attn          tapped; all tiles of an image in one sequence
     │   └── global_transformer.layers[i].self_attn   tapped
     ├── model.multi_modal_projector                  patch by patch, class tokens and empty tiles too
     ├── model.language_model
@@ -12,12 +12,12 @@
     │   └── layers[j].cross_attn                     tapped; from text to patches, behind a gate
     └── lm_head
 
-The picture is resized, its sides in proportion, to fit a canvas of up to four tiles, filled up at the
+The image is resized, its sides in proportion, to fit a canvas of up to four tiles, filled up at the
 right and at the bottom. Each tile has a class token before its patches; in the tower also some that
-fill it up to a multiple of eight. Pictures with fewer tiles are given empty ones. The columns of
-cross-attention are picture by picture, tile by tile: class token, then patches row by row.
+fill it up to a multiple of eight. Images with fewer tiles are given empty ones. The columns of
+cross-attention are image by image, tile by tile: class token, then patches row by row.
 
-The tiles lie side by side without gaps, so the patches of a picture are one grid.
+The tiles lie side by side without gaps, so the patches of an image are one grid.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
 from groundviz.record.geometry import pixel_grid, scale_shift
-from groundviz.record.types import Grid, Ints, Study
+from groundviz.record.types import Grid, Ints, SourceImage
 from groundviz.runtime.inputs.encoded import PIXELS, Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 
@@ -62,25 +62,25 @@ class Mllama:
         """True for model type "mllama"."""
         return getattr(config, "model_type", "") == "mllama"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, studies, question, FALLBACK)
+        asked = read_prompt(vlm, source_images, question, FALLBACK)
         config, vision = vlm.model.config, vlm.model.config.vision_config
         patch, most = vision.patch_size, vision.max_num_tiles
         _check_tiles(asked.inputs[PIXELS].shape, most, vision.image_size)
-        shapes = [study.shape for study in studies]
+        shapes = [source_image.shape for source_image in source_images]
         tiles = [vision.supported_aspect_ratios[i - 1] for i in asked.inputs["aspect_ratio_ids"][0].tolist()]
-        pictures = [
-            _picture((down * vision.image_size, across * vision.image_size), vision.image_size, shape, number)
+        images = [
+            _image((down * vision.image_size, across * vision.image_size), vision.image_size, shape, number)
             for number, ((down, across), shape) in enumerate(zip(tiles, shapes, strict=True))
         ]
-        patches, grids = (in_cells(pictures, (patch, patch), shapes, stage) for stage in ("vision", "cross"))
+        patches, grids = (in_cells(images, (patch, patch), shapes, stage) for stage in ("vision", "cross"))
         side = vision.image_size // patch
         columns = laid_out(_behind_class_tokens(len(tiles), most, side, filled=0), tiles)
         filled = _behind_class_tokens(len(tiles), most, side, filled=-(1 + side**2) % MULTIPLE)
         pixels = np.stack(np.split(tile_pixels(len(tiles) * most, vision.image_size), len(tiles)))
         cells = {
-            "pixels": Cells(grids=tuple(pictures), index=laid_out(pixels, tiles)[None]),
+            "pixels": Cells(grids=tuple(images), index=laid_out(pixels, tiles)[None]),
             "vision": Cells(grids=tuple(patches), index=laid_out(filled, tiles)),
             "projector": Cells(grids=tuple(grids), index=columns),
         }
@@ -109,24 +109,24 @@ def _check_tiles(shape: tuple[int, ...], most: int, side: int) -> None:
     )
 
 
-def _picture(canvas: Size, tile: int, shape: Size, number: int) -> Grid:
-    """The pixels of a canvas that a picture was fitted to, from its top left corner on."""
+def _image(canvas: Size, tile: int, shape: Size, number: int) -> Grid:
+    """The pixels of a canvas that an image was fitted to, from its top left corner on."""
     rows, cols = get_image_size_fit_to_canvas(*shape, *canvas, tile)
     return pixel_grid(canvas, scale_shift((shape[0] / rows, shape[1] / cols)), shape, image=number)
 
 
-def _behind_class_tokens(pictures: int, most: int, side: int, *, filled: int) -> Ints:
-    """Where each patch stands, (picture, tile, row, col), tiles one after another.
+def _behind_class_tokens(images: int, most: int, side: int, *, filled: int) -> Ints:
+    """Where each patch stands, (image, tile, row, col), tiles one after another.
 
     Args:
-        pictures: How many there are.
-        most: Tiles that every picture is given.
+        images: How many there are.
+        most: Tiles that every image is given.
         side: Patches on a side of a tile.
         filled: Tokens behind the patches of a tile that are none.
     """
     length = 1 + side**2 + filled
-    places = np.arange(pictures * most * length).reshape(pictures, most, length)
-    return places[:, :, 1 : 1 + side**2].reshape(pictures, most, side, side)
+    places = np.arange(images * most * length).reshape(images, most, length)
+    return places[:, :, 1 : 1 + side**2].reshape(images, most, side, side)
 
 
 FAMILIES.add("mllama", Mllama())

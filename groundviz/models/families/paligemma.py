@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 
 from groundviz.models.adapter.grids import in_cells, in_order, with_tokens
-from groundviz.models.adapter.image_geometry import square_picture
+from groundviz.models.adapter.image_geometry import square_image
 from groundviz.models.adapter.modules import parts_of
 from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.record.conversation import Asking
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.sites import Parts
 
@@ -45,18 +45,18 @@ class PaliGemma:
         """True for model type "paligemma"."""
         return getattr(config, "model_type", "") == "paligemma"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images; the processor puts the start token between them and the question."""
-        asked = read_prompt(vlm, studies, question, FALLBACK)
+        asked = read_prompt(vlm, source_images, question, FALLBACK)
         # The processor always makes labels, as if to train; there are none.
         inputs = {name: tensor for name, tensor in asked.inputs.items() if name != "labels"}
         asked = replace(asked, inputs=inputs)
         image = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)
-        shapes = [study.shape for study in studies]
-        pictures = [square_picture(vlm, shape, image=number) for number, shape in enumerate(shapes)]
+        shapes = [source_image.shape for source_image in source_images]
+        images = [square_image(vlm, shape, image=number) for number, shape in enumerate(shapes)]
         patch = vlm.model.config.vision_config.patch_size
-        patches = in_cells(pictures, (patch, patch), shapes, "vision")
-        encoded = finish(vlm, asked, cells=in_order(pictures, patches, with_tokens(patches, image)))
+        patches = in_cells(images, (patch, patch), shapes, "vision")
+        encoded = finish(vlm, asked, cells=in_order(images, patches, with_tokens(patches, image)))
         return replace(encoded, said={"token_type_ids": SUFFIX})
 
     def parts(self, model: Any) -> Parts:

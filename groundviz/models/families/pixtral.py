@@ -1,4 +1,4 @@
-"""Pixtral: a tower for pictures of any shape, rows of image tokens with breaks between them.
+"""Pixtral: a tower for images of any shape, rows of image tokens with breaks between them.
 
 ::
 
@@ -24,7 +24,7 @@ from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.sites import Parts
 
@@ -42,10 +42,10 @@ class Pixtral:
         """True for model type "llava" with a vision tower of type "pixtral"."""
         return getattr(config, "model_type", "") == "llava" and config.vision_config.model_type == "pixtral"
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, studies, question, FALLBACK)
-        shapes = [study.shape for study in studies]
+        asked = read_prompt(vlm, source_images, question, FALLBACK)
+        shapes = [source_image.shape for source_image in source_images]
         cells = any_shape_cells(vlm, asked, shapes)
         return finish(vlm, asked, cells=cells)
 

@@ -1,4 +1,4 @@
-"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL: pictures of any shape, two by two patches to an image token.
+"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL: images of any shape, two by two patches to an image token.
 
 ::
 
@@ -12,9 +12,9 @@
     │   └── layers[i].self_attn       tapped
     └── lm_head
 
-The picture is squeezed to the nearest whole number of image tokens, 28 or 32 pixels each, and shown
+The image is squeezed to the nearest whole number of image tokens, 28 or 32 pixels each, and shown
 twice, as two frames of a film. The patches of one image token follow one another, so rows of
-`pixel_values` are in no picture's order; image tokens are, row by row. Qwen2.5's tower reorders the
+`pixel_values` are in no image's order; image tokens are, row by row. Qwen2.5's tower reorders the
 image tokens once more, window by window, and puts them back behind its merger.
 
 What replaces Qwen3's cells behind the merger leaves what its earlier layers passed on as it was.
@@ -37,7 +37,7 @@ from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
 from groundviz.record.geometry import squeezed
-from groundviz.record.types import Grid, Ints, Study
+from groundviz.record.types import Grid, Ints, SourceImage
 from groundviz.runtime.inputs.encoded import PIXELS, Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 
@@ -59,24 +59,24 @@ class QwenVL:
         """True for model types "qwen2_vl", "qwen2_5_vl" and "qwen3_vl"."""
         return getattr(config, "model_type", "") in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 
-    def encode(self, vlm: VLM, studies: tuple[Study, ...], question: Asking) -> Encoded:
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, studies, question, FALLBACK, marker=IMAGE)
+        asked = read_prompt(vlm, source_images, question, FALLBACK, marker=IMAGE)
         config = vlm.model.config
         patch, merge = config.vision_config.patch_size, config.vision_config.spatial_merge_size
         _check_patches(config.vision_config, asked.inputs[PIXELS].shape[1])
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
         sizes = asked.inputs["image_grid_thw"]
-        shapes = [study.shape for study in studies]
-        pictures = [
+        shapes = [source_image.shape for source_image in source_images]
+        images = [
             squeezed((rows * patch, cols * patch), shape, image=number)
             for number, ((_, rows, cols), shape) in enumerate(zip(sizes.tolist(), shapes, strict=True))
         ]
-        patches = in_cells(pictures, (patch, patch), shapes, "vision")
+        patches = in_cells(images, (patch, patch), shapes, "vision")
         grids = with_tokens(in_cells(patches, (merge, merge), shapes, "language"), image)
         places = _places(config.vision_config, sizes)
         cells = {
-            "pixels": Cells(grids=tuple(pictures), index=_pixels(config.vision_config, patches)),
+            "pixels": Cells(grids=tuple(images), index=_pixels(config.vision_config, patches)),
             "vision": Cells(grids=tuple(patches), index=_in_blocks(patches, merge, places)),
             "projector": Cells(grids=grids, index=places),
             "language": Cells(grids=grids, index=image),
@@ -113,12 +113,12 @@ def _places(vision: Any, sizes: Tensor) -> Ints:
 
 
 def _in_blocks(patches: list[Grid], merge: int, places: Ints) -> Ints:
-    """Where each patch stands in the tower, picture by picture, row by row.
+    """Where each patch stands in the tower, image by image, row by row.
 
     Args:
-        patches: The patches of each picture.
+        patches: The patches of each image.
         merge: How many of them an image token has on a side.
-        places: Where each image token's patches stand, all pictures' together.
+        places: Where each image token's patches stand, all images' together.
     """
     found, start = [], 0
     for grid in patches:

@@ -1,4 +1,4 @@
-"""Processors for pictures alone, where what they need for films is not installed."""
+"""Processors for images alone, where what they need for films is not installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from groundviz.errors import MissingExtra
 
 
 class NoFilms(PushToHubMixin):
-    """A video processor as far as chat templates ask for one when pictures are shown."""
+    """A video processor as far as chat templates ask for one when images are shown."""
 
     num_frames = 0
     fps = 0
@@ -29,14 +29,14 @@ NO_FILMS = NoFilms()
 def without_films(place: Any, **options: Any) -> Any:
     """The processor of a checkpoint, without its half for films, which needs torchvision.
 
-    Pictures are made with Pillow then, as transformers makes them itself where torchvision is missing.
+    Images are made with Pillow then, as transformers makes them itself where torchvision is missing.
 
     Args:
         place: A folder or a hub id.
         options: For transformers' `from_pretrained`.
 
     Raises:
-        MissingExtra: The processor needs torchvision for pictures, too.
+        MissingExtra: The processor needs torchvision for images, too.
     """
     config = AutoConfig.from_pretrained(place, **{**options, "trust_remote_code": False})
     kind: Any = PROCESSOR_MAPPING[type(config)]

@@ -1,7 +1,7 @@
 """From images and a question to a prompt whose every token knows what it stands for.
 
 The steps all families share: fill the chat template, let the model's own processor expand and
-tokenise it, and put together what was found. Where the picture's cells lie is each family's own.
+tokenise it, and put together what was found. Where the image's cells lie is each family's own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from groundviz.models.prompting.prompt import (
 )
 from groundviz.models.prompting.tokenizer_proxy import Scribe
 from groundviz.record.conversation import Asking, Verbatim
-from groundviz.record.types import Bools, Grid, Ints, Message, Prompt, Study
+from groundviz.record.types import Bools, Grid, Ints, Message, Prompt, SourceImage
 from groundviz.runtime.inputs.encoded import Cells, Encoded
 
 
@@ -76,7 +76,7 @@ class Asked:
 
 def read_prompt(
     vlm: Any,
-    studies: Sequence[Study],
+    source_images: Sequence[SourceImage],
     question: Asking,
     fallback: str | Format,
     *,
@@ -87,7 +87,7 @@ def read_prompt(
 
     Args:
         vlm: The model with its processor.
-        studies: The images, in the order the prompt shows them.
+        source_images: The images, in the order the prompt shows them.
         question: What to ask.
         fallback: `Format` for a processor without a chat template; or its `turn`, with {images} and
             {question}, for one that knows neither system prompts nor earlier turns.
@@ -99,7 +99,7 @@ def read_prompt(
         PromptError: The question cannot be asked of this model.
     """
     marker = vlm.processor.image_token if marker is None else marker
-    chat, messages = _chat_of(vlm, question, fallback, marker=marker, images=len(studies))
+    chat, messages = _chat_of(vlm, question, fallback, marker=marker, images=len(source_images))
     # A copy that shares everything: the user's processor keeps its tokenizer.
     processor = copy.copy(vlm.processor)
     controls = ControlTokens.of(vlm.processor, "".join(chat.parts))
@@ -110,7 +110,7 @@ def read_prompt(
         own = ControlTokens.of(SimpleNamespace(tokenizer=second))
         processor.qformer_tokenizer = Scribe(own, chat.fillings)
     made = processor(
-        images=[as_picture(study) for study in studies],
+        images=[as_image(source_image) for source_image in source_images],
         text=woven(chat.parts, [placeholder(number) for number in range(len(chat.fillings))]),
         return_tensors="pt",
         add_special_tokens=adds_special_tokens(vlm.processor.tokenizer, _start(chat)),
@@ -188,7 +188,7 @@ def finish(
     return Encoded(prompt=prompt, inputs=asked.inputs, columns=columns, cells=cells)
 
 
-def as_picture(study: Study) -> Image.Image:
-    """A study as processors take pictures: 8 bits, three colours."""
-    levels = np.rint(study.pixels * 255).astype(np.uint8)
+def as_image(source_image: SourceImage) -> Image.Image:
+    """A study as processors take images: 8 bits, three colours."""
+    levels = np.rint(source_image.pixels * 255).astype(np.uint8)
     return Image.fromarray(levels).convert("RGB")

@@ -1,4 +1,4 @@
-"""What stands beside a picture, in words: labels, sentences, captions. One wording for figures and pages."""
+"""What stands beside an image, in words: labels, sentences, captions. One wording for figures and pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from groundviz.record.geometry import apply
 from groundviz.record.targets import answered, find
 from groundviz.record.tiles import place
-from groundviz.record.types import Answer, Heatmap, Heatmaps, Prompt, Record, Study, Target
+from groundviz.record.types import Answer, Heatmap, Heatmaps, Prompt, Record, SourceImage, Target
 from groundviz.render.base.overlay import OPACITY, OUTLINE, outlined
 from groundviz.render.base.provenance import made_with as made_with
 from groundviz.render.base.provenance import shortened
@@ -214,7 +214,7 @@ def part(answer: Answer, target: Target) -> str:
     # Counted first: to list what was spoken for each of thousands of tokens takes minutes.
     starts, stops = answer.offsets.T
     spoken = len(target.tokens) == int((stops > starts).sum()) and target.tokens == answer.spoken
-    whole = spoken and not target.rival
+    whole = spoken and not target.foil
     return WHOLE if whole else f"{target.text.strip()}{_where(target)}"
 
 
@@ -256,15 +256,15 @@ def pieces(answer: Answer, target: Target) -> list[Target]:
     """The words of a part of the answer, each as a target of its own; its tokens when it is a single word."""
     if target.in_question:
         return []
-    words = [] if target.rival else list(_words(answer, target))
+    words = [] if target.foil else list(_words(answer, target))
     if len(words) > 1:
         return words
-    several = len(target.tokens) > 1 and not target.rival
+    several = len(target.tokens) > 1 and not target.foil
     return [find(answer, index) for index in target.tokens] if several else []
 
 
 def legend(
-    studies: Sequence[Study],
+    source_images: Sequence[SourceImage],
     heatmaps: Iterable[Heatmap],
     *,
     percentages: str = PERCENTAGES,
@@ -274,7 +274,7 @@ def legend(
     """How to read these maps over their images, sentence by sentence.
 
     Args:
-        studies: The images that the maps lie on.
+        source_images: The images that the maps lie on.
         heatmaps: What is shown.
         percentages: What the percentages beside the maps are; empty where there are none.
         smooth: Whether values are interpolated between cells.
@@ -287,7 +287,7 @@ def legend(
         sentences += _reading(told, smooth=smooth)
         sentences += [SMOOTH] if smooth else []
     sentences += [REFERENCE] if contours else []
-    hatched = [one for one in told if _partly_unseen(one, studies[one.grid.image])]
+    hatched = [one for one in told if _partly_unseen(one, source_images[one.grid.image])]
     # What one tile leaves out, the model may have seen in another.
     if any(heatmap.grid.label for heatmap in hatched):
         sentences.append("Hatched: not covered by this map.")
@@ -315,10 +315,12 @@ def _reading(told: Sequence[Heatmap], *, smooth: bool) -> list[str]:
     return sentences
 
 
-def _partly_unseen(heatmap: Heatmap, study: Study) -> bool:
+def _partly_unseen(heatmap: Heatmap, source_image: SourceImage) -> bool:
     """Whether some of the image lies outside the cells that hold a value, and is hatched."""
     (top, left), (bottom, right) = apply(heatmap.grid.to_source, np.array([[0.0, 0.0], heatmap.values.shape]))
-    beyond = top > 0.5 or left > 0.5 or bottom < study.shape[0] - 0.5 or right < study.shape[1] - 0.5
+    beyond = (
+        top > 0.5 or left > 0.5 or bottom < source_image.shape[0] - 0.5 or right < source_image.shape[1] - 0.5
+    )
     return bool(beyond or np.isnan(heatmap.values).any())
 
 

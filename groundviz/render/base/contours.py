@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from groundviz.errors import ImageError, UnknownName
-from groundviz.record.types import Bools, Doubles, Study
+from groundviz.record.types import Bools, Doubles, SourceImage
 from groundviz.render.base.overlay import level_lines
 
 _Shapes = npt.ArrayLike | Mapping[str, npt.ArrayLike]
@@ -39,12 +39,12 @@ class Outline:
     lines: tuple[Doubles, ...]
 
 
-def lines(contours: Contours | None, studies: Sequence[Study], image: int | None = None) -> Lines:
+def lines(contours: Contours | None, source_images: Sequence[SourceImage], image: int | None = None) -> Lines:
     """Closed lines, float64 (points, 2) of (row, col) in source pixels, by the number of their image.
 
     Args:
         contours: As in `outlines`.
-        studies: The images.
+        source_images: The images.
         image: As in `outlines`.
 
     Raises:
@@ -52,25 +52,25 @@ def lines(contours: Contours | None, studies: Sequence[Study], image: int | None
         UnknownName: As in `outlines`.
 
     >>> from groundviz.images import load
-    >>> study = load(np.zeros((8, 8), np.uint8))
-    >>> lines((1, 2, 5, 6), [study])[0][0].tolist()
+    >>> source_image = load(np.zeros((8, 8), np.uint8))
+    >>> lines((1, 2, 5, 6), [source_image])[0][0].tolist()
     [[1.0, 2.0], [1.0, 6.0], [5.0, 6.0], [5.0, 2.0], [1.0, 2.0]]
     """
     found: dict[int, list[Doubles]] = {}
-    for outline in outlines(contours, studies, image):
+    for outline in outlines(contours, source_images, image):
         found.setdefault(outline.image, []).extend(outline.lines)
     return found
 
 
 def outlines(
-    contours: Contours | None, studies: Sequence[Study], image: int | None = None
+    contours: Contours | None, source_images: Sequence[SourceImage], image: int | None = None
 ) -> tuple[Outline, ...]:
     """Each mask or box by itself, in the order it was given.
 
     Args:
         contours: Masks or boxes of one image, perhaps by name, or a table of these by the number of the
             image.
-        studies: The images.
+        source_images: The images.
         image: The image that `contours` belong to when they are no table; None for the first.
 
     Raises:
@@ -78,8 +78,8 @@ def outlines(
         UnknownName: There is no image of such a number.
 
     >>> from groundviz.images import load
-    >>> study = load(np.zeros((8, 8), np.uint8))
-    >>> (nodule,) = outlines({"nodule": (1, 2, 5, 6)}, [study])
+    >>> source_image = load(np.zeros((8, 8), np.uint8))
+    >>> (nodule,) = outlines({"nodule": (1, 2, 5, 6)}, [source_image])
     >>> nodule.name, int(nodule.mask.sum())
     ('nodule', 16)
     """
@@ -87,16 +87,16 @@ def outlines(
         return ()
     by_image = isinstance(contours, Mapping) and not any(isinstance(key, str) for key in contours)
     table: Mapping[Any, Any] = contours if by_image else {image or 0: contours}  # type: ignore[assignment]
-    missing = [number for number in table if number not in range(len(studies))]
+    missing = [number for number in table if number not in range(len(source_images))]
     if missing:
         raise UnknownName(
-            f"There is no image {missing[0]!r} to draw contours on: there are {len(studies)}. "
+            f"There is no image {missing[0]!r} to draw contours on: there are {len(source_images)}. "
             "Count them from 0."
         )
     found: list[Outline] = []
     for number, one in table.items():
         for named, shapes in one.items() if isinstance(one, Mapping) else [("", one)]:
-            drawn = list(_drawn(np.asarray(shapes), studies[number].shape))
+            drawn = list(_drawn(np.asarray(shapes), source_images[number].shape))
             for at, (mask, around) in enumerate(drawn, start=1):
                 numbered = f"{named} {at}" if len(drawn) > 1 else named
                 name = numbered if named else f"Outline {len(found) + 1}"

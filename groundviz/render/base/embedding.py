@@ -14,19 +14,19 @@ from groundviz.render.base.options import options
 _LONGEST = 256
 
 
-def bundle(text: str, page: Callable[[], str], picture: Callable[[], bytes]) -> dict[str, str]:
+def bundle(text: str, page: Callable[[], str], preview: Callable[[], bytes]) -> dict[str, str]:
     """What a notebook keeps, by MIME type.
 
     Args:
         text: A line that stands for the whole.
         page: Makes the viewer's HTML.
-        picture: Makes the picture, as a PNG.
+        preview: Makes the figure, as a PNG.
     """
     kept = {"text/plain": text}
     if options.display == "viewer":
         kept["text/html"] = page()
     if options.embed != "none":
-        kept["image/png"] = base64.b64encode(picture()).decode()
+        kept["image/png"] = base64.b64encode(preview()).decode()
     return kept
 
 
@@ -35,8 +35,10 @@ def embedded(record: Record) -> Record:
     if options.embed == "image":
         return record
     change = _coarse if options.embed == "small" else np.zeros_like
-    studies = (replace(study, pixels=change(study.pixels)) for study in record.studies)
-    return replace(record, studies=tuple(studies))
+    source_images = (
+        replace(source_image, pixels=change(source_image.pixels)) for source_image in record.source_images
+    )
+    return replace(record, source_images=tuple(source_images))
 
 
 def holds(thing: str, *, several: bool) -> str:

@@ -81,7 +81,7 @@ def element(tag: str, *children: Html | str | None, **attributes: str | int | No
 
 
 def image(content: bytes, alt: str, *, width: int, height: int) -> Html:
-    """An embedded PNG or JPEG picture, with the words that stand for it."""
+    """An embedded PNG or JPEG image, with the words that stand for it."""
     kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     return element("img", src=source, alt=alt, width=width, height=height)
@@ -161,7 +161,7 @@ def _attribute(name: str, value: str | int) -> str:
         raise ValueError(f"A page holds no attribute {name!r}.")
     if name == "src":
         if not _EMBEDDED.fullmatch(str(value)):
-            raise ValueError("A page embeds its pictures; it loads none.")
+            raise ValueError("A page embeds its images; it loads none.")
         return f' src="{value}"'
     return f' {name}="{html.escape(visible(str(value)))}"'
 
@@ -171,9 +171,9 @@ def _markup(child: Html | str) -> str:
 
 
 def _spell(code: int, drawable: Container[int] | None) -> str:
-    """The Unicode picture of an ASCII control character, or the number of any other."""
-    picture = 0x2421 if code == 0x7F else 0x2400 + code
-    pictured = code < 0x20 or code == 0x7F
-    if pictured and (drawable is None or picture in drawable):
-        return chr(picture)
+    """The Unicode image of an ASCII control character, or the number of any other."""
+    image = 0x2421 if code == 0x7F else 0x2400 + code
+    seen_in = code < 0x20 or code == 0x7F
+    if seen_in and (drawable is None or image in drawable):
+        return chr(image)
     return f"⟦U+{code:04X}⟧"

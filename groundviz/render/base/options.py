@@ -32,7 +32,7 @@ class Options:
     def display(self) -> Display:
         """What a notebook shows of an explanation.
 
-        "viewer" for the interactive viewer over static pictures; "png" for one picture and a line of
+        "viewer" for the interactive viewer over static images; "png" for one image and a line of
         text, for hosts that strip or escape HTML, such as GitHub.
 
         Raises:
@@ -50,7 +50,7 @@ class Options:
         """How much of the image outputs and pages hold.
 
         "image" for all of it; "small" for blocks that leave at most 256 pixels along the longer side;
-        "none" for no pixel: maps on a black ground, and no picture beside them. A live viewer shows the
+        "none" for no pixel: maps on a black ground, and no image beside them. A live viewer shows the
         whole image all the same: it goes to the browser in a message, which no notebook keeps. Set this
         before the viewer is made. Files that you ask for by name, figures and records, hold the image.
 

@@ -18,7 +18,7 @@ from contourpy import contour_generator
 from PIL import Image, ImageDraw
 
 from groundviz.record import geometry
-from groundviz.record.types import Bools, Doubles, Floats, Heatmap, Study
+from groundviz.record.types import Bools, Doubles, Floats, Heatmap, SourceImage
 from groundviz.render.base.colour import Scale, paint
 
 OPACITY = 0.5
@@ -30,22 +30,27 @@ _FINEST_LEVEL = 256
 _LINE = (0.5, 0.5, 0.5, 0.6)
 
 
-def picture(
-    study: Study, shape: tuple[int, int], heatmap: Heatmap, scale: Scale | None, *, smooth: bool = False
+def overlaid(
+    source_image: SourceImage,
+    shape: tuple[int, int],
+    heatmap: Heatmap,
+    scale: Scale | None,
+    *,
+    smooth: bool = False,
 ) -> Floats:
     """The study at `shape`, float32 (rows, cols, 3), with the map over it; bare without a scale.
 
     Args:
-        study: The image.
-        shape: Rows and columns of the picture.
+        source_image: The image.
+        shape: Rows and columns of the image.
         heatmap: What to lay over it.
         scale: The map's scale, or None when the map holds no evidence.
         smooth: Interpolate the map's values between cell centres instead of showing its cells.
     """
-    base = resample(study.pixels, shape)
+    base = resample(source_image.pixels, shape)
     if scale is None:
         return base
-    return blend(base, veil(study.shape, shape, heatmap, scale, smooth=smooth))
+    return blend(base, veil(source_image.shape, shape, heatmap, scale, smooth=smooth))
 
 
 def veil(
@@ -60,10 +65,10 @@ def veil(
 
     Args:
         source: Rows and columns of the study.
-        shape: Rows and columns of the picture.
+        shape: Rows and columns of the image.
         heatmap: The map.
         scale: Its scale.
-        smooth: As in `picture`.
+        smooth: As in `image`.
     """
     values = read(heatmap, source, shape, smooth=smooth)
     unseen = np.isnan(values)
@@ -86,7 +91,7 @@ def resample(pixels: Floats, shape: tuple[int, int]) -> Floats:
 def read(
     heatmap: Heatmap, source: tuple[int, int], shape: tuple[int, int], *, smooth: bool = False
 ) -> Floats:
-    """The map's values at every pixel of a picture of `shape` of a `source`-sized study; NaN where unseen."""
+    """The map's values at every pixel of an image of `shape` of a `source`-sized study; NaN where unseen."""
     resize = geometry.scale_shift((shape[0] / source[0], shape[1] / source[1]))
     grid = replace(heatmap.grid, to_source=geometry.compose(resize, heatmap.grid.to_source))
     return geometry.to_source_pixels(heatmap.values, grid, shape, smooth=smooth)
@@ -142,14 +147,14 @@ def _around(heatmap: Heatmap, scale: Scale, sign: float) -> Doubles:
     return geometry.apply(heatmap.grid.to_source, _edges(strong & own))
 
 
-def _level(heatmap: Heatmap, scale: Scale, sign: float, study: tuple[int, int]) -> Doubles:
+def _level(heatmap: Heatmap, scale: Scale, sign: float, source_image: tuple[int, int]) -> Doubles:
     """Where the interpolated values of one sign reach `OUTLINE` of the scale."""
-    shape = tuple(min(size, _FINEST_LEVEL) for size in study)
-    values = read(heatmap, study, (shape[0], shape[1]), smooth=True)
+    shape = tuple(min(size, _FINEST_LEVEL) for size in source_image)
+    values = read(heatmap, source_image, (shape[0], shape[1]), smooth=True)
     own = sign * values > 0 if scale.signed else np.isfinite(values)
     strength = np.where(own, scale.strength(values), 0.0)
     ends = [np.stack([line[:-1], line[1:]], axis=1) for line in level_lines(strength, OUTLINE)]
-    return np.concatenate([np.empty((0, 2, 2)), *ends]) * (np.array(study) / shape)
+    return np.concatenate([np.empty((0, 2, 2)), *ends]) * (np.array(source_image) / shape)
 
 
 def level_lines(field: Floats, level: float) -> list[Doubles]:
@@ -173,22 +178,25 @@ def _edges(cells: Bools) -> Doubles:
     return np.concatenate([across, down]).astype(np.float64)
 
 
-def fitting(study: Study, longest: int) -> tuple[int, int]:
-    """Rows and columns of a picture true to the study's pixel spacing, its longer side `longest`."""
+def fitting(source_image: SourceImage, longest: int) -> tuple[int, int]:
+    """Rows and columns of an image true to the study's pixel spacing, its longer side `longest`."""
     rows, cols = (
-        size * spacing for size, spacing in zip(study.shape, study.spacing_mm or (1, 1), strict=True)
+        size * spacing
+        for size, spacing in zip(source_image.shape, source_image.spacing_mm or (1, 1), strict=True)
     )
     factor = longest / max(rows, cols)
     return max(8, round(rows * factor)), max(8, round(cols * factor))
 
 
-def jpeg(study: Study, shape: tuple[int, int], heatmap: Heatmap | None, scale: Scale | None) -> bytes:
-    """A small picture for a screen, with the map and its outline if there is one, as JPEG bytes."""
+def jpeg(
+    source_image: SourceImage, shape: tuple[int, int], heatmap: Heatmap | None, scale: Scale | None
+) -> bytes:
+    """A small image for a screen, with the map and its outline if there is one, as JPEG bytes."""
     if heatmap is None or scale is None:
-        return _encoded(Image.fromarray(to_bytes(resample(study.pixels, shape))), "JPEG")
-    image = Image.fromarray(to_bytes(picture(study, shape, heatmap, scale)))
+        return _encoded(Image.fromarray(to_bytes(resample(source_image.pixels, shape))), "JPEG")
+    image = Image.fromarray(to_bytes(overlaid(source_image, shape, heatmap, scale)))
     draw = ImageDraw.Draw(image)
-    resize = np.array(shape) / study.shape
+    resize = np.array(shape) / source_image.shape
     for edges, negative in outlines(heatmap, scale):
         for start, stop in edges * resize:
             end = (start + stop) / 2.0 if negative else stop

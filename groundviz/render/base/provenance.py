@@ -12,7 +12,7 @@ _LONGEST_VALUE, _KEPT_OF_VALUE = 200, 120
 
 
 def made_with(made: Provenance) -> str:
-    """Where a picture came from, in one sentence that lets a reader make it again."""
+    """Where an image came from, in one sentence that lets a reader make it again."""
     revision = f" revision {made.revision}" if made.revision else ""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))
     certified = f", {made.certificate}" if made.certificate else ""

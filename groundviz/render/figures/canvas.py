@@ -1,7 +1,7 @@
 """A sheet of paper in millimetres, measured from its top left corner.
 
 Text is set here, not by matplotlib's layout engines, so that a figure has the same size and the
-same line breaks everywhere. Pictures sit on whole dots of 1/300 inch: a raster made at that
+same line breaks everywhere. Images sit on whole dots of 1/300 inch: a raster made at that
 resolution arrives in the file pixel by pixel.
 """
 
@@ -126,7 +126,7 @@ class _Raster(AxesImage):
     """A raster over all of its axes, dot by dot, in layers where the file can hold them.
 
     A PDF holds a layer once however often it is drawn, and a veil is simple beside a noisy image: one
-    array for all pictures of one image is what keeps the file small.
+    array for all images of one image is what keeps the file small.
     """
 
     def __init__(self, axes: Axes, flat: Levels, layers: Sequence[Levels]) -> None:
@@ -136,7 +136,7 @@ class _Raster(AxesImage):
         self._layers = layers
 
     def draw(self, renderer: Any) -> None:
-        """Draw the layers where they arrive dot by dot, and the flat picture elsewhere."""
+        """Draw the layers where they arrive dot by dot, and the flat image elsewhere."""
         dots_per_unit = renderer.get_image_magnification()
         left, bottom, right, top = (round(edge * dots_per_unit) for edge in self.axes.bbox.extents)
         exact = self._layers[0].shape[:2] == (top - bottom, right - left)
@@ -150,7 +150,7 @@ class _Raster(AxesImage):
 
 
 class Page:
-    """A blank sheet of an exact size to place text, pictures and lines on.
+    """A blank sheet of an exact size to place text, images and lines on.
 
     Args:
         width: Millimetres, kept exactly.
@@ -171,7 +171,7 @@ class Page:
             for indent, run in line:
                 self._write(left + indent, baseline, run, block.size)
 
-    def picture(
+    def image(
         self, left: float, top: float, pixels: Floats, frame: tuple[int, int], over: Floats | None = None
     ) -> Axes:
         """Place a raster dot by dot; the axes returned measure it in a `frame` of (rows, cols).
@@ -217,7 +217,7 @@ class Page:
 
 
 def trace(axes: Axes, edges: Doubles, *, dashed: bool = False) -> None:
-    """Draw line ends (n, 2, 2) of (row, col) onto a picture: white on a dark rim, to show on any ground."""
+    """Draw line ends (n, 2, 2) of (row, col) onto an image: white on a dark rim, to show on any ground."""
     segments = list(edges[..., ::-1])
     dashes = [(0.0, (2.0, 2.5))] if dashed else ["solid"]
     for colour, weight, styles in (("black", 1.4, ["solid"]), ("white", 0.7, dashes)):
@@ -227,7 +227,7 @@ def trace(axes: Axes, edges: Doubles, *, dashed: bool = False) -> None:
 
 
 def dotted(axes: Axes, line: Doubles) -> None:
-    """Draw a line (points, 2) of (row, col) onto a picture as light dots on a dark rim."""
+    """Draw a line (points, 2) of (row, col) onto an image as light dots on a dark rim."""
     for colour, weight in (("black", 1.3), (REFERENCE, 0.75)):
         (drawn,) = axes.plot(
             line[:, 1], line[:, 0], color=colour, linewidth=weight, scalex=False, scaley=False

@@ -164,7 +164,7 @@ class Charts:
         return shares.astype(np.float32), "share of the map on the place"
 
     def _check(self, mask: Bools, image: int) -> None:
-        shape = self.record.studies[image].shape
+        shape = self.record.source_images[image].shape
         if mask.dtype != np.bool_ or mask.shape != shape:
             raise ImageError(
                 f"The mask does not fit the image: it is {mask.dtype} of shape {mask.shape}, the image has "
@@ -222,7 +222,7 @@ def _layout(title: str) -> dict[str, Any]:
 def _title(record: Record, goal: Target, firsts: Sequence[Heatmaps]) -> str:
     """Methods, the part of the answer, and where there are several the image and tile."""
     named = ", ".join(captions.method_name(maps.method) for maps in firsts)
-    place = tiles.place(firsts[0].grid, len(record.studies))
+    place = tiles.place(firsts[0].grid, len(record.source_images))
     return _plain(" · ".join(filter(None, [named, captions.quoted(goal), place])))
 
 

@@ -135,7 +135,7 @@ class Column:
         most = max((strip.maps for strip in self.strips), key=len)
         yield list(self._heading(most, width))
         images = sorted({strip.grid.image for strip in self.strips})
-        shown = [self.record.studies[image] for image in images]
+        shown = [self.record.source_images[image] for image in images]
         found = Layout.of_each(shown, width, 1 + len(most), styles.narrowest(self.look.style))
         layouts = dict(zip(images, found, strict=True))
         numbered = len(self.strips) > 1 and not self.letter
@@ -150,7 +150,7 @@ class Column:
         told = ""
         for strip in group:
             details = self._details(strip)
-            name = captions.titled(strip.maps[0], len(self.record.studies))
+            name = captions.titled(strip.maps[0], len(self.record.source_images))
             steps = captions.interrupted(strip.maps[0])
             undone = f"interrupted: {steps}" if steps else ""
             yield _row_title(name, next(letters), "" if details == told else details, undone, width)
@@ -161,12 +161,12 @@ class Column:
     def _lines(self, strip: Strip, layout: Layout) -> Iterator[Panels]:
         """The image and the maps, over as many lines as they need."""
         image = strip.grid.image
-        bare = Panel(None, None, which(image, len(self.record.studies)).capitalize())
+        bare = Panel(None, None, which(image, len(self.record.source_images)).capitalize())
         panels = [bare, *styles.panels(self.record, strip.maps, strip.scales, self.look.style)]
-        study, contours = self.record.studies[image], self.part.contours.get(image, ())
+        source_image, contours = self.record.source_images[image], self.part.contours.get(image, ())
         for line in range(0, len(panels), layout.per_line):
             some = panels[line : line + layout.per_line]
-            yield Panels(study, some, layout, self.look.smooth, contours)
+            yield Panels(source_image, some, layout, self.look.smooth, contours)
 
     def _heading(self, shown: Sequence[Heatmap], width: float) -> Iterator[Text]:
         """Name, question and answer, with the parts of the answer that have a panel in bold."""

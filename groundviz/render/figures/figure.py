@@ -119,12 +119,12 @@ def refuse_many(maps: int) -> None:
 
 
 def _refuse_long(across: float, down: float) -> None:
-    """Refuse a page that no picture file can hold, before it is drawn."""
+    """Refuse a page that no image file can hold, before it is drawn."""
     rows, cols = dots(down), dots(across)
     if rows > _MOST_DOTS_LONG or rows * cols > _MOST_DOTS:
         raise TargetError(
             f"The figure would be {down:,.0f} mm high at {across:,.0f} mm width, which is too much for a "
-            "picture file. Name fewer parts of the answer or methods, or choose a smaller width."
+            "image file. Name fewer parts of the answer or methods, or choose a smaller width."
         )
 
 
@@ -226,11 +226,11 @@ def _footer(columns: Sequence[Column], width: float, look: Look) -> Text:
     for column in columns:
         shown = [heatmap for strip in column.strips for heatmap in strip.maps]
         bare = all(captions.by_layer(strip.maps) for strip in column.strips) or all(
-            heatmap.target.rival for heatmap in shown
+            heatmap.target.foil for heatmap in shown
         )
         told |= dict.fromkeys(
             captions.legend(
-                column.record.studies,
+                column.record.source_images,
                 shown,
                 percentages="" if bare else _percentages(look),
                 smooth=look.smooth,
@@ -251,10 +251,10 @@ def _percentages(look: Look) -> str:
 def _notes(column: Column) -> Iterator[str]:
     """What to beware of in each image that is drawn."""
     for image in sorted({strip.grid.image for strip in column.strips}):
-        study = column.record.studies[image]
-        notes = [f"{note.removesuffix('.')}." for note in study.notes]
+        source_image = column.record.source_images[image]
+        notes = [f"{note.removesuffix('.')}." for note in source_image.notes]
         if notes:
-            name = which(image, len(column.record.studies))
+            name = which(image, len(column.record.source_images))
             name = f"{column.letter}, {name}" if column.letter else name.capitalize()
             yield " ".join([f"{name}:", *notes])
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 
 from groundviz.record.tiles import place, which
-from groundviz.record.types import Heatmap, Record, Study
+from groundviz.record.types import Heatmap, Record, SourceImage
 from groundviz.render.base import captions
 from groundviz.render.base.colour import Scale
 from groundviz.render.base.escape import visible
@@ -63,7 +63,7 @@ def told(
         *label,
         *captions.before(record.prompt),
         *undone,
-        *_sizes(record.studies),
+        *_sizes(record.source_images),
         *methods,
         *captions.cautions(shown),
         *captions.undrawn(record, shown),
@@ -75,7 +75,7 @@ def told(
 
 def _asked(record: Record, shown: Sequence[Heatmap]) -> str:
     said = "answered" if record.answer.source == "generated" else "was given the answer"
-    maps = "Maps of the images" if len(record.studies) > 1 else "Maps of the image"
+    maps = "Maps of the images" if len(record.source_images) > 1 else "Maps of the image"
     looked = all(captions.claim(heatmap) for heatmap in shown)
     asked = "Where the model looked when asked" if looked else f"{maps} when the model was asked"
     cut = captions.cut_off(record.answer)
@@ -99,12 +99,12 @@ def _left_out(record: Record, rows: Sequence[Sequence[Heatmap]]) -> Iterator[str
         yield f"Of {len(record.targets):,} parts that were asked for, {drawn:,} are drawn."
 
 
-def _sizes(studies: Sequence[Study]) -> Iterator[str]:
+def _sizes(source_images: Sequence[SourceImage]) -> Iterator[str]:
     """Which image is which, where there are several."""
-    if len(studies) > 1:
+    if len(source_images) > 1:
         named = "; ".join(
-            f"{which(image, len(studies))}, {study.shape[0]} by {study.shape[1]} pixels"
-            for image, study in enumerate(studies)
+            f"{which(image, len(source_images))}, {source_image.shape[0]} by {source_image.shape[1]} pixels"
+            for image, source_image in enumerate(source_images)
         )
         yield f"{named[:1].upper()}{named[1:]}."
 
@@ -117,7 +117,7 @@ def _method_sentences(
         its_rows, its_scales = zip(*group, strict=True)
         firsts, swept = [row[0] for row in its_rows], captions.by_layer(its_rows[0])
         scale = next(filter(None, chain.from_iterable(its_scales)), None)
-        places = "; ".join(filter(None, (place(one.grid, len(record.studies)) for one in firsts)))
+        places = "; ".join(filter(None, (place(one.grid, len(record.source_images)) for one in firsts)))
         combined = captions.aggregation(captions.maps_of(record, method), firsts[0], swept=swept)
         details = ", ".join(filter(None, [firsts[0].unit, combined]))
         rows_are = f"rows: {places}" if places else ""

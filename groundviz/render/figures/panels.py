@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from matplotlib.axes import Axes
 
-from groundviz.record.types import Doubles, Floats, Heatmap, Study
+from groundviz.record.types import Doubles, Floats, Heatmap, SourceImage
 from groundviz.render.base import captions, overlay
 from groundviz.render.base.colour import Scale, paint
 from groundviz.render.figures.canvas import (
@@ -67,11 +67,11 @@ class Layout:
     per_line: int
 
     @classmethod
-    def of(cls, study: Study, width: float, count: int, narrowest: float = NARROW) -> Layout:
+    def of(cls, source_image: SourceImage, width: float, count: int, narrowest: float = NARROW) -> Layout:
         """The layout of `count` panels of a study on a page `width` mm wide, lines evenly filled."""
         per_line = math.ceil(count / math.ceil(count / panels_per_line(width, narrowest)))
-        row_mm, col_mm = study.spacing_mm or (1.0, 1.0)
-        aspect = study.shape[0] * row_mm / (study.shape[1] * col_mm)
+        row_mm, col_mm = source_image.spacing_mm or (1.0, 1.0)
+        aspect = source_image.shape[0] * row_mm / (source_image.shape[1] * col_mm)
         panel = (width + _GAP) / per_line - _GAP
         height = min(panel * aspect, _HIGHEST)
         shape = (max(8, dots(height)), max(8, int(height / aspect / millimetres(1))))
@@ -80,10 +80,10 @@ class Layout:
 
     @classmethod
     def of_each(
-        cls, studies: Sequence[Study], width: float, count: int, narrowest: float = NARROW
+        cls, source_images: Sequence[SourceImage], width: float, count: int, narrowest: float = NARROW
     ) -> list[Layout]:
         """Layouts for panels of different studies one under the other, in columns."""
-        layouts = [cls.of(study, width, count, narrowest) for study in studies]
+        layouts = [cls.of(source_image, width, count, narrowest) for source_image in source_images]
         pitch = max(layout.pitch for layout in layouts)
         return [replace(layout, pitch=pitch) for layout in layouts]
 
@@ -149,7 +149,7 @@ class Sentence:
 class Panels:
     """One line of panels of one image, with the contours that are drawn on each."""
 
-    study: Study
+    source_image: SourceImage
     panels: Sequence[Panel]
     layout: Layout
     smooth: bool
@@ -177,7 +177,7 @@ class Panels:
         foot = top + _LABEL_HEIGHT + millimetres(self.layout.shape[0])
         for panel, sentence in zip(self.panels, self._sentences, strict=True):
             self._label(page, left, top, panel)
-            self._picture(page, left, top + _LABEL_HEIGHT, panel)
+            self._image(page, left, top + _LABEL_HEIGHT, panel)
             if panel.scale is not None and panel.scale.over == "each":
                 ends = [Run(" to ".join(panel.scale.ends))]
                 page.text(left, foot + 0.3, paragraph(ends, SMALL, self.layout.room))
@@ -194,14 +194,14 @@ class Panels:
         page.text(left, top, Paragraph((((0.0, name),),), LABEL))
         page.text(left, top + (LABEL - SMALL) * MM_PER_POINT, Paragraph((((indent, aside),),), SMALL))
 
-    def _picture(self, page: Page, left: float, top: float, panel: Panel) -> None:
-        study, shape = self.study, self.layout.shape
+    def _image(self, page: Page, left: float, top: float, panel: Panel) -> None:
+        source_image, shape = self.source_image, self.layout.shape
         over = None
         if panel.heatmap is not None and panel.scale is not None:
-            over = overlay.veil(study.shape, shape, panel.heatmap, panel.scale, smooth=self.smooth)
-        axes = page.picture(left, top, overlay.resample(study.pixels, shape), study.shape, over)
+            over = overlay.veil(source_image.shape, shape, panel.heatmap, panel.scale, smooth=self.smooth)
+        axes = page.image(left, top, overlay.resample(source_image.pixels, shape), source_image.shape, over)
         if panel.heatmap is not None and panel.scale is not None:
-            follow = study.shape if self.smooth else None
+            follow = source_image.shape if self.smooth else None
             for edges, negative in overlay.outlines(panel.heatmap, panel.scale, smooth_on=follow):
                 trace(axes, edges, dashed=negative)
         for line in self.contours:
@@ -230,7 +230,7 @@ class Bar:
         low, high = (Run(end) for end in self._ends)
         at = left + measure(low, SMALL) + 1.0
         page.text(left, top, Paragraph((((0.0, low),),), SMALL))
-        axes = page.picture(at, top + 0.35, colours(self.scale, dots(_BAR_HEIGHT), dots(_BAR_WIDTH)), (1, 1))
+        axes = page.image(at, top + 0.35, colours(self.scale, dots(_BAR_HEIGHT), dots(_BAR_WIDTH)), (1, 1))
         for mark in _marks(self.scale) if self.outlined else ():
             trace(axes, np.array([[[0.0, mark], [1.0, mark]]]), dashed=self.scale.signed and mark < 0.5)
         page.text(at + _BAR_WIDTH + 1.0, top, Paragraph((((0.0, high),),), SMALL))
@@ -274,7 +274,7 @@ def _marks(scale: Scale) -> list[float]:
 def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
     """Tell a reader what a map is short of: steps, evidence, or strength beside the others on its scale."""
     steps = captions.interrupted(heatmap)
-    # At the foot, away from the side marker, and on the picture itself, which gets cut out and passed on.
+    # At the foot, away from the side marker, and on the image itself, which gets cut out and passed on.
     if steps:
         _say(axes, steps, 0.07, SMALL, edge=WARN)
     if scale is None:

@@ -75,7 +75,7 @@ def default_targets(
     panels = max(2, per_line if one_line else 2 * per_line)
     pieces = captions.pieces(record.answer, record.target) if len(record.targets) == 1 else []
     pieces = [word for word in pieces if _names_something(word)] or pieces
-    contrasted = [one for one, target in zip(alone, record.targets, strict=True) if target.rival]
+    contrasted = [one for one, target in zip(alone, record.targets, strict=True) if target.foil]
     return [*record.targets, *pieces, *contrasted][: panels - 1]
 
 
@@ -115,7 +115,7 @@ def _aside(record: Record, heatmap: Heatmap, style: Style) -> str:
     if style == "llava_rad":
         return f"{captions.percent(_raw_mass(record, heatmap))} to image"
     target = heatmap.target
-    unsure = target.rival or target.in_question
+    unsure = target.foil or target.in_question
     return "" if unsure else captions.percent(captions.probability(record.answer, target))
 
 
@@ -133,8 +133,8 @@ def _mass(record: Record, heatmap: Heatmap) -> float:
 
 
 def _alone(record: Record, target: Target) -> Target:
-    """A target without its rival."""
-    return find(record.answer, (target.tokens[0], target.tokens[-1] + 1)) if target.rival else target
+    """A target without its foil."""
+    return find(record.answer, (target.tokens[0], target.tokens[-1] + 1)) if target.foil else target
 
 
 def _naming(record: Record, target: Target) -> list[Target]:

@@ -48,7 +48,7 @@ def acceptable(record: Record, known: int) -> dict[str, Rule]:
     tokens = {*range(len(record.answer.tokens)), *record.prompt.asked}
     layers = {-1}.union(*(maps.layers for maps in record.heatmaps))
     heads = max((maps.values.shape[2] for maps in record.heatmaps), default=1)
-    images = len(record.studies)
+    images = len(record.source_images)
     return {
         "selected": lambda value: _each(value, len(tokens), lambda one: _token(one, tokens)),
         "part": lambda value: whole(value, 0, len(tokens) + len(record.targets)),
@@ -101,9 +101,9 @@ def _token(value: Any, tokens: set[int]) -> bool:
 def _box(value: Any, record: Record) -> bool:
     if not isinstance(value, dict) or value.keys() != {"image", "x0", "y0", "x1", "y1"}:
         return False
-    if not whole(value["image"], 0, len(record.studies) - 1):
+    if not whole(value["image"], 0, len(record.source_images) - 1):
         return False
-    rows, cols = record.studies[value["image"]].shape
+    rows, cols = record.source_images[value["image"]].shape
     across = _number(value["x0"], 0, cols) and _number(value["x1"], 0, cols)
     return across and _number(value["y0"], 0, rows) and _number(value["y1"], 0, rows)
 

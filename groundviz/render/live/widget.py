@@ -10,7 +10,7 @@ Besides traits there are messages. The browser sends ::
 and gets ::
 
     {"heads": 2, "layer": 5}, [bytes]                                     as `pack.heads_of` codes them
-    {"images": [[side, image, start, length], ...]}, [bytes]              each a PNG picture
+    {"images": [[side, image, start, length], ...]}, [bytes]              each a PNG image
     {"maps": [header, ...], "method": "rise", "says": sentence, "missing": [sentence, ...]}, [bytes]
                                                                           as `pack.maps_of` codes them
     {"failed": sentence, "method": "rise"}                                why there are no maps

@@ -1,7 +1,7 @@
 """Pages: question, answer, every token with its maps, checks and origin, in one file.
 
-Static pictures stand where the viewer will be; its program, the only script, replaces them. A page
-loads nothing, so it opens the same in ten years, on a machine without a network, and, as pictures,
+Static images stand where the viewer will be; its program, the only script, replaces them. A page
+loads nothing, so it opens the same in ten years, on a machine without a network, and, as images,
 where no script may run. It holds the image itself, and says so.
 """
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from groundviz.record.targets import find
 from groundviz.record.tiles import drawn, which
-from groundviz.record.types import Answer, Heatmap, Heatmaps, Record, Study, Target
+from groundviz.record.types import Answer, Heatmap, Heatmaps, Record, SourceImage, Target
 from groundviz.render.base import captions, embedding, escape, overlay, provenance
 from groundviz.render.base.colour import Scale, scales
 from groundviz.render.base.contours import Outline
@@ -29,7 +29,7 @@ _TITLE = "Where did the model look?"
 _VIEW, _SMALL = 320, 128
 _SHARP = 1.5
 _MOST_IN_NOTEBOOK = 24
-# Pictures in a page besides the viewer, which holds every map: a thousand take about ten megabytes.
+# Images in a page besides the viewer, which holds every map: a thousand take about ten megabytes.
 _MOST_VIEWS, _MOST_SMALL = 48, 1000
 
 
@@ -64,7 +64,7 @@ def page(records: Sequence[Record], figures: Sequence[PaperFigure], *, known: Se
     pairs = zip(records, figures, strict=True)
     articles = [_article(record, figure, most=None, known=known) for record, figure in pairs]
     labels = [record.label for record in records]
-    return _document(articles, labels, several=any(len(record.studies) > 1 for record in records))
+    return _document(articles, labels, several=any(len(record.source_images) > 1 for record in records))
 
 
 def comparison(sides: Sequence[Side], figure: PaperFigure) -> str:
@@ -100,7 +100,7 @@ def fragment(record: Record, *, known: Sequence[Outline] = (), live: str = "") -
         live: Name of a live widget that this is a snapshot of; it hides behind that while it is there.
     """
     article = _article(record, None, most=_MOST_IN_NOTEBOOK, known=known, live=live)
-    return _output(article, several=len(record.studies) > 1)
+    return _output(article, several=len(record.source_images) > 1)
 
 
 def _article(
@@ -150,7 +150,7 @@ def _beware(record: Record) -> Iterator[Html]:
 
 def _below(record: Record, most: int | None) -> list[Html]:
     tokens = element("details", element("summary", "Token by token"), *_tokens(record, most))
-    return [tokens, *_notes(record.studies), *_checks(record), *_scores(record)]
+    return [tokens, *_notes(record.source_images), *_checks(record), *_scores(record)]
 
 
 def _answer(answer: Answer, targets: Sequence[Target]) -> Html:
@@ -171,9 +171,11 @@ def _answer(answer: Answer, targets: Sequence[Target]) -> Html:
 def _views(record: Record) -> Iterator[Html]:
     """Each image, and beside it each method's maps of what was explained."""
     maps = list(_explained(record))
-    for image, study in enumerate(record.studies):
-        name = which(image, len(record.studies)).capitalize()
-        bare = _picture(study, _VIEW, "The image that was asked about." if name == "Image" else f"{name}.")
+    for image, source_image in enumerate(record.source_images):
+        name = which(image, len(record.source_images)).capitalize()
+        bare = _image(
+            source_image, _VIEW, "The image that was asked about." if name == "Image" else f"{name}."
+        )
         views = (_view(record, *pair) for pair in maps if pair[0].grid.image == image)
         yield element("div", element("figure", bare, element("figcaption", name)), *views, class_="views")
     shown, asked = len(_viewed(record)), len(record.targets)
@@ -191,7 +193,7 @@ def _explained(record: Record) -> Iterator[tuple[Heatmap, Scale | None]]:
 
 
 def _viewed(record: Record) -> Sequence[Target]:
-    """Those parts that were asked for which have pictures of their own beside the image."""
+    """Those parts that were asked for which have images of their own beside the image."""
     return record.targets[: max(1, _MOST_VIEWS // max(1, len(record.heatmaps)))]
 
 
@@ -204,7 +206,7 @@ def _by_method(record: Record) -> list[list[Heatmaps]]:
 def _view(record: Record, heatmap: Heatmap, scale: Scale | None) -> Html:
     maps = captions.maps_of(record, heatmap.method)
     target, combined = heatmap.target, captions.aggregation(maps, heatmap)
-    single = len(record.targets) == 1 and not target.rival and not target.in_question
+    single = len(record.targets) == 1 and not target.foil and not target.in_question
     named = "" if single else captions.quoted(target)
     details = filter(None, [named, captions.claim(heatmap), combined, captions.uncertainty(heatmap, maps)])
     # The image needs no name: the map stands beside it.
@@ -222,8 +224,8 @@ def _interrupted(heatmap: Heatmap) -> list[Html | str]:
 def _tokens(record: Record, most: int | None) -> Iterator[Html]:
     """Every token with its probability and one small map per method, or per method, image and tile."""
     count = len(record.answer.tokens)
-    pictures = sum(len(maps) for maps in _by_method(record))
-    fit = max(1, _MOST_SMALL // max(1, pictures))
+    images = sum(len(maps) for maps in _by_method(record))
+    fit = max(1, _MOST_SMALL // max(1, images))
     shown = list(range(min(count, fit if most is None else min(fit, most))))
     cells: dict[int, list[Html]] = {index: [] for index in shown}
     keys = []
@@ -247,11 +249,11 @@ def _tokens(record: Record, most: int | None) -> Iterator[Html]:
 
 def _legend(record: Record) -> list[str]:
     heatmaps = [one.at(record.target) for maps in _by_method(record) for one in maps]
-    return [*captions.legend(record.studies, heatmaps), *captions.undrawn(record, heatmaps)]
+    return [*captions.legend(record.source_images, heatmaps), *captions.undrawn(record, heatmaps)]
 
 
 def _small(record: Record, heatmap: Heatmap, scale: Scale | None) -> Html:
-    name = element("figcaption", captions.titled(heatmap, len(record.studies)), *_interrupted(heatmap))
+    name = element("figcaption", captions.titled(heatmap, len(record.source_images)), *_interrupted(heatmap))
     return element("figure", _map(record, _SMALL, heatmap, scale), name)
 
 
@@ -266,20 +268,26 @@ def _token(answer: Answer, index: int, maps: Sequence[Html]) -> Html:
     return element("li", name, element("div", *maps, class_="maps"))
 
 
-def _picture(
-    study: Study, longest: int, says: str, heatmap: Heatmap | None = None, scale: Scale | None = None
+def _image(
+    source_image: SourceImage,
+    longest: int,
+    says: str,
+    heatmap: Heatmap | None = None,
+    scale: Scale | None = None,
 ) -> Html:
-    """A picture `longest` CSS pixels long, somewhat sharper than that, bare or under a map."""
-    shape = overlay.fitting(study, longest)
-    content = overlay.jpeg(study, overlay.fitting(study, round(longest * _SHARP)), heatmap, scale)
+    """An image `longest` CSS pixels long, somewhat sharper than that, bare or under a map."""
+    shape = overlay.fitting(source_image, longest)
+    content = overlay.jpeg(
+        source_image, overlay.fitting(source_image, round(longest * _SHARP)), heatmap, scale
+    )
     return escape.image(content, says, width=shape[1], height=shape[0])
 
 
 def _map(record: Record, longest: int, heatmap: Heatmap, scale: Scale | None) -> Html:
     if scale is None:
         return element("p", captions.no_evidence(heatmap), class_="none")
-    says = captions.describe(heatmap, len(record.studies))
-    return _picture(record.studies[heatmap.grid.image], longest, says, heatmap, scale)
+    says = captions.describe(heatmap, len(record.source_images))
+    return _image(record.source_images[heatmap.grid.image], longest, says, heatmap, scale)
 
 
 def _key(scale: Scale | None) -> list[Html]:
@@ -292,12 +300,12 @@ def _key(scale: Scale | None) -> list[Html]:
     return [ends, element("span", scale.unit), element("span", scale.rule, class_="quiet")]
 
 
-def _notes(studies: Sequence[Study]) -> Iterator[Html]:
-    for image, study in enumerate(studies):
-        if study.notes:
-            name = which(image, len(studies))
+def _notes(source_images: Sequence[SourceImage]) -> Iterator[Html]:
+    for image, source_image in enumerate(source_images):
+        if source_image.notes:
+            name = which(image, len(source_images))
             yield element("h3", f"About the {name}" if name == "image" else f"About {name}")
-            yield element("ul", *(element("li", note) for note in study.notes))
+            yield element("ul", *(element("li", note) for note in source_image.notes))
 
 
 def _checks(record: Record) -> Iterator[Html]:
@@ -341,9 +349,9 @@ def _figure(figure: PaperFigure | None) -> Iterator[Html]:
         content = figure.preview()
         with Image.open(io.BytesIO(content)) as preview:
             width, height = preview.size
-        picture = escape.image(content, figure.caption, width=width, height=height)
+        drawn = escape.image(content, figure.caption, width=width, height=height)
         caption = element("figcaption", figure.caption)
-        yield element("details", element("summary", "Figure for print"), element("figure", picture, caption))
+        yield element("details", element("summary", "Figure for print"), element("figure", drawn, caption))
 
 
 def _made_with(record: Record) -> Html:
@@ -361,7 +369,7 @@ def _errors(record: Record) -> Iterator[tuple[str, str]]:
     for maps in record.heatmaps:
         for target in _viewed(record):
             if maps.has(target) and (error := captions.uncertainty(maps.at(target), maps)):
-                name = captions.titled(maps.at(target), len(record.studies))
+                name = captions.titled(maps.at(target), len(record.source_images))
                 yield f"error of {name}, {captions.quoted(target)}", error
 
 

@@ -35,7 +35,7 @@ def style() -> str:
 
 @cache
 def program() -> str:
-    """The viewer as a plain script that upgrades every static picture standing with its payload.
+    """The viewer as a plain script that upgrades every static image standing with its payload.
 
     >>> "export" in program(), "//" in program()
     (False, False)

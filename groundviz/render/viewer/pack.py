@@ -26,7 +26,7 @@ from PIL import Image
 from groundviz.record.geometry import cell_coverage
 from groundviz.record.targets import findings
 from groundviz.record.tiles import place, which
-from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Record, Study, Target
+from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Record, SourceImage, Target
 from groundviz.render.base import captions, overlay
 from groundviz.render.base.colour import COLOURS, table
 from groundviz.render.base.contours import Outline
@@ -74,7 +74,10 @@ def pack(
         "asked": list(_asked(record)),
         "tokens": list(_tokens(record.answer)),
         "parts": _parts(record),
-        "images": [_image(study, number, record, blobs) for number, study in enumerate(record.studies)],
+        "images": [
+            _image(source_image, number, record, blobs)
+            for number, source_image in enumerate(record.source_images)
+        ],
         "maps": [_maps(one, record, chosen, known, blobs) for one in record.heatmaps],
         "kinds": [[name for name, signed in COLOURS.items() if signed == kind] for kind in (False, True)],
         "colours": {name: base64.b64encode(table(name).tobytes()).decode() for name in COLOURS},
@@ -108,8 +111,8 @@ def images_of(records: Sequence[Record]) -> tuple[list[list[int]], bytes]:
     """The images of several records: each as [record, image, start, length], and the bytes of all."""
     places, blobs = list[list[int]](), list[bytes]()
     for side, record in enumerate(records):
-        for number, study in enumerate(record.studies):
-            places.append([side, number, *_add(_picture(study), blobs)])
+        for number, source_image in enumerate(record.source_images):
+            places.append([side, number, *_add(_png(source_image), blobs)])
     return places, b"".join(blobs)
 
 
@@ -164,7 +167,7 @@ def _maps(
     return {
         "method": visible(maps.method),
         "name": visible(captions.method_name(maps.method)),
-        "place": visible(place(maps.grid, len(record.studies))),
+        "place": visible(place(maps.grid, len(record.source_images))),
         "label": visible(maps.grid.label),
         "claim": captions.claim(shown),
         "interrupted": captions.interrupted(maps),
@@ -229,7 +232,7 @@ def _target(target: Target, answer: Answer) -> dict[str, Any]:
         "tokens": list(target.tokens),
         "text": visible(name),
         "label": visible(f"the {name}" if name == captions.WHOLE else captions.quoted(target)),
-        "rival": visible(target.rival.text) if target.rival else None,
+        "foil": visible(target.foil.text) if target.foil else None,
     }
 
 
@@ -282,23 +285,26 @@ def _written(
         }
 
 
-def _image(study: Study, number: int, record: Record, blobs: list[bytes]) -> dict[str, Any]:
-    spacing = study.spacing_mm or (1.0, 1.0)
+def _image(source_image: SourceImage, number: int, record: Record, blobs: list[bytes]) -> dict[str, Any]:
+    spacing = source_image.spacing_mm or (1.0, 1.0)
     return {
-        "name": which(number, len(record.studies)).capitalize(),
-        "source": list(study.shape),
+        "name": which(number, len(record.source_images)).capitalize(),
+        "source": list(source_image.shape),
         "aspect": [spacing[0] / min(spacing), spacing[1] / min(spacing)],
-        "window": [study.window[0], -study.window[1] if study.inverted else study.window[1]]
-        if study.window
+        "window": [
+            source_image.window[0],
+            -source_image.window[1] if source_image.inverted else source_image.window[1],
+        ]
+        if source_image.window
         else None,
-        "presets": _presets(study),
-        "at": _add(_picture(study), blobs),
+        "presets": _presets(source_image),
+        "at": _add(_png(source_image), blobs),
     }
 
 
-def _picture(study: Study) -> bytes:
+def _png(source_image: SourceImage) -> bytes:
     """The image as PNG, grey where it is grey; exact where it is not made smaller."""
-    pixels, (rows, cols) = study.pixels, study.shape
+    pixels, (rows, cols) = source_image.pixels, source_image.shape
     shrink = min(1.0, _LONGEST / max(rows, cols))
     shape = max(1, round(rows * shrink)), max(1, round(cols * shrink))
     rgb = overlay.resample(pixels, shape) if pixels.shape[:2] != shape else pixels
@@ -308,13 +314,13 @@ def _picture(study: Study) -> bytes:
     return stream.getvalue()
 
 
-def _presets(study: Study) -> list[list[Any]]:
+def _presets(source_image: SourceImage) -> list[list[Any]]:
     """Windows to choose from, as (name, level, width) of the display range 0 to 1.
 
     The window that was applied is all there is; a standard CT window is offered where it lies
     inside it.
     """
-    low, high = np.percentile(study.pixels, [1.0, 99.0]).tolist()
+    low, high = np.percentile(source_image.pixels, [1.0, 99.0]).tolist()
     if high <= low:
         low, high = 0.0, 1.0
     found: list[list[Any]] = [
@@ -323,8 +329,8 @@ def _presets(study: Study) -> list[list[Any]]:
         ["Darker half", 0.25, 0.5],
         ["Brighter half", 0.75, 0.5],
     ]
-    if study.window and not study.inverted and study.raw_range[0] <= -200.0:
-        centre, width = study.window
+    if source_image.window and not source_image.inverted and source_image.raw_range[0] <= -200.0:
+        centre, width = source_image.window
         for name, (level, span) in _HOUNSFIELD.items():
             start, stop = ((level + side * span / 2 - centre) / width + 0.5 for side in (-1, 1))
             if start >= 0.0 and stop <= 1.0:

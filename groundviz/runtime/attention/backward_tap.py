@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.runtime.attention.propagation import Block, Slopes
+from groundviz.runtime.attention.propagation import Block, Gradients
 from groundviz.runtime.attention.rows import Attention
 from groundviz.runtime.attention.tap import AttentionCall
 
@@ -28,7 +28,7 @@ Hear = Callable[[int, Block], None]
 class BackwardTap:
     """Hears attention calls again when a gradient passes them, last layer first.
 
-    Layers may be called several times in one pass, once per window or picture: their tokens are
+    Layers may be called several times in one pass, once per window or image: their tokens are
     numbered on. A pass under checkpointing may call them again.
     """
 
@@ -82,9 +82,9 @@ class BackwardTap:
         tensors: tuple[Tensor, ...],
     ) -> None:
         facts = facts | dict(zip(names, tensors[1:], strict=True))
-        slopes = Slopes(gradient.transpose(1, 2), tensors[0])
+        gradients = Gradients(gradient.transpose(1, 2), tensors[0])
         if self._hear is not None:
-            self._hear(layer, Block(Attention(**facts), start % self._sizes[layer], slopes))
+            self._hear(layer, Block(Attention(**facts), start % self._sizes[layer], gradients))
 
 
 class _Identity(torch.autograd.Function):
@@ -199,34 +199,34 @@ class GradientRows:
             UnsupportedMethod: The scalar depends on no tapped attention.
         """
         shares: dict[int, Tensor] = {}
-        slopes: dict[int, Tensor] = {}
+        gradients: dict[int, Tensor] = {}
 
         def hear(layer: int, block: Block) -> None:
-            for found, values in ((shares, _shares), (slopes, _slopes)):
+            for found, values in ((shares, _shares), (gradients, _gradients)):
                 into = found.setdefault(layer, _blank(self._positions, block.attention))
                 self._positions.put(block, into, values)
 
         self._tap.back(scalar, hear, retain=retain)
-        return _stacked(shares), _stacked(slopes)
+        return _stacked(shares), _stacked(gradients)
 
 
 def _shares(block: Block, rows: Tensor) -> Tensor:
     return block.attention.rows(rows)
 
 
-def _slopes(block: Block, rows: Tensor) -> Tensor:
-    return cast(Slopes, block.slopes).rows(rows, block.attention.key.shape[2])
+def _gradients(block: Block, rows: Tensor) -> Tensor:
+    return cast(Gradients, block.gradients).rows(rows, block.attention.key.shape[2])
 
 
 def _items(block: Block) -> Iterator[Block]:
     """The items of a call's batch, each as a call of its own."""
-    one, slopes = block.attention, block.slopes
+    one, gradients = block.attention, block.gradients
     for item in range(len(one.query)):
         own = slice(item, item + 1)
         mask = one.mask if one.mask is None or len(one.mask) == 1 else one.mask[own]
         yield Block(
             replace(one, query=one.query[own], key=one.key[own], mask=mask),
-            slopes=slopes and Slopes(slopes.output[own], slopes.value[own]),
+            gradients=gradients and Gradients(gradients.output[own], gradients.value[own]),
         )
 
 

@@ -60,7 +60,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Slopes:
+class Gradients:
     """What the gradient of a scalar with respect to attention follows from: dO times V transposed.
 
     Attributes:
@@ -85,7 +85,7 @@ class Block:
 
     attention: Attention
     start: int = 0
-    slopes: Slopes | None = None
+    gradients: Gradients | None = None
 
 
 class Streams:
@@ -111,7 +111,7 @@ class Streams:
         """Go from behind an attention module to before it: v <- kept * v + passed * v A.
 
         A is the mean over heads of the attention, or of its positive products with the gradient
-        where a block has slopes.
+        where a block has gradients.
 
         Args:
             flow: The streams it reads and writes.
@@ -162,12 +162,12 @@ def _carried(block: Block, held: Tensor) -> Tensor:
     """What rows hold (batch, vector, row), passed on to columns: (batch, vector, column)."""
     attention = replace(block.attention, key=block.attention.key.float())
     held = held.to(attention.key.device)
-    slopes = block.slopes and Slopes(block.slopes.output, block.slopes.value.float())
+    gradients = block.gradients and Gradients(block.gradients.output, block.gradients.value.float())
     product = held.new_zeros(*held.shape[:2], attention.key.shape[2])
     for rows, width in _chunks(attention, held):
         weights = replace(attention, key=attention.key[:, :, :width]).rows(rows)
-        if slopes is not None:
-            weights.mul_(slopes.rows(rows, width)).clamp_(min=0.0)
+        if gradients is not None:
+            weights.mul_(gradients.rows(rows, width)).clamp_(min=0.0)
         product[:, :, :width] += held[:, :, rows] @ weights.mean(dim=1)
     return product
 

@@ -23,12 +23,12 @@ class OwnRowAttention:
     """A tap handler that computes the last rows' attention, and remembers what gradients need.
 
     Attributes:
-        columns: The columns to keep, int (column,): absolute positions, or columns of the picture
+        columns: The columns to keep, int (column,): absolute positions, or columns of the image
             where a layer looks at that.
         length: Absolute position behind the last row.
         count: How many rows the answer has.
         kept: Numbers of the layers whose rows are wanted; the paths through the others are cut too.
-        cross: Numbers of the layers that look at the picture and not at the text.
+        cross: Numbers of the layers that look at the image and not at the text.
     """
 
     columns: Tensor
@@ -71,9 +71,9 @@ class OwnRowAttention:
         """
         layers = sorted(self._outputs)
         by_output = torch.autograd.grad(logprobs.sum(), [self._outputs[i] for i in layers])
-        slopes = [_against_values(g, self._values[i]) for i, g in zip(layers, by_output, strict=True)]
+        gradients = [_against_values(g, self._values[i]) for i, g in zip(layers, by_output, strict=True)]
         shares = [self._shares[i] for i in layers]
-        return _rows_first(shares), _rows_first(slopes)
+        return _rows_first(shares), _rows_first(gradients)
 
 
 def columns_in(width: int, length: int, columns: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +109,7 @@ def _attend(call: AttentionCall, rows: slice) -> tuple[Tensor, Tensor]:
 
 
 def _across(call: AttentionCall, rows: slice) -> tuple[Tensor, Tensor]:
-    """As `_attend`, where no row is a column: the picture is a constant."""
+    """As `_attend`, where no row is a column: the image is a constant."""
     raw = scores(call.query[:, :, rows], call.key.detach(), call.scaling)
     shares = probabilities(raw, call.visible(rows), softcap=call.softcap, sinks=call.sinks)
     return shares, weighted_values(shares, call.value.detach())

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from groundviz.record.conversation import Asking
-from groundviz.record.types import Ints, Study
+from groundviz.record.types import Ints, SourceImage
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.sites import Parts
 
@@ -38,8 +38,8 @@ class Lendable(Protocol):
     def family_name(self) -> str:
         """Name of the model family."""
 
-    def encode(self, studies: Sequence[Study], question: Asking) -> Encoded:
-        """The prompt, the keyword tensors of the model's forward, and where the picture is in them."""
+    def encode(self, source_images: Sequence[SourceImage], question: Asking) -> Encoded:
+        """The prompt, the keyword tensors of the model's forward, and where the image is in them."""
 
     def read_answer(self, token_ids: Sequence[int]) -> tuple[str, tuple[str, ...], Ints]:
         """The text of answer tokens, each token as text, and each token's characters (T, 2)."""

@@ -1,4 +1,4 @@
-"""The picture among a prompt's tensors: read pixel by pixel, and replaced."""
+"""The image among a prompt's tensors: read pixel by pixel, and replaced."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 from groundviz.runtime.inputs.encoded import PIXELS
 
 
-class Picture(Protocol):
+class ImageInput(Protocol):
     """The pixels that a model sees, as cells (batch, pixel, colour)."""
 
     def cells(self) -> Tensor:
-        """The picture, (1, pixel, colour)."""
+        """The image, (1, pixel, colour)."""
 
     def replaced(self, cells: Tensor) -> dict[str, Tensor]:
-        """The inputs of a batch of prompts that show these pictures."""
+        """The inputs of a batch of prompts that show these images."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,11 +38,11 @@ class InTensor:
     index: Tensor
 
     def cells(self) -> Tensor:
-        """The picture, (1, pixel, colour)."""
+        """The image, (1, pixel, colour)."""
         return self.values.reshape(-1)[self.index[0]][None]
 
     def replaced(self, cells: Tensor) -> dict[str, Tensor]:
-        """The inputs of a batch of prompts that show these pictures."""
+        """The inputs of a batch of prompts that show these images."""
         batch, flat = len(cells), self.values.reshape(1, -1)
         flat, cells = flat.expand(batch, -1), cells.flatten(1).to(flat)
         for copy in self.index:
@@ -64,28 +64,38 @@ class ThroughProcessor:
     process: Callable[[Tensor], Mapping[str, Tensor]]
 
     def cells(self) -> Tensor:
-        """The picture, (1, pixel, colour)."""
+        """The image, (1, pixel, colour)."""
         return self.source
 
     def replaced(self, cells: Tensor) -> dict[str, Tensor]:
-        """The inputs of a batch of prompts that show these pictures."""
+        """The inputs of a batch of prompts that show these images."""
         made = [self.process(one) for one in cells]
         return {name: torch.cat([one[name] for one in made]) for name in made[0]}
 
 
-def unflattened(cells: Tensor, studies: Sequence[Study]) -> list[Study]:
+def unflattened(cells: Tensor, source_images: Sequence[SourceImage]) -> list[SourceImage]:
     """Studies with other pixels, given as (pixel, colour), all studies one after another."""
-    parts = cells.detach().float().clamp(0, 1).cpu().split([math.prod(study.shape) for study in studies])
+    parts = (
+        cells.detach()
+        .float()
+        .clamp(0, 1)
+        .cpu()
+        .split([math.prod(source_image.shape) for source_image in source_images])
+    )
     return [
-        replace(study, pixels=np.asarray(part.reshape(*study.shape, 3).numpy(), dtype=np.float32))
-        for study, part in zip(studies, parts, strict=True)
+        replace(
+            source_image, pixels=np.asarray(part.reshape(*source_image.shape, 3).numpy(), dtype=np.float32)
+        )
+        for source_image, part in zip(source_images, parts, strict=True)
     ]
 
 
-def flattened(studies: Sequence[Study]) -> Tensor:
+def flattened(source_images: Sequence[SourceImage]) -> Tensor:
     """The pixels of studies in three colours, (1, pixel, colour)."""
     colours = [
-        np.broadcast_to(study.pixels.reshape(*study.shape, -1), (*study.shape, 3)).reshape(-1, 3)
-        for study in studies
+        np.broadcast_to(
+            source_image.pixels.reshape(*source_image.shape, -1), (*source_image.shape, 3)
+        ).reshape(-1, 3)
+        for source_image in source_images
     ]
     return torch.from_numpy(np.concatenate(colours))[None]

@@ -4,7 +4,7 @@
 
     pixels -> vision.0 ... vision.N -> projector -> language.0 ... language.M -> answer
 
-At every site the picture is a tensor (batch, cell, channel), cells in the order of the site's
+At every site the image is a tensor (batch, cell, channel), cells in the order of the site's
 grids; at the pixels a cell is a pixel.
 """
 
@@ -35,8 +35,8 @@ class Parts:
         decoder_attention: The attention module of each of them.
         final_norm: What stands between the last decoder layer and the output head.
         output_head: Turns hidden states into scores of the vocabulary.
-        cross_attention: Those of `decoder_attention` that look at the picture and not at the text.
-        resampler: Attention modules that summarise the picture into image tokens, in the order
+        cross_attention: Those of `decoder_attention` that look at the image and not at the text.
+        resampler: Attention modules that summarise the image into image tokens, in the order
             they run, and the streams each connects: "latents" and "image".
         unknown: Why no module is known, and what to do about it; empty where they are.
     """
@@ -54,13 +54,13 @@ class Parts:
 
     @property
     def looking(self) -> tuple[nn.Module, ...]:
-        """The decoder's attention modules through which the answer looks at the picture."""
+        """The decoder's attention modules through which the answer looks at the image."""
         return self.cross_attention or self.decoder_attention
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One place where the picture can be read and changed.
+    """One place where the image can be read and changed.
 
     Attributes:
         stage: "pixels", "vision", "projector" or "language".
@@ -75,7 +75,7 @@ class Site:
 
 
 def sites(parts: Parts, cells: Mapping[str, Cells]) -> tuple[Site, ...]:
-    """All sites of a model at which the picture has cells, in the order it passes them."""
+    """All sites of a model at which the image has cells, in the order it passes them."""
     every = (
         Site("pixels"),
         *(Site("vision", layer) for layer in range(len(parts.vision_layers))),
@@ -90,7 +90,7 @@ def find_site(parts: Parts, cells: Mapping[str, Cells], name: str) -> Site:
 
     Raises:
         UnknownName: The model has no such site; the message lists those it has.
-        UnsupportedMethod: It has, but the picture has no cells there.
+        UnsupportedMethod: It has, but the image has no cells there.
     """
     known = {str(site): site for site in sites(parts, cells)}
     if "vision" in cells:
@@ -111,15 +111,15 @@ def find_site(parts: Parts, cells: Mapping[str, Cells], name: str) -> Site:
 
 def _why_none(parts: Parts, stage: str) -> str:
     if stage == "language" and parts.cross_attention:
-        return "its text holds no image tokens, and looks at the picture through cross-attention"
+        return "its text holds no image tokens, and looks at the image through cross-attention"
     if stage == "language" and parts.resampler:
-        return "each of its image tokens tells of the whole picture"
+        return "each of its image tokens tells of the whole image"
     return "its adapter knows of none"
 
 
 @dataclass(slots=True, eq=False)
 class SiteHook:
-    """Reads the picture at one site during a pass, and puts another one in its place if given.
+    """Reads the image at one site during a pass, and puts another one in its place if given.
 
     Attributes:
         index: Where the cells stand in the module's output for one prompt, int (cell,).

@@ -19,7 +19,7 @@ def home(model: Any) -> torch.device:
 
 
 def on_device(model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Inputs where the model computes, pictures in its dtype."""
+    """Inputs where the model computes, images in its dtype."""
     device = home(model)
     return {
         name: tensor.to(device, model.dtype if tensor.is_floating_point() else None)

@@ -101,7 +101,7 @@ def _attempt(run: Callable[[slice], Tensor], part: slice) -> Tensor | str:
 def _halved(size: int, label: str, wanted: str) -> int:
     if size == 1:
         raise OutOfMemory(
-            f"{label} ran out of memory: one picture at a time does not fit beside the model.{wanted} "
+            f"{label} ran out of memory: one image at a time does not fit beside the model.{wanted} "
             "Free memory, load the model in bfloat16, or use a method that needs less."
         )
     return size // 2

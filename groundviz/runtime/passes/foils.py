@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from groundviz.record.targets import answered
-from groundviz.record.types import Answer, Rival, Target
+from groundviz.record.types import Answer, Foil, Target
 from groundviz.runtime.inputs.explainable import Lendable
 
 
-def rival(vlm: Lendable, answer: Answer, target: Target, text: str) -> Rival:
+def foil(vlm: Lendable, answer: Answer, target: Target, text: str) -> Foil:
     """A text as the model would write it in the target's place."""
     before = answer.text[: int(answer.offsets[answered(target).tokens[0], 0])].lstrip()
     ids = vlm.answer_ids(before + text.strip())
     ends = vlm.read_answer(ids)[2][:, 1]
     own = tuple(int(i) for i, end in zip(ids, ends, strict=True) if end > len(before))
-    return Rival(text=text.strip(), token_ids=own)
+    return Foil(text=text.strip(), token_ids=own)

@@ -1,4 +1,4 @@
-"""Passes over the prompt and an answer, with the picture read, changed or differentiated on the way."""
+"""Passes over the prompt and an answer, with the image read, changed or differentiated on the way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from groundviz.errors import UnsupportedMethod
 from groundviz.record.types import Target
 from groundviz.runtime.inputs.encoded import PIXELS
-from groundviz.runtime.inputs.pixels import Picture
+from groundviz.runtime.inputs.pixels import ImageInput
 from groundviz.runtime.inputs.sites import Parts, Site, SiteHook, module_at
 from groundviz.runtime.loan.guard import Loan
 from groundviz.runtime.loan.preflight import GRADIENT_FREE
@@ -33,10 +33,10 @@ class Passes:
         loan: Through which hooks are placed.
         parts: The model's modules.
         inputs: Keyword tensors of the prompt, on the model's device.
-        picture: Reads and replaces the picture in them.
-        index: By stage, where the picture's cells stand in a layer's output.
+        image: Reads and replaces the image in them.
+        index: By stage, where the image's cells stand in a layer's output.
         columns: What the answer's attention can look at, see `Encoded`.
-        image_ids: Tokens that stand for a picture wherever they are said.
+        image_ids: Tokens that stand for an image wherever they are said.
         answer_ids: What the model says.
         said: What inputs hold for its tokens, see `Encoded`.
     """
@@ -45,7 +45,7 @@ class Passes:
     loan: Loan
     parts: Parts
     inputs: Mapping[str, Tensor]
-    picture: Picture
+    image: ImageInput
     index: Mapping[str, Tensor]
     columns: Tensor
     image_ids: frozenset[int]
@@ -56,24 +56,24 @@ class Passes:
         """The inputs of a pass over the prompt and tokens said after it, as often as `batch` says.
 
         Raises:
-            UnsupportedMethod: One of them is an image token, which the model would take for a picture.
+            UnsupportedMethod: One of them is an image token, which the model would take for an image.
         """
         if self.image_ids.intersection(token_ids):
             raise UnsupportedMethod(
                 "The answer contains an image token, and a pass over it would take that for a further "
-                "picture. Explain another answer, or use attention, which needs no further pass."
+                "image. Explain another answer, or use attention, which needs no further pass."
             )
         return saying(self.inputs, token_ids, batch, said=self.said)
 
     def read(self, *at: Site, whole: bool = False, pixels: Tensor | None = None) -> list[Tensor]:
-        """The picture at sites, (1, ...) each; `whole` for every token there, not the image cells alone."""
+        """The image at sites, (1, ...) each; `whole` for every token there, not the image cells alone."""
         hooks = {site: self._look(site) for site in at if site.stage != "pixels"}
         if hooks:
             with torch.no_grad():
                 self._say(self.answer_ids, hooks, pixels=pixels)
         if whole:
             return [hooks[site].seen for site in at]
-        own = self.picture.cells() if pixels is None else pixels
+        own = self.image.cells() if pixels is None else pixels
         return [own if site.stage == "pixels" else hooks[site].cells(hooks[site].seen) for site in at]
 
     def scores(self, targets: Sequence[Target], site: Site | None, values: Tensor | None) -> Tensor:
@@ -91,15 +91,15 @@ class Passes:
     def gradients(self, targets: Sequence[Target], at: Sequence[Site]) -> list[tuple[Tensor, Tensor]]:
         """Values (...) at each site, and each target's gradient there, float32 (target, ...)."""
         values: list[Tensor] = []
-        slopes: dict[tuple[int, int], Tensor] = {}
+        gradients: dict[tuple[int, int], Tensor] = {}
         for token_ids, wanted in continuations(targets, self.answer_ids).items():
             with torch.enable_grad():
                 values, found = self._differentiated(token_ids, wanted, at)
             for (index, _), grads in zip(wanted, found, strict=True):
                 for place, grad in enumerate(grads):
-                    slopes[place, index] = slopes.get((place, index), 0.0) + grad[0].float()
+                    gradients[place, index] = gradients.get((place, index), 0.0) + grad[0].float()
         return [
-            (value[0].detach(), torch.stack([slopes[place, index] for index in range(len(targets))]))
+            (value[0].detach(), torch.stack([gradients[place, index] for index in range(len(targets))]))
             for place, value in enumerate(values)
         ]
 
@@ -112,7 +112,7 @@ class Passes:
             raise UnsupportedMethod(self.parts.unknown)
         pixels = None
         if at[0].stage == "pixels":
-            pixels = self.picture.cells().detach().requires_grad_()
+            pixels = self.image.cells().detach().requires_grad_()
         else:
             # The graph begins here: what lies before it costs no memory.
             hooks[at[0]].change = lambda cells: cells.detach().requires_grad_()
@@ -122,8 +122,10 @@ class Passes:
         found = []
         for number, (_, reading) in enumerate(wanted, start=1):
             scalar = reading.weight * logprobs[0, list(reading.tokens)].sum()
-            slopes = _gradients(scalar, places, retain=number < len(wanted))
-            found.append([_cells(hooks, site, slope) for site, slope in zip(at, slopes, strict=True)])
+            gradients = _gradients(scalar, places, retain=number < len(wanted))
+            found.append(
+                [_cells(hooks, site, gradient) for site, gradient in zip(at, gradients, strict=True)]
+            )
         return [_cells(hooks, site, place) for site, place in zip(at, places, strict=True)], found
 
     def _say(
@@ -137,7 +139,7 @@ class Passes:
         """Log-probabilities (batch, token) of tokens said after the prompt, with hooks in place."""
         inputs = self.saying(token_ids, batch)
         if pixels is not None:
-            inputs |= self.picture.replaced(pixels)
+            inputs |= self.image.replaced(pixels)
         count = len(token_ids)
         with self._hooked(hooks), self._exact_head(count + 1):
             logits = last_logits(self.model, inputs, count + 1)

@@ -1,4 +1,4 @@
-"""Letting a model answer, or making it say an answer, with attention to the picture kept on the way."""
+"""Letting a model answer, or making it say an answer, with attention to the image kept on the way."""
 
 from __future__ import annotations
 

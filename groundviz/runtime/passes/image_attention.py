@@ -1,4 +1,4 @@
-"""How an answer looks at the picture: rows of attention, their gradients, and what they come to on cells."""
+"""How an answer looks at the image: rows of attention, their gradients, and what they come to on cells."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = {"input_ids", "attention_mask"}
 
 
 def own_gradients(passes: Passes, token_ids: Sequence[int], cache: Any) -> tuple[Tensor, Tensor]:
-    """Attention to the picture, and how each token's log-probability changes with it.
+    """Attention to the image, and how each token's log-probability changes with it.
 
     Args:
         passes: The lent model with its prompt.
@@ -50,7 +50,7 @@ def own_gradients(passes: Passes, token_ids: Sequence[int], cache: Any) -> tuple
 def handed_on(passes: Passes) -> Tensor | None:
     """How much of each image token came from each cell, float32 (image token, cell).
 
-    Attention rollout through the resampler that summarises the picture. None where an image token
+    Attention rollout through the resampler that summarises the image. None where an image token
     is a cell. Costs one forward pass.
     """
     resampler = passes.parts.resampler

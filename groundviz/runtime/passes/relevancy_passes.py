@@ -26,7 +26,7 @@ class Term:
     Attributes:
         step: How many tokens have been said when it is read.
         token_id: Which token; it need not be the one that is said.
-        weight: +1, or -1 for a rival's.
+        weight: +1, or -1 for a foil's.
     """
 
     step: int
@@ -43,27 +43,27 @@ class Branch:
 
 
 def branches(target: Target, answer_ids: tuple[int, ...]) -> list[Branch]:
-    """A target's scalar, such that target and rival are read from one row where they part.
+    """A target's scalar, such that target and foil are read from one row where they part.
 
-    Tokens they share come before it, and cancel. At the parting the rival's token is read in the
+    Tokens they share come before it, and cancel. At the parting the foil's token is read in the
     answer's own pass; only what it would say next needs a pass of its own.
 
-    >>> from groundviz.record.types import Rival
-    >>> target = Target(tokens=(0, 1), text="left lung", rival=Rival(text="left", token_ids=(7, 5, 6)))
+    >>> from groundviz.record.types import Foil
+    >>> target = Target(tokens=(0, 1), text="left lung", foil=Foil(text="left", token_ids=(7, 5, 6)))
     >>> for branch in branches(target, (7, 8, 9)):
     ...     print(branch.token_ids, [(term.step, term.token_id, term.weight) for term in branch.terms])
     (7, 8, 9) [(1, 8, 1.0), (1, 5, -1.0)]
     (7, 5, 6) [(2, 6, -1.0)]
     """
-    rival = target.rival.token_ids if target.rival else ()
+    foil = target.foil.token_ids if target.foil else ()
     own = [answer_ids[token] for token in answered(target).tokens]
-    alike = takewhile(lambda pair: pair[0] == pair[1], zip(own, rival, strict=False))
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(own, foil, strict=False))
     shared = len(list(alike))
     parting = target.tokens[0] + shared
     terms = [Term(token, answer_ids[token], 1.0) for token in target.tokens[shared:]]
-    terms += [Term(parting, token, -1.0) for token in rival[shared : shared + 1]]
-    later = [Term(parting + k, token, -1.0) for k, token in enumerate(rival[shared:]) if k]
-    said = answer_ids[: target.tokens[0]] + rival
+    terms += [Term(parting, token, -1.0) for token in foil[shared : shared + 1]]
+    later = [Term(parting + k, token, -1.0) for k, token in enumerate(foil[shared:]) if k]
+    said = answer_ids[: target.tokens[0]] + foil
     found = [Branch(answer_ids, tuple(terms)), Branch(said, tuple(later))]
     return [branch for branch in found if branch.terms]
 
@@ -85,7 +85,7 @@ def relevancy(
 
     Args:
         passes: The lent model with its prompt and answer.
-        targets: What to follow down: one backward pass each, two for a rival of several tokens.
+        targets: What to follow down: one backward pass each, two for a foil of several tokens.
         layers: How many of the last decoder layers to follow; all when None.
         checkpointing: Compute each layer a second time instead of holding what it computed.
     """
@@ -134,7 +134,7 @@ class _Followed:
         return cls(numbers, flows, {"latents": Origin("text", passes.columns)} if resampler else {})
 
     def cells(self, passes: Passes, streams: Mapping[str, Tensor]) -> Tensor:
-        """What the picture's cells hold of each vector, (vector, cell)."""
+        """What the image's cells hold of each vector, (vector, cell)."""
         if passes.parts.resampler:
             return streams["image"][:, passes.index["projector"]]
         return streams["image" if passes.parts.cross_attention else "text"][:, passes.columns]

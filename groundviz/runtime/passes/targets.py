@@ -1,7 +1,7 @@
-"""How probable an answer is, or two answers, when the picture is changed: every scalar that is explained.
+"""How probable an answer is, or two answers, when the image is changed: every scalar that is explained.
 
-An answer is read in one teacher-forced pass per batch of pictures. A target that has no rival is a
-sum over rows of the answer's own pass; a contrast needs one more pass, over the rival's tokens in
+An answer is read in one teacher-forced pass per batch of images. A target that has no foil is a
+sum over rows of the answer's own pass; a contrast needs one more pass, over the foil's tokens in
 the target's place.
 """
 
@@ -24,7 +24,7 @@ class Reading:
     Attributes:
         token_ids: What is said after the prompt.
         tokens: Which of them count.
-        weight: +1, or -1 for a rival.
+        weight: +1, or -1 for a foil.
     """
 
     token_ids: tuple[int, ...]
@@ -33,12 +33,12 @@ class Reading:
 
 
 def readings(target: Target, answer_ids: tuple[int, ...]) -> list[Reading]:
-    """What must be read to know a target's scalar: the answer, and the rival if there is one."""
+    """What must be read to know a target's scalar: the answer, and the foil if there is one."""
     own = Reading(token_ids=answer_ids, tokens=answered(target).tokens, weight=1.0)
-    if target.rival is None:
+    if target.foil is None:
         return [own]
     start = target.tokens[0]
-    said = answer_ids[:start] + target.rival.token_ids
+    said = answer_ids[:start] + target.foil.token_ids
     return [own, Reading(token_ids=said, tokens=tuple(range(start, len(said))), weight=-1.0)]
 
 

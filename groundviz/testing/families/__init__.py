@@ -2,8 +2,8 @@
 
 Each file has builders called `tiny_...`, which return a model in eval mode and the processor that fits
 it; `TINY` finds them by listing this folder. Weights are large enough that attention is far from
-uniform, and the pictures that the models see are several image tokens wide; models that cut a picture
-into tiles do so with a picture of 61 by 37 pixels.
+uniform, and the images that the models see are several image tokens wide; models that cut an image
+into tiles do so with an image of 61 by 37 pixels.
 """
 
 from collections.abc import Callable, Iterator, Mapping

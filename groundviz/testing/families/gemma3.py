@@ -22,7 +22,7 @@ TEMPLATE = (
 def tiny_gemma3(
     seed: int = 0,
 ) -> tuple[hf.Gemma3ForConditionalGeneration, hf.Gemma3Processor]:
-    """A random Gemma 3 and its processor; pictures of 32 by 32 pixels become 4 by 4 image tokens.
+    """A random Gemma 3 and its processor; images of 32 by 32 pixels become 4 by 4 image tokens.
 
     Args:
         seed: Of the weights.
@@ -69,7 +69,7 @@ def tiny_gemma3(
 def tiny_gemma3_cropped(
     seed: int = 0,
 ) -> tuple[hf.Gemma3ForConditionalGeneration, hf.Gemma3Processor]:
-    """The same model, and a processor that shows long pictures once more in crops ("pan and scan").
+    """The same model, and a processor that shows long images once more in crops ("pan and scan").
 
     Args:
         seed: Of the weights.

@@ -1,4 +1,4 @@
-"""A tiny Idefics 2: pictures of any shape up to eight by eight patches, five latents for each."""
+"""A tiny Idefics 2: images of any shape up to eight by eight patches, five latents for each."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ TEMPLATE = (
 
 
 def tiny_idefics2(seed: int = 0, *, split: bool = True) -> tuple[Any, Any]:
-    """Idefics 2: a perceiver's latents look at the patches of each picture, and at themselves.
+    """Idefics 2: a perceiver's latents look at the patches of each image, and at themselves.
 
     Args:
         seed: Of the weights.
-        split: Whether a picture's quarters are shown, too.
+        split: Whether an image's quarters are shown, too.
 
     >>> tiny_idefics2()[1].image_seq_len
     5

@@ -34,7 +34,7 @@ def tiny_idefics3(seed: int = 0, *, split: bool = True) -> tuple[Any, Any]:
 
     Args:
         seed: Of the weights.
-        split: Whether pictures are cut into tiles, rather than squeezed to one.
+        split: Whether images are cut into tiles, rather than squeezed to one.
 
     >>> tiny_idefics3()[1].image_seq_len
     16
@@ -55,7 +55,7 @@ def tiny_smolvlm(seed: int = 0) -> tuple[Any, Any]:
     config = hf.SmolVLMConfig(**_shape())
     model = random_model(lambda: hf.SmolVLMForConditionalGeneration(config), seed, *CONTROLS)
     pixels = SmolVLMImageProcessorPil(**_sizes(split=True))
-    # It spells out the number of a film's frames with a package that pictures do not need.
+    # It spells out the number of a film's frames with a package that images do not need.
     with patch.object(processing_smolvlm, "num2words", str):
         processor = for_stills(processing_smolvlm.SmolVLMProcessor)(
             pixels, word_tokenizer(*CONTROLS), NO_FILMS, image_seq_len=TOKENS, chat_template=TEMPLATE

@@ -17,7 +17,7 @@ SIDE, PATCH = 24, 4
 def tiny_paligemma(
     seed: int = 0,
 ) -> tuple[hf.PaliGemmaForConditionalGeneration, hf.PaliGemmaProcessor]:
-    """A random PaliGemma and its processor; pictures of 24 by 24 pixels become 6 by 6 image tokens.
+    """A random PaliGemma and its processor; images of 24 by 24 pixels become 6 by 6 image tokens.
 
     Args:
         seed: Of the weights.

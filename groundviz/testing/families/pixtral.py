@@ -1,4 +1,4 @@
-"""Tiny models with a Pixtral tower, which takes pictures of any shape: Pixtral itself and Mistral 3."""
+"""Tiny models with a Pixtral tower, which takes images of any shape: Pixtral itself and Mistral 3."""
 
 from __future__ import annotations
 

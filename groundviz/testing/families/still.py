@@ -1,4 +1,4 @@
-"""Processors without their halves for films, which need packages that still pictures do not."""
+"""Processors without their halves for films, which need packages that still images do not."""
 
 from __future__ import annotations
 

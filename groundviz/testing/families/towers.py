@@ -8,7 +8,7 @@ import transformers as hf
 
 
 def siglip(side: int, patch: int) -> hf.SiglipVisionConfig:
-    """A SigLIP tower of two layers, for square pictures; it has no class token.
+    """A SigLIP tower of two layers, for square images; it has no class token.
 
     >>> siglip(16, 4).image_size
     16
@@ -17,7 +17,7 @@ def siglip(side: int, patch: int) -> hf.SiglipVisionConfig:
 
 
 def clip(side: int, patch: int) -> hf.CLIPVisionConfig:
-    """A CLIP tower of three layers, for square pictures; its class token stands before the patches.
+    """A CLIP tower of three layers, for square images; its class token stands before the patches.
 
     >>> clip(16, 4).num_hidden_layers
     3
@@ -26,7 +26,7 @@ def clip(side: int, patch: int) -> hf.CLIPVisionConfig:
 
 
 def pixtral(longest: int, patch: int) -> hf.PixtralVisionConfig:
-    """A Pixtral tower of two layers, for pictures of any shape.
+    """A Pixtral tower of two layers, for images of any shape.
 
     >>> pixtral(32, 4).head_dim
     8

@@ -75,13 +75,13 @@ def randomized(model: Any) -> Any:
 
 
 def token_ids(cells: int) -> Tensor:
-    """Text, then a picture's tokens, then text."""
+    """Text, then an image's tokens, then text."""
     words = [1, 14, 7], [11, 23, 5, 41, 17, 8, 29, 33]
     return torch.tensor([[*words[0], *[IMAGE] * cells, *words[1]]])
 
 
-def picture() -> Tensor:
-    """A random picture of 16 by 16 pixels, (1, 3, 16, 16)."""
+def image() -> Tensor:
+    """A random image of 16 by 16 pixels, (1, 3, 16, 16)."""
     return torch.randn(1, 3, 16, 16)
 
 

@@ -17,7 +17,7 @@ every step in it can be followed by eye:
 So the log-probability of "nodule" as the first word of an answer is linear in the pixels of "first"
 and depends on no other cell; its attention is 1 on that cell in two heads of four in one layer of
 two, and zero on all other cells. "effusion" as the second word is the same of "second". With
-`rivals`, heads 2 and 3 look at "second" where heads 0 and 1 look at "first": then the first word is
+`foils`, heads 2 and 3 look at "second" where heads 0 and 1 look at "first": then the first word is
 "nodule" for the one cell and "effusion" for the other. With `faint`, heads 0 and 1 give the cell a
 third of their attention and the rest to all tokens alike, and the words mind a thousandth as much:
 every number that measures something is smaller.
@@ -35,7 +35,7 @@ from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from groundviz import models
 from groundviz.models import VLM
-from groundviz.record.types import Doubles, Floats, Rival, Study, Target
+from groundviz.record.types import Doubles, Floats, Foil, SourceImage, Target
 from groundviz.testing.tiny.llava import VOCABULARY, tiny_llava_processor
 
 QUESTION = "Is there a nodule ?"
@@ -45,7 +45,7 @@ FIRST, SECOND = (1, 4), (5, 2)
 
 # Channels of the decoder. Marks are +SIZE or -SIZE in every token, so all tokens are equally long and
 # the norms of the decoder divide by one and the same number. From layer 0 on it is mostly that of a
-# ballast which every row gets there: a norm of what comes from the picture alone would not change when
+# ballast which every row gets there: a norm of what comes from the image alone would not change when
 # all of it is scaled, and features times gradients would add up to zero at every cell.
 CONSTANT, IS_FIRST, IS_SECOND, IS_START, IS_WORD, ASKED, FOR_FIRST, FOR_SECOND, BALLAST = range(9)
 MARKS = (CONSTANT, IS_FIRST, IS_SECOND, IS_START, IS_WORD, ASKED)
@@ -61,18 +61,18 @@ WEIGHT, FAINT_WEIGHT = 3.0, 0.003
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Planted:
-    """The model, a picture for it, and what is known about both.
+    """The model, an image for it, and what is known about both.
 
     Attributes:
         vlm: The model.
-        study: Its picture: both marked cells bright, the others dark and not alike.
+        source_image: Its image: both marked cells bright, the others dark and not alike.
         first: Cell (row, col) that "nodule" as first word depends on.
         second: Cell (row, col) that "effusion" depends on, wherever it is depended on.
         weight: Nats that a word gains per unit of evidence, twice the mean brightness of its cell.
     """
 
     vlm: VLM
-    study: Study
+    source_image: SourceImage
     first: tuple[int, int]
     second: tuple[int, int]
     weight: float
@@ -88,21 +88,21 @@ class Planted:
         evidence[row, col] = self.weight * (2.0 * patch.mean(dtype=np.float64) - 1.0)
         return evidence
 
-    def word(self, text: str, rival: str | None = None) -> Target:
+    def word(self, text: str, foil: str | None = None) -> Target:
         """A word as the first one of an answer, perhaps rather than another one."""
-        other = Rival(text=rival, token_ids=(VOCABULARY[rival],)) if rival else None
-        return Target(tokens=(0,), text=text, rival=other)
+        other = Foil(text=foil, token_ids=(VOCABULARY[foil],)) if foil else None
+        return Target(tokens=(0,), text=text, foil=other)
 
 
-def planted(*, rivals: bool = False, faint: bool = False) -> Planted:
-    """Build the model and its picture; see the head of this file for what it does.
+def planted(*, foils: bool = False, faint: bool = False) -> Planted:
+    """Build the model and its image; see the head of this file for what it does.
 
     Args:
-        rivals: Whether heads 2 and 3 look at the second cell while heads 0 and 1 look at the first.
+        foils: Whether heads 2 and 3 look at the second cell while heads 0 and 1 look at the first.
         faint: Whether it hardly looks, and hardly minds what it sees.
 
     >>> model = planted()
-    >>> model.vlm.generate(model.study.pixels, QUESTION).split()[0]
+    >>> model.vlm.generate(model.source_image.pixels, QUESTION).split()[0]
     'normal'
     """
     weight = FAINT_WEIGHT if faint else WEIGHT
@@ -112,11 +112,11 @@ def planted(*, rivals: bool = False, faint: bool = False) -> Planted:
             parameter.zero_()
         _set_tower(model.model.vision_tower)
         _set_projector(model.model.multi_modal_projector)
-        _set_decoder(model.model.language_model, rivals=rivals, faint=faint)
+        _set_decoder(model.model.language_model, foils=foils, faint=faint)
         _set_output(model.lm_head.weight, weight)
     model.generation_config.max_new_tokens = 2
     vlm = models.resolve(model.train(False), tiny_llava_processor(model))
-    return Planted(vlm=vlm, study=_study(), first=FIRST, second=SECOND, weight=weight)
+    return Planted(vlm=vlm, source_image=_source_image(), first=FIRST, second=SECOND, weight=weight)
 
 
 def _config() -> LlavaConfig:
@@ -169,7 +169,7 @@ def _set_projector(projector: Any) -> None:
     outer.bias[:] = _marks()
 
 
-def _set_decoder(decoder: Any, *, rivals: bool, faint: bool) -> None:
+def _set_decoder(decoder: Any, *, foils: bool, faint: bool) -> None:
     decoder.embed_tokens.weight[:] = _marks()
     decoder.embed_tokens.weight[VOCABULARY["USER"], IS_START] = SIZE
     decoder.embed_tokens.weight[VOCABULARY[FIRST_WORD], IS_WORD] = SIZE
@@ -179,7 +179,7 @@ def _set_decoder(decoder: Any, *, rivals: bool, faint: bool) -> None:
     for norm in (decoder.layers[1].input_layernorm, decoder.norm):
         norm.weight[:] = heavy / WIDTH**0.5
     _set_reader(decoder.layers[0].self_attn)
-    _set_looker(decoder.layers[1].self_attn, rivals=rivals, faint=faint)
+    _set_looker(decoder.layers[1].self_attn, foils=foils, faint=faint)
 
 
 def _set_reader(attention: Any) -> None:
@@ -199,7 +199,7 @@ def _set_reader(attention: Any) -> None:
         attention.o_proj.weight[BALLAST, head * HEAD_WIDTH + 1] = HEAVY * SIZE / HEADS
 
 
-def _set_looker(attention: Any, *, rivals: bool, faint: bool) -> None:
+def _set_looker(attention: Any, *, foils: bool, faint: bool) -> None:
     """Look at the first cell, the second, or the start, and carry over what evidence is there."""
     # A cell's score is above those of other tokens by twice what is asked for; the start is between.
     sought, start = (FAINT, 0.0) if faint else (2 * SURE, SURE)
@@ -212,8 +212,8 @@ def _set_looker(attention: Any, *, rivals: bool, faint: bool) -> None:
         _put(attention.v_proj.weight, key_head, evidence, first=0)
     for head in range(HEADS):
         looks = head < HEADS // 2
-        at_first, at_second = (asked, said) if looks else (idle, asked if rivals else idle)
-        wanted = {0: at_first, 1: at_second, 2: {CONSTANT: start if looks or rivals else SURE}}
+        at_first, at_second = (asked, said) if looks else (idle, asked if foils else idle)
+        wanted = {0: at_first, 1: at_second, 2: {CONSTANT: start if looks or foils else SURE}}
         _put(attention.q_proj.weight, head, wanted, factor=HEAD_WIDTH**0.5)
         attention.o_proj.weight[FOR_FIRST, head * HEAD_WIDTH] = 2.0 / HEADS
         attention.o_proj.weight[FOR_SECOND, head * HEAD_WIDTH + 1] = 2.0 / HEADS
@@ -247,10 +247,12 @@ def _marks() -> Tensor:
     return token
 
 
-def _study() -> Study:
+def _source_image() -> SourceImage:
     pixels = np.random.default_rng(5).uniform(0.1, 0.3, (SIDE * PATCH, SIDE * PATCH))
     for row, col in (FIRST, SECOND):
         pixels[row * PATCH : (row + 1) * PATCH, col * PATCH : (col + 1) * PATCH] += 0.6
     # Whole levels: the processor is handed bytes.
     levels = np.rint(pixels * 255) / 255
-    return Study(pixels=levels.astype(np.float32), source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
+    return SourceImage(
+        pixels=levels.astype(np.float32), source="array", raw_range=(0.0, 1.0), sha256="0" * 64
+    )

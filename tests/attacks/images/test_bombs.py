@@ -44,7 +44,7 @@ for path in sys.argv[1:]:
         resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
         try:
             load(path, frame=0)
-            said = "a Study"
+            said = "a SourceImage"
         except ImageError as error:
             said = str(error)
         except BaseException as error:
@@ -185,7 +185,7 @@ def tiled(width: int, length: int, compression: int) -> bytes:
 
 
 def decoy_jpeg2000() -> bytes:
-    """A JP2 file whose first header, in a box that no decoder reads, is that of a small picture."""
+    """A JP2 file whose first header, in a box that no decoder reads, is that of a small image."""
     small, large = (codestream(side) for side in (64, 15_000))
     boxes = b"".join(
         struct.pack(">L4s", 8 + len(content), kind) + content
@@ -195,7 +195,7 @@ def decoy_jpeg2000() -> bytes:
 
 
 def codestream(side: int, tile: int | None = None, precincts: bytes = b"") -> bytes:
-    """A JPEG 2000 picture that is all headers."""
+    """A JPEG 2000 image that is all headers."""
     tile = tile or side
     siz = struct.pack(">HIIIIIIIIHBBB", 0, side, side, 0, 0, tile, tile, 0, 0, 1, 7, 1, 1)
     cod = struct.pack(">BBHBBBBBB", bool(precincts), 0, 1, 0, 5, 4, 4, 0, 1) + precincts
@@ -336,7 +336,7 @@ def measured(files: dict[str, Callable[[], bytes]], folder: Path) -> dict[str, l
 def test_bomb_is_refused_cheaply(outcomes: dict[str, list[Any]], name: str) -> None:
     said, seconds, megabytes = outcomes[name]
     sys.stdout.write(f"{name}: {seconds:.2f} s, {megabytes:.0f} MB, {said}\n")
-    assert "[content " in said or (name in ALLOWED_TO_SHOW and said == "a Study")
+    assert "[content " in said or (name in ALLOWED_TO_SHOW and said == "a SourceImage")
     assert seconds < SECONDS
     assert megabytes < MEGABYTES
 
@@ -374,5 +374,5 @@ def test_the_largest_image_that_is_read_takes_512_megabytes_at_most(
 ) -> None:
     said, seconds, megabytes = largest[name]
     sys.stdout.write(f"{name}: {seconds:.2f} s, {megabytes:.0f} MB, {said}\n")
-    assert said == "a Study"
+    assert said == "a SourceImage"
     assert 150 < megabytes < MEGABYTES

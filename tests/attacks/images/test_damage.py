@@ -1,4 +1,4 @@
-"""Truncated and mutated files: each gives a Study or an ImageError, and never a word of the patient.
+"""Truncated and mutated files: each gives a SourceImage or an ImageError, and never a word of the patient.
 
 The normal run takes a sample. The full sweeps, which also print what they counted:
 
@@ -27,7 +27,7 @@ from PIL import Image, PngImagePlugin
 
 from groundviz import images
 from groundviz.errors import ImageError
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -84,7 +84,7 @@ def swept(cases: Iterator[Case], folder: Path) -> Tally:
 def _one(tally: Tally, path: Path, name: str, cut: bool) -> None:
     start = time.process_time()
     try:
-        study: object = images.load(path, frame=None)
+        source_image: object = images.load(path, frame=None)
     except ImageError as error:
         outcome = "ImageError"
         if CANARY in str(error) or error.__cause__ or error.__context__:
@@ -92,13 +92,13 @@ def _one(tally: Tally, path: Path, name: str, cut: bool) -> None:
     except Exception as error:
         outcome = f"{type(error).__name__} ({name})"
     else:
-        outcome = type(study).__name__
-        assert isinstance(study, Study)
-        if CANARY in repr((study.notes, study.source)):
+        outcome = type(source_image).__name__
+        assert isinstance(source_image, SourceImage)
+        if CANARY in repr((source_image.notes, source_image.source)):
             tally.leaks.append(name)
-        if cut and not study.notes:
+        if cut and not source_image.notes:
             tally.silent_cuts.append(name)
-        assert np.isfinite(study.pixels).all()
+        assert np.isfinite(source_image.pixels).all()
     tally.outcomes[outcome] += 1
     tally.slowest = max(tally.slowest, (time.process_time() - start, name))
 
@@ -207,7 +207,7 @@ def with_canaries(content: bytes) -> bytes:
 
 
 def dicoms() -> list[tuple[str, bytes]]:
-    """The files of pydicom's package up to 150 kB that show a picture."""
+    """The files of pydicom's package up to 150 kB that show an image."""
     found = []
     for path in sorted(WHEEL.rglob("*")):
         if not path.is_file() or path.stat().st_size > 150_000:

@@ -38,7 +38,7 @@ def refused(source: object) -> str:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def drawn(tmp_path: Path) -> Path:
     path = tmp_path / f"{CANARY}.png"
     Image.new("L", (4, 3), 51).save(path)
     return path
@@ -85,9 +85,9 @@ def test_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(10)
-def test_links_are_followed_to_files_only(tmp_path: Path, picture: Path) -> None:
+def test_links_are_followed_to_files_only(tmp_path: Path, drawn: Path) -> None:
     good, bad, broken, circle = (tmp_path / name for name in ("good", "bad", "broken", "circle"))
-    good.symlink_to(picture)
+    good.symlink_to(drawn)
     bad.symlink_to("/dev/zero")
     broken.symlink_to(tmp_path / CANARY)
     circle.symlink_to(circle)
@@ -104,11 +104,11 @@ def test_names_that_lead_nowhere(name: str) -> None:
     assert "could not be opened" in refused(name) or name == ""
 
 
-def test_unreadable_file(picture: Path) -> None:
-    picture.chmod(0)
-    if os.access(picture, os.R_OK):
+def test_unreadable_file(drawn: Path) -> None:
+    drawn.chmod(0)
+    if os.access(drawn, os.R_OK):
         pytest.skip("this user may read anything")
-    assert "Permission denied" in refused(picture)
+    assert "Permission denied" in refused(drawn)
 
 
 def test_empty_file(tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_empty_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("alias", ["a.jpg", "b.dcm", "c", "d.txt", "e.png.exe"])
-def test_the_name_does_not_matter(alias: str, picture: Path) -> None:
-    assert images.load(picture.rename(picture.with_name(alias))).source == "png"
+def test_the_name_does_not_matter(alias: str, drawn: Path) -> None:
+    assert images.load(drawn.rename(drawn.with_name(alias))).source == "png"
 
 
 def others() -> Iterator[tuple[str, bytes]]:
@@ -145,46 +145,46 @@ def test_other_formats_are_never_parsed(
 
     monkeypatch.setattr(os, "system", ran)
     monkeypatch.setattr("subprocess.Popen", ran)
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(disguise + OTHERS[kind][len(disguise) :])
     refused(path)
 
 
 @pytest.mark.timeout(10)
-def test_a_file_swapped_for_a_pipe_after_the_look(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_swapped_for_a_pipe_after_the_look(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the look and the opening the file becomes a pipe that nobody writes to."""
     real = os.open
 
     def swapped(name: str, flags: int, *rest: int) -> int:
-        picture.unlink()
-        os.mkfifo(picture)
+        drawn.unlink()
+        os.mkfifo(drawn)
         monkeypatch.setattr(os, "open", real)
         return real(name, flags, *rest)
 
     monkeypatch.setattr(os, "open", swapped)
-    assert "pipe, device or socket" in refused(picture)
+    assert "pipe, device or socket" in refused(drawn)
 
 
-def test_descriptors_do_not_leak(picture: Path, tmp_path: Path) -> None:
-    (tmp_path / "broken").write_bytes(picture.read_bytes()[:45])
+def test_descriptors_do_not_leak(drawn: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken").write_bytes(drawn.read_bytes()[:45])
     tiff = tmp_path / "packed"
     Image.new("L", (40, 30)).save(tiff, "TIFF", compression="tiff_lzw")
-    images.load(tiff), images.load(picture)
+    images.load(tiff), images.load(drawn)
     before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0  # noqa: PTH208
     for _ in range(5):
-        images.load(tiff), images.load(picture)
+        images.load(tiff), images.load(drawn)
         refused(tmp_path / "broken")
     assert not before or len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
-def test_four_threads_load_at_once(picture: Path, tmp_path: Path) -> None:
-    (tmp_path / "broken").write_bytes(picture.read_bytes()[:45])
-    expected = images.load(picture).sha256
+def test_four_threads_load_at_once(drawn: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken").write_bytes(drawn.read_bytes()[:45])
+    expected = images.load(drawn).sha256
     wrong: list[object] = []
 
     def work() -> None:
         for _ in range(25):
-            if images.load(picture).sha256 != expected:
+            if images.load(drawn).sha256 != expected:
                 wrong.append("pixels")
             refused(tmp_path / "broken")
             images.load(np.zeros((2, 2), np.uint8))

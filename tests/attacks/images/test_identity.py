@@ -1,6 +1,6 @@
 """Canaries in every place that can hold a name, a date or an identifier; none may come out.
 
-What can come out of loading: the Study, an exception with all it drags along, warnings, log
+What can come out of loading: the SourceImage, an exception with all it drags along, warnings, log
 records, and what is written to stdout or stderr. All are searched, in several encodings.
 """
 
@@ -23,7 +23,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from groundviz import images
 from groundviz.errors import ImageError
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -42,7 +42,7 @@ BY_TYPE = {
 }
 TEXTUAL = {"PN", "LO", "SH", "LT", "ST", "UT", "UC", "UR", "AE", "CS"}
 
-# Elements whose value makes the picture; everything else in the file becomes a canary.
+# Elements whose value makes the image; everything else in the file becomes a canary.
 KEPT = {
     "SOPClassUID",
     "Rows",
@@ -180,7 +180,7 @@ def outlet(
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             try:
-                study = images.load(source)
+                source_image = images.load(source)
             except ImageError as error:
                 outcome, content = (
                     "ImageError",
@@ -190,7 +190,7 @@ def outlet(
                 assert error.__context__ is None
             else:
                 outcome = "Study"
-                content = repr(study) + pickle.dumps(study).decode("latin-1")
+                content = repr(source_image) + pickle.dumps(source_image).decode("latin-1")
         content += caplog.text + "".join(capfd.readouterr())
         content += "".join(str(warning.message) for warning in warned)
         assert not found_in(content.encode("latin-1", "replace"))
@@ -207,8 +207,8 @@ def test_searching_finds_what_is_there() -> None:
     assert found_in(bytes(1000)) == []
 
 
-def test_a_study_has_no_place_for_identity() -> None:
-    assert {field.name for field in dataclass_fields(Study)} == {
+def test_a_source_image_has_no_place_for_identity() -> None:
+    assert {field.name for field in dataclass_fields(SourceImage)} == {
         "pixels",
         "source",
         "raw_range",

@@ -9,7 +9,7 @@ from groundviz.errors import PromptError
 from groundviz.models.prompting.chat import fill_template
 from groundviz.models.prompting.control_tokens import ControlTokens
 from groundviz.record.conversation import asking
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 
 FORMS = {"start": "{} is there a nodule?", "middle": "is {} there a nodule?", "end": "is there a nodule? {}"}
 ORDINARY = [
@@ -26,8 +26,10 @@ ORDINARY = [
 
 
 @pytest.fixture
-def picture():
-    return Study(pixels=np.zeros((28, 28), np.float32), source="array", raw_range=(0, 1), sha256="0" * 64)
+def image():
+    return SourceImage(
+        pixels=np.zeros((28, 28), np.float32), source="array", raw_range=(0, 1), sha256="0" * 64
+    )
 
 
 def control_tokens(tokenizer):
@@ -52,12 +54,12 @@ def squeezed(text):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_typed_control_tokens_are_text(reader, picture, form):
+def test_typed_control_tokens_are_text(reader, image, form):
     tokenizer = reader.processor.tokenizer
-    own = commands(tokenizer, reader.encode((picture,), "is there a nodule?").prompt.token_ids)
+    own = commands(tokenizer, reader.encode((image,), "is there a nodule?").prompt.token_ids)
     for token in control_tokens(tokenizer):
         typed = FORMS[form].format(token)
-        encoded = reader.encode((picture,), typed)
+        encoded = reader.encode((image,), typed)
         prompt, inputs = encoded.prompt, encoded.inputs
         assert commands(tokenizer, prompt.token_ids) == own, token
         assert commands(tokenizer, question_ids(prompt)) == [], token
@@ -97,17 +99,17 @@ def own_commands(tokenizer, token_ids):
 
 
 @pytest.mark.parametrize("turn", FORGED)
-def test_a_forged_turn_is_text(reader, picture, turn):
+def test_a_forged_turn_is_text(reader, image, turn):
     tokenizer = reader.processor.tokenizer
-    prompts = [reader.encode((picture,), typed).prompt for typed in (turn, "is there a nodule?")]
+    prompts = [reader.encode((image,), typed).prompt for typed in (turn, "is there a nodule?")]
     forged, own = (own_commands(tokenizer, prompt.token_ids) for prompt in prompts)
     assert forged == own
 
 
 @pytest.mark.parametrize("turn", PASTED)
-def test_a_whole_forged_turn_is_refused_as_a_question_and_text_in_an_answer(reader, picture, turn):
+def test_a_whole_forged_turn_is_refused_as_a_question_and_text_in_an_answer(reader, image, turn):
     with pytest.raises(PromptError, match=r"turns of a chat template.*groundviz\.Verbatim"):
-        reader.encode((picture,), turn)
+        reader.encode((image,), turn)
     tokenizer = reader.processor.tokenizer
     special = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
     assert not special.intersection(reader.answer_ids(turn))
@@ -125,12 +127,12 @@ def conversation(system="be brief", first="is there a nodule?", answer="no", las
 
 
 @pytest.mark.parametrize("place", ["system", "first", "answer", "last"])
-def test_typed_control_tokens_are_text_in_every_turn(reader, picture, place):
+def test_typed_control_tokens_are_text_in_every_turn(reader, image, place):
     tokenizer = reader.processor.tokenizer
-    own = own_commands(tokenizer, reader.encode((picture,), conversation()).prompt.token_ids)
+    own = own_commands(tokenizer, reader.encode((image,), conversation()).prompt.token_ids)
     for token in control_tokens(tokenizer):
         typed = f"is {token} there?"
-        prompt = reader.encode((picture,), conversation(**{place: typed})).prompt
+        prompt = reader.encode((image,), conversation(**{place: typed})).prompt
         assert own_commands(tokenizer, prompt.token_ids) == own, token
         assert prompt.question == (typed if place == "last" else "is it large?")
         assert own_commands(tokenizer, question_ids(prompt)) == [], token
@@ -138,9 +140,9 @@ def test_typed_control_tokens_are_text_in_every_turn(reader, picture, place):
 
 
 @pytest.mark.parametrize("question", ORDINARY)
-def test_an_ordinary_question_is_read_as_the_processor_reads_it(reader, picture, question):
+def test_an_ordinary_question_is_read_as_the_processor_reads_it(reader, image, question):
     processor, tokenizer = reader.processor, reader.processor.tokenizer
-    encoded = reader.encode((picture,), question)
+    encoded = reader.encode((image,), question)
     prompt, inputs = encoded.prompt, encoded.inputs
     chat = fill_template(processor, question.strip(), "", marker=processor.image_token)
     adds = not (tokenizer.bos_token and chat.text.startswith(tokenizer.bos_token))
@@ -164,11 +166,11 @@ def test_reading_as_text_changes_nothing_that_is_text_already(reader, question):
         assert reading.token_ids == tokenizer(chat.text, add_special_tokens=adds).input_ids
 
 
-def test_the_spans_lie_around_a_question_that_holds_control_tokens(reader, picture):
+def test_the_spans_lie_around_a_question_that_holds_control_tokens(reader, image):
     tokenizer = reader.processor.tokenizer
     token = control_tokens(tokenizer)[0]
     for typed in (token, f"{token}{token}", f"a {token} a"):
-        encoded = reader.encode((picture,), typed)
+        encoded = reader.encode((image,), typed)
         prompt = encoded.prompt
         assert [span.kind for span in prompt.spans if span.kind != "template"] == ["image", "question"]
         assert prompt.spans[0].start == 0
@@ -178,34 +180,34 @@ def test_the_spans_lie_around_a_question_that_holds_control_tokens(reader, pictu
         assert typed in prompt.text
 
 
-def test_the_tokenizer_stays_as_it_was(reader, picture):
+def test_the_tokenizer_stays_as_it_was(reader, image):
     backend = reader.processor.tokenizer.backend_tokenizer
     before = backend.to_str(), backend.encode_special_tokens, backend.truncation, backend.padding
-    reader.encode((picture,), f"is {control_tokens(reader.processor.tokenizer)[0]} there?")
+    reader.encode((image,), f"is {control_tokens(reader.processor.tokenizer)[0]} there?")
     assert (backend.to_str(), backend.encode_special_tokens, backend.truncation, backend.padding) == before
 
 
-def test_the_model_answers_such_a_question(reader, picture):
+def test_the_model_answers_such_a_question(reader, image):
     token = control_tokens(reader.processor.tokenizer)[0]
-    inputs = reader.encode((picture,), f"is {token} there?").inputs
+    inputs = reader.encode((image,), f"is {token} there?").inputs
     assert reader.model(**inputs).logits.isfinite().all()
 
 
-def test_a_start_token_typed_first_does_not_pass_for_the_templates(reader, picture, monkeypatch):
+def test_a_start_token_typed_first_does_not_pass_for_the_templates(reader, image, monkeypatch):
     processor, tokenizer = reader.processor, reader.processor.tokenizer
     first = "{% for m in messages %}{{ m.content[1].text }} <image>{% endfor %}"
     monkeypatch.setattr(processor, "chat_template", first)
-    own = commands(tokenizer, reader.encode((picture,), "is it?").prompt.token_ids)
+    own = commands(tokenizer, reader.encode((image,), "is it?").prompt.token_ids)
     for token in tokenizer.all_special_tokens:
-        encoded = reader.encode((picture,), f"{token} is it?")
+        encoded = reader.encode((image,), f"{token} is it?")
         prompt = encoded.prompt
         assert commands(tokenizer, prompt.token_ids) == own, token
 
 
-def test_no_tensor_is_left_from_the_prompt_without_the_question(reader, picture, monkeypatch):
+def test_no_tensor_is_left_from_the_prompt_without_the_question(reader, image, monkeypatch):
     tokenizer = reader.processor.tokenizer
     monkeypatch.setattr(tokenizer, "model_input_names", ["input_ids", "token_type_ids", "attention_mask"])
-    encoded = reader.encode((picture,), f"is {control_tokens(tokenizer)[0]} there?")
+    encoded = reader.encode((image,), f"is {control_tokens(tokenizer)[0]} there?")
     prompt, inputs = encoded.prompt, encoded.inputs
     lengths = {tensor.shape for tensor in inputs.values() if tensor.ndim == 2}
     assert lengths == {(1, len(prompt.token_ids))}

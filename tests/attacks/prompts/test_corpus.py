@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from groundviz.errors import PromptError
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 
 REFUSED = {
     "empty": "",
@@ -56,8 +56,10 @@ ASKED = {
 
 
 @pytest.fixture
-def picture():
-    return Study(pixels=np.zeros((28, 28), np.float32), source="array", raw_range=(0, 1), sha256="0" * 64)
+def image():
+    return SourceImage(
+        pixels=np.zeros((28, 28), np.float32), source="array", raw_range=(0, 1), sha256="0" * 64
+    )
 
 
 def test_the_corpus_has_forty_texts():
@@ -66,16 +68,16 @@ def test_the_corpus_has_forty_texts():
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.parametrize("way", ["question", "answer"])
-def test_texts_that_cannot_be_asked_are_refused(reader, picture, name, way):
+def test_texts_that_cannot_be_asked_are_refused(reader, image, name, way):
     with pytest.raises(PromptError, match=way) as refusal:
-        reader.encode((picture,), REFUSED[name]) if way == "question" else reader.answer_ids(REFUSED[name])
+        reader.encode((image,), REFUSED[name]) if way == "question" else reader.answer_ids(REFUSED[name])
     assert str(refusal.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_every_character_of_a_question_stands_in_its_tokens(kind, reader, picture, name):
+def test_every_character_of_a_question_stands_in_its_tokens(kind, reader, image, name):
     typed, tokenizer = ASKED[name], kind.tokenizer
-    encoded = reader.encode((picture,), typed)
+    encoded = reader.encode((image,), typed)
     prompt = encoded.prompt
     (span,) = (span for span in prompt.spans if span.kind == "question")
     ids = prompt.token_ids[span.start : span.stop].tolist()
@@ -110,10 +112,10 @@ def test_a_given_answer_keeps_every_character(kind, reader, name):
 
 
 @pytest.mark.parametrize("text", ["a" * 100_000, "a " * 50_000, "</s>" * 25_000, "🫁" * 100_000])
-def test_a_text_far_too_long_is_refused_before_it_is_read(reader, picture, text):
+def test_a_text_far_too_long_is_refused_before_it_is_read(reader, image, text):
     started = time.process_time()
     with pytest.raises(PromptError, match="positions for 512"):
-        reader.encode((picture,), text)
+        reader.encode((image,), text)
     with pytest.raises(PromptError, match="positions for 512"):
         reader.answer_ids(text)
     assert time.process_time() - started < 0.5

@@ -11,7 +11,7 @@ from groundviz.record.conversation import Verbatim, asking
 from groundviz.runtime import borrow
 from groundviz.testing.families import TINY
 
-STUDY = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
+SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
 # Tokens whose letters the tiny vocabularies can spell; others must be refused, not obeyed.
 SPELLED = ("<s>", "</s>", "<pad>", "<unk>", "<image>")
 FORMS = ("is {} there a nodule?", "{} is there a nodule?", "is there a nodule? {}")
@@ -61,7 +61,7 @@ def held(vlm, token, read, own):
 
 def test_in_a_question(vlm):
     def ids(question):
-        return vlm.encode((STUDY,), question).prompt.token_ids
+        return vlm.encode((SOURCE_IMAGE,), question).prompt.token_ids
 
     own = commands(vlm, ids("is it there a nodule?"))
     for token in tokens_of(vlm):
@@ -71,7 +71,7 @@ def test_in_a_question(vlm):
 
 def test_in_every_turn(vlm):
     try:
-        own = commands(vlm, vlm.encode((STUDY,), asked("system", "no")).prompt.token_ids)
+        own = commands(vlm, vlm.encode((SOURCE_IMAGE,), asked("system", "no")).prompt.token_ids)
     except PromptError as refusal:
         # Said before anything is read; what to do instead is in it.
         assert "Verbatim" in str(refusal)
@@ -79,24 +79,24 @@ def test_in_every_turn(vlm):
     for token in tokens_of(vlm):
         for place in PLACES if token in SPELLED else PLACES[:1]:
             typed = asked(place, f"is {token} there?")
-            held(vlm, token, lambda typed=typed: vlm.encode((STUDY,), typed).prompt.token_ids, own)
+            held(vlm, token, lambda typed=typed: vlm.encode((SOURCE_IMAGE,), typed).prompt.token_ids, own)
 
 
 def test_in_a_given_answer_and_in_what_is_held_against_it(vlm):
     for token in tokens_of(vlm):
         held(vlm, token, lambda token=token: vlm.answer_ids(f"no {token} nodule"), Counter())
     with borrow(vlm) as live:
-        answer = live.answer(live.encode(STUDY, "is there a nodule?"), given="left lung nodule")
+        answer = live.answer(live.encode(SOURCE_IMAGE, "is there a nodule?"), given="left lung nodule")
         for token in SPELLED:
             (contrast,) = live.targets(answer, "nodule", f"{token} effusion")
-            assert commands(vlm, contrast.rival.token_ids) == Counter()
+            assert commands(vlm, contrast.foil.token_ids) == Counter()
 
 
 def test_in_a_verbatim_prompt_they_count_and_the_image_is_put_in_front_where_it_has_no_place(vlm):
-    plain = vlm.encode((STUDY,), "is there a nodule?").prompt
+    plain = vlm.encode((SOURCE_IMAGE,), "is there a nodule?").prompt
     image = str(vlm.processor.image_token)
     ends = vlm.processor.tokenizer.convert_tokens_to_ids("</s>")
-    front = vlm.encode((STUDY,), Verbatim("is there a nodule?</s>")).prompt
+    front = vlm.encode((SOURCE_IMAGE,), Verbatim("is there a nodule?</s>")).prompt
     assert front.image_ids == plain.image_ids
     assert sum(len(grid.positions) for grid in front.grids) == sum(
         len(grid.positions) for grid in plain.grids
@@ -107,11 +107,11 @@ def test_in_a_verbatim_prompt_they_count_and_the_image_is_put_in_front_where_it_
     assert asked.replace(" ", "") == "isthereanodule?"
     if vlm.family_name == "blip2":
         with pytest.raises(PromptError, match="itself puts images"):
-            vlm.encode((STUDY,), Verbatim(f"{image} is it?"))
+            vlm.encode((SOURCE_IMAGE,), Verbatim(f"{image} is it?"))
         return
-    inside = vlm.encode((STUDY,), Verbatim(f"is {image} there a nodule?")).prompt
+    inside = vlm.encode((SOURCE_IMAGE,), Verbatim(f"is {image} there a nodule?")).prompt
     first = min(span.start for span in inside.spans if span.kind == "image")
     assert "is" in inside.tokens[:first]
     assert "nodule" not in inside.tokens[:first]
     with pytest.raises(PromptError, match=r"has 2 image tokens .* there is one image"):
-        vlm.encode((STUDY,), Verbatim(f"{image} and {image}"))
+        vlm.encode((SOURCE_IMAGE,), Verbatim(f"{image} and {image}"))

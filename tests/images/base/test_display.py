@@ -1,4 +1,4 @@
-"""From samples to a Study: range rules, transparency, hash."""
+"""From samples to a SourceImage: range rules, transparency, hash."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from groundviz.errors import ImageError
-from groundviz.images.base.display import Samples, fingerprint, finished, natural_top, picture
+from groundviz.images.base.display import Samples, displayed, fingerprint, finished, natural_top
 
 
 def shown(values: object, **more: object) -> np.ndarray:
     array = np.asarray(values)
     samples = Samples(values=array, top=natural_top(array), **more)  # type: ignore[arg-type]
-    return picture(samples, source="array", window=None).pixels
+    return displayed(samples, source="array", window=None).pixels
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ def test_natural_tops(kind: str, top: float | None) -> None:
 
 
 def test_window_is_linear_in_raw_units() -> None:
-    study = picture(
+    source_image = displayed(
         Samples(values=np.array([[0, 100, 150, 200, 255]], np.uint8), top=255.0),
         source="array",
         window=(150, 100),
     )
-    assert study.pixels.tolist() == [[0.0, 0.0, 0.5, 1.0, 1.0]]
-    assert (study.window, study.raw_range) == ((150.0, 100.0), (0.0, 255.0))
-    assert study.notes == ("Window as given: centre 150, width 100.",)
+    assert source_image.pixels.tolist() == [[0.0, 0.0, 0.5, 1.0, 1.0]]
+    assert (source_image.window, source_image.raw_range) == ((150.0, 100.0), (0.0, 255.0))
+    assert source_image.notes == ("Window as given: centre 150, width 100.",)
 
 
 def test_transparency_on_white() -> None:
@@ -48,28 +48,28 @@ def test_only_visible_transparency_is_noted() -> None:
     values = np.zeros((1, 2), np.uint8)
     for alpha, noted in ((1.0, False), (0.5, True)):
         samples = Samples(values=values, top=255.0, alpha=np.full((1, 2), alpha, np.float32))
-        notes = picture(samples, source="array", window=None).notes
+        notes = displayed(samples, source="array", window=None).notes
         assert any("alpha" in note for note in notes) == noted
 
 
 def test_inverted() -> None:
     samples = Samples(values=np.array([[0, 255]], np.uint8), top=255.0, inverted=True)
-    study = picture(samples, source="tiff", window=None)
-    assert study.pixels.tolist() == [[1.0, 0.0]]
-    assert "Inverted" in study.notes[0]
+    source_image = displayed(samples, source="tiff", window=None)
+    assert source_image.pixels.tolist() == [[1.0, 0.0]]
+    assert "Inverted" in source_image.notes[0]
 
 
 def test_notes_come_in_order() -> None:
     samples = Samples(values=np.array([[-3, 5]]), top=None, notes=("first",))
-    notes = picture(samples, source="array", window=None).notes
+    notes = displayed(samples, source="array", window=None).notes
     assert notes[0] == "first"
     assert "from -3 to 5" in notes[1]
 
 
 def test_dark_sixteen_bits_are_pointed_out() -> None:
-    dark = picture(Samples(values=np.array([[0, 4095]], np.uint16), top=65535.0), source="png", window=None)
+    dark = displayed(Samples(values=np.array([[0, 4095]], np.uint16), top=65535.0), source="png", window=None)
     assert "looks dark: its brightest value is 6.2% of white" in dark.notes[1]
-    bright = picture(
+    bright = displayed(
         Samples(values=np.array([[0, 9, 65535]], np.uint16), top=65535.0), source="png", window=None
     )
     assert bright.notes == ("Values from 0 to 65535 are shown from black to white.",)
@@ -86,4 +86,4 @@ def test_colours_without_a_range_need_one() -> None:
     with pytest.raises(ImageError, match=r"Colours .* from 0 to 300"):
         shown(np.array([[[0, 7, 300]]]))
     samples = Samples(values=np.array([[[0, 7, 300]]]), top=None)
-    assert picture(samples, source="array", window=(150, 300)).pixels.shape == (1, 1, 3)
+    assert displayed(samples, source="array", window=(150, 300)).pixels.shape == (1, 1, 3)

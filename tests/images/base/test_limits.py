@@ -20,12 +20,12 @@ def test_empty_and_larger_are_refused(rows: int, cols: int) -> None:
         require_size(rows, cols)
 
 
-def test_only_picture_needs_no_number() -> None:
+def test_only_image_needs_no_number() -> None:
     assert (choose_frame(None, 1), choose_frame(0, 1)) == (0, 0)
     assert frame_note(0, 1) == ()
 
 
-def test_several_pictures_need_a_number() -> None:
+def test_several_images_need_a_number() -> None:
     with pytest.raises(
         ImageError, match=r"holds 30 frames and one must be chosen\. Pass frame=, a number from 0 to 29"
     ):

@@ -63,8 +63,8 @@ def test_sign_depth_and_colours_of_jpeg_2000() -> None:
     assert stream_of(jpeg2000(samples=3)).colours == ""
 
 
-def test_a_decoy_header_before_the_picture_is_not_taken_for_it() -> None:
-    """Decoders unpack the picture in the box named so, whatever other boxes hold."""
+def test_a_decoy_header_before_the_image_is_not_taken_for_it() -> None:
+    """Decoders unpack the image in the box named so, whatever other boxes hold."""
     small, large = jpeg2000(grid=(8, 8, 0, 0), tile=(8, 8)), jpeg2000(grid=(9000, 9000, 0, 0))
     box = struct.Struct(">L4s")
     start = b"\0\0\0\x0cjP  \r\n\x87\n"

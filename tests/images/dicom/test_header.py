@@ -53,7 +53,7 @@ def test_layout() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"Rows": None, "Columns": None}, "holds no picture"),
+        ({"Rows": None, "Columns": None}, "holds no image"),
         ({"Rows": 0}, "0 rows by 6 columns"),
         ({"Rows": 9000, "Columns": 9000}, "too large"),
         ({"NumberOfFrames": 2_000_000_000}, "holds 2000000000 frames"),

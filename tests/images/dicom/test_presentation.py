@@ -11,7 +11,7 @@ import pytest
 from groundviz.images.base.window import Table, Window
 from groundviz.images.dicom.header import Layout, Shades
 from groundviz.images.dicom.presentation import colour, grey, indexed
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 
 LAYOUT = Layout(
     rows=1,
@@ -26,39 +26,50 @@ LAYOUT = Layout(
     planar=0,
 )
 SHADES = Shades(
-    slope=1.0, intercept=0.0, modality=None, window=None, voi=None, function="LINEAR", padding=None, notes=()
+    gradient=1.0,
+    intercept=0.0,
+    modality=None,
+    window=None,
+    voi=None,
+    function="LINEAR",
+    padding=None,
+    notes=(),
 )
 STORED = np.array([[0, 100, 200, 1000]], np.uint16)
 
 
 def shown(
     stored: np.ndarray = STORED, window: Any = None, *, layout: Layout = LAYOUT, **changes: Any
-) -> Study:
+) -> SourceImage:
     return grey(stored, layout, replace(SHADES, **changes), window)
 
 
 def test_without_a_window_the_values_are_spread() -> None:
-    study = shown()
-    np.testing.assert_allclose(study.pixels, [[0, 0.1, 0.2, 1]], atol=1e-7)
-    assert (study.window, study.raw_range, study.source) == (None, (0.0, 1000.0), "dicom")
-    assert study.notes[0].startswith("No window in the file: values from 0 to 1000")
+    source_image = shown()
+    np.testing.assert_allclose(source_image.pixels, [[0, 0.1, 0.2, 1]], atol=1e-7)
+    assert (source_image.window, source_image.raw_range, source_image.source) == (
+        None,
+        (0.0, 1000.0),
+        "dicom",
+    )
+    assert source_image.notes[0].startswith("No window in the file: values from 0 to 1000")
 
 
 def test_rescaling_comes_before_the_window() -> None:
-    study = shown(window=(0, 101), slope=0.5, intercept=-50.0)
+    source_image = shown(window=(0, 101), gradient=0.5, intercept=-50.0)
     # Units -50, 0, 50, 450; LINEAR with centre 0 and width 101 runs from -50.5 to 49.5.
-    np.testing.assert_allclose(study.pixels, [[0.005, 0.505, 1, 1]], atol=1e-7)
-    assert study.raw_range == (-50.0, 450.0)
-    assert study.notes == (
+    np.testing.assert_allclose(source_image.pixels, [[0.005, 0.505, 1, 1]], atol=1e-7)
+    assert source_image.raw_range == (-50.0, 450.0)
+    assert source_image.notes == (
         "Stored values were rescaled: times 0.5, plus -50.",
         "Window as given: centre 0, width 101 (LINEAR).",
     )
 
 
-def test_negative_slope() -> None:
-    study = shown(slope=-1.0)
-    np.testing.assert_allclose(study.pixels, [[1, 0.9, 0.8, 0]], atol=1e-7)
-    assert study.raw_range == (-1000.0, 0.0)
+def test_negative_gradient() -> None:
+    source_image = shown(gradient=-1.0)
+    np.testing.assert_allclose(source_image.pixels, [[1, 0.9, 0.8, 0]], atol=1e-7)
+    assert source_image.raw_range == (-1000.0, 0.0)
 
 
 def test_order_of_preference() -> None:
@@ -81,27 +92,27 @@ def test_order_of_preference() -> None:
 
 def test_plain_bytes_are_shown_in_full() -> None:
     layout = replace(LAYOUT, bits_allocated=8, bits_stored=8)
-    study = grey(np.array([[51, 102, 102, 153]], np.uint8), layout, SHADES, None)
-    np.testing.assert_allclose(study.pixels, [[0.2, 0.4, 0.4, 0.6]], atol=1e-7)
-    assert study.notes == ("No window in the file: its full range 0 to 255 is shown.",)
+    source_image = grey(np.array([[51, 102, 102, 153]], np.uint8), layout, SHADES, None)
+    np.testing.assert_allclose(source_image.pixels, [[0.2, 0.4, 0.4, 0.6]], atol=1e-7)
+    assert source_image.notes == ("No window in the file: its full range 0 to 255 is shown.",)
     rescaled = grey(np.array([[51, 102, 102, 153]], np.uint8), layout, replace(SHADES, intercept=-51.0), None)
     np.testing.assert_allclose(rescaled.pixels, [[0, 0.5, 0.5, 1]], atol=1e-7)
 
 
 def test_modality_table() -> None:
     table = Table(first=100, values=np.array([7, 9]), top=9.0)
-    study = shown(modality=table)
-    assert study.raw_range == (7.0, 9.0)
-    assert study.pixels.tolist() == [[0, 0, 1, 1]]
-    assert study.notes[0] == "Stored values were looked up in the file's modality table."
+    source_image = shown(modality=table)
+    assert source_image.raw_range == (7.0, 9.0)
+    assert source_image.pixels.tolist() == [[0, 0, 1, 1]]
+    assert source_image.notes[0] == "Stored values were looked up in the file's modality table."
 
 
 def test_padding_does_not_count() -> None:
     stored = np.array([[-2000, -2000, 0, 10]], np.int16)
     layout = replace(LAYOUT, signed=True)
-    study = grey(stored, layout, replace(SHADES, padding=(-2000.0, -2000.0)), None)
-    assert study.pixels.tolist() == [[0, 0, 0, 1]]
-    assert study.raw_range == (0.0, 10.0)
+    source_image = grey(stored, layout, replace(SHADES, padding=(-2000.0, -2000.0)), None)
+    assert source_image.pixels.tolist() == [[0, 0, 0, 1]]
+    assert source_image.raw_range == (0.0, 10.0)
     all_padding = grey(stored, layout, replace(SHADES, padding=(-3000.0, 3000.0)), None)
     assert all_padding.raw_range == (-2000.0, 10.0)
 
@@ -110,7 +121,7 @@ def test_padding_does_not_count() -> None:
     "changes",
     [
         {},
-        {"slope": 0.5, "intercept": -100.0},
+        {"gradient": 0.5, "intercept": -100.0},
         {"window": Window(centre=300.0, width=501.0, function="LINEAR")},
         {"window": Window(centre=300.0, width=501.0, function="SIGMOID")},
         {"padding": (0.0, 0.0)},
@@ -124,7 +135,7 @@ def test_monochrome1_twin_has_the_same_pixels(changes: dict[str, Any], constant:
     )
     plain = replace(SHADES, **changes)
     top = 65535.0
-    ends = (plain.intercept, top * plain.slope + plain.intercept)
+    ends = (plain.intercept, top * plain.gradient + plain.intercept)
     mirrored = replace(plain, padding=None if plain.padding is None else (top, top))
     if plain.window is not None:
         shift = 1.0 if plain.window.function == "LINEAR" else 0.0
@@ -132,16 +143,16 @@ def test_monochrome1_twin_has_the_same_pixels(changes: dict[str, Any], constant:
             mirrored, window=replace(plain.window, centre=sum(ends) - plain.window.centre + shift)
         )
     twin_layout = replace(LAYOUT, photometric="MONOCHROME1")
-    study = grey(stored, LAYOUT, plain, None)
+    source_image = grey(stored, LAYOUT, plain, None)
     twin = grey((65535 - stored).astype(np.uint16), twin_layout, mirrored, None)
-    assert twin.sha256 == study.sha256
+    assert twin.sha256 == source_image.sha256
     assert "Inverted: the file stores bright as low values (MONOCHROME1)." in twin.notes
 
 
 def test_colour_is_scaled_by_its_depth() -> None:
     layout = replace(LAYOUT, samples=3, photometric="RGB", bits_stored=12)
-    study = colour(np.array([[[0, 819, 4095]]], np.uint16), layout, None)
-    np.testing.assert_allclose(study.pixels, [[[0, 0.2, 1]]], atol=1e-7)
+    source_image = colour(np.array([[[0, 819, 4095]]], np.uint16), layout, None)
+    np.testing.assert_allclose(source_image.pixels, [[[0, 0.2, 1]]], atol=1e-7)
     windowed = colour(np.array([[[0, 819, 4095]]], np.uint16), layout, (819, 1638))
     np.testing.assert_allclose(windowed.pixels, [[[0, 0.5, 1]]], atol=1e-7)
 
@@ -150,7 +161,7 @@ def test_palette() -> None:
     red, green, blue = (
         Table(first=1, values=np.array(values), top=255.0) for values in ([0, 255], [255, 0], [51, 102])
     )
-    study = indexed(np.array([[0, 1, 2, 9]], np.uint8), (red, green, blue), None)
+    source_image = indexed(np.array([[0, 1, 2, 9]], np.uint8), (red, green, blue), None)
     np.testing.assert_allclose(
-        study.pixels, [[(0, 1, 0.2), (0, 1, 0.2), (1, 0, 0.4), (1, 0, 0.4)]], atol=1e-7
+        source_image.pixels, [[(0, 1, 0.2), (0, 1, 0.2), (1, 0, 0.4), (1, 0, 0.4)]], atol=1e-7
     )

@@ -39,35 +39,35 @@ def wheel(name: str) -> str:
 @pytest.mark.parametrize("kind", ["u1", "u2", "i2", "u4", "i4"])
 def test_uncompressed_syntaxes_and_types(make_dicom: Any, syntax: str, kind: str) -> None:
     stored = (np.arange(12).reshape(3, 4) * 10 - (50 if kind[0] == "i" else 0)).astype(kind)
-    study = images.load(make_dicom(stored, syntax=syntax, WindowCenter=60, WindowWidth=111))
+    source_image = images.load(make_dicom(stored, syntax=syntax, WindowCenter=60, WindowWidth=111))
     low = 60 - 0.5 - 55
-    np.testing.assert_allclose(study.pixels, np.clip((stored - low) / 110.0, 0, 1), atol=1e-6)
-    assert (study.source, study.window) == ("dicom", (60.0, 111.0))
-    assert study.raw_range == (float(stored.min()), float(stored.max()))
+    np.testing.assert_allclose(source_image.pixels, np.clip((stored - low) / 110.0, 0, 1), atol=1e-6)
+    assert (source_image.source, source_image.window) == ("dicom", (60.0, 111.0))
+    assert source_image.raw_range == (float(stored.min()), float(stored.max()))
 
 
-def test_study_carries_what_the_header_says(make_dicom: Any) -> None:
+def test_source_image_carries_what_the_header_says(make_dicom: Any) -> None:
     path = make_dicom(RAMP, PixelSpacing=[0.7, 0.35], RescaleSlope=2, RescaleIntercept=-1000)
-    study = images.load(path)
-    assert study.spacing_mm == (0.7, 0.35)
-    assert study.raw_range == (-1000.0, 1200.0)
-    np.testing.assert_allclose(study.pixels, UNIT, atol=1e-6)
-    assert study.notes[0] == "Stored values were rescaled: times 2, plus -1000."
+    source_image = images.load(path)
+    assert source_image.spacing_mm == (0.7, 0.35)
+    assert source_image.raw_range == (-1000.0, 1200.0)
+    np.testing.assert_allclose(source_image.pixels, UNIT, atol=1e-6)
+    assert source_image.notes[0] == "Stored values were rescaled: times 2, plus -1000."
 
 
 def test_window_given_wins(make_dicom: Any) -> None:
     path = make_dicom(RAMP, WindowCenter=1, WindowWidth=2, VOILUTFunction="LINEAR_EXACT")
-    study = images.load(path, window=(550, 1100))
-    np.testing.assert_allclose(study.pixels, UNIT, atol=1e-6)
-    assert study.window == (550.0, 1100.0)
+    source_image = images.load(path, window=(550, 1100))
+    np.testing.assert_allclose(source_image.pixels, UNIT, atol=1e-6)
+    assert source_image.window == (550.0, 1100.0)
 
 
-def test_file_and_data_set_give_the_same_study(make_dicom: Any) -> None:
+def test_file_and_data_set_give_the_same_source_image(make_dicom: Any) -> None:
     path = make_dicom(RAMP)
     dataset = pydicom.dcmread(path)
     before = dataset.to_json()
-    study = images.load(dataset)
-    assert (study.sha256, study.notes, study.source) == (
+    source_image = images.load(dataset)
+    assert (source_image.sha256, source_image.notes, source_image.source) == (
         images.load(path).sha256,
         images.load(path).notes,
         "dicom",
@@ -90,9 +90,9 @@ def test_frames(make_dicom: Any) -> None:
     with pytest.raises(ImageError, match=r"holds 3 frames and one must be chosen"):
         images.load(path)
     for index, expected in enumerate((UNIT, UNIT[::-1], UNIT[:, ::-1])):
-        study = images.load(path, frame=index)
-        np.testing.assert_allclose(study.pixels, expected, atol=1e-6)
-        assert study.notes[0] == f"Frame {index} of 3 is shown (counting from 0)."
+        source_image = images.load(path, frame=index)
+        np.testing.assert_allclose(source_image.pixels, expected, atol=1e-6)
+        assert source_image.notes[0] == f"Frame {index} of 3 is shown (counting from 0)."
     with pytest.raises(ImageError, match="no frame of that number"):
         images.load(path, frame=3)
 
@@ -152,8 +152,8 @@ def test_modality_and_voi_tables(make_dicom: Any) -> None:
 
 def test_unused_bits_do_not_count(make_dicom: Any) -> None:
     stored = (np.array([[0, 100, 4095]], np.uint16)) | 0xF000
-    study = images.load(make_dicom(stored, BitsStored=12, HighBit=11))
-    assert study.raw_range == (0.0, 4095.0)
+    source_image = images.load(make_dicom(stored, BitsStored=12, HighBit=11))
+    assert source_image.raw_range == (0.0, 4095.0)
 
 
 def test_monochrome1_twin(make_dicom: Any) -> None:
@@ -162,7 +162,7 @@ def test_monochrome1_twin(make_dicom: Any) -> None:
         ({}, {}),
         ({"WindowCenter": 2000, "WindowWidth": 801}, {"WindowCenter": 2096, "WindowWidth": 801}),
     ):
-        study = images.load(make_dicom(stored, BitsStored=12, HighBit=11, **window))
+        source_image = images.load(make_dicom(stored, BitsStored=12, HighBit=11, **window))
         twin = images.load(
             make_dicom(
                 (4095 - stored).astype(np.uint16),
@@ -172,7 +172,7 @@ def test_monochrome1_twin(make_dicom: Any) -> None:
                 **twin_window,
             )
         )
-        assert twin.sha256 == study.sha256
+        assert twin.sha256 == source_image.sha256
 
 
 def test_float_pixels(make_dicom: Any) -> None:
@@ -312,11 +312,11 @@ def test_deflated_file_reads_as_its_plain_twin(make_dicom: Any) -> None:
 
 
 def test_enhanced_frames_have_their_own_rescaling_and_spacing(make_dicom: Any) -> None:
-    def group(slope: float) -> Any:
+    def group(gradient: float) -> Any:
         transform, voi, measures, group = (pydicom.Dataset() for _ in range(4))
-        transform.RescaleSlope, transform.RescaleIntercept = slope, 0
+        transform.RescaleSlope, transform.RescaleIntercept = gradient, 0
         voi.WindowCenter, voi.WindowWidth, voi.VOILUTFunction = 550, 1100, "LINEAR_EXACT"
-        measures.PixelSpacing = [slope, slope]
+        measures.PixelSpacing = [gradient, gradient]
         group.PixelValueTransformationSequence = pydicom.Sequence([transform])
         group.FrameVOILUTSequence = pydicom.Sequence([voi])
         group.PixelMeasuresSequence = pydicom.Sequence([measures])
@@ -348,22 +348,24 @@ def decodable() -> list[Any]:
     return found
 
 
-def test_pydicom_agrees_on_every_picture_it_can_decode() -> None:
-    pictures = decodable()
-    assert len(pictures) >= 75
-    for path, header, values in pictures:
-        study = images.load(path, frame=0)
+def test_pydicom_agrees_on_every_image_it_can_decode() -> None:
+    drawn = decodable()
+    assert len(drawn) >= 75
+    for path, header, values in drawn:
+        source_image = images.load(path, frame=0)
         if header.PhotometricInterpretation == "PALETTE COLOR":
             values = pydicom.pixels.apply_color_lut(values, header)
         if "PixelPaddingValue" not in header:
-            assert study.raw_range == (float(values.min()), float(values.max()))
+            assert source_image.raw_range == (float(values.min()), float(values.max()))
         if values.ndim == 3:
             # Decoders of lossy JPEG may differ by a few levels where several are installed.
             lossy = header.file_meta.TransferSyntaxUID == pydicom.uid.JPEGBaseline8Bit
             bound = 3.5 / 255 if lossy else 1e-6
-            np.testing.assert_allclose(study.pixels, values / float(np.iinfo(values.dtype).max), atol=bound)
+            np.testing.assert_allclose(
+                source_image.pixels, values / float(np.iinfo(values.dtype).max), atol=bound
+            )
         else:
-            rises = np.diff(study.pixels.ravel()[np.argsort(values, axis=None)])
+            rises = np.diff(source_image.pixels.ravel()[np.argsort(values, axis=None)])
             inverted = header.PhotometricInterpretation == "MONOCHROME1"
             assert (rises <= 0 if inverted else rises >= 0).all()
 

@@ -24,12 +24,12 @@ def test_the_costliest_honest_encoding_passes() -> None:
 
 
 @pytest.mark.parametrize(("runs", "fits"), [(32, True), (60, True), (200, False)])
-def test_a_segment_may_be_padded_but_not_be_another_picture(runs: int, fits: bool) -> None:
+def test_a_segment_may_be_padded_but_not_be_another_image(runs: int, fits: bool) -> None:
     frame = frame_of(b"\x81\x07" * 32, b"\x81\x07" * runs)
     if fits:
         require_bounded(frame, 4096)
         return
-    with pytest.raises(ImageError, match="more than the picture"):
+    with pytest.raises(ImageError, match="more than the image"):
         require_bounded(frame, 4096)
 
 
@@ -39,7 +39,7 @@ def test_no_operation_bytes_count_nothing() -> None:
 
 def test_runs_are_counted_over_all_segments() -> None:
     require_bounded(frame_of(b"\x80" * 2_900_000, b"\x80" * 2_900_000), 10)
-    with pytest.raises(ImageError, match="more than the picture"):
+    with pytest.raises(ImageError, match="more than the image"):
         require_bounded(frame_of(b"\x80" * 3_100_000, b"\x80" * 3_100_000), 10)
 
 

@@ -32,15 +32,15 @@ EXPECTED = np.array([[0.0, 0.2, 1.0], [0.4, 0.6, 0.8]], np.float32)
 )
 def test_grey_in_every_layout(array: np.ndarray) -> None:
     before = array.copy()
-    study = images.load(array)
-    np.testing.assert_allclose(study.pixels, EXPECTED, atol=1e-7)
-    assert (study.pixels.dtype, study.source, study.window, study.spacing_mm) == (
+    source_image = images.load(array)
+    np.testing.assert_allclose(source_image.pixels, EXPECTED, atol=1e-7)
+    assert (source_image.pixels.dtype, source_image.source, source_image.window, source_image.spacing_mm) == (
         np.float32,
         "array",
         None,
         None,
     )
-    assert not np.shares_memory(study.pixels, array)
+    assert not np.shares_memory(source_image.pixels, array)
     np.testing.assert_array_equal(array, before)
 
 
@@ -96,9 +96,9 @@ def test_what_is_no_image(array: np.ndarray, says: str) -> None:
 
 def test_window_opens_any_float_range() -> None:
     hounsfield = np.array([[-1000.0, 40.0, 3000.0]])
-    study = images.load(hounsfield, window=(40, 400))
-    assert study.pixels.tolist() == [[0.0, 0.5, 1.0]]
-    assert study.raw_range == (-1000.0, 3000.0)
+    source_image = images.load(hounsfield, window=(40, 400))
+    assert source_image.pixels.tolist() == [[0.0, 0.5, 1.0]]
+    assert source_image.raw_range == (-1000.0, 3000.0)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (20000, 20)])

@@ -54,11 +54,11 @@ def test_exif_orientation_is_applied(kind: str, orientation: int, tmp_path: Path
     }
     extra = options.get(kind, {}) | ({} if kind == "TIFF" else {"exif": oriented(orientation)})
     stored.save(tmp_path / "file", kind, **extra)
-    study = images.load(tmp_path / "file")
-    shown = study.pixels if study.pixels.ndim == 2 else study.pixels[..., 0]
-    assert study.shape == (16, 24)
+    source_image = images.load(tmp_path / "file")
+    shown = source_image.pixels if source_image.pixels.ndim == 2 else source_image.pixels[..., 0]
+    assert source_image.shape == (16, 24)
     np.testing.assert_allclose(shown, UPRIGHT / 255.0, atol=3 / 255)
-    assert any(f"orientation ({orientation})" in note for note in study.notes) == (orientation > 1)
+    assert any(f"orientation ({orientation})" in note for note in source_image.notes) == (orientation > 1)
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])
@@ -73,16 +73,16 @@ def test_orientation_of_a_live_image(orientation: int) -> None:
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_orientation_that_means_nothing(orientation: int, tmp_path: Path) -> None:
     Image.fromarray(UPRIGHT).save(tmp_path / "file", "PNG", exif=oriented(orientation))
-    study = images.load(tmp_path / "file")
-    assert study.shape == (16, 24)
-    assert study.notes == ()
+    source_image = images.load(tmp_path / "file")
+    assert source_image.shape == (16, 24)
+    assert source_image.notes == ()
 
 
 def test_unreadable_exif_is_noted(tmp_path: Path) -> None:
     Image.fromarray(UPRIGHT).save(tmp_path / "file", "PNG", exif=b"Exif\0\0garbage")
-    study = images.load(tmp_path / "file")
-    assert study.shape == (16, 24)
-    assert study.notes == ("The EXIF block could not be read, so the image may not be upright.",)
+    source_image = images.load(tmp_path / "file")
+    assert source_image.shape == (16, 24)
+    assert source_image.notes == ("The EXIF block could not be read, so the image may not be upright.",)
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,11 @@ def test_several_pages_need_a_choice(kind: str, options: dict[str, object], tmp_
     ):
         images.load(path)
     for frame, level in enumerate((0.2, 0.4, 0.6)):
-        study = images.load(path, frame=frame)
-        np.testing.assert_allclose(study.pixels, np.broadcast_to(level, study.pixels.shape), atol=1e-6)
-        assert study.notes[0] == f"Frame {frame} of 3 is shown (counting from 0)."
+        source_image = images.load(path, frame=frame)
+        np.testing.assert_allclose(
+            source_image.pixels, np.broadcast_to(level, source_image.pixels.shape), atol=1e-6
+        )
+        assert source_image.notes[0] == f"Frame {frame} of 3 is shown (counting from 0)."
     with pytest.raises(ImageError, match="no frame of that number"):
         images.load(path, frame=3)
 
@@ -148,9 +150,9 @@ def test_a_file_without_its_end_says_so(kind: str, tmp_path: Path) -> None:
     Image.fromarray(levels).save(stream, kind)
     path = tmp_path / "file"
     path.write_bytes(stream.getvalue()[:-1])
-    study = images.load(path)
-    np.testing.assert_allclose(study.pixels, levels / 255, atol=1e-6)
-    assert study.notes == ("The file ends early: its last bytes are missing.",)
+    source_image = images.load(path)
+    np.testing.assert_allclose(source_image.pixels, levels / 255, atol=1e-6)
+    assert source_image.notes == ("The file ends early: its last bytes are missing.",)
 
 
 def test_a_tiff_without_its_last_tags_is_noted_and_without_pixels_refused(tmp_path: Path) -> None:
@@ -169,8 +171,8 @@ def test_lenient_pillow_is_pointed_out(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     stream = io.BytesIO()
     Image.effect_noise((64, 64), 50).save(stream, "JPEG")
-    study = images.load(_written(tmp_path, stream.getvalue()[:-200]))
-    assert any("LOAD_TRUNCATED_IMAGES" in note for note in study.notes)
+    source_image = images.load(_written(tmp_path, stream.getvalue()[:-200]))
+    assert any("LOAD_TRUNCATED_IMAGES" in note for note in source_image.notes)
 
 
 def test_scans_are_limited_by_the_work_they_make() -> None:
@@ -186,8 +188,8 @@ def test_run_length_bmp(tmp_path: Path) -> None:
     palette = b"".join(bytes((n, n, n, 0)) for n in range(256))
     offset = 14 + len(header) + len(palette)
     head = b"BM" + struct.pack("<IHHI", offset + len(rows), 0, 0, offset)
-    study = images.load(_written(tmp_path, head + header + palette + rows))
-    np.testing.assert_allclose(study.pixels, [[0.6, 0.8, 1.0], [0.2, 0.2, 0.4]], atol=1e-6)
+    source_image = images.load(_written(tmp_path, head + header + palette + rows))
+    np.testing.assert_allclose(source_image.pixels, [[0.6, 0.8, 1.0], [0.2, 0.2, 0.4]], atol=1e-6)
 
 
 def test_pillow_is_not_reconfigured(tmp_path: Path) -> None:

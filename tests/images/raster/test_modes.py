@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 from groundviz import images
 from groundviz.errors import ImageError
 from groundviz.images.raster.modes import Stored, samples_of
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 
 BYTES = [[0, 51, 102], [153, 204, 255]]
 UNIT = [[0.0, 0.2, 0.4], [0.6, 0.8, 1.0]]
@@ -48,7 +48,7 @@ def palette(colours: list[int], **info: object) -> Image.Image:
     return image
 
 
-def saved(image: Image.Image, path: Path, kind: str, **options: object) -> Study:
+def saved(image: Image.Image, path: Path, kind: str, **options: object) -> SourceImage:
     """Through a file, under a name that says nothing."""
     image.save(path / "file", kind, **options)
     return images.load(path / "file")
@@ -100,10 +100,10 @@ CASES = [
 ]
 
 
-def assert_shows(study: Study, expected: object, tolerance: float) -> None:
+def assert_shows(source_image: SourceImage, expected: object, tolerance: float) -> None:
     want = np.asarray(expected, np.float32)
-    assert study.pixels.shape == want.shape
-    np.testing.assert_allclose(study.pixels, want, atol=tolerance)
+    assert source_image.pixels.shape == want.shape
+    np.testing.assert_allclose(source_image.pixels, want, atol=tolerance)
 
 
 @pytest.mark.parametrize(("name", "image", "expected", "kinds"), CASES, ids=[case[0] for case in CASES])
@@ -115,10 +115,14 @@ def test_mode_live_and_through_files(
     assert live.source == "pil"
     assert_shows(live, expected, tolerance)
     for kind in kinds:
-        study = saved(image, tmp_path, kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {}))
-        assert study.source == kind.lower()
+        source_image = saved(
+            image, tmp_path, kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {})
+        )
+        assert source_image.source == kind.lower()
         # WebP stores no grey: what was saved grey comes back in three equal channels.
-        flat = study.pixels[..., 0] if kind == "WEBP" and np.ndim(expected) == 2 else study.pixels
+        flat = (
+            source_image.pixels[..., 0] if kind == "WEBP" and np.ndim(expected) == 2 else source_image.pixels
+        )
         np.testing.assert_allclose(flat, np.asarray(expected, np.float32), atol=tolerance)
 
 
@@ -126,11 +130,13 @@ def test_mode_live_and_through_files(
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 def test_jpeg(mode: str, options: dict[str, object], tmp_path: Path) -> None:
     flat = {"L": 51, "RGB": (51, 102, 153), "CMYK": (51, 102, 0, 51)}[mode]
-    study = saved(Image.new(mode, (16, 8), flat), tmp_path, "JPEG", quality=95, **options)
+    source_image = saved(Image.new(mode, (16, 8), flat), tmp_path, "JPEG", quality=95, **options)
     expected = {"L": 0.2, "RGB": (0.2, 0.4, 0.6), "CMYK": (0.64, 0.48, 0.8)}[mode]
-    assert study.source == "jpeg"
-    assert study.shape == (8, 16)
-    np.testing.assert_allclose(study.pixels, np.broadcast_to(expected, study.pixels.shape), atol=3 / 255)
+    assert source_image.source == "jpeg"
+    assert source_image.shape == (8, 16)
+    np.testing.assert_allclose(
+        source_image.pixels, np.broadcast_to(expected, source_image.pixels.shape), atol=3 / 255
+    )
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I;16L", "I;16B", "I;16N"])
@@ -138,18 +144,18 @@ def test_sixteen_bits_in_every_byte_order(mode: str) -> None:
     kind = ">u2" if mode.endswith("B") else "<u2"
     values = np.array([[0, 13107, 65535]], kind)
     image = Image.frombytes(mode, (3, 1), values.tobytes())
-    study = images.load(image)
-    assert_shows(study, [[0, 0.2, 1]], 1e-6)
-    assert study.raw_range == (0.0, 65535.0)
+    source_image = images.load(image)
+    assert_shows(source_image, [[0, 0.2, 1]], 1e-6)
+    assert source_image.raw_range == (0.0, 65535.0)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_sixteen_bit_ramp_keeps_its_levels(kind: str, tmp_path: Path) -> None:
     ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-    study = saved(Image.fromarray(ramp), tmp_path, kind)
-    assert np.unique(study.pixels).size == 65536
-    assert (np.diff(study.pixels.ravel()) > 0).all()
-    assert study.notes == ("Values from 0 to 65535 are shown from black to white.",)
+    source_image = saved(Image.fromarray(ramp), tmp_path, kind)
+    assert np.unique(source_image.pixels).size == 65536
+    assert (np.diff(source_image.pixels.ravel()) > 0).all()
+    assert source_image.notes == ("Values from 0 to 65535 are shown from black to white.",)
 
 
 def test_big_endian_and_bright_is_low_tiff(tmp_path: Path) -> None:
@@ -170,15 +176,15 @@ def test_twelve_bit_layout_is_scaled_by_its_own_depth() -> None:
 
 def test_sixteen_bit_png_with_a_clear_value(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([[0, 13107, 65535]], np.uint16))
-    study = saved(image, tmp_path, "PNG", transparency=13107)
-    assert_shows(study, [[0, 1, 1]], 1e-6)
+    source_image = saved(image, tmp_path, "PNG", transparency=13107)
+    assert_shows(source_image, [[0, 1, 1]], 1e-6)
 
 
 def test_thirty_two_bit_integers(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([[-1024, 0, 1024]], np.int32))
-    for study in (images.load(image), saved(image, tmp_path, "TIFF")):
-        assert_shows(study, [[0, 0.5, 1]], 1e-6)
-        assert "from -1024 to 1024" in study.notes[0]
+    for source_image in (images.load(image), saved(image, tmp_path, "TIFF")):
+        assert_shows(source_image, [[0, 0.5, 1]], 1e-6)
+        assert "from -1024 to 1024" in source_image.notes[0]
 
 
 def test_unsigned_thirty_two_bits_beyond_the_signed_half() -> None:
@@ -193,8 +199,8 @@ def test_signed_bytes() -> None:
 
 def test_floats(tmp_path: Path) -> None:
     inside = Image.fromarray(np.array([[0.0, 0.25, 1.0]], np.float32))
-    for study in (images.load(inside), saved(inside, tmp_path, "TIFF")):
-        assert study.pixels.tolist() == [[0.0, 0.25, 1.0]]
+    for source_image in (images.load(inside), saved(inside, tmp_path, "TIFF")):
+        assert source_image.pixels.tolist() == [[0.0, 0.25, 1.0]]
     outside = Image.fromarray(np.array([[-3.0, 3.0]], np.float32))
     with pytest.raises(ImageError, match=r"from -3 to 3.*window=\(0, 6\)"):
         images.load(outside)
@@ -206,9 +212,9 @@ def test_floats(tmp_path: Path) -> None:
 def test_lab() -> None:
     # CIE L*a*b* of D50: neutral axis by definition, red of sRGB from its published D50 value.
     image = with_alpha("LAB", [(0, 128, 128), (255, 128, 128), (138, 128 + 81, 128 + 70)])
-    study = images.load(image)
-    assert_shows(study, [[(0, 0, 0), (1, 1, 1), (1, 0, 0)]], 6 / 255)
-    assert any("L*a*b*" in note for note in study.notes)
+    source_image = images.load(image)
+    assert_shows(source_image, [[(0, 0, 0), (1, 1, 1), (1, 0, 0)]], 6 / 255)
+    assert any("L*a*b*" in note for note in source_image.notes)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -216,11 +222,11 @@ def test_clear_colour_of_plain_images(kind: str, tmp_path: Path) -> None:
     if kind == "TIFF":
         image = colour()
         image.info["transparency"] = (255, 0, 0)
-        study = images.load(image)
+        source_image = images.load(image)
     else:
-        study = saved(colour(), tmp_path, kind, transparency=(255, 0, 0))
-    assert study.pixels[0, 0].tolist() == [1.0, 1.0, 1.0]
-    assert study.pixels[0, 1].tolist() == [0.0, 1.0, 0.0]
+        source_image = saved(colour(), tmp_path, kind, transparency=(255, 0, 0))
+    assert source_image.pixels[0, 0].tolist() == [1.0, 1.0, 1.0]
+    assert source_image.pixels[0, 1].tolist() == [0.0, 1.0, 0.0]
 
 
 def test_clear_grey(tmp_path: Path) -> None:
@@ -240,22 +246,22 @@ def test_sixteen_bit_colour_is_read_with_a_note(tmp_path: Path) -> None:
     parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(line)) + chunk(b"IEND", b"")
     path = tmp_path / "file"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
-    study = images.load(path)
-    assert_shows(study, [[(1, 0, 0.2)]], 1e-6)
-    assert study.notes == ("Stored with 16 bits per channel, read with 8.",)
+    source_image = images.load(path)
+    assert_shows(source_image, [[(1, 0, 0.2)]], 1e-6)
+    assert source_image.notes == ("Stored with 16 bits per channel, read with 8.",)
 
 
 def test_colour_profile_is_noted(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for kind in ("PNG", "JPEG", "TIFF", "WEBP"):
-        study = saved(colour(), tmp_path, kind, icc_profile=profile)
-        assert any("ICC" in note for note in study.notes)
+        source_image = saved(colour(), tmp_path, kind, icc_profile=profile)
+        assert any("ICC" in note for note in source_image.notes)
 
 
-def test_every_mode_pillow_has_gives_a_study_or_is_refused() -> None:
+def test_every_mode_pillow_has_gives_a_source_image_or_is_refused() -> None:
     for mode in [*Image.MODES, "La", "RGBa", "RGBX", "PA", "I;16L", "I;16B", "I;16N"]:
-        study = images.load(Image.new(mode, (4, 3)))
-        assert study.shape == (3, 4)
+        source_image = images.load(Image.new(mode, (4, 3)))
+        assert source_image.shape == (3, 4)
 
 
 def test_unknown_mode_is_refused() -> None:
@@ -271,6 +277,6 @@ def test_window_counts_in_the_stored_units(tmp_path: Path) -> None:
     stream = io.BytesIO()
     Image.fromarray(np.array([[0, 1024, 2048, 4096]], np.uint16)).save(stream, "PNG")
     (tmp_path / "file").write_bytes(stream.getvalue())
-    study = images.load(tmp_path / "file", window=(2048, 2048))
-    assert study.pixels.tolist() == [[0.0, 0.0, 0.5, 1.0]]
-    assert study.window == (2048.0, 2048.0)
+    source_image = images.load(tmp_path / "file", window=(2048, 2048))
+    assert source_image.pixels.tolist() == [[0.0, 0.0, 0.5, 1.0]]
+    assert source_image.window == (2048.0, 2048.0)

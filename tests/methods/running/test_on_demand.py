@@ -82,10 +82,10 @@ def paused(monkeypatch, method="rise"):
 
 
 def test_a_method_is_measured_by_the_real_model_and_its_maps_are_those_of_explain(demo, monkeypatch):
-    picture = phantom(3, findings=["nodule"]).pixels
+    image = phantom(3, findings=["nodule"]).pixels
     before = fingerprint(demo.model)
     monkeypatch.setattr(background_task, "PAUSE_SECONDS", 0.0)
-    viewer = explain(demo, picture, QUESTION, methods="attention").view(demo)
+    viewer = explain(demo, image, QUESTION, methods="attention").view(demo)
     browser = Browser(viewer, monkeypatch)
     [offer] = [one for one in viewer._more if one["name"] == "token_ablation"]
     assert offer["title"] == "Token ablation"
@@ -94,7 +94,7 @@ def test_a_method_is_measured_by_the_real_model_and_its_maps_are_those_of_explai
     browser.ask(need="method", method="token_ablation")
     browser.wait()
 
-    wanted = explain(demo, picture, QUESTION, methods="token_ablation").record.heatmaps[0]
+    wanted = explain(demo, image, QUESTION, methods="token_ablation").record.heatmaps[0]
     found = viewer.explanation.record.heatmaps[1]
     assert viewer.explanation.methods == ("attention", "token_ablation")
     assert np.array_equal(found.values, wanted.values, equal_nan=True)
@@ -122,8 +122,8 @@ def test_a_method_is_measured_by_the_real_model_and_its_maps_are_those_of_explai
     assert browser.busy[-1] == {}
 
 
-def test_heads_of_new_maps_are_sent_when_asked_for(tiny, study, monkeypatch):
-    viewer = explain(tiny, study, QUESTION, methods="rise").view(tiny)
+def test_heads_of_new_maps_are_sent_when_asked_for(tiny, source_image, monkeypatch):
+    viewer = explain(tiny, source_image, QUESTION, methods="rise").view(tiny)
     browser = Browser(viewer, monkeypatch)
     browser.ask(need="method", method="attention")
     browser.wait()
@@ -132,9 +132,9 @@ def test_heads_of_new_maps_are_sent_when_asked_for(tiny, study, monkeypatch):
     assert browser.messages[-1] == ({"heads": 1, "layer": 1}, [pack.heads_of(maps, maps.layers[1])])
 
 
-def test_a_stop_keeps_what_is_there_and_gives_the_model_back(tiny, study, monkeypatch):
+def test_a_stop_keeps_what_is_there_and_gives_the_model_back(tiny, source_image, monkeypatch):
     before = fingerprint(tiny.model)
-    viewer = explain(tiny, study, QUESTION, methods="attention").view(tiny)
+    viewer = explain(tiny, source_image, QUESTION, methods="attention").view(tiny)
     browser = Browser(viewer, monkeypatch)
     reached = threading.Event()
     real = type(tiny.model).forward
@@ -160,9 +160,9 @@ def test_a_stop_keeps_what_is_there_and_gives_the_model_back(tiny, study, monkey
     assert not difference(before, fingerprint(tiny.model))
 
 
-def test_a_stop_before_there_is_anything_says_so_and_offers_it_again(tiny, study, monkeypatch):
+def test_a_stop_before_there_is_anything_says_so_and_offers_it_again(tiny, source_image, monkeypatch):
     with paused(monkeypatch) as (begun, _):
-        viewer = explain(tiny, study, QUESTION, methods="attention").view(tiny)
+        viewer = explain(tiny, source_image, QUESTION, methods="attention").view(tiny)
         browser = Browser(viewer, monkeypatch)
         browser.ask(need="method", method="rise")
         assert begun.wait(30)
@@ -174,9 +174,9 @@ def test_a_stop_before_there_is_anything_says_so_and_offers_it_again(tiny, study
     assert "rise" in [one["name"] for one in viewer._more]
 
 
-def test_one_at_a_time(tiny, study, monkeypatch):
+def test_one_at_a_time(tiny, source_image, monkeypatch):
     with paused(monkeypatch) as (begun, go_on):
-        viewer = explain(tiny, study, QUESTION, methods="attention").view(tiny)
+        viewer = explain(tiny, source_image, QUESTION, methods="attention").view(tiny)
         browser = Browser(viewer, monkeypatch)
         browser.ask(need="method", method="rise")
         assert begun.wait(30)
@@ -190,8 +190,8 @@ def test_one_at_a_time(tiny, study, monkeypatch):
     assert not [one for one in threading.enumerate() if one.name.startswith("groundviz")]
 
 
-def test_it_waits_for_a_cell_that_has_the_model_and_can_be_stopped_meanwhile(tiny, study, monkeypatch):
-    viewer = explain(tiny, study, QUESTION, methods="attention").view(tiny)
+def test_it_waits_for_a_cell_that_has_the_model_and_can_be_stopped_meanwhile(tiny, source_image, monkeypatch):
+    viewer = explain(tiny, source_image, QUESTION, methods="attention").view(tiny)
     browser = Browser(viewer, monkeypatch)
     waiting = threading.Event()
 
@@ -211,14 +211,14 @@ def test_it_waits_for_a_cell_that_has_the_model_and_can_be_stopped_meanwhile(tin
     assert viewer.explanation.methods == ("attention", "image_attention")
 
 
-def test_a_message_that_is_being_taken_in_does_not_hold_the_work_up(tiny, study, monkeypatch):
+def test_a_message_that_is_being_taken_in_does_not_hold_the_work_up(tiny, source_image, monkeypatch):
     """An observer may explain with the model that the work has: each would wait for the other."""
-    viewer = explain(tiny, study, QUESTION, methods="attention").view(tiny)
+    viewer = explain(tiny, source_image, QUESTION, methods="attention").view(tiny)
     browser = Browser(viewer, monkeypatch)
     answers = []
 
     def react(change):
-        answers.append(explain(tiny, study, QUESTION, methods="attention").answer.text)
+        answers.append(explain(tiny, source_image, QUESTION, methods="attention").answer.text)
 
     viewer.observe(react, "layer")
     with paused(monkeypatch) as (begun, go_on):
@@ -231,7 +231,7 @@ def test_a_message_that_is_being_taken_in_does_not_hold_the_work_up(tiny, study,
     assert "rise" in viewer.explanation.methods
 
 
-def test_what_goes_wrong_is_said(tiny, study, monkeypatch, caplog):
+def test_what_goes_wrong_is_said(tiny, source_image, monkeypatch, caplog):
     def broken(live, prompt, answer, targets):
         raise ZeroDivisionError("by nought")
 
@@ -241,7 +241,7 @@ def test_what_goes_wrong_is_said(tiny, study, monkeypatch, caplog):
     monkeypatch.setitem(METHODS._entries, "rise", broken)
     monkeypatch.setitem(METHODS._entries, "occlusion", refusing)
     before = fingerprint(tiny.model)
-    viewer = explain(tiny, study, QUESTION, methods="attention").view(tiny)
+    viewer = explain(tiny, source_image, QUESTION, methods="attention").view(tiny)
     browser = Browser(viewer, monkeypatch)
     for method in ("rise", "occlusion"):
         browser.ask(need="method", method=method)
@@ -257,14 +257,14 @@ def test_what_goes_wrong_is_said(tiny, study, monkeypatch, caplog):
     assert not difference(before, fingerprint(tiny.model))
 
 
-def test_another_model_is_refused_when_the_viewer_is_made(tiny, demo, study):
-    explanation = explain(tiny, study, QUESTION, methods="attention")
+def test_another_model_is_refused_when_the_viewer_is_made(tiny, demo, source_image):
+    explanation = explain(tiny, source_image, QUESTION, methods="attention")
     with pytest.raises(UnsupportedModel, match="not the model that answered"):
         explanation.view(demo)
 
 
-def test_without_a_model_nothing_is_offered(tiny, study, monkeypatch):
-    explanation = explain(tiny, study, QUESTION, methods="attention")
+def test_without_a_model_nothing_is_offered(tiny, source_image, monkeypatch):
+    explanation = explain(tiny, source_image, QUESTION, methods="attention")
     viewer = explanation.view()
     browser = Browser(viewer, monkeypatch)
     assert (viewer._more, viewer._busy, viewer.explanation) == ([], {}, explanation)
@@ -273,23 +273,25 @@ def test_without_a_model_nothing_is_offered(tiny, study, monkeypatch):
     assert "no such method" in browser.messages[0][0]["failed"]
 
 
-def test_what_would_refuse_at_once_is_not_offered(tiny, study):
-    contrast = explain(tiny, study, QUESTION, answer="left lung", target="left", against="right").view(tiny)
+def test_what_would_refuse_at_once_is_not_offered(tiny, source_image):
+    contrast = explain(tiny, source_image, QUESTION, answer="left lung", target="left", against="right").view(
+        tiny
+    )
     names = [one["name"] for one in contrast._more]
     assert "occlusion" in names and "attention_rollout" not in names
-    asked = explain(tiny, study, QUESTION, target=Question("nodule")).view(tiny)
+    asked = explain(tiny, source_image, QUESTION, target=Question("nodule")).view(tiny)
     assert [one["name"] for one in asked._more] == []
 
 
-def test_a_model_that_nobody_described_is_offered_what_needs_no_modules(tiny, study):
+def test_a_model_that_nobody_described_is_offered_what_needs_no_modules(tiny, source_image):
     stranger = replace(tiny, family_name="unknown")
-    viewer = explain(stranger, study, QUESTION, methods="occlusion").view(stranger)
+    viewer = explain(stranger, source_image, QUESTION, methods="occlusion").view(stranger)
     assert [one["name"] for one in viewer._more] == ["rise", "shapley"]
 
 
-def test_a_closed_viewer_measures_no_more(tiny, study, monkeypatch):
+def test_a_closed_viewer_measures_no_more(tiny, source_image, monkeypatch):
     with paused(monkeypatch) as (begun, _):
-        viewer = explain(tiny, study, QUESTION, methods="attention").view(tiny)
+        viewer = explain(tiny, source_image, QUESTION, methods="attention").view(tiny)
         browser = Browser(viewer, monkeypatch)
         browser.ask(need="method", method="rise")
         assert begun.wait(30)

@@ -1,4 +1,4 @@
-"""Baseline pictures: means as they are defined, in source space, without what was to be seen."""
+"""Baseline images: means as they are defined, in source space, without what was to be seen."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_mean_is_over_a_square_half_as_wide_as_the_shorter_side(shape):
 
 
 @pytest.mark.parametrize("filtered", [blurred, local_mean])
-def test_an_even_picture_stays_as_it_is_up_to_its_border(filtered):
+def test_an_even_image_stays_as_it_is_up_to_its_border(filtered):
     even = np.full((20, 31), 0.7, np.float32)
     np.testing.assert_allclose(filtered(even), even, atol=1e-6)
 
@@ -54,25 +54,25 @@ def test_a_nodule_leaves_next_to_no_trace(filtered):
 
 
 @pytest.mark.parametrize("kind", ["blur", "mean", "black"])
-def test_it_reads_like_the_picture_at_the_pixels(tiny, study, kind):
+def test_it_reads_like_the_image_at_the_pixels(tiny, source_image, kind):
     with borrow(tiny) as live:
-        live.encode(study, "Is there a nodule?")
-        found, picture = baseline(live, kind), live.read(live.site("pixels"))
-    assert (found.shape, found.dtype) == (picture.shape, picture.dtype)
-    assert float(found.std()) < float(picture.std())
+        live.encode(source_image, "Is there a nodule?")
+        found, image = baseline(live, kind), live.read(live.site("pixels"))
+    assert (found.shape, found.dtype) == (image.shape, image.dtype)
+    assert float(found.std()) < float(image.std())
 
 
-def test_black_goes_through_the_models_own_preprocessing(tiny, study):
+def test_black_goes_through_the_models_own_preprocessing(tiny, source_image):
     with borrow(tiny) as live:
-        live.encode(study, "Is there a nodule?")
+        live.encode(source_image, "Is there a nodule?")
         found = baseline(live, "black")[0]
     processor = tiny.processor.image_processor
     mean, deviation = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
     torch.testing.assert_close(found, (-mean / deviation).expand_as(found))
 
 
-def test_what_there_is_is_listed(tiny, study):
+def test_what_there_is_is_listed(tiny, source_image):
     with borrow(tiny) as live:
-        live.encode(study, "Is there a nodule?")
+        live.encode(source_image, "Is there a nodule?")
         with pytest.raises(UnknownName, match="'white': there are blur, mean, black"):
             baseline(live, "white")

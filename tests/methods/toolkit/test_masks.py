@@ -43,7 +43,7 @@ def test_roughness_is_the_mean_squared_step_within_each_grid():
     assert TWO.roughness(mask).item() == pytest.approx(2 * 2 / 6)
 
 
-def test_a_slope_moves_its_block_too_and_stays_in_its_grid():
+def test_a_gradient_moves_its_block_too_and_stays_in_its_grid():
     moved = TWO.at_every_scale(torch.tensor([0.0, 0, 0, 0, 0, 0, 6.0]))
     assert moved[:4].tolist() == [0, 0, 0, 0]
     assert moved[6] > moved[5] > 0
@@ -52,5 +52,5 @@ def test_a_slope_moves_its_block_too_and_stays_in_its_grid():
 
 def test_gradients_flow_through_a_spread_mask():
     mask = torch.zeros(7, requires_grad=True)
-    (slope,) = torch.autograd.grad((TWO.spread(mask) * 2).sum(), mask)
-    assert slope.tolist() == [2, 0, 2, 2, 2, 2, 2]
+    (gradient,) = torch.autograd.grad((TWO.spread(mask) * 2).sum(), mask)
+    assert gradient.tolist() == [2, 0, 2, 2, 2, 2, 2]

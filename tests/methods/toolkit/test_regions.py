@@ -1,4 +1,4 @@
-"""Pieces of the picture cover it exactly, in view and out of it."""
+"""Pieces of the image cover it exactly, in view and out of it."""
 
 from dataclasses import replace
 
@@ -12,9 +12,9 @@ from groundviz.runtime import borrow
 
 
 @pytest.fixture
-def live(tiny, study):
+def live(tiny, source_image):
     with borrow(tiny) as live:
-        live.encode(study, "Is there a nodule?")
+        live.encode(source_image, "Is there a nodule?")
         yield live
 
 
@@ -43,12 +43,12 @@ def test_labels_are_numbered_without_gaps(live):
     assert (shares[:, :10] == 3.0).all()
 
 
-def test_what_is_out_of_view_belongs_to_no_piece(tiny, study):
+def test_what_is_out_of_view_belongs_to_no_piece(tiny, source_image):
     if tiny.processor.image_processor.size.get("height"):
-        pytest.skip("a squashed picture has no padding")
+        pytest.skip("a squashed image has no padding")
     tiny.processor.image_processor.size = {"shortest_edge": 14}
     with borrow(tiny) as live:
-        live.encode(study, "Is there a nodule?")
+        live.encode(source_image, "Is there a nodule?")
         cells = windows(live, only(live), stride=7)
         assert cells.count == 8
         pieces = segments(only(live), np.zeros((28, 28), int))
@@ -83,14 +83,14 @@ def test_lengths_up_to_one_are_shares(live):
     assert in_pixels(canvas, 9) == 9.0
 
 
-def test_one_picture_is_its_own_canvas(live):
+def test_one_image_is_its_own_canvas(live):
     canvas = only(live)
     assert canvas.grid is live.grids(live.site("pixels"))[0]
     share = torch.rand(2, 28, 28)
     assert torch.equal(canvas.onto(share)[..., 0].reshape(2, 28, 28), share)
 
 
-def test_what_several_pictures_show_is_cut_out_of_all_of_them(live, monkeypatch):
+def test_what_several_images_show_is_cut_out_of_all_of_them(live, monkeypatch):
     """An overview, and a tile of its lower right quarter in twice as many pixels."""
     (whole,) = live.grids(live.site("pixels"))
     half = compose(whole.to_source, scale_shift((0.5, 0.5), (14.0, 14.0)))
@@ -101,12 +101,12 @@ def test_what_several_pictures_show_is_cut_out_of_all_of_them(live, monkeypatch)
     share = torch.zeros(1, rows, cols)
     share[:, rows * 5 // 8 :, cols * 5 // 8 :] = 1.0
     overview, detail = canvas.onto(share)[0, :, 0].reshape(2, 28, 28)
-    edge = live.studies[0].shape[0] * 5 / 8
+    edge = live.source_images[0].shape[0] * 5 / 8
     at = apply(whole.to_source, np.array([[r + 0.5, 14.5] for r in range(28)]))[:, 0]
-    inside = at < live.studies[0].shape[0]
+    inside = at < live.source_images[0].shape[0]
     assert ((overview[:, 27] > 0).numpy() == ((at > edge) & inside))[np.abs(at - edge) > 1].all()
     at = apply(half, np.array([[r + 0.5, 14.5] for r in range(28)]))[:, 0]
-    inside = at < live.studies[0].shape[0]
+    inside = at < live.source_images[0].shape[0]
     assert ((detail[:, 20] > 0).numpy() == ((at > edge) & inside))[np.abs(at - edge) > 1].all()
 
 

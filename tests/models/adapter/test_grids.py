@@ -1,4 +1,4 @@
-"""Grids over pictures: cells, tokens and places."""
+"""Grids over images: cells, tokens and places."""
 
 import numpy as np
 import pytest
@@ -31,11 +31,11 @@ def test_tokens_are_dealt_out_in_order_and_cells_without_one_are_not_valid():
 
 @pytest.mark.parametrize("tokens", [4, 6])
 def test_more_or_fewer_tokens_than_cells_are_refused(tokens):
-    with pytest.raises(UnsupportedModel, match=f"{tokens} image tokens, and the pictures have 5 cells"):
+    with pytest.raises(UnsupportedModel, match=f"{tokens} image tokens, and the images have 5 cells"):
         with_tokens([pixels(5, 1)], np.arange(tokens))
 
 
-def test_planes_stand_colour_by_colour_picture_by_picture():
+def test_planes_stand_colour_by_colour_image_by_image():
     index = planes([pixels(2, 2), pixels(2, 2, image=1)])
     assert index.shape == (1, 8, 3)
     values = np.arange(2 * 3 * 2 * 2)
@@ -44,23 +44,23 @@ def test_planes_stand_colour_by_colour_picture_by_picture():
     np.testing.assert_array_equal(values[index[0, 4:]], stacked[1].reshape(3, 4).T)
 
 
-def test_cells_stand_behind_other_tokens_in_each_picture():
+def test_cells_stand_behind_other_tokens_in_each_image():
     assert behind([pixels(1, 2), pixels(1, 3)], 1).tolist() == [1, 2, 4, 5, 6]
     assert behind([pixels(1, 2)], 0).tolist() == [0, 1]
 
 
 def test_cells_of_each_image_are_in_view_of_their_own():
-    pictures = [squeezed((4, 4), (8, 8)), pixel_grid((4, 4), scale_shift((2.0, 2.0)), (2, 8), image=1)]
-    one, two = in_cells(pictures, (2, 2), [(8, 8), (2, 8)], "vision")
+    images = [squeezed((4, 4), (8, 8)), pixel_grid((4, 4), scale_shift((2.0, 2.0)), (2, 8), image=1)]
+    one, two = in_cells(images, (2, 2), [(8, 8), (2, 8)], "vision")
     assert one.valid.all()
     assert two.valid.tolist() == [[True, True], [False, False]]
 
 
 def test_what_stands_in_the_order_of_its_grids_is_counted_through():
-    pictures = [pixels(2, 4), pixels(2, 4, image=1)]
-    patches = in_cells(pictures, (1, 2), [(4, 8), (4, 8)], "vision")
+    images = [pixels(2, 4), pixels(2, 4, image=1)]
+    patches = in_cells(images, (1, 2), [(4, 8), (4, 8)], "vision")
     grids = with_tokens(patches, np.arange(7, 15))
-    cells = in_order(pictures, patches, grids, before=1)
+    cells = in_order(images, patches, grids, before=1)
     assert cells["pixels"].index.shape == (1, 16, 3)
     assert cells["vision"].index.tolist() == [1, 2, 3, 4, 6, 7, 8, 9]
     assert cells["projector"].index.tolist() == list(range(8))

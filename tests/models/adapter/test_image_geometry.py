@@ -24,8 +24,8 @@ PROCESSORS = {
 SHAPES = [(56, 56), (113, 113), (151, 97), (90, 233), (400, 301)]
 
 
-def brightest_cell(processor, picture):
-    pixels = processor(Image.fromarray(picture), return_tensors="np", do_normalize=False)["pixel_values"][0]
+def brightest_cell(processor, image):
+    pixels = processor(Image.fromarray(image), return_tensors="np", do_normalize=False)["pixel_values"][0]
     cells = pixels.mean(0).reshape(SIDE // PATCH, PATCH, SIDE // PATCH, PATCH).sum((1, 3))
     return np.unravel_index(cells.argmax(), cells.shape)
 
@@ -43,22 +43,22 @@ def test_a_bright_patch_lights_the_cell_that_maps_onto_it(name, shape):
         (top, left), (bottom, right) = apply(to_source, np.array([[row, col], [row + 1.0, col + 1.0]]))
         if top < 0 or left < 0 or bottom > shape[0] or right > shape[1]:
             continue
-        picture = np.zeros((*shape, 3), np.uint8)
-        picture[round(top) : round(bottom), round(left) : round(right)] = 255
-        assert brightest_cell(processor, picture) == (row, col)
+        image = np.zeros((*shape, 3), np.uint8)
+        image[round(top) : round(bottom), round(left) : round(right)] = 255
+        assert brightest_cell(processor, image) == (row, col)
         tried += 1
     assert tried >= 9
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", PROCESSORS)
-def test_the_edge_of_a_half_bright_picture_lands_where_the_affine_says(name, shape):
+def test_the_edge_of_a_half_bright_image_lands_where_the_affine_says(name, shape):
     processor = PROCESSORS[name]
     to_model, _ = source_to_model(processor, shape)
     middle = shape[1] // 2
-    picture = np.zeros((*shape, 3), np.uint8)
-    picture[:, middle:] = 255
-    inputs = processor(Image.fromarray(picture), return_tensors="np", do_normalize=False, do_rescale=False)
+    image = np.zeros((*shape, 3), np.uint8)
+    image[:, middle:] = 255
+    inputs = processor(Image.fromarray(image), return_tensors="np", do_normalize=False, do_rescale=False)
     row = inputs["pixel_values"][0].mean(0)[SIDE // 2]
     begin = apply(to_model, np.array([[0.0, 0.0]]))[0, 1]
     stop = apply(to_model, np.array([[0.0, shape[1]]]))[0, 1]

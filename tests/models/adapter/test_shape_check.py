@@ -27,9 +27,9 @@ def noise(shape: tuple[int, int]) -> np.ndarray:
 def test_a_shape_is_taken_or_another_is_named_that_is(family: str) -> None:
     vlm = models.resolve(*TINY[family]())
     for shape in SHAPES:
-        study = images.load(noise(shape))
+        source_image = images.load(noise(shape))
         try:
-            encoded = vlm.encode([study], QUESTION)
+            encoded = vlm.encode([source_image], QUESTION)
         except ImageError as error:
             found = ASKED.search(str(error))
             assert found is not None
@@ -63,7 +63,7 @@ def test_the_image_to_blame_is_named_among_several() -> None:
 
 def test_a_failure_that_is_not_the_images_stays_as_it_is() -> None:
     class Broken:
-        def encode(self, vlm: Any, studies: Any, question: str) -> Any:
+        def encode(self, vlm: Any, source_images: Any, question: str) -> Any:
             raise ZeroDivisionError("not of the image")
 
     with pytest.raises(ZeroDivisionError, match="not of the image"):

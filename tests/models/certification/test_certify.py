@@ -32,7 +32,7 @@ def built(kind="llava", dtype=torch.float32):
 
 
 def mirrored(vlm):
-    """A processor that shows the model every picture left for right."""
+    """A processor that shows the model every image left for right."""
     pixels = type(vlm.processor.image_processor)
     preprocess = pixels.preprocess
 
@@ -99,12 +99,12 @@ def test_two_passes_of_the_whole_model_and_two_steps_and_no_more():
     assert sorted(shown) == [False] * 2 + [True] * (2 + 2)  # two of them end where the decoder begins
 
 
-def test_pictures_suit_the_model():
+def test_images_suit_the_model():
     assert groundviz.certify(built("gemma3")).shapes == ((123, 91), (83, 167))
     assert all(side % 2 for shape in groundviz.certify("demo").shapes for side in shape)
 
 
-def test_a_mirrored_picture_is_found():
+def test_a_mirrored_image_is_found():
     certificate = groundviz.certify(mirrored(built()))
     assert not certificate.passed
     assert certificate.verdict.startswith("geometry off by up to 3.")
@@ -206,7 +206,7 @@ def test_another_state_of_its_processor_is_certified_anew(counted):
     vlm = built("llava with a class token")
     models.verdict_on(vlm)
     vlm.processor.image_processor.do_center_crop = False
-    assert models.verdict_on(vlm).startswith("not certified: The processor makes pictures of")
+    assert models.verdict_on(vlm).startswith("not certified: The processor makes images of")
     assert len(counted) == 2
 
 
@@ -244,31 +244,31 @@ def test_strange_failures_are_named_without_their_text(monkeypatch):
     assert models.verdict_on(built()) == "not certified: OSError"
 
 
-def test_the_verdict_travels_with_the_record(study, tmp_path, counted):
+def test_the_verdict_travels_with_the_record(source_image, tmp_path, counted):
     vlm = built()
-    explanation = groundviz.explain(vlm, study, "Is there a nodule?", answer="yes")
+    explanation = groundviz.explain(vlm, source_image, "Is there a nodule?", answer="yes")
     again = groundviz.open(explanation.save(tmp_path / "one.gvz"))
     assert again.record.provenance.certificate == "certified"
     assert "kernel, certified), seed 0" in made_with(again.record.provenance)
-    groundviz.explain(vlm, study, "Is there a nodule?", answer="no")
+    groundviz.explain(vlm, source_image, "Is there a nodule?", answer="no")
     assert len(counted) == 1
 
 
-def test_it_can_be_switched_off(study, counted):
-    explanation = groundviz.explain(built(), study, "Is there a nodule?", answer="yes", certify=False)
+def test_it_can_be_switched_off(source_image, counted):
+    explanation = groundviz.explain(built(), source_image, "Is there a nodule?", answer="yes", certify=False)
     assert explanation.record.provenance.certificate is None
     assert "certified" not in made_with(explanation.record.provenance)
     assert counted == []
 
 
-def test_a_model_that_is_wrong_is_explained_with_one_warning(study):
+def test_a_model_that_is_wrong_is_explained_with_one_warning(source_image):
     vlm = mirrored(built())
     with pytest.warns(
         RuntimeWarning, match=r"geometry off by up to 3\.\d patches.*explain\(.*certify=False"
     ) as told:
-        explanation = groundviz.explain(vlm, study, "Is there a nodule?", answer="yes")
+        explanation = groundviz.explain(vlm, source_image, "Is there a nodule?", answer="yes")
     assert [one.filename for one in told] == [__file__]
     assert explanation.record.provenance.certificate.startswith("geometry off by up to 3.")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        groundviz.explain(vlm, study, "Is there a nodule?", answer="yes")
+        groundviz.explain(vlm, source_image, "Is there a nodule?", answer="yes")

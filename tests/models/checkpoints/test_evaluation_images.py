@@ -22,18 +22,18 @@ def noise(rows, cols):
     return Image.fromarray(np.random.default_rng(3).integers(0, 256, (rows, cols, 3), dtype=np.uint8))
 
 
-def pixels(maker, picture):
-    return maker(SIDE)(images=picture, return_tensors="pt")["pixel_values"][0]
+def pixels(maker, image):
+    return maker(SIDE)(images=image, return_tensors="pt")["pixel_values"][0]
 
 
 @pytest.mark.parametrize("size", [(101, 128), (128, 101), (74, 75), (90, 90), (75, 140)])
 def test_open_clip_rounds_half_to_even(size):
-    picture, short = noise(*size), min(size)
+    image, short = noise(*size), min(size)
     rows, cols = (int(SIDE * length / short) for length in size)
     top, left = round((rows - SIDE) / 2), round((cols - SIDE) / 2)
-    small = picture.resize((cols, rows), Image.Resampling.BICUBIC)
+    small = image.resize((cols, rows), Image.Resampling.BICUBIC)
     wanted = np.asarray(small.crop((left, top, left + SIDE, top + SIDE)), np.float32) / 255
-    got = pixels(evaluation_images.cropped_as_open_clip, picture)
+    got = pixels(evaluation_images.cropped_as_open_clip, image)
     assert np.abs(got.numpy() - ((wanted - MEAN) / SPREAD).transpose(2, 0, 1)).max() < 1e-6
 
 

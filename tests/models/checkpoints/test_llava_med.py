@@ -20,7 +20,7 @@ def loaded(request):
 
 @pytest.fixture
 def inputs(loaded):
-    """The evaluation's own inputs; its picture lies one pixel off, by the toss of a coin."""
+    """The evaluation's own inputs; its image lies one pixel off, by the toss of a coin."""
     made = loaded[1].inputs(REFERENCE.image, REFERENCE.described["question"])
     return {**made, "pixel_values": REFERENCE.tensors["pixel_values"]}
 
@@ -61,7 +61,7 @@ def test_the_two_towers_are_two_models():
     assert "from vision" in hub.describe()
 
 
-def test_the_picture_is_padded_with_the_mean_colour(loaded):
+def test_the_image_is_padded_with_the_mean_colour(loaded):
     canvas = Image.new("RGB", (90, 90), (122, 116, 104))
     # 19 rows of margin: 9 above and 10 below, where the evaluation's coin may put 10 above.
     for above, same in ((9, True), (10, False)):
@@ -73,10 +73,10 @@ def test_the_picture_is_padded_with_the_mean_colour(loaded):
         assert torch.equal(REFERENCE.tensors["pixel_values"], wanted) != same
 
 
-def test_margins_are_no_part_of_the_picture(loaded):
-    study = images.load(REFERENCE.image)
-    (grid,) = loaded[1].encode([study], "Is it?").prompt.grids
-    assert study.shape == (71, 90)
+def test_margins_are_no_part_of_the_image(loaded):
+    source_image = images.load(REFERENCE.image)
+    (grid,) = loaded[1].encode([source_image], "Is it?").prompt.grids
+    assert source_image.shape == (71, 90)
     scale = 90 / 56
     assert grid.to_source == pytest.approx(np.array([[14 * scale, 0, -9], [0, 14 * scale, 0]]))
     assert (grid.positions >= 0).all()

@@ -61,15 +61,15 @@ def test_it_says_what_the_original_said(med, inputs):
     assert made[0].tolist() == reference
 
 
-def test_prompt_and_tokens_are_the_evaluations(med, inputs, study):
-    assert med.encode([study], story(NAME)["question"]).prompt.text == story(NAME)["prompt"].replace(
+def test_prompt_and_tokens_are_the_evaluations(med, inputs, source_image):
+    assert med.encode([source_image], story(NAME)["question"]).prompt.text == story(NAME)["prompt"].replace(
         "<im_patch>" * 16, "<im_patch>"
     )
     assert torch.equal(inputs["input_ids"], references(NAME)["input_ids"])
 
 
-def test_the_newline_before_the_picture_is_lost_as_it_was_then(med, study):
-    prompt = med.encode([study], "Is there a nodule?").prompt
+def test_the_newline_before_the_image_is_lost_as_it_was_then(med, source_image):
+    prompt = med.encode([source_image], "Is there a nodule?").prompt
     first = int(prompt.grids[0].positions.min())
     assert prompt.tokens[first - 1] == "<im_start>"
     assert prompt.tokens[first - 2] == "?"
@@ -77,12 +77,12 @@ def test_the_newline_before_the_picture_is_lost_as_it_was_then(med, study):
     assert prompt.tokens[first + 16] == "<im_end>"
 
 
-def test_the_picture_stands_behind_the_question(med, study):
-    spans = [span.kind for span in med.encode([study], "Is there a nodule?").prompt.spans]
+def test_the_image_stands_behind_the_question(med, source_image):
+    spans = [span.kind for span in med.encode([source_image], "Is there a nodule?").prompt.spans]
     assert spans == ["template", "question", "template", "image", "template"]
 
 
-def test_pictures_are_the_evaluations_to_the_bit(inputs):
+def test_images_are_the_evaluations_to_the_bit(inputs):
     assert torch.equal(inputs["pixel_values"], references(NAME)["pixel_values"])
 
 

@@ -79,9 +79,9 @@ def test_it_says_what_the_original_said(rad, inputs):
     assert answer.tolist() == said
 
 
-def test_prompt_and_tokens_are_the_evaluations(rad, inputs, study):
+def test_prompt_and_tokens_are_the_evaluations(rad, inputs, source_image):
     reference = references(NAME)
-    prompt = rad.encode([study], story(NAME)["question"]).prompt
+    prompt = rad.encode([source_image], story(NAME)["question"]).prompt
     image_id = rad.model.config.image_token_id
     assert prompt.text == story(NAME)["prompt"]
     assert inputs["input_ids"][0].tolist() == expanded(reference["input_ids"], image_id, 25)
@@ -97,30 +97,30 @@ def test_the_placeholder_can_be_read_and_not_be_said(rad):
     assert rad.model.get_input_embeddings().weight[rows].abs().max() == 0
 
 
-def test_pictures_are_the_evaluations_to_the_bit(inputs):
+def test_images_are_the_evaluations_to_the_bit(inputs):
     assert torch.equal(inputs["pixel_values"], references(NAME)["pixel_values"])
 
 
 @pytest.mark.parametrize("shape", [(74, 77), (74, 81), (81, 74), (90, 74)])
 def test_an_odd_margin_is_halved_to_even(rad, shape):
     # Shifts of 1.5, 3.5 and 8: the even neighbour, not the smaller one.
-    picture = np.arange(shape[0] * shape[1], dtype=np.int64).reshape(shape) % 251
-    image = Image.fromarray(picture.astype(np.uint8)).convert("RGB")
+    shown = np.arange(shape[0] * shape[1], dtype=np.int64).reshape(shape) % 251
+    image = Image.fromarray(shown.astype(np.uint8)).convert("RGB")
     processor = rad.processor.image_processor
     made = processor(images=image, return_tensors="np")["pixel_values"][0, 0]
     to_model, size = source_to_model(processor, shape)
     top, left = (-to_model[:2, 2]).astype(int)
-    expected = picture[top : top + 74, left : left + 74] / 255
+    expected = shown[top : top + 74, left : left + 74] / 255
     mean, std = processor.image_mean[0], processor.image_std[0]
     assert size == (74, 74)
     assert (top, left) == tuple(round((length - 74) / 2) for length in shape)
     assert np.allclose(made, (expected - mean) / std, atol=1e-5)
 
 
-def test_margins_that_are_cut_off_are_no_part_of_any_cell(rad, study):
-    (grid,) = rad.encode([study], "Is there a nodule?").prompt.grids
+def test_margins_that_are_cut_off_are_no_part_of_any_cell(rad, source_image):
+    (grid,) = rad.encode([source_image], "Is there a nodule?").prompt.grids
     assert (grid.rows, grid.cols) == (5, 5)
-    assert cells_in_view(5, 5, grid.to_source, study.shape).all()
+    assert cells_in_view(5, 5, grid.to_source, source_image.shape).all()
     # 40 by 56 pixels become 74 by 103, of which columns 14 to 84 are seen: 70 pixels, in five patches.
     left, right = (grid.to_source @ np.array([0.0, col, 1.0]) for col in (0, 5))
     assert left[1] == pytest.approx(14 * 56 / 103, abs=1e-6)

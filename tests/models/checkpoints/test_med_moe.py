@@ -130,15 +130,15 @@ def test_the_decoder_is_the_published_one(moe, name):
     assert moe.model.get_output_embeddings().bias is None
 
 
-def test_the_picture_is_cropped_although_the_config_says_pad(moe, name):
+def test_the_image_is_cropped_although_the_config_says_pad(moe, name):
     config = json.loads((FIXTURES / name / "checkpoint" / "config.json").read_text("utf-8"))
     assert config["image_aspect_ratio"] == "pad"
     made = moe.inputs(FIXTURES / name / "image.png", QUESTION)
     assert torch.equal(made["pixel_values"], references(name)["pixel_values"])
 
 
-def test_prompt_and_tokens_are_the_evaluations(moe, study):
-    prompt = moe.encode([study], QUESTION).prompt
+def test_prompt_and_tokens_are_the_evaluations(moe, source_image):
+    prompt = moe.encode([source_image], QUESTION).prompt
     assert prompt.text.startswith("A chat between a curious user and an artificial intelligence assistant. ")
     assert prompt.text.endswith(f"questions. USER: <image>\n{QUESTION} ASSISTANT:")
     tokenizer, (before, after) = moe.processor.tokenizer, prompt.text.split("<image>")
@@ -146,9 +146,11 @@ def test_prompt_and_tokens_are_the_evaluations(moe, study):
     assert prompt.token_ids.tolist() == [*tokenizer(before).input_ids, *image, *tokenizer(after).input_ids]
 
 
-def test_an_explanation_is_as_deterministic_as_the_model(moe, study):
+def test_an_explanation_is_as_deterministic_as_the_model(moe, source_image):
     maps = [
-        explain(moe, study.pixels, QUESTION, answer="no", methods=["attention"]).record.heatmaps[0].values
+        explain(moe, source_image.pixels, QUESTION, answer="no", methods=["attention"])
+        .record.heatmaps[0]
+        .values
         for _ in range(2)
     ]
     assert np.array_equal(*maps, equal_nan=True)
@@ -169,12 +171,12 @@ def test_a_base_has_no_place_in_it(copied):
         load(copied, base=copied)
 
 
-def test_its_own_tokenizer_is_read(copied, study):
+def test_its_own_tokenizer_is_read(copied, source_image):
     vlm = load(copied, dtype="float32")
     tokenizer = vlm.processor.tokenizer
     assert vlm.model.config.image_token_id == len(tokenizer) - 1 < ROWS
     assert vlm.model.generation_config.eos_token_id == tokenizer.eos_token_id
-    assert len(vlm.encode([study], QUESTION).prompt.grids[0].positions) == PATCHES
+    assert len(vlm.encode([source_image], QUESTION).prompt.grids[0].positions) == PATCHES
 
 
 def test_a_tokenizer_that_is_code_is_not_run_and_another_can_be_given(copied, processor):

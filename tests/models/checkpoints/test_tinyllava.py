@@ -31,7 +31,7 @@ def test_the_prompt_and_its_tokens_are_the_evaluations(loaded, asked):
     assert inputs["input_ids"].shape[1] == described["seq_len"]
 
 
-def test_the_picture_is_the_evaluations_bit_for_bit(loaded, asked):
+def test_the_image_is_the_evaluations_bit_for_bit(loaded, asked):
     assert torch.equal(asked[2]["pixel_values"], loaded[0].tensors["pixel_values"])
 
 
@@ -68,7 +68,7 @@ def test_attention_in_tower_and_decoder_is_the_originals(loaded):
     assert (torch.stack(seen)[:, 0] - reference.tensors["vision_attn"]).abs().max() < TOLERANCE
 
 
-def test_the_gradient_of_the_picture_is_the_originals(loaded):
+def test_the_gradient_of_the_image_is_the_originals(loaded):
     reference, vlm = loaded
     inputs = vlm.inputs(reference.image, reference.described["short"]["question"])
     double = models.load(reference.place / "checkpoint", dtype="float64").model
@@ -76,8 +76,8 @@ def test_the_gradient_of_the_picture_is_the_originals(loaded):
     score = double(**{**inputs, "pixel_values": pixels}).logits[
         0, -1, reference.tensors["short.grad_token"][0]
     ]
-    (slope,) = torch.autograd.grad(score, pixels)
-    assert (slope - reference.tensors["short.grad_pixel"]).abs().max() < 1e-6
+    (gradient,) = torch.autograd.grad(score, pixels)
+    assert (gradient - reference.tensors["short.grad_pixel"]).abs().max() < 1e-6
 
 
 def test_the_first_patch_has_no_token_and_the_second_has_the_first(loaded):
@@ -89,7 +89,7 @@ def test_the_first_patch_has_no_token_and_the_second_has_the_first(loaded):
     assert grid.positions.tolist() == [-1, *image.tolist()]
     assert not grid.valid[0, 0]
     assert grid.valid.sum() == 15
-    # Cells are patches of 14 of 62 model pixels, and the picture of 70 by 90 is squashed into these.
+    # Cells are patches of 14 of 62 model pixels, and the image of 70 by 90 is squashed into these.
     assert grid.to_source == pytest.approx(np.array([[14 * 70 / 62, 0, 0], [0, 14 * 90 / 62, 0]]))
 
 

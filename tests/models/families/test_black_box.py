@@ -36,7 +36,7 @@ def square():
 
 
 def test_a_closed_box_loses_what_the_open_one_loses(square):
-    """A picture of the model's own size: what is hidden in the image is hidden in the picture."""
+    """An image of the model's own size: what is hidden in the image is hidden in the image."""
     model = tiny_llava()
     processor = tiny_llava_processor(model)
     ask = {"occlusion": {"window": 7, "stride": 7, "fill": "black"}}

@@ -85,7 +85,7 @@ def test_another_number_of_queries_is_refused():
         vlm.encode((noise((45, 31)),), QUESTION)
 
 
-def test_pictures_of_another_size_are_refused():
+def test_images_of_another_size_are_refused():
     vlm = tiny("blip2")
     vlm.processor.image_processor.size = {"height": 28, "width": 28}
     with pytest.raises(UnsupportedModel, match="do not belong together"):

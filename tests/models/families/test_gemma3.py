@@ -1,4 +1,4 @@
-"""Gemma's pictures: squeezed to squares, pooled four by four, cropped where the processor is told to."""
+"""Gemma's images: squeezed to squares, pooled four by four, cropped where the processor is told to."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_every_image_token_is_a_cell_of_the_grids(whole, cropped, shape):
         assert len(grids) == len(encoded.inputs["pixel_values"])
 
 
-def test_a_long_picture_is_cropped_where_the_processor_is_told_to(whole, cropped):
+def test_a_long_image_is_cropped_where_the_processor_is_told_to(whole, cropped):
     labels = {
         (61, 37): ["overview", "tile 1 of 2", "tile 2 of 2"],
         (90, 20): ["overview", *(f"tile {number} of 4" for number in range(1, 5))],

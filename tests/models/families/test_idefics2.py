@@ -60,7 +60,7 @@ def test_the_quarters_come_before_the_whole():
     assert corners == [(0, 0), (0, 15), (22, 0), (22, 15), (0, 0)]
 
 
-def test_the_answer_can_look_at_the_latents_of_every_picture(vlm):
+def test_the_answer_can_look_at_the_latents_of_every_image(vlm):
     encoded = vlm.encode((noise((45, 31)),), QUESTION)
     tokens = np.flatnonzero(encoded.prompt.token_ids == vlm.model.config.image_token_id)
     assert encoded.columns.tolist() == tokens.tolist()
@@ -106,7 +106,7 @@ def test_a_processor_that_splits_nothing_is_right_in_everything():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", PUBLISHED)
-def test_pictures_of_published_sizes(shape):
+def test_images_of_published_sizes(shape):
     """`pytest -m slow tests/models/families/test_idefics2.py`; the weights play no part."""
     model, processor = tiny_idefics2()
     model.config.vision_config.image_size, model.config.vision_config.patch_size = 980, 14

@@ -94,7 +94,7 @@ def test_several_images_have_grids_each():
     ]
 
 
-def test_a_picture_of_one_tile_has_one_grid():
+def test_a_image_of_one_tile_has_one_grid():
     vlm = tiny("idefics3")
     vlm.processor.image_processor.size = {"longest_edge": 16}
     encoded = vlm.encode((noise((30, 20)), noise((20, 31))), QUESTION)
@@ -117,7 +117,7 @@ def test_a_processor_that_splits_nothing_is_right_in_everything():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", PUBLISHED)
-def test_pictures_of_published_sizes(shape):
+def test_images_of_published_sizes(shape):
     """`pytest -m slow tests/models/families/test_idefics3.py`; the weights play no part."""
     model, processor = tiny_idefics3()
     model.config.text_config.max_position_embeddings = 4096

@@ -1,4 +1,4 @@
-"""InternVL's pictures: tiles and an overview, each with a class token, shuffled two by two."""
+"""InternVL's images: tiles and an overview, each with a class token, shuffled two by two."""
 
 import pytest
 

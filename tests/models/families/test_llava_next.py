@@ -1,4 +1,4 @@
-"""LLaVA-NeXT's pictures: an overview, a mosaic of tiles without its padding, ends of rows."""
+"""LLaVA-NeXT's images: an overview, a mosaic of tiles without its padding, ends of rows."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""LLaVA-OneVision's pictures: a mosaic of tiles, read at fewer places where there are many."""
+"""LLaVA-OneVision's images: a mosaic of tiles, read at fewer places where there are many."""
 
 import numpy as np
 import pytest

@@ -117,7 +117,7 @@ def test_tiles_of_another_size_are_refused():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", PUBLISHED)
-def test_pictures_of_published_sizes(shape):
+def test_images_of_published_sizes(shape):
     """`pytest -m slow tests/models/families/test_mllama.py`; the weights play no part."""
     model, processor = tiny_mllama()
     model.config.vision_config.image_size, model.config.vision_config.patch_size = 560, 14

@@ -1,4 +1,4 @@
-"""PaliGemma's pictures: squeezed to a square, one token per patch; prompts without a template."""
+"""PaliGemma's images: squeezed to a square, one token per patch; prompts without a template."""
 
 import pytest
 

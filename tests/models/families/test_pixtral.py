@@ -1,4 +1,4 @@
-"""Pictures that keep their shape, in Pixtral and in Mistral 3, which merges patches two by two."""
+"""Images that keep their shape, in Pixtral and in Mistral 3, which merges patches two by two."""
 
 import pytest
 
@@ -41,8 +41,8 @@ def test_a_bright_block_lights_its_cell(vlm, shape):
 
 def test_several_images_of_different_shapes(vlm):
     """The smaller ones stand in a corner of their tensor, and one behind the other in the tower."""
-    studies = (noise((61, 37)), noise((17, 17), seed=1), noise((31, 75), seed=2))
-    encoded = vlm.encode(studies, QUESTION)
+    source_images = (noise((61, 37)), noise((17, 17), seed=1), noise((31, 75), seed=2))
+    encoded = vlm.encode(source_images, QUESTION)
     assert [grid.image for grid in encoded.prompt.grids] == [0, 1, 2]
     assert encoded.cells["pixels"].index.size < encoded.inputs["pixel_values"].numel()
 

@@ -1,4 +1,4 @@
-"""Qwen's pictures: squeezed, cut into blocks of patches, reordered by window, and back."""
+"""Qwen's images: squeezed, cut into blocks of patches, reordered by window, and back."""
 
 import numpy as np
 import pytest
@@ -55,14 +55,14 @@ def test_a_bright_block_lights_its_patch(vlm):
     assert block_error(vlm, (45, 31), cells["language"], step=5) < 0.25
 
 
-def test_rows_of_the_picture_are_not_rows_of_the_tensor(vlm):
+def test_rows_of_the_image_are_not_rows_of_the_tensor(vlm):
     """Read row by row, most patches would be another's."""
     index = vlm.encode((noise((45, 31)),), QUESTION).cells["vision"].index
     assert sorted(index.tolist()) == list(range(len(index)))
     assert (index == np.arange(len(index))).mean() < 0.3
 
 
-def test_both_frames_show_the_same_picture(vlm):
+def test_both_frames_show_the_same_image(vlm):
     encoded = vlm.encode((noise((45, 31)),), QUESTION)
     [seen] = shown(encoded)
     assert len(seen) == 2
@@ -123,7 +123,7 @@ def test_a_processor_of_another_model_is_refused(vlm, shape):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", PUBLISHED)
-def test_pictures_of_published_sizes(shape):
+def test_images_of_published_sizes(shape):
     """`pytest -m slow tests/models/families/test_qwen_vl.py`; the weights play no part."""
     model, processor = tiny_qwen2_vl()
     model.config.text_config.max_position_embeddings = 4096

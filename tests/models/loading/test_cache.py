@@ -45,12 +45,12 @@ def saved(place, seed=0):
     return place
 
 
-def test_a_folder_is_loaded_once_and_comes_back_as_it_was(tmp_path, study, loads):
+def test_a_folder_is_loaded_once_and_comes_back_as_it_was(tmp_path, source_image, loads):
     place = saved(tmp_path / "one")
     first = models.resolve(place)
     before = fingerprint(first.model)
     for name in (place, str(place), f"{place}/"):
-        groundviz.explain(name, study, "Is there a nodule?", methods="attention")
+        groundviz.explain(name, source_image, "Is there a nodule?", methods="attention")
     assert len(loads) == 1
     assert difference(before, fingerprint(first.model)) == []
 

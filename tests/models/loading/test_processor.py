@@ -25,13 +25,13 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [str, lambda place: place])
-def test_a_processors_folder_will_do(folder, kind, study, tmp_path):
+def test_a_processors_folder_will_do(folder, kind, source_image, tmp_path):
     model = tiny_llava()
     model.generation_config.max_new_tokens = 3
     given, words = kind(folder), tiny_llava_processor(model).tokenizer.get_vocab()
-    explained = groundviz.explain(model, study, QUESTION, processor=given, methods="attention").record
+    explained = groundviz.explain(model, source_image, QUESTION, processor=given, methods="attention").record
     own = groundviz.explain(
-        model, study, QUESTION, processor=tiny_llava_processor(model), methods="attention"
+        model, source_image, QUESTION, processor=tiny_llava_processor(model), methods="attention"
     ).record
     assert np.array_equal(explained.heatmaps[0].values, own.heatmaps[0].values)
     model.save_pretrained(tmp_path / "weights")
@@ -61,7 +61,7 @@ def test_other_kinds_of_processors_are_refused(folder):
                 models.resolve(model, wrong)
 
 
-def test_a_pipeline_is_its_model_and_its_processor(study):
+def test_a_pipeline_is_its_model_and_its_processor(source_image):
     model = tiny_llava()
     processor = tiny_llava_processor(model)
     pipe = transformers.pipeline("image-text-to-text", model=model, processor=processor)
@@ -89,12 +89,15 @@ def saved(family, place):
 
 @pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is installed")
 @pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
-def test_a_model_for_films_too_loads_without_torchvision(family, tmp_path, study):
+def test_a_model_for_films_too_loads_without_torchvision(family, tmp_path, source_image):
     model, processor = saved(family, tmp_path)
     with pytest.raises(ImportError, match="Torchvision"):
         AutoProcessor.from_pretrained(tmp_path)
     vlm = models.load(tmp_path)
-    found, own = vlm.inputs(study, QUESTION), models.resolve(model, processor).inputs(study, QUESTION)
+    found, own = (
+        vlm.inputs(source_image, QUESTION),
+        models.resolve(model, processor).inputs(source_image, QUESTION),
+    )
     assert found.keys() == own.keys()
     assert all(found[name].equal(own[name]) for name in own)
     assert models.certify(vlm).passed

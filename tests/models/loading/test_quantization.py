@@ -43,7 +43,7 @@ def wide():
 
 
 @pytest.fixture
-def picture():
+def image():
     return np.random.default_rng(1).random((29, 37), dtype=np.float32)
 
 
@@ -61,13 +61,13 @@ def packed_layers(model):
     return {name for name, one in model.named_modules() if type(one).__name__ in kinds}
 
 
-def maps(vlm, picture, methods):
+def maps(vlm, image, methods):
     """By method, its map or why there is none."""
     found = {}
     for method in methods:
         try:
             ask = {"answer": ANSWER, "methods": quick(method)}
-            found[method] = groundviz.explain(vlm, picture, QUESTION, **ask).heatmap(method).values
+            found[method] = groundviz.explain(vlm, image, QUESTION, **ask).heatmap(method).values
         except UnsupportedMethod as refusal:
             found[method] = str(refusal)
     return found
@@ -124,9 +124,9 @@ def test_code_beside_the_weights_is_not_run_to_learn_what_can_be_packed(tmp_path
         quantization.packing_at(tmp_path, "main", 8, None)
 
 
-def test_methods_named_in_a_refusal_are_those_that_need_no_gradient(picture):
+def test_methods_named_in_a_refusal_are_those_that_need_no_gradient(image):
     model = MODELS["int8 (torch, dynamic)"](tiny_llava())
-    found = maps(models.resolve(model, tiny_llava_processor(tiny_llava())), picture, groundviz.METHODS)
+    found = maps(models.resolve(model, tiny_llava_processor(tiny_llava())), image, groundviz.METHODS)
     reasons = {one for one in found.values() if isinstance(one, str)}
     works = {method for method, one in found.items() if not isinstance(one, str)}
     assert len(works) > 5
@@ -135,23 +135,23 @@ def test_methods_named_in_a_refusal_are_those_that_need_no_gradient(picture):
 
 @packs
 @pytest.mark.parametrize("dtype", ["int8", "int4"])
-def test_a_saved_model_is_packed_and_answers_nearly_as_before(folder, picture, dtype):
+def test_a_saved_model_is_packed_and_answers_nearly_as_before(folder, image, dtype):
     vlm = models.load(folder, dtype=dtype)
     assert vlm.describe().count(f"packed: the language model's layers, to {dtype[-1]} bits") == 1
     names = packed_layers(vlm.model)
     assert names
     assert all("language_model.layers" in name for name in names)
     assert vlm.model.get_parameter("lm_head.weight").dtype == torch.float32
-    plain = maps(models.load(folder), picture, ["attention", "occlusion"])
-    for method, found in maps(vlm, picture, plain).items():
+    plain = maps(models.load(folder), image, ["attention", "occlusion"])
+    for method, found in maps(vlm, image, plain).items():
         assert np.corrcoef(found.ravel(), plain[method].ravel())[0, 1] > 0.9
-    assert vlm.generate(picture, QUESTION)
+    assert vlm.generate(image, QUESTION)
 
 
 @packs
 @pytest.mark.parametrize("dtype", ["int8", "int4"])
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_published_checkpoint_is_packed_tensor_by_tensor(name, dtype, picture):
+def test_a_published_checkpoint_is_packed_tensor_by_tensor(name, dtype, image):
     place = Reference(name).place / "checkpoint"
     vlm = models.load(place, dtype=dtype)
     plain = models.load(place).model.state_dict()
@@ -161,13 +161,13 @@ def test_a_published_checkpoint_is_packed_tensor_by_tensor(name, dtype, picture)
         if key.rpartition(".")[0] not in packed and key in plain:
             assert torch.equal(weight, plain[key])
     assert not any(one.is_meta for one in vlm.model.parameters())
-    for method, found in maps(vlm, picture, ["attention", "occlusion"]).items():
+    for method, found in maps(vlm, image, ["attention", "occlusion"]).items():
         assert np.isfinite(found).any(), method
 
 
 @packs
 @pytest.mark.parametrize("dtype", ["int8", "int4"])
-def test_a_mixture_runs_on_packed_experts_and_its_router_is_kept(dtype, picture):
+def test_a_mixture_runs_on_packed_experts_and_its_router_is_kept(dtype, image):
     # The fixture has no tokenizer, and the other's has as many words.
     processor = models.load(Reference("sigphi_phi2").place / "checkpoint").processor
     place = Reference("medmoe_phi").place
@@ -179,20 +179,20 @@ def test_a_mixture_runs_on_packed_experts_and_its_router_is_kept(dtype, picture)
 
 
 @packs
-def test_eight_bits_pass_the_gradient_of_the_weights_they_stand_for(folder, picture):
+def test_eight_bits_pass_the_gradient_of_the_weights_they_stand_for(folder, image):
     vlm = models.load(folder, dtype="int8")
     unpacked = models.load(folder)
     for name in packed_layers(vlm.model):
         weight = vlm.model.get_submodule(name).weight
         unpacked.model.get_submodule(name).weight.data = weight.CB.float() * weight.SCB[:, None] / 127
-    wanted = maps(unpacked, picture, ["gradient_norm", "gradient_attention"])
-    for method, found in maps(vlm, picture, wanted).items():
+    wanted = maps(unpacked, image, ["gradient_norm", "gradient_attention"])
+    for method, found in maps(vlm, image, wanted).items():
         assert np.corrcoef(found.ravel(), wanted[method].ravel())[0, 1] > 0.98
 
 
 @packs
-def test_four_bits_give_a_gradient_or_name_the_methods_that_ask_for_none(folder, picture):
-    found = maps(models.load(folder, dtype="int4"), picture, ["gradient_attention", "input_gradient"])
+def test_four_bits_give_a_gradient_or_name_the_methods_that_ask_for_none(folder, image):
+    found = maps(models.load(folder, dtype="int4"), image, ["gradient_attention", "input_gradient"])
     for one in found.values():
         # Which of the two is a matter of the device's kernel.
         assert not isinstance(one, str) or ("Linear4bit has no gradient" in one and "occlusion" in one)

@@ -102,7 +102,7 @@ def test_a_hostile_template_is_stopped_in_time_and_with_little_memory(name):
     assert after.ru_maxrss * 1024 <= max(before.ru_maxrss * 1024, MOST_BYTES + (64 << 20))
 
 
-def test_a_hostile_template_never_reaches_the_model(tiny, study, monkeypatch):
+def test_a_hostile_template_never_reaches_the_model(tiny, source_image, monkeypatch):
     monkeypatch.setattr(tiny.processor, "chat_template", NEST)
     with pytest.raises(PromptError, match=r"was stopped: it takes more than 3 seconds.*Verbatim"):
-        tiny.encode((study,), "is it?")
+        tiny.encode((source_image,), "is it?")

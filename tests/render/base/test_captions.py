@@ -1,4 +1,4 @@
-"""What stands beside a picture is true, complete and never claims a reason."""
+"""What stands beside an image is true, complete and never claims a reason."""
 
 from dataclasses import replace
 
@@ -135,24 +135,24 @@ def test_a_negative_map_is_strongest_where_its_magnitude_is():
 def test_a_flat_map_is_described_as_no_evidence():
     flat = replace(PLAIN.at(RECORD.target), values=np.full((14, 14), 0.5, np.float32))
     assert captions.describe(flat).endswith("no evidence: every cell holds the same value.")
-    legend = captions.legend(RECORD.studies, [flat])
+    legend = captions.legend(RECORD.source_images, [flat])
     assert legend == [captions.NOT_WHY, captions.PERCENTAGES]
 
 
 def test_the_legend_says_what_can_be_seen_and_only_that():
     plain, signed = PLAIN.at(RECORD.target), SIGNED.at(RECORD.target)
     assert "Opacity rises from 0 at the low end to 50% at the end of the scale." in captions.legend(
-        RECORD.studies, [plain]
+        RECORD.source_images, [plain]
     )
-    text = " ".join(captions.legend(RECORD.studies, [plain, signed]))
+    text = " ".join(captions.legend(RECORD.source_images, [plain, signed]))
     assert "from 0 at the low end or zero to 50%" in text
     assert "Outlined: cells at 50% of the scale or more, dashed where negative." in text
     assert "Hatched" not in text
     holed = replace(plain, values=np.where(np.eye(14), np.nan, plain.values).astype(np.float32))
-    assert captions.legend(RECORD.studies, [holed])[-1] == "Hatched: not seen by the model."
+    assert captions.legend(RECORD.source_images, [holed])[-1] == "Hatched: not seen by the model."
     tall = records.record(120, 96)
     assert (
-        captions.legend(tall.studies, [tall.heatmaps[0].at(tall.target)])[-1]
+        captions.legend(tall.source_images, [tall.heatmaps[0].at(tall.target)])[-1]
         == "Hatched: not seen by the model."
     )
 
@@ -213,7 +213,7 @@ def test_only_attention_is_said_to_be_where_the_model_looked():
     caption = legend.single(RECORD, rows, [scales(row) for row in rows])
     assert caption.startswith("Maps of the image when the model was asked")
     assert captions.NOT_WHY not in caption
-    assert captions.legend(RECORD.studies, rows[0])[0] == captions.PERCENTAGES
+    assert captions.legend(RECORD.source_images, rows[0])[0] == captions.PERCENTAGES
 
 
 def test_a_given_answer_is_not_called_the_model_s():
@@ -224,7 +224,9 @@ def test_a_given_answer_is_not_called_the_model_s():
 
 def test_the_legend_says_what_a_reader_sees_besides():
     plain = PLAIN.at(RECORD.target)
-    text = " ".join(captions.legend(RECORD.studies, [plain], percentages="", smooth=True, contours=True))
+    text = " ".join(
+        captions.legend(RECORD.source_images, [plain], percentages="", smooth=True, contours=True)
+    )
     assert captions.PERCENTAGES not in text
     assert captions.SMOOTH in text
     assert captions.REFERENCE in text

@@ -58,12 +58,12 @@ def test_nothing_is_changed_unasked():
 
 def test_a_small_image_has_the_image_s_size_and_few_pixels():
     groundviz.options.embed = "small"
-    small = embedding.embedded(RECORD).study.pixels
-    assert (small.shape, small.dtype) == (RECORD.study.shape, np.float32)
+    small = embedding.embedded(RECORD).source_image.pixels
+    assert (small.shape, small.dtype) == (RECORD.source_image.shape, np.float32)
     assert len(np.unique(small, axis=0)) <= 100
     assert len(np.unique(small, axis=1)[0]) <= 174
-    assert small[3:6, 3:6] == pytest.approx(RECORD.study.pixels[3:6, 3:6].mean(), abs=1e-6)
-    assert abs(float(small.mean()) - float(RECORD.study.pixels.mean())) < 0.01
+    assert small[3:6, 3:6] == pytest.approx(RECORD.source_image.pixels[3:6, 3:6].mean(), abs=1e-6)
+    assert abs(float(small.mean()) - float(RECORD.source_image.pixels.mean())) < 0.01
 
 
 def test_without_pixels_the_maps_lie_on_black():
@@ -88,7 +88,7 @@ def test_pages_and_outputs_say_what_they_hold_and_hold_no_more(embed, said):
 def test_several_images_are_all_left_out():
     groundviz.options.embed = "none"
     pair = embedding.embedded(records.pair())
-    assert not any(study.pixels.any() for study in pair.studies)
+    assert not any(source_image.pixels.any() for source_image in pair.source_images)
     assert "contains no image" in html.fragment(records.pair())
 
 
@@ -107,7 +107,7 @@ def test_a_figure_that_a_notebook_shows_holds_no_more_than_other_outputs():
 
 
 def test_what_prints_an_image_prints_no_pixel_and_no_hash():
-    told = f"{RECORD.study!r} {RECORD!r}"
+    told = f"{RECORD.source_image!r} {RECORD!r}"
     assert "array'" in told
-    assert RECORD.study.sha256 not in told
-    assert str(RECORD.study.pixels[0, 0])[:6] not in repr(RECORD.study)
+    assert RECORD.source_image.sha256 not in told
+    assert str(RECORD.source_image.pixels[0, 0])[:6] not in repr(RECORD.source_image)

@@ -102,7 +102,7 @@ def test_an_element_without_content_takes_no_children():
         element("img", "text")
 
 
-def test_a_picture_is_embedded_with_its_words():
+def test_a_image_is_embedded_with_its_words():
     made = escape.image(PNG, 'a "quoted" <alt>', width=3, height=2).markup
     source = base64.b64encode(PNG).decode()
     assert f'src="data:image/png;base64,{source}"' in made

@@ -1,4 +1,4 @@
-"""The picture a reader sees is the blend that is claimed, pixel by pixel."""
+"""The image a reader sees is the blend that is claimed, pixel by pixel."""
 
 import io
 from dataclasses import replace
@@ -27,13 +27,13 @@ def _scale(heatmap):
 @pytest.mark.parametrize("smooth", [False, True])
 def test_every_pixel_is_the_stated_blend_of_image_and_colour(heatmap, smooth):
     scale = _scale(heatmap)
-    shown = overlay.picture(RECORD.study, (60, 48), heatmap, scale, smooth=smooth)
+    shown = overlay.overlaid(RECORD.source_image, (60, 48), heatmap, scale, smooth=smooth)
     values = geometry.to_source_pixels(heatmap.values, heatmap.grid, (60, 48), smooth=smooth)
     colours = mpl.colormaps["managua_r" if heatmap.signed else "inferno"]
     seen = 0
     for row in range(60):
         for col in range(48):
-            value, grey = float(values[row, col]), float(RECORD.study.pixels[row, col])
+            value, grey = float(values[row, col]), float(RECORD.source_image.pixels[row, col])
             if np.isnan(value):
                 continue
             position = min(max((value - scale.low) / (scale.high - scale.low), 0.0), 1.0)
@@ -53,8 +53,8 @@ def test_what_was_not_seen_keeps_its_pixels_between_grey_lines():
     scale = _scale(HOLED)
     values = overlay.read(HOLED, (60, 48), (60, 48))
     unseen = np.isnan(values)
-    base = overlay.resample(RECORD.study.pixels, (60, 48))
-    shown = overlay.picture(RECORD.study, (60, 48), HOLED, scale)
+    base = overlay.resample(RECORD.source_image.pixels, (60, 48))
+    shown = overlay.overlaid(RECORD.source_image, (60, 48), HOLED, scale)
     lines = unseen & (shown != base).any(axis=2)
     assert 0.1 < lines.sum() / unseen.sum() < 0.3
     assert (np.ptp(shown[unseen], axis=1) < 1e-6).all()
@@ -74,20 +74,20 @@ def test_hatching_touches_nothing_that_was_seen():
 
 @pytest.mark.parametrize("heatmap", [PLAIN, SIGNED, HOLED])
 @pytest.mark.parametrize("smooth", [False, True])
-def test_in_eight_bits_image_and_veil_make_the_same_picture(heatmap, smooth):
+def test_in_eight_bits_image_and_veil_make_the_same_image(heatmap, smooth):
     scale = _scale(heatmap)
-    base = overlay.resample(RECORD.study.pixels, (60, 48))
+    base = overlay.resample(RECORD.source_image.pixels, (60, 48))
     veil = overlay.veil((60, 48), (60, 48), heatmap, scale, smooth=smooth)
     under, over = (overlay.to_bytes(part).astype(np.float64) for part in (base, veil))
     opacity = over[..., 3:] / 255.0
     laid = np.rint((1.0 - opacity) * under + opacity * over[..., :3])
-    picture = overlay.to_bytes(overlay.picture(RECORD.study, (60, 48), heatmap, scale, smooth=smooth))
-    assert np.abs(laid - picture).max() <= 1
+    image = overlay.to_bytes(overlay.overlaid(RECORD.source_image, (60, 48), heatmap, scale, smooth=smooth))
+    assert np.abs(laid - image).max() <= 1
 
 
 def test_without_a_scale_the_image_is_bare():
-    shown = overlay.picture(RECORD.study, (30, 24), PLAIN, None)
-    assert np.array_equal(shown, overlay.resample(RECORD.study.pixels, (30, 24)))
+    shown = overlay.overlaid(RECORD.source_image, (30, 24), PLAIN, None)
+    assert np.array_equal(shown, overlay.resample(RECORD.source_image.pixels, (30, 24)))
 
 
 @pytest.mark.parametrize("shape", [(60, 48), (31, 17), (150, 200)])
@@ -105,7 +105,9 @@ def test_resampling_keeps_sides_and_range(shape, channels):
 
 
 def test_equal_size_is_no_resampling_at_all():
-    assert np.array_equal(overlay.resample(RECORD.study.pixels, (60, 48))[..., 1], RECORD.study.pixels)
+    assert np.array_equal(
+        overlay.resample(RECORD.source_image.pixels, (60, 48))[..., 1], RECORD.source_image.pixels
+    )
 
 
 @pytest.mark.parametrize("shape", [(60, 48), (240, 192), (30, 24)])
@@ -168,19 +170,21 @@ def test_an_interpolated_map_is_outlined_where_its_values_cross_the_level(heatma
     assert (held != strong).mean() < 0.01
 
 
-def test_pictures_keep_the_patient_s_proportions():
-    study = replace(records.study(60, 60), spacing_mm=(2.0, 1.0))
-    assert overlay.fitting(study, 100) == (100, 50)
-    assert overlay.fitting(records.study(60, 48), 100) == (100, 80)
-    assert overlay.fitting(replace(study, spacing_mm=(1e-5, 1.0)), 100) == (8, 100)
+def test_images_keep_the_patient_s_proportions():
+    source_image = replace(records.source_image(60, 60), spacing_mm=(2.0, 1.0))
+    assert overlay.fitting(source_image, 100) == (100, 50)
+    assert overlay.fitting(records.source_image(60, 48), 100) == (100, 80)
+    assert overlay.fitting(replace(source_image, spacing_mm=(1e-5, 1.0)), 100) == (8, 100)
 
 
-def test_small_pictures_show_the_map_and_its_outline():
+def test_small_images_show_the_map_and_its_outline():
     scale = _scale(PLAIN)
-    bare = np.asarray(Image.open(io.BytesIO(overlay.jpeg(RECORD.study, (120, 96), None, None)))).astype(int)
-    with_map = np.asarray(Image.open(io.BytesIO(overlay.jpeg(RECORD.study, (120, 96), PLAIN, scale)))).astype(
-        int
-    )
+    bare = np.asarray(
+        Image.open(io.BytesIO(overlay.jpeg(RECORD.source_image, (120, 96), None, None)))
+    ).astype(int)
+    with_map = np.asarray(
+        Image.open(io.BytesIO(overlay.jpeg(RECORD.source_image, (120, 96), PLAIN, scale)))
+    ).astype(int)
     assert bare.shape == with_map.shape == (120, 96, 3)
     assert np.ptp(bare, axis=2).max() <= 2
     row, col = int(records.NODULE[0] * 120), int(records.NODULE[1] * 96)

@@ -1,4 +1,4 @@
-"""Text is set by measure: lines fit, nothing is lost silently, and pictures sit on whole dots."""
+"""Text is set by measure: lines fit, nothing is lost silently, and images sit on whole dots."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def test_a_raster_arrives_dot_by_dot_wherever_it_is_placed():
     placed = []
     for left, top, rows, cols in [(0.0, 0.0, 37, 53), (13.37, 7.77, 101, 77), (40.01, 30.03, 50, 200)]:
         pixels = rng.integers(0, 256, (rows, cols, 3)) / 255.0
-        sheet.picture(left, top, pixels.astype(np.float32), (rows, cols))
+        sheet.image(left, top, pixels.astype(np.float32), (rows, cols))
         placed.append((page.dots(left), page.dots(top), pixels))
     canvas = FigureCanvasAgg(sheet.figure)
     canvas.draw()

@@ -62,7 +62,7 @@ def _texts(figure) -> list[str]:
 
 
 def _drawn(figure):
-    """The figure as 8-bit pixels, and where each picture lies in them."""
+    """The figure as 8-bit pixels, and where each image lies in them."""
     pixels = np.asarray(Image.open(io.BytesIO(figure.to_bytes("png"))).convert("RGB"))
     boxes = [axes.bbox.extents.round().astype(int) for axes in figure.figure.axes]
     height = pixels.shape[0]
@@ -81,10 +81,10 @@ def test_the_width_in_every_file_is_the_width_asked_for(width, millimetres):
     assert float(svg.attrib["width"].removesuffix("pt")) == pytest.approx(points, abs=1e-3)
     assert float(svg.attrib["height"].removesuffix("pt")) == pytest.approx(float(box.group(2)), abs=1e-3)
     for kind in ("png", "tiff"):
-        picture = Image.open(io.BytesIO(figure.to_bytes(kind)))
-        assert picture.size[0] == int(millimetres / 25.4 * 300)
-        assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.01)
-        assert picture.mode == "RGB"
+        drawn = Image.open(io.BytesIO(figure.to_bytes(kind)))
+        assert drawn.size[0] == int(millimetres / 25.4 * 300)
+        assert drawn.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+        assert drawn.mode == "RGB"
 
 
 @pytest.mark.parametrize("width", ["triple", 59.9, 0, -89, 1e9, float("nan")])
@@ -170,17 +170,19 @@ def test_panels_are_the_blended_pixels_dot_by_dot(smooth):
     rows = _rows(RECORD, "left", "nodule")
     figure = draw(RECORD, rows, width="single", smooth=smooth)
     image, *panels = [part for part in _drawn(figure) if min(part.shape[:2]) > 100]
-    expected = overlay.resample(RECORD.study.pixels, image.shape[:2])
+    expected = overlay.resample(RECORD.source_image.pixels, image.shape[:2])
     assert np.array_equal(image, overlay.to_bytes(expected))
     panels = [panel for panel in panels if not np.array_equal(panel, image)]
     assert len(panels) == 4
     heatmaps = [(heatmap, scale) for row in rows for heatmap, scale in zip(row, scales(row), strict=True)]
     for panel, (heatmap, scale) in zip(panels, heatmaps, strict=True):
         shape = panel.shape[:2]
-        blended = overlay.to_bytes(overlay.picture(RECORD.study, shape, heatmap, scale, smooth=smooth))
+        blended = overlay.to_bytes(
+            overlay.overlaid(RECORD.source_image, shape, heatmap, scale, smooth=smooth)
+        )
         other = (panel != blended).any(axis=2)
         near = np.zeros(shape, bool)
-        follow = RECORD.study.shape if smooth else None
+        follow = RECORD.source_image.shape if smooth else None
         for edges, _ in overlay.outlines(heatmap, scale, smooth_on=follow):
             for ends in edges / 96 * shape[0]:
                 (top, left), (bottom, right) = ends.min(axis=0), ends.max(axis=0)
@@ -321,15 +323,15 @@ def test_each_map_lies_on_its_own_image_in_that_image_s_proportions_on_one_scale
     rows = _rows(PAIR, "nodule", "left")[:2]
     shared = scales([heatmap for row in rows for heatmap in row])
     assert len(set(shared)) == 1
-    pictures = [part for part in _drawn(draw(PAIR, rows)) if min(part.shape[:2]) > 100]
-    for row, study in zip(rows, PAIR.studies, strict=True):
-        image, *panels = pictures[:3]
-        del pictures[:3]
+    images = [part for part in _drawn(draw(PAIR, rows)) if min(part.shape[:2]) > 100]
+    for row, source_image in zip(rows, PAIR.source_images, strict=True):
+        image, *panels = images[:3]
+        del images[:3]
         shape = image.shape[:2]
-        assert shape[0] / shape[1] == pytest.approx(study.shape[0] / study.shape[1], rel=0.01)
-        assert np.array_equal(image, overlay.to_bytes(overlay.resample(study.pixels, shape)))
+        assert shape[0] / shape[1] == pytest.approx(source_image.shape[0] / source_image.shape[1], rel=0.01)
+        assert np.array_equal(image, overlay.to_bytes(overlay.resample(source_image.pixels, shape)))
         for panel, heatmap in zip(panels, row, strict=True):
-            blended = overlay.to_bytes(overlay.picture(study, shape, heatmap, shared[0]))
+            blended = overlay.to_bytes(overlay.overlaid(source_image, shape, heatmap, shared[0]))
             # All but the outline is the blend.
             assert panel.shape == blended.shape
             assert (panel == blended).all(axis=2).mean() > 0.9
@@ -346,9 +348,9 @@ def test_a_scale_of_one_map_is_not_the_scale_of_both():
 
 def test_images_of_any_proportions_stand_in_columns():
     shapes = ((96, 96), (60, 150), (200, 50))
-    studies = [records.study(*shape) for shape in shapes]
+    source_images = [records.source_image(*shape) for shape in shapes]
     grids = [records.grid_over((0, 0, *shape), (4, 4), image=image) for image, shape in enumerate(shapes)]
-    record = records.record_of(studies, grids)
+    record = records.record_of(source_images, grids)
     boxes = [axes.bbox.extents for axes in draw(record, _rows(record, "left")[:3]).figure.axes]
     boxes = [box for box in boxes if box[3] - box[1] > 100]
     assert len(boxes) == 6
@@ -378,13 +380,17 @@ def test_notes_stand_with_the_image_they_are_about():
 
 
 def test_colour_images_and_any_proportion_can_be_drawn():
-    for study in (records.study(64, 40, colour=True), records.study(8, 300), records.study(300, 8)):
-        grid = records.cropped_grid(*study.shape, 4)
-        maps = records.heatmaps("attention", grid, RECORD.answer, study.shape)
-        record = replace(RECORD, studies=(study,), heatmaps=(maps,))
-        picture = Image.open(io.BytesIO(draw(record, _rows(record, "nodule"), width=60).to_bytes("png")))
-        assert picture.size[0] == 708
-        assert 300 < picture.size[1] < 1600
+    for source_image in (
+        records.source_image(64, 40, colour=True),
+        records.source_image(8, 300),
+        records.source_image(300, 8),
+    ):
+        grid = records.cropped_grid(*source_image.shape, 4)
+        maps = records.heatmaps("attention", grid, RECORD.answer, source_image.shape)
+        record = replace(RECORD, source_images=(source_image,), heatmaps=(maps,))
+        drawn = Image.open(io.BytesIO(draw(record, _rows(record, "nodule"), width=60).to_bytes("png")))
+        assert drawn.size[0] == 708
+        assert 300 < drawn.size[1] < 1600
 
 
 def test_a_file_stays_small_because_the_image_is_resampled():
@@ -397,7 +403,7 @@ def _parts(*records_) -> list[Part]:
 
 
 def _lefts(figure) -> list[list[int]]:
-    """The left edges of the pictures that are no colour bars, from top to bottom."""
+    """The left edges of the images that are no colour bars, from top to bottom."""
     boxes = [axes.bbox.extents.round().astype(int) for axes in figure.figure.axes]
     tops = sorted({box[3] for box in boxes if box[3] - box[1] > 60}, reverse=True)
     return [sorted(box[0] for box in boxes if box[3] == top) for top in tops]
@@ -500,9 +506,9 @@ def _noisy(*, colour: bool = False):
     words = tuple(f" {word}" if word.isalpha() else word for word in REPORT)
     quiet = records.record(1024, 1024, cells=24, words=words)
     noise = 0.05 * np.random.default_rng(0).standard_normal((1024, 1024))
-    pixels = (np.rint(np.clip(quiet.study.pixels + noise, 0, 1) * 4095) / 4095).astype(np.float32)
+    pixels = (np.rint(np.clip(quiet.source_image.pixels + noise, 0, 1) * 4095) / 4095).astype(np.float32)
     pixels = np.stack([pixels, pixels**1.2, pixels**1.4], axis=2) if colour else pixels
-    return replace(quiet, studies=(replace(quiet.study, pixels=pixels),))
+    return replace(quiet, source_images=(replace(quiet.source_image, pixels=pixels),))
 
 
 NOISY = _noisy()
@@ -514,10 +520,10 @@ NOISY = _noisy()
 def test_a_double_column_pdf_of_a_noisy_image_stays_under_two_megabytes(style, smooth):
     rows = _rows(NOISY, *range(9))[:1] if style == "llava_rad" else _rows(NOISY, *range(9))
     content = draw(NOISY, rows, style=style, smooth=smooth).to_bytes("pdf")
-    pictures = 9 * len(rows)
+    images = 9 * len(rows)
     # The image once, a veil for each map, a bar for each method.
-    assert content.count(b"/SMask") == pictures
-    assert content.count(b"/Subtype /Image") == 1 + 2 * pictures + len(rows)
+    assert content.count(b"/SMask") == images
+    assert content.count(b"/Subtype /Image") == 1 + 2 * images + len(rows)
     assert len(content) < 1_000_000
 
 
@@ -539,7 +545,7 @@ def test_a_pdf_shows_the_pixels_of_the_png(tmp_path, record, smooth, monkeypatch
         assert (other > 1).mean() < 0.005
 
 
-def test_at_another_resolution_the_flat_picture_is_drawn():
+def test_at_another_resolution_the_flat_image_is_drawn():
     figure = draw(RECORD, _rows(RECORD, "left")[:1], width="single")
     stream = io.BytesIO()
     figure.figure.savefig(stream, format="png", dpi=150)
@@ -570,8 +576,8 @@ from tests.support import records
 record = records.record()
 explanation = Explanation.from_record(record)
 figure = explanation.figure("nodule", "attention", width=60, smooth=True, contours=(20, 60, 40, 80))
-pictures = [figure.to_bytes(kind) for kind in ("pdf", "svg", "png", "tiff")]
-for content in [*pictures, html.page([record], [figure]).encode(), store.pack(record)]:
+images = [figure.to_bytes(kind) for kind in ("pdf", "svg", "png", "tiff")]
+for content in [*images, html.page([record], [figure]).encode(), store.pack(record)]:
     print(hashlib.sha256(content).hexdigest())
 print(sorted({"torch", "transformers", "matplotlib.pyplot"} & set(sys.modules)))
 """

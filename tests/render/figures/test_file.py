@@ -19,7 +19,7 @@ def small() -> PaperFigure:
     with drawing():
         page = Page(60.0, 20.0)
         page.text(1.0, 1.0, paragraph([Run("Where is "), Run("the nodule?", bold=True)], 8.0, 58.0))
-        page.picture(2.0, 8.0, np.random.default_rng(0).random((60, 60, 3), np.float32), (60, 60))
+        page.image(2.0, 8.0, np.random.default_rng(0).random((60, 60, 3), np.float32), (60, 60))
     return PaperFigure(page.figure, "A caption.")
 
 

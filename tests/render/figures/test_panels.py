@@ -15,7 +15,7 @@ from tests.support import records
 @pytest.mark.parametrize("count", range(1, 15))
 @pytest.mark.parametrize("shape", [(96, 96), (60, 90), (90, 60), (8, 400), (400, 8)])
 def test_panels_fill_their_lines_and_stay_on_the_page(width, count, shape):
-    layout = Layout.of(records.study(*shape), width, count)
+    layout = Layout.of(records.source_image(*shape), width, count)
     lines = -(-count // layout.per_line)
     assert layout.per_line * lines - count < lines
     assert layout.pitch * (layout.per_line - 1) + millimetres(layout.shape[1]) <= width + 0.1
@@ -25,19 +25,19 @@ def test_panels_fill_their_lines_and_stay_on_the_page(width, count, shape):
 
 @pytest.mark.parametrize(("spacing", "aspect"), [(None, 1.5), ((0.2, 0.2), 1.5), ((0.5, 1.0), 0.75)])
 def test_panels_have_the_patient_s_proportions(spacing, aspect):
-    study = replace(records.study(90, 60), spacing_mm=spacing)
-    rows, cols = Layout.of(study, 181.0, 5).shape
+    source_image = replace(records.source_image(90, 60), spacing_mm=spacing)
+    rows, cols = Layout.of(source_image, 181.0, 5).shape
     assert rows / cols == pytest.approx(aspect, rel=0.02)
 
 
 def test_no_panel_is_narrower_than_its_label_can_be_read():
-    assert Layout.of(records.study(400, 8), 181.0, 3).pitch >= 24.0
+    assert Layout.of(records.source_image(400, 8), 181.0, 3).pitch >= 24.0
 
 
-def test_studies_of_different_proportions_share_columns_and_keep_their_shape():
-    studies = [records.study(60, 150), records.study(200, 50)]
-    alone = [Layout.of(study, 181.0, 2) for study in studies]
-    together = Layout.of_each(studies, 181.0, 2)
+def test_source_images_of_different_proportions_share_columns_and_keep_their_shape():
+    source_images = [records.source_image(60, 150), records.source_image(200, 50)]
+    alone = [Layout.of(source_image, 181.0, 2) for source_image in source_images]
+    together = Layout.of_each(source_images, 181.0, 2)
     assert [layout.shape for layout in together] == [layout.shape for layout in alone]
     assert [layout.room for layout in together] == [layout.room for layout in alone]
     assert {layout.pitch for layout in together} == {alone[0].pitch} != {alone[1].pitch}

@@ -7,7 +7,7 @@ import pytest
 
 from groundviz.errors import TargetError, UnknownName
 from groundviz.record.targets import Phrase, find, rather_than, sentences
-from groundviz.record.types import Rival
+from groundviz.record.types import Foil
 from groundviz.render.figures import styles
 from groundviz.render.figures.panels import Sentence
 from tests.support import records
@@ -60,11 +60,11 @@ def test_findings_are_the_sentences_or_the_clauses_of_one():
 
 
 def test_a_contrast_stands_beside_its_target_alone():
-    contrast = rather_than(find(SAID, "left"), Rival(text="right", token_ids=(7,)))
+    contrast = rather_than(find(SAID, "left"), Foil(text="right", token_ids=(7,)))
     record = replace(RECORD, targets=(contrast,))
     found = styles.default_targets(record, WIDE)
     assert [one.text.strip() for one in found] == ["left rather than right", "left"]
-    assert [one.rival is None for one in found] == [False, True]
+    assert [one.foil is None for one in found] == [False, True]
     assert [one.text.strip() for one in styles.default_targets(record, WIDE, "words")] == ["left"]
 
 

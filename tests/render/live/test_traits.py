@@ -208,5 +208,5 @@ def test_a_viewer_of_maps_without_layers_takes_its_one_layer(monkeypatch):
 
 
 def test_known_outlines_are_counted():
-    assert len(outlines({"nodule": MASK}, RECORD.studies)) == 1
+    assert len(outlines({"nodule": MASK}, RECORD.source_images)) == 1
     assert not traits.acceptable(RECORD, 0)["known"](0)

@@ -88,12 +88,12 @@ class _Structure(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.seen: list[object] = []
-        self.pictures: list[dict[str, str]] = []
+        self.images: list[dict[str, str]] = []
 
     def handle_starttag(self, tag, attrs):
         self.seen.append((tag, sorted(name for name, _ in attrs)))
         if tag == "img":
-            self.pictures.append(dict(attrs))
+            self.images.append(dict(attrs))
 
     def handle_endtag(self, tag):
         self.seen.append(f"/{tag}")
@@ -197,7 +197,7 @@ def test_nothing_is_loaded_and_nothing_runs_but_the_viewer(page):
     assert not set(tags) & {"link", "iframe", "object", "embed", "a", "form", "base", "svg"}
     names = {name for entry in _parsed(page).seen if isinstance(entry, tuple) for name in entry[1]}
     assert not {name for name in names if name.startswith("on") or name in ("href", "style", "srcset")}
-    assert all(picture["src"].startswith("data:image/") for picture in _parsed(page).pictures)
+    assert all(image["src"].startswith("data:image/") for image in _parsed(page).images)
     assert "//" not in re.sub(r"(base64,|data-gv-pack>)[A-Za-z0-9+/=]+", "", page)
     assert "url(" not in STYLE + assets.style()
     assert "@import" not in STYLE + assets.style()
@@ -224,15 +224,15 @@ def test_the_payload_of_the_viewer_is_base64_and_nothing_else(page):
     assert base64.b64decode(payload) == pack.pack(record)
 
 
-def test_every_picture_can_be_read_and_has_words_and_a_size(page):
-    pictures = _parsed(page).pictures
+def test_every_image_can_be_read_and_has_words_and_a_size(page):
+    images = _parsed(page).images
     # The image, a map of each method, a bar for each of those and for each method's tokens,
     # seven tokens of two methods, the figure.
-    assert len(pictures) == 1 + 2 + 2 + 2 + 14 + 1
-    for picture in pictures:
-        assert len(picture["alt"]) > 10
-        decoded = Image.open(io.BytesIO(base64.b64decode(picture["src"].split(",")[1])))
-        shown = int(picture["width"]) / int(picture["height"])
+    assert len(images) == 1 + 2 + 2 + 2 + 14 + 1
+    for image in images:
+        assert len(image["alt"]) > 10
+        decoded = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
+        shown = int(image["width"]) / int(image["height"])
         assert decoded.size[0] / decoded.size[1] == pytest.approx(shown, rel=0.03)
 
 
@@ -240,16 +240,19 @@ def test_each_image_is_shown_once_beside_its_own_maps():
     record = records.pair()
     page = html.page([record], [_figure("x")])
     first, second = re.findall(r'<div class="views">(.*?)</div>', page, re.DOTALL)
-    for number, views, study in ((1, first, record.studies[0]), (2, second, record.studies[1])):
-        pictures = [one for one in _parsed(views).pictures if one["alt"] != "Colour scale."]
-        assert [one["alt"].split(":")[0] for one in pictures] == [
+    for number, views, source_image in (
+        (1, first, record.source_images[0]),
+        (2, second, record.source_images[1]),
+    ):
+        images = [one for one in _parsed(views).images if one["alt"] != "Colour scale."]
+        assert [one["alt"].split(":")[0] for one in images] == [
             f"Image {number} of 2.",
             f"Attention for “nodule in the left upper zone.” on image {number} of 2",
             f"Occlusion for “nodule in the left upper zone.” on image {number} of 2",
         ]
-        for one in pictures:
+        for one in images:
             assert int(one["height"]) / int(one["width"]) == pytest.approx(
-                study.shape[0] / study.shape[1], rel=0.01
+                source_image.shape[0] / source_image.shape[1], rel=0.01
             )
     captions = re.findall(r"<figcaption>([^<]*)</figcaption>", page)
     assert [captions.count(f"Image {number} of 2") for number in (1, 2)] == [1, 1]
@@ -419,7 +422,7 @@ def test_what_is_not_whole_stands_with_the_answer_and_with_the_map():
         assert text.index("checkpoint A") < text.index("Where is the nodule?")
         error = "standard error at most 12% of the largest value, 3% in the median cell"
         assert error in text
-        alts = [one["alt"] for one in _parsed(page).pictures]
+        alts = [one["alt"] for one in _parsed(page).images]
         assert sum("; interrupted after 112 of 480 steps; standard error at most" in one for one in alts) > 3
 
 

@@ -71,7 +71,9 @@ def test_the_canvas_is_what_numpy_blends(browser, tmp_path, method):
         error = np.abs(found - expected_of(record, method, "nodule"))
         assert error.mean() < 1.0
         assert (
-            np.abs(expected_of(record, method, "nodule") - 255.0 * record.study.pixels[..., None]).mean()
+            np.abs(
+                expected_of(record, method, "nodule") - 255.0 * record.source_image.pixels[..., None]
+            ).mean()
             > 2.0
         )
         press(page, "s")
@@ -104,7 +106,7 @@ def test_the_window_changes_the_image_and_not_the_map(browser, tmp_path):
         bare(page)
         with drawn(page):
             page.get_by_label("Window", exact=True).select_option(label="Darker half")
-        levels = overlay.to_bytes(record.study.pixels) / 255.0
+        levels = overlay.to_bytes(record.source_image.pixels) / 255.0
         expected = 255.0 * np.clip(levels / 0.5, 0.0, 1.0)
         assert np.abs(canvas(page) - expected[..., None]).mean() < 1.0
         press(page, "i")
@@ -315,7 +317,7 @@ def test_what_was_not_measured_is_said_and_not_drawn(browser, tmp_path):
     flat = replace(flat, heatmaps=(replace(flat.heatmaps[0], values=values),))
     with shown(browser, tmp_path, page_of(flat)) as page:
         assert page.inner_text(".gv-none") == "no evidence: every cell holds the same value"
-        assert np.abs(canvas(page) - 255.0 * flat.study.pixels[..., None]).mean() < 1.0
+        assert np.abs(canvas(page) - 255.0 * flat.source_image.pixels[..., None]).mean() < 1.0
 
 
 @needs_browser
@@ -323,7 +325,7 @@ def test_without_any_map_the_image_is_shown(browser, tmp_path):
     bare = replace(whole(), heatmaps=())
     with shown(browser, tmp_path, f"<!DOCTYPE html><body>{html.fragment(bare)}</body>") as page:
         assert page.inner_text(".gv-none") == "Not measured."
-        assert np.abs(canvas(page) - 255.0 * bare.study.pixels[..., None]).mean() < 1.0
+        assert np.abs(canvas(page) - 255.0 * bare.source_image.pixels[..., None]).mean() < 1.0
 
 
 @needs_browser
@@ -333,7 +335,7 @@ def test_what_the_model_never_saw_is_hatched(browser, tmp_path):
         bare(page)
         page.get_by_label("Colour", exact=True).uncheck()
         page.wait_for_function("() => !document.querySelector('.gv-readout').textContent.includes('Opacity')")
-        change = np.abs(canvas(page) - 255.0 * record.study.pixels[..., None]).mean(axis=(1, 2))
+        change = np.abs(canvas(page) - 255.0 * record.source_image.pixels[..., None]).mean(axis=(1, 2))
         assert change[: SIDE // 4 - 2].mean() > 3.0
         assert change[SIDE // 4 + 2 : 3 * SIDE // 4 - 2].mean() < 1.0
 
@@ -406,7 +408,7 @@ def test_nothing_of_it_stands_in_a_viewer_of_what_is_whole(browser, tmp_path):
 
 
 @needs_browser
-def test_without_scripts_the_pictures_stay(browser, tmp_path):
+def test_without_scripts_the_images_stay(browser, tmp_path):
     record = records.record()
     with shown(browser, tmp_path, page_of(record), wait="article", java_script_enabled=False) as page:
         assert page.locator(".gv-root").count() == 0
@@ -478,7 +480,7 @@ def test_a_live_viewer_tells_python_what_was_chosen_and_shows_what_python_says(b
         bare(live)
         heatmap = maps.at(find(record.answer, "upper"), layer=1, head=0)
         (scale,) = scales([heatmap])
-        expected = 255.0 * overlay.picture(record.study, record.study.shape, heatmap, scale)
+        expected = 255.0 * overlay.overlaid(record.source_image, record.source_image.shape, heatmap, scale)
         found = canvas(live)
         reach = (np.array(found.shape[:2]) / SIDE)[0]
         at = ((np.arange(14) + 0.5) * SIDE / 14).astype(int)
@@ -490,11 +492,13 @@ def test_a_live_viewer_tells_python_what_was_chosen_and_shows_what_python_says(b
 def test_hovering_is_instant(browser, tmp_path):
     """64 tokens of 24 layers of 24 by 24 cells on a 1024 by 1024 image, median below 100 ms."""
     said = records.answer(tuple(f" word{number}" for number in range(64)))
-    study = records.study(1024, 1024)
+    source_image = records.source_image(1024, 1024)
     grid = records.cropped_grid(1024, 1024, 24)
-    made = records.heatmaps("attention", grid, said, study.shape, layers=24)
+    made = records.heatmaps("attention", grid, said, source_image.shape, layers=24)
     base = records.record()
-    record = replace(base, studies=(study,), answer=said, targets=(find(said),), heatmaps=(made,))
+    record = replace(
+        base, source_images=(source_image,), answer=said, targets=(find(said),), heatmaps=(made,)
+    )
     with shown(browser, tmp_path, page_of(record)) as page:
         took = page.evaluate(
             """async () => {

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from groundviz.record.targets import Question, find, rather_than
-from groundviz.record.types import Rival
+from groundviz.record.types import Foil
 from groundviz.render.base import overlay
 from groundviz.render.base.colour import COLOURS, paint, table
 from groundviz.render.viewer import pack
@@ -85,8 +85,10 @@ def _large(tokens: int, layers: int, heads: int, cells: int):
         grid=grid,
         targets=tuple(find(said, index) for index in said.spoken),
     )
-    study = records.study(1024, 1024)
-    return replace(RECORD, studies=(study,), answer=said, targets=(find(said),), heatmaps=(plain,))
+    source_image = records.source_image(1024, 1024)
+    return replace(
+        RECORD, source_images=(source_image,), answer=said, targets=(find(said),), heatmaps=(plain,)
+    )
 
 
 def test_a_notebook_can_bear_64_tokens_of_24_layers_on_a_large_image():
@@ -118,22 +120,22 @@ def _images(record):
 
 @pytest.mark.parametrize("colour", [False, True])
 def test_an_image_is_exact(colour):
-    study = records.study(60, 48, colour=colour)
-    (told,), (image,) = _images(replace(RECORD, studies=(study,)))
+    source_image = records.source_image(60, 48, colour=colour)
+    (told,), (image,) = _images(replace(RECORD, source_images=(source_image,)))
     assert image.format == "PNG"
-    np.testing.assert_array_equal(np.asarray(image), overlay.to_bytes(study.pixels))
+    np.testing.assert_array_equal(np.asarray(image), overlay.to_bytes(source_image.pixels))
     assert told["source"] == [60, 48]
 
 
 def test_a_large_image_is_made_smaller_and_keeps_its_size_in_words():
-    (told,), (image,) = _images(replace(RECORD, studies=(records.study(2048, 1000),)))
+    (told,), (image,) = _images(replace(RECORD, source_images=(records.source_image(2048, 1000),)))
     assert image.size == (500, 1024)
     assert told["source"] == [2048, 1000]
 
 
 def test_uneven_pixels_are_told():
-    tall = replace(RECORD.study, spacing_mm=(0.5, 0.25))
-    (told,), _ = _images(replace(RECORD, studies=(tall,)))
+    tall = replace(RECORD.source_image, spacing_mm=(0.5, 0.25))
+    (told,), _ = _images(replace(RECORD, source_images=(tall,)))
     assert told["aspect"] == [2.0, 1.0]
 
 
@@ -147,8 +149,8 @@ def test_uneven_pixels_are_told():
     ],
 )
 def test_standard_windows_are_offered_where_the_image_still_holds_them(window, raw_range, offered):
-    study = replace(RECORD.study, window=window, raw_range=raw_range)
-    (told,), _ = _images(replace(RECORD, studies=(study,)))
+    source_image = replace(RECORD.source_image, window=window, raw_range=raw_range)
+    (told,), _ = _images(replace(RECORD, source_images=(source_image,)))
     names = [name for name, _, _ in told["presets"]]
     assert names[0] == "As read"
     assert [name.split(" (")[0] for name in names[4:]] == offered
@@ -159,8 +161,8 @@ def test_standard_windows_are_offered_where_the_image_still_holds_them(window, r
 
 
 def test_a_blank_image_has_windows_of_some_width():
-    study = replace(RECORD.study, pixels=np.zeros((8, 8), np.float32))
-    (told,), _ = _images(replace(RECORD, studies=(study,)))
+    source_image = replace(RECORD.source_image, pixels=np.zeros((8, 8), np.float32))
+    (told,), _ = _images(replace(RECORD, source_images=(source_image,)))
     assert all(width > 0 for _, _, width in told["presets"])
 
 
@@ -241,10 +243,10 @@ def test_maps_of_the_question_count_for_the_size():
 
 def test_what_was_asked_for_and_the_sentences_can_be_chosen():
     said = records.answer(("Clear", " lungs", ".", " No", " nodule", "."))
-    contrast = rather_than(find(said, "nodule"), Rival(text="mass", token_ids=(7,)))
+    contrast = rather_than(find(said, "nodule"), Foil(text="mass", token_ids=(7,)))
     asked = replace(RECORD, answer=said, targets=(find(said), contrast), heatmaps=())
     header, _ = pack.read(pack.pack(asked))
-    assert [(part["text"], part["rival"]) for part in header["parts"]] == [
+    assert [(part["text"], part["foil"]) for part in header["parts"]] == [
         ("whole answer", None),
         ("nodule rather than mass", "mass"),
         ("Clear lungs.", None),
@@ -267,7 +269,7 @@ def test_bytes_are_the_same_every_time():
 
 
 @pytest.mark.parametrize("name", COLOURS)
-def test_colours_are_those_of_the_static_pictures(name):
+def test_colours_are_those_of_the_static_images(name):
     header, _ = pack.read(pack.pack(RECORD))
     kept = np.frombuffer(base64.b64decode(header["colours"][name]), np.uint8).reshape(256, 3)
     np.testing.assert_array_equal(kept, table(name))

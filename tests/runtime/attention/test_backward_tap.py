@@ -33,10 +33,12 @@ def gradients(architecture, part, rows, columns, layers=()):
 def eager_gradients(architecture, part):
     """Canvases of weights and of their gradients, one per layer on which the answer depends."""
     calls, output = eager_pass(architecture, part, gradients=True)
-    slopes = torch.autograd.grad(score(output), [call.weights for call in calls], allow_unused=True)
-    layers = sorted({call.layer for call, slope in zip(calls, slopes, strict=True) if slope is not None})
+    gradients = torch.autograd.grad(score(output), [call.weights for call in calls], allow_unused=True)
+    layers = sorted(
+        {call.layer for call, gradient in zip(calls, gradients, strict=True) if gradient is not None}
+    )
     return [
-        tuple(dense_maps(calls, layer, values) for values in ([call.weights for call in calls], slopes))
+        tuple(dense_maps(calls, layer, values) for values in ([call.weights for call in calls], gradients))
         for layer in layers
     ]
 
@@ -49,14 +51,14 @@ def is_close(found, expected):
 @pytest.mark.parametrize(("name", "part"), PARTS, ids=[" ".join(pair) for pair in PARTS])
 def test_gradients_equal_autograd_through_eager_maps(name, part):
     architecture = built(name)
-    for layer, (shares, slopes) in enumerate(eager_gradients(architecture, part)):
+    for layer, (shares, gradients) in enumerate(eager_gradients(architecture, part)):
         rows, columns = torch.arange(len(shares)).flip(0), torch.arange(0, shares.shape[2], 3)
         handler = GradientRows(rows, columns)
         with borrow(architecture.model), tapped({architecture.attention[part][layer]: 0}, handler):
             output = architecture.model(**architecture.inputs, use_cache=False)
             found = handler.gradients(score(output))
         torch.testing.assert_close(found[0][:, 0], shares[rows][:, :, columns], atol=1e-5, rtol=0)
-        assert is_close(found[1][:, 0], slopes[rows][:, :, columns])
+        assert is_close(found[1][:, 0], gradients[rows][:, :, columns])
 
 
 @pytest.mark.parametrize("name", ["llava_llama", "gemma3", "mllama", "blip2", "florence2", "qwen2_5_vl"])
@@ -68,7 +70,7 @@ def test_layers_together_and_checkpointed_give_the_same(name):
     assert plain[0].shape[1] == len(architecture.attention["decoder"])
     torch.testing.assert_close(twice, plain)
     eager = eager_gradients(architecture, "decoder")
-    expected = torch.stack([slopes[rows][:, :, columns] for _, slopes in eager], dim=1)
+    expected = torch.stack([gradients[rows][:, :, columns] for _, gradients in eager], dim=1)
     assert is_close(plain[1], expected)
 
 

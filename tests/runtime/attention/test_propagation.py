@@ -3,7 +3,7 @@ import torch
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.runtime.attention import propagation
-from groundviz.runtime.attention.propagation import Block, Flow, Origin, Slopes, Streams
+from groundviz.runtime.attention.propagation import Block, Flow, Gradients, Origin, Streams
 from groundviz.runtime.attention.rows import Attention
 
 
@@ -34,14 +34,14 @@ def test_rows_that_hold_nothing_cost_nothing(attention, monkeypatch):
     assert asked == [2, 5]
 
 
-def test_slopes_are_the_gradient_with_respect_to_attention(attention):
+def test_gradients_are_the_gradient_with_respect_to_attention(attention):
     value = torch.randn(1, 2, 7, 8)
     weights = attention.rows(slice(None)).requires_grad_()
     output = weights @ value.repeat_interleave(2, 1)
     by_output = torch.randn_like(output)
     expected = torch.autograd.grad((output * by_output).sum(), weights)[0]
-    slopes = Slopes(by_output, value)
-    torch.testing.assert_close(slopes.rows(slice(2, 5), 6), expected[:, :, 2:5, :6])
+    gradients = Gradients(by_output, value)
+    torch.testing.assert_close(gradients.rows(slice(2, 5), 6), expected[:, :, 2:5, :6])
 
 
 def test_items_of_a_batch_are_tokens_after_one_another():

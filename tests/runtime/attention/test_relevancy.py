@@ -49,12 +49,12 @@ def dense(architecture, parts, *, weigh=True, **step):
     _, flows = architecture.numbered(*parts)
     calls, output = eager_pass(architecture, *parts, gradients=True)
     weights = [call.weights for call in calls]
-    slopes = torch.autograd.grad(score(output), weights)
+    gradients = torch.autograd.grad(score(output), weights)
     order = list(dict.fromkeys(call.layer for call in calls))
     maps = {}
     for layer in order:
         shares = dense_maps(calls, layer, weights)
-        raised = shares * dense_maps(calls, layer, slopes) if weigh else shares
+        raised = shares * dense_maps(calls, layer, gradients) if weigh else shares
         maps[layer] = (raised.clamp(min=0) if weigh else raised).mean(1).detach()
     followed = {flow.rows for flow in flows.values()}
     matrix = Dense(sizes(maps, flows))
@@ -116,8 +116,8 @@ def test_every_architecture_is_followed():
     assert set(FOLLOWED) == set(ARCHITECTURES)
 
 
-def test_the_picture_gets_relevancy_through_every_kind_of_crossing():
-    for name, picture in {
+def test_the_image_gets_relevancy_through_every_kind_of_crossing():
+    for name, image in {
         "mllama": "image",
         "blip2": "image",
         "idefics2": "image",
@@ -126,7 +126,7 @@ def test_the_picture_gets_relevancy_through_every_kind_of_crossing():
         architecture = built(name)
         size = rows_of(architecture)
         found = streamed(architecture, FOLLOWED[name], one_hot([size - 2], size))
-        assert found[picture].max() > 0
+        assert found[image].max() > 0
 
 
 def test_weights_of_starting_rows_add_up(small_chunks):

@@ -106,11 +106,11 @@ def test_a_name_that_may_be_a_path_is_not_kept(adapted):
     assert list(adapter_fingerprints(model)) == ["adapter 1"]
 
 
-def test_a_record_names_its_adapter_and_is_extended_with_that_one_alone(adapted, study, tmp_path):
+def test_a_record_names_its_adapter_and_is_extended_with_that_one_alone(adapted, source_image, tmp_path):
     model, layer = adapted
     processor = tiny_llava_processor(model)
     layer.active_adapters = ["first"]
-    explanation = explain(model, study, QUESTION, processor=processor, methods="attention")
+    explanation = explain(model, source_image, QUESTION, processor=processor, methods="attention")
     kept = groundviz.open(explanation.save(tmp_path / "one.gvz"))
     assert kept.record.provenance.adapters == adapter_fingerprints(model)
     more = explain_more(kept, model, "gradient_attention", processor=processor)
@@ -231,10 +231,10 @@ def test_a_model_that_did_not_change_is_read_once(monkeypatch):
         weights_fingerprint(model)
 
 
-def test_records_that_hold_the_hash_of_samples_are_still_recognised(study):
+def test_records_that_hold_the_hash_of_samples_are_still_recognised(source_image):
     model = tiny_llava()
     model.generation_config.max_new_tokens = 4
-    made = explain(model, study, QUESTION, processor=tiny_llava_processor(model)).record.provenance
+    made = explain(model, source_image, QUESTION, processor=tiny_llava_processor(model)).record.provenance
     same_model.same_weights(replace(made, weights=sampled_fingerprint(model)), model)
     with pytest.raises(UnsupportedModel, match="weights' fingerprint is"):
         same_model.same_weights(made, tiny_llava(seed=1))

@@ -3,12 +3,14 @@
 import numpy as np
 import torch
 
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 from groundviz.runtime.inputs.pixels import InTensor, ThroughProcessor, flattened, unflattened
 
 
-def study(pixels):
-    return Study(pixels=np.asarray(pixels, np.float32), source="array", raw_range=(0, 1), sha256="0" * 64)
+def source_image(pixels):
+    return SourceImage(
+        pixels=np.asarray(pixels, np.float32), source="array", raw_range=(0, 1), sha256="0" * 64
+    )
 
 
 # Two pixels of two colours, each stored twice, with numbers between them that are no pixels.
@@ -16,28 +18,28 @@ INDEX = torch.tensor([[[0, 3], [1, 4]], [[6, 9], [7, 10]]])
 
 
 def test_the_first_copy_is_read_and_all_are_written():
-    picture = InTensor(torch.arange(12.0).reshape(2, 6), INDEX)
-    assert picture.cells().tolist() == [[[0.0, 3.0], [1.0, 4.0]]]
+    image = InTensor(torch.arange(12.0).reshape(2, 6), INDEX)
+    assert image.cells().tolist() == [[[0.0, 3.0], [1.0, 4.0]]]
     cells = torch.tensor([[[-1.0, -2.0], [-3.0, -4.0]], [[50.0, 60.0], [70.0, 80.0]]])
-    made = picture.replaced(cells)["pixel_values"]
+    made = image.replaced(cells)["pixel_values"]
     assert made.shape == (4, 6)
     assert made[0].tolist() == [-1, -3, 2, -2, -4, 5]
     assert made[1].tolist() == [-1, -3, 8, -2, -4, 11]
     assert made[2].tolist() == [50, 70, 2, 60, 80, 5]
-    assert picture.values.tolist() == torch.arange(12.0).reshape(2, 6).tolist()
+    assert image.values.tolist() == torch.arange(12.0).reshape(2, 6).tolist()
 
 
 def test_what_is_put_in_keeps_the_models_dtype_and_its_gradient():
-    picture = InTensor(torch.zeros(2, 6, dtype=torch.bfloat16), INDEX)
+    image = InTensor(torch.zeros(2, 6, dtype=torch.bfloat16), INDEX)
     cells = torch.ones(1, 2, 2, requires_grad=True)
-    made = picture.replaced(cells)["pixel_values"]
+    made = image.replaced(cells)["pixel_values"]
     assert made.dtype == torch.bfloat16
-    (slope,) = torch.autograd.grad(made.float().sum(), cells)
-    assert slope.tolist() == [[[2.0, 2.0], [2.0, 2.0]]]
+    (gradient,) = torch.autograd.grad(made.float().sum(), cells)
+    assert gradient.tolist() == [[[2.0, 2.0], [2.0, 2.0]]]
 
 
-def test_studies_survive_being_flattened():
-    grey, coloured = study(np.random.rand(2, 3)), study(np.random.rand(4, 1, 3))
+def test_source_images_survive_being_flattened():
+    grey, coloured = source_image(np.random.rand(2, 3)), source_image(np.random.rand(4, 1, 3))
     cells = flattened([grey, coloured])
     assert cells.shape == (1, 10, 3)
     one, two = unflattened(cells[0], [grey, coloured])
@@ -45,15 +47,15 @@ def test_studies_survive_being_flattened():
     np.testing.assert_array_equal(two.pixels, coloured.pixels)
 
 
-def test_every_picture_of_a_batch_goes_through_the_processor():
+def test_every_image_of_a_batch_goes_through_the_processor():
     seen = []
 
     def process(cells):
         seen.append(cells)
         return {"pixel_values": cells.mean().reshape(1, 1), "sizes": torch.tensor([[1, 2]])}
 
-    picture = ThroughProcessor(torch.zeros(1, 4, 3), process)
-    made = picture.replaced(torch.stack([torch.zeros(4, 3), torch.ones(4, 3)]))
+    image = ThroughProcessor(torch.zeros(1, 4, 3), process)
+    made = image.replaced(torch.stack([torch.zeros(4, 3), torch.ones(4, 3)]))
     assert made["pixel_values"].tolist() == [[0.0], [1.0]]
     assert made["sizes"].tolist() == [[1, 2], [1, 2]]
     assert len(seen) == 2

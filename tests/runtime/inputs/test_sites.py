@@ -1,4 +1,4 @@
-"""Reading, changing and differentiating the picture at every place of the model, against plain passes."""
+"""Reading, changing and differentiating the image at every place of the model, against plain passes."""
 
 import copy
 
@@ -17,9 +17,9 @@ PLACES = ["pixels", "vision.0", "projector", "language.0", "language.1"]
 
 
 @pytest.fixture
-def asked(tiny, study):
+def asked(tiny, source_image):
     with borrow(tiny) as live:
-        prompt = live.encode(study, QUESTION)
+        prompt = live.encode(source_image, QUESTION)
         answer = live.answer(prompt, given=SAID)
         yield live, answer
 
@@ -27,7 +27,7 @@ def asked(tiny, study):
 def plain(live, token_ids, pixels=None):
     """Log-probabilities of tokens by transformers alone."""
     model = copy.deepcopy(live.vlm.model)
-    inputs = live.vlm.encode(live.studies, QUESTION).inputs
+    inputs = live.vlm.encode(live.source_images, QUESTION).inputs
     ids = torch.cat([inputs["input_ids"], torch.tensor([list(token_ids)])], dim=1)
     pixels = inputs["pixel_values"] if pixels is None else pixels
     logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), pixel_values=pixels).logits
@@ -35,7 +35,7 @@ def plain(live, token_ids, pixels=None):
     return rows[range(len(token_ids)), list(token_ids)]
 
 
-def test_the_sites_are_those_the_picture_passes(asked):
+def test_the_sites_are_those_the_image_passes(asked):
     live, _ = asked
     assert [str(site) for site in live.sites] == PLACES
     assert live.site("vision") == Site("vision", 0)
@@ -55,9 +55,9 @@ def test_a_contrast_is_the_difference_of_two_answers(asked):
     live, answer = asked
     (target,) = live.targets(answer, "effusion", "pneumothorax device")
     assert (target.text, target.kind) == ("effusion rather than pneumothorax device", "contrast")
-    rival = live.vlm.answer_ids("pneumothorax device")
+    foil = live.vlm.answer_ids("pneumothorax device")
     own = plain(live, answer.token_ids)[4]
-    other = plain(live, [*answer.token_ids[:4], *rival])[4:].sum()
+    other = plain(live, [*answer.token_ids[:4], *foil])[4:].sum()
     assert live.scores([target]).item() == pytest.approx((own - other).item(), abs=1e-5)
 
 
@@ -81,16 +81,16 @@ def test_putting_in_what_is_there_changes_nothing_and_each_item_is_its_own(asked
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("against", [None, "pneumothorax device"])
-def test_gradients_are_the_slopes_of_the_scores(asked, place, against):
+def test_gradients_are_the_gradients_of_the_scores(asked, place, against):
     live, answer = asked
     site = live.site(place)
     targets = [*live.targets(answer, "nodule", against), find(answer)]
-    ((values, slopes),) = live.gradients(targets, site)
+    ((values, gradients),) = live.gradients(targets, site)
     leaf = live.read(site).detach().requires_grad_()
     scores = live.scores(targets, site, leaf)
-    for target, slope in enumerate(slopes):
+    for target, gradient in enumerate(gradients):
         (expected,) = torch.autograd.grad(scores[0, target], leaf, retain_graph=True)
-        np.testing.assert_allclose(slope, expected[0], atol=1e-4 * float(expected.abs().max() + 1e-9))
+        np.testing.assert_allclose(gradient, expected[0], atol=1e-4 * float(expected.abs().max() + 1e-9))
     # A foil of another length makes a pass of another length, whose products may be rounded otherwise.
     read = live.read(site)[0].detach()
     np.testing.assert_allclose(values, read, rtol=0, atol=1e-6 * float(read.abs().max()))
@@ -100,20 +100,20 @@ def test_several_sites_share_one_pass_and_give_the_same(asked):
     live, answer = asked
     targets, places = [find(answer)], [live.site(place) for place in PLACES]
     together = live.gradients(targets, *places)
-    for place, (values, slopes) in zip(places, together, strict=True):
-        ((alone, slope),) = live.gradients(targets, place)
+    for place, (values, gradients) in zip(places, together, strict=True):
+        ((alone, gradient),) = live.gradients(targets, place)
         np.testing.assert_allclose(values, alone, atol=1e-6)
-        np.testing.assert_allclose(slopes, slope, atol=1e-5 * float(slope.abs().max() + 1e-9))
+        np.testing.assert_allclose(gradients, gradient, atol=1e-5 * float(gradient.abs().max() + 1e-9))
 
 
 def test_pixel_gradients_equal_those_of_plain_transformers(asked):
     live, answer = asked
-    inputs = live.vlm.encode(live.studies, QUESTION).inputs
+    inputs = live.vlm.encode(live.source_images, QUESTION).inputs
     pixels = inputs["pixel_values"].requires_grad_()
     (expected,) = torch.autograd.grad(plain(live, answer.token_ids, pixels).sum(), pixels)
-    ((_, slopes),) = live.gradients([find(answer)], live.site("pixels"))
+    ((_, gradients),) = live.gradients([find(answer)], live.site("pixels"))
     np.testing.assert_allclose(
-        slopes[0].T.reshape(expected[0].shape), expected[0], atol=1e-5 * expected.abs().max().item()
+        gradients[0].T.reshape(expected[0].shape), expected[0], atol=1e-5 * expected.abs().max().item()
     )
 
 

@@ -21,6 +21,6 @@ def test_an_offloaded_model_computes_where_its_hooks_say():
     assert on_device(model, {"x": torch.ones(1)})["x"].is_meta
 
 
-def test_pictures_take_the_models_dtype_and_token_ids_keep_theirs():
+def test_images_take_the_models_dtype_and_token_ids_keep_theirs():
     inputs = on_device(Model(2, 2), {"pixels": torch.ones(1), "ids": torch.ones(1, dtype=torch.long)})
     assert (inputs["pixels"].dtype, inputs["ids"].dtype) == (torch.bfloat16, torch.int64)

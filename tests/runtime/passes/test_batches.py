@@ -65,7 +65,7 @@ def test_whatever_fits_gives_the_same_rows(kind, most):
 @pytest.mark.usefixtures("no_collection")
 def test_what_does_not_fit_at_all_is_said_with_what_it_needs(kind):
     with pytest.raises(
-        OutOfMemory, match=r"^work ran out of memory: one picture at a time .* bfloat16"
+        OutOfMemory, match=r"^work ran out of memory: one image at a time .* bfloat16"
     ) as error:
         in_batches(len(ITEMS), holding(0, kind, []), label="work")
     assert NEEDS[kind] in str(error.value)

@@ -16,7 +16,7 @@ from groundviz.testing.families import TINY
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
-STUDY = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
+SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
 QUESTION = "Is there a nodule?"
 DECODING = {
     "greedy": {},
@@ -32,14 +32,14 @@ DECODING = {
 def tiny(kind="llava", tokens=4):
     model, processor = TINY[kind]()
     model.generation_config.max_new_tokens = tokens
-    # Like a trained model, it says no control token, of which a further pass would make a picture.
+    # Like a trained model, it says no control token, of which a further pass would make an image.
     model.get_output_embeddings().weight.data[:5] = 0.0
     return models.resolve(model, processor)
 
 
 def answered(vlm, seed=0, **settings):
     with borrow(vlm, seed=seed) as live:
-        return live.answer(live.encode(STUDY, QUESTION), generation=checked(settings))
+        return live.answer(live.encode(SOURCE_IMAGE, QUESTION), generation=checked(settings))
 
 
 def by_eager(model, live, answer):
@@ -69,7 +69,7 @@ def test_rows_and_log_probabilities_are_those_of_eager_attention(kind, how):
         pytest.skip("transformers before 5.24 cannot generate so with mllama itself")
     vlm = tiny(kind)
     with borrow(vlm, seed=2) as live:
-        prompt = live.encode(STUDY, QUESTION)
+        prompt = live.encode(SOURCE_IMAGE, QUESTION)
         answer = live.answer(prompt, generation=checked(DECODING[how]))
         rows, logprobs = by_eager(vlm.model, live, answer)
         assert live._attention.shape == rows.shape
@@ -81,7 +81,7 @@ def test_rows_and_log_probabilities_are_those_of_eager_attention(kind, how):
 def test_the_answer_of_beams_is_the_one_that_transformers_gives():
     vlm = tiny(tokens=6)
     greedy, beams = answered(vlm), answered(vlm, num_beams=4, length_penalty=2.0)
-    plain = vlm.model.generate(**vlm.inputs(STUDY, QUESTION), num_beams=4, length_penalty=2.0)
+    plain = vlm.model.generate(**vlm.inputs(SOURCE_IMAGE, QUESTION), num_beams=4, length_penalty=2.0)
     assert beams.token_ids.tolist() == plain[0, -len(beams.token_ids) :].tolist()
     assert beams.token_ids.tolist() != greedy.token_ids.tolist()
 
@@ -138,7 +138,7 @@ def test_settings_of_the_model_and_of_the_call_are_told():
 
     def told(**options):
         explained = explain(
-            model, STUDY, QUESTION, processor=processor, methods="attention", certify=False, **options
+            model, SOURCE_IMAGE, QUESTION, processor=processor, methods="attention", certify=False, **options
         )
         return dict(explained.record.provenance.generation)
 
@@ -154,7 +154,7 @@ def test_settings_of_the_model_and_of_the_call_are_told():
 def test_more_methods_are_measured_on_such_an_answer_without_asking_again(how, monkeypatch):
     vlm = tiny()
     first = explain(
-        vlm, STUDY, QUESTION, methods="attention", generation=DECODING[how], seed=4, certify=False
+        vlm, SOURCE_IMAGE, QUESTION, methods="attention", generation=DECODING[how], seed=4, certify=False
     )
     monkeypatch.setattr(type(vlm.model), "generate", None)
     more = explain_more(first, vlm, "token_ablation")

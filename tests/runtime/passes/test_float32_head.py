@@ -36,10 +36,10 @@ def by_hand(vlm, live, answer):
     return logprobs[torch.arange(count), torch.from_numpy(answer.token_ids)]
 
 
-def test_scores_are_those_of_the_hidden_states(narrow, study):
+def test_scores_are_those_of_the_hidden_states(narrow, source_image):
     before = fingerprint(narrow.model)
     with borrow(narrow) as live, torch.no_grad():
-        answer = live.answer(live.encode(study, QUESTION), given=SAID)
+        answer = live.answer(live.encode(source_image, QUESTION), given=SAID)
         targets = live.targets(answer, list(range(len(answer.token_ids))), None)
         expected = by_hand(narrow, live, answer)
         found = live.scores(targets)[0]
@@ -50,11 +50,11 @@ def test_scores_are_those_of_the_hidden_states(narrow, study):
     assert not difference(before, fingerprint(narrow.model))
 
 
-def test_gradients_pass_through(narrow, study):
+def test_gradients_pass_through(narrow, source_image):
     with borrow(narrow) as live:
-        answer = live.answer(live.encode(study, QUESTION), given=SAID)
-        ((_, slopes),) = live.gradients(live.targets(answer, "nodule", None), live.site("projector"))
-    assert slopes.isfinite().all() and slopes.abs().max() > 0
+        answer = live.answer(live.encode(source_image, QUESTION), given=SAID)
+        ((_, gradients),) = live.gradients(live.targets(answer, "nodule", None), live.site("projector"))
+    assert gradients.isfinite().all() and gradients.abs().max() > 0
 
 
 def test_a_float32_model_and_an_adapted_head_are_left_alone():
@@ -86,10 +86,10 @@ def test_token_ablation_in_bfloat16_agrees_with_float32_where_losses_are_tiny():
     """The whole answer loses less than .0005 nats: rounded logits gave a correlation of .84."""
     vlm = groundviz.load("demo")
     low = models.resolve(copy.deepcopy(vlm.model).to(torch.bfloat16), vlm.processor)
-    picture = phantom(20, findings=["nodule"]).pixels
+    image = phantom(20, findings=["nodule"]).pixels
     asked = {"methods": "token_ablation"}
-    full = explain(vlm, picture, "Where is the nodule?", **asked)
-    rounded = explain(low, picture, "Where is the nodule?", answer=full.answer.text, **asked)
+    full = explain(vlm, image, "Where is the nodule?", **asked)
+    rounded = explain(low, image, "Where is the nodule?", answer=full.answer.text, **asked)
     one, other = full.heatmap(), rounded.heatmap()
     assert np.ptp(one.values) < 1e-3
     assert np.corrcoef(one.values.ravel(), other.values.ravel())[0, 1] > 0.98

@@ -10,7 +10,7 @@ from groundviz.runtime.passes.forward import last_logits, log_probabilities, say
 from groundviz.testing.families import TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
-STUDY = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
+SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
 
 
 @pytest.mark.parametrize("family", TINY)
@@ -19,7 +19,7 @@ def test_an_answer_said_again_is_as_probable_as_when_it_was_generated(family):
     model, processor = TINY[family]()
     model.generation_config.max_new_tokens = 4
     with borrow(models.resolve(model, processor)) as live:
-        answer = live.answer(live.encode(STUDY, "Is there a nodule?"))
+        answer = live.answer(live.encode(SOURCE_IMAGE, "Is there a nodule?"))
         passes, ids = live._passes, answer.token_ids.tolist()
         with torch.no_grad():
             logits = last_logits(passes.model, passes.saying(ids), len(ids) + 1)[0, :-1]

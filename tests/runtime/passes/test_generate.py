@@ -16,7 +16,7 @@ from groundviz.testing.families import TINY
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
-STUDY = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
+SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
 QUESTION = "Is there a nodule?"
 SAID = "left lung nodule"
 # Each of the ways in which decoding can go, and its cache be kept.
@@ -53,7 +53,7 @@ def by_whole_pass(live):
 @pytest.mark.parametrize("given", [None, SAID])
 def test_rows_of_the_question_are_those_of_a_whole_pass(vlm, given):
     with borrow(vlm) as live:
-        live.answer(live.encode(STUDY, QUESTION), given=given)
+        live.answer(live.encode(SOURCE_IMAGE, QUESTION), given=given)
         expected, found = by_whole_pass(live), live._question
         assert len(found) == len(live.prompt.asked) > 0
         torch.testing.assert_close(found.float(), expected, atol=2e-6, rtol=0)
@@ -69,7 +69,7 @@ def test_rows_of_the_question_equal_eager_attention(kind):
     model, processor = TINY[kind]()
     vlm = models.resolve(model, processor)
     with borrow(vlm) as live:
-        prompt = live.encode(STUDY, QUESTION)
+        prompt = live.encode(SOURCE_IMAGE, QUESTION)
         live.answer(prompt, given=SAID)
         found, columns, inputs = live._question, live._passes.columns, live._passes.inputs
         looking = [live._parts.decoder_attention.index(module) for module in live._parts.looking]
@@ -90,23 +90,23 @@ def test_however_decoding_goes_the_rows_are_the_same(options):
     model = tiny_llava()
     model.generation_config.update(max_new_tokens=4, **options)
     with borrow(models.resolve(model, tiny_llava_processor(model))) as live:
-        live.answer(live.encode(STUDY, QUESTION))
+        live.answer(live.encode(SOURCE_IMAGE, QUESTION))
         expected = by_whole_pass(live)
         torch.testing.assert_close(live._question, expected, atol=2e-6, rtol=0)
         assert live.attention().shape[0] == len(live._passes.answer_ids)
 
 
 def test_a_prompt_read_in_parts_gives_the_rows_of_one_read_whole():
-    """Of the answer, too; releases of transformers differ in what such a prompt knows of its picture."""
+    """Of the answer, too; releases of transformers differ in what such a prompt knows of its image."""
     model = tiny_llava()
     model.generation_config.update(max_new_tokens=4)
     vlm = models.resolve(model, tiny_llava_processor(model))
-    encoded = vlm.encode((STUDY,), QUESTION)
+    encoded = vlm.encode((SOURCE_IMAGE,), QUESTION)
     found = {}
     for size in (None, 5, 1):
         model.generation_config.prefill_chunk_size = size
         with borrow(vlm) as live:
-            live.encode(STUDY, QUESTION)
+            live.encode(SOURCE_IMAGE, QUESTION)
             inputs = {name: one for name, one in encoded.inputs.items() if name != "pixel_values"}
             live._passes = replace(live._passes, inputs=inputs)
             live.answer(live.prompt)
@@ -120,7 +120,7 @@ def test_in_bfloat16_rows_are_float32():
     model = tiny_llava(dtype=torch.bfloat16)
     model.generation_config.max_new_tokens = 2
     with borrow(models.resolve(model, tiny_llava_processor(model))) as live:
-        live.answer(live.encode(STUDY, QUESTION))
+        live.answer(live.encode(SOURCE_IMAGE, QUESTION))
         shares = live.question_attention()
         assert live._question.dtype == torch.float32
     assert (shares.sum(-1) <= 1 + 1e-6).all()
@@ -132,15 +132,15 @@ def test_a_question_before_the_image_saw_nothing_of_it():
     processor = tiny_llava_processor(model)
     processor.chat_template = "{{ messages[0]['content'][1]['text'] }} <image> assistant :"
     with borrow(models.resolve(model, processor)) as live:
-        prompt = live.encode(STUDY, QUESTION)
+        prompt = live.encode(SOURCE_IMAGE, QUESTION)
         live.answer(prompt, given=SAID)
         assert positions(prompt)[-1] < prompt.grids[0].positions.min()
         assert (live.question_attention() == 0).all()
         assert (live.attention() > 0).any()
 
 
-def test_a_question_of_which_no_token_is_known_has_no_rows(tiny, study):
+def test_a_question_of_which_no_token_is_known_has_no_rows(tiny, source_image):
     with borrow(tiny) as live:
-        live.prompt = replace(live.encode(study, QUESTION), spans=())
+        live.prompt = replace(live.encode(source_image, QUESTION), spans=())
         live.answer(live.prompt, given=SAID)
         assert live.question_attention().shape == (0, *live.attention().shape[1:])

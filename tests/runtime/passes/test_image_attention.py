@@ -1,4 +1,4 @@
-"""How an answer looks at the picture, in every family: rows of attention and their gradients."""
+"""How an answer looks at the image, in every family: rows of attention and their gradients."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from groundviz.runtime.passes.forward import last_logits, log_probabilities
 from groundviz.testing.families import TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
-STUDY = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
+SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
 SAID = "left lung nodule"
 
 
@@ -21,7 +21,7 @@ SAID = "left lung nodule"
 def asked(request):
     model, processor = TINY[request.param]()
     with borrow(models.resolve(model, processor)) as live:
-        answer = live.answer(live.encode(STUDY, "Is there a nodule?"), given=SAID)
+        answer = live.answer(live.encode(SOURCE_IMAGE, "Is there a nodule?"), given=SAID)
         yield live, answer
 
 
@@ -39,14 +39,14 @@ def by_whole_pass(live, ids, token):
 def test_a_tokens_own_gradient_is_that_of_a_whole_pass(asked):
     live, answer = asked
     ids = answer.token_ids.tolist()
-    shares, slopes = image_attention.own_gradients(live._passes, ids, live._cache)
+    shares, gradients = image_attention.own_gradients(live._passes, ids, live._cache)
     assert shares.shape == (len(ids), len(live.looking_layers), shares.shape[2], len(live._passes.columns))
     for token in range(len(ids)):
         expected, gradient = by_whole_pass(live, ids, token)
         torch.testing.assert_close(shares[token], expected[0], atol=2e-6, rtol=0)
         scale = float(gradient.abs().max())
         assert scale > 0
-        torch.testing.assert_close(slopes[token], gradient[0], atol=1e-4 * scale, rtol=0)
+        torch.testing.assert_close(gradients[token], gradient[0], atol=1e-4 * scale, rtol=0)
 
 
 def test_rows_that_were_kept_are_those_of_a_whole_pass(asked):
@@ -69,13 +69,13 @@ def test_what_image_tokens_draw_is_handed_on_to_the_cells(asked):
         np.testing.assert_allclose(attention.sum(-1), drawn, atol=1e-6)
 
 
-def test_shares_times_slopes_are_what_the_image_tokens_hand_on(asked):
+def test_shares_times_gradients_are_what_the_image_tokens_hand_on(asked):
     live, answer = asked
-    shares, slopes = live.attention_gradients()
+    shares, gradients = live.attention_gradients()
     tokens, gradient = image_attention.own_gradients(live._passes, answer.token_ids.tolist(), live._cache)
     handed = live._handed_on
     expected = tokens * gradient if handed is None else (tokens * gradient) @ handed
-    np.testing.assert_allclose(shares * slopes, expected, atol=1e-5 * float(expected.abs().max()))
+    np.testing.assert_allclose(shares * gradients, expected, atol=1e-5 * float(expected.abs().max()))
 
 
 def test_rollout_and_relevancy_reach_every_cell(asked):

@@ -38,7 +38,7 @@ def tower_config(weights: Weights, side: int) -> Dinov2Config:
 
     Args:
         weights: Of the whole training file.
-        side: Of the pictures, in pixels; it need not be a whole number of patches.
+        side: Of the images, in pixels; it need not be a whole number of patches.
 
     Raises:
         UnsupportedModel: The file holds no such tower.

@@ -71,8 +71,8 @@ def with_room(recipes: Mapping[str, Recipe], config: Any) -> dict[str, Recipe]:
     return {**recipes, EMBEDDINGS: Recipe(recipes[EMBEDDINGS].sources, with_zero_row)}
 
 
-def pictured(how: str, config: Any) -> str:
-    """What becomes of a picture, for the notes: `how` it is made square, and how it is cut up."""
+def seen_in(how: str, config: Any) -> str:
+    """What becomes of an image, for the notes: `how` it is made square, and how it is cut up."""
     side, patch = config.vision_config.image_size, config.vision_config.patch_size
     return f"{how}, {side} by {side} pixels in patches of {patch}, {config.image_seq_length} tokens"
 

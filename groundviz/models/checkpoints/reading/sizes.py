@@ -31,7 +31,7 @@ INDEX = "model.safetensors.index.json"
 LARGEST_INDEX, LARGEST_CONFIG = 16 << 20, 4 << 20
 # Settings that say how often something is repeated.
 COUNTS = re.compile(r"layer|depth|block|expert|stage|num_")
-# A config may make a list of so many; what a model may have of them hangs on its files.
+# A config may make a list of so many; what a model may have of them depends on its files.
 MOST_PARTS = 100_000
 # A model may have two names for one tensor, and packed weights hold up to sixteen numbers in one.
 NAMES_OF_ONE, PACKED = 2, 16

@@ -98,8 +98,8 @@ async function withValues(map, blob) {
   Object.assign(map, codes(await inflate(blob(map.at)), targets * layers * heads));
   if (map.inside) map.inside = await inflate(blob(map.inside));
   map.singles = new Map();
-  map.targets.forEach(({ tokens, rival }, at) => {
-    if (tokens.length === 1 && rival == null) map.singles.set(tokens[0], at);
+  map.targets.forEach(({ tokens, foil }, at) => {
+    if (tokens.length === 1 && foil == null) map.singles.set(tokens[0], at);
   });
   map.alone = [...map.singles].filter(([token]) => token >= 0).map(([, at]) => at);
   return map;
@@ -131,9 +131,9 @@ const middle = (map, row, col) => ({ x: map.left + (col + 0.5) * map.dx, y: map.
 /** Which entries of a map a selection adds up, or null where it was not measured. */
 function entries(map, chosen) {
   const whole = map.targets.findIndex(
-    (one) => same(one.tokens, chosen.tokens) && one.rival === chosen.rival);
+    (one) => same(one.tokens, chosen.tokens) && one.foil === chosen.foil);
   if (whole >= 0) return [whole];
-  if (chosen.rival != null || !chosen.tokens.length) return null;
+  if (chosen.foil != null || !chosen.tokens.length) return null;
   const found = chosen.tokens.map((token) => map.singles.get(token));
   return found.includes(undefined) ? null : found;
 }
@@ -465,12 +465,12 @@ class Viewer {
 
   ofTokens(tokens) {
     const sorted = [...tokens].sort((a, b) => a - b);
-    const known = this.record.parts.find((part) => same(part.tokens, sorted) && part.rival == null);
+    const known = this.record.parts.find((part) => same(part.tokens, sorted) && part.foil == null);
     const text = sorted.map((at, i) => {
       const token = this.token(at);
       return (i && at !== sorted[i - 1] + 1 ? " … " : i && token?.before ? " " : "") + (token?.text ?? "");
     });
-    return known ?? { tokens: sorted, label: `“${text.join("")}”${sorted[0] < 0 ? " (in the question)" : ""}`, rival: null };
+    return known ?? { tokens: sorted, label: `“${text.join("")}”${sorted[0] < 0 ? " (in the question)" : ""}`, foil: null };
   }
 
   /** The maps of a method on an image that are drawn: all of one image, or the tile that was chosen. */
@@ -1332,7 +1332,7 @@ class Viewer {
     context.stroke(path);
   }
 
-  /** Keep the panes as they are shown, with their captions and scales, as one picture. */
+  /** Keep the panes as they are shown, with their captions and scales, as one image. */
   save() {
     const { ratio } = this.panes[0].fit, gap = 12 * ratio, line = 16 * ratio, style = getComputedStyle(this.root);
     const panes = [this, ...this.peers].flatMap((one) => one.panes.map((pane) => ({ ...pane, by: one.record.name, cut: one.record.cut })));
@@ -1550,11 +1550,11 @@ class PageModel {
   save_changes() {}
 }
 
-/** Upgrade every static picture of this page that stands with its payload. */
+/** Upgrade every static image of this page that stands with its payload. */
 function upgrade() {
   for (const place of document.querySelectorAll("[data-gv]:not([data-up])")) {
     place.setAttribute("data-up", "");
-    upgraded(place).catch((error) => console.error("groundviz: the static pictures stay.", error));
+    upgraded(place).catch((error) => console.error("groundviz: the static images stay.", error));
   }
 }
 

@@ -112,11 +112,11 @@ def test_noise_moves_second_choices_and_no_first_one():
 
 def test_gradients_reach_the_tokens_through_experts_and_gate():
     made, hidden = mixture(), tokens(1, 3).requires_grad_()
-    (slope,) = torch.autograd.grad(made(hidden).sum(), hidden)
+    (gradient,) = torch.autograd.grad(made(hidden).sum(), hidden)
     step, direction = 1e-3, tokens(1, 3, seed=11)
     with torch.no_grad():
         rise = made(hidden + step * direction).sum() - made(hidden - step * direction).sum()
-    assert torch.allclose((slope * direction).sum(), rise / (2 * step), rtol=2e-2)
+    assert torch.allclose((gradient * direction).sum(), rise / (2 * step), rtol=2e-2)
 
 
 def test_experts_do_not_share_their_weights():

@@ -1,6 +1,6 @@
-"""The viewer as its hosts show it, photographed in Chromium: a part of `python docs/pictures.py`.
+"""The viewer as its hosts show it, photographed in Chromium: a part of `python scripts/doc_images.py`.
 
-Needs Chromium on the path and the packages of the extras "browser" and "dicom". Every picture is of
+Needs Chromium on the path and the packages of the extras "browser" and "dicom". Every image is of
 phantoms and of what the demo model says of them; nothing is retouched.
 """
 
@@ -44,7 +44,7 @@ class Scene:
     """One photograph of a page of its own.
 
     Attributes:
-        name: Of the picture.
+        name: Of the image.
         page: What makes the page.
         act: What a reader does on it before the photograph.
         dark: Whether the reader prefers dark pages.

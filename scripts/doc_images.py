@@ -1,4 +1,4 @@
-"""The pictures of README and site, drawn anew: `python docs/pictures.py`, or one kind: `... viewer`.
+"""The images of README and site, drawn anew: `python scripts/doc_images.py`, or one kind: `... viewer`.
 
 The figures are those of `python scripts/demo_gallery.py`, at half their resolution; no colour is
 changed. The viewer is photographed in the places that show it.
@@ -21,7 +21,7 @@ import groundviz
 from groundviz.record import files
 from scripts.demo_gallery import gallery
 
-FOLDER = Path(__file__).parent / "pictures"
+FOLDER = Path(__file__).parent / "img"
 KINDS = ("figures", "viewer")
 # Photographs of screens may lose what no eye misses; figures lose nothing.
 EXACT = {"lossless": True, "quality": 100}
@@ -29,19 +29,19 @@ LIGHT = {"quality": 84}
 
 
 def drawn(kind: str, vlm: Any) -> Iterator[tuple[Path, bytes, dict[str, Any]]]:
-    """Where each picture of a kind goes, its PNG, and how it is kept."""
+    """Where each image of a kind goes, its PNG, and how it is kept."""
     if kind == "figures":
         for name, figure in gallery(vlm):
             yield FOLDER / f"{name}.webp", figure.preview(), EXACT
         return
-    from docs.screens import screens
+    from scripts.screenshots import screens
 
     for name, photograph in screens(vlm):
         yield FOLDER / "viewer" / f"{name}.webp", photograph, LIGHT
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw every picture, or those of one kind."""
+    """Draw every image, or those of one kind."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("kind", nargs="?", choices=KINDS, help="one kind (default: both)")
     kind = parser.parse_args(argv).kind
@@ -50,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for place, content, options in drawn(one, vlm):
             place.parent.mkdir(parents=True, exist_ok=True)
             stream = io.BytesIO()
-            with Image.open(io.BytesIO(content)) as picture:
-                picture.convert("RGB").save(stream, "WEBP", method=6, **options)
+            with Image.open(io.BytesIO(content)) as image:
+                image.convert("RGB").save(stream, "WEBP", method=6, **options)
             files.write(place, stream.getvalue())
             sys.stdout.write(f"{place.name:24} {len(stream.getvalue()) / 1000:5.0f} kB\n")
 
