@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
-from skimage.restoration import inpaint_biharmonic
 from skimage.segmentation import slic
 from torch import Tensor
 
 from groundviz.methods.toolkit.baselines import baseline
+from groundviz.methods.toolkit.inpainting import biharmonic, telea
 from groundviz.methods.toolkit.method import METHODS, each_token_and, positive
 from groundviz.methods.toolkit.regions import (
     Canvas,
@@ -21,8 +23,10 @@ from groundviz.methods.toolkit.regions import (
     windows,
 )
 from groundviz.methods.toolkit.sampling import of_each_image, rounding, samples_of, stated
-from groundviz.record.types import Answer, Heatmaps, Prompt, Target
+from groundviz.record.types import Answer, Floats, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
+
+INPAINTING = {"inpaint": biharmonic, "telea": telea}
 
 
 @METHODS.register("occlusion")
@@ -53,7 +57,8 @@ def occlusion(
     Options: `window` and `stride` up to 1 are shares of the image's shorter side, above that
     model pixels; the stride is stretched so that whole cells fill the image. `regions` is "grid",
     or "superpixels": as many pieces (SLIC zero) as there would be windows, hidden one by one. `fill` is
-    "blur", "mean" (local), "inpaint" (biharmonic, from the rim of each window) or "black".
+    "blur", "mean" (local), "inpaint" (biharmonic, from the rim of each window), "telea" (faster for large
+    windows; needs OpenCV) or "black".
     """
     positive("occlusion", {"window": window, "stride": stride})
     wanted = each_token_and(answer, targets)
@@ -77,11 +82,12 @@ def _hidden(live: Live, canvas: Canvas, pieces: Regions, wanted: tuple[Target, .
     """The scalars with each piece hidden by itself, (piece, target)."""
     site = live.site("pixels")
     pixels = live.read(site)
-    other = pixels if fill == "inpaint" else baseline(live, fill)
+    inpaint = INPAINTING.get(fill)
+    other = pixels if inpaint else baseline(live, fill)
 
     def scores(part: slice) -> Tensor:
         hidden = pieces.spread(torch.eye(pieces.count, device=pixels.device)[part])
-        filled = _inpainted(live, canvas, hidden).to(pixels) if fill == "inpaint" else other
+        filled = _inpainted(live, canvas, hidden, inpaint).to(pixels) if inpaint else other
         return live.scores(wanted, site, mixed(pixels, filled, canvas.onto(hidden)))
 
     with torch.no_grad():
@@ -102,9 +108,9 @@ def _pieces(live: Live, canvas: Canvas, window: float, stride: float, regions: s
     )
 
 
-def _inpainted(live: Live, canvas: Canvas, hidden: Tensor) -> Tensor:
+def _inpainted(live: Live, canvas: Canvas, hidden: Tensor, inpaint: Callable[..., Floats]) -> Tensor:
     """The pixels with each hidden place drawn from what surrounds it: (batch, cell, channel)."""
     image = shown(live, canvas)
-    drawn = [inpaint_biharmonic(image, mask, channel_axis=-1) for mask in hidden.cpu().numpy() > 0]
+    drawn = [inpaint(image, mask) for mask in hidden.cpu().numpy() > 0]
     colours = torch.from_numpy(np.stack(drawn)).float().unbind(dim=-1)
     return torch.cat([canvas.onto(one) for one in colours], dim=-1)
