@@ -9,11 +9,11 @@ import torch
 
 from groundviz import images, models
 from groundviz.runtime import borrow
-from groundviz.runtime.attention.backward_tap import GradientRows
 from groundviz.runtime.attention.tap import tapped
 from groundviz.runtime.passes.forward import last_logits
 from groundviz.testing.families import TINY
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from tests.support.chosen_rows import GradientRows
 
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
 SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))

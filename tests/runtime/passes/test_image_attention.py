@@ -6,11 +6,11 @@ import torch
 
 from groundviz import images, models
 from groundviz.runtime import borrow
-from groundviz.runtime.attention.backward_tap import GradientRows
 from groundviz.runtime.attention.tap import tapped
 from groundviz.runtime.passes import image_attention
 from groundviz.runtime.passes.forward import last_logits, log_probabilities
 from groundviz.testing.families import TINY
+from tests.support.chosen_rows import GradientRows
 
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
 SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
