@@ -241,7 +241,7 @@ def test_a_forked_process_finds_the_model_as_it_was(small):
         status = 1
         try:
             after = {key: value for key, value in fingerprint(small).items() if "'" in key}
-            status = 0 if difference(before, after) == [] and not guard._LENT else 2
+            status = 0 if difference(before, after) == [] and not guard._BORROWED else 2
         finally:
             os._exit(status)
     assert _end_of(child) == 0
@@ -447,7 +447,7 @@ def test_a_model_left_lent_is_given_back_to_whoever_calls_it(small, monkeypatch)
     signal.signal(signal.SIGINT, handler)
     assert result == [True]
     assert small.training
-    assert guard._LENT == {}
+    assert guard._BORROWED == {}
 
 
 def test_a_lent_model_is_copied_by_its_borrower_alone(small):

@@ -68,7 +68,7 @@ def drawn(count, size, seed=3):
 
 def assert_clean(model, before, where):
     assert difference(before, fingerprint(model)) == [], where
-    assert not (guard._LENT or guard._ACTIVE or guard._TURN), where
+    assert not (guard._BORROWED or guard._ACTIVE or guard._TURN), where
 
 
 def strike_steps(model, work, *, size, every, fault):

@@ -74,7 +74,7 @@ def test_explains_in_four_threads_are_those_of_one(lent, image, hasty, count):
         found = list(pool.map(lambda job: told(lent, image, job), jobs(count)))
     assert [job for job, one in zip(jobs(count), found, strict=True) if one != expected[job]] == []
     assert difference(before, fingerprint(lent.model)) == []
-    assert not (guard._LENT or guard._ACTIVE or guard._TURN)
+    assert not (guard._BORROWED or guard._ACTIVE or guard._TURN)
 
 
 def test_explaining_inside_a_callback_of_the_model_is_refused(lent, image):

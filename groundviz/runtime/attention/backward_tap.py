@@ -92,7 +92,8 @@ class BackwardTap:
         tensors: tuple[Tensor, ...],
     ) -> None:
         value, *named = tensors
-        attention = Attention(**settings, **dict(zip(names, named, strict=True)))
+        described: dict[str, Any] = settings | dict(zip(names, named, strict=True))
+        attention = Attention(**described)
         gradients = Gradients(output_gradient.transpose(1, 2), value)
         # Calls that checkpointing repeats are numbered on: count them from the start of the pass.
         first = start % self._rows_per_pass[layer]

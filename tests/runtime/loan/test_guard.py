@@ -299,9 +299,9 @@ def test_a_hook_works_inside_and_is_gone_after(small):
 
 
 def test_a_hook_needs_a_part_of_a_model_that_is_lent(small):
-    with borrow(small) as loan, pytest.raises(ValueError, match="part of the model that is lent"):
+    with borrow(small) as loan, pytest.raises(ValueError, match="part of the borrowed model"):
         loan.hook(nn.Linear(1, 1), print)
-    with pytest.raises(ValueError, match="while it is lent"):
+    with pytest.raises(ValueError, match="while it is borrowed"):
         loan.hook(small[0], print)
     assert len(small[0]._forward_hooks) == 0
 
@@ -605,7 +605,7 @@ def test_fifty_loans_leave_no_tensor_behind():
     for _ in range(50):
         explain(model)
     assert count() == before
-    assert guard._LENT == {}
+    assert guard._BORROWED == {}
     assert guard._ACTIVE == []
     assert guard._TURN == {}
 
@@ -647,7 +647,7 @@ def test_a_model_left_dirty_is_healed_by_its_next_loan(small, monkeypatch, elsew
     assert result == [(0, False)]
     after = {key: value for key, value in fingerprint(small).items() if "'" in key}
     assert difference(model_only, after) == []
-    assert guard._LENT == {}
+    assert guard._BORROWED == {}
     assert guard._ACTIVE == []
     assert guard._TURN == {}
 
@@ -685,4 +685,4 @@ def test_a_block_that_is_dropped_by_another_thread_is_healed_by_the_next_loan(sm
     with borrow(small, wait=False):
         pass
     assert small.training
-    assert guard._LENT == {}
+    assert guard._BORROWED == {}
