@@ -14,7 +14,7 @@ SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.fl
 
 
 @pytest.mark.parametrize("family", TINY)
-def test_an_answer_said_again_is_as_probable_as_when_it_was_generated(family):
+def test_a_teacher_forced_answer_is_as_probable_as_when_it_was_generated(family):
     """A prompt that sees both ways must not see its answer."""
     model, processor = TINY[family]()
     model.generation_config.max_new_tokens = 4

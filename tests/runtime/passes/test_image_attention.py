@@ -1,4 +1,4 @@
-"""How an answer looks at the image, in every family: rows of attention and their gradients."""
+"""How an answer attends to the image, in every family: rows of attention and their gradients."""
 
 import numpy as np
 import pytest
