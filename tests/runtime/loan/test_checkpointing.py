@@ -56,6 +56,6 @@ def test_a_forward_that_somebody_put_on_a_layer_is_run_and_put_back():
 
 
 def test_only_parts_of_the_borrowed_model_are_checkpointed():
-    with borrow(Counting()) as loan, pytest.raises(ValueError, match="part of the model"):
+    with borrow(Counting()) as loan, pytest.raises(ValueError, match="part of the borrowed model"):
         with checkpointed(loan, [Counting()]):
             pass
