@@ -1,4 +1,4 @@
-"""Names to objects, with "did you mean" and third-party entry points."""
+"""Registries of objects by name, with "did you mean" and entry points of other packages."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Things of one kind, each under one name.
+    """Objects of one kind, each under one name.
 
     Args:
-        kind: What one entry is called in messages, such as "method".
+        kind: Name of one entry in messages, such as "method".
         group: Entry-point group through which other packages add entries.
-        fault: What is wrong with an entry that another package adds, in a few words; "" if nothing is.
+        fault: Describes what is wrong with an entry of another package; returns "" if nothing is.
 
     >>> greetings = Registry[str]("greeting", "groundviz.greetings")
     >>> greetings.add("hello", "good day")
@@ -41,14 +41,14 @@ class Registry(Generic[T]):
         self._turn = fork_safe_lock()
 
     def add(self, name: str, entry: T) -> T:
-        """Put `entry` under `name`; a name is given once."""
+        """Register `entry` as `name`; each name can be used once."""
         if name in self._entries:
             raise ValueError(f"A {self.kind} called {name!r} is already registered.")
         self._entries[name] = entry
         return entry
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorate an object to put it under `name`."""
+        """A decorator that registers an object as `name`."""
         return lambda entry: self.add(name, entry)
 
     def __getitem__(self, name: str) -> T:
@@ -70,7 +70,7 @@ class Registry(Generic[T]):
         return iter(sorted(self._entries))
 
     def ours_first(self) -> list[str]:
-        """All names, sorted, those that other packages added behind all others."""
+        """All names, sorted; those that other packages added come last."""
         return sorted(self, key=lambda name: (name in self._foreign, name))
 
     def resolve(self, names: str | Iterable[str]) -> dict[str, T]:
@@ -82,14 +82,14 @@ class Registry(Generic[T]):
         with self._turn:
             if self._plugins_loaded:
                 return
-            # At once: a package may look something up here while it is being imported.
+            # Set before loading: a package may look up a name here while it is being imported.
             self._plugins_loaded = True
             for plugin in entry_points(group=self.group):
                 if plugin.name not in self._entries:
                     self._load(plugin)
 
     def _load(self, plugin: EntryPoint) -> None:
-        """Take what another package adds, whole or not at all; it never breaks what is there.
+        """Load one entry point of another package; where it fails, all its entries are removed again.
 
         An entry point names an object, or a module that registers objects when it is imported. An object
         may do both, as its `register` decorator runs on import.
@@ -103,7 +103,7 @@ class Registry(Generic[T]):
             faults = {name: self._fault(self._entries[name]) for name in self._entries.keys() - before.keys()}
             why = "; ".join(f"{name!r} {fault}" for name, fault in sorted(faults.items()) if fault)
         except (Exception, SystemExit) as error:
-            # Its message may hold a path.
+            # Only its type: its message may contain a path.
             why = f"loading it raises {type(error).__name__}"
         self._foreign |= self._entries.keys() - before.keys()
         if why:

@@ -39,5 +39,5 @@ def attention(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target,
         (*each_token(answer), *each_asked(prompt)[: len(asked)]),
         unit="share of attention",
         reduce=("mean", "mean", "mean"),
-        layers=live.looking_layers,
+        layers=live.attending_layers,
     )

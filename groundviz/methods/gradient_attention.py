@@ -36,7 +36,7 @@ def gradient_attention(
         each_token_and(answer, targets),
         unit="nats",
         reduce=("sum", "sum", "mean"),
-        layers=live.looking_layers,
+        layers=live.attending_layers,
     )
 
 

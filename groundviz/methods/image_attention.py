@@ -45,7 +45,7 @@ def image_attention(
         each_token(answer),
         unit="share of the attention to the image",
         reduce=("mean", "mean", "mean"),
-        layers=live.looking_layers,
+        layers=live.attending_layers,
         params={
             "image_share": tuple(mass.mean(axis=(1, 2, 3)).tolist()),
             "sinks": _described(sinks(attention), shares, prompt.grids),

@@ -51,7 +51,7 @@ def localization_heads(
     refuse_contrasts("localization_heads", targets)
     attention = live.attention()
     if rule == "published":
-        chosen = published(attention[0], prompt.grids, heads, live.looking_layers)
+        chosen = published(attention[0], prompt.grids, heads, live.attending_layers)
         attention = np.broadcast_to(attention[:1], attention.shape)
     elif rule == "answer":
         spoken = attention[list(answer.spoken)] if answer.spoken else attention

@@ -46,5 +46,5 @@ def relative_attention(
         each_token(answer),
         unit="times the neutral attention",
         reduce=("mean", "mean", "mean"),
-        layers=live.looking_layers,
+        layers=live.attending_layers,
     )

@@ -122,7 +122,7 @@ def _begin(cells: Tensor) -> Tensor:
 def _first_look(parts: Parts) -> tuple[nn.Module, bool]:
     """The first module that looks at the projected image, and whether it looks at its own tokens, too."""
     resampling = ((module, flow.own) for module, flow in parts.resampler if flow.columns == "image")
-    return next(resampling, (parts.looking[0], False))
+    return next(resampling, (parts.attending[0], False))
 
 
 def _run(model: nn.Module, inputs: Mapping[str, Tensor]) -> None:

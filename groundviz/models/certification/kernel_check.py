@@ -19,7 +19,7 @@ from groundviz.runtime.attention.tap import AttentionCall, tapped
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.loan.device import on_device
 from groundviz.runtime.loan.guard import Loan
-from groundviz.runtime.passes.forward import added, saying
+from groundviz.runtime.passes.forward import added, teacher_forced_inputs
 from groundviz.runtime.passes.nan_check import sampling, scores_not_finite, where_not_finite
 
 # What rounding may come to, in float32 and in shorter numbers; a wrong mask or scale is well above.
@@ -78,8 +78,8 @@ def compare(vlm: VLM, loan: Loan, encoded: Encoded) -> tuple[Check, ...]:
         answer = added(inputs["input_ids"][0], made.sequences[0])[: len(made.logits)]
         # An image token in a random model's answer would be taken for an image.
         plain = [] if encoded.prompt.image_ids.intersection(answer) else answer[:-1]
-        said = saying(inputs, plain, said=encoded.said)
-        logits, unreadable = _tapped(vlm, said, kernel)
+        whole = teacher_forced_inputs(inputs, plain, fill=encoded.answer_fill)
+        logits, unreadable = _tapped(vlm, whole, kernel)
     steps = torch.stack([step[0].float() for step in made.logits[: len(plain) + 1]])
     if steps.log_softmax(dim=-1).isnan().any():
         raise scores_not_finite(broken())
@@ -106,7 +106,7 @@ def _question(encoded: Encoded) -> slice:
 
 def _tapped(vlm: VLM, inputs: dict[str, Tensor], kernel: _Kernel) -> tuple[Tensor, str]:
     """Logits (token, vocabulary) of a pass with attention tapped, and why it could not be tapped."""
-    modules = {module: number for number, module in enumerate(vlm.parts().looking)}
+    modules = {module: number for number, module in enumerate(vlm.parts().attending)}
     try:
         with tapped(modules, kernel):
             return vlm.model(**inputs, use_cache=False).logits[0], ""

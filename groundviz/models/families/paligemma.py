@@ -57,7 +57,7 @@ class PaliGemma:
         patch = vlm.model.config.vision_config.patch_size
         patches = in_cells(images, (patch, patch), shapes, "vision")
         encoded = finish(vlm, asked, cells=in_order(images, patches, with_tokens(patches, image)))
-        return replace(encoded, said={"token_type_ids": SUFFIX})
+        return replace(encoded, answer_fill={"token_type_ids": SUFFIX})
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""

@@ -140,10 +140,10 @@ def test_inputs_that_generate_adds_to_are_found(monkeypatch):
 
 
 def test_an_answer_that_leaks_into_the_prompt_is_found(monkeypatch):
-    """PaliGemma's prompt sees both ways: an answer that counts as prompt would be seen before it is said."""
+    """PaliGemma's prompt sees both ways: an answer that counts as prompt is seen before it is generated."""
     vlm = built("paligemma")
     encode = type(vlm.family).encode
-    monkeypatch.setattr(type(vlm.family), "encode", lambda *args: replace(encode(*args), said={}))
+    monkeypatch.setattr(type(vlm.family), "encode", lambda *args: replace(encode(*args), answer_fill={}))
     assert groundviz.certify(vlm).verdict == "a plain pass is not what generate does"
 
 
