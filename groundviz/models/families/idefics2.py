@@ -28,7 +28,7 @@ import numpy as np
 from transformers.models.idefics2.image_processing_pil_idefics2 import get_resize_output_image_size
 
 from groundviz.models.adapter.grids import in_cells
-from groundviz.models.adapter.image_geometry import blank
+from groundviz.models.adapter.image_geometry import Size, blank
 from groundviz.models.adapter.mismatch import check_belonging
 from groundviz.models.adapter.modules import parts_from
 from groundviz.models.adapter.tile_layout import COLOURS
@@ -49,7 +49,6 @@ FALLBACK = Format(
     system="System: {system}<end_of_utterance>\n",
 )
 PERCEIVER = Flow("latents", "image", own=True)
-Size = tuple[int, int]
 
 
 class Idefics2:

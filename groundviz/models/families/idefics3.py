@@ -28,9 +28,9 @@ import numpy as np
 from transformers.models.idefics3.image_processing_pil_idefics3 import get_resize_output_image_size
 
 from groundviz.models.adapter.grids import in_cells, with_tokens
-from groundviz.models.adapter.image_geometry import blank
+from groundviz.models.adapter.image_geometry import Size, blank
 from groundviz.models.adapter.modules import parts_from
-from groundviz.models.adapter.tile_layout import laid_out, tile_pixels
+from groundviz.models.adapter.tile_layout import join_all_tiles, tile_pixels
 from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
@@ -46,7 +46,6 @@ FALLBACK = Format(
     answer=" {answer}<end_of_utterance>\n",
     system="System: {system}<end_of_utterance>\n",
 )
-Size = tuple[int, int]
 
 
 class Idefics3:
@@ -138,7 +137,7 @@ def _places(canvases: list[Size], side: int) -> Ints:
 def _across(canvases: list[Size], places: Ints) -> Ints:
     """Places (tile, row, col, ...) of all canvases' tiles, in the order of their grids."""
     ends = np.cumsum([down * across for down, across in canvases])
-    return laid_out(np.split(places, ends[:-1]), canvases)
+    return join_all_tiles(np.split(places, ends[:-1]), canvases)
 
 
 FAMILIES.add("idefics3", Idefics3())

@@ -28,9 +28,10 @@ import numpy as np
 from transformers.models.mllama.image_processing_pil_mllama import get_image_size_fit_to_canvas
 
 from groundviz.models.adapter.grids import in_cells
+from groundviz.models.adapter.image_geometry import Size
 from groundviz.models.adapter.mismatch import check_belonging
 from groundviz.models.adapter.modules import parts_from
-from groundviz.models.adapter.tile_layout import laid_out, tile_pixels
+from groundviz.models.adapter.tile_layout import join_all_tiles, tile_pixels
 from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
@@ -50,7 +51,6 @@ FALLBACK = Format(
 )
 # The tower fills the tokens of each tile up to a multiple of this.
 MULTIPLE = 8
-Size = tuple[int, int]
 
 
 class Mllama:
@@ -76,12 +76,12 @@ class Mllama:
         ]
         patches, grids = (in_cells(images, (patch, patch), shapes, stage) for stage in ("vision", "cross"))
         side = vision.image_size // patch
-        columns = laid_out(_behind_class_tokens(len(tiles), most, side, filled=0), tiles)
+        columns = join_all_tiles(_behind_class_tokens(len(tiles), most, side, filled=0), tiles)
         filled = _behind_class_tokens(len(tiles), most, side, filled=-(1 + side**2) % MULTIPLE)
         pixels = np.stack(np.split(tile_pixels(len(tiles) * most, vision.image_size), len(tiles)))
         cells = {
-            "pixels": Cells(grids=tuple(images), index=laid_out(pixels, tiles)[None]),
-            "vision": Cells(grids=tuple(patches), index=laid_out(filled, tiles)),
+            "pixels": Cells(grids=tuple(images), index=join_all_tiles(pixels, tiles)[None]),
+            "vision": Cells(grids=tuple(patches), index=join_all_tiles(filled, tiles)),
             "projector": Cells(grids=tuple(grids), index=columns),
         }
         image = np.flatnonzero(asked.token_ids == config.image_token_id)
