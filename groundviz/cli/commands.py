@@ -39,9 +39,10 @@ def certify(chosen: argparse.Namespace) -> int:
     """Certify a model, and return 1 where its maps would not lie where it looked."""
     shapes = [groundviz.images.load(chosen.image).shape] if chosen.image else None
     with importing("Loading the libraries"):
-        prove = groundviz.certify
+        # A public name is imported, with all it needs, when it is first used.
+        certify_model = groundviz.certify
     with working("Certifying the model"):
-        certificate = prove(chosen.model, shapes=shapes)
+        certificate = certify_model(chosen.model, shapes=shapes)
     say(*map(visible, str(certificate).splitlines()))
     return int(not certificate.passed)
 
@@ -102,7 +103,7 @@ def _refuse_taken(paths: Iterable[Path], overwrite: bool) -> None:
     """Notice before anything is computed that a file would be replaced.
 
     Raises:
-        StoreError: There is a file of such a name, and nobody said that it may go.
+        StoreError: There is a file of such a name, and --overwrite was not given.
     """
     there = [path for path in paths if path.exists()]
     if there and not overwrite:

@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_explain(added)
 
     certify = _command(
-        added, "certify", commands.certify, "prove that maps of a model will lie where it looked"
+        added, "certify", commands.certify, "test whether maps of a model show where it looked"
     )
     certify.add_argument("model", metavar="MODEL", help="'demo', a local folder, or a hub id")
     says = "with images of this one's size (default: two odd sizes)"
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     says = "list the attribution methods: what they measure and cost"
     methods = _command(added, "methods", commands.methods, says)
     methods.add_argument("--markdown", action="store_true", help="as the table of docs/methods.md")
-    says = "list the models that can be explained, and their proofs"
+    says = "list the models that can be explained, and how they were tested"
     listed = _command(added, "models", commands.models, says)
     listed.add_argument("--markdown", action="store_true", help="print a table for documentation")
 
@@ -164,7 +164,7 @@ def _add_run(explain: argparse.ArgumentParser) -> None:
     run.add_argument("--target", metavar="TEXT", action="append", help=says)
     run.add_argument("--against", metavar="TEXT", help="explain the target rather than this text")
     run.add_argument("--seed", type=values.seed, metavar="N", help="of everything random (default: 0)")
-    says = "do not prove first that maps lie where the model looked"
+    says = "do not test first whether maps show where the model looked"
     run.add_argument("--no-certify", action="store_true", help=says)
 
 

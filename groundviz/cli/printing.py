@@ -128,7 +128,7 @@ def importing(what: str) -> Iterator[None]:
 
 
 def explanation(told: Explanation) -> list[str]:
-    """Everything that can be said in words: answer, images, tokens, maps, checks and origin."""
+    """An explanation in words: answer, images, tokens, maps, checks and origin."""
     import numpy as np
 
     from groundviz.record import tiles

@@ -23,7 +23,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         try:
             with warnings.catch_warnings():
-                # A warning of ours is said, whatever filters Python was started with.
+                # A warning of groundviz is always printed, whatever filters Python was started with.
                 warnings.filterwarnings("always", category=RuntimeWarning)
                 warnings.showwarning = _warned
                 chosen = parse(argv)

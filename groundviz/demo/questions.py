@@ -85,9 +85,13 @@ def report(phantom: Phantom) -> str:
 
 def words() -> tuple[str, ...]:
     """Every word and sign that questions and answers are made of, sorted."""
-    said = ["yes no and in the right left upper middle lower zone base apex chest wall", NOT_SEEN, NO_FINDING]
-    said += [wording.format(article="a an", name="") for kind in KINDS for wording in WORDINGS[kind]]
-    text = " ".join([*said, *FINDINGS, "a an user assistant : ? . ,"]).lower()
+    parts = [
+        "yes no and in the right left upper middle lower zone base apex chest wall",
+        NOT_SEEN,
+        NO_FINDING,
+    ]
+    parts += [wording.format(article="a an", name="") for kind in KINDS for wording in WORDINGS[kind]]
+    text = " ".join([*parts, *FINDINGS, "a an user assistant : ? . ,"]).lower()
     return tuple(sorted(set(text.replace("?", " ? ").replace(".", " . ").split())))
 
 

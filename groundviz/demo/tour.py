@@ -32,7 +32,7 @@ class Asked:
     Attributes:
         image: Name of the sample image.
         question: What was asked, and the true answer.
-        explanation: What the model said and where it looked.
+        explanation: The model's answer and its maps.
     """
 
     image: str

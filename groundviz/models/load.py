@@ -34,7 +34,7 @@ from groundviz.models.loading.offline import closed, refuse_foreign_code
 from groundviz.models.loading.places import Place, local_folder
 from groundviz.models.loading.processor import checked, processor_at, processor_of
 from groundviz.models.loading.progress_bar import bar
-from groundviz.models.loading.quantization import bits_of, check_unpacked, packing_at, said
+from groundviz.models.loading.quantization import bits_of, check_unpacked, describe_packing, packing_at
 from groundviz.models.loading.unwrap import unpacked
 
 Source = str | os.PathLike[str] | PreTrainedModel | VLM
@@ -188,7 +188,7 @@ def _native(request: Request, config: Mapping[str, Any], processor: Any) -> Asse
         output_loading_info=True,
         local_files_only=local,
     )
-    packed = {"packed": said(bits)} if bits else {}
+    packed = {"packed": describe_packing(bits)} if bits else {}
     return Assembled(model=complete(*loaded).eval(), processor=processor, sources=packed)
 
 

@@ -31,7 +31,7 @@ from groundviz.testing.fingerprint import difference, fingerprint
 # High, wide, small and long images, with sides that no patch divides.
 SHAPES = ((61, 45), (37, 83), (119, 77), (17, 19), (21, 91), (131, 23))
 PAIR = (45, 31), (37, 61)
-SAID = (5, 9, 7)
+ANSWER = (5, 9, 7)
 # Passes of other shapes round differently.
 CLOSE = 1e-3
 
@@ -99,7 +99,7 @@ def layers_hold_their_attention(vlm: VLM) -> str:
 def sites_can_be_read(vlm: VLM) -> str:
     """Every module that the adapter names runs, and puts out all cells of its stage."""
     with borrow(vlm) as live:
-        live.answer(live.encode(noise(PAIR[0]), QUESTION), given=SAID)
+        live.answer(live.encode(noise(PAIR[0]), QUESTION), given=ANSWER)
         for site, seen in zip(live.sites, live.read_each(*live.sites), strict=True):
             held = sum(int(held_cells(grid).sum()) for grid in live.grids(site))
             if seen.shape[1] != held or not torch.isfinite(seen).all():
@@ -131,13 +131,13 @@ def rows_are_those_of_each_step(vlm: VLM) -> str:
     """Attention while generating is attention in one pass over the same answer."""
     with borrow(vlm) as live:
         prompt = live.encode(noise(PAIR[0]), QUESTION)
-        said = live.answer(prompt).token_ids.tolist()
-        # What comes behind an image token cannot be said again: a pass would look for its image.
-        said = list(takewhile(lambda token: token not in prompt.image_ids, said))
-        if not said:
+        generated = live.answer(prompt).token_ids.tolist()
+        # The answer is cut before an image token: a forward pass would expect an image for it.
+        answer = list(takewhile(lambda token: token not in prompt.image_ids, generated))
+        if not answer:
             return ""
-        stepwise = live.attention()[: len(said)]
-        live.answer(prompt, given=said)
+        stepwise = live.attention()[: len(answer)]
+        live.answer(prompt, given=answer)
         apart = float(np.abs(live.attention() - stepwise).max())
     return "" if apart < CLOSE else f"attention rows of single steps and of one pass differ by {apart:.2g}"
 
@@ -146,7 +146,7 @@ def head_reads_the_last_state(vlm: VLM) -> str:
     """The final norm and the head make the model's scores of the last layer's output."""
     with borrow(vlm) as live, torch.no_grad():
         prompt = live.encode(noise(PAIR[0]), QUESTION)
-        live.answer(prompt, given=SAID)
+        live.answer(prompt, given=ANSWER)
         inputs = on_device(vlm.model, vlm.encode(live.source_images, QUESTION).inputs)
         logits = vlm.model(**inputs, use_cache=False).logits[0].float()
         last = live.hidden_states(len(vlm.parts().decoder_layers) - 1)
@@ -156,9 +156,9 @@ def head_reads_the_last_state(vlm: VLM) -> str:
 
 def batches_are_singles(vlm: VLM) -> str:
     """Three images put in at once score what each scores alone, and not all the same."""
-    target = Target(tokens=tuple(range(len(SAID))), text="")
+    target = Target(tokens=tuple(range(len(ANSWER))), text="")
     with borrow(vlm) as live, torch.no_grad():
-        live.answer(live.encode(noise(PAIR[0]), QUESTION), given=SAID)
+        live.answer(live.encode(noise(PAIR[0]), QUESTION), given=ANSWER)
         # The first place of each stage: what stands in the last ones may no longer matter.
         for site in {site.stage: site for site in reversed(live.sites)}.values():
             own = live.read(site)
@@ -187,7 +187,7 @@ def images_keep_apart(vlm: VLM) -> str:
         steps = follow_model(vlm, loan, encoded)
     for stage, step in steps.items():
         if not (step.error < MOST_PATCHES and not step.unfed and not step.astray):
-            return f"of two images in a prompt, cells are not where they are said to be at the {stage}"
+            return f"of two images in a prompt, cells are not where the adapter places them at the {stage}"
     return ""
 
 

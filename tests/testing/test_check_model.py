@@ -34,7 +34,7 @@ def moved(cells, stage, make):
 
 
 def laid(cells, change, *stages):
-    """The same places, said to lie elsewhere in the image."""
+    """The same places, which the adapter puts elsewhere in the image."""
     return {
         name: replace(one, grids=tuple(map(change, one.grids))) if name in stages or not stages else one
         for name, one in cells.items()

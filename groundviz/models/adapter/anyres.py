@@ -12,7 +12,7 @@ than there are patches. A newline token, which is no cell, follows each row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -176,7 +176,7 @@ def _patch_index(views: Sequence[_View], tiling: Tiling, before: int) -> Ints:
     return _in_view_order(np.split(tiles, np.cumsum(counts)[:-1]), views, tiling.side)
 
 
-def _in_view_order(stacks: Sequence[Ints], views: Sequence[_View], side: int) -> Ints:
+def _in_view_order(stacks: Iterable[Ints], views: Sequence[_View], side: int) -> Ints:
     """Numbers of tiles (tile, row, col, ...) as cells: each image's overview, then its mosaic row by row."""
     ordered = []
     for tiles, view in zip(stacks, views, strict=True):

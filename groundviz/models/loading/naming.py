@@ -1,4 +1,4 @@
-"""What may be said of where a model came from: a hub id is public; a folder's path may name a person."""
+"""Names the origin of a model. A hub id is public; a folder's path may name a person, and is not shown."""
 
 from __future__ import annotations
 

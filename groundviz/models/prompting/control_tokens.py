@@ -1,6 +1,6 @@
 """Reads control tokens that a user typed as plain text.
 
-A tokenizer reads "</s>" in a question as it reads it in the chat template: as the end of a turn. The option to
+A tokenizer reads "</s>" in a question as it does in the chat template: as the end of a turn. The option to
 split special tokens does not help. It splits the template's control tokens as well. Tokenising the pieces one
 by one adds blanks that the whole text does not have, and a tokenizer that also has the marker as an ordinary
 word still finds it. So a copy of the tokenizer is made, in which control tokens have names that no text

@@ -12,7 +12,7 @@ every step in it can be followed by eye:
     layer 1     if so, it looks at "first" with heads 0 and 1; the row behind the word "nodule" looks
                 at "second" with these; every other row and head looks at the prompt's first token
     output      a word's score is `weight` times the evidence that was carried to the row, and far
-                below that of a word which is said whatever is seen
+                below that of a word which is the answer to every image
 
 So the log-probability of "nodule" as the first word of an answer is linear in the pixels of "first"
 and depends on no other cell; its attention is 1 on that cell in two heads of four in one layer of
@@ -78,7 +78,7 @@ class Planted:
     weight: float
 
     def nats(self, pixels: Floats) -> Doubles:
-        """What each cell adds to the log-probability of "nodule" in an image shaped like the study's.
+        """What each cell adds to the log-probability of "nodule" in an image of the same shape.
 
         Brightness counts from the middle grey on, which is zero to the model: float64 (rows, cols).
         """
@@ -204,7 +204,7 @@ def _set_looker(attention: Any, *, foils: bool, faint: bool) -> None:
     # A cell's score is above those of other tokens by twice what is asked for; the start is between.
     sought, start = (FAINT, 0.0) if faint else (2 * SURE, SURE)
     asked = {ASKED: sought / 2, IS_WORD: -sought / 2}
-    said = {IS_WORD: sought / 2, CONSTANT: sought / 2}
+    generated = {IS_WORD: sought / 2, CONSTANT: sought / 2}
     idle: dict[int, float] = {}
     for key_head in range(2):
         _put(attention.k_proj.weight, key_head, {0: {IS_FIRST: 1.0}, 1: {IS_SECOND: 1.0}, 2: {IS_START: 1.0}})
@@ -212,7 +212,7 @@ def _set_looker(attention: Any, *, foils: bool, faint: bool) -> None:
         _put(attention.v_proj.weight, key_head, evidence, first=0)
     for head in range(HEADS):
         looks = head < HEADS // 2
-        at_first, at_second = (asked, said) if looks else (idle, asked if foils else idle)
+        at_first, at_second = (asked, generated) if looks else (idle, asked if foils else idle)
         wanted = {0: at_first, 1: at_second, 2: {CONSTANT: start if looks or foils else SURE}}
         _put(attention.q_proj.weight, head, wanted, factor=HEAD_WIDTH**0.5)
         attention.o_proj.weight[FOR_FIRST, head * HEAD_WIDTH] = 2.0 / HEADS

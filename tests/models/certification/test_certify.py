@@ -1,4 +1,4 @@
-"""The certificate: what it proves, what it finds, what it costs, and how explain() uses it."""
+"""The certificate: what it tests, what it finds, what it costs, and how explain() uses it."""
 
 import gc
 import sys
@@ -140,7 +140,7 @@ def test_inputs_that_generate_adds_to_are_found(monkeypatch):
 
 
 def test_an_answer_that_leaks_into_the_prompt_is_found(monkeypatch):
-    """PaliGemma's prompt sees both ways: an answer that counts as prompt would be seen before it is said."""
+    """PaliGemma's prompt sees both ways: an answer that counts as prompt is seen before it is generated."""
     vlm = built("paligemma")
     encode = type(vlm.family).encode
     monkeypatch.setattr(type(vlm.family), "encode", lambda *args: replace(encode(*args), said={}))

@@ -74,9 +74,9 @@ def test_the_tower_sees_what_the_original_saw(rad, inputs):
 def test_it_says_what_the_original_said(rad, inputs):
     reference = references(NAME)
     start = reference["input_ids"].shape[1]
-    said = reference["gen_ids"][0, start:].tolist()
-    answer = rad.model.generate(**inputs, max_new_tokens=len(said))[0, inputs["input_ids"].shape[1] :]
-    assert answer.tolist() == said
+    generated = reference["gen_ids"][0, start:].tolist()
+    answer = rad.model.generate(**inputs, max_new_tokens=len(generated))[0, inputs["input_ids"].shape[1] :]
+    assert answer.tolist() == generated
 
 
 def test_prompt_and_tokens_are_the_evaluations(rad, inputs, source_image):

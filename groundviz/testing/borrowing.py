@@ -1,6 +1,6 @@
-"""Checks that a method leaves a lent model, and the process, as they were, whatever goes wrong.
+"""Checks that a method leaves a borrowed model, and the process, as they were, whatever goes wrong.
 
-What each demands is said in `groundviz.testing.conformance.check_method`.
+`groundviz.testing.conformance.check_method` says what each of them demands.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MODES: dict[str, Callable[[], Any]] = {
 
 def gives_the_model_back(trial: Trial) -> str:
     """After the first run ever, a model with its user's hooks, gradients and modes is as it was."""
-    vlm = _lent()
+    vlm = _messy_vlm()
     before = fingerprint(vlm.model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # The user's own hooks may have something to say.
@@ -104,14 +104,14 @@ def _tiny(**options: Any) -> VLM:
     return models.resolve(model, tiny_llava_processor(model))
 
 
-def _lent() -> VLM:
+def _messy_vlm() -> VLM:
     model = messy(tiny_llava())
     model.generation_config.max_new_tokens = ANSWER_TOKENS
     return models.resolve(model, tiny_llava_processor(model))
 
 
 def _vlm(trial: Trial) -> VLM:
-    return trial.once("lending", _tiny)
+    return trial.once("borrowed model", _tiny)
 
 
 def _plain_run(trial: Trial) -> Measured:
@@ -124,7 +124,7 @@ def _first_maps(found: Measured) -> Floats:
 
 def _struck(trial: Trial, fault: Fault) -> str:
     """Strike at some steps of the method, and of what it calls in groundviz."""
-    vlm = _lent()
+    vlm = _messy_vlm()
     before = fingerprint(vlm.model)
     fired = 0
     for under in (_source(trial), Path(runtime.__file__).parent):
