@@ -60,7 +60,7 @@ def tiled_cells(vlm: Any, asked: Asked, shapes: Sequence[Size], **options: Any) 
         UnsupportedModel: Model and processor do not belong together.
     """
     tiling = tiling_of(vlm)
-    tokens = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)
+    tokens = asked.where(vlm.model.config.image_token_id)
     resolutions = vlm.processor.image_processor.image_grid_pinpoints
     views = [_view(tiling, shape, number, resolutions) for number, shape in enumerate(shapes)]
     wholes, patches = [], []

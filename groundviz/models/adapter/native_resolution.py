@@ -35,7 +35,7 @@ def any_shape_cells(
         UnsupportedModel: Model and processor do not belong together.
     """
     config = vlm.model.config
-    tokens = np.flatnonzero(asked.token_ids == config.image_token_id)
+    tokens = asked.where(config.image_token_id)
     images = []
     sizes = asked.inputs["image_sizes"].tolist()
     for number, ((rows, cols), shape) in enumerate(zip(sizes, shapes, strict=True)):

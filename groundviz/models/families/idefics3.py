@@ -64,7 +64,7 @@ class Idefics3:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        config, shapes = vlm.model.config, [source_image.shape for source_image in source_images]
+        config, shapes = vlm.model.config, asked.shapes
         processor, patch = vlm.processor.image_processor, config.vision_config.patch_size
         tile = int(processor.max_image_size["longest_edge"])
         images, canvases = [], []
@@ -74,10 +74,11 @@ class Idefics3:
                 canvases.append((down, across))
         patches = in_cells(images, (patch, patch), shapes, "vision")
         shuffled = (config.scale_factor, config.scale_factor)
-        image = np.flatnonzero(asked.token_ids == config.image_token_id)
+        tokens = asked.where(config.image_token_id)
         places = _places(canvases, tile // patch // config.scale_factor)
-        # Where they are more or fewer than cells, `with_tokens` says what to do.
-        tokens = image[places] if len(places) == len(image) else image
+        # If there are more or fewer tokens than cells, `with_tokens` raises the error.
+        if len(places) == len(tokens):
+            tokens = tokens[places]
         grids = with_tokens(in_cells(patches, shuffled, shapes, "language"), tokens)
         pixels = tile_pixels(sum(down * across for down, across in canvases), tile)
         cells = {
@@ -101,8 +102,11 @@ class Idefics3:
 
 def _canvases(processor: Any, shape: Size) -> dict[str, Size]:
     """Rows and columns of tiles of each of an image's grids."""
-    size = _tiles(processor, shape) if processor.do_image_splitting else (1, 1)
-    return {"": size} if size == (1, 1) else {"tiles": size, "overview": (1, 1)}
+    if processor.do_image_splitting:
+        size = _tiles(processor, shape)
+        if size != (1, 1):
+            return {"tiles": size, "overview": (1, 1)}
+    return {"": (1, 1)}
 
 
 def _tiles(processor: Any, shape: Size) -> Size:

@@ -68,13 +68,17 @@ class Mllama:
         config, vision = vlm.model.config, vlm.model.config.vision_config
         patch, most = vision.patch_size, vision.max_num_tiles
         _check_tiles(asked.inputs[PIXELS].shape, most, vision.image_size)
-        shapes = [source_image.shape for source_image in source_images]
-        tiles = [vision.supported_aspect_ratios[i - 1] for i in asked.inputs["aspect_ratio_ids"][0].tolist()]
-        images = [
-            _image((down * vision.image_size, across * vision.image_size), vision.image_size, shape, number)
-            for number, ((down, across), shape) in enumerate(zip(tiles, shapes, strict=True))
-        ]
-        patches, grids = (in_cells(images, (patch, patch), shapes, stage) for stage in ("vision", "cross"))
+        shapes = asked.shapes
+        tiles, images = [], []
+        # The processor numbers the supported ratios from 1; 0 is an empty image.
+        ratios = asked.inputs["aspect_ratio_ids"][0].tolist()
+        for number, (ratio, shape) in enumerate(zip(ratios, shapes, strict=True)):
+            down, across = vision.supported_aspect_ratios[ratio - 1]
+            canvas = (down * vision.image_size, across * vision.image_size)
+            tiles.append((down, across))
+            images.append(_image(canvas, vision.image_size, shape, number))
+        patches = in_cells(images, (patch, patch), shapes, "vision")
+        grids = in_cells(images, (patch, patch), shapes, "cross")
         side = vision.image_size // patch
         columns = join_all_tiles(_behind_class_tokens(len(tiles), most, side, filled=0), tiles)
         filled = _behind_class_tokens(len(tiles), most, side, filled=-(1 + side**2) % MULTIPLE)
@@ -84,20 +88,19 @@ class Mllama:
             "vision": Cells(grids=tuple(patches), index=join_all_tiles(filled, tiles)),
             "projector": Cells(grids=tuple(grids), index=columns),
         }
-        image = np.flatnonzero(asked.token_ids == config.image_token_id)
+        image = asked.where(config.image_token_id)
         return finish(vlm, asked, image=image, grids=grids, columns=columns, cells=cells)
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""
         tower, decoder = model.model.vision_model, model.model.language_model
+        crossing = [layer.cross_attn for layer in decoder.layers if hasattr(layer, "cross_attn")]
         return parts_from(
             model,
             vision=(*tower.transformer.layers, *tower.global_transformer.layers),
             projector=model.model.multi_modal_projector,
             decoder=decoder,
-            cross_attention=tuple(
-                layer.cross_attn for layer in decoder.layers if hasattr(layer, "cross_attn")
-            ),
+            cross_attention=tuple(crossing),
         )
 
 

@@ -45,6 +45,7 @@ class Asked:
         written: The question as the template writes it.
         wrote: The characters of `written` that each token writes, int (token, 2); -1 for tokens of the
             template, and for all tokens of a slow tokenizer, which does not return characters.
+        shapes: Rows and columns of each source image.
         messages: As in `Prompt`.
         verbatim: As in `Prompt`.
     """
@@ -55,8 +56,13 @@ class Asked:
     token_ids: Ints
     written: str
     wrote: Ints
+    shapes: tuple[tuple[int, int], ...]
     messages: tuple[Message, ...] = ()
     verbatim: bool = False
+
+    def where(self, token_id: int) -> Ints:
+        """Positions in the prompt of a token, such as the image token."""
+        return np.flatnonzero(self.token_ids == token_id)
 
     @property
     def typed(self) -> Bools:
@@ -141,6 +147,7 @@ def read_prompt(
         token_ids=token_ids,
         written=written,
         wrote=wrote,
+        shapes=tuple(source_image.shape for source_image in source_images),
         messages=messages,
         verbatim=isinstance(question, Verbatim),
     )
