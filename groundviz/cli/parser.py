@@ -34,6 +34,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         SystemExit: Help was asked for, or the arguments make no command.
     """
     words = list(argv)
+    # What follows -- is for JupyterLab, which argparse must not read.
     extra: list[str] = []
     if words[:1] == ["lab"] and "--" in words:
         cut = words.index("--")
@@ -47,7 +48,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _tied(words: Sequence[str]) -> list[str]:
-    """A window of a negative centre, which argparse would take for an option, tied to its name."""
+    """Join --window and a negative centre to one word; argparse would take the centre for an option."""
     tied: list[str] = []
     for word in words:
         if tied and tied[-1] == "--window" and re.match(r"-[.\d]", word):
@@ -59,13 +60,16 @@ def _tied(words: Sequence[str]) -> list[str]:
 
 def _settle(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
     """Join the settings that have an option of their own with those named by --generation."""
-    sampled = chosen.sample or chosen.temperature is not None or chosen.top_p is not None
+    # Each of these settings has no effect without sampling.
+    do_sample = None
+    if chosen.sample or chosen.temperature is not None or chosen.top_p is not None:
+        do_sample = True
     own = {
         "max_new_tokens": chosen.max_new_tokens,
         "num_beams": chosen.beams,
         "temperature": chosen.temperature,
         "top_p": chosen.top_p,
-        "do_sample": True if sampled else None,
+        "do_sample": do_sample,
     }
     settings = {name: value for name, value in own.items() if value is not None}
     for name, value in chosen.generation:

@@ -29,7 +29,7 @@ def run(argv: Sequence[str]) -> int:
                 chosen = parse(argv)
                 code = int(chosen.run(chosen) or 0)
         finally:
-            # Help ends by SystemExit; it, too, may have been written to somebody who left.
+            # Also after SystemExit of --help: the reader of the output may have closed it.
             printing.finish()
     except BrokenPipeError:
         printing.to_nobody()

@@ -40,7 +40,8 @@ def gives_the_model_back(trial: Trial) -> str:
     vlm = _messy_vlm()
     before = fingerprint(vlm.model)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # The user's own hooks may have something to say.
+        # The user's own hooks may warn.
+        warnings.simplefilter("ignore", UserWarning)
         trial.run(vlm)
     return "; ".join(difference(before, fingerprint(vlm.model))[:2])
 
@@ -78,14 +79,17 @@ def says_when_numbers_are_not_finite(trial: Trial) -> str:
             (found, *_) = trial.measure(live, prompt, answer, live.targets(answer, None, None))
         except NumericalError:
             return ""
-    same = np.array_equal(found.values, _plain_run(trial).maps[0].values, equal_nan=True)
-    return "" if same else "it drew a map although the model puts out NaN"
+    # A method that needs no further pass returns the maps of before.
+    if np.array_equal(found.values, _plain_run(trial).maps[0].values, equal_nan=True):
+        return ""
+    return "it drew a map although the model puts out NaN"
 
 
 def runs_in_bfloat16(trial: Trial) -> str:
     """A model in bfloat16 has maps, too."""
-    found = trial.run(_tiny(dtype=torch.bfloat16))
-    return "" if found.maps else "it returned no map"
+    if trial.run(_tiny(dtype=torch.bfloat16)).maps:
+        return ""
+    return "it returned no map"
 
 
 CHECKS = {
@@ -131,14 +135,16 @@ def _struck(trial: Trial, fault: Fault) -> str:
         steps = _steps(trial, vlm, under)
         for step in np.linspace(0, steps - 1, STRIKES).astype(int).tolist():
             with warnings.catch_warnings():
-                # The user's hooks may say something, and an interrupted method that keeps what it has.
+                # The user's hooks may warn, and so may a method that keeps what it has when interrupted.
                 warnings.simplefilter("ignore")
                 strike = strike_at(step, lambda: trial.run(vlm), under=under, fault=fault, every="line")
             changed = difference(before, fingerprint(vlm.model))
             if changed:
                 return f"struck at {strike.where}: {'; '.join(changed[:2])}"
             fired += strike.fired
-    return "" if fired > STRIKES else "it could not be interrupted: too few of its steps were found"
+    if fired > STRIKES:
+        return ""
+    return "it could not be interrupted: too few of its steps were found"
 
 
 def _steps(trial: Trial, vlm: VLM, under: Path) -> int:
