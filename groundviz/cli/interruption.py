@@ -20,6 +20,7 @@ def remembered() -> Iterator[list[int]]:
     imported, it raises an ImportError that tells the user to install it again.
     """
     came: list[int] = []
+    # Python's own handler, or the one that a caller of `main` has set.
     previous = _handler()
 
     def interrupt(number: int, frame: FrameType | None) -> None:

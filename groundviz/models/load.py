@@ -84,6 +84,7 @@ def load(
     'llava'
     """
     if not isinstance(source, str | os.PathLike):
+        # A live model: nothing is left to choose but its processor.
         given = {"base": base, "vision": vision, "revision": revision, "dtype": dtype, "device": device}
         _refuse(given, "the model is loaded already")
         return resolve(source, processor)

@@ -106,7 +106,7 @@ class Trial:
         return tuple(signed_off(self.name, self.options, one, live) for one in found)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What several checks look at: made at the first request."""
+        """A value that several checks use, made at the first request."""
         if key not in self._kept:
             self._kept[key] = make()
         return cast(T, self._kept[key])

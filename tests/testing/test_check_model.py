@@ -208,7 +208,7 @@ def test_wrong_parts_are_told(change, says, monkeypatch):
     [
         ("vision_layers", "the first vision layer that"),
         ("projector", "the projector that"),
-        ("decoder_layers", "the first module that looks"),
+        ("decoder_layers", "the first module that attends"),
     ],
 )
 def test_parts_that_never_run_are_told(field, says, monkeypatch):

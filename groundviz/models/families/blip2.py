@@ -77,7 +77,7 @@ class Blip2:
         return finish(vlm, asked, image=image, grids=grids, cells=cells)
 
     def parts(self, model: Any) -> Parts:
-        """The modules that methods read; the Q-Former looks at what the tower's last norm puts out."""
+        """The modules that methods read; the Q-Former attends to the output of the tower's last norm."""
         if not model.config.use_decoder_only_language_model:
             raise UnsupportedModel(
                 "The language model has an encoder (T5): expected one with a decoder alone. Take a "

@@ -15,7 +15,7 @@
 
 An image is resized, its sides in proportion unless it is very long, and shown in its own shape; if the
 processor splits it, its four quarters are, before the whole. All that a prompt shows is padded at the
-right and at the bottom to one size. The model looks at patches that lie within the image as a whole:
+right and at the bottom to one size. The model attends to the patches that are wholly within the image:
 a rim narrower than a patch is not seen. The image tokens are latents, each of which tells of a whole
 image, so image cells end before the perceiver.
 """

@@ -5,7 +5,7 @@
     Qwen2VLForConditionalGeneration, Qwen2_5_VL..., Qwen3VL...
     ├── model.visual
     │   ├── patch_embed               one row of `pixel_values` per patch
-    │   ├── blocks[i].attn            tapped; Qwen2.5 looks within windows in most of them
+    │   ├── blocks[i].attn            tapped; Qwen2.5 attends within windows in most of them
     │   ├── merger                    four patches become one image token
     │   └── deepstack_merger_list     Qwen3: earlier layers' patches, added behind the first decoder layers
     ├── model.language_model          turns positions by row and column of an image token (M-RoPE)
@@ -17,7 +17,8 @@ twice, as two frames of a film. The patches of one image token follow one anothe
 `pixel_values` are in no image's order; image tokens are, row by row. Qwen2.5's tower reorders the
 image tokens once more, window by window, and puts them back behind its merger.
 
-What replaces Qwen3's cells behind the merger leaves what its earlier layers passed on as it was.
+Qwen3 adds patches of earlier layers to the decoder as well. A change of the cells behind the merger does not
+change those.
 """
 
 from __future__ import annotations

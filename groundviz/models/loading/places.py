@@ -1,7 +1,7 @@
-"""What a name stands for: a folder here, or a checkpoint on the hub. Only a hub id is ever sent anywhere.
+"""Tells local folders from hub ids. Only a hub id is ever sent over the network.
 
-A hub id is a text of two plain words with one slash between them, owner/name. It is none where a folder
-of the owner's name lies here: that is a path, with a mistake in it.
+A hub id is two plain words with one slash between them: owner/name. If there is a local folder of the owner's
+name, the text is taken for a mistyped path, not for a hub id.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def local_folder(place: Place, *, called: str = "model", revision: str | None = 
 
     Args:
         place: What the user gave; "~" is the home folder.
-        called: As what it was given, for the message.
+        called: The name of the argument, for the message.
         revision: Hub revision, which says that it is a hub id.
 
     Raises:

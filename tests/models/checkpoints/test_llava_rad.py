@@ -8,7 +8,7 @@ from PIL import Image
 
 from groundviz.errors import UnsupportedModel
 from groundviz.models.adapter.image_geometry import source_to_model
-from groundviz.models.checkpoints.building.lora import add_adapter
+from groundviz.models.checkpoints.building.lora import merge_low_rank
 from groundviz.models.checkpoints.reading.weights import Weights
 from groundviz.models.load import load
 from groundviz.record.geometry import cells_in_view
@@ -158,7 +158,9 @@ def test_every_target_is_adapted_and_nothing_else(rad):
         down = f"base_model.model.{name.removesuffix('weight')}lora_A.weight"
         up = down.replace("lora_A", "lora_B")
         stored = base[name].float()
-        expected = add_adapter(stored, adapter[down], adapter[up], scale=2.0) if down in adapter else stored
+        expected = (
+            merge_low_rank(stored, adapter[down], adapter[up], scale=2.0) if down in adapter else stored
+        )
         ours = model[name.replace("model.", "model.language_model.", 1)]
         assert torch.equal(ours[: len(expected)], expected), name
     assert len(adapter) == 2 * 7 * 3
