@@ -39,7 +39,7 @@ def expanded(given: Sequence[str]) -> list[str]:
     if not places:
         raise ImageError("There is no image in the folder. Give one that holds images: PNG, JPEG, DICOM ...")
     if others:
-        # Said aloud, so that nobody believes that every file was explained.
+        # Without this note a reader might believe that every file was explained.
         what = f"{others} things that are no images were"
         if others == 1:
             what = "one thing in the folder that is no image was"
