@@ -1,4 +1,4 @@
-"""A vision-language model with the processor and the family knowledge that explain it."""
+"""A vision-language model with its processor and the adapter of its family."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Family(Protocol):
 
 
 def _fault(entry: object) -> str:
-    """Why something is no family: it lacks what every family has."""
+    """Why an object is no family, or "" if it is one."""
     if isinstance(entry, type):
         return "is a class, and should be an object of it"
     lacking = [part for part in ("matches", "encode", "parts") if not callable(getattr(entry, part, None))]
@@ -65,7 +65,7 @@ FAMILIES: Registry[Family] = Registry("model family", "groundviz.families", _fau
 def family_of(config: Any) -> str | None:
     """Name of the family that a model with this config belongs to, ours before others; None if none.
 
-    A family that cannot say, as another package's may not, is passed over with a warning.
+    A family that fails to answer, as one of another package may, is skipped with a warning.
     """
     for name in FAMILIES.ours_first():
         try:
