@@ -34,6 +34,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         SystemExit: Help was asked for, or the arguments make no command.
     """
     words = list(argv)
+    # What follows -- is for JupyterLab, which argparse must not read.
     extra: list[str] = []
     if words[:1] == ["lab"] and "--" in words:
         cut = words.index("--")
@@ -47,7 +48,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _tied(words: Sequence[str]) -> list[str]:
-    """A window of a negative centre, which argparse would take for an option, tied to its name."""
+    """Join --window and a negative centre to one word; argparse would take the centre for an option."""
     tied: list[str] = []
     for word in words:
         if tied and tied[-1] == "--window" and re.match(r"-[.\d]", word):
@@ -59,13 +60,16 @@ def _tied(words: Sequence[str]) -> list[str]:
 
 def _settle(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
     """Join the settings that have an option of their own with those named by --generation."""
-    sampled = chosen.sample or chosen.temperature is not None or chosen.top_p is not None
+    # Each of these settings has no effect without sampling.
+    do_sample = None
+    if chosen.sample or chosen.temperature is not None or chosen.top_p is not None:
+        do_sample = True
     own = {
         "max_new_tokens": chosen.max_new_tokens,
         "num_beams": chosen.beams,
         "temperature": chosen.temperature,
         "top_p": chosen.top_p,
-        "do_sample": True if sampled else None,
+        "do_sample": do_sample,
     }
     settings = {name: value for name, value in own.items() if value is not None}
     for name, value in chosen.generation:
@@ -86,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_explain(added)
 
     certify = _command(
-        added, "certify", commands.certify, "prove that maps of a model will lie where it looked"
+        added, "certify", commands.certify, "test whether maps of a model show where it looked"
     )
     certify.add_argument("model", metavar="MODEL", help="'demo', a local folder, or a hub id")
     says = "with images of this one's size (default: two odd sizes)"
@@ -95,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     says = "list the attribution methods: what they measure and cost"
     methods = _command(added, "methods", commands.methods, says)
     methods.add_argument("--markdown", action="store_true", help="as the table of docs/methods.md")
-    says = "list the models that can be explained, and their proofs"
+    says = "list the models that can be explained, and how they were tested"
     listed = _command(added, "models", commands.models, says)
     listed.add_argument("--markdown", action="store_true", help="print a table for documentation")
 
@@ -164,7 +168,7 @@ def _add_run(explain: argparse.ArgumentParser) -> None:
     run.add_argument("--target", metavar="TEXT", action="append", help=says)
     run.add_argument("--against", metavar="TEXT", help="explain the target rather than this text")
     run.add_argument("--seed", type=values.seed, metavar="N", help="of everything random (default: 0)")
-    says = "do not prove first that maps lie where the model looked"
+    says = "do not test first whether maps show where the model looked"
     run.add_argument("--no-certify", action="store_true", help=says)
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from groundviz.methods import METHODS, Method
-from groundviz.testing import every_family, known_answers, lending
+from groundviz.testing import borrowing, every_family, known_answers
 from groundviz.testing.trial import ClosedForm, Trial
 
 FIELDS = ("Formula", "Unit", "Cost", "Targets", "Source", "Known failure")
@@ -105,7 +105,7 @@ def check_method(
       one-token answer has a map that is not flat; an answer of special tokens is no error. A word of the
       question has a map where the docstring's "Targets:" speaks of the question (such a method is marked
       with `measures_question`), and is refused with a TargetError elsewhere.
-    - Lending: a model with hooks, gradients and modes of its user's is given back as it was, after
+    - Borrowing: a model with hooks, gradients and modes of its user's is given back as it was, after
       success, an error and Ctrl-C. The caller's no_grad, inference_mode and autocast change
       nothing. Weights of NaN lead to a NumericalError. bfloat16 runs.
 
@@ -140,7 +140,7 @@ def _checks(trial: Trial) -> Iterator[tuple[str, Callable[[], str]]]:
     for kind in every_family.TINY:
         for check, of_family in every_family.CHECKS.items():
             yield f"{check} ({kind})", partial(of_family, trial, kind)
-    for check, demand in lending.CHECKS.items():
+    for check, demand in borrowing.CHECKS.items():
         yield check, partial(demand, trial)
 
 

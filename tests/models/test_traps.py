@@ -19,7 +19,7 @@ from groundviz.testing.families import TINY
 from tests.models.probes import check_path, noise, places
 
 QUESTION = "Is there a nodule?"
-SAID = (5, 9, 7)
+ANSWER = (5, 9, 7)
 IMAGE = np.random.default_rng(3).random((61, 37), dtype=np.float32)
 SOURCE_IMAGE = images.load(IMAGE)
 OF_EVERY_FAMILY = pytest.mark.parametrize("family", TINY)
@@ -38,8 +38,8 @@ def vlm_of(family, tokens=4):
 
 
 @contextmanager
-def answered(vlm, given=SAID):
-    """The model on loan, having said something about an image."""
+def answered(vlm, given=ANSWER):
+    """The borrowed model, with an answer about an image."""
     with borrow(vlm) as live:
         answer = live.answer(live.encode(SOURCE_IMAGE, QUESTION), given=given)
         yield live, answer
