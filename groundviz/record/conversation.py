@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 from groundviz.errors import PromptError
-from groundviz.record.messages import Message, Role
+from groundviz.record.parts.messages import Message, Role
 from groundviz.record.types import Prompt
 
 # Turns as chat formats open them: a control token and who speaks, or a pair of brackets around a turn.

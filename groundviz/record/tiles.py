@@ -51,6 +51,24 @@ def drawn(maps: Sequence[Heatmaps]) -> list[Heatmaps]:
     return [one for tiles in groups for one in (tiles if len(tiles) <= MOST_DRAWN else tiles[:1])]
 
 
+def name(one: Heatmaps, maps: Sequence[Heatmaps]) -> str:
+    """What the tile of some maps is called among all that its method measured.
+
+    Its label, or its number where an image has several tiles; empty where it has one.
+
+    Args:
+        one: The maps.
+        maps: Everything that the method measured, `one` among them.
+    """
+    if one.grid.label:
+        return one.grid.label
+    beside = _of_each_image(maps)[one.grid.image]
+    if len(beside) == 1:
+        return ""
+    numbers = [number for number, other in enumerate(beside) if other is one]
+    return str(numbers[0])
+
+
 def place(grid: Grid, images: int) -> str:
     """Which of so many images, and which tile of it, a grid lies on; empty where that goes without saying.
 

@@ -73,7 +73,7 @@ def test_the_environment_for_conda_asks_for_the_same_versions() -> None:
     assert asked.pop("python") == SpecifierSet(PROJECT["requires-python"])
     asked.pop("pip")
     extras = PROJECT["optional-dependencies"]
-    expected = requirements(*PROJECT["dependencies"], *extras["dicom"], *extras["jupyter"])
+    expected = requirements(*PROJECT["dependencies"], *extras["dicom"], *extras["jupyter"], *extras["tables"])
     assert {CONDA_NAMES.get(name, name): versions for name, versions in asked.items()} == expected
 
 
