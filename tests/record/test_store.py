@@ -287,7 +287,7 @@ def test_a_record_without_an_image_is_refused():
     document, packed = _members(CONTENT)
     arrays = safetensors.numpy.load(packed)
     del arrays["record.studies.0.pixels"]
-    forged = {**document, "record": {**document["record"], "source_images": []}}
+    forged = {**document, "record": {**document["record"], "studies": []}}
     with pytest.raises(StoreError, match="it has no image"):
         store.unpack(_forged(forged, safetensors.numpy.save(arrays)))
 

@@ -571,7 +571,7 @@ FINGERPRINTS = """
 import hashlib, sys
 from groundviz.record import store
 from groundviz.explanation import Explanation
-from groundviz.render import html
+from groundviz.render.pages import html
 from tests.support import records
 record = records.record()
 explanation = Explanation.from_record(record)
