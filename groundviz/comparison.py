@@ -32,7 +32,7 @@ LONGEST_NAME = 200
 class Comparison:
     """Explanations in one viewer.
 
-    Method, layer, scale, window and zoom move together, and so do words that all of them say. Each keeps
+    Method, layer, scale, window and zoom move together, and so do words that all answers hold. Each keeps
     scales of its own, which stand under its maps: colours of different models do not say which looked
     harder.
 

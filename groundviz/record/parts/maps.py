@@ -168,10 +168,15 @@ class Heatmaps:
         entries = self._entries(target)
         chosen = self._chosen(self.values[entries], layer, head)
         errors = None
+        # A sum of entries has an error of its own only where it is a sum of one.
         if self.standard_error is not None and chosen.shape[:3] == (1, 1, 1):
             errors = self._chosen(self.standard_error[entries], layer, head)[0, 0, 0]
-        for axis, how in ((2, self.reduce[2]), (1, self.reduce[1]), (0, self.reduce[0])):
-            chosen = chosen.mean(axis=axis) if how == "mean" else chosen.sum(axis=axis)
+        # Heads first, then layers, then tokens: the last axis first, so that the others keep their numbers.
+        for axis in (2, 1, 0):
+            if self.reduce[axis] == "mean":
+                chosen = chosen.mean(axis=axis)
+            else:
+                chosen = chosen.sum(axis=axis)
         return Heatmap(
             values=chosen.astype(np.float32),
             grid=self.grid,
@@ -203,7 +208,9 @@ class Heatmaps:
         if self.has(target):
             return [measured.index(((token,), None)) for token in target.tokens]
         known = ", ".join(repr(one.text) for one in self.targets)
-        where = " in the question" if target.in_question else ""
+        where = ""
+        if target.in_question:
+            where = " in the question"
         raise TargetError(
             f"{self.method} has no map for {target.text!r}{where}: it measured [{known}]. "
             "Name one of these, or explain again with the target you want."
