@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
+from groundviz.cards import Table, card
 from groundviz.errors import UnknownName
 from groundviz.forking import fork_safe_lock
 
@@ -29,6 +31,8 @@ class Registry(Generic[T]):
     >>> greetings["helo"]
     Traceback (most recent call last):
     groundviz.errors.UnknownName: There is no greeting called 'helo'. Did you mean 'hello'? Known: hello.
+    >>> greetings, len(greetings), "hello" in greetings
+    (<1 greeting: hello>, 1, True)
     """
 
     def __init__(self, kind: str, group: str, fault: Callable[[object], str] = lambda entry: "") -> None:
@@ -68,6 +72,29 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         self._load_plugins()
         return iter(sorted(self._entries))
+
+    def __len__(self) -> int:
+        self._load_plugins()
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        self._load_plugins()
+        return name in self._entries
+
+    def __repr__(self) -> str:
+        return f"<{self._counted()}: {', '.join(self)}>"
+
+    def _repr_html_(self) -> str | None:
+        rows = tuple((name, _first_line(self[name])) for name in self)
+        return card(Table(title=self._counted(), head=("name", "what it is"), rows=rows))
+
+    def _counted(self) -> str:
+        """How many entries there are, and of what kind."""
+        if len(self) == 1:
+            return f"1 {self.kind}"
+        if self.kind.endswith("y"):
+            return f"{len(self)} {self.kind[:-1]}ies"
+        return f"{len(self)} {self.kind}s"
 
     def ours_first(self) -> list[str]:
         """All names, sorted; those that other packages added come last."""
@@ -115,3 +142,8 @@ class Registry(Generic[T]):
                 RuntimeWarning,
                 stacklevel=5,
             )
+
+
+def _first_line(entry: object) -> str:
+    """The first line of a documentation; empty where there is none."""
+    return (inspect.getdoc(entry) or "").split("\n")[0]

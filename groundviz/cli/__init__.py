@@ -1,4 +1,4 @@
-"""The command line: `groundviz demo | explain | certify | methods | models | open | lab`.
+"""The command line: `groundviz demo | explain | certify | methods | models | open | export | lab`.
 
 Results go to standard output, progress and errors to standard error. An error is one line. Exit codes:
 0, all is well; 1, the model is not certified, or some of several images could not be explained; 2, an

@@ -25,7 +25,7 @@ def demo(chosen: argparse.Namespace) -> None:
     with importing("Loading the libraries"):
         from groundviz.demo.tour import STOPS, tour
     # Checked first: the questions take a while.
-    _refuse_taken(_tour_files(STOPS, folder), chosen.overwrite)
+    refuse_taken(_tour_files(STOPS, folder), chosen.overwrite)
     with working("Loading the demo model"):
         vlm = groundviz.load("demo")
     asked = list(counted(tour(vlm), "Asking", len(STOPS)))
@@ -77,7 +77,7 @@ def open(chosen: argparse.Namespace) -> None:
     explained = groundviz.open(chosen.file)
     if chosen.out:
         files.folder_for_writing(chosen.out.parent)
-        _refuse_taken([chosen.out], chosen.overwrite)
+        refuse_taken([chosen.out], chosen.overwrite)
     with working("Writing the page"):
         content = explained.to_html().encode()
     if chosen.out:
@@ -114,7 +114,7 @@ def lab(chosen: argparse.Namespace) -> None:
     server.launch_instance(arguments)
 
 
-def _refuse_taken(paths: Iterable[Path], overwrite: bool) -> None:
+def refuse_taken(paths: Iterable[Path], overwrite: bool) -> None:
     """Notice before anything is computed that a file would be replaced.
 
     Raises:

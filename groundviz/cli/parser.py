@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import groundviz
-from groundviz.cli import asking, commands, values
+from groundviz.cli import asking, commands, exporting, values
 from groundviz.cli.printing import NOT_A_DEVICE
 
 DEMO_FOLDER = "groundviz-demo"
@@ -111,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     opened.add_argument("--out", type=Path, metavar="PAGE.html", help=says)
     opened.add_argument("--no-browser", action="store_true", help="write the page, open no browser")
     _add_overwrite(opened, "a page of that name")
+    _add_export(added)
 
     says = "start JupyterLab on a copy of the quickstart notebook"
     lab = _command(added, "lab", commands.lab, says)
@@ -155,6 +156,38 @@ def _add_explain(added: Any) -> None:
     files.add_argument("--name", metavar="TEXT", help=says)
     says = "your own name for the model or the run, such as 'checkpoint A', kept in the record and shown"
     files.add_argument("--label", metavar="TEXT", help=says)
+
+
+def _add_export(added: Any) -> None:
+    says = "write the raw maps of a saved explanation for other programs"
+    export = _command(added, "export", exporting.export, says)
+    export.add_argument("file", type=Path, metavar="FILE.gvz", help="what `explain` or `demo` wrote")
+    says = (
+        "where to write; the name says how: .csv (a table of all maps), .json (COCO boxes), .npy, .nii or "
+        ".nii.gz (one map); or a folder that is there, for all of these; may be repeated"
+    )
+    export.add_argument("--to", type=Path, metavar="FILE", action="append", required=True, help=says)
+    which = export.add_argument_group("which maps")
+    which.add_argument("--method", action="append", help="may be repeated (default: all, or the first)")
+    says = "part of the answer; may be repeated (default: each that was measured, or what was asked for)"
+    which.add_argument("--target", metavar="TEXT", action="append", help=says)
+    says = "a layer by its number, or 'each'; may be repeated (default: all combined)"
+    which.add_argument("--layer", type=values.layer, metavar="N", action="append", help=says)
+    says = "a head, as --layer"
+    which.add_argument("--head", type=values.layer, metavar="N", action="append", help=says)
+    which.add_argument("--image", type=values.natural, metavar="N", help="of several images one, from 0")
+    which.add_argument("--tile", type=values.tile, metavar="TILE", help="of several tiles one")
+    how = export.add_argument_group("how")
+    says = "write one map at every pixel of the source image, not at the model's cells"
+    how.add_argument("--resample", action="store_true", help=says)
+    says = "interpolate between the centres of cells; implies --resample"
+    how.add_argument("--smooth", action="store_true", help=says)
+    how.add_argument("--mask", action="store_true", help="write which cells are strong, 1 or 0, for one map")
+    says = "strong are the highest cells that hold this share of what is above zero (default: 0.5)"
+    how.add_argument("--share", type=values.share, metavar="S", default=0.5, help=says)
+    says = "strong are the cells from this raw value on"
+    how.add_argument("--threshold", type=values.above_zero, metavar="V", help=says)
+    _add_overwrite(export, "files of the same names")
 
 
 def _add_run(explain: argparse.ArgumentParser) -> None:

@@ -20,6 +20,24 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def layer(text: str) -> int | str:
+    """A layer or head: a whole number from 0 on, or "each".
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    if text == "each":
+        return text
+    return natural(text)
+
+
+def tile(text: str) -> int | str:
+    """A tile: its number, or its label."""
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        return int(text)
+    return text
+
+
 def positive(text: str) -> int:
     """A whole number above 0.
 

@@ -47,6 +47,10 @@ class Phantom:
         """Names of the findings present."""
         return tuple(finding.name for finding in self.findings)
 
+    def __repr__(self) -> str:
+        size, found = len(self.pixels), ", ".join(self.names) or "no finding"
+        return f"<Phantom: seed {self.seed}, {size} x {size} pixels, {found}>"
+
     def mask(self, name: str) -> Bools:
         """The mask of the finding called `name`."""
         return self.masks[self.names.index(name)]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from groundviz.cards import Table, card
 from groundviz.models.certification.gradient_paths import CellTrace
 from groundviz.models.certification.pixel_probe import PixelTrace
 from groundviz.record.types import Check
@@ -72,6 +73,15 @@ class Certificate:
         for share, (rows, cols) in zip(self.unseen, self.shapes, strict=True):
             views.append(f"{share:.0%} of {rows} by {cols} pixels")
         return *sentences, f"Never seen: {', '.join(views)}."
+
+    def __repr__(self) -> str:
+        name = f"{self.model!r:.60} ({self.family})"
+        return f"<Certificate: {name}, {self.verdict}, {len(self.checks)} checks, {self.seconds:.1f} s>"
+
+    def _repr_html_(self) -> str | None:
+        rows = tuple((check.name, check.verdict, check.says) for check in self.checks)
+        title = str(self).splitlines()[0]
+        return card(Table(title=title, head=("check", "verdict", "what was found"), rows=rows))
 
     def __str__(self) -> str:
         head = f"{self.model} ({self.family}): {self.verdict}, in {self.seconds:.1f} s"
