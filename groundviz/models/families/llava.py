@@ -68,7 +68,9 @@ class Llava:
 def _kept(vlm: VLM, patches: Grid) -> Bools:
     """Which patches become image tokens: the strategy drops the tower's first token, whatever it is."""
     kept = held_cells(patches)
-    dropped = vlm.model.config.vision_feature_select_strategy == "default"
+    # Relatives that have no such setting, as ViP-LLaVA, always drop it.
+    strategy = getattr(vlm.model.config, "vision_feature_select_strategy", "default")
+    dropped = strategy == "default"
     kept[0] = not dropped or _class_tokens(vlm) > 0
     return kept
 
