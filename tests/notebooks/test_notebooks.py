@@ -121,8 +121,3 @@ def test_the_last_one_shows_what_the_guides_show() -> None:
         text = (ROOT / "docs" / guide).read_text("utf-8")
         told = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[:blocks]
         assert all(block.strip() in shown for block in told)
-
-
-def test_the_quickstart_of_the_command_is_the_first_one() -> None:
-    shipped = ROOT / "groundviz" / "demo" / "quickstart.ipynb"
-    assert shipped.read_bytes() == NOTEBOOKS[0].read_bytes()

@@ -43,7 +43,7 @@ FALLBACK = Format(
 class Llava:
     """The adapter of `LlavaForConditionalGeneration`."""
 
-    checkpoints = ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf")
+    checkpoints: tuple[str, ...] = ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf")
 
     def matches(self, config: Any) -> bool:
         """True for model type "llava", but for towers whose image tokens come with line breaks."""
