@@ -25,7 +25,24 @@ from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
 
 
-@METHODS.register("occlusion")
+@METHODS.register(
+    "occlusion",
+    shows="What the answer loses when one place is hidden: the drop of its log-probability.",
+    unit="nats",
+    cost=(
+        "one forward per window and one more: 197 at the defaults, in batches; as many again for each "
+        "distinct foil. No backward"
+    ),
+    source='Zeiler & Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014',
+    known_failure=(
+        "A blurred window can look like a finding itself, and hides little of a finding wider than it. On "
+        "the demo model's nodules its highest cell is on the nodule in .40 of 30 fresh phantoms. What two "
+        "places show alike is missed, for hiding either of them costs nothing. In a model in 16 bits, "
+        "`rounding` in `params` says how far scores move, in nats, when only the last digit of the pixels "
+        "does."
+    ),
+    any_model=True,
+)
 def occlusion(
     live: Live,
     prompt: Prompt,
@@ -37,18 +54,11 @@ def occlusion(
     regions: str = "grid",
     fill: str = "blur",
 ) -> list[Heatmaps]:
-    """What the answer loses when one place is hidden: the drop of its log-probability.
+    """Hide one window after the other, and score the answer each time.
 
-    Formula: y(x) - y(x with the window around the cell filled), y the log-probability of a token or
-    a contrast. Above zero the place spoke for the answer, below zero against it.
-    Unit: nats. Cost: one forward per window and one more: 197 at the defaults, in batches; as many
-    again for each distinct foil. No backward.
+    Formula: y(x) - y(x with the window around the cell filled), y the log-probability of a token or a
+    contrast. Above zero the place spoke for the answer, below zero against it.
     Targets: every token, and contrasts, in the same passes.
-    Source: Zeiler & Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014.
-    Known failure: a blurred window can look like a finding itself, and hides little of a finding wider
-    than it. On the demo model's nodules its highest cell is on the nodule in .40 of 30 fresh phantoms.
-    What two places show alike is missed, for hiding either of them costs nothing. In a model in 16 bits,
-    `rounding` in `params` says how far scores move, in nats, when only the last digit of the pixels does.
 
     Options: `window` and `stride` up to 1 are shares of the image's shorter side, above that
     model pixels; the stride is stretched so that whole cells fill the image. `regions` is "grid",
@@ -68,7 +78,7 @@ def occlusion(
         grid, values = pieces.drawn(whole - found)
         samples = samples_of(live, len(found), pieces.count)
         params = {"windows_done": len(found), **rest}
-        return stated(values, [grid], wanted, samples=samples, unit="nats", signed=True, params=params)
+        return stated(values, [grid], wanted, samples=samples, signed=True, params=params)
 
     return of_each_image(live, measure)
 

@@ -18,7 +18,25 @@ from groundviz.runtime import Live
 FIRST = 10
 
 
-@METHODS.register("shapley")
+@METHODS.register(
+    "shapley",
+    shows="Each place's share of what the image adds to the answer's log-probability, fairly divided.",
+    unit="nats",
+    cost=(
+        "10 to `samples` forwards for each place and two more, 492 to 1,962 at the defaults, in batches; as "
+        "many again for each distinct foil. No backward"
+    ),
+    source=(
+        "Strumbelj & Kononenko, JMLR 2010; least squares: Lundberg & Lee, NeurIPS 2017; sets in pairs: "
+        "Covert & Lee, AISTATS 2021"
+    ),
+    known_failure=(
+        "No map is sharper than its cells, random sets leave noise, and half-filled images are like nothing "
+        "the model has seen. The noise is stated, as a standard error of each cell."
+    ),
+    any_model=True,
+    random=True,
+)
 def shapley(
     live: Live,
     prompt: Prompt,
@@ -31,26 +49,18 @@ def shapley(
     tolerance: float = 0.05,
     fill: str = "blur",
 ) -> list[Heatmaps]:
-    """Each place's share of what the image adds to the answer's log-probability, fairly divided.
+    """Score the answer on random sets of places, and fit each place's share.
 
-    Formula: the Shapley value: the mean, over all orders of the places, of what y gains when the place
-    is shown after those before it; y the log-probability of a token or a contrast. The values are
-    found as the shares that fit (y(S) - y(not S)) / 2 best in the least squares, over random sets S of
-    places and all others, drawn by the Shapley kernel. The places of a map add up to
-    y(x) - y(filled image), whatever the number of sets. Where all sets together cost no more, all
-    are taken, and the values are exact.
-    Unit: nats. Cost: 10 to `samples` forwards for each place and two more, 492 to 1,962 at the defaults,
-    in batches; as many again for each distinct foil. No backward.
+    Formula: the Shapley value: the mean, over all orders of the places, of what y gains when the place is
+    shown after those before it; y the log-probability of a token or a contrast. The values are found as the
+    shares that fit (y(S) - y(not S)) / 2 best in the least squares, over random sets S of places and all
+    others, drawn by the Shapley kernel. The places of a map add up to y(x) - y(filled image), whatever the
+    number of sets. Where all sets together cost no more, all are taken, and the values are exact.
     Targets: every token, the targets asked for, and contrasts, in the same passes.
-    Source: Strumbelj & Kononenko, JMLR 2010; least squares: Lundberg & Lee, NeurIPS 2017; sets in
-    pairs: Covert & Lee, AISTATS 2021.
-    Known failure: no map is sharper than its cells, random sets leave noise, and half-filled images
-    are like nothing the model has seen. The noise is stated, as a standard error of each cell.
 
-    Options: `regions` is "grid" or "superpixels" (SLIC zero); `cells` is about how many of them;
-    `samples` is the most passes for each place, and 4 at the least; after 10 no more are made once
-    the largest standard error is below `tolerance` times the range of the map; `fill` is "blur", "mean"
-    (local) or "black".
+    Options: `regions` is "grid" or "superpixels" (SLIC zero); `cells` is about how many of them; `samples`
+    is the most passes for each place, and 4 at the least; after 10 no more are made once the largest
+    standard error is below `tolerance` times the range of the map; `fill` is "blur", "mean" or "black".
     """
     positive("shapley", {"cells": cells, "samples": samples, "tolerance": tolerance})
     wanted, other = each_token_and_all(answer, targets), baseline(live, fill)
@@ -90,7 +100,6 @@ def shapley(
             wanted,
             errors=None if errors is None else pieces.drawn(errors)[1],
             samples=samples_of(live, len(found), pairs.passes),
-            unit="nats",
             signed=True,
             params={"passes_done": len(found)},
         )
