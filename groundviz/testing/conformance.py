@@ -125,7 +125,7 @@ def check_method(
     trial = Trial(
         name=name,
         method=METHODS[name] if isinstance(method, str) else method,
-        facts=facts or _facts_of(name),
+        facts=facts or _facts_of(method, name),
         options=dict(options or {}),
         closed_form=closed_form,
         noise=noise,
@@ -161,9 +161,10 @@ def _name_of(method: Method) -> str:
     return known[0] if known else method.__name__
 
 
-def _facts_of(name: str) -> Facts:
-    """What is stated of a method; nothing, if it is not registered."""
-    found: Facts = METHODS.facts(name) if name in METHODS else Facts()
+def _facts_of(method: str | Method, name: str) -> Facts:
+    """What is stated of a method; nothing of a function that is not registered."""
+    registered = isinstance(method, str) or name in METHODS
+    found: Facts = METHODS.facts(name) if registered else Facts()
     return found
 
 
