@@ -64,7 +64,7 @@ __all__ = [
     "Phrase",
     "Question",
     "Sentence",
-    "Study",
+    "SourceImage",
     "Verbatim",
     "__version__",
     "certify",
@@ -86,7 +86,7 @@ _HOMES = {
     "Phrase": "groundviz.record.targets",
     "Question": "groundviz.record.targets",
     "Sentence": "groundviz.record.targets",
-    "Study": "groundviz.record.types",
+    "SourceImage": "groundviz.record.types",
     "Verbatim": "groundviz.record.conversation",
     "certify": "groundviz.models",
     "compare": "groundviz.comparison",
@@ -94,7 +94,7 @@ _HOMES = {
     "explain_more": "groundviz.explain",
     "figure": "groundviz.explanation",
     "load": "groundviz.models",
-    "options": "groundviz.options",
+    "options": "groundviz.render.base.options",
     "open": "groundviz.explanation",
 }
 _MODULES = ("errors", "images")

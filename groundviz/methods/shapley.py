@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import torch
-from skimage.segmentation import slic
 from torch import Tensor
 
 from groundviz.methods.toolkit.baselines import baseline
 from groundviz.methods.toolkit.coalitions import Pairs
 from groundviz.methods.toolkit.method import METHODS, positive
-from groundviz.methods.toolkit.regions import Canvas, Regions, mixed, named, segments, shown, windows
+from groundviz.methods.toolkit.regions import Canvas, mixed, pieces_of
 from groundviz.methods.toolkit.sampling import each_token_and_all, of_each_image, precise, samples_of, stated
 from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
@@ -67,7 +66,8 @@ def shapley(
     asked = [[one.scalar for one in wanted].index(target.scalar) for target in targets]
 
     def measure(canvas: Canvas) -> list[Heatmaps]:
-        pieces = _pieces(live, canvas, cells, regions)
+        rows, cols = canvas.size
+        pieces = pieces_of(live, canvas, regions, stride=(rows * cols / cells) ** 0.5, count=cells)
         pairs = Pairs.draw(live.stream(), pieces.count, samples)
         site = live.site("pixels")
         pixels = live.read(site)
@@ -105,16 +105,3 @@ def shapley(
         )
 
     return of_each_image(live, measure)
-
-
-def _pieces(live: Live, canvas: Canvas, cells: int, regions: str) -> Regions:
-    rows, cols = canvas.size
-    return named(
-        regions,
-        {
-            "grid": lambda: windows(live, canvas, stride=(rows * cols / cells) ** 0.5),
-            "superpixels": lambda: segments(
-                canvas, slic(shown(live, canvas), n_segments=cells, slic_zero=True, start_label=0)
-            ),
-        },
-    )

@@ -58,7 +58,7 @@ def test_reading_images_needs_no_torch() -> None:
     assert fresh(code).strip() == "(2, 3)"
 
 
-@pytest.mark.parametrize("name", ["Explanation", "Heatmap", "Study", "errors", "images", "open"])
+@pytest.mark.parametrize("name", ["Explanation", "Heatmap", "SourceImage", "errors", "images", "open"])
 def test_what_holds_results_is_there_without_torch(name: str) -> None:
     assert fresh(NO_TORCH + f"import groundviz; print(groundviz.{name} is not None)").strip() == "True"
 

@@ -70,6 +70,7 @@ ONLY_IN = {
     "tokenizers": ("models/", "demo/", "testing/"),
     "captum": ("methods/captum/",),
     "skimage": ("methods/", "evidence/"),
+    "cv2": ("methods/toolkit/inpainting.py",),
     "matplotlib": ("render/",),
     "plotly": ("render/",),
     "ipywidgets": ("render/",),
@@ -88,7 +89,7 @@ ONLY_IN = {
     # Chat templates are programs of others': they run where they can be ended.
     "subprocess": ("models/prompting/template_filling.py",),
     **dict.fromkeys("pickle dill cloudpickle joblib marshal shelve ctypes".split(), ()),
-    **dict.fromkeys("urllib requests httpx socket http ftplib torchvision timm cv2 pandas".split(), ()),
+    **dict.fromkeys("urllib requests httpx socket http ftplib torchvision timm pandas".split(), ()),
 }
 
 

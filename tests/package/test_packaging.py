@@ -19,7 +19,7 @@ import groundviz
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+CONDA_NAMES = {"py-opencv": "opencv-python-headless", "pytorch": "torch", "matplotlib-base": "matplotlib"}
 README_TESTS = 'pip install ".[test]" && pytest'
 
 
@@ -73,7 +73,8 @@ def test_the_environment_for_conda_asks_for_the_same_versions() -> None:
     assert asked.pop("python") == SpecifierSet(PROJECT["requires-python"])
     asked.pop("pip")
     extras = PROJECT["optional-dependencies"]
-    expected = requirements(*PROJECT["dependencies"], *extras["dicom"], *extras["jupyter"])
+    wanted = [one for name in ("dicom", "jupyter", "charts", "opencv", "captum") for one in extras[name]]
+    expected = requirements(*PROJECT["dependencies"], *wanted)
     assert {CONDA_NAMES.get(name, name): versions for name, versions in asked.items()} == expected
 
 

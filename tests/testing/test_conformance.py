@@ -302,9 +302,7 @@ def failed(method, check):
     """Whether one check of the kit, on the first family if it is run on each, says no."""
     # What is stated of the method that the wrong one was made of.
     facts = METHODS.facts(method.__name__) if method.__name__ in METHODS else Facts()
-    trial = Trial(
-        name="wrong", method=method, facts=facts, options={}, closed_form=CLOSED_FORMS["attention"]
-    )
+    trial = Trial(name="wrong", method=method, facts=facts, options={}, closed_form=CLOSED_FORMS["attention"])
     demands = {name.split(" (")[0]: demand for name, demand in reversed(list(conformance._checks(trial)))}
     return not conformance._found(check, demands[check]).passed
 

@@ -189,7 +189,7 @@ def outlet(
                 assert error.__cause__ is None
                 assert error.__context__ is None
             else:
-                outcome = "Study"
+                outcome = "SourceImage"
                 content = repr(source_image) + pickle.dumps(source_image).decode("latin-1")
         content += caplog.text + "".join(capfd.readouterr())
         content += "".join(str(warning.message) for warning in warned)
@@ -225,8 +225,8 @@ def test_whole_dicom(outlet: Callable[[Any], str]) -> None:
     content = to_bytes(dataset)
     assert count >= 70
     assert set(found_in(content)) == set(CANARIES)
-    assert outlet(content) == "Study"
-    assert outlet(dataset) == "Study"
+    assert outlet(content) == "SourceImage"
+    assert outlet(dataset) == "SourceImage"
 
 
 BREAKS: dict[str, tuple[str, str]] = {
@@ -303,8 +303,8 @@ def test_cut_dicom(outlet: Callable[[Any], str]) -> None:
 def test_rasters(outlet: Callable[[Any], str], kind: str) -> None:
     content = canary_raster(kind)
     assert TEXT in found_in(content)
-    assert outlet(content) == "Study"
-    assert outlet(Image.open(io.BytesIO(content))) == "Study"
+    assert outlet(content) == "SourceImage"
+    assert outlet(Image.open(io.BytesIO(content))) == "SourceImage"
     outcomes = [outlet(content[:length]) for length in range(1, len(content), 151)]
     assert "ImageError" in outcomes
 
