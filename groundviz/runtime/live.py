@@ -371,7 +371,7 @@ class Live:
     def _inside(self) -> Passes:
         """The passes of a model whose modules are known."""
         if self._parts.unknown:
-            raise UnsupportedMethod(self._parts.unknown)
+            raise UnsupportedMethod(self._parts.unknown, lacks="modules")
         return self._passes
 
     @property

@@ -1,4 +1,4 @@
-"""LLaVA 1.5 and its kind: one vision tower, a two-layer projector, a causal decoder.
+"""LLaVA 1.5 and its kind.
 
 ::
 
@@ -41,8 +41,10 @@ FALLBACK = Format(
 
 
 class Llava:
-    """The adapter of `LlavaForConditionalGeneration`."""
+    """The adapter of LLaVA 1.5 and its kind."""
 
+    says = "LLaVA 1.5 and its kind: one vision tower, a two-layer projector, a causal decoder."
+    classes = "LlavaForConditionalGeneration"
     checkpoints: tuple[str, ...] = ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf")
 
     def matches(self, config: Any) -> bool:

@@ -109,7 +109,7 @@ class Passes:
         """Values at each site, and for each reading the gradients there, of one pass."""
         hooks = {site: self._look(site) for site in at if site.stage != "pixels"}
         if self.parts.unknown:
-            raise UnsupportedMethod(self.parts.unknown)
+            raise UnsupportedMethod(self.parts.unknown, lacks="modules")
         pixels = None
         if at[0].stage == "pixels":
             pixels = self.image.cells().detach().requires_grad_()
@@ -240,5 +240,6 @@ def _gradients(scalar: Tensor, places: Sequence[Tensor], *, retain: bool) -> tup
             raise
         raise UnsupportedMethod(
             "The model cannot be differentiated: its answer does not depend on its inputs through operations "
-            f"that have gradients, as in models quantised to int8. Use {GRADIENT_FREE}."
+            f"that have gradients, as in models quantised to int8. Use {GRADIENT_FREE}.",
+            lacks="gradients",
         ) from None
