@@ -19,13 +19,7 @@ import groundviz
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-<<<<<<< HEAD
-CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
-# conda-forge has other versions of these than PyPI.
-CONDA_VERSIONS = {"captum", "py-opencv"}
-=======
 CONDA_NAMES = {"py-opencv": "opencv-python-headless", "pytorch": "torch", "matplotlib-base": "matplotlib"}
->>>>>>> h-methods
 README_TESTS = 'pip install ".[test]" && pytest'
 
 
@@ -86,14 +80,9 @@ def test_the_environment_for_conda_asks_for_the_same_versions() -> None:
     asked = requirements(*(line for line in environment if isinstance(line, str)))
     assert asked.pop("python") == SpecifierSet(PROJECT["requires-python"])
     asked.pop("pip")
-    assert all(asked.pop(name) for name in CONDA_VERSIONS)
     extras = PROJECT["optional-dependencies"]
-<<<<<<< HEAD
-    expected = requirements(*PROJECT["dependencies"], *extras["dicom"], *extras["jupyter"], *extras["charts"])
-=======
     wanted = [one for name in ("dicom", "jupyter", "charts", "opencv", "captum") for one in extras[name]]
     expected = requirements(*PROJECT["dependencies"], *wanted)
->>>>>>> h-methods
     assert {CONDA_NAMES.get(name, name): versions for name, versions in asked.items()} == expected
 
 
