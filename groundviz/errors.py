@@ -53,7 +53,16 @@ class UnsupportedModel(GroundvizError):
 
 
 class UnsupportedMethod(GroundvizError):
-    """This method cannot run on this model or target; the message names methods that can."""
+    """This method cannot run on this model or target; the message names methods that can.
+
+    Attributes:
+        lacks: What is missing: "gradients", "modules" (whose names are known) or "contrasts". Whoever
+            knows the methods names those that do without it.
+    """
+
+    def __init__(self, message: str, *, lacks: str = "") -> None:
+        super().__init__(message)
+        self.lacks = lacks
 
 
 class ModelBusy(GroundvizError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -17,6 +18,27 @@ from groundviz.forking import fork_safe_lock
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bridge(Generic[T]):
+    """Names of another library, each written "prefix:name", that a registry looks up there.
+
+    Attributes:
+        prefix: What stands before the colon.
+        says: What these entries are, in a few sentences.
+        names: The names that lead to an entry.
+        refused: The names that lead to none, and why.
+        entry: The entry of a name; it says what is wrong with one that leads to none.
+        facts: What is known of the entry of a name.
+    """
+
+    prefix: str
+    says: str
+    names: tuple[str, ...]
+    refused: Mapping[str, str]
+    entry: Callable[[str], T]
+    facts: Callable[[str], Any]
+
+
 class Registry(Generic[T]):
     """Objects of one kind, each under one name.
 
@@ -24,6 +46,7 @@ class Registry(Generic[T]):
         kind: Name of one entry in messages, such as "method".
         group: Entry-point group through which other packages add entries.
         fault: Describes what is wrong with an entry of another package; returns "" if nothing is.
+        facts: Makes the facts of an entry from the keywords of its registration.
 
     >>> greetings = Registry[str]("greeting", "groundviz.greetings")
     >>> greetings.add("hello", "good day")
@@ -35,39 +58,71 @@ class Registry(Generic[T]):
     (<1 greeting: hello>, 1, True)
     """
 
-    def __init__(self, kind: str, group: str, fault: Callable[[object], str] = lambda entry: "") -> None:
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        fault: Callable[[object], str] = lambda entry: "",
+        facts: Callable[..., Any] = dict,
+    ) -> None:
         self.kind = kind
         self.group = group
         self._fault = fault
+        self._facts_from = facts
         self._entries: dict[str, T] = {}
+        self._facts: dict[str, Any] = {}
+        self.bridges: dict[str, Bridge[T]] = {}
         self._foreign: set[str] = set()
         self._plugins_loaded = False
         self._turn = fork_safe_lock()
 
-    def add(self, name: str, entry: T) -> T:
-        """Register `entry` as `name`; each name can be used once."""
+    def add(self, name: str, entry: T, **facts: Any) -> T:
+        """Register `entry` as `name`, with its facts; each name can be used once."""
         if name in self._entries:
             raise ValueError(f"A {self.kind} called {name!r} is already registered.")
+        # Made first: an entry whose facts will not do is not registered.
+        self._facts[name] = self._facts_from(**facts)
         self._entries[name] = entry
         return entry
 
-    def register(self, name: str) -> Callable[[T], T]:
-        """A decorator that registers an object as `name`."""
-        return lambda entry: self.add(name, entry)
+    def register(self, name: str, **facts: Any) -> Callable[[T], T]:
+        """A decorator that registers an object as `name`, with its facts."""
+        return lambda entry: self.add(name, entry, **facts)
+
+    def facts(self, name: str) -> Any:
+        """The facts that the registration of `name` states; those it leaves out have their defaults.
+
+        Raises:
+            UnknownName: As for the entry itself.
+        """
+        if bridged := self._bridged(name):
+            return bridged[0].facts(bridged[1])
+        # The look-up says which names there are.
+        _ = self[name]
+        return self._facts[name] if name in self._facts else self._facts_from()
 
     def __getitem__(self, name: str) -> T:
-        """The entry called `name`.
+        """The entry called `name`, which lies behind a bridge where it has a bridge's prefix.
 
         Raises:
             UnknownName: Listing the known names and the closest one.
         """
         self._load_plugins()
+        if bridged := self._bridged(name):
+            return bridged[0].entry(bridged[1])
         if name not in self._entries:
             near = difflib.get_close_matches(str(name), self._entries, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             known = ", ".join(sorted(self._entries))
             raise UnknownName(f"There is no {self.kind} called {name!r}.{hint} Known: {known}.")
         return self._entries[name]
+
+    def _bridged(self, name: str) -> tuple[Bridge[T], str] | None:
+        """The bridge that a name leads over, and the name behind it."""
+        prefix, colon, rest = str(name).partition(":")
+        if colon and prefix in self.bridges:
+            return self.bridges[prefix], rest
+        return None
 
     def __iter__(self) -> Iterator[str]:
         self._load_plugins()

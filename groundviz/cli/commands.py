@@ -66,7 +66,9 @@ def models(chosen: argparse.Namespace) -> None:
     with importing("Loading the model families"):
         from groundviz.models import catalogue
     if chosen.markdown:
-        say(*catalogue.markdown())
+        from groundviz.methods.running.refusals import without
+
+        say(*catalogue.markdown(any_model=without("modules")))
         return
     say("demo", "  The model that ships with groundviz: it knows synthetic chest phantoms and nothing else.")
     say(*catalogue.lines())

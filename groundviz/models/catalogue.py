@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from groundviz.models.adapter.vlm import FAMILIES
 from groundviz.models.checkpoints.building.layout import LAYOUTS
 from groundviz.models.families.black_box import UNKNOWN
 
+NOT_STATED = "not stated"
 TESTED = {
     "family": "the real classes with tiny random weights and the real processors",
     "layout": "tiny checkpoints as they are published, against the original code's logits, tokens and pixels",
@@ -33,7 +33,7 @@ class Entry:
         name: What it is registered as.
         kind: "family" or "layout".
         says: What it is, in a line.
-        classes: The transformers classes of a family, as its adapter names them.
+        classes: The transformers classes of a family, in words.
         checkpoints: Hub ids for which it is meant.
     """
 
@@ -54,14 +54,12 @@ def catalogue() -> Iterator[Entry]:
         for name in registry:
             if name != UNKNOWN:
                 entry: Any = registry[name]
+                # Another package's family states what it likes.
                 yield Entry(
                     name=name,
                     kind=kind,
-                    says=_first_line(inspect.getmodule(type(entry))),
-                    classes=_first_line(type(entry))
-                    .removeprefix("The adapter of ")
-                    .strip(".")
-                    .replace("`", ""),
+                    says=getattr(entry, "says", NOT_STATED),
+                    classes=getattr(entry, "classes", NOT_STATED),
                     checkpoints=tuple(getattr(entry, "checkpoints", ())),
                 )
 
@@ -82,8 +80,12 @@ def lines() -> Iterator[str]:
     )
 
 
-def markdown() -> Iterator[str]:
-    """The catalogue as tables."""
+def markdown(*, any_model: tuple[str, ...]) -> Iterator[str]:
+    """The catalogue as tables.
+
+    Args:
+        any_model: Names of the methods that run on a model of no family.
+    """
     yield from ("# Models", "", "Made by `groundviz models --markdown`.", "")
     for kind, title in (("family", "Families"), ("layout", "Published layouts")):
         yield from (f"## {title}", "", f"Tested with {TESTED[kind]}.", "", "| name | what it is | such as |")
@@ -94,8 +96,5 @@ def markdown() -> Iterator[str]:
                 yield f"| `{entry.name}` | {entry.says} | {meant} |"
         yield ""
     yield from (UNTESTED, "", HOW_TO_ADD, "")
-    yield "Any other model that generates can be explained by `occlusion`, `rise` and `shapley`."
-
-
-def _first_line(documented: Any) -> str:
-    return (inspect.getdoc(documented) or "").partition("\n")[0]
+    named = [f"`{name}`" for name in any_model]
+    yield f"Any other model that generates can be explained by {', '.join(named[:-1])} and {named[-1]}."

@@ -365,7 +365,7 @@ class Live:
     def _inside(self) -> Passes:
         """The passes, for readings that need the model's modules to be known."""
         if self._parts.unknown:
-            raise UnsupportedMethod(self._parts.unknown)
+            raise UnsupportedMethod(self._parts.unknown, lacks="modules")
         return self._passes
 
     @property

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ import numpy as np
 
 from groundviz import models
 from groundviz.errors import TargetError, UnsupportedMethod
-from groundviz.methods.running.catalogue import explains_questions
 from groundviz.models import VLM
 from groundviz.record.geometry import apply
 from groundviz.record.targets import Named, Question
@@ -64,10 +62,11 @@ def is_finite(trial: Trial, kind: str) -> str:
 
 
 def names_its_unit(trial: Trial, kind: str) -> str:
-    """The unit of the maps is one the docstring speaks of."""
-    units = {one.unit for one in _both(trial, kind).first.maps}
-    unknown = [unit for unit in units if not unit or unit not in trial.documentation]
-    return f"the docstring does not speak of the unit {unknown[0]!r}" if unknown else ""
+    """The unit of the maps is the one that the method's facts state."""
+    for one in _both(trial, kind).first.maps:
+        if one.unit != trial.facts.unit:
+            return f"a map's unit is {one.unit!r}, and the method's facts state {trial.facts.unit!r}"
+    return ""
 
 
 def is_the_same_again(trial: Trial, kind: str) -> str:
@@ -94,10 +93,9 @@ def takes_targets_in_any_order(trial: Trial, kind: str) -> str:
 
 
 def shares_its_passes(trial: Trial, kind: str) -> str:
-    """Three targets cost no more forward passes than one, unless the docstring says so."""
-    costs = trial.documentation.partition("Cost:")[2].partition("Targets:")[0]
+    """Three targets cost no more forward passes than one, unless its facts say so."""
     one, several = _alone(trial, kind)[1], _both(trial, kind).images
-    if several <= one or re.search("forward[^.,;]* target", costs):
+    if several <= one or trial.facts.pass_per_target:
         return ""
     return f"three targets took {several} images through the model, one took {one}"
 
@@ -127,7 +125,7 @@ def takes_special_tokens(trial: Trial, kind: str) -> str:
 
 def takes_contrasts(trial: Trial, kind: str) -> str:
     """A contrast of several tokens, beside a plain target, which stays what it is."""
-    if not trial.explains_contrasts:
+    if not trial.facts.contrasts:
         return ""
     vlm = _vlm(trial, kind)
     foil = Foil(text=FOIL, token_ids=tuple(vlm.answer_ids(FOIL)))
@@ -140,13 +138,13 @@ def takes_contrasts(trial: Trial, kind: str) -> str:
 
 def explains_words_of_the_question_or_refuses(trial: Trial, kind: str) -> str:
     """A word of the question has a map, or there is a TargetError; the answer's maps stay what they are."""
-    states = explains_questions(trial.documentation)
+    states = trial.facts.question
     try:
         found = trial.run(_vlm(trial, kind), given=ANSWER, named=[(1, 3), Question("nodule")])
     except TargetError:
-        return "its docstring says that it measures the question, and it refuses to" if states else ""
+        return "its facts say that it measures the question, and it refuses to" if states else ""
     if not states:
-        return "it measures words of the question, and its docstring does not say so behind Targets:"
+        return "it measures words of the question, and its facts do not say so"
     missing = not all(one.has(found.targets[1]) for one in found.maps)
     plain = trial.run(_vlm(trial, kind), given=ANSWER, named=[(1, 3)])
     return "the word was not measured" if missing else _not_finite(found) or _apart(plain, found, CLOSE)

@@ -9,7 +9,9 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from groundviz.methods.running.measure import refuse_questions, signed_off
+from groundviz.methods.running.measure import signed_off
+from groundviz.methods.running.refusals import refuse_targets
+from groundviz.methods.toolkit.facts import Facts
 from groundviz.methods.toolkit.method import Method
 from groundviz.models import VLM
 from groundviz.record.geometry import compose, invert
@@ -59,6 +61,7 @@ class Trial:
     Attributes:
         name: What it is called.
         method: The method.
+        facts: What is known of it.
         options: To run it with.
         closed_form: What each cell of the planted model should hold, where that is known.
         noise: Share of a map's height that may come from chance.
@@ -66,6 +69,7 @@ class Trial:
 
     name: str
     method: Method
+    facts: Facts
     options: Mapping[str, Any]
     closed_form: ClosedForm | None = None
     noise: float = 0.05
@@ -73,13 +77,8 @@ class Trial:
 
     @property
     def documentation(self) -> str:
-        """The method's docstring on one line."""
+        """The method's docstring on one line; empty where Python runs without them."""
         return " ".join((inspect.getdoc(self.method) or "").split())
-
-    @property
-    def explains_contrasts(self) -> bool:
-        """Whether the method says that it does; where it does not, it must refuse them."""
-        return "no contrasts" not in self.documentation
 
     def run(
         self,
@@ -101,9 +100,9 @@ class Trial:
         self, live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]
     ) -> tuple[Heatmaps, ...]:
         """What the method returns, signed off as `explain` does it."""
-        refuse_questions(self.method, targets)
+        refuse_targets(self.name, self.facts, targets)
         found = self.method(live, prompt, answer, targets, **self.options)
-        return tuple(signed_off(self.name, self.options, one, live) for one in found)
+        return tuple(signed_off(self.name, self.facts, self.options, one, live) for one in found)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """A value that several checks use, made at the first request."""

@@ -51,7 +51,7 @@ INNER = {
     "runtime": ["loan", "attention", "inputs", "passes", "identity", ""],
     "models": ["prompting", "adapter", "families", "loading", "certification", "checkpoints", ""],
     "models/checkpoints": ["reading", "building", ""],
-    "methods": ["toolkit", "", "running"],
+    "methods": ["toolkit", "captum", "", "running"],
     "render": ["base", "figures", "viewer", "pages", "live", ""],
     "testing": ["tiny", "families", ""],
 }
@@ -70,7 +70,7 @@ ONLY_IN = {
         "testing/",
     ),
     "tokenizers": ("models/", "demo/", "testing/"),
-    "captum": ("methods/", "evidence/"),
+    "captum": ("methods/captum/",),
     "skimage": ("methods/", "evidence/"),
     "cv2": ("methods/toolkit/inpainting.py",),
     "matplotlib": ("render/",),
@@ -325,6 +325,8 @@ MODEL = {
     "models/certification/gradient_trace.py": {"requires_grad_"},
     "runtime/attention/row_gradients.py": {"requires_grad_"},
     "runtime/passes/forward.py": {"requires_grad_"},
+    # A copy of the image, which captum differentiates.
+    "methods/captum/run.py": {"requires_grad_"},
     # Models made a moment ago, not lent by anybody.
     "models/load.py": {"eval"},
     # Counts the parts of a model that is put together without numbers, and writes to none.

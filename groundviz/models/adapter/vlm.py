@@ -27,6 +27,9 @@ from groundviz.runtime.loan.device import home, on_device
 class Family(Protocol):
     """What groundviz must know of one architecture; one object per file of this folder."""
 
+    # Two more facts may be stated, for tables: `says`, what the family is, in a sentence; `classes`, which
+    # classes of transformers it is for. Nothing depends on them.
+
     @property
     def checkpoints(self) -> tuple[str, ...]:
         """Hub ids of checkpoints it is meant for."""

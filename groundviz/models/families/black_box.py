@@ -25,8 +25,6 @@ from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 
 UNKNOWN = "unknown"
-# What needs no knowledge of a model's modules.
-ANY_MODEL = ("occlusion", "rise", "shapley")
 FALLBACK = "{images}{question}"
 
 
@@ -74,7 +72,7 @@ def why(config: Any, architecture: str) -> str:
     return (
         f"{architecture} has no adapter: its model type is {getattr(config, 'model_type', None)!r}, and the "
         f"families are: {known}. Add a file like groundviz/models/families/llava.py for it, or use "
-        f"{', '.join(ANY_MODEL[:-1])} or {ANY_MODEL[-1]}, which work on any model that generates."
+        "a method that works on any model that generates."
     )
 
 

@@ -1,4 +1,4 @@
-"""BLIP-2 and InstructBLIP: a few queries summarise the image for the language model.
+"""BLIP-2 and InstructBLIP.
 
 ::
 
@@ -40,8 +40,10 @@ AMONG, AT_IMAGE = Flow("latents", "latents"), Flow("latents", "image")
 
 
 class Blip2:
-    """The adapter of `Blip2ForConditionalGeneration` and `InstructBlipForConditionalGeneration`."""
+    """The adapter of BLIP-2 and InstructBLIP."""
 
+    says = "BLIP-2 and InstructBLIP: a few queries summarise the image for the language model."
+    classes = "Blip2ForConditionalGeneration and InstructBlipForConditionalGeneration"
     checkpoints = ("Salesforce/blip2-opt-2.7b", "Salesforce/instructblip-vicuna-7b")
 
     def matches(self, config: Any) -> bool:

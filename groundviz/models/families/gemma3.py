@@ -1,4 +1,4 @@
-"""Gemma 3 and MedGemma: a SigLIP tower, pooled patches, image tokens that see both ways.
+"""Gemma 3 and MedGemma.
 
 ::
 
@@ -47,8 +47,10 @@ CROPS = {
 
 
 class Gemma3:
-    """The adapter of `Gemma3ForConditionalGeneration`."""
+    """The adapter of Gemma 3 and MedGemma."""
 
+    says = "Gemma 3 and MedGemma: a SigLIP tower, pooled patches, image tokens that see both ways."
+    classes = "Gemma3ForConditionalGeneration"
     checkpoints = ("google/medgemma-4b-it", "google/gemma-3-4b-it")
 
     def matches(self, config: Any) -> bool:

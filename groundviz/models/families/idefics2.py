@@ -1,4 +1,4 @@
-"""Idefics 2: images in their own shape, each summarised by a perceiver.
+"""Idefics 2.
 
 ::
 
@@ -52,8 +52,10 @@ PERCEIVER = Flow("latents", "image", own=True)
 
 
 class Idefics2:
-    """The adapter of `Idefics2ForConditionalGeneration`."""
+    """The adapter of Idefics 2."""
 
+    says = "Idefics 2: images in their own shape, each summarised by a perceiver."
+    classes = "Idefics2ForConditionalGeneration"
     checkpoints = ("HuggingFaceM4/idefics2-8b",)
 
     def matches(self, config: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Idefics 3 and SmolVLM: the image in tiles, and once more as a whole.
+"""Idefics 3 and SmolVLM.
 
 ::
 
@@ -49,8 +49,10 @@ FALLBACK = Format(
 
 
 class Idefics3:
-    """The adapter of `Idefics3ForConditionalGeneration` and `SmolVLMForConditionalGeneration`."""
+    """The adapter of Idefics 3 and SmolVLM."""
 
+    says = "Idefics 3 and SmolVLM: the image in tiles, and once more as a whole."
+    classes = "Idefics3ForConditionalGeneration and SmolVLMForConditionalGeneration"
     checkpoints = (
         "HuggingFaceM4/Idefics3-8B-Llama3",
         "HuggingFaceTB/SmolVLM-Instruct",

@@ -1,4 +1,4 @@
-"""InternVL: tiles and an overview, each an image of its own; four patches to an image token.
+"""InternVL.
 
 ::
 
@@ -40,8 +40,10 @@ FALLBACK = Format(
 
 
 class InternVL:
-    """The adapter of `InternVLForConditionalGeneration`."""
+    """The adapter of InternVL."""
 
+    says = "InternVL: tiles and an overview, each an image of its own; four patches to an image token."
+    classes = "InternVLForConditionalGeneration"
     checkpoints = ("OpenGVLab/InternVL3-1B-hf", "OpenGVLab/InternVL3-8B-hf")
 
     def matches(self, config: Any) -> bool:

@@ -1,4 +1,4 @@
-"""LLaVA-NeXT (LLaVA 1.6): an overview and tiles, with a token behind each row of them.
+"""LLaVA-NeXT.
 
 ::
 
@@ -38,8 +38,10 @@ FALLBACK = Format(
 
 
 class LlavaNext:
-    """The adapter of `LlavaNextForConditionalGeneration`."""
+    """The adapter of LLaVA-NeXT."""
 
+    says = "LLaVA-NeXT (LLaVA 1.6): an overview and tiles, with a token behind each row of them."
+    classes = "LlavaNextForConditionalGeneration"
     checkpoints = ("llava-hf/llava-v1.6-mistral-7b-hf",)
 
     def matches(self, config: Any) -> bool:

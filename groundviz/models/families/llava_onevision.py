@@ -1,4 +1,4 @@
-"""LLaVA-OneVision: an overview and up to 36 tiles, read at fewer places where there are many.
+"""LLaVA-OneVision.
 
 ::
 
@@ -40,8 +40,10 @@ FALLBACK = Format(
 
 
 class LlavaOnevision:
-    """The adapter of `LlavaOnevisionForConditionalGeneration`."""
+    """The adapter of LLaVA-OneVision."""
 
+    says = "LLaVA-OneVision: an overview and up to 36 tiles, read at fewer places where there are many."
+    classes = "LlavaOnevisionForConditionalGeneration"
     checkpoints = ("llava-hf/llava-onevision-qwen2-0.5b-ov-hf", "llava-hf/llava-onevision-qwen2-7b-ov-hf")
 
     def matches(self, config: Any) -> bool:

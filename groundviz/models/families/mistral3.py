@@ -1,4 +1,4 @@
-"""Mistral 3: a Pixtral tower for images of any shape, four patches to an image token.
+"""Mistral 3.
 
 ::
 
@@ -37,8 +37,10 @@ FALLBACK = Format(
 
 
 class Mistral3:
-    """The adapter of `Mistral3ForConditionalGeneration`."""
+    """The adapter of Mistral 3."""
 
+    says = "Mistral 3: a Pixtral tower for images of any shape, four patches to an image token."
+    classes = "Mistral3ForConditionalGeneration"
     checkpoints = ("mistralai/Mistral-Small-3.1-24B-Instruct-2503",)
 
     def matches(self, config: Any) -> bool:

@@ -54,8 +54,10 @@ MULTIPLE = 8
 
 
 class Mllama:
-    """The adapter of `MllamaForConditionalGeneration`."""
+    """The adapter of Llama 3.2 Vision."""
 
+    says = "Llama 3.2 Vision: the image in tiles, looked at through cross-attention."
+    classes = "MllamaForConditionalGeneration"
     checkpoints = ("meta-llama/Llama-3.2-11B-Vision-Instruct",)
 
     def matches(self, config: Any) -> bool:

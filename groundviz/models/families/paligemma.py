@@ -1,4 +1,4 @@
-"""PaliGemma 1 and 2: a SigLIP tower, one image token per patch, a prompt that sees both ways.
+"""PaliGemma 1 and 2.
 
 ::
 
@@ -35,8 +35,10 @@ SUFFIX = 1
 
 
 class PaliGemma:
-    """The adapter of `PaliGemmaForConditionalGeneration`."""
+    """The adapter of PaliGemma 1 and 2."""
 
+    says = "PaliGemma 1 and 2: a SigLIP tower, one image token per patch, a prompt that sees both ways."
+    classes = "PaliGemmaForConditionalGeneration"
     checkpoints = ("google/paligemma-3b-mix-224", "google/paligemma2-3b-mix-448")
 
     def matches(self, config: Any) -> bool:

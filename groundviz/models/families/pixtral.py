@@ -1,4 +1,4 @@
-"""Pixtral: a tower for images of any shape, rows of image tokens with breaks between them.
+"""Pixtral.
 
 ::
 
@@ -34,8 +34,10 @@ FALLBACK = Format(
 
 
 class Pixtral:
-    """The adapter of `LlavaForConditionalGeneration` with a Pixtral tower."""
+    """The adapter of Pixtral."""
 
+    says = "Pixtral: a tower for images of any shape, rows of image tokens with breaks between them."
+    classes = "LlavaForConditionalGeneration with a Pixtral tower"
     checkpoints = ("mistral-community/pixtral-12b",)
 
     def matches(self, config: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL: images of any shape, two by two patches to an image token.
+"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL.
 
 ::
 
@@ -52,8 +52,10 @@ FALLBACK = Format(
 
 
 class QwenVL:
-    """The adapter of `Qwen2VLForConditionalGeneration` and its 2.5 and 3."""
+    """The adapter of Qwen2-VL, Qwen2.5-VL and Qwen3-VL."""
 
+    says = "Qwen2-VL, Qwen2.5-VL and Qwen3-VL: images of any shape, two by two patches to an image token."
+    classes = "Qwen2VLForConditionalGeneration and its 2.5 and 3"
     checkpoints = ("Qwen/Qwen2-VL-2B-Instruct", "Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen3-VL-4B-Instruct")
 
     def matches(self, config: Any) -> bool:

@@ -97,7 +97,7 @@ def find_site(parts: Parts, cells: Mapping[str, Cells], name: str) -> Site:
     if name in known:
         return known[name]
     if parts.unknown:
-        raise UnsupportedMethod(parts.unknown)
+        raise UnsupportedMethod(parts.unknown, lacks="modules")
     listed = ", ".join(str(site) for site in sites(parts, cells)) or "none"
     stage = name.partition(".")[0]
     if stage in ("pixels", "vision", "projector", "language") and stage not in cells:

@@ -17,11 +17,8 @@ from torch import Tensor, nn
 from groundviz.errors import UnsupportedMethod, UnsupportedModel
 from groundviz.runtime.loan.guard import Loan
 
-# Methods that need no gradient, to be named in messages.
-GRADIENT_FREE = (
-    "attention, attention_rollout, image_attention, localization_heads, logit_lens, occlusion, "
-    "relative_attention, rise, shapley, token_ablation or token_activation_map"
-)
+# What to do instead; whoever knows the methods adds their names.
+GRADIENT_FREE = "a method that needs no gradients"
 
 
 def refuse_unusable(model: nn.Module) -> None:
@@ -80,7 +77,8 @@ def _refuse_inference(asks: bool, forward: Callable[..., Any], *args: Any, **opt
     if _asked(args, options) or (asks and torch.is_grad_enabled()):
         raise UnsupportedMethod(
             "The model cannot be differentiated: its weights were made inside torch.inference_mode(), and "
-            f"torch keeps no gradients beside them. Load the model outside of it, or use {GRADIENT_FREE}."
+            f"torch keeps no gradients beside them. Load the model outside of it, or use {GRADIENT_FREE}.",
+            lacks="gradients",
         )
     return forward(*args, **options)
 
@@ -92,6 +90,7 @@ def _refuse_cut(layer: str, forward: Callable[..., Any], *args: Any, **options: 
         raise UnsupportedMethod(
             f"The model cannot be differentiated: its quantised layer {layer} has no gradient, so a map "
             "would show the paths around it alone. Load the model in bfloat16 or float32, or use "
-            f"{GRADIENT_FREE}."
+            f"{GRADIENT_FREE}.",
+            lacks="gradients",
         )
     return output

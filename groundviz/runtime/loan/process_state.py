@@ -10,7 +10,8 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
@@ -114,6 +115,20 @@ def seed_streams(seed: int) -> None:
     # torch.manual_seed would also queue a seed for a GPU that the user initialises later.
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)
+
+
+@contextmanager
+def own_streams(seed: int) -> Iterator[None]:
+    """Python's, numpy's and torch's random streams at a seed, for code that draws from no other ones.
+
+    They are put back afterwards, so that whoever draws next gets what it would have got.
+    """
+    found = _Found.now()
+    seed_streams(seed)
+    try:
+        yield
+    finally:
+        found.set()
 
 
 class TorchModes:

@@ -133,7 +133,7 @@ class Passes:
         """Values at each site, and for each reading the gradients there, of one pass."""
         hooks = {site: self._site_hook(site) for site in at if site.stage != "pixels"}
         if self.parts.unknown:
-            raise UnsupportedMethod(self.parts.unknown)
+            raise UnsupportedMethod(self.parts.unknown, lacks="modules")
         pixels = None
         if at[0].stage == "pixels":
             pixels = self.image.cells().detach().requires_grad_()
@@ -288,5 +288,6 @@ def _gradients(scalar: Tensor, outputs: Sequence[Tensor], *, retain: bool) -> tu
             raise
         raise UnsupportedMethod(
             "The model cannot be differentiated: its answer does not depend on its inputs through operations "
-            f"that have gradients, as in models quantised to int8. Use {GRADIENT_FREE}."
+            f"that have gradients, as in models quantised to int8. Use {GRADIENT_FREE}.",
+            lacks="gradients",
         ) from None
