@@ -94,6 +94,7 @@ def _attributes(record: Record, maps: Heatmaps) -> dict[str, Any]:
 def centres(grid: Grid) -> tuple[Doubles, Doubles]:
     """Row of each row of cells and column of each column, at their centres, in source pixels.
 
+    >>> from groundviz.record import geometry
     >>> row, col = centres(geometry.squeezed((2, 4), (8, 8)))
     >>> row.tolist(), col.tolist()
     ([2.0, 6.0], [1.0, 3.0, 5.0, 7.0])

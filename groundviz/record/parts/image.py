@@ -26,6 +26,7 @@ class SourceImage:
         sha256: Of the pixels as shown; equal pixels, equal hash.
 
     >>> import groundviz
+    >>> import numpy as np
     >>> source_image = groundviz.images.load(np.zeros((4, 6), np.uint8))
     >>> source_image.shape, source_image.source
     ((4, 6), 'array')
