@@ -24,10 +24,11 @@ import hashlib, io, sys, tempfile
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from groundviz import models, store
+from groundviz import models
 from groundviz.explain import explain
 from tests.support.quick import quick_all
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from groundviz.record import store
 from groundviz.record.types import SourceImage
 
 model = tiny_llava()
