@@ -84,8 +84,8 @@ def optimized_mask(
                 start, end = (other, shown) if which == 0 else (shown, other)
                 given = mixed(start, end, cells.spread(mask))
                 score = live.scores([target], site, given)[0, 0]
-                loss = _loss(score, target, kept=which == 0)
-                loss = loss + area * mask.mean() + smooth * cells.roughness(mask)
+                prices = area * mask.mean() + smooth * cells.roughness(mask)
+                loss = _loss(score, target, kept=which == 0) + prices
                 gradient = cells.at_every_scale(torch.autograd.grad(loss, leaf)[0])
                 scaled = gradient / gradient.abs().max().clamp(min=DOUBT)
                 pace[number, which] = MOMENTUM * pace[number, which] + scaled

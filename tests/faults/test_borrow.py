@@ -301,7 +301,7 @@ def real_signals(count):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,
-        cwd=RUNTIME.parents[1],
+        cwd=RUNTIME.parents[2],
     )
     found = []
     with child:

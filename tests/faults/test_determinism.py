@@ -25,10 +25,14 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from groundviz import models
+<<<<<<< HEAD
 from groundviz.record import store
+=======
+>>>>>>> h-runtime
 from groundviz.explain import explain
 from tests.support.quick import quick_all
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from groundviz.record import store
 from groundviz.record.types import SourceImage
 
 model = tiny_llava()

@@ -56,7 +56,7 @@ MULTIPLE = 8
 class Mllama:
     """The adapter of Llama 3.2 Vision."""
 
-    says = "Llama 3.2 Vision: the image in tiles, looked at through cross-attention."
+    says = "Llama 3.2 Vision: the image in tiles, attended to by cross-attention."
     classes = "MllamaForConditionalGeneration"
     checkpoints = ("meta-llama/Llama-3.2-11B-Vision-Instruct",)
 
