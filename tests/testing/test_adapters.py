@@ -56,7 +56,7 @@ def test_a_module_that_is_not_the_models_is_found(tiny, source_image, monkeypatc
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda index: index[1:], "vision has other cells than grids"),
+        (lambda index: index[1:], "vision has 15 positions for 16 cells of its grids"),
         (lambda index: index.clip(2), "two cells of vision stand at one place"),
     ],
 )
