@@ -81,8 +81,9 @@ def optimized_mask(
             for which in (0, 1):
                 leaf = torch.zeros(cells.count, device=shown.device, requires_grad=True)
                 mask = (leaf + logits[number, which]).sigmoid()
-                start, end = (other, shown) if which == 0 else (shown, other)
-                given = mixed(start, end, cells.spread(mask))
+                # The first mask says what is kept of the image, the second what is taken from it.
+                ends = [(other, shown), (shown, other)][which]
+                given = mixed(*ends, cells.spread(mask))
                 score = live.scores([target], site, given)[0, 0]
                 loss = _loss(score, target, kept=which == 0)
                 loss = loss + area * mask.mean() + smooth * cells.roughness(mask)
@@ -106,14 +107,22 @@ def optimized_mask(
 
 def _fills(live: Live, site: Site, kind: str) -> list[Tensor]:
     """What stands at a site when there is nothing to be seen, once or at several widths of blur."""
-    blurs = [live.repainted(partial(blurred, share=share)) for share in BLURS] if kind == "blur" else []
-    return [live.read_each(site, pixels=one)[0] for one in blurs or [baseline(live, kind)]]
+    images = []
+    if kind == "blur":
+        for share in BLURS:
+            images.append(live.repainted(partial(blurred, share=share)))
+    else:
+        images.append(baseline(live, kind))
+    return [live.read_each(site, pixels=image)[0] for image in images]
 
 
 def _loss(score: Tensor, target: Target, *, kept: bool) -> Tensor:
     """-log p per token when the mask shall suffice, -log(1 - p) when it shall be missed."""
     if target.foil:
         odds = score / max(len(target.tokens), len(target.foil.token_ids))
-        return softplus(-odds if kept else odds)
+        # -log of a sigmoid: of the odds for the target, or of those for its foil.
+        return softplus((-1 if kept else 1) * odds)
     each = score / len(target.tokens)
-    return -each if kept else -torch.log1p(-(1 - DOUBT) * each.exp())
+    if kept:
+        return -each
+    return -torch.log1p(-(1 - DOUBT) * each.exp())

@@ -1,6 +1,6 @@
 """Checks of a method on a tiny random model of every family.
 
-What each demands is said in `groundviz.testing.conformance.check_method`.
+What each demands stands in `groundviz.testing.conformance.check_method`.
 """
 
 from __future__ import annotations
@@ -263,7 +263,7 @@ def _misfit(maps: Heatmaps, targets: Sequence[Target]) -> str:
     missing = [target.text for target in targets if not maps.has(target)]
     if missing:
         return f"{missing[0]!r} was asked for and not measured"
-    return "" if _in_the_image(maps) else "cells that are said to show the image lie outside of it"
+    return "" if _in_the_image(maps) else "cells that should show the image lie outside of it"
 
 
 def _in_the_image(maps: Heatmaps) -> bool:

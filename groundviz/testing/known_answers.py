@@ -1,6 +1,6 @@
 """Checks of a method on a model of which it is known where it looks, and why.
 
-What each demands is said in `groundviz.testing.conformance.check_method`.
+What each demands stands in `groundviz.testing.conformance.check_method`.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def a_contrast_is_not_its_target_alone(trial: Trial) -> str:
 
 
 def the_foil_has_its_own_map(trial: Trial) -> str:
-    """Where the other word is said, its map is highest at its own cell, alone and as a contrast."""
+    """Where the other word is generated, its map is highest at its own cell, alone and as a contrast."""
     if not trial.facts.contrasts:
         return ""
     model = planted(foils=True)

@@ -36,8 +36,8 @@ def measure_more(record: Record, vlm: VLM, recipes: Recipes, tell: Tell | None =
         same_model.same_prompt(record.prompt, prompt)
 
         def measured() -> tuple[tuple[Heatmaps, ...], tuple[str, ...]]:
-            said = live.answer(prompt, given=record.answer.token_ids.tolist())
-            same_model.same_answer(record.answer, said, record.provenance.dtype)
+            given = live.answer(prompt, given=record.answer.token_ids.tolist())
+            same_model.same_answer(record.answer, given, record.provenance.dtype)
             return measure(recipes, live, prompt, record.answer, record.targets)
 
         maps, unmeasured = live.steadily(measured)

@@ -49,16 +49,19 @@ class CellMasks:
         """
         if not self.canvases:
             return mask[torch.from_numpy(self.held).to(mask.device)][None, :, None]
-        drawn = [
-            canvas.onto(interpolate(plane[None], canvas.size, mode="bilinear", align_corners=False)[:, 0])
-            for plane, canvas in zip(self._planes(mask), self.canvases, strict=True)
-        ]
+        drawn = []
+        for plane, canvas in zip(self._planes(mask), self.canvases, strict=True):
+            smooth = interpolate(plane[None], canvas.size, mode="bilinear", align_corners=False)
+            drawn.append(canvas.onto(smooth[:, 0]))
+        # No pixel shows two images, so that adding up keeps each image's own mask.
         return torch.stack(drawn).sum(dim=0)
 
     def roughness(self, mask: Tensor) -> Tensor:
         """The mean squared step between neighbours, down plus across."""
-        planes = self._planes(mask)
-        steps = [plane.diff(dim=axis).flatten() for axis in (1, 2) for plane in planes]
+        steps = []
+        for plane in self._planes(mask):
+            steps += [plane.diff(dim=1).flatten(), plane.diff(dim=2).flatten()]
+        # Twice the mean over both directions is the mean down plus the mean across.
         return 2 * torch.cat(steps).square().mean()
 
     def at_every_scale(self, gradient: Tensor) -> Tensor:
@@ -74,9 +77,12 @@ class CellMasks:
 
     def _blocks(self, plane: Tensor) -> Tensor:
         rows, cols = plane.shape[1:]
-        sizes = [(max(1, round(rows / scale)), max(1, round(cols / scale))) for scale in SCALES]
-        blocks = [adaptive_avg_pool2d(plane, size)[None] for size in sizes]
-        same = [interpolate(one, (rows, cols), mode="bilinear", align_corners=False) for one in blocks]
+        same = []
+        for scale in SCALES:
+            # A grid that is smaller than a block is one block.
+            size = max(1, round(rows / scale)), max(1, round(cols / scale))
+            blocks = adaptive_avg_pool2d(plane, size)[None]
+            same.append(interpolate(blocks, (rows, cols), mode="bilinear", align_corners=False))
         return torch.stack(same).sum(dim=0)
 
     def _planes(self, cells: Tensor) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""What an attribution method is: a function from a lent model and its answer to raw heatmaps."""
+"""What an attribution method is: a function from a borrowed model and its answer to raw heatmaps."""
 
 from __future__ import annotations
 
