@@ -1,4 +1,4 @@
-"""Names to objects, with "did you mean" and third-party entry points."""
+"""Registries of objects by name, with "did you mean" and entry points of other packages."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
+from groundviz.cards import Table, card
 from groundviz.errors import UnknownName
 from groundviz.forking import fork_safe_lock
 
@@ -38,12 +39,12 @@ class Bridge(Generic[T]):
 
 
 class Registry(Generic[T]):
-    """Things of one kind, each under one name.
+    """Objects of one kind, each under one name.
 
     Args:
-        kind: What one entry is called in messages, such as "method".
+        kind: Name of one entry in messages, such as "method".
         group: Entry-point group through which other packages add entries.
-        fault: What is wrong with an entry that another package adds, in a few words; "" if nothing is.
+        fault: Describes what is wrong with an entry of another package; returns "" if nothing is.
         facts: Makes what is known of an entry from what its registration states, by keyword.
 
     >>> greetings = Registry[str]("greeting", "groundviz.greetings")
@@ -52,6 +53,8 @@ class Registry(Generic[T]):
     >>> greetings["helo"]
     Traceback (most recent call last):
     groundviz.errors.UnknownName: There is no greeting called 'helo'. Did you mean 'hello'? Known: hello.
+    >>> greetings, len(greetings), "hello" in greetings
+    (<1 greeting: hello>, 1, True)
     """
 
     def __init__(
@@ -73,7 +76,7 @@ class Registry(Generic[T]):
         self._turn = fork_safe_lock()
 
     def add(self, name: str, entry: T, **facts: Any) -> T:
-        """Put `entry` under `name`, with what is known of it; a name is given once."""
+        """Register `entry` as `name`, with what is known of it; each name can be used once."""
         if name in self._entries:
             raise ValueError(f"A {self.kind} called {name!r} is already registered.")
         # Made first: an entry whose facts will not do is not registered.
@@ -82,7 +85,7 @@ class Registry(Generic[T]):
         return entry
 
     def register(self, name: str, **facts: Any) -> Callable[[T], T]:
-        """Decorate an object to put it under `name`, with what is known of it."""
+        """A decorator that registers an object as `name`, with what is known of it."""
         return lambda entry: self.add(name, entry, **facts)
 
     def facts(self, name: str) -> Any:
@@ -124,8 +127,35 @@ class Registry(Generic[T]):
         self._load_plugins()
         return iter(sorted(self._entries))
 
+    def __len__(self) -> int:
+        self._load_plugins()
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        self._load_plugins()
+        return name in self._entries
+
+    def __repr__(self) -> str:
+        return f"<{self._counted()}: {', '.join(self)}>"
+
+    def _repr_html_(self) -> str | None:
+        rows = tuple((name, self._says(name)) for name in self)
+        return card(Table(title=self._counted(), head=("name", "what it is"), rows=rows))
+
+    def _says(self, name: str) -> str:
+        """What an entry is, by its facts or by itself; empty where neither states it."""
+        return getattr(self.facts(name), "shows", "") or getattr(self[name], "says", "")
+
+    def _counted(self) -> str:
+        """How many entries there are, and of what kind."""
+        if len(self) == 1:
+            return f"1 {self.kind}"
+        if self.kind.endswith("y"):
+            return f"{len(self)} {self.kind[:-1]}ies"
+        return f"{len(self)} {self.kind}s"
+
     def ours_first(self) -> list[str]:
-        """All names, sorted, those that other packages added behind all others."""
+        """All names, sorted; those that other packages added come last."""
         return sorted(self, key=lambda name: (name in self._foreign, name))
 
     def resolve(self, names: str | Iterable[str]) -> dict[str, T]:
@@ -137,14 +167,14 @@ class Registry(Generic[T]):
         with self._turn:
             if self._plugins_loaded:
                 return
-            # At once: a package may look something up here while it is being imported.
+            # Set before loading: a package may look up a name here while it is being imported.
             self._plugins_loaded = True
             for plugin in entry_points(group=self.group):
                 if plugin.name not in self._entries:
                     self._load(plugin)
 
     def _load(self, plugin: EntryPoint) -> None:
-        """Take what another package adds, whole or not at all; it never breaks what is there.
+        """Load one entry point of another package; where it fails, all its entries are removed again.
 
         An entry point names an object, or a module that registers objects when it is imported. An object
         may do both, as its `register` decorator runs on import.
@@ -158,7 +188,7 @@ class Registry(Generic[T]):
             faults = {name: self._fault(self._entries[name]) for name in self._entries.keys() - before.keys()}
             why = "; ".join(f"{name!r} {fault}" for name, fault in sorted(faults.items()) if fault)
         except (Exception, SystemExit) as error:
-            # Its message may hold a path.
+            # Only its type: its message may contain a path.
             why = f"loading it raises {type(error).__name__}"
         self._foreign |= self._entries.keys() - before.keys()
         if why:

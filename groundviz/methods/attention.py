@@ -45,5 +45,5 @@ def attention(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target,
         prompt.grids,
         (*each_token(answer), *each_asked(prompt)[: len(asked)]),
         reduce=("mean", "mean", "mean"),
-        layers=live.looking_layers,
+        layers=live.attending_layers,
     )

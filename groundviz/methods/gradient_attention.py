@@ -45,7 +45,7 @@ def gradient_attention(
         prompt.grids,
         each_token_and(answer, targets),
         reduce=("sum", "sum", "mean"),
-        layers=live.looking_layers,
+        layers=live.attending_layers,
     )
 
 

@@ -51,7 +51,7 @@ def image_attention(
         prompt.grids,
         each_token(answer),
         reduce=("mean", "mean", "mean"),
-        layers=live.looking_layers,
+        layers=live.attending_layers,
         params={
             "image_share": tuple(mass.mean(axis=(1, 2, 3)).tolist()),
             "sinks": _described(sinks(attention), shares, prompt.grids),

@@ -59,7 +59,7 @@ def localization_heads(
     """
     attention = live.attention()
     if rule == "published":
-        chosen = published(attention[0], prompt.grids, heads, live.looking_layers)
+        chosen = published(attention[0], prompt.grids, heads, live.attending_layers)
         attention = np.broadcast_to(attention[:1], attention.shape)
     elif rule == "answer":
         # Special tokens are read by other heads; an answer of nothing else has no other rows.

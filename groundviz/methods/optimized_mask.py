@@ -6,10 +6,9 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from groundviz.methods.toolkit.baselines import baseline, blurred
-from groundviz.methods.toolkit.masks import masks_at
+from groundviz.methods.toolkit.masks import DOUBT, loss_of, masks_at
 from groundviz.methods.toolkit.method import METHODS, positive
 from groundviz.methods.toolkit.regions import mixed
 from groundviz.methods.toolkit.sampling import samples_of, stated
@@ -21,8 +20,6 @@ from groundviz.runtime.inputs.sites import Site
 # what one width of blur happens to look like.
 BLURS = (0.05, 0.1, 0.2)
 START, PACE, MOMENTUM = 2.0, 0.7, 0.5
-# Keeps the pull on a mask that has not changed a certain answer yet.
-DOUBT = 1e-6
 
 
 @METHODS.register(
@@ -85,8 +82,8 @@ def optimized_mask(
                 ends = [(other, shown), (shown, other)][which]
                 given = mixed(*ends, cells.spread(mask))
                 score = live.scores([target], site, given)[0, 0]
-                loss = _loss(score, target, kept=which == 0)
-                loss = loss + area * mask.mean() + smooth * cells.roughness(mask)
+                prices = area * mask.mean() + smooth * cells.roughness(mask)
+                loss = loss_of(score, target, kept=which == 0) + prices
                 gradient = cells.at_every_scale(torch.autograd.grad(loss, leaf)[0])
                 scaled = gradient / gradient.abs().max().clamp(min=DOUBT)
                 pace[number, which] = MOMENTUM * pace[number, which] + scaled
@@ -107,22 +104,8 @@ def optimized_mask(
 
 def _fills(live: Live, site: Site, kind: str) -> list[Tensor]:
     """What stands at a site when there is nothing to be seen, once or at several widths of blur."""
-    images = []
     if kind == "blur":
-        for share in BLURS:
-            images.append(live.repainted(partial(blurred, share=share)))
+        images = [live.repainted(partial(blurred, share=share)) for share in BLURS]
     else:
-        images.append(baseline(live, kind))
+        images = [baseline(live, kind)]
     return [live.read_each(site, pixels=image)[0] for image in images]
-
-
-def _loss(score: Tensor, target: Target, *, kept: bool) -> Tensor:
-    """-log p per token when the mask shall suffice, -log(1 - p) when it shall be missed."""
-    if target.foil:
-        odds = score / max(len(target.tokens), len(target.foil.token_ids))
-        # -log of a sigmoid: of the odds for the target, or of those for its foil.
-        return softplus((-1 if kept else 1) * odds)
-    each = score / len(target.tokens)
-    if kept:
-        return -each
-    return -torch.log1p(-(1 - DOUBT) * each.exp())

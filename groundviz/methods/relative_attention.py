@@ -52,5 +52,5 @@ def relative_attention(
         prompt.grids,
         each_token(answer),
         reduce=("mean", "mean", "mean"),
-        layers=live.looking_layers,
+        layers=live.attending_layers,
     )

@@ -1,4 +1,4 @@
-"""What groundviz can explain: families of architectures and published layouts, and how far each is proved."""
+"""What groundviz can explain: families of architectures and published layouts, and how each was tested."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from groundviz.models.checkpoints.building.layout import LAYOUTS
 from groundviz.models.families.black_box import UNKNOWN
 
 NOT_STATED = "not stated"
-PROVED = {
+TESTED = {
     "family": "the real classes with tiny random weights and the real processors",
     "layout": "tiny checkpoints as they are published, against the original code's logits, tokens and pixels",
 }
-UNPROVED = (
-    "No published weights could be had where groundviz is made: they are unproved until somebody runs "
+UNTESTED = (
+    "No published weights could be had where groundviz is made: they are untested until somebody runs "
     "`groundviz certify MODEL`, which takes seconds."
 )
 HOW_TO_ADD = (
     "To add a family, write one file like groundviz/models/families/llava.py; docs/adding_a_family.md shows "
-    "one whole, and groundviz.testing.check_model proves it."
+    "one whole, and groundviz.testing.check_model tests it."
 )
 
 
@@ -74,8 +74,8 @@ def lines() -> Iterator[str]:
         yield f"  such as {', '.join(entry.checkpoints)}"
     yield from (
         "",
-        *(f"Each {kind} is proved on {what}." for kind, what in PROVED.items()),
-        UNPROVED,
+        *(f"Each {kind} is tested with {what}." for kind, what in TESTED.items()),
+        UNTESTED,
         HOW_TO_ADD,
     )
 
@@ -88,13 +88,13 @@ def markdown(*, any_model: tuple[str, ...]) -> Iterator[str]:
     """
     yield from ("# Models", "", "Made by `groundviz models --markdown`.", "")
     for kind, title in (("family", "Families"), ("layout", "Published layouts")):
-        yield from (f"## {title}", "", f"Proved on {PROVED[kind]}.", "", "| name | what it is | such as |")
+        yield from (f"## {title}", "", f"Tested with {TESTED[kind]}.", "", "| name | what it is | such as |")
         yield "| --- | --- | --- |"
         for entry in catalogue():
             if entry.kind == kind:
                 meant = ", ".join(f"`{one}`" for one in entry.checkpoints)
                 yield f"| `{entry.name}` | {entry.says} | {meant} |"
         yield ""
-    yield from (UNPROVED, "", HOW_TO_ADD, "")
+    yield from (UNTESTED, "", HOW_TO_ADD, "")
     named = [f"`{name}`" for name in any_model]
     yield f"Any other model that generates can be explained by {', '.join(named[:-1])} and {named[-1]}."

@@ -11,7 +11,7 @@ from typing import Any
 
 from groundviz.methods import METHODS, Method
 from groundviz.methods.toolkit.facts import NOT_STATED, Facts
-from groundviz.testing import every_family, known_answers, lending
+from groundviz.testing import borrowing, every_family, known_answers
 from groundviz.testing.trial import ClosedForm, Trial
 
 # What must be known of a method before it can be chosen.
@@ -105,7 +105,7 @@ def check_method(
       `pass_per_target`. A given answer has the maps of the same answer generated; a
       one-token answer has a map that is not flat; an answer of special tokens is no error. A word of the
       question has a map where the facts say `question`, and is refused with a TargetError elsewhere.
-    - Lending: a model with hooks, gradients and modes of its user's is given back as it was, after
+    - Borrowing: a model with hooks, gradients and modes of its user's is given back as it was, after
       success, an error and Ctrl-C. The caller's no_grad, inference_mode and autocast change
       nothing. Weights of NaN lead to a NumericalError. bfloat16 runs.
 
@@ -143,7 +143,7 @@ def _checks(trial: Trial) -> Iterator[tuple[str, Callable[[], str]]]:
     for kind in every_family.TINY:
         for check, of_family in every_family.CHECKS.items():
             yield f"{check} ({kind})", partial(of_family, trial, kind)
-    for check, demand in lending.CHECKS.items():
+    for check, demand in borrowing.CHECKS.items():
         yield check, partial(demand, trial)
 
 

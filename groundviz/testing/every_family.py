@@ -1,6 +1,6 @@
 """Checks of a method on a tiny random model of every family.
 
-What each demands stands in `groundviz.testing.conformance.check_method`.
+`groundviz.testing.conformance.check_method` says what each of them demands.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from groundviz.testing.tiny.planted import QUESTION
 from groundviz.testing.trial import ANSWER_TOKENS, SOURCE_IMAGE, Measured, Trial
 
 NAMED: tuple[Named | None, ...] = (None, 0, (1, 3))
-SAID, FOIL = "left lung nodule and effusion", "pneumothorax device"
+ANSWER, FOIL = "left lung nodule and effusion", "pneumothorax device"
 # Where a method keeps what speaks for a word alone, a random model may have nothing for some of them.
 WORDS = ("nodule", "effusion", "left", "opacity", "heart", "size")
 # Passes of other shapes round differently.
@@ -103,14 +103,14 @@ def shares_its_passes(trial: Trial, kind: str) -> str:
 def generated_or_given(trial: Trial, kind: str) -> str:
     """The model's own answer gives the same maps when it is handed in."""
     own = _both(trial, kind).first
-    said = own.answer.token_ids.tolist()
-    return _apart(own, trial.run(_vlm(trial, kind), said=said, named=NAMED), CLOSE)
+    token_ids = own.answer.token_ids.tolist()
+    return _apart(own, trial.run(_vlm(trial, kind), given=token_ids, named=NAMED), CLOSE)
 
 
 def explains_one_token(trial: Trial, kind: str) -> str:
     """An answer of a single token, read from the prompt's last row, has a map that is not flat."""
     for word in WORDS:
-        found = trial.run(_vlm(trial, kind), said=word)
+        found = trial.run(_vlm(trial, kind), given=word)
         why = _not_finite(found)
         if why or any(np.ptp(values[np.isfinite(values)]) for values in found.values(found.targets[0])):
             return why
@@ -120,7 +120,7 @@ def explains_one_token(trial: Trial, kind: str) -> str:
 def takes_special_tokens(trial: Trial, kind: str) -> str:
     """An answer of nothing but an end token is no reason to fail."""
     vlm = _vlm(trial, kind)
-    return _not_finite(trial.run(vlm, said=[vlm.processor.tokenizer.eos_token_id], named=[0]))
+    return _not_finite(trial.run(vlm, given=[vlm.processor.tokenizer.eos_token_id], named=[0]))
 
 
 def takes_contrasts(trial: Trial, kind: str) -> str:
@@ -130,8 +130,8 @@ def takes_contrasts(trial: Trial, kind: str) -> str:
     vlm = _vlm(trial, kind)
     foil = Foil(text=FOIL, token_ids=tuple(vlm.answer_ids(FOIL)))
     contrast = Target(tokens=(4,), text="effusion", foil=foil)
-    found = trial.run(vlm, said=SAID, named=[(1, 3), contrast])
-    plain = trial.run(vlm, said=SAID, named=[(1, 3)])
+    found = trial.run(vlm, given=ANSWER, named=[(1, 3), contrast])
+    plain = trial.run(vlm, given=ANSWER, named=[(1, 3)])
     missing = not all(one.has(contrast) for one in found.maps)
     return "the contrast was not measured" if missing else _not_finite(found) or _apart(plain, found, CLOSE)
 
@@ -140,13 +140,13 @@ def explains_words_of_the_question_or_refuses(trial: Trial, kind: str) -> str:
     """A word of the question has a map, or there is a TargetError; the answer's maps stay what they are."""
     states = trial.facts.question
     try:
-        found = trial.run(_vlm(trial, kind), said=SAID, named=[(1, 3), Question("nodule")])
+        found = trial.run(_vlm(trial, kind), given=ANSWER, named=[(1, 3), Question("nodule")])
     except TargetError:
         return "its facts say that it measures the question, and it refuses to" if states else ""
     if not states:
         return "it measures words of the question, and its facts do not say so"
     missing = not all(one.has(found.targets[1]) for one in found.maps)
-    plain = trial.run(_vlm(trial, kind), said=SAID, named=[(1, 3)])
+    plain = trial.run(_vlm(trial, kind), given=ANSWER, named=[(1, 3)])
     return "the word was not measured" if missing else _not_finite(found) or _apart(plain, found, CLOSE)
 
 
@@ -263,7 +263,7 @@ def _misfit(maps: Heatmaps, targets: Sequence[Target]) -> str:
     missing = [target.text for target in targets if not maps.has(target)]
     if missing:
         return f"{missing[0]!r} was asked for and not measured"
-    return "" if _in_the_image(maps) else "cells that should show the image lie outside of it"
+    return "" if _in_the_image(maps) else "valid cells of a grid lie outside the image"
 
 
 def _in_the_image(maps: Heatmaps) -> bool:

@@ -1,6 +1,6 @@
 """Checks of a method on a model of which it is known where it looks, and why.
 
-What each demands stands in `groundviz.testing.conformance.check_method`.
+`groundviz.testing.conformance.check_method` says what each of them demands.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def is_not_normalised(trial: Trial) -> str:
         return ""
     _, cells = _cells(trial)
     faint = planted(faint=True)
-    weak = _on_cells(trial.run(faint.vlm, faint.source_image, said=BOTH, named=[0]), 0)
+    weak = _on_cells(trial.run(faint.vlm, faint.source_image, given=BOTH, named=[0]), 0)
     spread, least = np.ptp(cells[FIRST_WORD]), np.ptp(weak)
     return (
         ""
@@ -76,7 +76,7 @@ def tells_contrasts_apart(trial: Trial) -> str:
         return ""
     model = planted(foils=True)
     wanted = model.word(FIRST_WORD, foil=SECOND_WORD)
-    found = trial.run(model.vlm, model.source_image, said=FIRST_WORD, named=[wanted])
+    found = trial.run(model.vlm, model.source_image, given=FIRST_WORD, named=[wanted])
     cells = _on_cells(found, 0)
     return _misplaced(trial, cells, model.first, FIRST_WORD) or _for_the_foil(trial, found, model)
 
@@ -89,7 +89,7 @@ def a_contrast_is_not_its_target_alone(trial: Trial) -> str:
     twins = model.word(FIRST_WORD, foil=TWIN)
     try:
         found = float(
-            np.ptp(_on_cells(trial.run(model.vlm, model.source_image, said=FIRST_WORD, named=[twins]), 0))
+            np.ptp(_on_cells(trial.run(model.vlm, model.source_image, given=FIRST_WORD, named=[twins]), 0))
         )
     except UnsupportedMethod:
         return ""  # There is nothing to show, and it says so.
@@ -98,13 +98,13 @@ def a_contrast_is_not_its_target_alone(trial: Trial) -> str:
 
 
 def the_foil_has_its_own_map(trial: Trial) -> str:
-    """Where the other word is generated, its map is highest at its own cell, alone and as a contrast."""
+    """Where the other word is the answer, its map is highest at its own cell, alone and as a contrast."""
     if not trial.facts.contrasts:
         return ""
     model = planted(foils=True)
     other = model.word(SECOND_WORD)
     named = [other, model.word(SECOND_WORD, foil=FIRST_WORD)]
-    found = trial.run(model.vlm, model.source_image, said=SECOND_WORD, named=named)
+    found = trial.run(model.vlm, model.source_image, given=SECOND_WORD, named=named)
     alone, contrast = (_on_cells(found, index) for index in range(2))
     return _not_highest(alone, model.second, SECOND_WORD) or _misplaced(
         trial, contrast, model.second, f"{SECOND_WORD} rather than {FIRST_WORD}"
@@ -128,7 +128,7 @@ def _cells(trial: Trial) -> tuple[Planted, Mapping[str, Doubles]]:
 
     def make() -> tuple[Planted, Mapping[str, Doubles]]:
         model = planted()
-        found = trial.run(model.vlm, model.source_image, said=BOTH, named=[0, 1])
+        found = trial.run(model.vlm, model.source_image, given=BOTH, named=[0, 1])
         return model, {FIRST_WORD: _on_cells(found, 0), SECOND_WORD: _on_cells(found, 1)}
 
     return trial.once("planted", make)

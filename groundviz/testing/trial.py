@@ -39,7 +39,7 @@ class Measured:
 
     Attributes:
         prompt: What was asked.
-        answer: What was said.
+        answer: The answer, generated or given.
         targets: What was explained of it.
         maps: What the method returned.
     """
@@ -85,13 +85,13 @@ class Trial:
         vlm: VLM,
         source_image: SourceImage = SOURCE_IMAGE,
         *,
-        said: str | Sequence[int] | None = None,
+        given: str | Sequence[int] | None = None,
         named: Sequence[Named | None] = (None,),
     ) -> Measured:
-        """Answer, and measure once."""
+        """Answer the question, generated or as `given`, and measure once."""
         with borrow(vlm) as live:
             prompt = live.encode(source_image, QUESTION)
-            answer = live.answer(prompt, given=said)
+            answer = live.answer(prompt, given=given)
             targets = live.targets(answer, cast(Any, list(named)), None)
             maps = self.measure(live, prompt, answer, targets)
         return Measured(prompt=prompt, answer=answer, targets=targets, maps=maps)
@@ -105,7 +105,7 @@ class Trial:
         return tuple(signed_off(self.name, self.facts, self.options, one, live) for one in found)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What several checks look at: made at the first request."""
+        """A value that several checks use, made at the first request."""
         if key not in self._kept:
             self._kept[key] = make()
         return cast(T, self._kept[key])

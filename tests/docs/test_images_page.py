@@ -13,7 +13,7 @@ import pytest
 
 import groundviz
 from benchmarks import foreign_images
-from groundviz.images.dicom.header import _COLOUR, _GREY, _INDEXED
+from groundviz.images.dicom.layout import COLOUR, GREY, INDEXED
 
 pytest.importorskip("pydicom")
 
@@ -64,7 +64,7 @@ def test_the_page_is_what_the_command_says() -> None:
 
 
 def test_every_kind_of_colour_is_on_the_page() -> None:
-    assert all(kind in PAGE for kind in (*_GREY, _INDEXED, *_COLOUR))
+    assert all(kind in PAGE for kind in (*GREY, INDEXED, *COLOUR))
 
 
 @pytest.mark.parametrize("name", ["images.md", "privacy.md"])

@@ -20,7 +20,7 @@ def planted(attention, *, rows, cols, neutral=None):
     other = SimpleNamespace(prompt=None, answer=lambda prompt, given: None)
     other.attention = lambda: np.asarray(neutral, np.float32)
     live = SimpleNamespace(attention=lambda: attention, ask=lambda question: other)
-    live.looking_layers = tuple(range(attention.shape[1]))
+    live.attending_layers = tuple(range(attention.shape[1]))
     count = len(attention)
     answer = Answer(
         text="x" * count,

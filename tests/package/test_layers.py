@@ -20,12 +20,13 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 Find = Callable[[ast.Module], set[str]]
 
 # Each room, and the rooms it may see; a room sees itself.
-BASE = {"errors", "forking", "registry", "record"}
+BASE = {"cards", "errors", "forking", "registry", "record"}
 MAY_IMPORT: dict[str, set[str]] = {
+    "cards": set(),
     "errors": set(),
     "forking": set(),
-    "registry": {"errors", "forking"},
-    "record": {"errors"},
+    "registry": {"cards", "errors", "forking"},
+    "record": {"cards", "errors"},
     "images": BASE,
     "runtime": BASE,
     "models": BASE | {"images", "runtime"},
@@ -45,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # The inner rooms of a room, each of which may see those before it. "" is the room's own files.
 INNER = {
+    "record": ["parts", "", "exports"],
     "images": ["base", "raster", "dicom", ""],
     "runtime": ["loan", "attention", "inputs", "passes", "identity", ""],
     "models": ["prompting", "adapter", "families", "loading", "certification", "checkpoints", ""],
@@ -81,6 +83,8 @@ ONLY_IN = {
         "images/dicom/elements.py",
         "demo/export.py",
     ),
+    "pandas": ("record/exports/frames.py",),
+    "xarray": ("record/exports/frames.py",),
     "safetensors": ("record/store.py", "models/"),
     "tqdm": ("cli/", "runtime/passes/batches.py"),
     "argparse": ("cli/",),
@@ -89,7 +93,9 @@ ONLY_IN = {
     # Chat templates are programs of others': they run where they can be ended.
     "subprocess": ("models/prompting/template_filling.py",),
     **dict.fromkeys("pickle dill cloudpickle joblib marshal shelve ctypes".split(), ()),
-    **dict.fromkeys("urllib requests httpx socket http ftplib torchvision timm pandas".split(), ()),
+    **dict.fromkeys(
+        "urllib requests httpx socket http ftplib torchvision timm nibabel pycocotools".split(), ()
+    ),
 }
 
 

@@ -73,7 +73,8 @@ def test_the_environment_for_conda_asks_for_the_same_versions() -> None:
     assert asked.pop("python") == SpecifierSet(PROJECT["requires-python"])
     asked.pop("pip")
     extras = PROJECT["optional-dependencies"]
-    wanted = [one for name in ("dicom", "jupyter", "charts", "opencv", "captum") for one in extras[name]]
+    names = ("dicom", "jupyter", "charts", "opencv", "captum", "tables")
+    wanted = [requirement for name in names for requirement in extras[name]]
     expected = requirements(*PROJECT["dependencies"], *wanted)
     assert {CONDA_NAMES.get(name, name): versions for name, versions in asked.items()} == expected
 

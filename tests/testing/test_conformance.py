@@ -135,9 +135,9 @@ def test_every_family_is_covered():
 # --- the planted model is what its description says -----------------------------------------------------
 
 
-@pytest.mark.parametrize(("said", "cell"), [("nodule", FIRST), ("opacity", FIRST), ("effusion", None)])
-def test_the_planted_score_is_linear_in_one_cell_and_blind_to_others(said, cell):
-    model = planted(foils=said == "effusion")
+@pytest.mark.parametrize(("word", "cell"), [("nodule", FIRST), ("opacity", FIRST), ("effusion", None)])
+def test_the_planted_score_is_linear_in_one_cell_and_blind_to_others(word, cell):
+    model = planted(foils=word == "effusion")
     cell = cell or model.second
     vlm, pixels = model.vlm, model.source_image.pixels
 
@@ -145,7 +145,7 @@ def test_the_planted_score_is_linear_in_one_cell_and_blind_to_others(said, cell)
         inputs = vlm.encode(
             (replace(model.source_image, pixels=changed.astype(np.float32)),), QUESTION
         ).inputs
-        ids = torch.cat([inputs["input_ids"], torch.tensor([vlm.answer_ids(said)])], dim=1)
+        ids = torch.cat([inputs["input_ids"], torch.tensor([vlm.answer_ids(word)])], dim=1)
         inputs = {**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
         return torch.log_softmax(vlm.model(**inputs).logits[0, -2], -1)[ids[0, -1]].item()
 

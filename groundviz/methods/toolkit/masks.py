@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, softplus
 
 from groundviz.methods.toolkit.regions import Canvas, canvases, coarser
 from groundviz.record.geometry import held_cells
-from groundviz.record.types import Bools, Grid
+from groundviz.record.types import Bools, Grid, Target
 from groundviz.runtime.inputs.sites import Site
 from groundviz.runtime.live import Live
 
 # Cells along the side of a block that a mask may move as one.
 SCALES = (1, 2, 4)
+# Keeps the pull on a mask that has not changed a certain answer yet.
+DOUBT = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,3 +104,13 @@ def masks_at(live: Live, site: Site) -> CellMasks:
         like = next(grid for grid in behind if grid.image == image)
         grids.append(coarser(canvas.grid, like.rows, like.cols, live.source_images[image].shape))
     return CellMasks(grids, drawn)
+
+
+def loss_of(score: Tensor, target: Target, *, kept: bool) -> Tensor:
+    """-log p per token when the mask shall suffice, -log(1 - p) when it shall be missed."""
+    if target.foil:
+        odds = score / max(len(target.tokens), len(target.foil.token_ids))
+        # -log of a sigmoid: of the odds for the target, or of those for its foil.
+        return softplus((-1 if kept else 1) * odds)
+    each = score / len(target.tokens)
+    return -each if kept else -torch.log1p(-(1 - DOUBT) * each.exp())

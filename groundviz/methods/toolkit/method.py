@@ -14,6 +14,7 @@ from groundviz.record.geometry import held_cells
 from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Reduction, Target
 from groundviz.registry import Registry
 
+
 def fault(entry: object) -> str:
     """Why what another package adds is no method, in a few words; "" if it is one.
 

@@ -40,11 +40,12 @@ class Anything:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        image = np.flatnonzero(asked.token_ids == vlm.processor.image_token_id)
-        shapes = [source_image.shape for source_image in source_images]
-        pixels = tuple(squeezed(shape, shape, image=number) for number, shape in enumerate(shapes))
-        cells = {"pixels": Cells(grids=pixels, index=np.empty(0, dtype=np.int64))}
-        return finish(vlm, asked, image=image, grids=(), cells=cells, columns=np.empty(0, dtype=np.int64))
+        image = asked.where(vlm.processor.image_token_id)
+        # Maps are as large as the source image, and nothing is known of the model's own tensors.
+        pixels = [squeezed(shape, shape, image=number) for number, shape in enumerate(asked.shapes)]
+        unknown = np.empty(0, dtype=np.int64)
+        cells = {"pixels": Cells(grids=tuple(pixels), index=unknown)}
+        return finish(vlm, asked, image=image, grids=(), cells=cells, columns=unknown)
 
     def parts(self, model: Any) -> Parts:
         """No module at all, and why."""

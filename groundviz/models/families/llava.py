@@ -18,8 +18,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from groundviz.models.adapter.grids import in_cells, in_order, with_tokens
 from groundviz.models.adapter.image_geometry import square_image
 from groundviz.models.adapter.modules import parts_of
@@ -54,8 +52,8 @@ class Llava:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, getattr(vlm.processor, "prompt", FALLBACK))
-        image = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)
-        shapes = [source_image.shape for source_image in source_images]
+        shapes = asked.shapes
+        image = asked.where(vlm.model.config.image_token_id)
         images = [square_image(vlm, shape, image=number) for number, shape in enumerate(shapes)]
         patch = vlm.model.config.vision_config.patch_size
         patches = in_cells(images, (patch, patch), shapes, "vision")
@@ -76,9 +74,11 @@ def _kept(vlm: VLM, patches: Grid) -> Bools:
 
 
 def _class_tokens(vlm: VLM) -> int:
-    """How many tokens of the tower stand before its patches and are none."""
-    names = (name for name, _ in vlm.model.model.vision_tower.named_parameters())
-    return int(any(name.endswith(("class_embedding", "cls_token")) for name in names))
+    """How many class tokens precede the patches in the tower, 0 or 1."""
+    for name, _ in vlm.model.model.vision_tower.named_parameters():
+        if name.endswith(("class_embedding", "cls_token")):
+            return 1
+    return 0
 
 
 FAMILIES.add("llava", Llava())

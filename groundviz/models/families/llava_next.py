@@ -51,9 +51,9 @@ class LlavaNext:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        shapes, config = [source_image.shape for source_image in source_images], vlm.model.config
+        config = vlm.model.config
         cells = tiled_cells(
-            vlm, asked, shapes, vision_feature_select_strategy=config.vision_feature_select_strategy
+            vlm, asked, asked.shapes, vision_feature_select_strategy=config.vision_feature_select_strategy
         )
         return finish(vlm, asked, cells=cells)
 

@@ -53,8 +53,8 @@ class LlavaOnevision:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        shapes, config = [source_image.shape for source_image in source_images], vlm.model.config
-        cells = tiled_cells(vlm, asked, shapes, vision_aspect_ratio=config.vision_aspect_ratio)
+        config = vlm.model.config
+        cells = tiled_cells(vlm, asked, asked.shapes, vision_aspect_ratio=config.vision_aspect_ratio)
         return finish(vlm, asked, cells=cells)
 
     def parts(self, model: Any) -> Parts:

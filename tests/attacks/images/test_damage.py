@@ -75,9 +75,9 @@ def swept(cases: Iterator[Case], folder: Path) -> Tally:
     finally:
         root.setLevel(level)
         root.removeHandler(listener)
-    said = heard.getvalue() + "".join(str(warning.message) for warning in warned)
-    if said:
-        tally.leaks.append(said[:500])
+    leaked = heard.getvalue() + "".join(str(warning.message) for warning in warned)
+    if leaked:
+        tally.leaks.append(leaked[:500])
     return tally
 
 

@@ -146,10 +146,10 @@ def in_base_64(canary: bytes, shift: int) -> bytes:
     return encoded[-(-8 * shift // 6) : 8 * (shift + len(canary)) // 6]
 
 
-def everything_said(error: BaseException, *, through_locals: bool) -> str:
+def everything_in(error: BaseException, *, through_locals: bool) -> str:
     """All that an exception carries: its arguments, its chain, and what a debugger would print."""
-    said = [repr(error), str(error), repr(error.args), repr(getattr(error, "__notes__", None))]
-    said += [repr(error.__cause__), repr(error.__context__), *traceback.format_exception(error)]
+    texts = [repr(error), str(error), repr(error.args), repr(getattr(error, "__notes__", None))]
+    texts += [repr(error.__cause__), repr(error.__context__), *traceback.format_exception(error)]
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     # No frame of a decoder, and past the functions that were handed the path, no trace of the file.
     assert {frame.f_globals["__name__"].split(".")[0] for frame in frames} <= {
@@ -157,10 +157,10 @@ def everything_said(error: BaseException, *, through_locals: bool) -> str:
         "groundviz",
     }
     if through_locals:
-        said += [
+        texts += [
             repr(frame.f_locals) for frame in frames if frame.f_code.co_name in ("contained", "_contained")
         ]
-    return "\n".join(said)
+    return "\n".join(texts)
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def outlet(
             except ImageError as error:
                 outcome, content = (
                     "ImageError",
-                    everything_said(error, through_locals=isinstance(source, Path)),
+                    everything_in(error, through_locals=isinstance(source, Path)),
                 )
                 assert error.__cause__ is None
                 assert error.__context__ is None
