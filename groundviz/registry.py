@@ -45,7 +45,7 @@ class Registry(Generic[T]):
         kind: Name of one entry in messages, such as "method".
         group: Entry-point group through which other packages add entries.
         fault: Describes what is wrong with an entry of another package; returns "" if nothing is.
-        facts: Makes what is known of an entry from what its registration states, by keyword.
+        facts: Makes the facts of an entry from the keywords of its registration.
 
     >>> greetings = Registry[str]("greeting", "groundviz.greetings")
     >>> greetings.add("hello", "good day")
@@ -76,7 +76,7 @@ class Registry(Generic[T]):
         self._turn = fork_safe_lock()
 
     def add(self, name: str, entry: T, **facts: Any) -> T:
-        """Register `entry` as `name`, with what is known of it; each name can be used once."""
+        """Register `entry` as `name`, with its facts; each name can be used once."""
         if name in self._entries:
             raise ValueError(f"A {self.kind} called {name!r} is already registered.")
         # Made first: an entry whose facts will not do is not registered.
@@ -85,11 +85,11 @@ class Registry(Generic[T]):
         return entry
 
     def register(self, name: str, **facts: Any) -> Callable[[T], T]:
-        """A decorator that registers an object as `name`, with what is known of it."""
+        """A decorator that registers an object as `name`, with its facts."""
         return lambda entry: self.add(name, entry, **facts)
 
     def facts(self, name: str) -> Any:
-        """What the registration of `name` states; what it leaves out has the usual value.
+        """The facts that the registration of `name` states; those it leaves out have their defaults.
 
         Raises:
             UnknownName: As for the entry itself.

@@ -21,7 +21,7 @@ import groundviz
 from groundviz.record import files
 from scripts.demo_gallery import gallery
 
-FOLDER = Path(__file__).parent / "img"
+FOLDER = Path(__file__).parents[1] / "docs" / "img"
 KINDS = ("figures", "viewer")
 # Photographs of screens may lose what no eye misses; figures lose nothing.
 EXACT = {"lossless": True, "quality": 100}

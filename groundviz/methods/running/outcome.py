@@ -28,5 +28,5 @@ def tell_of_no_evidence(name: str, maps: list[Heatmaps], targets: tuple[Target, 
             "Use another method, or explain another part of the answer.",
             RuntimeWarning,
             # The caller of `explain`, which has `measure` called by `Live.steadily`.
-            stacklevel=6,
+            stacklevel=7,
         )

@@ -43,7 +43,7 @@ class Llava:
 
     says = "LLaVA 1.5 and its kind: one vision tower, a two-layer projector, a causal decoder."
     classes = "LlavaForConditionalGeneration"
-    checkpoints = ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf")
+    checkpoints: tuple[str, ...] = ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf")
 
     def matches(self, config: Any) -> bool:
         """True for model type "llava", but for towers whose image tokens come with line breaks."""
@@ -68,7 +68,9 @@ class Llava:
 def _kept(vlm: VLM, patches: Grid) -> Bools:
     """Which patches become image tokens: the strategy drops the tower's first token, whatever it is."""
     kept = held_cells(patches)
-    dropped = vlm.model.config.vision_feature_select_strategy == "default"
+    # Relatives that have no such setting, as ViP-LLaVA, always drop it.
+    strategy = getattr(vlm.model.config, "vision_feature_select_strategy", "default")
+    dropped = strategy == "default"
     kept[0] = not dropped or _class_tokens(vlm) > 0
     return kept
 
