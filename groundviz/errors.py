@@ -56,8 +56,8 @@ class UnsupportedMethod(GroundvizError):
     """This method cannot run on this model or target; the message names methods that can.
 
     Attributes:
-        lacks: What is missing: "gradients", "modules" (whose names are known) or "contrasts". Whoever
-            knows the methods names those that do without it.
+        lacks: What there is none of: "gradients" or "modules" (whose names are known). Whoever knows the
+            methods names those that do without it.
     """
 
     def __init__(self, message: str, *, lacks: str = "") -> None:

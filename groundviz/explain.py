@@ -144,7 +144,7 @@ def _without_refusals(
     if not refused or len(refused) == len(recipes):
         return recipes
     for name, reason in refused.items():
-        warnings.warn(f"{name} was left out. {reason}", RuntimeWarning, stacklevel=5)
+        warnings.warn(f"{name} was left out. {reason}", RuntimeWarning, stacklevel=6)
     return {name: options for name, options in recipes.items() if name not in refused}
 
 

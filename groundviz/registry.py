@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -140,8 +139,12 @@ class Registry(Generic[T]):
         return f"<{self._counted()}: {', '.join(self)}>"
 
     def _repr_html_(self) -> str | None:
-        rows = tuple((name, _first_line(self[name])) for name in self)
+        rows = tuple((name, self._says(name)) for name in self)
         return card(Table(title=self._counted(), head=("name", "what it is"), rows=rows))
+
+    def _says(self, name: str) -> str:
+        """What an entry is, by its facts or by itself; empty where neither states it."""
+        return getattr(self.facts(name), "shows", "") or getattr(self[name], "says", "")
 
     def _counted(self) -> str:
         """How many entries there are, and of what kind."""
@@ -197,8 +200,3 @@ class Registry(Generic[T]):
                 RuntimeWarning,
                 stacklevel=5,
             )
-
-
-def _first_line(entry: object) -> str:
-    """The first line of a documentation; empty where there is none."""
-    return (inspect.getdoc(entry) or "").split("\n")[0]

@@ -1,4 +1,4 @@
-"""Attention: which image tokens each token of answer and question looked at."""
+"""Attention: which image tokens each token of answer and question attended to."""
 
 from __future__ import annotations
 
@@ -37,8 +37,11 @@ def attention(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target,
     Targets: every token, and every token of the question; no contrasts.
     """
     values, asked = live.attention(), live.question_attention()
+    # There are none where the model did not read the prompt token by token.
+    if len(asked):
+        values = np.concatenate([values, asked])
     return laid_out(
-        np.concatenate([values, asked]) if len(asked) else values,
+        values,
         prompt.grids,
         (*each_token(answer), *each_asked(prompt)[: len(asked)]),
         reduce=("mean", "mean", "mean"),

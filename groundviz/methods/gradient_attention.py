@@ -58,9 +58,10 @@ def _contrast(live: Live, own: Floats, answer: Answer, target: Target) -> Floats
     """One map (1, layer, head, cell): a target's products less its foil's, step by step."""
     assert target.foil is not None  # noqa: S101 - for the type checker
     start = target.tokens[0]
-    said = (*answer.token_ids[:start].tolist(), *target.foil.token_ids)
-    other = _products(live, said)[start:]
+    generated = (*answer.token_ids[:start].tolist(), *target.foil.token_ids)
+    other = _products(live, generated)[start:]
     this = own[list(target.tokens)]
+    # Step by step: the first words are read from one row, so that what both draw cancels there.
     steps = np.zeros((max(len(this), len(other)), *own.shape[1:]), np.float32)
     steps[: len(this)] += this
     steps[: len(other)] -= other

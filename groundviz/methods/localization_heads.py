@@ -62,6 +62,7 @@ def localization_heads(
         chosen = published(attention[0], prompt.grids, heads, live.attending_layers)
         attention = np.broadcast_to(attention[:1], attention.shape)
     elif rule == "answer":
+        # Special tokens are read by other heads; an answer of nothing else has no other rows.
         spoken = attention[list(answer.spoken)] if answer.spoken else attention
         chosen = by_answer(spoken, prompt.grids, heads)
     else:

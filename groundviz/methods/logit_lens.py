@@ -41,16 +41,18 @@ def logit_lens(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target
     Targets: every token, and contrasts.
     """
     contrasts = any(target.foil for target in targets)
+    # A contrast is no sum of single tokens, so that these would have another meaning beside it.
     measured = targets if contrasts else each_token(answer)
-    said = [answer.token_ids[list(target.tokens)].tolist() for target in measured]
-    foils = [list(target.foil.token_ids) if target.foil else [] for target in measured]
-    wanted = sorted({token for tokens in (*said, *foils) for token in tokens})
+    words = [_words(answer, target) for target in measured]
+    wanted = sorted({token for both in words for tokens in both for token in tokens})
     first = live.site("language.0")
     sites = [site for site in live.sites if site.stage == first.stage]
-    read = torch.stack([_log_probabilities(live, cells[0], wanted) for cells in live.read_each(*sites)])
-    values = [
-        _mean(read, wanted, own) - _mean(read, wanted, other) for own, other in zip(said, foils, strict=True)
-    ]
+    # Every layer is read in one pass, and every word once, however many targets it stands in.
+    layers = [_log_probabilities(live, cells[0], wanted) for cells in live.read_each(*sites)]
+    read = torch.stack(layers)
+    values = []
+    for own, foil in words:
+        values.append(_mean(read, wanted, own) - _mean(read, wanted, foil))
     return laid_out(
         torch.stack(values)[:, :, None],
         live.grids(first),
@@ -59,6 +61,14 @@ def logit_lens(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target
         reduce=("mean", "mean", "mean"),
         layers=[site.layer for site in sites],
     )
+
+
+def _words(answer: Answer, target: Target) -> tuple[list[int], list[int]]:
+    """The token ids of a target, and of its foil; no id where there is no foil."""
+    own: list[int] = answer.token_ids[list(target.tokens)].tolist()
+    if target.foil is None:
+        return own, []
+    return own, list(target.foil.token_ids)
 
 
 @torch.no_grad()
@@ -72,5 +82,7 @@ def _log_probabilities(live: Live, hidden: Tensor, token_ids: Sequence[int]) -> 
 
 def _mean(read: Tensor, token_ids: Sequence[int], chosen: Sequence[int]) -> Tensor:
     """The mean over some tokens (layer, cell) of what was read (layer, cell, token); 0 over none."""
+    if not chosen:
+        return read.new_zeros(read.shape[:-1])
     at = [token_ids.index(token) for token in chosen]
-    return read[..., at].mean(dim=-1) if at else read.new_zeros(read.shape[:-1])
+    return read[..., at].mean(dim=-1)

@@ -6,10 +6,9 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from groundviz.methods.toolkit.baselines import baseline, blurred
-from groundviz.methods.toolkit.masks import masks_at
+from groundviz.methods.toolkit.masks import DOUBT, loss_of, masks_at
 from groundviz.methods.toolkit.method import METHODS, positive
 from groundviz.methods.toolkit.regions import mixed
 from groundviz.methods.toolkit.sampling import samples_of, stated
@@ -21,8 +20,6 @@ from groundviz.runtime.inputs.sites import Site
 # what one width of blur happens to look like.
 BLURS = (0.05, 0.1, 0.2)
 START, PACE, MOMENTUM = 2.0, 0.7, 0.5
-# Keeps the pull on a mask that has not changed a certain answer yet.
-DOUBT = 1e-6
 
 
 @METHODS.register(
@@ -81,11 +78,12 @@ def optimized_mask(
             for which in (0, 1):
                 leaf = torch.zeros(cells.count, device=shown.device, requires_grad=True)
                 mask = (leaf + logits[number, which]).sigmoid()
-                start, end = (other, shown) if which == 0 else (shown, other)
-                given = mixed(start, end, cells.spread(mask))
+                # The first mask says what is kept of the image, the second what is taken from it.
+                ends = [(other, shown), (shown, other)][which]
+                given = mixed(*ends, cells.spread(mask))
                 score = live.scores([target], site, given)[0, 0]
                 prices = area * mask.mean() + smooth * cells.roughness(mask)
-                loss = _loss(score, target, kept=which == 0) + prices
+                loss = loss_of(score, target, kept=which == 0) + prices
                 gradient = cells.at_every_scale(torch.autograd.grad(loss, leaf)[0])
                 scaled = gradient / gradient.abs().max().clamp(min=DOUBT)
                 pace[number, which] = MOMENTUM * pace[number, which] + scaled
@@ -106,14 +104,8 @@ def optimized_mask(
 
 def _fills(live: Live, site: Site, kind: str) -> list[Tensor]:
     """What stands at a site when there is nothing to be seen, once or at several widths of blur."""
-    blurs = [live.repainted(partial(blurred, share=share)) for share in BLURS] if kind == "blur" else []
-    return [live.read_each(site, pixels=one)[0] for one in blurs or [baseline(live, kind)]]
-
-
-def _loss(score: Tensor, target: Target, *, kept: bool) -> Tensor:
-    """-log p per token when the mask shall suffice, -log(1 - p) when it shall be missed."""
-    if target.foil:
-        odds = score / max(len(target.tokens), len(target.foil.token_ids))
-        return softplus(-odds if kept else odds)
-    each = score / len(target.tokens)
-    return -each if kept else -torch.log1p(-(1 - DOUBT) * each.exp())
+    if kind == "blur":
+        images = [live.repainted(partial(blurred, share=share)) for share in BLURS]
+    else:
+        images = [baseline(live, kind)]
+    return [live.read_each(site, pixels=image)[0] for image in images]

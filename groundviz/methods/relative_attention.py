@@ -37,9 +37,9 @@ def relative_attention(
     """Divide attention under the question by attention under a neutral instruction.
 
     Formula: mean_h A_question[layer, h, p - 1, j] / max(mean_h A_neutral[layer, h, p - 1, j], f), both read
-    while the same answer tokens are said; aggregated as the mean over layers and target tokens. For the
+    while the same answer tokens are generated; aggregated as the mean over layers and target tokens. For the
     first answer token this is the paper's ratio, which has no floor f. Here f is `floor` times the neutral
-    attention's mean over the image: a cell that is looked at less than that whatever is asked would be
+    attention's mean over the image: a cell that is attended to less than that whatever is asked would be
     divided by noise. A `floor` of 0 gives the paper's ratio; a cell without neutral attention is then 0.
     Targets: every token; no contrasts.
     """

@@ -18,7 +18,7 @@ from groundviz.runtime import Live
 
 # Cells of the map to a cell of the masks, along each axis: what a mask's smooth edges can tell apart.
 FINER = 4
-# Masks before the error is looked at, and between two looks.
+# Masks before the error is read, and between two readings.
 FIRST, EVERY = 480, 240
 
 

@@ -13,7 +13,7 @@ from groundviz.methods.toolkit.sampling import each_token_and_all, of_each_image
 from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
 
-# Passes to a place before the error is looked at.
+# Passes to a place before the error is read.
 FIRST = 10
 
 

@@ -40,7 +40,7 @@ def token_activation_map(
     Formula: max(0, a_t - s I_t). The activation a_t[j] = max(0, logit of token t at image cell j) is read
     off the last hidden states. The interference I_t is the mean of a_k over the words k of the question and
     the answer before t, other than t itself, weighted by the activation of t in the state of word k: the
-    state at it in the question, the state that said it in the answer. s is the factor with the least squared
+    state at it in the question, the state that generated it in the answer. s has the least squared
     error |a_t - s I_t|. Aggregated as the mean over target tokens. The class of every answer token is its
     own id, the first one's too. `params` gives each token's `class_ids` and `interference`, the factor s (0
     where nothing came before).
@@ -50,15 +50,18 @@ def token_activation_map(
     asked = _question(prompt)
     ids = np.concatenate([prompt.token_ids[asked], answer.token_ids])
     at_cells, at_words = (_activations(live, hidden, ids.tolist()) for hidden in (cells, words))
-    maps, factors = zip(
-        *(_less_interference(at_cells, at_words, ids, t) for t in range(len(asked), len(ids))), strict=True
-    )
+    maps, factors = [], []
+    # The question's words come first, and only interfere.
+    for t in range(len(asked), len(ids)):
+        found, factor = _less_interference(at_cells, at_words, ids, t)
+        maps.append(found)
+        factors.append(factor)
     return laid_out(
         np.stack(maps),
         live.grids(live.site("language.0")),
         each_token(answer),
         reduce=("mean", "mean", "mean"),
-        params={"class_ids": tuple(ids[len(asked) :].tolist()), "interference": factors},
+        params={"class_ids": tuple(ids[len(asked) :].tolist()), "interference": tuple(factors)},
     )
 
 
@@ -91,5 +94,8 @@ def _less_interference(at_cells: Floats, at_words: Floats, ids: Ints, t: int) ->
     weights = at_words[earlier, t]
     interference = at_cells[:, earlier] @ weights / max(float(weights.sum()), np.finfo(np.float32).tiny)
     power = float(interference @ interference)
-    factor = float(at_cells[:, t] @ interference) / power if power > 0 else 0.0
+    factor = 0.0
+    # Without interference there is nothing to fit.
+    if power > 0:
+        factor = float(at_cells[:, t] @ interference) / power
     return np.maximum(at_cells[:, t] - factor * interference, 0.0), factor

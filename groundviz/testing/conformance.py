@@ -172,7 +172,7 @@ def _unstated(trial: Trial) -> str:
     missing = [fact for fact in STATED if getattr(trial.facts, fact) in ("", NOT_STATED)]
     if missing:
         return f"its registration does not state {', '.join(missing)}"
-    return "" if trial.facts.shows.endswith(".") else "what it shows is not said in a sentence"
+    return "" if trial.facts.shows.endswith(".") else "what it shows is not stated in a sentence"
 
 
 def _undocumented(trial: Trial) -> str:

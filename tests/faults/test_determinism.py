@@ -12,11 +12,12 @@ import torch
 
 import groundviz
 from groundviz.explain import explain
+from groundviz.methods import METHODS
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from tests.support.quick import quick
 
 QUESTION = "Is there a nodule?"
-STOCHASTIC = {"rise", "shapley", "smooth_grad"}
+STOCHASTIC = {name for name in METHODS if METHODS.facts(name).random}
 ROOT = Path(groundviz.__file__).parents[1]
 
 CHILD = """
@@ -25,10 +26,6 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from groundviz import models
-<<<<<<< HEAD
-from groundviz.record import store
-=======
->>>>>>> h-runtime
 from groundviz.explain import explain
 from tests.support.quick import quick_all
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor

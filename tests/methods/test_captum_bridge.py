@@ -22,7 +22,7 @@ from groundviz.runtime.passes import batches
 from groundviz.testing import check_method
 from groundviz.testing.fingerprint import difference, fingerprint
 
-QUESTION, SAID = "Is there a nodule?", "left lung nodule"
+QUESTION, ANSWER = "Is there a nodule?", "left lung nodule"
 SEED = 11
 # What keeps each method short, under captum's own names.
 FEW = {
@@ -50,7 +50,7 @@ def told(vlm, image, name, *, target=None, **options):
         image,
         QUESTION,
         methods=few(name, **options),
-        answer=SAID,
+        answer=ANSWER,
         target=target,
         seed=SEED,
         certify=False,
@@ -62,7 +62,7 @@ def by_hand(vlm, source_image, name, site_name, *, target="nodule"):
     options = {option: value for option, value in FEW.get(name, {}).items() if option != "cells"}
     with borrow(vlm, seed=SEED) as live:
         prompt = live.encode(source_image, QUESTION)
-        answer = live.answer(prompt, given=SAID)
+        answer = live.answer(prompt, given=ANSWER)
         targets, site = live.targets(answer, target, None), live.site(site_name)
         image = live.read(site).detach().contiguous()
         own = captum.Saliency if name == "NoiseTunnel" else getattr(captum, name)
@@ -108,7 +108,7 @@ def test_occlusion_moves_windows_over_rows_and_columns(tiny, source_image):
         source_image,
         QUESTION,
         methods={"occlusion": {"window": 7, "stride": 7}},
-        answer=SAID,
+        answer=ANSWER,
         target="nodule",
         certify=False,
     )
@@ -128,7 +128,7 @@ def test_the_model_and_the_random_streams_come_back_as_they_were(tiny, source_im
 def test_a_seed_decides_whatever_runs_before(tiny, source_image):
     def found(seed, *before):
         recipes = {name: {} for name in before} | few("GradientShap")
-        told = explain(tiny, source_image, QUESTION, methods=recipes, answer=SAID, seed=seed, certify=False)
+        told = explain(tiny, source_image, QUESTION, methods=recipes, answer=ANSWER, seed=seed, certify=False)
         return told.heatmap("captum:GradientShap").values
 
     assert np.array_equal(found(1), found(1, "rise"))
@@ -137,7 +137,7 @@ def test_a_seed_decides_whatever_runs_before(tiny, source_image):
 
 def test_each_target_has_a_map_of_its_own_and_contrasts_are_known(tiny, source_image):
     methods = few("FeatureAblation")
-    asked = {"answer": SAID, "certify": False, "methods": methods}
+    asked = {"answer": ANSWER, "certify": False, "methods": methods}
     both = explain(tiny, source_image, QUESTION, target=["left", "nodule"], **asked)
     alone = explain(tiny, source_image, QUESTION, target="nodule", **asked)
     np.testing.assert_allclose(
@@ -198,7 +198,7 @@ def test_every_attribution_of_captum_is_run_or_refused():
 )
 def test_a_mistake_is_named(tiny, source_image, methods, error, says):
     with pytest.raises(error) as refusal:
-        explain(tiny, source_image, QUESTION, methods=methods, answer=SAID, certify=False)
+        explain(tiny, source_image, QUESTION, methods=methods, answer=ANSWER, certify=False)
     assert says in str(refusal.value)
 
 
@@ -265,7 +265,7 @@ def test_its_infidelity_and_its_options_are_kept_in_the_record(tiny, source_imag
 
 def test_work_is_told_of_and_can_be_ended(tiny, source_image):
     heard = []
-    asked = explain(tiny, source_image, QUESTION, methods="attention", answer=SAID, certify=False)
+    asked = explain(tiny, source_image, QUESTION, methods="attention", answer=ANSWER, certify=False)
 
     def tell(*now):
         heard.append(now)

@@ -16,6 +16,8 @@ OURS = frozenset(
     "self inputs target additional_forward_args baselines feature_mask show_progress kwargs "
     "return_convergence_delta return_input_shape grad_kwargs draw_baseline_from_distrib".split()
 )
+# What every method is given by position.
+GIVEN = ("live", "prompt", "answer", "targets")
 BASELINES = ("blur", "mean", "black", "zero")
 CELLS = 49
 _PLAIN = (bool, int, float, str)
@@ -36,8 +38,9 @@ def known(name: str) -> str:
     if name in REFUSED:
         listed = ", ".join(f"{PREFIX}:{one}" for one in KINDS)
         raise UnsupportedMethod(f"{PREFIX}:{name} is not run: {REFUSED[name]}. Use one of {listed}.")
-    near = difflib.get_close_matches(name, (*KINDS, *REFUSED), n=1)
-    hint = f" Did you mean {PREFIX + ':' + near[0]!r}?" if near else ""
+    hint = ""
+    for near in difflib.get_close_matches(name, (*KINDS, *REFUSED), n=1):
+        hint = f" Did you mean {PREFIX + ':' + near!r}?"
     raise UnknownName(f"captum has no method called {name!r}.{hint} Known: {', '.join(KINDS)}.")
 
 
@@ -82,14 +85,13 @@ def signature(name: str) -> inspect.Signature:
             options[parameter.name] = (parameter.default, _kind_of(parameter))
     for option, default in kind.defaults.items():
         options[option] = (default, _wider(options[option][1], default))
-    given = [inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD) for each in _GIVEN]
+    given = []
+    for each in GIVEN:
+        given.append(inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD))
     for option, (default, annotation) in options.items():
         keyword = inspect.Parameter.KEYWORD_ONLY
         given.append(inspect.Parameter(option, keyword, default=default, annotation=annotation))
     return inspect.Signature(given)
-
-
-_GIVEN = ("live", "prompt", "answer", "targets")
 
 
 def checked(name: str, options: Mapping[str, Any]) -> None:
@@ -99,7 +101,7 @@ def checked(name: str, options: Mapping[str, Any]) -> None:
         OptionError: An option holds such a one.
     """
     for option, value in options.items():
-        least = 0 if option in ("stdevs", "infidelity") else 1
+        least = int(option not in ("stdevs", "infidelity"))
         if isinstance(value, int | float) and not isinstance(value, bool) and not value >= least:
             raise OptionError(
                 f"{PREFIX}:{name} cannot take {option}={value}: expected {least} or more. Give such a one."
@@ -131,10 +133,13 @@ def _kind_of(parameter: inspect.Parameter) -> str:
     if len(plain) == 1 and set(get_args(declared)) == {plain[0], type(None)}:
         return f"{plain[0].__name__} | None"
     # What may be one number or one for each input is one number here: there is one input.
-    return str(plain[0].__name__) if isinstance(parameter.default, float) and plain else "Any"
+    if plain and isinstance(parameter.default, float):
+        return str(plain[0].__name__)
+    return "Any"
 
 
 def _wider(annotation: str, default: Any) -> str:
     """The same, with None allowed where that is the default."""
-    allowed = default is not None or annotation == "Any" or annotation.endswith("None")
-    return annotation if allowed else f"{annotation} | None"
+    if default is None and annotation != "Any" and not annotation.endswith("None"):
+        return f"{annotation} | None"
+    return annotation

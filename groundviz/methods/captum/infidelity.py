@@ -31,7 +31,7 @@ def infidelity(
         image: (1, cell, channel).
         baseline: Likewise, with nothing to be seen.
         at: int (cell,), which piece each cell belongs to.
-        shares: float (piece,), what each piece is said to add, in nats.
+        shares: float (piece,), what each piece adds by the map, in nats.
         samples: How often pieces are hidden; as many forward passes, and as many again.
 
     Raises:

@@ -24,7 +24,7 @@ from groundviz.runtime.passes.batches import is_out_of_memory
 
 # All orders of so many pieces take an hour on a small model.
 MOST_EXACT = 6
-# The noise of copies where nothing is said, as a share of the range of the values: a radiograph's grain.
+# The noise of copies where none is asked for, as a share of the range of the values: a radiograph's grain.
 NOISE = 0.02
 
 
@@ -44,17 +44,16 @@ def entry(name: str) -> Method:
         """Run captum's own method on the answer's scalar, target by target."""
         filled = signature.bind(live, prompt, answer, targets, **given)
         filled.apply_defaults()
-        options = {option: filled.arguments[option] for option in _options(filled.arguments)}
+        # What is left beside the four that every method is given are the options.
+        options = dict(filled.arguments)
+        for each in arguments.GIVEN:
+            del options[each]
         return _measured(name, live, targets, options)
 
     method.__signature__ = signature  # type: ignore[attr-defined]
     method.__name__ = f"{PREFIX}:{name}"
     method.__doc__ = f"{KINDS[name].facts.shows}\n\nFormula: that of captum.attr.{name}."
     return method
-
-
-def _options(arguments_given: Mapping[str, Any]) -> list[str]:
-    return [name for name in arguments_given if name not in ("live", "prompt", "answer", "targets")]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +100,10 @@ def _measured(
 
 def _with_less_memory(work: _Work, target: Target) -> tuple[Tensor, float]:
     """One target's map, float32 (cell,), and its infidelity; with smaller passes when memory runs out."""
-    at_once = WITH_GRADIENTS if work.kind.facts.gradients else WITHOUT
+    # A gradient needs the activations of every layer, a score does not.
+    at_once = WITHOUT
+    if work.kind.facts.gradients:
+        at_once = WITH_GRADIENTS
     while True:
         try:
             with own_streams(work.live.stream().initial_seed()):
@@ -147,8 +149,10 @@ def _attributed(work: _Work, scorer: inputs.Scorer) -> Tensor:
         # Every channel of a piece holds the piece's value.
         pieces: Tensor = _run(work, scorer, image, own)[0, :, 0]
         return pieces
-    if own.get("stdevs", 0.0) is None:
-        own["stdevs"] = NOISE * float(image.max() - image.min())
+    if "stdevs" in own:
+        spread = NOISE * float(image.max() - image.min())
+        # captum takes no whole number here.
+        own["stdevs"] = spread if own["stdevs"] is None else float(own["stdevs"])
     if work.name == "NoiseTunnel" and work.options["of"] in _WITH_BASELINES:
         own["baselines"] = inputs.without(work.live, work.site, "blur")
     # captum would set this itself, with a warning.
@@ -159,10 +163,12 @@ def _attributed(work: _Work, scorer: inputs.Scorer) -> Tensor:
 def _over_areas(work: _Work, scorer: inputs.Scorer, image: Tensor, own: dict[str, Any]) -> Tensor:
     """As `_attributed`, with windows that move over the rows and columns of each area."""
     drawn = inputs.areas(work.live, work.site, image)
-    windows = [_window(own.get("sliding_window_shapes"), area, 1 / 7) for area in drawn]
-    own["sliding_window_shapes"] = tuple(windows)
-    strides = own.get("strides")
-    own["strides"] = tuple(_window(strides, area, 1 / 14) for area in drawn)
+    # A window is as wide as those of our own occlusion, and moves by half its width.
+    windows, steps = [], []
+    for area in drawn:
+        windows.append(_window(own.get("sliding_window_shapes"), area, 1 / 7))
+        steps.append(_window(own.get("strides"), area, 1 / 14))
+    own["sliding_window_shapes"], own["strides"] = tuple(windows), tuple(steps)
     own["baselines"] = inputs.areas(work.live, work.site, own["baselines"])
     found = _run(work, inputs.on_areas(work.live, work.site, scorer), drawn, own)
     return inputs.from_areas(work.live, work.site, found)[0].mean(dim=-1)
@@ -174,8 +180,9 @@ def _window(given: Any, area: Tensor, share: float) -> tuple[int, ...]:
     if given is None:
         side = max(1, round(share * min(rows, cols)))
         return min(side, rows), min(side, cols), channels
-    sides = (given, given) if isinstance(given, int) else tuple(given)
-    whole = sides if len(sides) == 3 else (*sides, channels)
+    whole = (given, given) if isinstance(given, int) else tuple(given)
+    if len(whole) == 2:
+        whole = (*whole, channels)
     if len(whole) != 3 or not all(isinstance(side, int) and side > 0 for side in whole):
         raise OptionError(
             f"{PREFIX}:Occlusion cannot take a window or stride of {given!r}: expected rows and columns, and "
@@ -210,7 +217,7 @@ def _run(work: _Work, score: Callable[..., Tensor], image: Any, own: Mapping[str
 
 
 def _shares(work: _Work, found: Tensor) -> Tensor:
-    """What each piece is said to add, float (piece,)."""
+    """What each piece adds by the map, float (piece,)."""
     count, at = int(work.at.max()) + 1, work.at.to(found.device)
     summed = torch.zeros(count, device=found.device).index_add(0, at, found.float())
     if work.kind.takes == "cells":
@@ -233,9 +240,12 @@ def _passes(work: _Work) -> int:
 def _unit(name: str, options: Mapping[str, Any]) -> tuple[str, bool]:
     """The unit of a map, and whether it holds values below zero."""
     if name == "NoiseTunnel":
-        unit, signed = _unit(options["of"], {"abs": True})
-        plain = options["nt_type"] == "smoothgrad"
-        return (unit, signed) if plain else (f"{unit}, squared", False)
+        # The method inside runs with its own defaults, of which Saliency's takes the size alone.
+        unit, signed = _unit(options["of"], {"abs": options["of"] == "Saliency"})
+        if options["nt_type"] != "smoothgrad":
+            return f"{unit}, squared", False
+        return unit, signed
+    # Only Saliency has `abs`: without the sign nothing is below zero.
     return KINDS[name].facts.unit, not options.get("abs", False)
 
 

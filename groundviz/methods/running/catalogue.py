@@ -14,7 +14,8 @@ def lines(default: tuple[str, ...]) -> Iterator[str]:
     """Each method with its unit and cost, for a terminal; those of `default` are marked."""
     for name in METHODS:
         facts = METHODS.facts(name)
-        yield f"{name}{' (default)' if name in default else ''}"
+        mark = " (default)" if name in default else ""
+        yield f"{name}{mark}"
         yield f"  {facts.shows}"
         yield f"  unit: {facts.unit}"
         yield f"  cost: {facts.cost}"
@@ -58,7 +59,7 @@ def _behind(bridge: Bridge[Method]) -> Iterator[str]:
 
 def _row(name: str) -> tuple[str, ...]:
     facts = METHODS.facts(name)
-    contrasts = "yes" if facts.contrasts else "no"
+    contrasts = {True: "yes", False: "no"}[facts.contrasts]
     return (f"`{name}`", facts.shows, facts.unit, facts.cost, contrasts, facts.source, facts.fails)
 
 

@@ -10,7 +10,7 @@ from groundviz.errors import OptionError, UnknownName
 from groundviz.methods.toolkit.method import METHODS
 
 Recipes = Mapping[str, Mapping[str, Any]]
-# What options of a plain kind take; those of other kinds are looked at by the methods themselves.
+# What options of a plain kind take; those of other kinds are checked by the methods themselves.
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "bool": (bool,),
     "float": (int, float),

@@ -51,7 +51,7 @@ def measure(
         except KeyboardInterrupt:
             if not maps:
                 raise
-            warnings.warn(f"Interrupted during {name}: its maps are missing.", RuntimeWarning, stacklevel=5)
+            warnings.warn(f"Interrupted during {name}: its maps are missing.", RuntimeWarning, stacklevel=6)
             missing.append(name)
             continue
         except UnsupportedMethod as error:

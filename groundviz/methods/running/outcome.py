@@ -11,9 +11,12 @@ from groundviz.runtime import Live
 
 def images_left_out(name: str, maps: list[Heatmaps], live: Live) -> list[str]:
     """The images that a method did not reach before an interruption, as they are named to the user."""
+    if not live.interrupted:
+        return []
+    count = len(live.source_images)
     seen = {one.grid.image for one in maps}
-    left = [image for image in range(len(live.source_images)) if live.interrupted and image not in seen]
-    return [f"{name} on {which(image, len(live.source_images))}" for image in left]
+    # Images are measured one after the other, so that those without a map were not reached.
+    return [f"{name} on {which(image, count)}" for image in range(count) if image not in seen]
 
 
 def tell_of_no_evidence(name: str, maps: list[Heatmaps], targets: tuple[Target, ...]) -> None:
@@ -25,5 +28,5 @@ def tell_of_no_evidence(name: str, maps: list[Heatmaps], targets: tuple[Target, 
             "Use another method, or explain another part of the answer.",
             RuntimeWarning,
             # The caller of `explain`, which has `measure` called by `Live.steadily`.
-            stacklevel=6,
+            stacklevel=7,
         )

@@ -63,8 +63,9 @@ def without(lacking: str) -> tuple[str, ...]:
 
 
 def _listed(lacking: str) -> str:
+    # There is always more than one.
     *others, last = without(lacking)
-    return f"{', '.join(others)} or {last}" if others else last
+    return f"{', '.join(others)} or {last}"
 
 
 _DO_WITHOUT: Mapping[str, Callable[[Facts], bool]] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""Images to compare with: the study with its details taken out, as the model would see it."""
+"""Images to compare with: the image with its details taken out, as the model would see it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def baseline(live: Live, kind: str) -> Tensor:
     preprocessing.
 
     Args:
-        live: A lent model with an encoded study.
+        live: A borrowed model with an encoded image.
         kind: "blur", a Gaussian whose sigma is 0.15 of the shorter side; "mean", the mean of a
             square half as wide as the shorter side around each pixel; or "black", which is air on a
             radiograph and thus no neutral image of one.

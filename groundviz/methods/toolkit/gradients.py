@@ -78,7 +78,7 @@ def gradients_of(live: Live, targets: Sequence[Target], site: Site, values: Tens
     """How each target's scalar changes with values put in at a site.
 
     Args:
-        live: A lent model that has answered.
+        live: A borrowed model that has answered.
         targets: What to differentiate; they share the forward pass.
         site: Where to put the values.
         values: (batch, ...), shaped like `live.read(site)`.

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, softplus
 
 from groundviz.methods.toolkit.regions import Canvas, canvases, coarser
 from groundviz.record.geometry import held_cells
-from groundviz.record.types import Bools, Grid
+from groundviz.record.types import Bools, Grid, Target
 from groundviz.runtime.inputs.sites import Site
 from groundviz.runtime.live import Live
 
 # Cells along the side of a block that a mask may move as one.
 SCALES = (1, 2, 4)
+# Keeps the pull on a mask that has not changed a certain answer yet.
+DOUBT = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,16 +51,19 @@ class CellMasks:
         """
         if not self.canvases:
             return mask[torch.from_numpy(self.held).to(mask.device)][None, :, None]
-        drawn = [
-            canvas.onto(interpolate(plane[None], canvas.size, mode="bilinear", align_corners=False)[:, 0])
-            for plane, canvas in zip(self._planes(mask), self.canvases, strict=True)
-        ]
+        drawn = []
+        for plane, canvas in zip(self._planes(mask), self.canvases, strict=True):
+            smooth = interpolate(plane[None], canvas.size, mode="bilinear", align_corners=False)
+            drawn.append(canvas.onto(smooth[:, 0]))
+        # No pixel shows two images, so that adding up keeps each image's own mask.
         return torch.stack(drawn).sum(dim=0)
 
     def roughness(self, mask: Tensor) -> Tensor:
         """The mean squared step between neighbours, down plus across."""
-        planes = self._planes(mask)
-        steps = [plane.diff(dim=axis).flatten() for axis in (1, 2) for plane in planes]
+        steps = []
+        for plane in self._planes(mask):
+            steps += [plane.diff(dim=1).flatten(), plane.diff(dim=2).flatten()]
+        # Twice the mean over both directions is the mean down plus the mean across.
         return 2 * torch.cat(steps).square().mean()
 
     def at_every_scale(self, gradient: Tensor) -> Tensor:
@@ -74,9 +79,12 @@ class CellMasks:
 
     def _blocks(self, plane: Tensor) -> Tensor:
         rows, cols = plane.shape[1:]
-        sizes = [(max(1, round(rows / scale)), max(1, round(cols / scale))) for scale in SCALES]
-        blocks = [adaptive_avg_pool2d(plane, size)[None] for size in sizes]
-        same = [interpolate(one, (rows, cols), mode="bilinear", align_corners=False) for one in blocks]
+        same = []
+        for scale in SCALES:
+            # A grid that is smaller than a block is one block.
+            size = max(1, round(rows / scale)), max(1, round(cols / scale))
+            blocks = adaptive_avg_pool2d(plane, size)[None]
+            same.append(interpolate(blocks, (rows, cols), mode="bilinear", align_corners=False))
         return torch.stack(same).sum(dim=0)
 
     def _planes(self, cells: Tensor) -> list[Tensor]:
@@ -96,3 +104,13 @@ def masks_at(live: Live, site: Site) -> CellMasks:
         like = next(grid for grid in behind if grid.image == image)
         grids.append(coarser(canvas.grid, like.rows, like.cols, live.source_images[image].shape))
     return CellMasks(grids, drawn)
+
+
+def loss_of(score: Tensor, target: Target, *, kept: bool) -> Tensor:
+    """-log p per token when the mask shall suffice, -log(1 - p) when it shall be missed."""
+    if target.foil:
+        odds = score / max(len(target.tokens), len(target.foil.token_ids))
+        # -log of a sigmoid: of the odds for the target, or of those for its foil.
+        return softplus((-1 if kept else 1) * odds)
+    each = score / len(target.tokens)
+    return -each if kept else -torch.log1p(-(1 - DOUBT) * each.exp())

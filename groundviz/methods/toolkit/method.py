@@ -1,7 +1,8 @@
-"""What an attribution method is: a function from a lent model and its answer to raw heatmaps."""
+"""What an attribution method is: a function from a borrowed model and its answer to raw heatmaps."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,25 @@ import numpy as np
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.methods.toolkit.facts import Facts as Facts
-from groundviz.methods.toolkit.plugins import fault
 from groundviz.record.geometry import held_cells
 from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Reduction, Target
 from groundviz.registry import Registry
+
+
+def fault(entry: object) -> str:
+    """Why what another package adds is no method, in a few words; "" if it is one.
+
+    >>> fault(3)
+    'is no function'
+    """
+    if not callable(entry) or isinstance(entry, type):
+        return "is no function"
+    try:
+        inspect.signature(entry).bind("live", "prompt", "answer", "targets")
+    except (TypeError, ValueError):
+        return "does not take (live, prompt, answer, targets)"
+    return ""
+
 
 # (live, prompt, answer, targets, **options) -> one `Heatmaps` per image grid; options are keyword-only
 # and have defaults. Registered by decorator, one file each, with its `Facts`.

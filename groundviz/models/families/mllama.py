@@ -1,4 +1,4 @@
-"""Llama 3.2 Vision: the image in tiles, attended to by cross-attention.
+"""Llama 3.2 Vision.
 
 ::
 

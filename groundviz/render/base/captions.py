@@ -44,10 +44,8 @@ def method_name(method: str) -> str:
     >>> method_name("gradient_attention"), method_name("rise")
     ('Gradient attention', 'RISE')
     """
-    if method in _PROPER:
-        return _PROPER[method]
-    if ":" in method:  # Another library's own name for it.
-        return method
+    if method in _PROPER or ":" in method:  # With a colon it is another library's own name.
+        return _PROPER.get(method, method)
     words = method.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
 

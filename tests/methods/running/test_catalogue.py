@@ -15,7 +15,7 @@ def row(method):
     return [cell.strip() for cell in found.strip("|").split(" | ")]
 
 
-def test_a_method_that_states_nothing_is_said_to(monkeypatch):
+def test_a_method_that_states_nothing_is_listed_as_such(monkeypatch):
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
     monkeypatch.setattr(METHODS, "_facts", dict(METHODS._facts))
     METHODS.add("silent", lambda live, prompt, answer, targets: [])
