@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable
 
 _COMMENT = r"/\*(?:.|\n)*?\*/|//[^\n]*"
-_TEXT = r'"(?:[^"\\\n]|\\.)*"' + r"|'(?:[^'\\\n]|\\.)*'" + r"|`(?:[^`\\]|\\.)*`"
-_EXPRESSION = r"(?:(?<=\()|(?<== ))/(?![*/ ])(?:\\.|\[[^\]\n]*\]|[^/\\\n])+/"
+_TEXT = r'"(?:[^"\\n]|\\.)*"' + r"|'(?:[^'\\n]|\\.)*'" + r"|`(?:[^`\\]|\\.)*`"
+_EXPRESSION = r"(?:(?<=\()|(?<== ))/(?![*/])(?:\\.|\[[^\]\n]*\]|[^/\\n])+/"
 _APART = re.compile(f"(?P<comment>{_COMMENT})|(?P<literal>{_TEXT}|{_EXPRESSION})")
 _LINE_END = re.compile(r"[ \t]*\n\s*")
 # Signs that need no space beside them. "/" is not among them, for it might begin a comment.
-_SIGN = re.compile(r" ?([{}()\[\]=,;:?<>&|*!]) ?")
+_SIGN = re.compile(r" *([{}()\[\]=,;:?<>&|*!]) *")
 # "a + +b" is not "a++b".
 _PLUS = re.compile(r"(?<![+-]) ([+-]) (?![+-])")
 # Where no statement can end, or one has just ended, a new line means nothing.
@@ -24,10 +24,10 @@ _NEW_LINE = re.compile(r"(?<=[{(\[,;:?=<>&|])\n|\n(?=[)\]}.?:&|])")
 
 
 def compact(text: str) -> str:
-    """The same program in fewer characters.
+    r"""The same program in fewer characters.
 
-    >>> compact('const a = "b  c"; // why\\n\\nif (a) {\\n  go(1, /x y/);\\n}\\n')
-    'const a="b  c";if(a){go(1,/x y/);}\\n'
+    >>> compact('const a = "b  c"; // why\n\nif (a) {\n  go(1, /x y/);\n}\n')
+    'const a="b  c";if(a){go(1,/x y/);}\n'
     """
     return _each_code(_each_code(text, str), _tight)
 

@@ -56,7 +56,7 @@ def parsed(path: str, text: str) -> Module:
 
 
 def joined(entry: str, read: Callable[[str], str], *, ending: str) -> str:
-    """One text of a module and all that it imports, each after what it needs.
+    r"""One text of a module and all that it imports, each after what it needs.
 
     Args:
         entry: The path of the module to begin with.
@@ -70,8 +70,8 @@ def joined(entry: str, read: Callable[[str], str], *, ending: str) -> str:
     Cost:
         Each module is read once.
 
-    >>> files = {"main.js": 'import { two } from "./two.js";\\nconst four = two + two;\\nexport default four;\\n'}
-    >>> files["two.js"] = "export const two = 2;\\n"
+    >>> files = {"two.js": "export const two = 2;\n"}
+    >>> files["main.js"] = 'import { two } from "./two.js";\nconst four = two + two;\nexport default four;\n'
     >>> print(joined("main.js", files.__getitem__, ending="export default four;"))
     const two = 2;
     const four = two + two;
@@ -90,9 +90,7 @@ def joined(entry: str, read: Callable[[str], str], *, ending: str) -> str:
     return program
 
 
-def _add(
-    path: str, read: Callable[[str], str], modules: dict[str, Module], above: tuple[str, ...]
-) -> None:
+def _add(path: str, read: Callable[[str], str], modules: dict[str, Module], above: tuple[str, ...]) -> None:
     """Put a module behind those that it imports; `above` are those that wait for it."""
     if path in modules:
         return
@@ -109,7 +107,9 @@ def _check_imports(modules: dict[str, Module]) -> None:
         for source, names in module.imports.items():
             missing = names - modules[source].exports
             if missing:
-                raise ValueError(f"{path} imports {sorted(missing)} from {source}, which exports no such name.")
+                raise ValueError(
+                    f"{path} imports {sorted(missing)} from {source}, which exports no such name."
+                )
 
 
 def _check_names(modules: dict[str, Module]) -> None:
