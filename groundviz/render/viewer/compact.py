@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 
 _COMMENT = r"/\*(?:.|\n)*?\*/|//[^\n]*"
-_TEXT = r'"(?:[^"\\n]|\\.)*"' + r"|'(?:[^'\\n]|\\.)*'" + r"|`(?:[^`\\]|\\.)*`"
-_EXPRESSION = r"(?:(?<=\()|(?<== ))/(?![*/])(?:\\.|\[[^\]\n]*\]|[^/\\n])+/"
+_TEXT = r'"(?:[^"\\\n]|\\.)*"' + r"|'(?:[^'\\\n]|\\.)*'" + r"|`(?:[^`\\]|\\.)*`"
+_EXPRESSION = r"(?:(?<=\()|(?<== ))/(?![*/])(?:\\.|\[[^\]\n]*\]|[^/\\\n])+/"
 _APART = re.compile(f"(?P<comment>{_COMMENT})|(?P<literal>{_TEXT}|{_EXPRESSION})")
 _LINE_END = re.compile(r"[ \t]*\n\s*")
 # Signs that need no space beside them. "/" is not among them, for it might begin a comment.
