@@ -80,19 +80,23 @@ class Bench:
         self.columns = torch.from_numpy(prompt.grids[0].positions)
         self.length = len(prompt.token_ids)
         self.asked = [self.length + index for index in prompt.asked]
-        self.said = torch.cat([self.inputs["input_ids"], torch.arange(100, 100 + TOKENS)[None]], dim=1)
+        self.token_ids = torch.cat([self.inputs["input_ids"], torch.arange(100, 100 + TOKENS)[None]], dim=1)
         layers = self.model.get_decoder().layers
         self.layers = tuple(layers)
         self.numbers = {layer.self_attn: number for number, layer in enumerate(layers)}
 
     def whole(self, **options: Any) -> Any:
         """One pass over prompt and answer."""
-        inputs = {**self.inputs, "input_ids": self.said, "attention_mask": torch.ones_like(self.said)}
+        inputs = {
+            **self.inputs,
+            "input_ids": self.token_ids,
+            "attention_mask": torch.ones_like(self.token_ids),
+        }
         return self.model(**inputs, use_cache=False, logits_to_keep=TOKENS + 1, **options)
 
     def logprobs(self, logits: Tensor) -> Tensor:
         """Log-probabilities of the answer's tokens, (token,)."""
-        answer = self.said[0, self.length :, None]
+        answer = self.token_ids[0, self.length :, None]
         return torch.log_softmax(logits[0, :TOKENS].float(), dim=-1).gather(1, answer)[:, 0]
 
     def prefix(self) -> Any:
@@ -168,8 +172,8 @@ def own_rows(bench: Bench) -> None:
     )
     with guard.borrow(bench.model), tapped(bench.numbers, handler):
         output = bench.model(
-            input_ids=bench.said[:, start:-1],
-            attention_mask=torch.ones_like(bench.said[:, :-1]),
+            input_ids=bench.token_ids[:, start:-1],
+            attention_mask=torch.ones_like(bench.token_ids[:, :-1]),
             use_cache=True,
             **on_cache(bench.model, bench.prefix()),
         )
@@ -210,7 +214,7 @@ def dense_relevancy(bench: Bench) -> None:
 
 def starting_rows(bench: Bench) -> Tensor:
     """Ones at the rows that predict the answer, (1, token)."""
-    start = torch.zeros(1, bench.said.shape[1])
+    start = torch.zeros(1, bench.token_ids.shape[1])
     start[0, bench.length - 1 : -1] = 1.0
     return start
 

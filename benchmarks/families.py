@@ -76,8 +76,8 @@ def table(found: Mapping[str, Mapping[str, str]], methods: Iterable[str]) -> str
     reasons: dict[str, int] = {}
     lines = [["", *found], ["---"] * (len(found) + 1)]
     for method in methods:
-        said = [found[family][method] for family in found]
-        marks = [one if one in (YES, NOTHING) else f"no [{_numbered(one, reasons)}]" for one in said]
+        outcomes = [found[family][method] for family in found]
+        marks = [one if one in (YES, NOTHING) else f"no [{_numbered(one, reasons)}]" for one in outcomes]
         lines.append([f"`{method}`", *marks])
     notes = "".join(f"\n{number}. {why}" for why, number in reasons.items())
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n{notes}\n"

@@ -26,7 +26,7 @@ from benchmarks.shapes import ANSWER, LLAVA_RAD, QUESTION, SIGPHI_MED, Shape, bu
 from groundviz import images
 from groundviz.methods import METHODS
 from groundviz.models import VLM
-from groundviz.models.certification import certify
+from groundviz.models.certify import certify
 from groundviz.runtime import borrow
 from groundviz.runtime.loan.device import on_device
 

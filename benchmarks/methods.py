@@ -80,12 +80,12 @@ def run(vlm: VLM, name: str, options: Mapping[str, Any], *, answer: str, questio
     passes = Passes(vlm)
     with borrow(vlm) as live:
         prompt = live.encode(source_image, question)
-        said = live.answer(prompt, given=answer)
-        targets = live.targets(said, None, None)
-        length = len(prompt.token_ids) + len(said.token_ids)
+        answered = live.answer(prompt, given=answer)
+        targets = live.targets(answered, None, None)
+        length = len(prompt.token_ids) + len(answered.token_ids)
         plain = [seconds(lambda: live.scores(targets))]
         with passes.counted(), peak_bytes(vlm.model.device.type) as peak:
-            spent = seconds(lambda: measure(choose({name: options}), live, prompt, said, targets))
+            spent = seconds(lambda: measure(choose({name: options}), live, prompt, answered, targets))
         plain.append(seconds(lambda: live.scores(targets)))
     forward, backward = passes.forward / length, passes.backward / length
     return {"seconds": spent, "plain": float(np.median(plain)), "forward": forward, "backward": backward,

@@ -1,6 +1,6 @@
-"""What the site shows that is not a page of docs/: the README, the notebooks, the demo model's card.
+"""What the site shows that is not a page of docs/: notebooks, SECURITY, CONTRIBUTING and others.
 
-Each is read where it lies, so that nothing is told twice; their links become links of the site.
+Each is read where it lies, so that nothing is written twice. Their links become links of the site.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 # From paths in the repository to pages of the site.
 PAGES = {
-    "README.md": "index.md",
+    "SECURITY.md": "security.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CODE_OF_CONDUCT.md": "code_of_conduct.md",
     "CHANGELOG.md": "changelog.md",
     "groundviz/demo/weights/README.md": "demo_model.md",
 }
@@ -29,7 +31,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made of other files of the repository."""
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     made = {page: at_home(path, read(path)) for path, page in PAGES.items()}
-    made["security.md"] = at_home("README.md", section("Privacy and security"))
     made |= {f"notebooks/{path.stem}.md": of_notebook(path) for path in notebooks}
     made |= {f"notebooks/{path.name}": read(path) for path in notebooks}
     made |= {name: read(name) for name in PLAIN}
@@ -47,11 +48,6 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
 def read(path: str | Path) -> str:
     """The text of a file of the repository."""
     return (ROOT / path).read_text("utf-8")
-
-
-def section(title: str) -> str:
-    """One section of the README, as a page of its own."""
-    return f"# {title}\n{read('README.md').split(f'## {title}')[1].split(chr(10) + '## ')[0]}"
 
 
 def at_home(path: str, text: str) -> str:

@@ -2,7 +2,7 @@
 
     explain       ask a model about an image, and see where it looked
     load          a model, ready to be explained
-    certify       prove on a model that its maps will lie where it looked
+    certify       test on a model that its maps will lie where it looked
     open          an explanation that was saved
     explain_more  further methods on an answer that was explained before
     compare       several explanations side by side, in one viewer
@@ -13,7 +13,7 @@
     Question      a text in the question
     Sentence      one sentence of the answer
     Verbatim      a prompt that goes to the model word for word
-    Study         an image, ready to be shown, without a trace of whose it is
+    SourceImage   an image, ready to be shown, without a trace of whose it is
     METHODS       the attribution methods by name
     images        from any file or array to a SourceImage
     options       how much of the image notebooks and pages keep
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from groundviz import errors as errors
     from groundviz import images as images
     from groundviz.comparison import compare as compare
+    from groundviz.comparison import figure as figure
     from groundviz.explain import explain as explain
     from groundviz.explain import explain_more as explain_more
     from groundviz.explanation import Explanation as Explanation
-    from groundviz.explanation import figure as figure
     from groundviz.explanation import open as open
     from groundviz.methods import METHODS as METHODS
     from groundviz.models.certify import certify as certify
@@ -64,7 +64,7 @@ __all__ = [
     "Phrase",
     "Question",
     "Sentence",
-    "Study",
+    "SourceImage",
     "Verbatim",
     "__version__",
     "certify",
@@ -86,15 +86,15 @@ _HOMES = {
     "Phrase": "groundviz.record.targets",
     "Question": "groundviz.record.targets",
     "Sentence": "groundviz.record.targets",
-    "Study": "groundviz.record.types",
+    "SourceImage": "groundviz.record.types",
     "Verbatim": "groundviz.record.conversation",
     "certify": "groundviz.models",
     "compare": "groundviz.comparison",
     "explain": "groundviz.explain",
     "explain_more": "groundviz.explain",
-    "figure": "groundviz.explanation",
+    "figure": "groundviz.comparison",
     "load": "groundviz.models",
-    "options": "groundviz.options",
+    "options": "groundviz.render.base.options",
     "open": "groundviz.explanation",
 }
 _MODULES = ("errors", "images")
@@ -123,6 +123,8 @@ if not TYPE_CHECKING:
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        # It teaches maps, methods and certificates how to show themselves in a notebook.
+        import_module(f"{__name__}.render.base.cards")
         return found
 
 

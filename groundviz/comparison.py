@@ -1,4 +1,4 @@
-"""Several explanations side by side: two models, two questions, prior and current study."""
+"""Several explanations side by side: two models, two questions, prior and current image."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from groundviz.errors import TargetError
-from groundviz.explanation import Explanation, figure, live_viewer
+from groundviz.explanation import Explanation
 from groundviz.record import files
+from groundviz.record.selection import Layer, Selection
+from groundviz.record.targets import Named
 from groundviz.render.base import captions, embedding, escape
-from groundviz.render.base.contours import Contours, outlines
+from groundviz.render.base.contours import Contours, lines, outlines
+from groundviz.render.figures import figure as drawing
 from groundviz.render.figures.file import PaperFigure
+from groundviz.render.figures.styles import Style
+from groundviz.render.live.loading import live_viewer
 from groundviz.render.pages import html
 
 if TYPE_CHECKING:
@@ -27,7 +32,7 @@ LONGEST_NAME = 200
 class Comparison:
     """Explanations in one viewer.
 
-    Method, layer, scale, window and zoom move together, and so do words that all of them say. Each keeps
+    Method, layer, scale, window and zoom move together, and so do words that all answers hold. Each keeps
     scales of its own, which stand under its maps: colours of different models do not say which looked
     harder.
 
@@ -142,6 +147,72 @@ def compare(
     made = Comparison(tuple(explanations), tuple(called), tuple(known))
     made._sides()  # So that contours that do not fit are refused here.
     return made
+
+
+def figure(
+    explanations: Sequence[Explanation],
+    targets: Named | list[Named] | None = None,
+    methods: str | list[str] | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    style: Style = "grid",
+    width: drawing.Width = "double",
+    smooth: bool = False,
+    layer: Layer = None,
+    head: int | None = None,
+    contours: Contours | list[Any] | None = None,
+) -> PaperFigure:
+    """A figure of several explanations side by side: two models, two questions, prior and current.
+
+    Maps of one method share a scale where one model made them; different models have scales of
+    their own.
+
+    Args:
+        explanations: What to draw, from left to right.
+        targets: As in `Explanation.figure`, found in each answer.
+        methods: One method, or a list; None for those that all explanations hold.
+        names: What to call each explanation; their labels when None.
+        style: As in `Explanation.figure`.
+        width: As in `Explanation.figure`.
+        smooth: As in `Explanation.figure`.
+        layer: As in `Explanation.figure`.
+        head: As in `Explanation.figure`.
+        contours: As in `Explanation.figure`, for all explanations; or a list with one entry for each.
+
+    Raises:
+        UnknownName: As in `Explanation.figure`.
+        TargetError: As in `Explanation.figure`; or there is no explanation or method to draw, or another
+            number of names or contours than of explanations.
+        ImageError: The contours do not fit an image.
+
+    >>> import groundviz
+    >>> from groundviz.demo.phantoms import phantom
+    >>> prior, current = (phantom(3, findings=found).pixels for found in ([], ["nodule"]))
+    >>> both = [groundviz.explain("demo", one, "Is there a nodule?") for one in (prior, current)]
+    >>> groundviz.figure(both, methods="attention", names=["Prior", "Current"]).caption[:10]
+    '(a) Prior:'
+    """
+    held = [one.methods for one in explanations]
+    if methods is None:
+        methods = [name for name in (held[0] if held else ()) if all(name in one for one in held)]
+    chosen = Selection(methods=methods, layer=layer, head=head)
+    count = len(explanations)
+    each: list[Any] = contours if isinstance(contours, list) else [contours] * count
+    called = [one.record.label for one in explanations] if names is None else list(names)
+    if not count or not methods or not count == len(called) == len(each):
+        raise TargetError(
+            f"These explanations cannot be drawn together: there are {count} of them with "
+            f"{len(methods)} methods in common, {len(called)} names and {len(each)} contours. "
+            "Give at least one explanation, with methods that all hold, and a name and contours for each."
+        )
+    parts = []
+    for one, known, name in zip(explanations, each, called, strict=True):
+        drawn = lines(known, one.source_images, chosen.image)
+        part = drawing.part_of(
+            one.record, targets, chosen, style, width, contours=drawn, name=name, parts=count
+        )
+        parts.append(part)
+    return drawing.compose(parts, width=width, smooth=smooth, style=style)
 
 
 def _listed(given: object) -> list[object]:

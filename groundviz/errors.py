@@ -1,4 +1,4 @@
-"""What can go wrong, one class per decision a caller can make.
+"""The errors of groundviz, one class per decision that a caller can make.
 
 ::
 
@@ -7,25 +7,25 @@
     ├── PromptError         the question cannot be asked of this model
     ├── TargetError         the named part of the answer does not exist
     ├── UnknownName         no method, model family, setting or file format of that name
-    ├── OptionError         an option holds what cannot be used
+    ├── OptionError         an option has a value that cannot be used
     ├── UnsupportedModel    this architecture, or this copy of it, has no adapter
     ├── UnsupportedMethod   this method cannot run on this model or target
-    ├── ModelBusy           another explanation holds the model
+    ├── ModelBusy           another explanation has the model
     ├── ModelChanged        its weights were trained while they were being read
     ├── OutOfMemory         the model, or one image beside it, does not fit (also a MemoryError)
     ├── NumericalError      the model or a map produced NaN or infinity
     ├── MissingExtra        an optional package is not installed (also an ImportError)
     └── StoreError          a saved record is damaged, too new, or in the way
 
-Every message reads: what happened: what was found against what was expected. What to do.
-No message carries a path, a file name or anything else that could name a patient.
+Every message says what happened, what was found and what was expected, and what to do.
+No message contains a path, a file name or anything else that could identify a patient.
 """
 
 from __future__ import annotations
 
 
 class GroundvizError(Exception):
-    """Something groundviz can explain went wrong; every error it raises on purpose is one of these."""
+    """The base class of all errors that groundviz raises on purpose."""
 
 
 class ImageError(GroundvizError):
@@ -45,7 +45,7 @@ class UnknownName(GroundvizError):
 
 
 class OptionError(GroundvizError):
-    """An option, such as a generation setting or the seed, holds what cannot be used."""
+    """An option, such as a generation setting or the seed, has a value that cannot be used."""
 
 
 class UnsupportedModel(GroundvizError):
@@ -53,7 +53,16 @@ class UnsupportedModel(GroundvizError):
 
 
 class UnsupportedMethod(GroundvizError):
-    """This method cannot run on this model or target; the message names ones that can."""
+    """This method cannot run on this model or target; the message names methods that can.
+
+    Attributes:
+        lacks: What is missing: "gradients", "modules" (whose names are known) or "contrasts". Whoever
+            knows the methods names those that do without it.
+    """
+
+    def __init__(self, message: str, *, lacks: str = "") -> None:
+        super().__init__(message)
+        self.lacks = lacks
 
 
 class ModelBusy(GroundvizError):

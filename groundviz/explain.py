@@ -1,4 +1,4 @@
-"""The whole story on one screen."""
+"""The whole way from an image and a question to an explanation, on one screen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from groundviz.explanation import Explanation
 from groundviz.methods import DEFAULT, DEFAULT_CONTRAST, DEFAULT_QUESTION
 from groundviz.methods.running.choose import Recipes, choose
 from groundviz.methods.running.measure import measure
-from groundviz.methods.running.more import measure_more
 from groundviz.record import arguments
 from groundviz.record.conversation import Verbatim, asking
 from groundviz.record.targets import Named, names_question
@@ -45,8 +44,8 @@ def explain(
 ) -> Explanation:
     """Show where `model` looked in `image` when it answered `question`.
 
-    The model is lent for the time of the call and comes back bit-identical, whatever happens. Other threads
-    that call it meanwhile wait until it is back.
+    The model is borrowed for the time of the call and comes back bit-identical, whatever happens. Other
+    threads that call it meanwhile wait until it is back.
 
     Args:
         model: A transformers model, "demo", a local folder, a hub id, or what `load` returned.
@@ -67,7 +66,7 @@ def explain(
             `Sentence`, a token index or a range of indices; or a part of the question, a `Question`,
             which attention alone measures; or a list of these, which share what passes they can.
             The whole answer when None.
-        against: What the model might have said in the target's place: maps then explain why it is
+        against: What the model might have generated in the target's place: maps then explain why it is
             the one rather than the other.
         processor: The model's processor, when it does not lie beside its weights.
         seed: Of everything random inside; the caller's random state is not touched.
@@ -104,21 +103,21 @@ def explain(
         prompt = live.encode(source_images, asked)
 
         def measured() -> Measured:
-            said = live.answer(prompt, given=answer, generation=settings)
-            goals = live.targets(said, target, against)
+            generated = live.answer(prompt, given=answer, generation=settings)
+            goals = live.targets(generated, target, against)
             chosen = recipes
-            if not methods and prompt.image_ids.intersection(said.token_ids.tolist()):
-                chosen = _without_refusals(recipes, live, prompt, said, goals)
-            return said, goals, *measure(chosen, live, prompt, said, goals)
+            if not methods and prompt.image_ids.intersection(generated.token_ids.tolist()):
+                chosen = _without_refusals(recipes, live, prompt, generated, goals)
+            return generated, goals, *measure(chosen, live, prompt, generated, goals)
 
         # Once, unless another thread trains the model meanwhile.
-        said, goals, maps, unmeasured = live.steadily(measured)
+        generated, goals, maps, unmeasured = live.steadily(measured)
         provenance = replace(live.provenance, certificate=verdict)
     return Explanation(
         Record(
             source_images=source_images,
             prompt=prompt,
-            answer=said,
+            answer=generated,
             targets=goals,
             heatmaps=maps,
             provenance=provenance,
@@ -129,17 +128,17 @@ def explain(
 
 
 def _without_refusals(
-    recipes: Recipes, live: Live, prompt: Prompt, said: Answer, goals: tuple[Target, ...]
+    recipes: Recipes, live: Live, prompt: Prompt, generated: Answer, goals: tuple[Target, ...]
 ) -> Recipes:
     """The default methods that can explain an answer with an image token in it, where any can.
 
-    A model may say one as it may say any token, and some methods would have to say it again. The
+    A model may generate one as any other token, and some methods would have to generate it again. The
     rows of attention that were kept while it answered need no further pass.
     """
     refused = {}
     for name, options in recipes.items():
         try:
-            measure({name: options}, live, prompt, said, goals)
+            measure({name: options}, live, prompt, generated, goals)
         except UnsupportedMethod as error:
             refused[name] = str(error)
     if not refused or len(refused) == len(recipes):
@@ -188,6 +187,4 @@ def explain_more(
     >>> groundviz.explain_more(explanation, "demo", "token_ablation").methods
     ('attention', 'gradient_attention', 'token_ablation')
     """
-    arguments.check_methods(methods)
-    vlm, recipes = models.resolve(model, processor), choose(methods)
-    return Explanation(measure_more(explanation.record, vlm, recipes, tell))
+    return explanation.add(model, methods, processor=processor, tell=tell)

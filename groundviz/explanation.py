@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundviz.errors import MissingExtra, TargetError
 from groundviz.record import files, selection, store, tiles
+from groundviz.record.exports.numbers import InNumbers
 from groundviz.record.selection import Layer, Selection
 from groundviz.record.targets import Named
 from groundviz.record.tiles import Tile
 from groundviz.record.types import Answer, Heatmap, Record, SourceImage
+from groundviz.render.base import cards as cards
 from groundviz.render.base import embedding, summary
 from groundviz.render.base.contours import Contours, lines, outlines
 from groundviz.render.figures import figure as drawing
 from groundviz.render.figures.charts import Charts
-from groundviz.render.figures.columns import Part
 from groundviz.render.figures.file import PaperFigure
 from groundviz.render.figures.styles import Style
+from groundviz.render.live.loading import live_viewer
 from groundviz.render.pages import html
 
 if TYPE_CHECKING:
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Explanation:
+class Explanation(InNumbers):
     """One answer of a model with the maps of where it looked; needs neither the model nor torch.
 
     In a notebook it shows itself in an interactive viewer that outlives the kernel. `view()` is the
     same viewer tied to Python, `figure()` draws it for a paper, `heatmap()` gives the raw numbers,
-    `save()` keeps it and `groundviz.open()` brings it back.
+    `to_dataframe()`, `to_xarray()` and `export()` hand them on, `add()` measures more, `save()` keeps it
+    and `groundviz.open()` brings it back.
 
     Attributes:
         record: Everything that is known, as `groundviz.record.types.Record`.
@@ -62,7 +64,7 @@ class Explanation:
 
     @property
     def answer(self) -> Answer:
-        """What the model said, token by token, with log-probabilities."""
+        """What the model answered, token by token, with log-probabilities."""
         return self.record.answer
 
     @property
@@ -187,7 +189,8 @@ class Explanation:
         if methods is None and style == "llava_rad":
             methods = "attention"
         chosen = Selection(methods=methods, image=image, tile=tile, layer=layer, head=head)
-        part = self._part(targets, chosen, style, width, contours=contours)
+        known = lines(contours, self.source_images, image)
+        part = drawing.part_of(self.record, targets, chosen, style, width, contours=known)
         return drawing.compose([part], width=width, smooth=smooth, style=style)
 
     @property
@@ -248,6 +251,32 @@ class Explanation:
             state["more"] = OnDemand.of(self.record, model, processor)
         return live_viewer()([side], explanation=self, **state)
 
+    def add(
+        self,
+        model: Any,
+        methods: str | Iterable[str] | Mapping[str, Mapping[str, Any]],
+        *,
+        processor: Any = None,
+        tell: Callable[[str, int, int], object] | None = None,
+    ) -> Explanation:
+        """Another explanation with further methods; this one stays as it is. See `groundviz.explain_more`.
+
+        Args:
+            model: The model that answered, as `groundviz.explain` takes it.
+            methods: Names of methods, or a table of names and their options.
+            processor: The model's processor, when it does not lie beside its weights.
+            tell: Called with how far the work has come, as in `groundviz.explain_more`.
+
+        Raises:
+            UnsupportedModel: It is not the model that answered.
+            GroundvizError: A method's name will not do, or a method refuses.
+            KeyboardInterrupt: Nothing was measured before the interruption.
+        """
+        # Only here: without a model nothing needs torch.
+        from groundviz.methods.running.more import named_more
+
+        return Explanation(named_more(self.record, model, methods, processor=processor, tell=tell))
+
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write everything to one .gvz file, which `groundviz.open` opens without the model.
 
@@ -274,107 +303,6 @@ class Explanation:
         return embedding.bundle(
             repr(self), lambda: html.fragment(self.record), lambda: shown.figure().preview()
         )
-
-    def _part(
-        self,
-        targets: Named | list[Named] | None,
-        chosen: Selection,
-        style: Style,
-        width: drawing.Width,
-        *,
-        contours: Contours | None = None,
-        name: str = "",
-        parts: int = 1,
-    ) -> Part:
-        """What a figure shows of this explanation, which may be one of several parts of it."""
-        if targets is not None:
-            named = targets if isinstance(targets, list) else [targets]
-            goals = [selection.target(self.record, one) for one in named]
-        elif chosen.layer == "each" and style == "grid":
-            goals = [self.record.target]
-        else:
-            goals = drawing.default_targets(self.record, width, style=style, parts=parts)
-        drawing.refuse_many(len(goals))
-        rows = chosen.rows(self.record, goals, named=targets is not None)
-        return Part(self.record, rows, name, lines(contours, self.source_images, chosen.image))
-
-
-def live_viewer() -> type[GroundViewer]:
-    """The class of live viewers, which needs more than the core's packages.
-
-    Raises:
-        MissingExtra: anywidget is not installed.
-    """
-    try:
-        from groundviz.render.live.widget import GroundViewer
-    except ImportError:
-        raise MissingExtra(
-            'A live viewer needs anywidget. Install it with: pip install "groundviz[jupyter]"'
-        ) from None
-    return GroundViewer
-
-
-def figure(
-    explanations: Sequence[Explanation],
-    targets: Named | list[Named] | None = None,
-    methods: str | list[str] | None = None,
-    *,
-    names: Sequence[str] | None = None,
-    style: Style = "grid",
-    width: drawing.Width = "double",
-    smooth: bool = False,
-    layer: Layer = None,
-    head: int | None = None,
-    contours: Contours | list[Any] | None = None,
-) -> PaperFigure:
-    """A figure of several explanations side by side: two models, two questions, prior and current.
-
-    Maps of one method share a scale where one model made them; different models have scales of
-    their own.
-
-    Args:
-        explanations: What to draw, from left to right.
-        targets: As in `Explanation.figure`, found in each answer.
-        methods: One method, or a list; None for those that all explanations hold.
-        names: What to call each explanation; their labels when None.
-        style: As in `Explanation.figure`.
-        width: As in `Explanation.figure`.
-        smooth: As in `Explanation.figure`.
-        layer: As in `Explanation.figure`.
-        head: As in `Explanation.figure`.
-        contours: As in `Explanation.figure`, for all explanations; or a list with one entry for each.
-
-    Raises:
-        UnknownName: As in `Explanation.figure`.
-        TargetError: As in `Explanation.figure`; or there is no explanation or method to draw, or another
-            number of names or contours than of explanations.
-        ImageError: The contours do not fit an image.
-
-    >>> import groundviz
-    >>> from groundviz.demo.phantoms import phantom
-    >>> prior, current = (phantom(3, findings=found).pixels for found in ([], ["nodule"]))
-    >>> both = [groundviz.explain("demo", one, "Is there a nodule?") for one in (prior, current)]
-    >>> groundviz.figure(both, methods="attention", names=["Prior", "Current"]).caption[:10]
-    '(a) Prior:'
-    """
-    held = [one.methods for one in explanations]
-    if methods is None:
-        methods = [name for name in (held[0] if held else ()) if all(name in one for one in held)]
-    chosen = Selection(methods=methods, layer=layer, head=head)
-    count = len(explanations)
-    each: list[Any] = contours if isinstance(contours, list) else [contours] * count
-    called = [one.record.label for one in explanations] if names is None else list(names)
-    if not count or not methods or not count == len(called) == len(each):
-        raise TargetError(
-            f"These explanations cannot be drawn together: there are {count} of them with "
-            f"{len(methods)} methods in common, {len(called)} names and {len(each)} contours. "
-            "Give at least one explanation, with methods that all hold, and a name and contours for each."
-        )
-    parts = [
-        one._part(targets, chosen, style, width, contours=line, name=name, parts=count)
-        for one, line, name in zip(explanations, each, called, strict=True)
-    ]
-    return drawing.compose(parts, width=width, smooth=smooth, style=style)
 
 
 def open(path: str | os.PathLike[str]) -> Explanation:

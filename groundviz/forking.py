@@ -1,4 +1,4 @@
-"""What must happen in a process that was just forked, where threads are gone and what they held is not."""
+"""Repairs a process that was just forked: other threads are gone, but the locks they held are not free."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-# What is done in a forked process: locks first, since what is called may need them.
+# Locks to free and functions to call in a forked process: locks first, since the functions may need them.
 _LOCKS: list[Any] = []
 _CALLS: list[Callable[[], object]] = []
 
 
 def after_fork(call: Callable[[], object]) -> None:
-    """Have `call()` run in each forked process before anything else of this package does.
+    """Run `call()` in each forked process, before any other code of this package.
 
     Where processes are never forked, as on Windows, nothing happens.
     """
@@ -33,9 +33,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def free_locks(package: str) -> None:
-    """Free the locks that modules of a package hold, in a forked process: their holders are gone.
+    """Free the module-level locks of a package in a forked process, since their holders are gone.
 
-    For a library that does not do so itself and was in use by a thread that this process does not have.
+    For a library that does not do this itself, and that another thread may have used during the fork.
     """
     kinds = type(threading.Lock()), type(threading.RLock())
     for name, module in list(sys.modules.items()):
@@ -46,9 +46,9 @@ def free_locks(package: str) -> None:
 
 
 def fork_safe_lock() -> threading.RLock:
-    """A re-entrant lock that is free in a forked process, whoever held it in the other one.
+    """A re-entrant lock that is free in a forked process, whoever held it in the parent process.
 
-    It is never forgotten, so it is for what lives as long as the process.
+    A reference to it is kept forever, so it is for objects that live as long as the process.
 
     >>> with fork_safe_lock():
     ...     pass

@@ -100,9 +100,9 @@ def answers_right(vlm: VLM, shown: Phantom, questions: Iterable[Question]) -> li
     ids = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in turns], device=vlm.model.device)
     held = on_cache(vlm.model, cache) or {}
     logits = vlm.model(input_ids=ids, **held).logits
-    said = logits.argmax(-1).cpu()
+    likeliest = logits.argmax(-1).cpu()
     return [
-        bool((said[i, start - 1 : len(turn) - 1] == torch.tensor(turn[start:])).all())
+        bool((likeliest[i, start - 1 : len(turn) - 1] == torch.tensor(turn[start:])).all())
         for i, (turn, start) in enumerate(turns)
     ]
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from groundviz.comparison import figure
 from groundviz.demo.phantoms import Phantom, phantom
 from groundviz.demo.samples import SAMPLES, to_levels
 from groundviz.explain import explain
-from groundviz.explanation import Explanation, figure
+from groundviz.explanation import Explanation
 from groundviz.models import load
 from groundviz.record import files
 from groundviz.render.figures.file import PaperFigure

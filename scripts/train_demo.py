@@ -260,12 +260,12 @@ class Packer:
         positions, branch, labels = list(range(start)), [0] * start, [-100] * start
         for number, question in enumerate(questions, start=1):
             asked = self._ids(f"{question.text} assistant :")
-            said = self._ids(f"{question.answer} </s>")
-            turn = asked + said
+            answer = self._ids(f"{question.answer} </s>")
+            turn = asked + answer
             ids += turn
             positions += range(start, start + len(turn))
             branch += [number] * len(turn)
-            labels += [-100] * (len(asked) - 1) + said + [-100]
+            labels += [-100] * (len(asked) - 1) + answer + [-100]
         return ids, positions, branch, labels
 
     def _ids(self, text: str) -> list[int]:

@@ -1,11 +1,11 @@
-"""The command line: `groundviz demo | explain | certify | methods | models | open | lab`.
+"""The command line: `groundviz demo | explain | certify | methods | models | open | export | lab`.
 
 Results go to standard output, progress and errors to standard error. An error is one line. Exit codes:
 0, all is well; 1, the model is not certified, or some of several images could not be explained; 2, an
 error; 130, interrupted by Ctrl-C, whatever was written; 141, nobody reads the output any more.
 
-Nothing heavy is imported before `main` runs, so that Ctrl-C is answered from the first moment on;
-libraries are imported when a command needs them.
+Nothing heavy is imported before `main` runs, so that Ctrl-C works from the first moment on; libraries are
+imported when a command needs them.
 """
 
 from __future__ import annotations
@@ -31,13 +31,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     with remembered() as interruptions:
+        if argv is None:
+            argv = sys.argv[1:]
         try:
             from groundviz.cli.run import run
 
-            return run(sys.argv[1:] if argv is None else list(argv))
+            return run(list(argv))
         except BaseException as error:
             from groundviz.cli.printing import complain
 
+            # An interrupted library may raise an error of another kind.
             if interruptions or isinstance(error, KeyboardInterrupt):
                 complain("groundviz: interrupted")
                 return INTERRUPTED

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from groundviz.record.types import SourceImage
 
 SOME_FAILED, ALL_FAILED, INTERRUPTED = 1, 2, 130
-# What may be wrong with one image and right with the next.
+# Errors of one image that the next image may not have.
 ITS_OWN = (ImageError, TargetError, NumericalError, OutOfMemory, MissingExtra)
 
 
@@ -53,12 +53,15 @@ def explain(chosen: argparse.Namespace) -> int:
     _refuse_mistakes(chosen)
     sources.require_places(1 + len(chosen.others), chosen)
     several = len(chosen.images) > 1 or sources.is_folder(chosen.images[0])
-    places = sources.expanded(chosen.images) if several else [chosen.images[0]]
-    # What cannot be read is known before a large model is loaded.
-    source_images = None if several else sources.loaded([*places, *chosen.others], chosen)
+    if several:
+        places, source_images = sources.expanded(chosen.images), None
+    else:
+        places = [chosen.images[0]]
+        # Read now, so that a bad file is reported before a large model is loaded.
+        source_images = sources.loaded([*places, *chosen.others], chosen)
     folder = files.folder_for_writing(chosen.out)
     with importing("Loading the libraries"):
-        # Public names are fetched, with all they need, when they are first used.
+        # A public name is imported, with all it needs, when it is first used.
         load, _ = groundviz.load, groundviz.explain
         recipes = _recipes(chosen)
         cases = list(_cases(chosen, places, recipes, several=several))
@@ -68,7 +71,10 @@ def explain(chosen: argparse.Namespace) -> int:
     with working("Loading the model"):
         vlm = load(chosen.model)
     asked = _Asked(vlm, chosen, recipes, folder)
-    code = asked.one(cases[0], source_images) if source_images is not None else asked.each(cases)
+    if source_images is not None:
+        code = asked.one(cases[0], source_images)
+    else:
+        code = asked.each(cases)
     if chosen.model == "demo":
         say("", printing.PHANTOMS_ONLY, printing.NOT_A_DEVICE)
     return code
@@ -91,7 +97,7 @@ class _Asked:
             with working("Drawing figure and page"):
                 self._draw(explained, written)
         finally:
-            say(*printing.explanation(explained), "", "Written:", *(f"  {path}" for path in written))
+            say(*printing.explanation(explained), "", "Written:", *printing.indented(written))
         return _told_if_incomplete(explained)
 
     def each(self, cases: Sequence[Case]) -> int:
@@ -113,15 +119,19 @@ class _Asked:
                 if code:
                     break
         finally:
+            # Also after an error: what was written so far is of use.
             left = len(cases) - done - failed
-            parts = [f"{done} of {len(cases)} explained", f"{failed} failed", f"{left} not asked about"]
-            shown = [
-                parts[0],
-                *(part for part, number in zip(parts[1:], (failed, left), strict=True) if number),
-            ]
-            told = ", ".join(shown)
-            say("", f"{told}. Records, figures and pages are in:", f"  {self.folder}")
-        return code or (failed and (SOME_FAILED if done else ALL_FAILED))
+            summary = f"{done} of {len(cases)} explained"
+            if failed:
+                summary += f", {failed} failed"
+            if left:
+                summary += f", {left} not asked about"
+            say("", f"{summary}. Records, figures and pages are in:", f"  {self.folder}")
+        if code or not failed:
+            return code
+        if done:
+            return SOME_FAILED
+        return ALL_FAILED
 
     def _explained(self, source_images: Sequence[SourceImage]) -> Explanation:
         with working(f"Answering, and mapping with {', '.join(self.recipes)}"):
@@ -134,13 +144,13 @@ class _Asked:
             )
 
     def _kept(self, explained: Explanation, case: Case) -> Path:
-        """The record, before anything is drawn: what was computed must not depend on an image of it."""
+        """Save the record, before anything is drawn: an error in drawing must not lose what was computed."""
         record = self.folder / f"{case.stem}.gvz"
         for number in count(2):
             try:
                 return explained.save(record, overwrite=self.chosen.overwrite)
             except StoreError:
-                # The name was free when this began. If somebody took it since, nothing is lost either.
+                # The name was free at the start. If another process took it since, another name is used.
                 if self.chosen.overwrite or not record.exists():
                     raise
                 record = self.folder / f"{case.stem}-{number}.gvz"
@@ -167,7 +177,7 @@ def _told_if_incomplete(explained: Explanation) -> int:
 
 
 def _refuse_mistakes(chosen: argparse.Namespace) -> None:
-    """What is never meant, and would otherwise be found out late or never."""
+    """Refuse arguments that are surely a mistake, which would be noticed late or never."""
     if len(chosen.images) > 1 and chosen.others:
         raise ImageError(
             f"--image adds to the one image that a question is about, and there are {len(chosen.images)}. "
@@ -180,7 +190,7 @@ def _refuse_mistakes(chosen: argparse.Namespace) -> None:
 
 
 def _recipes(chosen: argparse.Namespace) -> Recipes:
-    """The methods with all their options, those that were given and the usual ones.
+    """The methods with all their options: those that were given, and the defaults of the others.
 
     Raises:
         UnknownName: There is no such method, it is not asked for, or it has no such option.
@@ -188,7 +198,12 @@ def _recipes(chosen: argparse.Namespace) -> Recipes:
     from groundviz.methods import DEFAULT, DEFAULT_CONTRAST
     from groundviz.methods.running.choose import choose
 
-    usual = choose(chosen.method or (DEFAULT_CONTRAST if chosen.against else DEFAULT))
+    if chosen.method:
+        usual = choose(chosen.method)
+    elif chosen.against:
+        usual = choose(DEFAULT_CONTRAST)
+    else:
+        usual = choose(DEFAULT)
     given: dict[str, dict[str, Any]] = {name: {} for name in usual}
     for method, option, value in chosen.option:
         if method not in given:
@@ -206,6 +221,7 @@ def _recipes(chosen: argparse.Namespace) -> Recipes:
 
 def _refuse_kind(name: str, option: str, value: object, usual: object) -> None:
     """Refuse a word where a method's option is a number, or a number where it is a word."""
+    # In Python a bool is an int, too.
     number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = {
         bool: isinstance(value, bool),
@@ -220,7 +236,10 @@ def _refuse_kind(name: str, option: str, value: object, usual: object) -> None:
 
 
 def _settings(chosen: argparse.Namespace) -> Mapping[str, Any]:
-    """What was given, and nothing that was not: the rest is for the model and `explain` to say."""
+    """The arguments of `explain` that were given; it has defaults for the others."""
+    certify = None
+    if chosen.no_certify:
+        certify = False
     wanted = {
         "answer": chosen.answer,
         "target": chosen.target,
@@ -229,7 +248,7 @@ def _settings(chosen: argparse.Namespace) -> Mapping[str, Any]:
         "system": chosen.system,
         "seed": chosen.seed,
         "label": chosen.label,
-        "certify": False if chosen.no_certify else None,
+        "certify": certify,
     }
     return {name: value for name, value in wanted.items() if value is not None}
 
@@ -239,20 +258,21 @@ def _cases(
 ) -> Iterator[Case]:
     for number, place in enumerate(places, start=1):
         title = f"image {number} of {len(places)}"
-        # Who names the files keeps the images' own names from the screen, too, which may be a log.
+        # With --name the names of the images are not printed either: the output may become a log.
         if chosen.name is None:
             title += f" ({Path(place).name})"
         together = (place, *chosen.others)
-        yield Case(together, naming.stem(chosen, together, recipes, number if several else None), title)
+        stem = naming.stem(chosen, together, recipes, number if several else None)
+        yield Case(together, stem, title)
 
 
 def _not_taken(
     chosen: argparse.Namespace, cases: Sequence[Case], folder: Path, *, several: bool
 ) -> list[Case]:
-    """The cases that nothing is there of; of several, what is there is left as it is.
+    """The cases that have no results yet; existing results of the others stay as they are.
 
     Raises:
-        StoreError: It is a single one, and files of its name exist.
+        StoreError: There is a single case, and files of its name exist.
     """
     free = [case for case in cases if chosen.overwrite or not naming.taken(folder, case.stem)]
     there = len(cases) - len(free)

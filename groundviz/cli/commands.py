@@ -16,7 +16,7 @@ from groundviz.record import files
 from groundviz.render.base.escape import visible
 
 if TYPE_CHECKING:
-    from groundviz.demo.tour import Asked
+    from groundviz.demo.tour import TourAnswer
 
 
 def demo(chosen: argparse.Namespace) -> None:
@@ -24,24 +24,28 @@ def demo(chosen: argparse.Namespace) -> None:
     folder = files.folder_for_writing(chosen.out)
     with importing("Loading the libraries"):
         from groundviz.demo.tour import STOPS, tour
-    _refuse_taken(_tour_files(STOPS, folder), chosen.overwrite)
+    # Checked first: the questions take a while.
+    refuse_taken(_tour_files(STOPS, folder), chosen.overwrite)
     with working("Loading the demo model"):
         vlm = groundviz.load("demo")
     asked = list(counted(tour(vlm), "Asking", len(STOPS)))
     page, others = _keep_tour(asked, folder, overwrite=chosen.overwrite)
     _say_answers(asked)
     say("", "All maps on one page:", f"  {page}", "Figures, and records for `groundviz open`:")
-    say(*(f"  {path}" for path in others))
+    say(*printing.indented(others))
     say("", printing.PHANTOMS_ONLY, printing.NOT_A_DEVICE)
 
 
 def certify(chosen: argparse.Namespace) -> int:
-    """Certify a model, and return 1 where its maps would not lie where it looked."""
-    shapes = [groundviz.images.load(chosen.image).shape] if chosen.image else None
+    """Certify a model; returns 1 if it fails."""
+    shapes = None
+    if chosen.image:
+        shapes = [groundviz.images.load(chosen.image).shape]
     with importing("Loading the libraries"):
-        prove = groundviz.certify
+        # A public name is imported, with all it needs, when it is first used.
+        certify_model = groundviz.certify
     with working("Certifying the model"):
-        certificate = prove(chosen.model, shapes=shapes)
+        certificate = certify_model(chosen.model, shapes=shapes)
     say(*map(visible, str(certificate).splitlines()))
     return int(not certificate.passed)
 
@@ -51,7 +55,10 @@ def methods(chosen: argparse.Namespace) -> None:
     with importing("Loading the methods"):
         from groundviz.methods import DEFAULT
         from groundviz.methods.running import catalogue
-    say(*(catalogue.markdown() if chosen.markdown else catalogue.lines(DEFAULT)))
+    if chosen.markdown:
+        say(*catalogue.markdown())
+    else:
+        say(*catalogue.lines(DEFAULT))
 
 
 def models(chosen: argparse.Namespace) -> None:
@@ -59,7 +66,9 @@ def models(chosen: argparse.Namespace) -> None:
     with importing("Loading the model families"):
         from groundviz.models import catalogue
     if chosen.markdown:
-        say(*catalogue.markdown())
+        from groundviz.methods.running.refusals import without
+
+        say(*catalogue.markdown(any_model=without("modules")))
         return
     say("demo", "  The model that ships with groundviz: it knows synthetic chest phantoms and nothing else.")
     say(*catalogue.lines())
@@ -70,16 +79,20 @@ def open(chosen: argparse.Namespace) -> None:
     explained = groundviz.open(chosen.file)
     if chosen.out:
         files.folder_for_writing(chosen.out.parent)
-        _refuse_taken([chosen.out], chosen.overwrite)
+        refuse_taken([chosen.out], chosen.overwrite)
     with working("Writing the page"):
         content = explained.to_html().encode()
     if chosen.out:
         page = files.write(chosen.out, content, overwrite=chosen.overwrite)
     else:
+        # The page shows the images, which may be a patient's.
         page = files.write_private(content, ".html")
     say(*printing.explanation(explained))
-    seen = not chosen.no_browser and webbrowser.open(page.absolute().as_uri())
-    say("", "In the browser:" if seen else "Open this in a browser:", f"  {page}")
+    # Where there is no browser to start, the reader is told what to open.
+    head = "Open this in a browser:"
+    if not chosen.no_browser and webbrowser.open(page.absolute().as_uri()):
+        head = "In the browser:"
+    say("", head, f"  {page}")
 
 
 def lab(chosen: argparse.Namespace) -> None:
@@ -88,9 +101,14 @@ def lab(chosen: argparse.Namespace) -> None:
 
     server = start.server()
     notebook = start.quickstart(files.folder_for_writing(chosen.out))
-    given = [] if chosen.port is None else [f"--port={chosen.port}"]
-    given += [] if chosen.ip is None else [f"--ip={chosen.ip}"]
-    given += ["--no-browser"] if chosen.no_browser else []
+    given = []
+    if chosen.port is not None:
+        given.append(f"--port={chosen.port}")
+    if chosen.ip is not None:
+        given.append(f"--ip={chosen.ip}")
+    if chosen.no_browser:
+        given.append("--no-browser")
+    # What stands behind -- comes last, because JupyterLab takes the last of two settings.
     arguments = start.arguments(notebook, [*given, *chosen.extra])
     say("The quickstart:", f"  {notebook}", "Ctrl-C ends JupyterLab.")
     if start.ALLOW_ROOT in arguments and start.ALLOW_ROOT not in chosen.extra:
@@ -98,15 +116,17 @@ def lab(chosen: argparse.Namespace) -> None:
     server.launch_instance(arguments)
 
 
-def _refuse_taken(paths: Iterable[Path], overwrite: bool) -> None:
+def refuse_taken(paths: Iterable[Path], overwrite: bool) -> None:
     """Notice before anything is computed that a file would be replaced.
 
     Raises:
-        StoreError: There is a file of such a name, and nobody said that it may go.
+        StoreError: There is a file of such a name, and --overwrite was not given.
     """
     there = [path for path in paths if path.exists()]
     if there and not overwrite:
-        what = "A file of that name is" if len(there) == 1 else f"{len(there)} files of these names are"
+        what = f"{len(there)} files of these names are"
+        if len(there) == 1:
+            what = "A file of that name is"
         raise StoreError(
             f"{what} there already. Pass --overwrite to replace, or name another place with --out."
         )
@@ -117,13 +137,16 @@ def _tour_files(stops: Sequence[tuple[str, str, str]], folder: Path) -> list[Pat
     paths = [folder / "demo.html"]
     seen: set[str] = set()
     for number, (sample, kind, _) in enumerate(stops, start=1):
-        suffixes = (".gvz",) if sample in seen else (".gvz", ".pdf", ".png")
-        paths += [folder / f"{number}-{sample}-{kind}{suffix}" for suffix in suffixes]
+        stem = f"{number}-{sample}-{kind}"
+        paths.append(folder / f"{stem}.gvz")
+        # Later questions about the same image have no figure of their own.
+        if sample not in seen:
+            paths += [folder / f"{stem}.pdf", folder / f"{stem}.png"]
         seen.add(sample)
     return paths
 
 
-def _keep_tour(asked: Sequence[Asked], folder: Path, *, overwrite: bool) -> tuple[Path, list[Path]]:
+def _keep_tour(asked: Sequence[TourAnswer], folder: Path, *, overwrite: bool) -> tuple[Path, list[Path]]:
     """Write a record of each question, figures of each image's first, and a page of all."""
     from groundviz.render.pages import html
 
@@ -142,19 +165,21 @@ def _keep_tour(asked: Sequence[Asked], folder: Path, *, overwrite: bool) -> tupl
         return files.write(page, content.encode(), overwrite=overwrite), others
 
 
-def _say_answers(asked: Iterable[Asked]) -> None:
+def _say_answers(asked: Iterable[TourAnswer]) -> None:
     from groundviz.render.base.captions import percent
 
     head = ("image", "question", "answer", "truth", "confidence", "")
-    rows = [
-        (
+    rows = [head]
+    for one in asked:
+        answer = one.explanation.answer
+        mark = "" if one.right else "<- wrong"
+        row = (
             one.image,
             one.question.text,
-            one.explanation.answer.text,
+            answer.text,
             one.question.answer,
-            percent(one.explanation.answer.confidence),
-            "" if one.right else "<- wrong",
+            percent(answer.confidence),
+            mark,
         )
-        for one in asked
-    ]
-    say(*aligned([head, *rows]))
+        rows.append(row)
+    say(*aligned(rows))

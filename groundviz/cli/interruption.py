@@ -14,12 +14,13 @@ Handler = Callable[[int, FrameType | None], Any]
 
 @contextmanager
 def remembered() -> Iterator[list[int]]:
-    """Ctrl-C interrupts as ever; every one is in the list that is given, too.
+    """Ctrl-C interrupts as usual, and each one is recorded in the list that the block gets.
 
-    A library that is interrupted may raise an error of its own that says nothing of it: numpy, amid its
-    import, raises an ImportError that tells the user to install it anew.
+    An interrupted library may raise an error that does not mention it. If numpy is interrupted while it is
+    imported, it raises an ImportError that tells the user to install it again.
     """
     came: list[int] = []
+    # Python's own handler, or the one that a caller of `main` has set.
     previous = _handler()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -33,7 +34,7 @@ def remembered() -> Iterator[list[int]]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Ctrl-C is answered behind this block: a library whose C++ is interrupted may bring Python down."""
+    """Ctrl-C waits until this block ends: a library whose C++ is interrupted may crash Python."""
     came: list[int] = []
     previous = _handler()
     with _handled_by(lambda number, _: came.append(number)):
@@ -56,6 +57,9 @@ def _handled_by(handler: Handler) -> Iterator[None]:
 
 
 def _handler() -> Handler | None:
-    """What answers Ctrl-C now, where that can be changed: in the main thread, if it is not ignored."""
+    """The handler of Ctrl-C, if it can be replaced; else None."""
+    # Python allows that in the main thread alone. A handler that is no function means Ctrl-C is ignored.
     handler = signal.getsignal(signal.SIGINT)
-    return handler if callable(handler) and threading.current_thread() is threading.main_thread() else None
+    if callable(handler) and threading.current_thread() is threading.main_thread():
+        return handler
+    return None

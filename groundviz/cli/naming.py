@@ -1,4 +1,4 @@
-"""How the files of one answer are called: after its image, methods, target and model."""
+"""Names of the files of one answer: after its image, methods, target and model."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ SUFFIXES = (".gvz", ".pdf", ".png", ".html")
 
 
 def stem(chosen: argparse.Namespace, places: Sequence[str], recipes: Recipes, number: int | None) -> str:
-    """The name of an answer's files without their suffix, the same whenever the same is asked.
+    """The name of an answer's files without their suffix; the same request has the same name.
 
-    It ends with a short mark of the whole request. The mark holds where the images lie, so that files of
-    one name in two folders do not get in each other's way, but nothing of what they show: whoever has the
-    images could find theirs by it. With --name it holds nothing of the images at all.
+    It ends with a short hash of the whole request. The hash depends on the paths of the images, so that files
+    of the same name in two folders are kept apart. It does not depend on their content: whoever has an image
+    could otherwise recognise its results. With --name it does not depend on the images at all.
 
     Args:
         chosen: What was typed.
-        places: Where the images of this question lie.
+        places: The paths of the images of this question.
         recipes: The methods with all their options.
         number: Which of several questions this is, where they share a --name.
     """
@@ -35,12 +35,15 @@ def stem(chosen: argparse.Namespace, places: Sequence[str], recipes: Recipes, nu
         subject = files.slug(_without_suffix(Path(places[0]).name), most=40, unnamed="image")
     else:
         subject = files.slug(chosen.name, most=40, unnamed="named")
-        subject += "" if number is None else f"-{number}"
+        if number is not None:
+            subject += f"-{number}"
     targets = " ".join(chosen.target or ["whole answer"])
+    if chosen.against:
+        targets += f" rather than {chosen.against}"
     parts = [
         subject,
         _of_methods(list(recipes)),
-        files.slug(f"{targets} rather than {chosen.against}" if chosen.against else targets, most=30),
+        files.slug(targets, most=30),
         files.slug(Path(chosen.model).name, most=30, unnamed="model"),
         _mark(chosen, places, recipes),
     ]
@@ -54,8 +57,9 @@ def taken(folder: Path, name: str) -> bool:
 
 def _of_methods(names: Sequence[str]) -> str:
     shown = [files.slug(name, most=24) for name in names[:2]]
-    more = [f"{len(names) - 2}-more"] if len(names) > 2 else []
-    return "+".join([*shown, *more])
+    if len(names) > 2:
+        shown.append(f"{len(names) - 2}-more")
+    return "+".join(shown)
 
 
 def _without_suffix(name: str) -> str:
@@ -64,9 +68,12 @@ def _without_suffix(name: str) -> str:
 
 
 def _mark(chosen: argparse.Namespace, places: Sequence[str], recipes: Recipes) -> str:
+    images = []
+    if chosen.name is None:
+        images = [str(Path(place).absolute()) for place in places]
     request = {
         "question": chosen.question,
-        "images": [] if chosen.name is not None else [str(Path(place).absolute()) for place in places],
+        "images": images,
         "frames": chosen.frame,
         "windows": chosen.window,
         "model": chosen.model,
@@ -79,6 +86,6 @@ def _mark(chosen: argparse.Namespace, places: Sequence[str], recipes: Recipes) -
         "seed": chosen.seed or 0,
         "label": chosen.label,
     }
-    # Whatever a method's options may be, they have a form in words.
+    # repr, because an option of a method may be of a type that JSON does not know.
     text = json.dumps(request, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import groundviz
-from groundviz.cli import asking, commands, values
+from groundviz.cli import asking, commands, exporting, values
 from groundviz.cli.printing import NOT_A_DEVICE
 
 DEMO_FOLDER = "groundviz-demo"
@@ -34,6 +34,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         SystemExit: Help was asked for, or the arguments make no command.
     """
     words = list(argv)
+    # What follows -- is for JupyterLab, which argparse must not read.
     extra: list[str] = []
     if words[:1] == ["lab"] and "--" in words:
         cut = words.index("--")
@@ -47,7 +48,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _tied(words: Sequence[str]) -> list[str]:
-    """A window of a negative centre, which argparse would take for an option, tied to its name."""
+    """Join --window and a negative centre to one word; argparse would take the centre for an option."""
     tied: list[str] = []
     for word in words:
         if tied and tied[-1] == "--window" and re.match(r"-[.\d]", word):
@@ -59,13 +60,16 @@ def _tied(words: Sequence[str]) -> list[str]:
 
 def _settle(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
     """Join the settings that have an option of their own with those named by --generation."""
-    sampled = chosen.sample or chosen.temperature is not None or chosen.top_p is not None
+    # Each of these settings has no effect without sampling.
+    do_sample = None
+    if chosen.sample or chosen.temperature is not None or chosen.top_p is not None:
+        do_sample = True
     own = {
         "max_new_tokens": chosen.max_new_tokens,
         "num_beams": chosen.beams,
         "temperature": chosen.temperature,
         "top_p": chosen.top_p,
-        "do_sample": True if sampled else None,
+        "do_sample": do_sample,
     }
     settings = {name: value for name, value in own.items() if value is not None}
     for name, value in chosen.generation:
@@ -86,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_explain(added)
 
     certify = _command(
-        added, "certify", commands.certify, "prove that maps of a model will lie where it looked"
+        added, "certify", commands.certify, "test whether maps of a model show where it looked"
     )
     certify.add_argument("model", metavar="MODEL", help="'demo', a local folder, or a hub id")
     says = "with images of this one's size (default: two odd sizes)"
@@ -95,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     says = "list the attribution methods: what they measure and cost"
     methods = _command(added, "methods", commands.methods, says)
     methods.add_argument("--markdown", action="store_true", help="as the table of docs/methods.md")
-    says = "list the models that can be explained, and their proofs"
+    says = "list the models that can be explained, and how they were tested"
     listed = _command(added, "models", commands.models, says)
     listed.add_argument("--markdown", action="store_true", help="print a table for documentation")
 
@@ -107,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     opened.add_argument("--out", type=Path, metavar="PAGE.html", help=says)
     opened.add_argument("--no-browser", action="store_true", help="write the page, open no browser")
     _add_overwrite(opened, "a page of that name")
+    _add_export(added)
 
     says = "start JupyterLab on a copy of the quickstart notebook"
     lab = _command(added, "lab", commands.lab, says)
@@ -153,6 +158,38 @@ def _add_explain(added: Any) -> None:
     files.add_argument("--label", metavar="TEXT", help=says)
 
 
+def _add_export(added: Any) -> None:
+    says = "write the raw maps of a saved explanation for other programs"
+    export = _command(added, "export", exporting.export, says)
+    export.add_argument("file", type=Path, metavar="FILE.gvz", help="what `explain` or `demo` wrote")
+    says = (
+        "where to write; the name says how: .csv (a table of all maps), .json (COCO boxes), .npy, .nii or "
+        ".nii.gz (one map); or a folder that is there, for all of these; may be repeated"
+    )
+    export.add_argument("--to", type=Path, metavar="FILE", action="append", required=True, help=says)
+    which = export.add_argument_group("which maps")
+    which.add_argument("--method", action="append", help="may be repeated (default: all, or the first)")
+    says = "part of the answer; may be repeated (default: each that was measured, or what was asked for)"
+    which.add_argument("--target", metavar="TEXT", action="append", help=says)
+    says = "a layer by its number, or 'each'; may be repeated (default: all combined)"
+    which.add_argument("--layer", type=values.layer, metavar="N", action="append", help=says)
+    says = "a head, as --layer"
+    which.add_argument("--head", type=values.layer, metavar="N", action="append", help=says)
+    which.add_argument("--image", type=values.natural, metavar="N", help="of several images one, from 0")
+    which.add_argument("--tile", type=values.tile, metavar="TILE", help="of several tiles one")
+    how = export.add_argument_group("how")
+    says = "write one map at every pixel of the source image, not at the model's cells"
+    how.add_argument("--resample", action="store_true", help=says)
+    says = "interpolate between the centres of cells; implies --resample"
+    how.add_argument("--smooth", action="store_true", help=says)
+    how.add_argument("--mask", action="store_true", help="write which cells are strong, 1 or 0, for one map")
+    says = "strong are the highest cells that hold this share of what is above zero (default: 0.5)"
+    how.add_argument("--share", type=values.share, metavar="S", default=0.5, help=says)
+    says = "strong are the cells from this raw value on"
+    how.add_argument("--threshold", type=values.above_zero, metavar="V", help=says)
+    _add_overwrite(export, "files of the same names")
+
+
 def _add_run(explain: argparse.ArgumentParser) -> None:
     run = explain.add_argument_group("model and methods")
     run.add_argument("--model", required=True, help="'demo', a local folder, or a hub id")
@@ -164,7 +201,7 @@ def _add_run(explain: argparse.ArgumentParser) -> None:
     run.add_argument("--target", metavar="TEXT", action="append", help=says)
     run.add_argument("--against", metavar="TEXT", help="explain the target rather than this text")
     run.add_argument("--seed", type=values.seed, metavar="N", help="of everything random (default: 0)")
-    says = "do not prove first that maps lie where the model looked"
+    says = "do not test first whether maps show where the model looked"
     run.add_argument("--no-certify", action="store_true", help=says)
 
 

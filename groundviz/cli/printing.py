@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from groundviz.cli.interruption import held_back
@@ -83,10 +84,19 @@ def to_nobody() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def indented(paths: Iterable[Path]) -> list[str]:
+    """One line for each path."""
+    return [f"  {path}" for path in paths]
+
+
 def aligned(rows: Sequence[Row]) -> list[str]:
     """Rows of a table as lines with straight columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
 def counted(things: Iterable[Thing], what: str, count: int, *, unit: str = "question") -> Iterator[Thing]:
@@ -119,23 +129,25 @@ def working(what: str) -> Iterator[None]:
 
 @contextmanager
 def importing(what: str) -> Iterator[None]:
-    """Work that imports heavy libraries: Ctrl-C is answered behind it.
+    """A block that imports heavy libraries; Ctrl-C waits until it ends.
 
-    A library whose C++ is interrupted while it is imported may bring Python down, as torch does.
+    If torch is interrupted while it is imported, it may crash Python.
     """
     with held_back(), working(what):
         yield
 
 
 def explanation(told: Explanation) -> list[str]:
-    """Everything that can be said in words: answer, images, tokens, maps, checks and origin."""
+    """An explanation in words: answer, images, tokens, maps, checks and origin."""
     import numpy as np
 
     from groundviz.record import tiles
     from groundviz.render.base import captions
 
     record, answer = told.record, told.answer
-    lines = [f"label: {record.label}"] if record.label else []
+    lines = []
+    if record.label:
+        lines.append(f"label: {record.label}")
     lines += [f"question: {told.question}", *captions.before(record.prompt), f"answer: {answered(told)}"]
     lines += [f"explained: {target.text}" for target in record.targets]
     for image, source_image in enumerate(told.source_images):
@@ -143,12 +155,15 @@ def explanation(told: Explanation) -> list[str]:
         name = tiles.which(image, len(told.source_images))
         lines.append(f"{name}: {rows} by {cols} pixels, from {source_image.source}")
         lines += [f"  {note}" for note in source_image.notes]
-    shares = [captions.percent(float(share)) for share in np.exp(answer.logprobs)]
-    pairs = zip(map(visible, answer.tokens), shares, strict=True)
-    lines += ["", "probability of each token:", *aligned([("", *pair) for pair in pairs])]
+    # An empty first cell indents the table.
+    table = []
+    for token, share in zip(answer.tokens, np.exp(answer.logprobs), strict=True):
+        table.append(("", visible(token), captions.percent(float(share))))
+    lines += ["", "probability of each token:", *aligned(table)]
     lines += ["", "maps:", *maps(told)]
     lines += [f"{check.name}: {check.says}" for check in record.checks]
     lines += ["", captions.made_with(record.provenance)]
+    # Texts may come from a stranger's file: control characters must not reach the terminal.
     return [visible(line) for line in lines]
 
 
@@ -171,5 +186,6 @@ def maps(told: Explanation) -> list[str]:
             lines.append(f"  {captions.describe(heatmap, len(told.source_images))}")
             if error := captions.uncertainty(heatmap):
                 lines.append(f"    {error}")
-    beside = (*captions.incomplete(told.record), *captions.cautions(told.record.heatmaps))
-    return [*lines, *(f"  {sentence}" for sentence in beside)]
+    for sentence in (*captions.incomplete(told.record), *captions.cautions(told.record.heatmaps)):
+        lines.append(f"  {sentence}")
+    return lines

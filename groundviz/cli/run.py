@@ -23,13 +23,13 @@ def run(argv: Sequence[str]) -> int:
     try:
         try:
             with warnings.catch_warnings():
-                # A warning of ours is said, whatever filters Python was started with.
+                # A warning of groundviz is always printed, whatever filters Python was started with.
                 warnings.filterwarnings("always", category=RuntimeWarning)
                 warnings.showwarning = _warned
                 chosen = parse(argv)
                 code = int(chosen.run(chosen) or 0)
         finally:
-            # Help ends by SystemExit; it, too, may have been written to somebody who left.
+            # Also after SystemExit of --help: the reader of the output may have closed it.
             printing.finish()
     except BrokenPipeError:
         printing.to_nobody()

@@ -1,4 +1,4 @@
-"""Which images are meant: files as they are named, folders as what they hold."""
+"""Finds the images of a command: files by their names, and the image files in folders."""
 
 from __future__ import annotations
 
@@ -39,11 +39,10 @@ def expanded(given: Sequence[str]) -> list[str]:
     if not places:
         raise ImageError("There is no image in the folder. Give one that holds images: PNG, JPEG, DICOM ...")
     if others:
-        what = (
-            "one thing in the folder that is no image was"
-            if others == 1
-            else f"{others} things that are no images were"
-        )
+        # Without this note a reader might believe that every file was explained.
+        what = f"{others} things that are no images were"
+        if others == 1:
+            what = "one thing in the folder that is no image was"
         complain(f"groundviz: note: {what} left out; folders in a folder are not opened")
     return list(places)
 
@@ -63,14 +62,15 @@ def _may_be_image(path: Path) -> bool:
 
 
 def is_folder(place: str) -> bool:
-    """Whether a text is the path of a folder; one that can be no path is none."""
+    """Whether a text is the path of a folder."""
+    # A text that is no valid path raises an error: it is too long, or has a NUL.
     with suppress(OSError, ValueError):
         return bool(place) and Path(place).is_dir()
     return False
 
 
 def is_file(place: str) -> bool:
-    """Whether a text is the path of a file; one that can be no path is none."""
+    """Whether a text is the path of a file."""
     with suppress(OSError, ValueError):
         return Path(place).is_file()
     return False

@@ -1,4 +1,4 @@
-"""What an option's text stands for; a text that stands for nothing is refused before anything runs."""
+"""Reads the values of options; a value that cannot be read is refused before anything runs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,24 @@ def natural(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
     return int(text)
+
+
+def layer(text: str) -> int | str:
+    """A layer or head: a whole number from 0 on, or "each".
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    if text == "each":
+        return text
+    return natural(text)
+
+
+def tile(text: str) -> int | str:
+    """A tile: its number, or its label."""
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        return int(text)
+    return text
 
 
 def positive(text: str) -> int:
@@ -67,7 +85,7 @@ def share(text: str) -> float:
 
 
 def window(text: str) -> tuple[float, float]:
-    """Centre and width of a window; whether they will do is for the image to say.
+    """Centre and width of a window; whether they suit an image is checked when it is read.
 
     Raises:
         ArgumentTypeError: The text is none.
@@ -79,12 +97,15 @@ def window(text: str) -> tuple[float, float]:
 
 
 def _number(text: str) -> float:
-    """The finite number that a text is; NaN, which passes no comparison, where it is none."""
+    """The finite number in a text; NaN for any other text."""
+    # The callers compare the result, and every comparison with NaN is false.
     try:
         number = float(text)
     except ValueError:
         return math.nan
-    return number if math.isfinite(number) else math.nan
+    if not math.isfinite(number):
+        return math.nan
+    return number
 
 
 def setting(text: str) -> tuple[str, Any]:
@@ -113,7 +134,8 @@ def method_option(text: str) -> tuple[str, str, Any]:
 
 
 def _value(text: str) -> Any:
-    """A value as JSON, or, where it is none, the text itself: `mean` needs no quotation marks."""
+    """A value as JSON, or the text itself if it is no JSON: `mean` needs no quotation marks."""
+    # JSON in Python would read NaN and Infinity as numbers. Here they stay texts.
     try:
         return json.loads(text, parse_constant=lambda name: name)
     except (ValueError, RecursionError):

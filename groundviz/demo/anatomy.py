@@ -21,6 +21,18 @@ _LETTER_R: tuple[tuple[Point, ...], ...] = (
 )
 
 
+def direction(side: Side) -> int:
+    """The direction from the spine to that side in the image's columns, -1 or 1.
+
+    >>> direction("right")
+    -1
+    """
+    # The patient's right is at the left of the image, as on a radiograph.
+    if side == "right":
+        return -1
+    return 1
+
+
 @dataclass(frozen=True, slots=True)
 class Anatomy:
     """The measures of one chest, in units of the image's side; (row, col) points."""
@@ -40,9 +52,9 @@ class Anatomy:
     heart_scale: float = 1.0
 
     def lung_centre(self, side: Side) -> Point:
-        """The middle of one lung; patient right is image left."""
-        offset = self.half_width * 0.53
-        return (self.top + self.base) / 2, self.middle + (-offset if side == "right" else offset)
+        """The middle of one lung."""
+        col = self.middle + direction(side) * self.half_width * 0.53
+        return (self.top + self.base) / 2, col
 
     def lung_radius(self) -> Point:
         """Vertical and horizontal half-axis of a lung."""
@@ -92,6 +104,7 @@ def draw_anatomy(canvas: Canvas, anatomy: Anatomy) -> tuple[Floats, Chest]:
     lungs: dict[Side, Floats] = {side: _lung(canvas, anatomy, side) for side in SIDES}
     heart = _heart(canvas, anatomy)
     for side in SIDES:
+        # Air is dark; ribs and vessels are brighter.
         aerated = lungs[side] * (np.float32(0.30) + _ribs(canvas, anatomy, side))
         pixels = pixels - lungs[side] * np.float32(0.36) + aerated * np.float32(0.22)
         pixels = pixels + lungs[side] * _vessels(canvas, anatomy, side)
@@ -125,8 +138,8 @@ def draw_marker(canvas: Canvas, pixels: Floats) -> Floats:
 
 def _lung(canvas: Canvas, anatomy: Anatomy, side: Side) -> Floats:
     centre, radius = anatomy.lung_centre(side), anatomy.lung_radius()
-    tilt = 0.10 if side == "right" else -0.10
-    outline = canvas.ellipse(centre, radius, 0.08, tilt)
+    # The tips of both lungs lean towards the spine.
+    outline = canvas.ellipse(centre, radius, 0.08, -0.10 * direction(side))
     # The diaphragm: a dome that is highest in the middle of the lung.
     across = (canvas.col - np.float32(centre[1])) / np.float32(radius[1])
     floor = np.float32(anatomy.base) - np.float32(anatomy.dome) * (1 - across * across)
@@ -154,7 +167,7 @@ def _ribs(canvas: Canvas, anatomy: Anatomy, side: Side) -> Floats:
 def _vessels(canvas: Canvas, anatomy: Anatomy, side: Side) -> Floats:
     """Markings that fan out from the hilum and fade towards the edge."""
     row, col = anatomy.lung_centre(side)
-    inward = 0.55 * anatomy.lung_width * (1 if side == "right" else -1)
+    inward = -direction(side) * 0.55 * anatomy.lung_width
     down, right = canvas.row - np.float32(row), canvas.col - np.float32(col + inward)
     distance = np.hypot(down, right)
     turn = np.arctan2(down, right)

@@ -48,6 +48,7 @@ def build_model(seed: int = 0, *, layers: int = 4) -> LlavaForConditionalGenerat
         vision_feature_layer=-2,
         vision_feature_select_strategy="full",
     )
+    # The caller's random state stays as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlavaForConditionalGeneration(config)

@@ -1,4 +1,4 @@
-"""What can be wrong in a phantom: six findings, each with a place and a pixel mask."""
+"""The findings that a phantom can have: six kinds, each with a place and a pixel mask."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from groundviz.demo.anatomy import SIDES, ZONES, Anatomy, Chest, Side
+from groundviz.demo.anatomy import SIDES, ZONES, Anatomy, Chest, Side, direction
 from groundviz.demo.canvas import Canvas, Point, inside, step
 from groundviz.record.types import Bools, Floats, Ints
 
 FINDINGS = ("nodule", "opacity", "effusion", "pneumothorax", "cardiomegaly", "device")
+# Findings that are always in the same part of a side.
 PLACES = {"effusion": "base", "pneumothorax": "apex", "device": "chest wall"}
+# The third of a lung that such a finding takes.
 _ZONE_TAKEN = {"effusion": "lower", "pneumothorax": "upper", "device": "upper"}
 
 Drawn = tuple[Floats, Bools]
@@ -47,7 +49,9 @@ class Finding:
         >>> Finding("effusion", "left", "base", (0.7, 0.7), 1.0, 1.0, ()).location
         'left base'
         """
-        return f"{self.side} {self.place}" if self.side else ""
+        if self.side is None:
+            return ""
+        return f"{self.side} {self.place}"
 
 
 def sample_findings(
@@ -55,17 +59,25 @@ def sample_findings(
 ) -> tuple[Finding, ...]:
     """Choose findings and places so that no two lie in the same third of a lung."""
     count = int(rng.choice(list(how_many), p=list(how_many.values())))
+    # Drawn even if names are given, so that the random stream is the same in both cases.
     drawn = rng.permutation(len(FINDINGS))[:count]
-    chosen = {FINDINGS[i] for i in drawn} if names is None else set(names)
+    if names is None:
+        chosen = {FINDINGS[index] for index in drawn}
+    else:
+        chosen = set(names)
     free = [(side, zone) for side in SIDES for zone in ZONES]
     order = rng.permutation(len(free))
     placed: dict[str, Finding] = {}
-    # Findings tied to one third of the lung choose before those that can lie anywhere.
+    # Findings that belong in one third of a lung choose before those that can be anywhere.
     for name in sorted(FINDINGS, key=lambda n: n not in _ZONE_TAKEN):
+        # A stream for each finding, also for those left out: leaving one out does not change the others.
         own = np.random.default_rng(rng.integers(2**63))
-        if name in chosen:
-            slot = None if name == "cardiomegaly" else _take(free, order, _ZONE_TAKEN.get(name))
-            placed[name] = _place(own, anatomy, name, slot)
+        if name not in chosen:
+            continue
+        slot = None
+        if name != "cardiomegaly":
+            slot = _take(free, order, _ZONE_TAKEN.get(name))
+        placed[name] = _place(own, anatomy, name, slot)
     return tuple(placed[name] for name in FINDINGS if name in placed)
 
 
@@ -85,13 +97,18 @@ def _take(free: list[tuple[Side, str]], order: Ints, zone: str | None) -> tuple[
 
 
 def _place(rng: np.random.Generator, anatomy: Anatomy, name: str, slot: tuple[Side, str] | None) -> Finding:
-    side, zone = slot if slot else (None, "")
     extent, strength = float(rng.uniform(1.0, 1.6)), float(rng.uniform(1.0, 1.6))
-    centre = anatomy.heart if side is None else _centre(rng, anatomy, side, zone)
+    side: Side | None = None
+    if slot is None:
+        place, centre = "heart", anatomy.heart
+    else:
+        side, zone = slot
+        place = PLACES.get(name, f"{zone} zone")
+        centre = _centre(rng, anatomy, side, zone)
     return Finding(
         name=name,
         side=side,
-        place=PLACES.get(name, f"{zone} zone") if side else "heart",
+        place=place,
         centre=centre,
         extent=extent,
         strength=strength,
@@ -104,7 +121,7 @@ def _centre(rng: np.random.Generator, anatomy: Anatomy, side: Side, zone: str) -
     start, stop = anatomy.zone_rows(zone)
     row_lung, col_lung = anatomy.lung_centre(side)
     rows, cols = anatomy.lung_radius()
-    outward = -1 if side == "right" else 1
+    # Most points are refused at most a few times.
     for _ in range(200):
         row = rng.uniform(start + 0.04, stop - 0.04)
         col = col_lung + rng.uniform(-0.75, 0.75) * cols
@@ -115,7 +132,8 @@ def _centre(rng: np.random.Generator, anatomy: Anatomy, side: Side, zone: str) -
         heart += ((col - anatomy.heart[1]) / (anatomy.heart_radius[1] * 1.3)) ** 2
         if deep and above_floor and heart > 1.0:
             return float(row), float(col)
-    return float((start + stop) / 2), float(col_lung + outward * 0.35 * cols)
+    # The lung has no room there: a point at its outer side will do.
+    return float((start + stop) / 2), float(col_lung + direction(side) * 0.35 * cols)
 
 
 def _nodule(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding) -> Drawn:
@@ -144,7 +162,7 @@ def _effusion(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding) ->
     """Fluid in the base of one lung, its surface rising towards the chest wall."""
     side, anatomy = finding.side or "right", chest.anatomy
     outward = (canvas.col - np.float32(anatomy.lung_centre(side)[1])) / np.float32(anatomy.lung_width)
-    outward = outward if side == "left" else -outward
+    outward = outward * np.float32(direction(side))
     depth = 0.085 * finding.extent
     surface = np.float32(anatomy.base - anatomy.dome * 0.5 - depth)
     surface = surface - np.float32(0.05) * np.clip(outward, 0, 1) ** 2
@@ -159,7 +177,7 @@ def _pneumothorax(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding
     row, col = anatomy.lung_centre(side)
     rows, cols = anatomy.lung_radius()
     gap = 0.085 * finding.extent
-    inward = 0.45 * gap * (1 if side == "right" else -1)
+    inward = -direction(side) * 0.45 * gap
     shrunk = canvas.ellipse((row + gap, col + inward), (rows, cols * (1 - 0.5 * gap / cols)), 0.04)
     upper = step(np.float32(anatomy.top + 0.30) - canvas.row, 0.08)
     air = chest.lungs[side] * (1 - shrunk) * upper
@@ -176,7 +194,7 @@ def _cardiomegaly(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding
 def _device(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding) -> Drawn:
     """A pacemaker: a metal box below one clavicle with a lead into the heart."""
     anatomy, side = chest.anatomy, finding.side or "left"
-    sign = -1 if side == "right" else 1
+    sign = direction(side)
     row = anatomy.top + 0.085 + 0.03 * finding.shape[0]
     col = anatomy.middle + sign * anatomy.half_width * (0.62 + 0.12 * finding.shape[1])
     case = canvas.box((row, col), (0.036 * finding.extent**0.5, 0.045 * finding.extent**0.5), 0.2)

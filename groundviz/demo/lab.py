@@ -40,7 +40,7 @@ def arguments(notebook: Path, given: Sequence[str]) -> list[str]:
         given: What the reader typed for JupyterLab; it comes last, and so wins.
     """
     own = [str(notebook), f"--LabApp.default_url=/lab/tree/{notebook.name}"]
-    # It refuses to run as root unasked, which containers are full of.
+    # JupyterLab refuses to run as root without this option, and containers often run as root.
     if _is_root() and ALLOW_ROOT not in given:
         own.append(ALLOW_ROOT)
     return [*own, *given]
@@ -59,7 +59,9 @@ def quickstart(folder: Path) -> Path:
     """
     path = folder / NOTEBOOK
     shipped = resources.files("groundviz.demo") / NOTEBOOK
-    return path if path.is_file() else files.write(path, shipped.read_bytes(), overwrite=False)
+    if path.is_file():
+        return path
+    return files.write(path, shipped.read_bytes(), overwrite=False)
 
 
 def _is_root() -> bool:

@@ -20,6 +20,7 @@ from groundviz.demo.findings import Finding, draw_finding, sample_findings
 from groundviz.record.types import Bools, Floats
 
 SIZE = 112
+# The probability of that many findings.
 HOW_MANY = MappingProxyType({0: 0.33, 1: 0.56, 2: 0.11})
 
 
@@ -45,6 +46,10 @@ class Phantom:
     def names(self) -> tuple[str, ...]:
         """Names of the findings present."""
         return tuple(finding.name for finding in self.findings)
+
+    def __repr__(self) -> str:
+        size, found = len(self.pixels), ", ".join(self.names) or "no finding"
+        return f"<Phantom: seed {self.seed}, {size} x {size} pixels, {found}>"
 
     def mask(self, name: str) -> Bools:
         """The mask of the finding called `name`."""
@@ -73,6 +78,7 @@ def phantom(
     True
     """
     anatomy = sample_anatomy(np.random.default_rng([seed, 0]))
+    # A stream of its own: the chest is the same whatever is found in it.
     choice = np.random.default_rng([seed, 1])
     present = sample_findings(choice, anatomy, findings, dict(how_many or HOW_MANY))
     kept = tuple(finding for finding in present if finding.name not in without)
@@ -85,7 +91,8 @@ def _draw(
 ) -> tuple[Floats, tuple[Bools, ...]]:
     canvas = Canvas.of_size(size)
     enlarged = any(finding.name == "cardiomegaly" for finding in findings)
-    anatomy = replace(anatomy, heart_scale=anatomy.enlarged_scale if enlarged else 1.0)
+    if enlarged:
+        anatomy = replace(anatomy, heart_scale=anatomy.enlarged_scale)
     pixels, chest = draw_anatomy(canvas, anatomy)
     masks = []
     for finding in findings:

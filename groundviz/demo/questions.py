@@ -56,14 +56,19 @@ def ask(phantom: Phantom, kind: str, finding: str = "", *, wording: int = 0) -> 
     """
     wordings = WORDINGS[kind]
     text = wordings[wording % len(wordings)].format(article=_article(finding), name=finding)
+    # A finding without an article leaves two blanks.
     text = text.replace("  ", " ")
     seen = {there.name: there for there in phantom.findings}
+    if kind == "report":
+        answer = report(phantom)
+    else:
+        answer = _answer(kind, seen.get(finding))
     return Question(
         kind=kind,
         finding=finding,
         present=kind == "report" or finding in seen,
         text=text,
-        answer=report(phantom) if kind == "report" else _answer(kind, seen.get(finding)),
+        answer=answer,
     )
 
 
@@ -71,6 +76,7 @@ def every_question(phantom: Phantom, *, wording: int = 0) -> Iterator[Question]:
     """Every question that makes sense of a phantom, present and absent findings alike."""
     for finding in FINDINGS:
         yield ask(phantom, "presence", finding, wording=wording)
+        # The heart has no side.
         if finding != "cardiomegaly":
             yield ask(phantom, "where", finding, wording=wording)
             yield ask(phantom, "side", finding, wording=wording)
@@ -79,15 +85,24 @@ def every_question(phantom: Phantom, *, wording: int = 0) -> Iterator[Question]:
 
 def report(phantom: Phantom) -> str:
     """All findings and their places in one sentence."""
-    named = [f"{f.name} in the {f.location}" if f.side else f.name for f in phantom.findings]
+    named = []
+    for finding in phantom.findings:
+        text = finding.name
+        if finding.side:
+            text += f" in the {finding.location}"
+        named.append(text)
     return " and ".join(named) or NO_FINDING
 
 
 def words() -> tuple[str, ...]:
     """Every word and sign that questions and answers are made of, sorted."""
-    said = ["yes no and in the right left upper middle lower zone base apex chest wall", NOT_SEEN, NO_FINDING]
-    said += [wording.format(article="a an", name="") for kind in KINDS for wording in WORDINGS[kind]]
-    text = " ".join([*said, *FINDINGS, "a an user assistant : ? . ,"]).lower()
+    parts = [
+        "yes no and in the right left upper middle lower zone base apex chest wall",
+        NOT_SEEN,
+        NO_FINDING,
+    ]
+    parts += [wording.format(article="a an", name="") for kind in KINDS for wording in WORDINGS[kind]]
+    text = " ".join([*parts, *FINDINGS, "a an user assistant : ? . ,"]).lower()
     return tuple(sorted(set(text.replace("?", " ? ").replace(".", " . ").split())))
 
 
@@ -96,7 +111,9 @@ def _answer(kind: str, finding: Finding | None) -> str:
         return "yes" if finding else "no"
     if finding is None:
         return NOT_SEEN
-    return finding.location if kind == "where" else str(finding.side)
+    if kind == "where":
+        return finding.location
+    return str(finding.side)
 
 
 def _article(name: str) -> str:

@@ -26,13 +26,13 @@ SIZE = 336
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """One question of the tour.
+class TourAnswer:
+    """One question of the tour with the model's answer.
 
     Attributes:
         image: Name of the sample image.
         question: What was asked, and the true answer.
-        explanation: What the model said and where it looked.
+        explanation: The model's answer and its maps.
     """
 
     image: str
@@ -45,7 +45,7 @@ class Asked:
         return self.explanation.answer.text == self.question.answer
 
 
-def tour(model: Any) -> Iterator[Asked]:
+def tour(model: Any) -> Iterator[TourAnswer]:
     """Ask a model everything on the tour, one question at a time.
 
     Args:
@@ -60,4 +60,5 @@ def tour(model: Any) -> Iterator[Asked]:
         sample = samples[name]
         drawn = phantom(sample.seed, size=SIZE, findings=sample.findings)
         question = ask(drawn, kind, finding)
-        yield Asked(name, question, explain(model, to_levels(drawn.pixels, 8), question.text))
+        explanation = explain(model, to_levels(drawn.pixels, 8), question.text)
+        yield TourAnswer(name, question, explanation)

@@ -1,4 +1,4 @@
-"""Any image in, a SourceImage out: display-ready pixels without a trace of whose they are."""
+"""Loads any image as a SourceImage: display-ready pixels without the identity of the patient."""
 
 from __future__ import annotations
 
@@ -48,21 +48,22 @@ def load(
     frame: int | None = None,
     window: tuple[float, float] | None = None,
 ) -> SourceImage:
-    """Turn an image into display-ready pixels, saying in `notes` all that was done to them.
+    """Turn an image into display-ready pixels; `notes` lists all that was done to them.
 
-    Files are known by their content: PNG, JPEG, TIFF, WebP, BMP or DICOM, at most 256 MB, 64 megapixels
-    and what can be read in 512 MB of memory, see `groundviz.images.base.limits`. What the numbers of each
-    kind mean is stated in `groundviz.images.raster.modes` (rasters), `groundviz.images.raster.arrays` and
-    `groundviz.images.dicom.presentation` (DICOM).
+    Files are recognised by their content: PNG, JPEG, TIFF, WebP, BMP or DICOM, at most 256 MB, 64
+    megapixels and what can be read in 512 MB of memory, see `groundviz.images.base.limits`. The meaning of
+    the numbers of each kind is in `groundviz.images.raster.modes` (rasters),
+    `groundviz.images.raster.arrays` and `groundviz.images.dicom.presentation` (DICOM).
 
     Args:
         source: A path; the content of a file as bytes, or open for reading; a Pillow image; a numpy
             array or a torch tensor, grey or with 1, 3 or 4 channels last or first, see
-            `groundviz.images.raster.arrays`; a pydicom data set; or a SourceImage, which comes back as it is.
-        frame: Which image of a multi-page or multi-frame image, counting from 0. Never chosen
-            silently: several images need it.
+            `groundviz.images.raster.arrays`; a pydicom data set; or a SourceImage, which is returned as
+            it is.
+        frame: Which image of a multi-page or multi-frame image, counting from 0. It must be named where
+            there are several.
         window: (centre, width) of the values to spread from black to white, in the units of the
-            file (Hounsfield units for CT), in place of what the file or its type suggests. For a PNG
+            file (Hounsfield units for CT), in place of the file's own or the usual range. For a PNG
             and its like these are the stored numbers: 0 to 255 for 8 bits.
 
     Returns:
@@ -114,8 +115,8 @@ def load_each(
             where the file's own is to be used).
 
     Raises:
-        ImageError: One of them will not do, as in `load`, the list is empty, or there are not as many
-            frames or windows as images.
+        ImageError: One of them cannot be read, as in `load`; the list is empty; or the numbers of
+            frames or windows and of images differ.
         MissingExtra: One of them is DICOM, and pydicom is not installed.
 
     >>> now, before = np.zeros((4, 6), np.uint8), np.zeros((5, 5), np.uint8)
@@ -142,6 +143,7 @@ def load_each(
             break
     else:
         return tuple(source_images)
+    # Raised outside the handler, so that the first error is not its context.
     raise failure
 
 
@@ -149,12 +151,14 @@ def _one_each(given: Any, count: int, what: str) -> list[Any]:
     """A value for every image: the same for all, or those of a list."""
     several = isinstance(given, list | tuple)
     if several and what == "window" and len(given) == 2 and all(isinstance(end, Number) for end in given):
+        # Two numbers are one window, not two.
         several = False
     if not several:
         return [given] * count
     if len(given) != count:
+        images = "1 image" if count == 1 else f"{count} images"
         raise ImageError(
-            f"{len(given)} values were given as {what}= for {count} image{'s' if count > 1 else ''}. Give "
+            f"{len(given)} values were given as {what}= for {images}. Give "
             f"one for all of them, or a list with one for each."
         )
     return list(given)
@@ -169,7 +173,7 @@ def _is_tensor(source: object) -> bool:
 def _values_of(tensor: Any) -> np.ndarray[Any, Any]:
     """The numbers of a tensor, wherever it lies and whether or not it has gradients."""
     plain = tensor.detach().cpu()
-    # numpy has no bfloat16, and half precision has no more to say than single.
+    # numpy has no bfloat16, and float32 holds every number of half precision.
     if plain.is_floating_point() and plain.element_size() < 4:
         plain = plain.float()
     return np.asarray(plain.numpy())
@@ -184,8 +188,8 @@ def _from_stream(stream: BinaryIO, frame: int | None, window: tuple[float, float
     kind, _ = contained(partial(kind_of, stream), tag=tag)
     if kind == "dicom":
         reading.require()
-    read = partial(reading.read, stream) if kind == "dicom" else partial(files.read, stream, kind)
-    return _contained(read, frame, window, tag=tag)
+        return _contained(partial(reading.read, stream), frame, window, tag=tag)
+    return _contained(partial(files.read, stream, kind), frame, window, tag=tag)
 
 
 def _from_array(
@@ -217,7 +221,7 @@ def _contained(
     *,
     tag: Callable[[], str] | None = None,
 ) -> SourceImage:
-    """Read behind the wall; what the decoder complained about becomes a note, without its words."""
+    """Read with the decoder's messages stopped; a note counts its warnings, without their text."""
     source_image, complaints = contained(partial(read, frame=frame, window=window), tag=tag)
     if not complaints:
         return source_image

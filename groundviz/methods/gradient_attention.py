@@ -9,24 +9,34 @@ from groundviz.record.types import Answer, Floats, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
 
 
-@METHODS.register("gradient_attention")
+@METHODS.register(
+    "gradient_attention",
+    shows="Attention that raised the answer's probability: attention times its gradient, where positive.",
+    unit="nats",
+    cost=(
+        "one forward and one backward pass over the answer's tokens on the prompt's cache; as much again "
+        "for each contrast"
+    ),
+    source=(
+        'Chefer et al., "Generic Attention-model Explainability", ICCV 2021 (eq. 5, one layer at a time); '
+        "gradients stay within a token's own row, so later tokens do not blur earlier ones"
+    ),
+    known_failure=(
+        "Saturated answers have small gradients, and cells that argue against the answer are cut off at zero."
+    ),
+    gradients=True,
+)
 def gradient_attention(
     live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]
 ) -> list[Heatmaps]:
-    """Attention that raised the answer's probability: attention times its gradient, where positive.
+    """Multiply attention by its gradient, and keep what is positive.
 
-    Formula: max(0, A * dy/dA) with y the log-probability of answer token p and A the attention row
-    that predicts it; aggregated as the mean over heads, and the sum over layers and target tokens.
-    A contrast takes the difference of A * dy/dA step by step, before the cut at zero: at the first
-    step both words are read from one row, and the difference is the gradient of theirs.
-    To first order a cell's value is the log-probability lost if its attention were withdrawn.
-    Unit: nats. Cost: one forward and one backward pass over the answer's tokens on the prompt's
-    cache; as much again for each contrast.
+    Formula: max(0, A * dy/dA) with y the log-probability of answer token p and A the attention row that
+    predicts it; aggregated as the mean over heads, and the sum over layers and target tokens. A contrast
+    takes the difference of A * dy/dA step by step, before the cut at zero: at the first step both words are
+    read from one row, and the difference is the gradient of theirs. To first order a cell's value is the
+    log-probability lost if its attention were withdrawn.
     Targets: every token, and contrasts.
-    Source: Chefer et al., "Generic Attention-model Explainability", ICCV 2021 (eq. 5, one layer at
-    a time); gradients stay within a token's own row, so later tokens do not blur earlier ones.
-    Known failure: saturated answers have small gradients, and cells that argue against the answer
-    are cut off at zero.
     """
     own = _products(live, None)
     foils = [_contrast(live, own, answer, target) for target in targets if target.foil]
@@ -34,9 +44,8 @@ def gradient_attention(
         np.concatenate([np.maximum(own, 0.0), *foils]),
         prompt.grids,
         each_token_and(answer, targets),
-        unit="nats",
         reduce=("sum", "sum", "mean"),
-        layers=live.looking_layers,
+        layers=live.attending_layers,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from groundviz.methods.toolkit.method import METHODS, each_token, laid_out, refuse_contrasts
+from groundviz.methods.toolkit.method import METHODS, each_token, laid_out
 from groundviz.record.geometry import held_cells
 from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Ints, Prompt, Target
 from groundviz.runtime import Live
@@ -14,28 +14,35 @@ from groundviz.runtime import Live
 FAR = 10.0
 
 
-@METHODS.register("image_attention")
+@METHODS.register(
+    "image_attention",
+    shows="Where on the image it looked: attention to each cell as a share of that to the whole image.",
+    unit="share of the attention to the image",
+    cost="no pass beyond the answer's own",
+    source=(
+        'Kang et al., "See What You Are Told: Visual Attention Sink in Large Multimodal Models", ICLR 2025, '
+        'and Xiao et al., "Efficient Streaming Language Models with Attention Sinks", ICLR 2024, for sinks; '
+        "both find them by what they are in the hidden states, here by what they draw"
+    ),
+    known_failure=(
+        "As with attention, a look is no cause. In an answer of one or two tokens a cell that all of them "
+        "need looks like a sink."
+    ),
+    contrasts=False,
+)
 def image_attention(
     live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]
 ) -> list[Heatmaps]:
-    """Where on the image it looked: attention to each cell as a share of that to the whole image.
+    """Divide the attention to each image cell by that to all of them.
 
-    Formula: A[layer, head, p - 1, j] / sum over image cells i of A[layer, head, p - 1, i], 0 where a
-    head does not see the image; aggregated as the mean over heads, layers and target tokens, so
-    that each head has one voice, however little of its attention goes to the image.
-    `params` says how much that is, `image_share` (one number per answer token, the mean over
-    layers and heads), and which cells are `sinks`: those that draw more than ten times the median
-    cell in most heads for every token of the answer, whatever it says; each with its grid, row,
-    column and share. They stay in the map.
-    Unit: share of the attention to the image, 0 to 1. Cost: no pass beyond the answer's own.
+    Formula: A[layer, head, p - 1, j] / sum over image cells i of A[layer, head, p - 1, i], 0 where a head
+    does not see the image; aggregated as the mean over heads, layers and target tokens, so that each head
+    has one voice, however little of its attention goes to the image. `params` says how much that is,
+    `image_share` (one number per answer token, the mean over layers and heads), and which cells are `sinks`:
+    those that draw more than ten times the median cell in most heads for every token of the answer, whatever
+    it says; each with its grid, row, column and share. They stay in the map.
     Targets: every token; no contrasts.
-    Source: Kang et al., "See What You Are Told: Visual Attention Sink in Large Multimodal Models",
-    ICLR 2025, and Xiao et al., "Efficient Streaming Language Models with Attention Sinks", ICLR
-    2024, for sinks; both find them by what they are in the hidden states, here by what they draw.
-    Known failure: as with attention, a look is no cause. In an answer of one or two tokens a cell
-    that all of them need looks like a sink.
     """
-    refuse_contrasts("image_attention", targets)
     attention = live.attention()
     mass = attention.sum(axis=-1, keepdims=True)
     shares = np.divide(attention, mass, out=np.zeros_like(attention), where=mass > 0)
@@ -43,9 +50,8 @@ def image_attention(
         shares,
         prompt.grids,
         each_token(answer),
-        unit="share of the attention to the image",
         reduce=("mean", "mean", "mean"),
-        layers=live.looking_layers,
+        layers=live.attending_layers,
         params={
             "image_share": tuple(mass.mean(axis=(1, 2, 3)).tolist()),
             "sinks": _described(sinks(attention), shares, prompt.grids),

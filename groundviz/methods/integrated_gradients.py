@@ -22,7 +22,19 @@ MOST_STEPS = 128
 NO_CHANGE = 1e-6
 
 
-@METHODS.register("integrated_gradients")
+@METHODS.register(
+    "integrated_gradients",
+    shows="What each cell adds to the answer's log-probability, compared with an image without details.",
+    unit="nats",
+    cost="`steps` forwards and, per target, backwards for each doubling; three forwards, one backward more",
+    source='Sundararajan et al., "Axiomatic Attribution for Deep Networks", ICML 2017',
+    known_failure=(
+        'Maps depend on the baseline: what x and b share gets nothing. At "pixels" they are grainy and the '
+        "gap is slow to close: on the demo model's nodules the highest pixel lies in the nodule 1 time in "
+        "16, the highest cell of the projector 19 times in 20."
+    ),
+    gradients=True,
+)
 def integrated_gradients(
     live: Live,
     prompt: Prompt,
@@ -33,22 +45,14 @@ def integrated_gradients(
     baseline: str = "blur",
     steps: int = 16,
 ) -> list[Heatmaps]:
-    """What each cell adds to the answer's log-probability, compared with an image without details.
+    """Add up gradients on the way from a baseline image to this one.
 
-    Formula: sum over channels of (x - b) * integral from 0 to 1 of dy/dx at b + a (x - b) da, with y
-    the target's scalar, x the image at the site `at` and b the `baseline` image there: "blur",
-    "mean" (of a wide neighbourhood) or "black"; by Gauss-Legendre quadrature with `steps` nodes.
-    Signed. The cells of a map add up to y(x) - y(b). By how much they miss it, the completeness gap,
-    is in `params` for each target: `change` is y(x) - y(b) and `gap` the miss, both in nats, and
-    `relative_gap` is their ratio. A target's steps are doubled, up to 128, until it is below 5 %;
-    `steps` says how many it took.
-    Unit: nats. Cost: `steps` forward passes, and as many backward passes per target, on the way to
-    each doubling; three forward passes and a backward pass per target beside.
+    Formula: sum over channels of (x - b) * integral from 0 to 1 of dy/dx at b + a (x - b) da, with y the
+    target's scalar, x the image at the site `at` and b the `baseline` image there: "blur", "mean" (of a wide
+    neighbourhood) or "black"; by Gauss-Legendre quadrature with `steps` nodes. The cells add up to
+    y(x) - y(b). In `params` are, for each target, this `change`, the `gap` by which they miss it and the
+    `relative_gap`. A target's steps are doubled, up to 128, until it is below 5 %; `steps` says to how many.
     Targets: any, and contrasts.
-    Source: Sundararajan et al., "Axiomatic Attribution for Deep Networks", ICML 2017.
-    Known failure: maps depend on the baseline: what x and b share gets nothing. At "pixels" they are
-    grainy and the gap is slow to close: on the demo model's nodules the highest pixel lies in the
-    nodule 1 time in 16, the highest cell of the projector 19 times in 20.
     """
     positive("integrated_gradients", {"steps": steps})
     site = live.site(at)
@@ -65,7 +69,6 @@ def integrated_gradients(
         live.grids(site),
         targets,
         samples=samples,
-        unit="nats",
         signed=True,
         params={"steps": needed, **{name: tuple(values.tolist()) for name, values in measured.items()}},
     )

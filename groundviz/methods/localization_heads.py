@@ -6,12 +6,28 @@ import numpy as np
 
 from groundviz.errors import UnknownName
 from groundviz.methods.toolkit.head_rules import by_answer, published
-from groundviz.methods.toolkit.method import METHODS, each_token, laid_out, refuse_contrasts
+from groundviz.methods.toolkit.method import METHODS, each_token, laid_out
 from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
 
 
-@METHODS.register("localization_heads")
+@METHODS.register(
+    "localization_heads",
+    shows="Where its localisation heads looked: the heads that attend to the image, and to one place of it.",
+    unit="share of attention",
+    cost="no pass beyond the answer's own",
+    source=(
+        'Kang et al., "Your Large Vision-Language Model Only Needs A Few Attention Heads For Visual '
+        'Grounding", CVPR 2025; the paper takes the heads that qualify most often over 1,000 images, here '
+        "each answer chooses its own"
+    ),
+    known_failure=(
+        "A head that stares at a sink has the lowest entropy of all, and an answer about nothing in the "
+        "image gets heads all the same. On the demo model three heads point at 95 % of nodules, the first "
+        "of them alone at 68 %, where the mean over all heads points at all."
+    ),
+    contrasts=False,
+)
 def localization_heads(
     live: Live,
     prompt: Prompt,
@@ -21,24 +37,17 @@ def localization_heads(
     heads: int = 3,
     rule: str = "answer",
 ) -> list[Heatmaps]:
-    """Where its localisation heads looked: the heads that attend to the image, and to one place of it.
+    """Average the attention of a few heads that are chosen for their maps.
 
-    Formula: the mean of A[layer, head, p - 1, j] over a few heads and the target tokens. Heads
-    qualify when their attention to the image, summed over cells and averaged over the answer's
-    words, is above the elbow of its sorted values (the value farthest below the chord from the
-    lowest to the highest). Of these, the `heads` with the lowest spatial entropy are taken: cells
-    above twice the map's mean are joined to regions, touching corners included, and the entropy
-    in nats is that of the regions' shares of the excess, averaged over the answer's words; among
-    equals the one that looks at the image more. `params` says which heads were `chosen`: layer,
-    head, mass and entropy, in the order of the maps' head axis; fewer where fewer qualify.
-    Unit: share of attention. Cost: no pass beyond the answer's own.
+    Formula: the mean of A[layer, head, p - 1, j] over a few heads and the target tokens. Heads qualify when
+    their attention to the image, summed over cells and averaged over the answer's words, is above the elbow
+    of its sorted values (the value farthest below the chord from the lowest to the highest). Of these, the
+    `heads` with the lowest spatial entropy are taken: cells above twice the map's mean are joined to
+    regions, touching corners included, and the entropy in nats is that of the regions' shares of the excess,
+    averaged over the answer's words; among equals the one that looks at the image more. `params` says which
+    heads were `chosen`: layer, head, mass and entropy, in the order of the maps' head axis; fewer where
+    fewer qualify.
     Targets: every token; no contrasts.
-    Source: Kang et al., "Your Large Vision-Language Model Only Needs A Few Attention Heads For
-    Visual Grounding", CVPR 2025; the paper takes the heads that qualify most often over 1,000 images, here
-    each answer chooses its own.
-    Known failure: a head that stares at a sink has the lowest entropy of all, and an answer about
-    nothing in the image gets heads all the same. On the demo model three heads point at 95 % of
-    nodules, the first of them alone at 68 %, where the mean over all heads points at all.
 
     Options: `heads` is how many are taken at the most. `rule` is "answer", as above, or "published", as
     in the authors' code, which differs in this: it reads one row, the last prompt token's, so that its
@@ -48,10 +57,9 @@ def localization_heads(
     region, while all that exceeds it counts in the whole; where no head is left, the one that looks at
     the image most is taken. Maps stay raw here; theirs are smoothed, added up and cut at the mean.
     """
-    refuse_contrasts("localization_heads", targets)
     attention = live.attention()
     if rule == "published":
-        chosen = published(attention[0], prompt.grids, heads, live.looking_layers)
+        chosen = published(attention[0], prompt.grids, heads, live.attending_layers)
         attention = np.broadcast_to(attention[:1], attention.shape)
     elif rule == "answer":
         spoken = attention[list(answer.spoken)] if answer.spoken else attention
@@ -64,7 +72,6 @@ def localization_heads(
         np.stack([attention[:, one.layer, one.head] for one in chosen], axis=1)[:, None],
         prompt.grids,
         each_token(answer),
-        unit="share of attention",
         reduce=("mean", "mean", "mean"),
         params={"chosen": tuple(one.described for one in chosen)},
     )

@@ -15,23 +15,30 @@ from groundviz.runtime import Live
 CELLS_AT_ONCE = 64
 
 
-@METHODS.register("logit_lens")
+@METHODS.register(
+    "logit_lens",
+    shows="Where the image says the word: its log-probability read off each image token's hidden state.",
+    unit="nats",
+    cost="one forward pass, and the output head at every image token and layer",
+    source=(
+        'nostalgebraist, "Interpreting GPT: the logit lens", 2020; for image tokens Neo et al., "Towards '
+        'Interpreting Visual Information Processing in Vision-Language Models", ICLR 2025'
+    ),
+    known_failure=(
+        "It shows what could be read there, not what was. Image tokens are not trained to say words, early "
+        'layers speak another language than the output head, and words for a place or for "yes" are nowhere '
+        "in the image. The demo model's image tokens say nothing of the kind: maps point at nodules no "
+        "better than chance (2 %), asked where they are or naming them in a report."
+    ),
+)
 def logit_lens(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]) -> list[Heatmaps]:
-    """Where the image says the word: its log-probability read off each image token's hidden state.
+    """Put the hidden state of each image token through the output head.
 
-    Formula: log softmax(W norm(h[layer, j]))[t] with h the output of a decoder layer at image token
-    j, norm and W the model's final norm and output head (and its soft cap), and t a token of the
-    answer; aggregated as the mean over layers and target tokens. A contrast is the target's map
-    less the foil's, each the mean over its tokens; contrasts are signed, and are then measured
-    without the single tokens.
-    Unit: nats. Cost: one forward pass, and the output head at every image token and layer.
+    Formula: log softmax(W norm(h[layer, j]))[t] with h the output of a decoder layer at image token j, norm
+    and W the model's final norm and output head (and its soft cap), and t a token of the answer; aggregated
+    as the mean over layers and target tokens. A contrast is the target's map less the foil's, each the mean
+    over its tokens; contrasts are signed, and are then measured without the single tokens.
     Targets: every token, and contrasts.
-    Source: nostalgebraist, "Interpreting GPT: the logit lens", 2020; for image tokens Neo et al.,
-    "Towards Interpreting Visual Information Processing in Vision-Language Models", ICLR 2025.
-    Known failure: it shows what could be read there, not what was. Image tokens are not trained to
-    say words, early layers speak another language than the output head, and words for a place or
-    for "yes" are nowhere in the image. The demo model's image tokens say nothing of the kind: maps
-    point at nodules no better than chance (2 %), asked where they are or naming them in a report.
     """
     contrasts = any(target.foil for target in targets)
     measured = targets if contrasts else each_token(answer)
@@ -48,7 +55,6 @@ def logit_lens(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target
         torch.stack(values)[:, :, None],
         live.grids(first),
         measured,
-        unit="nats",
         signed=contrasts,
         reduce=("mean", "mean", "mean"),
         layers=[site.layer for site in sites],

@@ -25,7 +25,23 @@ START, PACE, MOMENTUM = 2.0, 0.7, 0.5
 DOUBT = 1e-6
 
 
-@METHODS.register("optimized_mask")
+@METHODS.register(
+    "optimized_mask",
+    shows="The smallest smooth places that suffice for the answer and that it cannot do without.",
+    unit="share of the search",
+    cost="2 * `steps` forwards and backwards for each target, 40 at the defaults; twice that for a contrast",
+    source=(
+        'Fong & Vedaldi, ICCV 2017; Fong, Patrick & Vedaldi, "Extremal Perturbations", ICCV 2019; Khorram, '
+        'Lawson & Li, "iGOS++", CHIL 2021. They mask pixels'
+    ),
+    known_failure=(
+        "At the pixels, half-blurred places can look like findings: on the demo model's nodules 8 in 10 "
+        "masks are highest in the nodule there, by a search of 30 steps, against 19 in 20 of the default's. "
+        "What the tower has spread to other cells is taken for theirs."
+    ),
+    gradients=True,
+    pass_per_target=True,
+)
 def optimized_mask(
     live: Live,
     prompt: Prompt,
@@ -38,24 +54,15 @@ def optimized_mask(
     smooth: float = 1.5,
     fill: str = "blur",
 ) -> list[Heatmaps]:
-    """The smallest smooth places that suffice for the answer and that it cannot do without.
+    """Search for two masks by gradient steps, and average them over the search.
 
-    Formula: two masks are searched for by gradient steps. One begins with the whole image and
-    keeps what suffices: -log p(answer | kept) + area * mean(mask) + smooth * mean squared step between
-    cells. The other begins with nothing and takes away what is needed: -log(1 - p(answer | rest)) and
-    the same prices. p is the probability per token, or for a contrast that of the target against its
-    foil; at `at`, image cells give way to those of a blurred image. Each step moves cells, blocks of
-    2 by 2 and of 4 by 4, scaled to its largest entry. A cell's value is the mean of both masks over
-    all steps: what is taken early and given up late is near one. Nothing is drawn at random: both
-    masks begin the same everywhere, and the widths of blur come in turn.
-    Unit: share of the search. Cost: 2 * steps forward and 2 * steps backward passes for each target,
-    40 and 40 at the defaults; twice that for a contrast.
+    Formula: one mask begins with the whole image and keeps what suffices: -log p(answer | kept) + area *
+    mean(mask) + smooth * mean squared step between cells. The other begins with nothing and takes away what
+    is needed: -log(1 - p(answer | rest)) and the same prices. p is the probability per token, or for a
+    contrast that of the target against its foil; at `at`, image cells give way to those of a blurred image.
+    Each step moves cells, blocks of 2 by 2 and of 4 by 4, scaled to its largest entry. A cell's value is the
+    mean of both masks over all steps: what is taken early and given up late is near one.
     Targets: those asked for, and contrasts; not token by token.
-    Source: Fong & Vedaldi, ICCV 2017; Fong, Patrick & Vedaldi, "Extremal Perturbations", ICCV 2019;
-    Khorram, Lawson & Li, "iGOS++", CHIL 2021. They mask pixels.
-    Known failure: at "pixels", half-blurred places can look like findings: on the demo model's nodules
-    8 in 10 masks are highest in the nodule there, by a search of 30 steps, against 19 in 20 of the
-    default's. What the tower has spread to other cells is taken for theirs.
 
     Options: `fill` is "blur" (three widths in turn), "mean" (local) or "black".
     """
@@ -92,7 +99,6 @@ def optimized_mask(
         cells.grids,
         targets,
         samples=samples_of(live, len(found), steps),
-        unit="share of the search",
         reduce=("mean", "mean", "mean"),
         params={"steps_done": len(found)},
     )

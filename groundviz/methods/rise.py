@@ -22,7 +22,23 @@ FINER = 4
 FIRST, EVERY = 480, 240
 
 
-@METHODS.register("rise")
+@METHODS.register(
+    "rise",
+    shows="How much better the answer does when a place is shown, other places coming and going at random.",
+    unit="nats",
+    cost=(
+        "480 to `masks` forwards, at most 1,920 at the defaults, in batches; as many again for each "
+        "distinct foil. No backward"
+    ),
+    source='Petsiuk et al., "RISE: Randomized Input Sampling for Explanation", BMVC 2018',
+    known_failure=(
+        "Random masks leave noise, which a few hundred of them leave about as high as the trace of a small "
+        "finding, and no map is sharper than a cell of the masks. The noise is stated, as a standard error "
+        "of each cell."
+    ),
+    any_model=True,
+    random=True,
+)
 def rise(
     live: Live,
     prompt: Prompt,
@@ -35,19 +51,13 @@ def rise(
     keep: float = 0.5,
     fill: str = "blur",
 ) -> list[Heatmaps]:
-    """How much better the answer does when a place is shown, other places coming and going at random.
+    """Score the answer through random masks, and weigh the masks by their scores.
 
-    Formula: sum over masks of (y(x seen through the mask) - mean y) * mask / sum of masks, at each
-    cell; y the log-probability of a token or a contrast, a mask `cells` by `cells` coin throws,
-    smoothly enlarged and randomly shifted. It is the paper's mean of y over the masks that show a
-    cell, weighted by how much they show, less the mean over all masks: a constant in y adds nothing.
-    Unit: nats. Cost: 480 to `masks` forwards, at most 1,920 at the defaults, in batches; as many again for
-    each distinct foil. No backward.
+    Formula: sum over masks of (y(x seen through the mask) - mean y) * mask / sum of masks, at each cell; y
+    the log-probability of a token or a contrast, a mask `cells` by `cells` coin throws, smoothly enlarged
+    and randomly shifted. It is the paper's mean of y over the masks that show a cell, weighted by how much
+    they show, less the mean over all masks: a constant in y adds nothing.
     Targets: every token, the targets asked for, and contrasts, in the same passes.
-    Source: Petsiuk et al., "RISE: Randomized Input Sampling for Explanation", BMVC 2018.
-    Known failure: random masks leave noise, which a few hundred of them leave about as high as the trace
-    of a small finding, and no map is sharper than a cell of the masks. The noise is stated, as a
-    standard error of each cell.
 
     Options: `masks` is the most masks; after 480 no more are made once the largest standard error is
     below `tolerance` times the range of the map. `keep` is the share of cells that a mask shows; `fill`,
@@ -92,7 +102,6 @@ def rise(
             wanted,
             errors=None if errors is None else errors.masked_fill(unseen, torch.nan),
             samples=samples_of(live, len(found), masks),
-            unit="nats",
             signed=True,
             params={"masks_done": len(found)},
         )

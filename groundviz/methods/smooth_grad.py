@@ -13,7 +13,25 @@ from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
 
 
-@METHODS.register("smooth_grad")
+@METHODS.register(
+    "smooth_grad",
+    shows="Which pixels the answer is sensitive to, beyond what a little noise would wash out.",
+    unit="nats per unit of the values",
+    cost=(
+        "`samples` forward passes, and as many backward passes per target; one more of each to see that "
+        "there is a gradient"
+    ),
+    source='Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017',
+    known_failure=(
+        "The paper's noise of 0.1 to 0.2, chosen on photographs, is as strong as many a finding on a "
+        "radiograph; the default is about the grain of one. Averaging does not find what the gradient does "
+        "not show: on the demo model's nodules the highest pixel lies in the nodule 3 to 4 times in 10, as "
+        "without noise, and 2 to 3 times in 10 at 0.15."
+    ),
+    gradients=True,
+    random=True,
+    either_way=True,
+)
 def smooth_grad(
     live: Live,
     prompt: Prompt,
@@ -23,21 +41,14 @@ def smooth_grad(
     samples: int = 32,
     noise: float = 0.02,
 ) -> list[Heatmaps]:
-    """Which pixels the answer is sensitive to, beyond what a little noise would wash out.
+    """Average the gradient at the pixels over noisy copies of the image.
 
-    Formula: the L2 norm over channels of the mean of dy/dx over `samples` images x + e, with y the
-    target's scalar and e Gaussian noise whose deviation is `noise` times the range of the image's
-    values. The mean is signed, the norm is taken last: gradients that point to and fro cancel. The standard
-    error is that of the mean gradient along its own direction.
-    Unit: nats per unit of the values. Cost: `samples` forward passes, and as many
-    backward passes per target; one more of each to see that there is a gradient.
-    Targets: any, and contrasts, for it or against it. A phrase put together from its tokens adds up
-    their norms.
-    Source: Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017.
-    Known failure: the paper's noise of 0.1 to 0.2, chosen on photographs, is as strong as many a
-    finding on a radiograph; the default is about the grain of one. Averaging does not find what the
-    gradient does not show: on the demo model's nodules the highest pixel lies in the nodule 3 to 4
-    times in 10, as without noise, and 2 to 3 times in 10 at 0.15.
+    Formula: the L2 norm over channels of the mean of dy/dx over `samples` images x + e, with y the target's
+    scalar and e Gaussian noise whose deviation is `noise` times the range of the image's values. The mean is
+    signed, the norm is taken last: gradients that point to and fro cancel. The standard error is that of the
+    mean gradient along its own direction.
+    Targets: any, and contrasts, for it or against it. A phrase put together from its tokens adds up their
+    norms.
     """
     positive("smooth_grad", {"samples": samples, "noise": noise})
     site = live.site("pixels")
@@ -61,7 +72,6 @@ def smooth_grad(
         targets,
         errors=errors,
         samples=samples_of(live, done, samples),
-        unit="nats per unit of the values",
         params={"samples": done},
     )
 

@@ -13,24 +13,33 @@ from groundviz.record.types import Answer, Grid, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
 
 
-@METHODS.register("stage_audit")
+@METHODS.register(
+    "stage_audit",
+    shows="Where the answer's evidence lies at each layer from the vision tower to the language model.",
+    unit="share of the layer's attribution",
+    cost="one forward pass, and one backward pass per target",
+    source='input times gradient (Shrikumar et al., "Not Just a Black Box", 2016) at every layer',
+    known_failure=(
+        "Attention moves information from cell to cell. Deep in the model a cell may tell of another place "
+        "than its own, so a curve that falls may mean that the location was passed on, not that it was "
+        "lost."
+    ),
+    gradients=True,
+    shares=True,
+    either_way=True,
+)
 def stage_audit(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]) -> list[Heatmaps]:
-    """Where the answer's evidence lies at each layer from the vision tower to the language model.
+    """Take values times gradients at every layer, each layer's as shares of its sum.
 
-    Formula: at each layer, a_j / sum over cells of a, with a_j = sum over channels of |x * dy/dx| at
-    cell j, y the target's scalar and x the layer's output. Channels are made absolute before they
-    are added: what a layer says is the small difference of large terms, and their sum is mostly
-    noise. Each layer's map adds up to 1, so that layers compare; aggregated as the mean over layers.
-    Layer k of the map is the k-th of `sites` in `params`; where the next layers have other cells, as
-    behind pooling, they are maps of their own. `groundviz.record.localization.localization_curve` tells
-    how much of each layer's map lies inside a mask. The last language layer is left out: nothing
-    reads its image cells, so its gradient there is zero by construction.
-    Unit: share of the layer's attribution. Cost: one forward pass, and one backward pass per target.
+    Formula: at each layer, a_j / sum over cells of a, with a_j = sum over channels of |x * dy/dx| at cell j,
+    y the target's scalar and x the layer's output. Channels are made absolute before they are added: what a
+    layer says is the small difference of large terms, and their sum is mostly noise. Each layer's map adds
+    up to 1, so that layers compare; aggregated as the mean over layers. Layer k of the map is the k-th of
+    `sites` in `params`; where the next layers have other cells, as behind pooling, they are maps of their
+    own. `groundviz.record.localization.localization_curve` tells how much of each layer's map lies inside a
+    mask. The last language layer is left out: nothing reads its image cells, so its gradient there is zero
+    by construction.
     Targets: any, and contrasts, for it or against it.
-    Source: input times gradient (Shrikumar et al., "Not Just a Black Box", 2016) at every layer.
-    Known failure: attention moves information from cell to cell. Deep in the model a cell may tell of
-    another place than its own, so a curve that falls may mean that the location was passed on, not
-    that it was lost.
     """
     # Nothing reads the image behind the last language layer.
     read = [site for site in live.sites[1:] if site.stage != "language" or site != live.sites[-1]]
@@ -43,7 +52,6 @@ def stage_audit(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Targe
             torch.stack(found, dim=1)[:, :, None].cpu(),
             live.grids(sites[-1]),
             targets,
-            unit="share of the layer's attribution",
             reduce=("mean", "mean", "mean"),
             layers=range(len(sites)),
             params={"sites": tuple(str(site) for site in sites)},

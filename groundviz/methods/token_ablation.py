@@ -17,7 +17,23 @@ from groundviz.record.types import Answer, Grid, Heatmaps, Ints, Prompt, Target
 from groundviz.runtime import Live
 
 
-@METHODS.register("token_ablation")
+@METHODS.register(
+    "token_ablation",
+    shows="What the answer loses when a block of image tokens says nothing of its own.",
+    unit="nats",
+    cost=(
+        "one forward of the language model per block and one more: 50 for 14 by 14 tokens at the defaults, "
+        "in batches; as many again for each distinct foil. No backward"
+    ),
+    source="Zeiler & Fergus, ECCV 2014, carried over from pixels to the tokens of the image",
+    known_failure=(
+        "The tower has already told a token's neighbours what it saw, so that a lesion outlives the loss of "
+        "its block. On the demo model's nodules the highest block is on the nodule in .50 of 58 fresh "
+        "phantoms. Losses are small, and in a model in 16 bits may drown in its rounding, though scores are "
+        "computed in 32: `rounding` in `params` says how far they move, in nats, when only the last digit "
+        "of the tokens does."
+    ),
+)
 def token_ablation(
     live: Live,
     prompt: Prompt,
@@ -27,19 +43,11 @@ def token_ablation(
     block: int = 2,
     fill: str = "mean",
 ) -> list[Heatmaps]:
-    """What the answer loses when a block of image tokens says nothing of its own.
+    """Replace one block of image tokens after the other, and score the answer each time.
 
-    Formula: y(tokens) - y(tokens with the block's replaced by the mean image token), y the
-    log-probability of a token or a contrast; each cell holds the drop of its block.
-    Unit: nats. Cost: one forward of the language model per block and one more: 50 for 14 by 14
-    tokens at the defaults, in batches; as many again for each distinct foil. No backward.
+    Formula: y(tokens) - y(tokens with the block's replaced by the mean image token), y the log-probability
+    of a token or a contrast; each cell holds the drop of its block.
     Targets: every token, and contrasts, in the same passes.
-    Source: Zeiler & Fergus, ECCV 2014, carried over from pixels to the tokens of the image.
-    Known failure: the tower has already told a token's neighbours what it saw, so that a lesion
-    outlives the loss of its block. On the demo model's nodules the highest block is on the nodule in
-    .50 of 58 fresh phantoms. Losses are small, and in a model in 16 bits may drown in its rounding, though
-    scores are computed in 32: `rounding` in `params` says how far they move, in nats, when only the last
-    digit of the tokens does.
 
     Options: `block` is the side of a block in tokens; `fill` is "mean" or "zero".
     """
@@ -62,7 +70,7 @@ def token_ablation(
     grids = _known(live.grids(site), blocks < len(found))
     params = {"blocks_done": len(found), **rounding(live, targets, site)}
     samples = samples_of(live, len(found), count)
-    return stated(drops[blocks].T, grids, wanted, samples=samples, unit="nats", signed=True, params=params)
+    return stated(drops[blocks].T, grids, wanted, samples=samples, signed=True, params=params)
 
 
 def _blank(tokens: Tensor, fill: str) -> Tensor:

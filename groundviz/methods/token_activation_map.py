@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.methods.toolkit.method import METHODS, each_token, laid_out, refuse_contrasts
+from groundviz.methods.toolkit.method import METHODS, each_token, laid_out
 from groundviz.record.types import Answer, Floats, Heatmaps, Ints, Prompt, Target
 from groundviz.runtime import Live
 
@@ -16,28 +16,36 @@ from groundviz.runtime import Live
 ROWS_AT_ONCE = 64
 
 
-@METHODS.register("token_activation_map")
+@METHODS.register(
+    "token_activation_map",
+    shows="Where the image lights up for a word, beyond what the words before it lit up already.",
+    unit="logits",
+    cost="one forward pass, and the output head at every image token",
+    source=(
+        'Li et al., "Token Activation Map to Visually Explain Multimodal LLMs", ICCV 2025. Their rank '
+        "Gaussian filter only smooths, and is left out: maps here are raw"
+    ),
+    known_failure=(
+        "Image tokens of the last layer are not trained to say words, and nothing after them reads them; "
+        "the map tells what could be read there, not what was. The demo model's say nothing of the kind: "
+        "maps point at nodules no better than chance (2 %)."
+    ),
+    contrasts=False,
+)
 def token_activation_map(
     live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]
 ) -> list[Heatmaps]:
-    """Where the image lights up for a word, beyond what the words before it lit up already.
+    """Read words off the image tokens, less what earlier words explain.
 
-    Formula: max(0, a_t - s I_t). The activation a_t[j] = max(0, logit of token t at image cell j)
-    is read off the last hidden states. The interference I_t is the mean of a_k over the words k of
-    the question and the answer before t, other than t itself, weighted by the activation of t in
-    the state of word k: the state at it in the question, the state that said it in the answer. s is
-    the factor with the least squared error |a_t - s I_t|. Aggregated as the mean over target
-    tokens. The class of every answer token is its own id, the first one's too. `params` gives each
-    token's `class_ids` and `interference`, the factor s (0 where nothing came before).
-    Unit: logits. Cost: one forward pass, and the output head at every image token.
+    Formula: max(0, a_t - s I_t). The activation a_t[j] = max(0, logit of token t at image cell j) is read
+    off the last hidden states. The interference I_t is the mean of a_k over the words k of the question and
+    the answer before t, other than t itself, weighted by the activation of t in the state of word k: the
+    state at it in the question, the state that said it in the answer. s is the factor with the least squared
+    error |a_t - s I_t|. Aggregated as the mean over target tokens. The class of every answer token is its
+    own id, the first one's too. `params` gives each token's `class_ids` and `interference`, the factor s (0
+    where nothing came before).
     Targets: every token; no contrasts.
-    Source: Li et al., "Token Activation Map to Visually Explain Multimodal LLMs", ICCV 2025. Their
-    rank Gaussian filter only smooths, and is left out: maps here are raw.
-    Known failure: image tokens of the last layer are not trained to say words, and nothing after
-    them reads them; the map tells what could be read there, not what was. The demo
-    model's say nothing of the kind: maps point at nodules no better than chance (2 %).
     """
-    refuse_contrasts("token_activation_map", targets)
     cells, words = _states(live, prompt, answer)
     asked = _question(prompt)
     ids = np.concatenate([prompt.token_ids[asked], answer.token_ids])
@@ -49,7 +57,6 @@ def token_activation_map(
         np.stack(maps),
         live.grids(live.site("language.0")),
         each_token(answer),
-        unit="logits",
         reduce=("mean", "mean", "mean"),
         params={"class_ids": tuple(ids[len(asked) :].tolist()), "interference": factors},
     )

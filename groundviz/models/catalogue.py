@@ -1,8 +1,7 @@
-"""What groundviz can explain: families of architectures and published layouts, and how far each is proved."""
+"""What groundviz can explain: families of architectures and published layouts, and how each was tested."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +10,18 @@ from groundviz.models.adapter.vlm import FAMILIES
 from groundviz.models.checkpoints.building.layout import LAYOUTS
 from groundviz.models.families.black_box import UNKNOWN
 
-PROVED = {
+NOT_STATED = "not stated"
+TESTED = {
     "family": "the real classes with tiny random weights and the real processors",
     "layout": "tiny checkpoints as they are published, against the original code's logits, tokens and pixels",
 }
-UNPROVED = (
-    "No published weights could be had where groundviz is made: they are unproved until somebody runs "
+UNTESTED = (
+    "No published weights could be had where groundviz is made: they are untested until somebody runs "
     "`groundviz certify MODEL`, which takes seconds."
 )
 HOW_TO_ADD = (
     "To add a family, write one file like groundviz/models/families/llava.py; docs/adding_a_family.md shows "
-    "one whole, and groundviz.testing.check_model proves it."
+    "one whole, and groundviz.testing.check_model tests it."
 )
 
 
@@ -33,7 +33,7 @@ class Entry:
         name: What it is registered as.
         kind: "family" or "layout".
         says: What it is, in a line.
-        classes: The transformers classes of a family, as its adapter names them.
+        classes: The transformers classes of a family, in words.
         checkpoints: Hub ids for which it is meant.
     """
 
@@ -54,14 +54,12 @@ def catalogue() -> Iterator[Entry]:
         for name in registry:
             if name != UNKNOWN:
                 entry: Any = registry[name]
+                # Another package's family states what it likes.
                 yield Entry(
                     name=name,
                     kind=kind,
-                    says=_first_line(inspect.getmodule(type(entry))),
-                    classes=_first_line(type(entry))
-                    .removeprefix("The adapter of ")
-                    .strip(".")
-                    .replace("`", ""),
+                    says=getattr(entry, "says", NOT_STATED),
+                    classes=getattr(entry, "classes", NOT_STATED),
                     checkpoints=tuple(getattr(entry, "checkpoints", ())),
                 )
 
@@ -76,26 +74,27 @@ def lines() -> Iterator[str]:
         yield f"  such as {', '.join(entry.checkpoints)}"
     yield from (
         "",
-        *(f"Each {kind} is proved on {what}." for kind, what in PROVED.items()),
-        UNPROVED,
+        *(f"Each {kind} is tested with {what}." for kind, what in TESTED.items()),
+        UNTESTED,
         HOW_TO_ADD,
     )
 
 
-def markdown() -> Iterator[str]:
-    """The catalogue as tables."""
+def markdown(*, any_model: tuple[str, ...]) -> Iterator[str]:
+    """The catalogue as tables.
+
+    Args:
+        any_model: Names of the methods that run on a model of no family.
+    """
     yield from ("# Models", "", "Made by `groundviz models --markdown`.", "")
     for kind, title in (("family", "Families"), ("layout", "Published layouts")):
-        yield from (f"## {title}", "", f"Proved on {PROVED[kind]}.", "", "| name | what it is | such as |")
+        yield from (f"## {title}", "", f"Tested with {TESTED[kind]}.", "", "| name | what it is | such as |")
         yield "| --- | --- | --- |"
         for entry in catalogue():
             if entry.kind == kind:
                 meant = ", ".join(f"`{one}`" for one in entry.checkpoints)
                 yield f"| `{entry.name}` | {entry.says} | {meant} |"
         yield ""
-    yield from (UNPROVED, "", HOW_TO_ADD, "")
-    yield "Any other model that generates can be explained by `occlusion`, `rise` and `shapley`."
-
-
-def _first_line(documented: Any) -> str:
-    return (inspect.getdoc(documented) or "").partition("\n")[0]
+    yield from (UNTESTED, "", HOW_TO_ADD, "")
+    named = [f"`{name}`" for name in any_model]
+    yield f"Any other model that generates can be explained by {', '.join(named[:-1])} and {named[-1]}."

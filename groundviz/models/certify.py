@@ -1,4 +1,4 @@
-"""Whether maps of a model will lie where it looked, asked in one call."""
+"""`groundviz.certify`: tests in one call whether maps of a model show where it looked."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from groundviz.models.certification.certificate import Certificate, Shape
-from groundviz.models.certification.run import run
+from groundviz.models.certification.run import certify_vlm
 from groundviz.models.load import Source, resolve
 
 
 def certify(model: Source, *, processor: Any = None, shapes: Sequence[Shape] | None = None) -> Certificate:
-    """Prove on a model and its processor that maps will lie where the model looked.
+    """Test a model and its processor: are maps placed where the model attended?
 
-    Every cell is followed from the source image through pixels, vision tower and projector to what the
-    answer looks at, with images of odd sizes through the real processor and gradients through the real
-    model. A plain pass is compared with the first steps of `generate`, and attention rows with what the
-    model's own kernel puts out. The model comes back bit-identical.
+    Every cell is followed from the source image through pixels, vision tower and projector to the tokens
+    that the answer attends to: images of odd sizes go through the real processor, and gradients through the
+    real model. One forward pass is compared with the first steps of `generate`, and attention rows with the
+    output of the model's own kernel. The model comes back bit-identical.
 
     Cost: two passes of the whole model and two steps of decoding; for each image a pass through its tower
     alone and five encodings.
 
     Args:
         model: As for `explain`.
-        processor: Its processor, when it does not lie beside its weights.
-        shapes: Rows and columns of the images; two odd ones that suit the model when None.
+        processor: Its processor, if it is not in the folder of its weights.
+        shapes: Rows and columns of the images; if None, two odd sizes that suit the model.
 
     Raises:
         UnsupportedModel: The model has no adapter or one for another model, or cannot run.
@@ -35,4 +35,4 @@ def certify(model: Source, *, processor: Any = None, shapes: Sequence[Shape] | N
     >>> certificate.passed, certificate.steps["pixels"] < 0.1
     (True, True)
     """
-    return run(resolve(model, processor), shapes)
+    return certify_vlm(resolve(model, processor), shapes)

@@ -34,7 +34,7 @@ from groundviz.models.loading.offline import closed, refuse_foreign_code
 from groundviz.models.loading.places import Place, local_folder
 from groundviz.models.loading.processor import checked, processor_at, processor_of
 from groundviz.models.loading.progress_bar import bar
-from groundviz.models.loading.quantization import bits_of, check_unpacked, packing_at, said
+from groundviz.models.loading.quantization import bits_of, check_unpacked, describe_packing, packing_at
 from groundviz.models.loading.unwrap import unpacked
 
 Source = str | os.PathLike[str] | PreTrainedModel | VLM
@@ -84,26 +84,40 @@ def load(
     'llava'
     """
     if not isinstance(source, str | os.PathLike):
+        # A live model: nothing is left to choose but its processor.
         given = {"base": base, "vision": vision, "revision": revision, "dtype": dtype, "device": device}
         _refuse(given, "the model is loaded already")
         return resolve(source, processor)
     demo, bits = source == DEMO, bits_of(dtype)
-    folder = files("groundviz.demo") / "weights" if demo else local_folder(source, revision=revision)
-    shown = DEMO if demo else "local folder" if folder else os.fspath(source)
+    folder: Any
+    if demo:
+        folder, shown = files("groundviz.demo") / "weights", DEMO
+    else:
+        folder = local_folder(source, revision=revision)
+        # The path of a folder may name a person, so it is not shown.
+        shown = "local folder" if folder else os.fspath(source)
     if folder:
         _refuse({"revision": revision}, "only hub ids have revisions")
+    if demo and (bits or dtype is None):
+        # The demo is stored in float16 to be small; a CPU computes in float32.
+        computed: Any = "float32"
+    elif bits:
+        computed = None
+    else:
+        computed = dtype
     request = Request(
         source=str(folder or source),
         base=base,
         vision=vision,
         revision=revision,
-        # The demo is stored in float16 to be small; a CPU computes in float32.
-        dtype=dtype_of("float32" if demo and (bits or dtype is None) else None if bits else dtype),
+        dtype=dtype_of(computed),
         bits=bits,
         device_map=device_map_of(device),
     )
     with explained(str(request.source), shown), bar(wanted=not demo), closed(wanted=bool(folder)):
-        made = _made(request, None if processor is None else checked(processor))
+        if processor is not None:
+            processor = checked(processor)
+        made = _made(request, processor)
         if device is not None and request.device_map is None:
             made.model.to(device)
     return VLM(made.model, made.processor, _family(made.model, made.processor), shown, revision, made.sources)
@@ -124,12 +138,15 @@ def resolve(model: Source, processor: Any = None) -> VLM:
         UnsupportedModel: It is no model, its architecture has no adapter, or no processor was found.
     """
     if isinstance(model, VLM):
-        return model if processor is None else replace(model, processor=checked(processor))
+        if processor is None:
+            return model
+        return replace(model, processor=checked(processor))
     if isinstance(model, str | os.PathLike):
         return loaded_once(model, load, processor)
     model, processor = unpacked(model, processor)
     origin = str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
-    processor = processor if processor is not None else processor_of(model, origin)
+    if processor is None:
+        processor = processor_of(model, origin)
     if isinstance(processor, str | os.PathLike | type):
         processor = checked(processor)
     family = _family(model, processor)
@@ -155,7 +172,7 @@ def _made(request: Request, processor: Any) -> Assembled:
 
 
 def _adapted(request: Request, processor: Any) -> Assembled:
-    """The model beneath an adapter, with the adapter in it."""
+    """The base model of an adapter, with the adapter in it."""
     check_loadable(folder := Path(request.source))
     base = base_of(folder, request.base)
     here = local_folder(base, called="base")
@@ -169,7 +186,7 @@ def _adapted(request: Request, processor: Any) -> Assembled:
 
 
 def _native(request: Request, config: Mapping[str, Any], processor: Any) -> Assembled:
-    """What transformers wrote, as transformers reads it."""
+    """A checkpoint in transformers' own format."""
     parts = {"base": request.base, "vision": request.vision}
     _refuse(parts, f"only the layouts {', '.join(LAYOUTS)} lack such parts")
     if processor is None:
@@ -177,6 +194,10 @@ def _native(request: Request, config: Mapping[str, Any], processor: Any) -> Asse
     if local := Path(request.source).is_dir():
         check_folder(Path(request.source), config)
     revision, bits = request.revision or "main", request.bits
+    quantization, sources = None, {}
+    if bits:
+        quantization = packing_at(request.source, revision, bits, request.dtype)
+        sources = {"packed": describe_packing(bits)}
     loaded: Any = AutoModelForImageTextToText.from_pretrained(
         request.source,
         trust_remote_code=False,
@@ -184,12 +205,11 @@ def _native(request: Request, config: Mapping[str, Any], processor: Any) -> Asse
         revision=revision,
         dtype=request.dtype or "auto",
         device_map=request.device_map,
-        quantization_config=packing_at(request.source, revision, bits, request.dtype) if bits else None,
+        quantization_config=quantization,
         output_loading_info=True,
         local_files_only=local,
     )
-    packed = {"packed": said(bits)} if bits else {}
-    return Assembled(model=complete(*loaded).eval(), processor=processor, sources=packed)
+    return Assembled(model=complete(*loaded).eval(), processor=processor, sources=sources)
 
 
 def _family(model: Any, processor: Any) -> str:

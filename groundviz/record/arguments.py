@@ -28,13 +28,17 @@ def check_methods(methods: Any) -> None:
             f"methods is of type {type(methods).__name__}: expected a name, a list of names, or a table of "
             "names and their options. Give for example methods='attention'."
         )
-    # What can be read once is left for who reads it.
-    for name in methods if isinstance(methods, Collection) else ():
+    # What can be read once, such as a generator, is left for who reads it.
+    if not isinstance(methods, Collection):
+        return
+    for name in methods:
         if not isinstance(name, str):
             raise OptionError(
                 f"The name of a method is of type {type(name).__name__}: expected a text. Give texts."
             )
-    for name, options in methods.items() if isinstance(methods, Mapping) else ():
+    if not isinstance(methods, Mapping):
+        return
+    for name, options in methods.items():
         if not isinstance(options, Mapping):
             raise OptionError(
                 f"The options of {name} are of type {type(options).__name__}: expected a table of names and "
@@ -69,10 +73,16 @@ def check(*, methods: Any, answer: Any, target: Any, against: Any, seed: Any) ->
             f"What to hold against the target is of type {type(against).__name__}: expected a text. "
             "Give against='...'."
         )
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-    if not whole or not 0 <= seed < 2**63:
-        found = f"{seed}" if whole else f"of type {type(seed).__name__}"
-        raise OptionError(f"The seed is {found}: expected a whole number from 0, below 2**63. Give seed=0.")
+    # True is an int to Python, and no seed to anybody.
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
+        raise _no_seed(f"of type {type(seed).__name__}")
+    # torch takes 64 bits, with a sign.
+    if not 0 <= seed < 2**63:
+        raise _no_seed(str(seed))
+
+
+def _no_seed(found: str) -> OptionError:
+    return OptionError(f"The seed is {found}: expected a whole number from 0, below 2**63. Give seed=0.")
 
 
 def check_label(label: object) -> None:

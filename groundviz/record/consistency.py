@@ -61,8 +61,8 @@ def _examine_prompt(prompt: Prompt) -> None:
     count = len(prompt.tokens)
     _agree(prompt.token_ids.shape == (count,), "the prompt's tokens and ids differ in number")
     _agree(all(0 <= span.start <= span.stop <= count for span in prompt.spans), "a span leaves the prompt")
-    last = prompt.messages[-1].text if prompt.messages else prompt.question
-    _agree(last == prompt.question, "the question is not the last that was said")
+    if prompt.messages:
+        _agree(prompt.messages[-1].text == prompt.question, "the question is not the last message")
     _agree(not (prompt.messages and prompt.verbatim), "a verbatim prompt has turns")
     if prompt.offsets is not None:
         _agree(prompt.offsets.shape == (count, 2), "the prompt's tokens and offsets differ in number")
@@ -98,7 +98,8 @@ def _examine_grid(grid: Grid) -> None:
 
 def _examine_heatmaps(maps: Heatmaps, known: set[int]) -> None:
     _examine_grid(maps.grid)
-    heads = maps.values.shape[2] if maps.values.ndim == 5 else 0
+    _agree(maps.values.ndim == 5, "maps and their grid differ in shape")
+    heads = maps.values.shape[2]
     # Without layers of their own, maps have one entry on that axis all the same.
     shape = (len(maps.targets), len(maps.layers) or 1, heads, maps.grid.rows, maps.grid.cols)
     _agree(maps.values.shape == shape and min(shape) > 0, "maps and their grid differ in shape")

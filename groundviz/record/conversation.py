@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 from groundviz.errors import PromptError
-from groundviz.record.messages import Message, Role
+from groundviz.record.parts.messages import Message, Role
 from groundviz.record.types import Prompt
 
 # Turns as chat formats open them: a control token and who speaks, or a pair of brackets around a turn.
@@ -84,8 +84,10 @@ def asking(question: Any, system: Any = None) -> Asking:
     if system is not None:
         messages.insert(0, Message(role="system", content=(system,)))
     _check_order(messages)
-    alone = len(messages) == 1 and len(messages[0].content) == 1
-    return cast(str, messages[0].content[0]) if alone else tuple(messages)
+    # A message with a text alone is the same as that text: it gets the same record.
+    if len(messages) == 1 and len(messages[0].content) == 1:
+        return cast(str, messages[0].content[0])
+    return tuple(messages)
 
 
 def asked_again(prompt: Prompt) -> Asking:
@@ -105,13 +107,21 @@ def instead(asked: Asking, question: str) -> Asking:
 
 def described(prompt: Prompt, image_token: str) -> dict[str, str]:
     """How a model was asked, in plain words under "prompt", where it was asked more than a question."""
+    if prompt.verbatim and image_token in prompt.question:
+        return {"prompt": "verbatim"}
     if prompt.verbatim:
-        written = image_token in prompt.question
-        return {"prompt": "verbatim" if written else "verbatim, with the images put in front"}
-    earlier = sum(message.role != "system" for message in prompt.messages[:-1])
-    said = ["a system prompt"] * any(message.role == "system" for message in prompt.messages)
-    said += [f"{earlier} earlier turn{'s' * (earlier != 1)}"] * bool(earlier)
-    return {"prompt": f"the question behind {' and '.join(said)}"} if said else {}
+        return {"prompt": "verbatim, with the images put in front"}
+    roles = [message.role for message in prompt.messages]
+    before = []
+    if "system" in roles:
+        before.append("a system prompt")
+    # The last turn is the question itself.
+    earlier = len(roles[:-1]) - roles[:-1].count("system")
+    if earlier:
+        before.append(f"{earlier} earlier turn{'s' * (earlier != 1)}")
+    if not before:
+        return {}
+    return {"prompt": f"the question behind {' and '.join(before)}"}
 
 
 def refuse_pasted(text: str) -> None:
@@ -150,7 +160,9 @@ def _message(number: int, given: Any) -> Message:
     where = f"Message {number} of the question"
     if not isinstance(given, Mapping):
         raise PromptError(f"{where} is {_kind(given)}: expected a table with 'role' and 'content'. Give one.")
-    unknown = [repr(name) for name in given if name not in ("role", "content")]
+    fields = {"role", "content"}
+    # In the order in which they were given, and should have been.
+    unknown = [repr(name) for name in given if name not in fields]
     missing = [repr(name) for name in ("role", "content") if name not in given]
     if unknown or missing:
         raise PromptError(
@@ -166,9 +178,14 @@ def _message(number: int, given: Any) -> Message:
     if isinstance(content, str):
         return Message(role=given["role"], content=(content,))
     if not isinstance(content, Sequence) or isinstance(content, bytes | bytearray):
-        raise PromptError(f"{where} says {_kind(content)}: expected a text or a list of parts. Give one.")
-    parts = (_part(where, part) for part in content)
-    return Message(role=given["role"], content=tuple(part for part in parts if part != ""))
+        raise PromptError(f"{where} holds {_kind(content)}: expected a text or a list of parts. Give one.")
+    parts = []
+    for one in content:
+        part = _part(where, one)
+        # An empty text would part the texts around it for nothing.
+        if part != "":
+            parts.append(part)
+    return Message(role=given["role"], content=tuple(parts))
 
 
 def _part(where: str, given: Any) -> str | None:
@@ -178,7 +195,10 @@ def _part(where: str, given: Any) -> str | None:
     if isinstance(given, Mapping) and given.keys() == {"type", "text"} and given["type"] == "text":
         if isinstance(given["text"], str):
             return given["text"]
-    found = f"a part with {sorted(map(str, given))}" if isinstance(given, Mapping) else _kind(given)
+    found = _kind(given)
+    if isinstance(given, Mapping):
+        # The names of its fields alone: what they hold may name a patient.
+        found = f"a part with {sorted(map(str, given))}"
     raise PromptError(
         f"{where} holds {found}: expected {{'type': 'text', 'text': '...'}} or {{'type': 'image'}}. "
         "Images themselves are given as the image to explain."
@@ -187,7 +207,9 @@ def _part(where: str, given: Any) -> str | None:
 
 def _check_order(messages: Sequence[Message]) -> None:
     if not messages or messages[-1].role != "user":
-        last = f"the last message is the {messages[-1].role}'s" if messages else "there is no message"
+        last = "there is no message"
+        if messages:
+            last = f"the last message is the {messages[-1].role}'s"
         raise PromptError(f"The conversation asks nothing: {last}. Let it end in a message of the user.")
     if any(message.role == "system" for message in messages[1:]):
         raise PromptError(
@@ -200,11 +222,13 @@ def _check_order(messages: Sequence[Message]) -> None:
     for number, message in enumerate(messages):
         if not message.text.strip():
             raise PromptError(
-                f"Message {number} of the conversation, the {message.role}'s, is empty: it says nothing. "
+                f"Message {number} of the conversation, the {message.role}'s, is empty: found no text. "
                 "Give it a text, or leave it out."
             )
 
 
 def _kind(value: Any) -> str:
     """What was found, in words, without what it holds."""
-    return "None" if value is None else f"of type {type(value).__name__}"
+    if value is None:
+        return "None"
+    return f"of type {type(value).__name__}"

@@ -115,7 +115,10 @@ def other_cells(
 def held_cells(grid: Grid) -> Bools:
     """Which cells hold a value, bool (cell,): those with a token, or all where there are no tokens."""
     tokens: Bools = grid.positions >= 0
-    return tokens if tokens.any() else np.ones_like(tokens)
+    # Pixels and windows have no tokens, and all of them hold a value.
+    if not tokens.any():
+        return np.ones_like(tokens)
+    return tokens
 
 
 def to_source_pixels(values: Floats, grid: Grid, shape: tuple[int, int], *, smooth: bool = False) -> Floats:
@@ -135,8 +138,11 @@ def to_source_pixels(values: Floats, grid: Grid, shape: tuple[int, int], *, smoo
     outside = ((row_cell < 0) | (row_cell >= grid.rows))[:, None] | ((col_cell < 0) | (col_cell >= grid.cols))
     row_cell, col_cell = row_cell.clip(0, grid.rows - 1), col_cell.clip(0, grid.cols - 1)
     blocks = values[np.ix_(row_cell, col_cell)]
+    # Interpolation reaches beyond the outer cells; what is shown does not.
     hidden = outside | ~np.isfinite(blocks)
-    shown = _between_centres(values, rows, cols) if smooth else blocks
+    shown: Floats | Doubles = blocks
+    if smooth:
+        shown = _between_centres(values, rows, cols)
     return np.where(hidden, np.nan, shown).astype(np.float32)
 
 

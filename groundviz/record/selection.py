@@ -40,8 +40,10 @@ def measured(record: Record, method: str | None) -> list[Heatmaps]:
     Raises:
         UnknownName: The record holds no maps of that method.
     """
-    wanted = methods(record)[:1] if method is None else (method,)
-    found = [maps for maps in record.heatmaps if maps.method in wanted]
+    wanted = method
+    if method is None and record.heatmaps:
+        wanted = methods(record)[0]
+    found = [maps for maps in record.heatmaps if maps.method == wanted]
     if not found:
         known = ", ".join(methods(record)) or "none"
         raise UnknownName(
@@ -85,17 +87,28 @@ class Selection:
         """
         chosen = list(self._chosen(record))
         # Methods that measure whole targets have no map of each word: what is there is drawn.
-        wanted = [(maps, [goal for goal in goals if named or maps.has(goal)]) for maps in chosen]
+        wanted = []
+        for maps in chosen:
+            wanted.append((maps, [goal for goal in goals if named or maps.has(goal)]))
         if self.layer == "each":
             return self._swept(wanted)
-        at = self.layer
-        return [[maps.at(goal, layer=at, head=self.head) for goal in row] for maps, row in wanted]
+        rows = []
+        for maps, row in wanted:
+            rows.append([maps.at(goal, layer=self.layer, head=self.head) for goal in row])
+        return rows
 
     def _chosen(self, record: Record) -> Iterator[Heatmaps]:
-        several = methods(record) if self.methods is None else self.methods
-        for method in [several] if isinstance(several, str) else several:
+        names = self.methods
+        if names is None:
+            names = methods(record)
+        elif isinstance(names, str):
+            names = [names]
+        for method in names:
             found = tiles.choose(measured(record, method), self.image, self.tile)
-            yield from tiles.drawn(found) if self.tile is None else found
+            # Who names a tile gets it, of however many.
+            if self.tile is None:
+                found = tiles.drawn(found)
+            yield from found
 
     def _swept(self, wanted: Sequence[tuple[Heatmaps, Sequence[Target]]]) -> list[list[Heatmap]]:
         layered = [(maps, goals) for maps, goals in wanted if len(maps.layers) > 1]
@@ -105,8 +118,8 @@ class Selection:
                 f"There are no layers to draw one by one: {names} combines them all. Name a method that "
                 "tells layers apart, such as 'attention' or 'stage_audit'."
             )
-        return [
-            [maps.at(goal, layer=layer, head=self.head) for layer in maps.layers]
-            for maps, goals in layered
-            for goal in goals
-        ]
+        rows = []
+        for maps, goals in layered:
+            for goal in goals:
+                rows.append([maps.at(goal, layer=layer, head=self.head) for layer in maps.layers])
+        return rows

@@ -243,12 +243,20 @@ def _encode(hint: Any, value: Any, where: str, arrays: Arrays) -> object:
     if origin is np.ndarray:
         arrays[where] = np.ascontiguousarray(value, dtype=_dtype(hint))
         return _facts(arrays[where])
+    # The only unions in records are of one kind of thing and None.
+    if origin is UnionType and value is None:
+        return None
     if origin is UnionType:
-        return None if value is None else _encode(get_args(hint)[0], value, where, arrays)
+        return _encode(get_args(hint)[0], value, where, arrays)
     if origin is tuple:
-        kinds = zip(_kinds(hint, len(value)), value, strict=True)
-        return [_encode(kind, item, f"{where}.{at}", arrays) for at, (kind, item) in enumerate(kinds)]
-    return float(value) if hint is float else _plain(value)
+        items = []
+        for at, (kind, item) in enumerate(zip(_kinds(hint, len(value)), value, strict=True)):
+            items.append(_encode(kind, item, f"{where}.{at}", arrays))
+        return items
+    # A whole number where the type says float comes back as a float.
+    if hint is float:
+        return float(value)
+    return _plain(value)
 
 
 def _decode(hint: Any, value: Any, where: str, arrays: Arrays) -> Any:
@@ -262,22 +270,27 @@ def _decode(hint: Any, value: Any, where: str, arrays: Arrays) -> Any:
         return cast(type, hint)(**made)
     if origin is np.ndarray:
         return _array(_dtype(hint), value, where, arrays)
+    if origin is UnionType and value is None:
+        return None
     if origin is UnionType:
-        return None if value is None else _decode(get_args(hint)[0], value, where, arrays)
+        return _decode(get_args(hint)[0], value, where, arrays)
     if origin is tuple:
         _expect(isinstance(value, list), f"{where} is no list")
         kinds = _kinds(hint, len(value))
         _expect(len(kinds) == len(value), f"{where} has {len(value)} entries against {len(kinds)}")
-        return tuple(
-            _decode(kind, item, f"{where}.{at}", arrays)
-            for at, (kind, item) in enumerate(zip(kinds, value, strict=True))
-        )
+        items = []
+        for at, (kind, item) in enumerate(zip(kinds, value, strict=True)):
+            items.append(_decode(kind, item, f"{where}.{at}", arrays))
+        return tuple(items)
     if origin is Mapping:
         _expect(isinstance(value, dict), f"{where} is no table")
         return {key: _decode(get_args(hint)[1], item, where, arrays) for key, item in value.items()}
     if hint is Any:
         return _tupled(value)
-    allowed = value in get_args(hint) if origin is Literal else type(value) is hint
+    # Not isinstance: True would pass for a number.
+    allowed = type(value) is hint
+    if origin is Literal:
+        allowed = value in get_args(hint)
     _expect(allowed, f"{where} holds the wrong kind of value")
     return value
 
@@ -287,7 +300,9 @@ def _array(dtype: np.dtype[Any], facts: object, where: str, arrays: Arrays) -> A
     _expect(array is not None and array.dtype == dtype and _facts(array) == facts, f"{where} is damaged")
     found = cast(Array, array)
     # A stored truth value may be any byte; numpy expects 0 or 1.
-    return found.view(np.uint8) != 0 if dtype == np.bool_ else found
+    if dtype == np.bool_:
+        return np.asarray(found.view(np.uint8) != 0)
+    return found
 
 
 def _facts(array: Array) -> dict[str, object]:
@@ -297,7 +312,9 @@ def _facts(array: Array) -> dict[str, object]:
 def _kinds(hint: Any, count: int) -> tuple[Any, ...]:
     """The type hint of each entry of a tuple."""
     kinds = get_args(hint)
-    return (kinds[0],) * count if kinds[-1] is Ellipsis else kinds
+    if kinds[-1] is Ellipsis:
+        return (kinds[0],) * count
+    return kinds
 
 
 def _plain(value: Any) -> object:
@@ -306,7 +323,9 @@ def _plain(value: Any) -> object:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
-    plain = value.item() if isinstance(value, np.generic) else value
+    plain = value
+    if isinstance(value, np.generic):
+        plain = value.item()
     if plain is None or isinstance(plain, (bool, int, float, str)):
         return plain
     raise StoreError(
@@ -319,4 +338,6 @@ def _tupled(value: Any) -> Any:
     """JSON as the frozen types hold it: sequences are tuples."""
     if isinstance(value, dict):
         return {key: _tupled(item) for key, item in value.items()}
-    return tuple(_tupled(item) for item in value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(map(_tupled, value))
+    return value

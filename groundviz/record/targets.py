@@ -7,7 +7,7 @@ no token is ever decoded and searched, so repeated words and pieces of words can
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,8 +16,10 @@ import numpy as np
 from groundviz.errors import TargetError
 from groundviz.record.types import Answer, Foil, Ints, Prompt, Target
 
+# Anything with a character in it, up to what ends a sentence; a full stop amid a number ends none.
 _SENTENCE = re.compile(r"[^.!?;\n]*[^.!?;\n\s][^.!?;\n]*(?:[.!?;](?!\s|$)[^.!?;\n]*)*[.!?;]*")
 
+# A comma or semicolon, with the "and" or "but" behind it, or one of these words alone.
 _BETWEEN_CLAUSES = re.compile(r"\s*[,;]\s+(?:(?:and|but)\s+)?|\s+(?:and|but)\s+")
 
 
@@ -67,7 +69,7 @@ def find(answer: Answer, named: Named | None = None, prompt: Prompt | None = Non
     """Find a part of `answer`, or of what was asked.
 
     Args:
-        answer: What the model said.
+        answer: What the model answered.
         named: None for the whole answer; a text that occurs in it (its first occurrence) or a
             `Phrase`; a `Sentence`; a token index, negative from the end; a range of token
             indices [start, stop); or a `Question`.
@@ -78,22 +80,24 @@ def find(answer: Answer, named: Named | None = None, prompt: Prompt | None = Non
             question does not, or it is not known which tokens wrote it.
 
     >>> import numpy as np
-    >>> said = Answer(text="left lung", token_ids=np.array([5, 6]), tokens=("left", "lung"),
-    ...               offsets=np.array([[0, 4], [5, 9]]), logprobs=np.zeros(2, np.float32),
-    ...               source="given")
-    >>> find(said, "lung").tokens
+    >>> given = Answer(text="left lung", token_ids=np.array([5, 6]), tokens=("left", "lung"),
+    ...                offsets=np.array([[0, 4], [5, 9]]), logprobs=np.zeros(2, np.float32),
+    ...                source="given")
+    >>> find(given, "lung").tokens
     (1,)
     """
     check_named(named)
     if isinstance(named, Target):
         return named
     if isinstance(named, str | Phrase):
-        return _of_text(answer, Phrase(named) if isinstance(named, str) else named)
+        return _of_text(answer, named)
     if isinstance(named, Sentence):
         return _of_sentence(answer, named)
     if isinstance(named, Question):
         return _of_question(prompt, named)
-    tokens = answer.spoken if named is None else _range(answer, named)
+    if named is not None:
+        return _labelled(answer, _range(answer, named))
+    tokens = answer.spoken
     if not tokens:
         raise TargetError(
             "The answer has no words to explain: it consists of special tokens only. "
@@ -127,9 +131,7 @@ def _is_index(value: Any) -> bool:
 
 def sentences(answer: Answer) -> list[Target]:
     """Every sentence of the answer as a target; a line or a semicolon ends one, too."""
-    spans = [match.span() for match in _SENTENCE.finditer(answer.text)]
-    found = [_inside(answer, start, stop) for start, stop in spans]
-    return [_labelled(answer, tokens) for tokens in found if tokens]
+    return _each(answer, [match.span() for match in _SENTENCE.finditer(answer.text)])
 
 
 def findings(answer: Answer) -> list[Target]:
@@ -141,10 +143,10 @@ def findings(answer: Answer) -> list[Target]:
     >>> import numpy as np
     >>> words = ["nodule", " right", ",", " effusion", " left"]
     >>> stops = np.cumsum([len(word) for word in words])
-    >>> said = Answer(text="".join(words), token_ids=np.arange(5), tokens=tuple(words), source="given",
-    ...               offsets=np.stack([stops - [len(word) for word in words], stops], axis=1),
-    ...               logprobs=np.zeros(5, np.float32))
-    >>> [finding.text.strip() for finding in findings(said)]
+    >>> given = Answer(text="".join(words), token_ids=np.arange(5), tokens=tuple(words), source="given",
+    ...                offsets=np.stack([stops - [len(word) for word in words], stops], axis=1),
+    ...                logprobs=np.zeros(5, np.float32))
+    >>> [finding.text.strip() for finding in findings(given)]
     ['nodule right', 'effusion left']
     """
     whole = sentences(answer)
@@ -154,14 +156,29 @@ def findings(answer: Answer) -> list[Target]:
     ends = [match.span() for match in _BETWEEN_CLAUSES.finditer(answer.text, start, stop)]
     starts = [start, *(end for _, end in ends)]
     stops = [*(begin for begin, _ in ends), stop]
-    found = [_inside(answer, *span) for span in zip(starts, stops, strict=True)]
-    return [_labelled(answer, tokens) for tokens in found if tokens]
+    return _each(answer, list(zip(starts, stops, strict=True)))
+
+
+def _each(answer: Answer, spans: Sequence[tuple[int, int]]) -> list[Target]:
+    """A target for each run of characters that some token wrote a part of."""
+    found = []
+    for start, stop in spans:
+        tokens = _inside(answer, start, stop)
+        # Characters that no token wrote are no target.
+        if tokens:
+            found.append(_labelled(answer, tokens))
+    return found
 
 
 def names_question(named: Named | list[Named] | None) -> bool:
     """Whether a part of the question is named, or is among what is named."""
-    several = named if isinstance(named, list) else [named]
-    return any(isinstance(one, Question) or (isinstance(one, Target) and one.in_question) for one in several)
+    several = named
+    if not isinstance(several, list):
+        several = [named]  # type: ignore[list-item]
+    for one in several:
+        if isinstance(one, Question) or (isinstance(one, Target) and one.in_question):
+            return True
+    return False
 
 
 def each_asked(prompt: Prompt) -> tuple[Target, ...]:
@@ -204,29 +221,36 @@ def rather_than(target: Target, foil: Foil) -> Target:
     return Target(tokens=target.tokens, text=text, foil=foil)
 
 
-def _of_text(answer: Answer, phrase: Phrase) -> Target:
+def _of_text(answer: Answer, named: str | Phrase) -> Target:
+    phrase = named
+    if isinstance(phrase, str):
+        phrase = Phrase(phrase)
     places = _chosen(answer.text, phrase.text, phrase.occurrence, "answer")
     tokens = tuple(sorted({token for place in places for token in _inside(answer, *place)}))
     return _several(phrase.text, places, tokens) or _labelled(answer, tokens)
 
 
 def _of_question(prompt: Prompt | None, named: Question) -> Target:
-    wrote = None if prompt is None else prompt.offsets
-    if prompt is None or wrote is None or not prompt.asked:
+    if prompt is None or prompt.offsets is None or not prompt.asked:
         raise TargetError(
             "It is not known which tokens wrote the question: the tokenizer does not tell, or the chat "
             "template writes it in other words. Name a part of the answer."
         )
     text = named.text or prompt.question
     places = _chosen(prompt.question, text, named.occurrence, "question")
-    found = {int(at) - len(wrote) for place in places for at in _writing(wrote, *place)}
+    found: set[int] = set()
+    for place in places:
+        # Counted back from the answer's first token, as targets of the question are.
+        found.update((_writing(prompt.offsets, *place) - len(prompt.offsets)).tolist())
     tokens = tuple(index for index in prompt.asked if index in found)
     return _several(text, places, tokens) or Target(tokens=tokens, text=text)
 
 
 def _asked_text(prompt: Prompt, index: int) -> str:
     """How a token of the question reads: as it stands there, or by its name where it wrote nothing."""
-    start, stop = (0, 0) if prompt.offsets is None else prompt.offsets[index]
+    if prompt.offsets is None:
+        return prompt.tokens[index]
+    start, stop = prompt.offsets[index]
     return prompt.question[start:stop] or prompt.tokens[index]
 
 
@@ -238,24 +262,31 @@ def _chosen(text: str, wanted: str, occurrence: str, what: str) -> list[tuple[in
     """
     places = list(_places(text, wanted))
     if not places:
+        otherwise = ""
+        if what == "answer":
+            otherwise = ", or give a token index"
         raise TargetError(
             f"The {what} does not contain {wanted!r}: it reads {text!r}. "
-            f"Name a text that occurs in it{', or give a token index' if what == 'answer' else ''}."
+            f"Name a text that occurs in it{otherwise}."
         )
     return {"first": places[:1], "last": places[-1:], "all": places}[occurrence]
 
 
 def _several(text: str, places: list[tuple[int, int]], tokens: tuple[int, ...]) -> Target | None:
     """The target of several places; None for a single one."""
-    return Target(tokens=tokens, text=f"{text} ({len(places)} times)") if len(places) > 1 else None
+    if len(places) < 2:
+        return None
+    return Target(tokens=tokens, text=f"{text} ({len(places)} times)")
 
 
 def _places(text: str, wanted: str) -> Iterator[tuple[int, int]]:
     """Where a text stands as words of its own, or, if nowhere, inside words."""
     if not wanted:
         return iter(())
-    whole = rf"(?<!\w){re.escape(wanted)}(?!\w)"
-    pattern = whole if re.search(whole, text) else re.escape(wanted)
+    pattern = rf"(?<!\w){re.escape(wanted)}(?!\w)"
+    # A part of a word is meant only where no word is.
+    if not re.search(pattern, text):
+        pattern = re.escape(wanted)
     return (match.span() for match in re.finditer(pattern, text))
 
 
@@ -284,7 +315,9 @@ def _range(answer: Answer, named: int | tuple[int, int]) -> tuple[int, ...]:
     if isinstance(named, tuple):
         start, stop = named
     else:
-        start = int(named) + (count if named < 0 else 0)
+        start = int(named)
+        if start < 0:
+            start += count
         stop = start + 1
     if not 0 <= start < stop <= count:
         raise TargetError(

@@ -28,14 +28,17 @@ def choose(maps: Sequence[Heatmaps], image: int | None = None, tile: Tile | None
     Raises:
         UnknownName: There is no such map; the message lists what there is.
     """
-    found = [
-        one
-        for tiles in _of_each_image(maps).values()
-        for number, one in enumerate(tiles)
-        if image in (None, one.grid.image) and tile in (None, number, one.grid.label)
-    ]
+    found = []
+    for tiles in _of_each_image(maps).values():
+        for number, one in enumerate(tiles):
+            if image in (None, one.grid.image) and tile in (None, number, one.grid.label):
+                found.append(one)
     if not found:
-        asked = [f"{key}={value!r}" for key, value in (("image", image), ("tile", tile)) if value is not None]
+        asked = []
+        if image is not None:
+            asked.append(f"image={image!r}")
+        if tile is not None:
+            asked.append(f"tile={tile!r}")
         raise UnknownName(
             f"{maps[0].method} has no map of {', '.join(asked)}: it has {_listed(maps)}. Name one of these."
         )
@@ -47,8 +50,31 @@ def drawn(maps: Sequence[Heatmaps]) -> list[Heatmaps]:
 
     All maps of an image, or, where these are more than `MOST_DRAWN`, the first of them.
     """
-    groups = _of_each_image(maps).values()
-    return [one for tiles in groups for one in (tiles if len(tiles) <= MOST_DRAWN else tiles[:1])]
+    shown = []
+    for tiles in _of_each_image(maps).values():
+        if len(tiles) > MOST_DRAWN:
+            # A dozen tiles of each map would fill a figure.
+            tiles = tiles[:1]
+        shown += tiles
+    return shown
+
+
+def name(one: Heatmaps, maps: Sequence[Heatmaps]) -> str:
+    """What the tile of some maps is called among all that its method measured.
+
+    Its label, or its number where an image has several tiles; empty where it has one.
+
+    Args:
+        one: The maps.
+        maps: Everything that the method measured, `one` among them.
+    """
+    if one.grid.label:
+        return one.grid.label
+    beside = _of_each_image(maps)[one.grid.image]
+    if len(beside) == 1:
+        return ""
+    numbers = [number for number, other in enumerate(beside) if other is one]
+    return str(numbers[0])
 
 
 def place(grid: Grid, images: int) -> str:
@@ -60,7 +86,9 @@ def place(grid: Grid, images: int) -> str:
     >>> place(grid, 2), place(grid, 1)
     ('image 2 of 2, overview', 'overview')
     """
-    return ", ".join(filter(None, (which(grid.image, images) if images > 1 else "", grid.label)))
+    if images == 1:
+        return grid.label
+    return ", ".join(filter(None, (which(grid.image, images), grid.label)))
 
 
 def which(image: int, images: int) -> str:
@@ -69,7 +97,10 @@ def which(image: int, images: int) -> str:
     >>> which(0, 1), which(1, 3)
     ('image', 'image 2 of 3')
     """
-    return f"image {image + 1} of {images}" if images > 1 else "image"
+    if images == 1:
+        return "image"
+    # Counted from 1 for readers, from 0 for programs.
+    return f"image {image + 1} of {images}"
 
 
 def _of_each_image(maps: Sequence[Heatmaps]) -> dict[int, list[Heatmaps]]:
@@ -85,6 +116,9 @@ def _listed(maps: Sequence[Heatmaps]) -> str:
     found = []
     for image, tiles in _of_each_image(maps).items():
         names = [repr(one.grid.label or number) for number, one in enumerate(tiles)]
-        telling = len(tiles) > 1 or tiles[0].grid.label
-        found.append(f"image={image}" + (f" with tile={' or '.join(names)}" if telling else ""))
+        told = f"image={image}"
+        # A single tile without a label is the image itself.
+        if len(tiles) > 1 or tiles[0].grid.label:
+            told += f" with tile={' or '.join(names)}"
+        found.append(told)
     return "; ".join(found)

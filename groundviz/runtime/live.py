@@ -1,4 +1,4 @@
-"""A model on loan, and everything a method may ask of it."""
+"""A borrowed model, and everything that attribution methods read from it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from groundviz.record.targets import Named, find, rather_than
 from groundviz.record.types import Answer, Floats, Grid, Prompt, Provenance, SourceImage, Target
 from groundviz.runtime.identity.provenance import describe_run
 from groundviz.runtime.inputs.encoded import Cells
-from groundviz.runtime.inputs.explainable import Lendable
+from groundviz.runtime.inputs.explainable import Explainable
 from groundviz.runtime.inputs.sites import Site, find_site, sites
 from groundviz.runtime.loan import guard
 from groundviz.runtime.loan.progress import Progress
+from groundviz.runtime.loan.steady import steadily
 from groundviz.runtime.passes import generate, image_attention, relevancy_passes
 from groundviz.runtime.passes.batches import in_batches
 from groundviz.runtime.passes.decoding import Decoding
@@ -30,22 +31,21 @@ from groundviz.runtime.passes.nan_check import scores_not_finite, where_not_fini
 from groundviz.runtime.passes.prepare import passes_over
 
 T = TypeVar("T")
-ATTEMPTS = 3
 
 
 class Live:
-    """The lent model, one question long: encode, answer, then let methods read it.
+    """The borrowed model during one question: encode, answer, then let methods read it.
 
-    Costs: `answer` is one generation (or one forward pass over a given answer); `attention` is
-    free after it; `attention_gradients` is one forward and one backward pass over the answer's
-    tokens on the prompt's cache; `read` and `scores` are a forward pass over prompt and answer for
-    each batch and distinct foil; `gradients` is a forward pass and one backward pass per target.
+    Costs: `answer` is one generation (or one forward pass over a given answer). `attention` is free
+    after it. `attention_gradients` is one forward and one backward pass over the answer's tokens on the
+    prompt's KV cache. `read` and `scores` are a teacher-forced pass for each batch and distinct foil.
+    `gradients` is a forward pass and one backward pass per target.
 
     Attributes:
         source_images: The images that were encoded.
         prompt: What was asked.
         vlm: The model with its processor.
-        progress: Told what is being done.
+        progress: Receives what is being done.
         interrupted: Whether Ctrl-C has ended some work early.
     """
 
@@ -53,7 +53,7 @@ class Live:
     prompt: Prompt
     interrupted = False
 
-    def __init__(self, vlm: Lendable, loan: guard.Loan, progress: Progress) -> None:
+    def __init__(self, vlm: Explainable, loan: guard.Loan, progress: Progress) -> None:
         self.vlm, self._loan, self._started = vlm, loan, time.perf_counter()
         self.progress = progress
         self._parts = vlm.parts()
@@ -66,25 +66,12 @@ class Live:
         self._generation: Mapping[str, Any] = {}
 
     def steadily(self, work: Callable[[], T]) -> T:
-        """What `work()` returns; done again, with the same random numbers, if the model was being trained.
-
-        A training step that is under way when the model is borrowed changes the weights once more, and may
-        make a pass fail; the next step waits. So the second time is as a rule the last.
+        """The result of `work()`, repeated if another thread changed the weights meanwhile.
 
         Raises:
-            ModelChanged: When the model is given back, if the weights never stood still.
+            ModelChanged: When the model is given back, if the weights changed each time.
         """
-        for _ in range(ATTEMPTS - 1):
-            try:
-                found = work()
-            except Exception:
-                if not self._loan.disturbed:
-                    raise
-            else:
-                if not self._loan.disturbed:
-                    return found
-            self._loan.start_again()
-        return work()
+        return steadily(self._loan, work)
 
     # --- question and answer ---------------------------------------------------------------------
 
@@ -92,11 +79,11 @@ class Live:
         """Build the prompt as the model's own processor does, and put its tensors on the device.
 
         Raises:
-            PromptError: The question is empty, too long, or smuggles in a control token.
+            PromptError: The question is empty, too long, or contains a control token.
         """
-        self.source_images = (
-            (source_images,) if isinstance(source_images, SourceImage) else tuple(source_images)
-        )
+        if isinstance(source_images, SourceImage):
+            source_images = (source_images,)
+        self.source_images = tuple(source_images)
         encoded = self.vlm.encode(self.source_images, question)
         self.prompt, self._cells = encoded.prompt, encoded.cells
         self._passes = passes_over(self.vlm, self._loan, self._parts, self.source_images, encoded)
@@ -109,44 +96,43 @@ class Live:
         given: str | Sequence[int] | None = None,
         generation: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """Let the model answer with its own kernel and decoding, or make it say `given`.
+        """Generate an answer with the model's own kernel and decoding, or read a given one.
 
-        Attention from question and answer to the image is kept on the way.
+        Attention from question and answer to the image is kept in the same passes.
 
         Args:
             prompt: What `encode` returned.
-            given: An answer to make it say, as text or as token ids.
+            given: An answer to use instead of a generated one, as text or as token ids.
             generation: Settings in place of the model's own, from
                 `groundviz.runtime.passes.generation_settings.checked`.
 
         Raises:
             PromptError: The given answer is empty, or contains a control token.
-            OptionError: The settings do nothing, or break what is read beside the answer.
-            NumericalError: The model's scores are not finite.
+            OptionError: A setting has no effect, or makes attention or answer unreadable.
+            NumericalError: The model's logits are not finite.
         """
-        asked = [self._prompt_length + index for index in prompt.asked]
-        decoding = None
-        if given is None:
-            decoding = Decoding.of(self.vlm.model, generation or {}, self._prompt_length)
-            words, broken = self.vlm.processor.tokenizer, lambda: self.where_not_finite((0,))
-            said = generate.generated(self._passes, asked, decoding, broken, tokenizer=words)
-        else:
-            after = self._prompt_length
-            ids = self.vlm.answer_ids(given, after=after) if isinstance(given, str) else list(given)
-            said = generate.given(self._passes, asked, ids)
-        self._passes = replace(self._passes, answer_ids=tuple(said.token_ids))
-        self._attention, self._question, self._cache = said.attention, said.question, said.cache
-        self._kept = {}
-        answer = self._written(said.token_ids, said.logits, "generated" if given is None else "given")
-        self._generation = {} if decoding is None else decoding.told()
-        if decoding is None:
+        length = len(self.prompt.token_ids)
+        # `asked` counts from the end of the prompt.
+        asked = [length + index for index in prompt.asked]
+        if given is not None:
+            if isinstance(given, str):
+                given = self.vlm.answer_ids(given, after=length)
+            answer = self._answered(generate.teacher_forced(self._passes, asked, list(given)), "given")
+            self._generation = {}
             return answer
-        return replace(answer, finished=decoding.finished(said.token_ids, answer.text))
+        decoding = Decoding.of(self.vlm.model, generation or {}, length)
+        tokenizer = self.vlm.processor.tokenizer
+        trace = generate.generated(
+            self._passes, asked, decoding, lambda: self.where_not_finite((0,)), tokenizer=tokenizer
+        )
+        answer = self._answered(trace, "generated")
+        self._generation = decoding.recorded()
+        return replace(answer, finished=decoding.finished(trace.token_ids, answer.text))
 
     def ask(self, question: str) -> Live:
-        """The same model on the same image under another question, as a control.
+        """The same model on the same image with another question, as a control.
 
-        What was said before the question stays; a verbatim prompt gives way to the question in the
+        Earlier turns of the conversation stay. A verbatim prompt is replaced by the question in the
         model's own template.
 
         Raises:
@@ -159,7 +145,12 @@ class Live:
     def targets(
         self, answer: Answer, named: Named | list[Named] | None, against: str | None
     ) -> tuple[Target, ...]:
-        """The parts of the answer to be explained, perhaps rather than a text in their place.
+        """The parts of the answer to be explained, each perhaps against a foil.
+
+        Args:
+            answer: What `answer` returned.
+            named: Which parts.
+            against: The foil: a text that could stand in their place.
 
         Raises:
             TargetError: There is no such part, or it cannot be contrasted.
@@ -177,10 +168,9 @@ class Live:
         """Attention from each answer token's predicting row to the image tokens.
 
         Returns:
-            float32 (answer token, layer, head, cell), shares of each row's attention, cells in the
-            order of the prompt's grids. Equal to eager attention's rows. Where image tokens
-            summarise the image, what each of them draws is handed on to the cells that it came
-            from, by attention rollout through the resampler.
+            Attention weights, float32 (answer token, layer, head, cell), equal to those of the eager
+            kernel; cells in the order of the prompt's grids. Where a resampler summarises the image,
+            the weight of each image token is distributed over its cells by attention rollout.
         """
         if not self._inside or self._attention is None:
             raise UnsupportedMethod(
@@ -189,50 +179,49 @@ class Live:
         return self._on_cells(self._attention)
 
     def question_attention(self) -> Floats:
-        """Attention from each token of the question to the image tokens, when the model read that token.
+        """Attention from each token of the question to the image tokens.
 
         Returns:
             float32 (question token, layer, head, cell), as `attention` gives it, but of each token's own
-            row; tokens as in `prompt.asked`. Zero where the image comes later and the model reads in
-            one direction. No token at all where the model did not read the prompt token by token.
+            row; tokens as in `prompt.asked`. Zero where the image comes after the token and attention
+            is causal. No row where the model did not read the prompt token by token.
         """
         if self._question is None:
             return np.zeros((0, *self.attention().shape[1:]), np.float32)
         return self._on_cells(self._question)
 
     @property
-    def looking_layers(self) -> tuple[int, ...]:
-        """The decoder layers that `attention` is about: all, or those with cross-attention."""
+    def attending_layers(self) -> tuple[int, ...]:
+        """The decoder layers of `attention`: all, or those with cross-attention to the image."""
         modules = enumerate(self._parts.decoder_attention)
-        return tuple(layer for layer, module in modules if module in self._parts.looking)
+        return tuple(layer for layer, module in modules if module in self._parts.attending)
 
     def attention_gradients(self, token_ids: Sequence[int] | None = None) -> tuple[Floats, Floats]:
-        """Attention as `attention` gives it, and how each token's log-probability changes with it.
+        """Attention as `attention` gives it, and the gradient of each token's log-probability there.
 
         Args:
-            token_ids: What the model is made to say; its answer when None.
+            token_ids: Teacher-forced tokens; the answer's when None.
 
         Returns:
-            Two float32 (token, layer, head, cell): the shares, and nats per share.
-            A token's gradient is through its own row alone; what it did to later tokens is not in it.
+            Two float32 (token, layer, head, cell): attention weights, and nats per unit of weight, of
+            each token's own row alone: the row's effect on later tokens is not in it.
         """
         ids = token_ids or self._passes.answer_ids
-        shares, gradients = image_attention.own_gradients(self._inside, ids, self._cache)
-        if self._handed_on is not None:
-            drawn = shares @ self._handed_on
-            # So that share times gradient is what the image tokens' products hand on.
-            gradients = ((shares * gradients) @ self._handed_on) / drawn.clamp(
-                min=torch.finfo(drawn.dtype).tiny
-            )
-            shares = drawn
-        return shares.cpu().numpy(), gradients.cpu().numpy()
+        weights, gradients = image_attention.own_row_gradients(self._inside, ids, self._cache)
+        to_cells = self._resampler_rollout
+        if to_cells is not None:
+            products = (weights * gradients) @ to_cells
+            weights = weights @ to_cells
+            # Divided, so that weight times gradient of a cell is its part of the products.
+            gradients = products / weights.clamp(min=torch.finfo(weights.dtype).tiny)
+        return weights.cpu().numpy(), gradients.cpu().numpy()
 
     def rollout(self) -> Tensor:
         """Attention rollout from each answer token's predicting row, float32 (token, cell)."""
         return relevancy_passes.rollout(self._inside)
 
     def relevancy(self, targets: Sequence[Target], **options: Any) -> Tensor:
-        """Relevancy of cells for targets, (target, cell); see `descent.relevancy`."""
+        """Relevancy of cells for targets, (target, cell); see `relevancy_passes.relevancy`."""
         return relevancy_passes.relevancy(self._inside, targets, **options)
 
     # --- the image inside the model ------------------------------------------------------------
@@ -242,7 +231,7 @@ class Live:
 
         Raises:
             UnknownName: The model has no such place; the message lists those it has.
-            UnsupportedMethod: It has, but its tensors hold no cells of the image.
+            UnsupportedMethod: The model has the place, but its tensors hold no cells of the image.
         """
         return find_site(self._parts, self._cells, name)
 
@@ -256,14 +245,12 @@ class Live:
         return self._cells[site.stage].grids
 
     def repainted(self, paint: Callable[[Floats], Floats]) -> Tensor:
-        """The images changed, as they read at the pixels: (1, cell, channel).
+        """The pixels, as `read` gives them, of changed images: (1, cell, channel).
 
         Args:
-            paint: Makes another image of the same shape of one, float32 in [0, 1] as in `SourceImage`.
+            paint: Makes a changed image of the same shape, float32 in [0, 1] as in `SourceImage`.
         """
-        source_images = [
-            replace(source_image, pixels=paint(source_image.pixels)) for source_image in self.source_images
-        ]
+        source_images = [replace(each, pixels=paint(each.pixels)) for each in self.source_images]
         other = self.vlm.encode(source_images, asked_again(self.prompt))
         return passes_over(self.vlm, self._loan, self._parts, source_images, other).image.cells()
 
@@ -276,32 +263,39 @@ class Live:
         return self._passes.read(*at, pixels=pixels)
 
     def hidden_states(self, layer: int) -> Tensor:
-        """What a decoder layer put out at every token of prompt and answer: (token, channel)."""
+        """The output of a decoder layer at every token of prompt and answer: (token, channel)."""
         return self._passes.read(Site("language", layer), whole=True)[0][0]
 
     def unembed(self, hidden: Tensor, token_ids: Sequence[int] | None = None) -> Tensor:
-        """Logits (..., token) that hidden states (..., channel) would give as last ones; all if None."""
+        """Logits (..., token) of hidden states (..., channel), as if of the last layer (logit lens).
+
+        Args:
+            hidden: Hidden states of any layer.
+            token_ids: Which logits; all when None.
+        """
         logits: Tensor = self._parts.output_head(self._parts.final_norm(hidden))
         cap = getattr(self.vlm.model.config.get_text_config(), "final_logit_softcapping", None)
         if cap and self._once("bounded", lambda: image_attention.bounds_logits(self._inside)):
             logits = torch.tanh(logits / cap) * cap
-        return (logits if token_ids is None else logits[..., list(token_ids)]).float()
+        if token_ids is not None:
+            logits = logits[..., list(token_ids)]
+        return logits.float()
 
     def scores(
         self, targets: Sequence[Target], site: Site | None = None, values: Tensor | None = None
     ) -> Tensor:
-        """The scalar of each target, with other values put in at a site: float32 (batch, target).
+        """The scalar of each target, with the image replaced at a site: float32 (batch, target).
 
         Args:
             targets: What to score.
-            site: Where to change the image.
-            values: What to put there, shaped like `read(site)` with a batch of any size. Gradients
+            site: Where to replace the image; nowhere when None.
+            values: The replacement, shaped like `read(site)` with a batch of any size. Gradients
                 flow to it where they are enabled.
         """
         return self._passes.scores(targets, site, values)
 
     def gradients(self, targets: Sequence[Target], *at: Site) -> list[tuple[Tensor, Tensor]]:
-        """The image at some sites, and how each target's scalar changes with it.
+        """The image at some sites, and the gradient of each target's scalar there.
 
         Args:
             targets: What to differentiate.
@@ -326,24 +320,24 @@ class Live:
         most: int = 16,
         enough: Callable[[Tensor], bool] | None = None,
     ) -> Tensor:
-        """The rows of `run(slice)` for all of range(count), put together: (done, ...).
+        """The rows of `run(slice)` for all of range(count), concatenated: (done, ...).
 
-        Batches of at most `most` are halved when memory runs out. Ctrl-C ends the work early and keeps
-        what was computed, so fewer than `count` rows may come; a bar shows the time left. So does
-        `enough`, which is asked after each batch whether the rows so far will do.
+        Batches of at most `most` items are halved when memory runs out. The work ends early, with fewer
+        than `count` rows, after Ctrl-C, or when `enough` returns True for the rows so far. A bar shows
+        the time left.
 
         Raises:
             OutOfMemory: Not even one item fits.
             KeyboardInterrupt: Nothing was computed before the interruption.
         """
         done = in_batches(count, run, label=label, most=most, progress=self.progress, enough=enough)
-        # Work that was ended because it will do was not interrupted.
+        # Work that `enough` ended was not interrupted.
         short = len(done) < count and not (enough and enough(done))
         self.interrupted = self.interrupted or short
         return done
 
     def stream(self) -> torch.Generator:
-        """Random numbers that depend on the loan's seed alone, whatever ran before."""
+        """A random generator that depends on the loan's seed alone, and not on what ran before."""
         return torch.Generator().manual_seed(self._loan.seed)
 
     @property
@@ -355,12 +349,12 @@ class Live:
         return replace(made, generation=self._generation, sources={**made.sources, **how})
 
     def where_not_finite(self, token_ids: Sequence[int] | None = None) -> str:
-        """A sentence on the first part of the model that does not put out finite numbers; one pass."""
-        inputs = self._passes.saying(token_ids or self._passes.answer_ids)
+        """A sentence on the first part of the model whose output is not finite; costs one pass."""
+        inputs = self._passes.teacher_forced_inputs(token_ids or self._passes.answer_ids)
         return where_not_finite(self._loan, lambda: self.vlm.model(**inputs, use_cache=False))
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What methods share: made at the first request, kept until the next answer."""
+        """A result that methods share: computed at the first request, kept until the next answer."""
         if key not in self._kept:
             self._kept[key] = make()
         return cast(T, self._kept[key])
@@ -369,28 +363,31 @@ class Live:
 
     @property
     def _inside(self) -> Passes:
-        """The passes of a model whose modules are known."""
+        """The passes, for readings that need the model's modules to be known."""
         if self._parts.unknown:
-            raise UnsupportedMethod(self._parts.unknown)
+            raise UnsupportedMethod(self._parts.unknown, lacks="modules")
         return self._passes
 
     @property
-    def _prompt_length(self) -> int:
-        return len(self.prompt.token_ids)
-
-    @property
-    def _handed_on(self) -> Tensor | None:
-        """Where image tokens summarise the image: (image token, cell)."""
-        return self._once("handed on", lambda: image_attention.handed_on(self._passes))
+    def _resampler_rollout(self) -> Tensor | None:
+        """From image tokens to cells, (image token, cell); None where each image token is a cell."""
+        return self._once("resampler rollout", lambda: image_attention.resampler_rollout(self._passes))
 
     def _on_cells(self, rows: Tensor) -> Floats:
-        """Rows (token, layer, head, image token), on the cells that the image tokens came from."""
-        shares, handed = rows.float(), self._handed_on
-        return (shares if handed is None else shares @ handed.to(shares)).cpu().numpy()
+        """Rows (token, layer, head, image token), distributed over the image tokens' cells."""
+        weights, to_cells = rows.float(), self._resampler_rollout
+        if to_cells is not None:
+            weights = weights @ to_cells.to(weights)
+        return weights.cpu().numpy()
 
-    def _written(self, answer_ids: list[int], logits: Tensor, source: Any) -> Answer:
-        chosen = log_probabilities(logits, torch.tensor(answer_ids, device=logits.device))
-        if not torch.isfinite(chosen).all():
+    def _answered(self, trace: generate.AnswerTrace, source: Any) -> Answer:
+        """Keep what methods read of an answer, and return the answer itself."""
+        answer_ids = trace.token_ids
+        self._passes = replace(self._passes, answer_ids=tuple(answer_ids))
+        self._attention, self._question, self._cache = trace.attention, trace.question, trace.cache
+        self._kept = {}
+        logprobs = log_probabilities(trace.logits, torch.tensor(answer_ids, device=trace.logits.device))
+        if not torch.isfinite(logprobs).all():
             raise scores_not_finite(self.where_not_finite(answer_ids))
         text, tokens, offsets = self.vlm.read_answer(answer_ids)
         return Answer(
@@ -398,6 +395,6 @@ class Live:
             token_ids=np.array(answer_ids, dtype=np.int64),
             tokens=tokens,
             offsets=offsets,
-            logprobs=chosen.cpu().numpy(),
+            logprobs=logprobs.cpu().numpy(),
             source=source,
         )

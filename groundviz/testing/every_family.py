@@ -1,11 +1,10 @@
 """Checks of a method on a tiny random model of every family.
 
-What each demands is said in `groundviz.testing.conformance.check_method`.
+`groundviz.testing.conformance.check_method` says what each of them demands.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ import numpy as np
 
 from groundviz import models
 from groundviz.errors import TargetError, UnsupportedMethod
-from groundviz.methods.running.catalogue import explains_questions
 from groundviz.models import VLM
 from groundviz.record.geometry import apply
 from groundviz.record.targets import Named, Question
@@ -30,7 +28,7 @@ from groundviz.testing.tiny.planted import QUESTION
 from groundviz.testing.trial import ANSWER_TOKENS, SOURCE_IMAGE, Measured, Trial
 
 NAMED: tuple[Named | None, ...] = (None, 0, (1, 3))
-SAID, FOIL = "left lung nodule and effusion", "pneumothorax device"
+ANSWER, FOIL = "left lung nodule and effusion", "pneumothorax device"
 # Where a method keeps what speaks for a word alone, a random model may have nothing for some of them.
 WORDS = ("nodule", "effusion", "left", "opacity", "heart", "size")
 # Passes of other shapes round differently.
@@ -64,10 +62,11 @@ def is_finite(trial: Trial, kind: str) -> str:
 
 
 def names_its_unit(trial: Trial, kind: str) -> str:
-    """The unit of the maps is one the docstring speaks of."""
-    units = {one.unit for one in _both(trial, kind).first.maps}
-    unknown = [unit for unit in units if not unit or unit not in trial.documentation]
-    return f"the docstring does not speak of the unit {unknown[0]!r}" if unknown else ""
+    """The unit of the maps is the one that the method's facts state."""
+    for one in _both(trial, kind).first.maps:
+        if one.unit != trial.facts.unit:
+            return f"a map's unit is {one.unit!r}, and the method's facts state {trial.facts.unit!r}"
+    return ""
 
 
 def is_the_same_again(trial: Trial, kind: str) -> str:
@@ -94,10 +93,9 @@ def takes_targets_in_any_order(trial: Trial, kind: str) -> str:
 
 
 def shares_its_passes(trial: Trial, kind: str) -> str:
-    """Three targets cost no more forward passes than one, unless the docstring says so."""
-    costs = trial.documentation.partition("Cost:")[2].partition("Targets:")[0]
+    """Three targets cost no more forward passes than one, unless its facts say so."""
     one, several = _alone(trial, kind)[1], _both(trial, kind).images
-    if several <= one or re.search("forward[^.,;]* target", costs):
+    if several <= one or trial.facts.pass_per_target:
         return ""
     return f"three targets took {several} images through the model, one took {one}"
 
@@ -105,14 +103,14 @@ def shares_its_passes(trial: Trial, kind: str) -> str:
 def generated_or_given(trial: Trial, kind: str) -> str:
     """The model's own answer gives the same maps when it is handed in."""
     own = _both(trial, kind).first
-    said = own.answer.token_ids.tolist()
-    return _apart(own, trial.run(_vlm(trial, kind), said=said, named=NAMED), CLOSE)
+    token_ids = own.answer.token_ids.tolist()
+    return _apart(own, trial.run(_vlm(trial, kind), given=token_ids, named=NAMED), CLOSE)
 
 
 def explains_one_token(trial: Trial, kind: str) -> str:
     """An answer of a single token, read from the prompt's last row, has a map that is not flat."""
     for word in WORDS:
-        found = trial.run(_vlm(trial, kind), said=word)
+        found = trial.run(_vlm(trial, kind), given=word)
         why = _not_finite(found)
         if why or any(np.ptp(values[np.isfinite(values)]) for values in found.values(found.targets[0])):
             return why
@@ -122,33 +120,33 @@ def explains_one_token(trial: Trial, kind: str) -> str:
 def takes_special_tokens(trial: Trial, kind: str) -> str:
     """An answer of nothing but an end token is no reason to fail."""
     vlm = _vlm(trial, kind)
-    return _not_finite(trial.run(vlm, said=[vlm.processor.tokenizer.eos_token_id], named=[0]))
+    return _not_finite(trial.run(vlm, given=[vlm.processor.tokenizer.eos_token_id], named=[0]))
 
 
 def takes_contrasts(trial: Trial, kind: str) -> str:
     """A contrast of several tokens, beside a plain target, which stays what it is."""
-    if not trial.explains_contrasts:
+    if not trial.facts.contrasts:
         return ""
     vlm = _vlm(trial, kind)
     foil = Foil(text=FOIL, token_ids=tuple(vlm.answer_ids(FOIL)))
     contrast = Target(tokens=(4,), text="effusion", foil=foil)
-    found = trial.run(vlm, said=SAID, named=[(1, 3), contrast])
-    plain = trial.run(vlm, said=SAID, named=[(1, 3)])
+    found = trial.run(vlm, given=ANSWER, named=[(1, 3), contrast])
+    plain = trial.run(vlm, given=ANSWER, named=[(1, 3)])
     missing = not all(one.has(contrast) for one in found.maps)
     return "the contrast was not measured" if missing else _not_finite(found) or _apart(plain, found, CLOSE)
 
 
 def explains_words_of_the_question_or_refuses(trial: Trial, kind: str) -> str:
     """A word of the question has a map, or there is a TargetError; the answer's maps stay what they are."""
-    states = explains_questions(trial.documentation)
+    states = trial.facts.question
     try:
-        found = trial.run(_vlm(trial, kind), said=SAID, named=[(1, 3), Question("nodule")])
+        found = trial.run(_vlm(trial, kind), given=ANSWER, named=[(1, 3), Question("nodule")])
     except TargetError:
-        return "its docstring says that it measures the question, and it refuses to" if states else ""
+        return "its facts say that it measures the question, and it refuses to" if states else ""
     if not states:
-        return "it measures words of the question, and its docstring does not say so behind Targets:"
+        return "it measures words of the question, and its facts do not say so"
     missing = not all(one.has(found.targets[1]) for one in found.maps)
-    plain = trial.run(_vlm(trial, kind), said=SAID, named=[(1, 3)])
+    plain = trial.run(_vlm(trial, kind), given=ANSWER, named=[(1, 3)])
     return "the word was not measured" if missing else _not_finite(found) or _apart(plain, found, CLOSE)
 
 
@@ -265,7 +263,7 @@ def _misfit(maps: Heatmaps, targets: Sequence[Target]) -> str:
     missing = [target.text for target in targets if not maps.has(target)]
     if missing:
         return f"{missing[0]!r} was asked for and not measured"
-    return "" if _in_the_image(maps) else "cells that are said to show the image lie outside of it"
+    return "" if _in_the_image(maps) else "valid cells of a grid lie outside the image"
 
 
 def _in_the_image(maps: Heatmaps) -> bool:

@@ -159,13 +159,16 @@ class _Frame:
 
 @cache
 def _after(code: CodeType, last: int) -> range:
-    """Offsets at which an error is as good as a Ctrl-C delivered by the instruction at `last`.
+    """Offsets at which an error is caught as a Ctrl-C that the instruction at `last` delivers.
 
-    Python delivers inside the instruction, so whatever catches errors there must be what catches
-    them at the next one.
+    Python delivers Ctrl-C inside an instruction. An error at a later instruction stands for it if the same
+    exception handlers cover both; the range holds the offsets that they cover.
     """
-    delivers = dis.opname[code.co_code[last]].startswith(("CALL", "JUMP_BACKWARD"))
-    entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
-    bounds = (0, *(edge for entry in entries for edge in (entry.start, entry.end)), len(code.co_code))
-    start = max(edge for edge in bounds if edge <= last)
-    return range(start, min(edge for edge in bounds if edge > last)) if delivers else range(0)
+    if not dis.opname[code.co_code[last]].startswith(("CALL", "JUMP_BACKWARD")):
+        return range(0)
+    bounds = [0, len(code.co_code)]
+    for entry in dis.Bytecode(code).exception_entries:  # type: ignore[attr-defined]
+        bounds += [entry.start, entry.end]
+    start = max(bound for bound in bounds if bound <= last)
+    stop = min(bound for bound in bounds if bound > last)
+    return range(start, stop)

@@ -1,8 +1,7 @@
 """Whether a model, and what surrounds it, is exactly as it was.
 
-The fingerprint is taken independently of the guard that it is there to check: it walks the model
-in its own way, hashes the numbers in the weights, and looks at classes, registries and the
-state of the process as well.
+The fingerprint shares no code with the guard that it checks. It walks the model in its own way, hashes the
+numbers in the weights, and covers classes, registries and the state of the process as well.
 """
 
 from __future__ import annotations
@@ -76,7 +75,10 @@ def _module(module: nn.Module) -> Iterator[tuple[str, str]]:
 
 
 def _tensor(tensor: torch.Tensor) -> Iterator[tuple[str, str]]:
-    address = "none" if tensor.is_meta else str(tensor.data_ptr())
+    # A tensor on the meta device has no memory.
+    address = "none"
+    if not tensor.is_meta:
+        address = str(tensor.data_ptr())
     yield "object", f"{id(tensor)} at {address} {tensor.dtype} {tuple(tensor.shape)} {tensor.device}"
     yield "requires_grad", str(tensor.requires_grad)
     yield "attributes", _describe(vars(tensor))
@@ -93,12 +95,12 @@ def _numbers(tensor: torch.Tensor) -> str:
 
 
 def _configs(model: nn.Module) -> Iterator[tuple[str, str]]:
-    waiting = [
-        (f"{kind} {name!r} {attribute}", value)
-        for kind, found in (("module", model.named_modules()), ("parameter", model.named_parameters()))
-        for name, owner in found
-        for attribute, value in vars(owner).items()
-    ]
+    waiting: list[tuple[str, Any]] = []
+    owners: list[tuple[str, Any]] = [(f"module {name!r}", one) for name, one in model.named_modules()]
+    owners += [(f"parameter {name!r}", one) for name, one in model.named_parameters()]
+    for owner, held in owners:
+        waiting += [(f"{owner} {attribute}", value) for attribute, value in vars(held).items()]
+    # Configs may hold each other in a circle.
     seen: set[int] = set()
     while waiting:
         name, value = waiting.pop()
@@ -111,12 +113,12 @@ def _configs(model: nn.Module) -> Iterator[tuple[str, str]]:
 
 
 def _is_config(value: object) -> bool:
-    # Configs have the one, the state of quantised weights the other.
+    # Configs have to_dict, the state of quantised weights has as_dict.
     return hasattr(value, "__dict__") and any(hasattr(type(value), name) for name in ("to_dict", "as_dict"))
 
 
 def _describe(value: Any) -> str:
-    """Plain values as they read, containers by what is in them, all else by identity."""
+    """Plain values as they print, containers by their content and identity, other objects by identity."""
     if isinstance(value, _PLAIN):
         return repr(value)
     if isinstance(value, Mapping):
@@ -127,8 +129,10 @@ def _describe(value: Any) -> str:
         inside = ", ".join(sorted(map(_describe, value)))
     else:
         return f"{type(value).__name__} {id(value)}"
-    # Tuples cannot change, and equal ones are made anew all the time.
-    return f"({inside})" if isinstance(value, tuple) else f"{type(value).__name__} {id(value)} [{inside}]"
+    if isinstance(value, tuple):
+        # Without identity: tuples cannot change, and libraries make equal ones anew.
+        return f"({inside})"
+    return f"{type(value).__name__} {id(value)} [{inside}]"
 
 
 def _attention(model: nn.Module) -> Iterator[tuple[str, str]]:
@@ -141,7 +145,10 @@ def _attention(model: nn.Module) -> Iterator[tuple[str, str]]:
 
 
 def _process() -> Iterator[tuple[str, str]]:
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    cuda = []
+    # Asking for the state would start CUDA.
+    if torch.cuda.is_initialized():
+        cuda = torch.cuda.get_rng_state_all()
     yield "random python", _digest(repr(random.getstate()))
     yield "random numpy", _digest(repr([np.asarray(part).tolist() for part in np.random.get_state()]))
     yield "random torch", _numbers(torch.default_generator.get_state())

@@ -1,4 +1,4 @@
-"""Whether a model family's adapter may be believed: one call on one model, which may be tiny and random."""
+"""Tests a model family's adapter: one call on one model, which may be tiny and random."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from groundviz.testing.fingerprint import difference, fingerprint
 # High, wide, small and long images, with sides that no patch divides.
 SHAPES = ((61, 45), (37, 83), (119, 77), (17, 19), (21, 91), (131, 23))
 PAIR = (45, 31), (37, 61)
-SAID = (5, 9, 7)
+ANSWER = (5, 9, 7)
 # Passes of other shapes round differently.
 CLOSE = 1e-3
 
@@ -39,9 +39,9 @@ CLOSE = 1e-3
 def check_model(model: Any, processor: Any = None) -> None:
     """Check everything that groundviz relies on in a model, its processor and their family's adapter.
 
-    - The certificate, over images of many odd shapes: every cell is followed from the source image
-      to what the answer looks at, and lies within half a patch of where the adapter says; a plain pass
-      is what `generate` does; attention rows times values are what the kernel puts out.
+    - The certificate, over images of many odd shapes: every cell is followed from the source image to the
+      tokens that the answer attends to, and is within half a patch of where the adapter says; one forward
+      pass gives the logits of `generate`; attention rows times values are the output of the kernel.
     - Spans, grids and modules fit each other, and each site holds as many cells as its grids.
     - Attention rows are those of the eager kernel, where that computes the same scores, and the same
       whether the answer is generated token by token or read in one pass.
@@ -69,7 +69,8 @@ def check_model(model: Any, processor: Any = None) -> None:
     for check in CHECKS:
         _expect(check(vlm))
     changed = difference(before, fingerprint(vlm.model))
-    _expect(f"the model is not as it was, {'; '.join(changed[:2])}" if changed else "")
+    if changed:
+        _expect(f"the model is not as it was, {'; '.join(changed[:2])}")
 
 
 def is_certified(vlm: VLM) -> str:
@@ -99,7 +100,7 @@ def layers_hold_their_attention(vlm: VLM) -> str:
 def sites_can_be_read(vlm: VLM) -> str:
     """Every module that the adapter names runs, and puts out all cells of its stage."""
     with borrow(vlm) as live:
-        live.answer(live.encode(noise(PAIR[0]), QUESTION), given=SAID)
+        live.answer(live.encode(noise(PAIR[0]), QUESTION), given=ANSWER)
         for site, seen in zip(live.sites, live.read_each(*live.sites), strict=True):
             held = sum(int(held_cells(grid).sum()) for grid in live.grids(site))
             if seen.shape[1] != held or not torch.isfinite(seen).all():
@@ -115,11 +116,11 @@ def rows_are_eager(vlm: VLM) -> str:
     logits, own = _attention(vlm, inputs, lambda call: call.rows(slice(None)))
     others, theirs = _attention(replace(vlm, model=eager), inputs, _weights)
     if float((logits - others).abs().max() / logits.std()) > CLOSE:
-        # With that kernel it is another model, as Gemma 2 is where its own kernel forgets the caps.
+        # With the eager kernel it computes something else, as Gemma 2 does if its own kernel has no caps.
         return ""
     for name, calls in own.items():
         for ours, weights in zip(calls, theirs[name], strict=True):
-            # What a row that may see nothing sees is each kernel's own affair.
+            # Kernels differ in what they return for a row that is masked everywhere.
             sees = ours.sum(dim=-1, keepdim=True) > 0.5
             apart = float(((ours - weights).abs() * sees).max())
             if not apart < CLOSE:
@@ -131,35 +132,39 @@ def rows_are_those_of_each_step(vlm: VLM) -> str:
     """Attention while generating is attention in one pass over the same answer."""
     with borrow(vlm) as live:
         prompt = live.encode(noise(PAIR[0]), QUESTION)
-        said = live.answer(prompt).token_ids.tolist()
-        # What comes behind an image token cannot be said again: a pass would look for its image.
-        said = list(takewhile(lambda token: token not in prompt.image_ids, said))
-        if not said:
+        generated = live.answer(prompt).token_ids.tolist()
+        # The answer is cut before an image token: a forward pass would expect an image for it.
+        answer = list(takewhile(lambda token: token not in prompt.image_ids, generated))
+        if not answer:
             return ""
-        stepwise = live.attention()[: len(said)]
-        live.answer(prompt, given=said)
+        stepwise = live.attention()[: len(answer)]
+        live.answer(prompt, given=answer)
         apart = float(np.abs(live.attention() - stepwise).max())
-    return "" if apart < CLOSE else f"attention rows of single steps and of one pass differ by {apart:.2g}"
+    if apart < CLOSE:
+        return ""
+    return f"attention rows of single steps and of one pass differ by {apart:.2g}"
 
 
 def head_reads_the_last_state(vlm: VLM) -> str:
     """The final norm and the head make the model's scores of the last layer's output."""
     with borrow(vlm) as live, torch.no_grad():
         prompt = live.encode(noise(PAIR[0]), QUESTION)
-        live.answer(prompt, given=SAID)
+        live.answer(prompt, given=ANSWER)
         inputs = on_device(vlm.model, vlm.encode(live.source_images, QUESTION).inputs)
         logits = vlm.model(**inputs, use_cache=False).logits[0].float()
         last = live.hidden_states(len(vlm.parts().decoder_layers) - 1)
         apart = float((live.unembed(last[: len(logits)]) - logits).abs().max() / logits.std())
-    return "" if apart < CLOSE else f"final norm and output head miss the model's own scores by {apart:.2g}"
+    if apart < CLOSE:
+        return ""
+    return f"final norm and output head miss the model's own scores by {apart:.2g}"
 
 
 def batches_are_singles(vlm: VLM) -> str:
     """Three images put in at once score what each scores alone, and not all the same."""
-    target = Target(tokens=tuple(range(len(SAID))), text="")
+    target = Target(tokens=tuple(range(len(ANSWER))), text="")
     with borrow(vlm) as live, torch.no_grad():
-        live.answer(live.encode(noise(PAIR[0]), QUESTION), given=SAID)
-        # The first place of each stage: what stands in the last ones may no longer matter.
+        live.answer(live.encode(noise(PAIR[0]), QUESTION), given=ANSWER)
+        # The first site of each stage: the last ones may no longer reach the answer.
         for site in {site.stage: site for site in reversed(live.sites)}.values():
             own = live.read(site)
             three = torch.cat([own, own.roll(1, dims=1), -own])
@@ -187,7 +192,7 @@ def images_keep_apart(vlm: VLM) -> str:
         steps = follow_model(vlm, loan, encoded)
     for stage, step in steps.items():
         if not (step.error < MOST_PATCHES and not step.unfed and not step.astray):
-            return f"of two images in a prompt, cells are not where they are said to be at the {stage}"
+            return f"of two images in a prompt, cells are not where the adapter places them at the {stage}"
     return ""
 
 
@@ -200,9 +205,11 @@ def control_tokens_are_text(vlm: VLM) -> str:
     try:
         spelled = _count(vlm, f"{' '.join(special)} {QUESTION}", ids)
     except PromptError:
-        # A tokenizer that has no way to write them; nobody is misled.
+        # The tokenizer has no way to write them as text. An error is correct, too.
         return ""
-    return "" if plain == spelled else f"control tokens in a question are read as {spelled - plain} commands"
+    if plain == spelled:
+        return ""
+    return f"control tokens in a question are read as {spelled - plain} commands"
 
 
 CHECKS: tuple[Callable[[VLM], str], ...] = (
@@ -223,7 +230,8 @@ def _attention(
 ) -> tuple[Tensor, dict[str, list[Tensor]]]:
     """The model's scores, and what is read of each call of each attention module, by the module's name."""
     parts = vlm.parts()
-    read_at = {*parts.vision_attention, *parts.decoder_attention, *(module for module, _ in parts.resampler)}
+    read_at = {*parts.vision_attention, *parts.decoder_attention}
+    read_at |= {module for module, _ in parts.resampler}
     named = {module: name for name, module in vlm.model.named_modules() if module in read_at}
     names = list(named.values())
     found: dict[str, list[Tensor]] = {name: [] for name in names}

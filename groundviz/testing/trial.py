@@ -9,7 +9,9 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from groundviz.methods.running.measure import refuse_questions, signed_off
+from groundviz.methods.running.measure import signed_off
+from groundviz.methods.running.refusals import refuse_targets
+from groundviz.methods.toolkit.facts import Facts
 from groundviz.methods.toolkit.method import Method
 from groundviz.models import VLM
 from groundviz.record.geometry import compose, invert
@@ -37,7 +39,7 @@ class Measured:
 
     Attributes:
         prompt: What was asked.
-        answer: What was said.
+        answer: The answer, generated or given.
         targets: What was explained of it.
         maps: What the method returned.
     """
@@ -59,6 +61,7 @@ class Trial:
     Attributes:
         name: What it is called.
         method: The method.
+        facts: What is known of it.
         options: To run it with.
         closed_form: What each cell of the planted model should hold, where that is known.
         noise: Share of a map's height that may come from chance.
@@ -66,6 +69,7 @@ class Trial:
 
     name: str
     method: Method
+    facts: Facts
     options: Mapping[str, Any]
     closed_form: ClosedForm | None = None
     noise: float = 0.05
@@ -73,26 +77,21 @@ class Trial:
 
     @property
     def documentation(self) -> str:
-        """The method's docstring on one line."""
+        """The method's docstring on one line; empty where Python runs without them."""
         return " ".join((inspect.getdoc(self.method) or "").split())
-
-    @property
-    def explains_contrasts(self) -> bool:
-        """Whether the method says that it does; where it does not, it must refuse them."""
-        return "no contrasts" not in self.documentation
 
     def run(
         self,
         vlm: VLM,
         source_image: SourceImage = SOURCE_IMAGE,
         *,
-        said: str | Sequence[int] | None = None,
+        given: str | Sequence[int] | None = None,
         named: Sequence[Named | None] = (None,),
     ) -> Measured:
-        """Answer, and measure once."""
+        """Answer the question, generated or as `given`, and measure once."""
         with borrow(vlm) as live:
             prompt = live.encode(source_image, QUESTION)
-            answer = live.answer(prompt, given=said)
+            answer = live.answer(prompt, given=given)
             targets = live.targets(answer, cast(Any, list(named)), None)
             maps = self.measure(live, prompt, answer, targets)
         return Measured(prompt=prompt, answer=answer, targets=targets, maps=maps)
@@ -101,12 +100,12 @@ class Trial:
         self, live: Live, prompt: Prompt, answer: Answer, targets: tuple[Target, ...]
     ) -> tuple[Heatmaps, ...]:
         """What the method returns, signed off as `explain` does it."""
-        refuse_questions(self.method, targets)
+        refuse_targets(self.name, self.facts, targets)
         found = self.method(live, prompt, answer, targets, **self.options)
-        return tuple(signed_off(self.name, self.options, one, live) for one in found)
+        return tuple(signed_off(self.name, self.facts, self.options, one, live) for one in found)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What several checks look at: made at the first request."""
+        """A value that several checks use, made at the first request."""
         if key not in self._kept:
             self._kept[key] = make()
         return cast(T, self._kept[key])

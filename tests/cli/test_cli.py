@@ -548,9 +548,9 @@ def test_without_a_browser_open_says_where_the_page_is(
     assert visited == []
     monkeypatch.setattr(webbrowser, "open", lambda _: False)
     assert cli.main(["open", str(record), "--out", page, "--overwrite"]) == 0
-    said = capsys.readouterr().out
-    assert said.count(f"Open this in a browser:\n  {page}\n") == 2
-    assert "In the browser" not in said
+    printed = capsys.readouterr().out
+    assert printed.count(f"Open this in a browser:\n  {page}\n") == 2
+    assert "In the browser" not in printed
 
 
 def test_open_needs_neither_torch_nor_transformers(record: Path) -> None:
@@ -593,7 +593,7 @@ def test_models_are_listed_with_what_they_load(capsys: Capture) -> None:
     assert all("ForConditionalGeneration" in classes and "/" in such for _, _, classes, such in listed)
     layouts = re.findall(r"^(\w+) \(layout\)", out, re.MULTILINE)
     assert layouts == ["llava_med", "llava_med_delta", "llava_rad", "med_moe", "tinyllava"]
-    assert "unproved until somebody runs `groundviz certify MODEL`" in out
+    assert "untested until somebody runs `groundviz certify MODEL`" in out
 
 
 @pytest.mark.parametrize(

@@ -169,3 +169,8 @@ def test_findings_come_as_often_as_asked() -> None:
 def test_the_mask_of_something_absent_is_refused() -> None:
     with pytest.raises(ValueError, match="not in"):
         phantom(2, findings=[]).mask("nodule")
+
+
+def test_one_is_a_line_and_not_its_pixels():
+    assert repr(phantom(3, findings=["nodule"])) == "<Phantom: seed 3, 112 x 112 pixels, nodule>"
+    assert repr(phantom(3, findings=[], size=32)) == "<Phantom: seed 3, 32 x 32 pixels, no finding>"

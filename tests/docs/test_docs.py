@@ -27,10 +27,21 @@ import groundviz
 from groundviz import cli
 from groundviz.demo import lab, tour
 from groundviz.render.viewer import assets
+from tests.support import pages
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ROOT = pages.ROOT
+README = ROOT / "README.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+MOST_WORDS, SNIPPET_LINES = 900, 8
+# What installs groundviz, and what tests it: CI runs these two lines as they stand.
+SET_UP = ["pip install . && groundviz demo\n", 'pip install ".[test]" && pytest\n']
+# Their examples need more than an empty folder; other tests run them.
+RUN_ELSEWHERE = {"README.md", "CONTRIBUTING.md", "extending.md", "adding_a_family.md", "viewer.md"}
+WITH_PYTHON = [
+    page for page in pages.PAGES if pages.fences(page, "python") and page.name not in RUN_ELSEWHERE
+]
+WITH_COMMANDS = [page for page in pages.PAGES if pages.fences(page, "console") and page != CONTRIBUTING]
+LINK = re.compile(r"\]\(([^)#]+)(?:#[\w-]+)?\)")
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(groundviz.__path__, "groundviz.")
@@ -54,8 +65,17 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return seen
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with the sample images, to work in."""
+    shutil.copytree(ROOT / "sample_images", tmp_path / "sample_images")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """Every command of a page's fenced blocks, in words."""
+    return [shlex.split(line) for line in "".join(pages.fences(page, "console")).splitlines()]
 
 
 @pytest.mark.parametrize("name", ["groundviz", *MODULES])
@@ -78,58 +98,77 @@ def test_every_public_name_has_an_example(name: str) -> None:
         assert ">>>" in (inspect.getdoc(public) or "")
 
 
-def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "sample_images", tmp_path / "sample_images")
-    snippets = tmp_path / "readme.py"
-    snippets.write_text("\n".join(blocks("python")), "utf-8")
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text("utf-8").split()) <= MOST_WORDS
+    (snippet,) = pages.fences(README, "python")
+    assert len([line for line in snippet.splitlines() if line.strip()]) == SNIPPET_LINES
+
+
+def test_the_python_of_the_readme_runs_in_a_fresh_process(folder: Path) -> None:
+    (snippet,) = pages.fences(README, "python")
     ran = subprocess.run(
-        [sys.executable, snippets],
-        cwd=tmp_path,
+        [sys.executable, "-c", snippet],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
     assert ran.returncode == 0, ran.stderr
-    assert len(blocks("python")) >= 2
-    assert {path.suffix for path in tmp_path.glob("nodule.*")} == {".pdf", ".html", ".gvz"}
+    assert {path.suffix for path in folder.glob("nodule.*")} == {".pdf", ".html", ".gvz"}
 
 
-def test_the_commands_of_the_readme_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[list[str]]
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All blocks of a page, one after the other, as one reader would run them."""
+    monkeypatch.setattr(groundviz.options, "embed", "image")
+    names: dict[str, Any] = {}
+    for number, block in enumerate(pages.fences(page, "python")):
+        exec(compile(block, f"{page.name}, block {number}", "exec"), names)  # noqa: S102
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.name)
+def test_the_commands_of_a_page_run(
+    page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, started: list[list[str]]
 ) -> None:
     """As they stand, one after the other; what takes hours is cut short, and no window opens."""
-    shutil.copytree(ROOT / "sample_images", tmp_path / "sample_images")
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(webbrowser, "open", lambda address: True)
     monkeypatch.setattr(tour, "STOPS", tour.STOPS[:1])
-    lines = [shlex.split(line) for line in "".join(blocks("console")).splitlines()]
-    commands = [line[1:] for line in lines if line[0] == "groundviz"]
-    modules = [line[2:] for line in lines if line[:2] == ["python", "-m"]]
-    assert {command[0] for command in commands} == COMMANDS
-    for command in commands:
-        assert cli.main(command) == 0, command
-    assert [arguments[0] for arguments in started] == [str(Path("groundviz-lab", "quickstart.ipynb"))]
-    for module, *arguments in modules:
-        importlib.import_module(module).main([*arguments, *SHORTER.get(module, [])])
-    assert len(lines) - len(commands) - len(modules) == len(["what installs and shows", "what tests"])
-    assert groundviz.load(tmp_path / "OUT").describe()
+    for program, *arguments in commands_of(page):
+        if program == "groundviz":
+            assert cli.main(arguments) == 0, arguments
+        elif program == "python":
+            script, *options = arguments
+            name = script.removesuffix(".py").replace("/", ".")
+            importlib.import_module(name).main([*options, *SHORTER.get(name, [])])
+        else:
+            # What it installs is looked up by another test.
+            assert program == "pip", program
+    for command in started:
+        assert command[0] == str(Path("groundviz-lab", "quickstart.ipynb"))
+    if (folder / "OUT").exists():
+        assert groundviz.load(folder / "OUT").describe()
+
+
+def test_every_command_is_shown() -> None:
+    shown = [line for page in WITH_COMMANDS for line in commands_of(page)]
+    assert {line[1] for line in shown if line[0] == "groundviz"} == COMMANDS
 
 
 def test_what_the_documentation_installs_is_there() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    for page in PAGES:
+    for page in pages.PAGES:
         for extra in re.findall(r"pip install \"(?:groundviz|\.)\[(\w+)\]\"", page.read_text("utf-8")):
             assert extra in project["optional-dependencies"]
 
 
 def test_images_are_drawn_by_their_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first figure; the viewer is photographed by `python scripts/doc_images.py viewer`."""
-    from docs import images
+    from scripts import doc_images
 
-    gallery = images.gallery
-    monkeypatch.setattr(images, "FOLDER", tmp_path)
-    monkeypatch.setattr(images, "gallery", lambda vlm: itertools.islice(gallery(vlm), 1))
-    images.main(["figures"])
+    assert doc_images.FOLDER == ROOT / "docs" / "img"
+    gallery = doc_images.gallery
+    monkeypatch.setattr(doc_images, "FOLDER", tmp_path)
+    monkeypatch.setattr(doc_images, "gallery", lambda vlm: itertools.islice(gallery(vlm), 1))
+    doc_images.main(["figures"])
     (made,) = tmp_path.iterdir()
     with Image.open(made) as new, Image.open(ROOT / "docs" / "img" / made.name) as kept:
         assert new.size == kept.size
@@ -153,27 +192,31 @@ def test_the_viewer_is_documented_whole(monkeypatch: pytest.MonkeyPatch) -> None
     pytest.importorskip("anywidget", reason="not installed: anywidget")
     monkeypatch.chdir(ROOT)
     names: dict[str, Any] = {}
-    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+    for block in pages.fences(pages.DOCS / "viewer.md", "python"):
         exec(compile(block, "viewer.md", "exec"), names)  # noqa: S102
     assert names["viewer"].selected == [0]
 
 
 def test_set_up_takes_exactly_two_commands() -> None:
-    set_up = README.split("## Set-up")[1].split("\n## ")[0]
-    commands = re.findall(r"```console\n(.*?)```", set_up, re.DOTALL)
-    assert commands == ["pip install . && groundviz demo\n", 'pip install ".[test]" && pytest\n']
+    installing = [block for block in pages.fences(README, "console") if block.startswith("pip")]
+    assert installing == SET_UP
 
 
 def test_the_methods_of_the_readme_are_those_there_are() -> None:
-    table = README.split("## Methods")[1].split("\n## ")[0]
-    cells = re.findall(r"^\|[^|]*\|([^|]*)\|", table, re.MULTILINE)
+    cells = re.findall(r"^\|[^|]*\|([^|]*)\|", pages.between(README, "methods"), re.MULTILINE)
     named = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
     assert sorted(named) == sorted(groundviz.METHODS)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_index_leads_to_every_page() -> None:
+    index = pages.DOCS / "index.md"
+    linked = {(index.parent / target).resolve() for target in LINK.findall(index.read_text("utf-8"))}
+    assert {*pages.PAGES, ROOT / "CHANGELOG.md"} - linked == {index, README}
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+    for target in LINK.findall(page.read_text("utf-8")):
         assert (page.parent / target).exists() or target.startswith("https://")
 
 

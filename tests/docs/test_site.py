@@ -35,7 +35,8 @@ def test_every_page_of_docs_and_every_notebook_is_there(site: Path) -> None:
     pages = {path.parent.relative_to(site).as_posix() for path in site.rglob("index.html")}
     docs = {path.stem for path in (ROOT / "docs").glob("*.md")}
     notebooks = {f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb")}
-    assert pages == {".", "security", "demo_model", "changelog"} | docs | notebooks
+    others = {".", "security", "contributing", "code_of_conduct", "demo_model", "changelog"}
+    assert pages == others | docs - {"index"} | notebooks
 
 
 def test_examples_are_code_and_no_quotations(site: Path) -> None:

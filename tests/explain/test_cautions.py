@@ -7,11 +7,12 @@ import pytest
 
 from groundviz.cli import printing
 from groundviz.explanation import Explanation
-from groundviz.methods.toolkit.outcome import UNRELIABLE
 from groundviz.record.types import Samples
 from groundviz.render.base import captions
 from groundviz.render.viewer import pack
 from tests.support import records
+
+UNRELIABLE = {"caution": "It was seen to fail; compare it with another method."}
 
 
 @pytest.fixture

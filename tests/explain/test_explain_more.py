@@ -16,7 +16,7 @@ from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 QUESTION = "Is there a nodule?"
-SAID = "left lung nodule and no effusion"
+GIVEN = "left lung nodule and no effusion"
 
 
 @pytest.fixture
@@ -41,6 +41,21 @@ def test_maps_are_those_that_explain_would_have_made(tiny, source_image, method)
     assert asked.methods == ("attention",)
 
 
+def test_an_explanation_adds_methods_itself(tiny, source_image):
+    asked = explain(tiny, source_image, QUESTION, seed=5, methods="attention")
+    told: list[tuple[str, int, int]] = []
+    more = asked.add(
+        tiny.model, "token_ablation", processor=tiny.processor, tell=lambda *far: told.append(far)
+    )
+    same = explain_more(asked, tiny, "token_ablation")
+    assert more.methods == same.methods == ("attention", "token_ablation")
+    assert np.array_equal(*(values(one, "token_ablation")[0] for one in (more, same)), equal_nan=True)
+    assert asked.methods == ("attention",)
+    assert told
+    with pytest.raises(UnknownName, match="no method called 'rize'"):
+        asked.add(tiny, "rize")
+
+
 def test_attention_is_read_again_without_generating(tiny, source_image, monkeypatch):
     asked = explain(tiny, source_image, QUESTION, methods="token_ablation")
     monkeypatch.setattr(type(tiny.model), "generate", None)
@@ -54,7 +69,7 @@ def test_attention_is_read_again_without_generating(tiny, source_image, monkeypa
 
 def test_targets_contrasts_and_given_answers_are_those_of_the_record(tiny, source_image):
     asked = explain(
-        tiny, source_image, QUESTION, answer=SAID, target=["nodule", "effusion"], against="opacity"
+        tiny, source_image, QUESTION, answer=GIVEN, target=["nodule", "effusion"], against="opacity"
     )
     more = explain_more(asked, tiny, "token_ablation").record
     assert more.targets == asked.record.targets
@@ -111,7 +126,7 @@ def test_cells_elsewhere_are_refused(tiny, source_image):
 
 
 def test_mistakes_are_named_as_in_explain(tiny, source_image):
-    asked = explain(tiny, source_image, QUESTION, answer=SAID, target="nodule", against="opacity")
+    asked = explain(tiny, source_image, QUESTION, answer=GIVEN, target="nodule", against="opacity")
     with pytest.raises(UnknownName, match="Did you mean 'rise'"):
         explain_more(asked, tiny, "risee")
     with pytest.raises(UnsupportedMethod, match="no scalar"):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from groundviz import comparison
 from groundviz import explanation as module
 from groundviz.errors import MissingExtra, StoreError, TargetError, UnknownName
 from groundviz.explanation import Explanation
@@ -213,23 +214,23 @@ def test_explanations_stand_side_by_side_with_the_methods_they_share():
     first = Explanation(replace(RECORD, heatmaps=RECORD.heatmaps[::-1]))
     only = Explanation(replace(RECORD, heatmaps=RECORD.heatmaps[:1]))
     box = (1, 2, 30, 40)
-    drawn = module.figure([first, only], "left", names=["All", "One"], contours=[None, box])
+    drawn = comparison.figure([first, only], "left", names=["All", "One"], contours=[None, box])
     labels = _labels(drawn)
     assert [labels.count(label) for label in ("Attention", "Occlusion", "Image")] == [2, 0, 2]
     assert drawn.caption.startswith("(a) All: ")
     assert sum(bool(axes.lines) for axes in drawn.figure.axes) == 2
-    both = module.figure([first, only], "left", contours=box)
+    both = comparison.figure([first, only], "left", contours=box)
     assert sum(bool(axes.lines) for axes in both.figure.axes) == 4
-    assert _labels(module.figure([HELD, HELD], "left")).count("Occlusion") == 2
+    assert _labels(comparison.figure([HELD, HELD], "left")).count("Occlusion") == 2
 
 
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda: module.figure([]),
-        lambda: module.figure([HELD, HELD], names=["one"]),
-        lambda: module.figure([HELD], contours=[None, None]),
-        lambda: module.figure([HELD, Explanation(replace(RECORD, heatmaps=()))]),
+        lambda: comparison.figure([]),
+        lambda: comparison.figure([HELD, HELD], names=["one"]),
+        lambda: comparison.figure([HELD], contours=[None, None]),
+        lambda: comparison.figure([HELD, Explanation(replace(RECORD, heatmaps=()))]),
     ],
 )
 def test_explanations_that_cannot_be_drawn_together_are_refused(ask):

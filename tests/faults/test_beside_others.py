@@ -23,7 +23,7 @@ from torch import nn
 
 import groundviz
 from groundviz.errors import ModelBusy, ModelChanged
-from groundviz.runtime import borrow as lend
+from groundviz.runtime import borrow as borrow_vlm
 from groundviz.runtime.attention.tap import tapped
 from groundviz.runtime.identity.provenance import weights_fingerprint
 from groundviz.runtime.loan import guard
@@ -183,11 +183,11 @@ def test_explanations_beside_training(image, count):
             refused += 1
             continue
         maps = [(one.method, one.values.tobytes()) for one in record.heatmaps]
-        said = record.answer.token_ids.tobytes(), record.answer.logprobs.tobytes(), maps
-        found.append((record.provenance.weights, said))
+        result = record.answer.token_ids.tobytes(), record.answer.logprobs.tobytes(), maps
+        found.append((record.provenance.weights, result))
     assert [step for step, now in zip(steps, seen, strict=True) if step != now] == []
     assert refused <= len(found)
-    assert all(said == states[weights] for weights, said in found)
+    assert all(result == states[weights] for weights, result in found)
 
 
 @few_and_many(2, 20)
@@ -241,7 +241,7 @@ def test_a_forked_process_finds_the_model_as_it_was(small):
         status = 1
         try:
             after = {key: value for key, value in fingerprint(small).items() if "'" in key}
-            status = 0 if difference(before, after) == [] and not guard._LENT else 2
+            status = 0 if difference(before, after) == [] and not guard._BORROWED else 2
         finally:
             os._exit(status)
     assert _end_of(child) == 0
@@ -305,7 +305,7 @@ class Slow(nn.Module):
         return self.part(given), training, self.training, self.part.weight.requires_grad
 
 
-def test_a_call_that_has_begun_ends_before_the_model_is_lent():
+def test_a_call_that_has_begun_ends_before_the_model_is_borrowed():
     model = Slow()
     thread, result = in_another_thread(lambda: model(torch.ones(1, 2)))
     assert model.begun.wait(5)
@@ -357,7 +357,7 @@ def test_hooks_wraps_and_taps_act_on_the_borrowing_thread_alone(vlm):
         seen.append("wrap")
         return forward(*args, **options)
 
-    with lend(vlm) as live, torch.no_grad(), tapped({layer: 0}, hear):
+    with borrow_vlm(vlm) as live, torch.no_grad(), tapped({layer: 0}, hear):
         live._loan._gate.open()
         live._loan.hook(vlm.model.lm_head, lambda *_: seen.append("hook"))
         live._loan.wrap(vlm.parts().projector, around)
@@ -427,7 +427,7 @@ def test_weights_that_never_stand_still_are_refused(vlm, image):
     handle.remove()
 
 
-def test_a_gradient_on_its_way_reaches_the_weights_of_a_model_that_is_lent_meanwhile(small):
+def test_a_gradient_on_its_way_reaches_the_weights_of_a_model_that_is_borrowed_meanwhile(small):
     small.eval()
     loss = small(torch.ones(1, 2)).sum()
     weights = list(small.parameters())
@@ -436,7 +436,7 @@ def test_a_gradient_on_its_way_reaches_the_weights_of_a_model_that_is_lent_meanw
     assert all(weight.grad is not None for weight in weights)
 
 
-def test_a_model_left_lent_is_given_back_to_whoever_calls_it(small, monkeypatch):
+def test_a_model_left_borrowed_is_given_back_to_whoever_calls_it(small, monkeypatch):
     cut_short(monkeypatch, 2)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), borrow(small):
@@ -447,10 +447,10 @@ def test_a_model_left_lent_is_given_back_to_whoever_calls_it(small, monkeypatch)
     signal.signal(signal.SIGINT, handler)
     assert result == [True]
     assert small.training
-    assert guard._LENT == {}
+    assert guard._BORROWED == {}
 
 
-def test_a_lent_model_is_copied_by_its_borrower_alone(small):
+def test_a_borrowed_model_is_copied_by_its_borrower_alone(small):
     def attempt():
         try:
             return copy.deepcopy(small)
@@ -469,7 +469,7 @@ def test_a_lent_model_is_copied_by_its_borrower_alone(small):
     assert torch.equal(copy.deepcopy(small).eval()(torch.ones(1, 2)), expected)
 
 
-def test_a_lent_model_has_the_signature_it_always_has(vlm):
+def test_a_borrowed_model_has_the_signature_it_always_has(vlm):
     before = inspect.signature(vlm.model.forward)
     with borrow(vlm.model):
         assert inspect.signature(vlm.model.forward) == before

@@ -80,7 +80,7 @@ def sweep(model, work, positions, *, every, fault, under=RUNTIME):
         if not strike.surfaced:
             swallowed.append(strike.where)
         left = difference(before, fingerprint(model))
-        if left or guard._LENT or guard._ACTIVE or guard._TURN:
+        if left or guard._BORROWED or guard._ACTIVE or guard._TURN:
             dirty.append((strike.where, left))
     return dirty, swallowed
 
@@ -150,7 +150,7 @@ def test_a_third_interrupt_is_healed_by_the_next_loan(small, monkeypatch):
         after = {key: value for key, value in fingerprint(small).items() if "'" in key}
         assert difference(before, after) == []
     assert dirty == 50
-    assert guard._LENT == {}
+    assert guard._BORROWED == {}
 
 
 @contextmanager

@@ -24,20 +24,21 @@ import hashlib, io, sys, tempfile
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from groundviz import models, store
+from groundviz import models
+from groundviz.record import store
 from groundviz.explain import explain
 from tests.support.quick import quick_all
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
-from groundviz.record.types import Study
+from groundviz.record.types import SourceImage
 
 model = tiny_llava()
 model.generation_config.max_new_tokens = 3
 model.generation_config.do_sample = True
 vlm = models.resolve(model, tiny_llava_processor(model))
 pixels = np.random.default_rng(1).random((28, 28), dtype=np.float32)
-study = SourceImage(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
+source_image = SourceImage(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
 for _ in range(int(sys.argv[1])):
-    record = explain(vlm, study, "Is there a nodule?", methods=quick_all(), seed=5).record
+    record = explain(vlm, source_image, "Is there a nodule?", methods=quick_all(), seed=5).record
     record = replace(record, provenance=replace(record.provenance, seconds=0.0))
     with tempfile.TemporaryDirectory() as folder:
         print(hashlib.sha256(store.write(record, Path(folder) / "x.gvz").read_bytes()).hexdigest())
@@ -77,28 +78,28 @@ def test_every_run_in_every_process_gives_the_same_bytes(runs, seeds, monkeypatc
 
 
 @pytest.fixture(scope="module")
-def lent():
+def vlm():
     model = tiny_llava()
     return groundviz.load(model, processor=tiny_llava_processor(model))
 
 
-def bits(lent, image, method, seed):
+def bits(vlm, image, method, seed):
     recipe = quick(method)
     if method == "shapley":
         recipe[method]["cells"] = 16  # Of fewer places it takes all sets, and draws nothing.
-    found = explain(lent, image, QUESTION, methods=recipe, answer="left lung", seed=seed)
+    found = explain(vlm, image, QUESTION, methods=recipe, answer="left lung", seed=seed)
     return [maps.values.tobytes() for maps in found.record.heatmaps]
 
 
 @pytest.mark.parametrize("method", list(groundviz.METHODS))
-def test_another_seed_changes_only_what_rests_on_chance(lent, image, method):
-    first = bits(lent, image, method, 0)
-    assert bits(lent, image, method, 0) == first
-    assert (bits(lent, image, method, 1) != first) == (method in STOCHASTIC)
+def test_another_seed_changes_only_what_rests_on_chance(vlm, image, method):
+    first = bits(vlm, image, method, 0)
+    assert bits(vlm, image, method, 0) == first
+    assert (bits(vlm, image, method, 1) != first) == (method in STOCHASTIC)
 
 
 @pytest.mark.parametrize("method", list(groundviz.METHODS))
-def test_the_callers_random_streams_go_on_as_if_nothing_had_been(lent, image, method):
+def test_the_callers_random_streams_go_on_as_if_nothing_had_been(vlm, image, method):
     def drawn():
         return random.random(), np.random.random(), torch.rand(1).item()
 
@@ -110,5 +111,5 @@ def test_the_callers_random_streams_go_on_as_if_nothing_had_been(lent, image, me
     start()
     expected = drawn()
     start()
-    bits(lent, image, method, 3)
+    bits(vlm, image, method, 3)
     assert drawn() == expected

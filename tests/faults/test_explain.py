@@ -1,4 +1,4 @@
-"""The model comes back as it was lent, whatever happens inside `explain`.
+"""The model comes back as it was borrowed, whatever happens inside `explain`.
 
 The full sweep is slow: `pytest -m slow tests/faults/test_explain.py` strikes 2,400 positions.
 """
@@ -23,7 +23,7 @@ PACKAGE = Path(groundviz.__file__).parent
 
 
 @pytest.fixture
-def lent():
+def borrowed():
     """A model as its user left it: partly frozen, partly training, with a hook and a gradient of its own."""
     model = tiny_llava()
     model.generation_config.max_new_tokens = 3
@@ -35,8 +35,8 @@ def lent():
 
 
 @pytest.fixture
-def work(lent):
-    model, processor = lent
+def work(borrowed):
+    model, processor = borrowed
     image = np.random.default_rng(1).random((28, 28), dtype=np.float32)
     source_image = SourceImage(pixels=image, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
 
@@ -49,14 +49,14 @@ def work(lent):
     return work
 
 
-def test_after_the_very_first_explanation_the_model_is_unchanged(lent, work):
-    before = fingerprint(lent[0])
+def test_after_the_very_first_explanation_the_model_is_unchanged(borrowed, work):
+    before = fingerprint(borrowed[0])
     work()
-    assert difference(before, fingerprint(lent[0])) == []
+    assert difference(before, fingerprint(borrowed[0])) == []
 
 
-def test_after_an_error_in_any_module_the_model_is_unchanged(lent, work):
-    model, _ = lent
+def test_after_an_error_in_any_module_the_model_is_unchanged(borrowed, work):
+    model, _ = borrowed
     for module in model.modules():
 
         def stumble(*args):
@@ -88,18 +88,18 @@ def sweep(model, work, positions, fault, every):
 
 
 @pytest.mark.parametrize("fault", [fail, press_ctrl_c])
-def test_struck_anywhere_the_model_is_unchanged(lent, work, fault):
+def test_struck_anywhere_the_model_is_unchanged(borrowed, work, fault):
     work()  # The first time also certifies the model.
     steps = count_steps(work, under=PACKAGE, every="line")
     positions = random.Random(5).sample(range(steps), 25)
-    assert sweep(lent[0], work, positions, fault, "line") >= 22
+    assert sweep(borrowed[0], work, positions, fault, "line") >= 22
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("fault", [fail, press_ctrl_c])
-def test_struck_at_a_thousand_places_the_model_is_unchanged(lent, work, fault):
+def test_struck_at_a_thousand_places_the_model_is_unchanged(borrowed, work, fault):
     work()
     steps = count_steps(work, under=PACKAGE, every="opcode")
     positions = random.Random(6).sample(range(steps), 1200)
-    assert sweep(lent[0], work, positions, fault, "opcode") >= 1150
+    assert sweep(borrowed[0], work, positions, fault, "opcode") >= 1150

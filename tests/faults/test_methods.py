@@ -1,4 +1,4 @@
-"""Whatever method is at work when something goes wrong, the model comes back as it was lent.
+"""Whatever method is at work when something goes wrong, the model comes back as it was borrowed.
 
 The normal suite strikes in the forward passes of each method; that it is struck at some of its own steps,
 too, is up to `groundviz.testing.check_method`. The whole sweep strikes about 5,000 places:
@@ -39,7 +39,7 @@ def tower():
 
 
 @pytest.fixture
-def lent(tower):
+def vlm(tower):
     """A model as its user left it: partly frozen, partly training, with a hook and a gradient of its own."""
     model = tiny_llava(vision=tower)
     model.generation_config.max_new_tokens = 3
@@ -51,13 +51,13 @@ def lent(tower):
 
 
 @pytest.fixture
-def work(lent, image, method):
+def work(vlm, image, method):
     """One explanation; a Ctrl-C may end it early, with what was measured until then and a warning."""
 
     def work():
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*nterrupted", RuntimeWarning)
-            explain(lent, image, QUESTION, methods=quick(method), target=0)
+            explain(vlm, image, QUESTION, methods=quick(method), target=0)
 
     return work
 
@@ -68,7 +68,7 @@ def drawn(count, size, seed=3):
 
 def assert_clean(model, before, where):
     assert difference(before, fingerprint(model)) == [], where
-    assert not (guard._LENT or guard._ACTIVE or guard._TURN), where
+    assert not (guard._BORROWED or guard._ACTIVE or guard._TURN), where
 
 
 def strike_steps(model, work, *, size, every, fault):
@@ -126,18 +126,18 @@ ERRORS = [Struck, KeyboardInterrupt, torch.OutOfMemoryError]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_struck_in_a_few_places_the_model_is_unchanged(lent, work, method):
-    assert strike_forwards(lent.model, work, size=len(ERRORS), errors=ERRORS) == len(ERRORS)
+def test_struck_in_a_few_places_the_model_is_unchanged(vlm, work, method):
+    assert strike_forwards(vlm.model, work, size=len(ERRORS), errors=ERRORS) == len(ERRORS)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("tower", ["siglip", "clip"])
 @pytest.mark.parametrize("method", METHODS)
-def test_struck_in_many_places_the_model_is_unchanged(lent, work, method, tower):
+def test_struck_in_many_places_the_model_is_unchanged(vlm, work, method, tower):
     """`python -m pytest -m slow tests/faults/test_methods.py -k many_places`."""
-    struck = sum(strike_steps(lent.model, work, size=15, every=every, fault=fault) for every, fault in KINDS)
-    struck += strike_forwards(lent.model, work, size=36, errors=ERRORS)
+    struck = sum(strike_steps(vlm.model, work, size=15, every=every, fault=fault) for every, fault in KINDS)
+    struck += strike_forwards(vlm.model, work, size=36, errors=ERRORS)
     assert struck >= 100
 
 

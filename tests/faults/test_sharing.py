@@ -34,7 +34,7 @@ MIX = (
 
 
 @pytest.fixture
-def lent():
+def vlm():
     model = tiny_llava()
     model.generation_config.max_new_tokens = 3
     return groundviz.load(model, processor=tiny_llava_processor(model))
@@ -44,10 +44,10 @@ def jobs(count):
     return [(QUESTIONS[n % 4], MIX[n % len(MIX)], n // 8 % 2) for n in range(count)]
 
 
-def told(lent, image, job):
+def told(vlm, image, job):
     """Everything an explanation says that must not depend on who else is asking."""
     question, method, seed = job
-    record = explain(lent, image, question, methods=quick(method), seed=seed).record
+    record = explain(vlm, image, question, methods=quick(method), seed=seed).record
     return (
         record.prompt.question,
         record.answer.token_ids.tobytes(),
@@ -66,39 +66,39 @@ def hasty():
 
 
 @pytest.mark.parametrize("count", [32, pytest.param(160, marks=pytest.mark.slow)])
-def test_explains_in_four_threads_are_those_of_one(lent, image, hasty, count):
+def test_explains_in_four_threads_are_those_of_one(vlm, image, hasty, count):
     """160 of them: `python -m pytest -m slow tests/faults/test_sharing.py`."""
-    expected = {job: told(lent, image, job) for job in set(jobs(count))}
-    before = fingerprint(lent.model)
+    expected = {job: told(vlm, image, job) for job in set(jobs(count))}
+    before = fingerprint(vlm.model)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda job: told(lent, image, job), jobs(count)))
+        found = list(pool.map(lambda job: told(vlm, image, job), jobs(count)))
     assert [job for job, one in zip(jobs(count), found, strict=True) if one != expected[job]] == []
-    assert difference(before, fingerprint(lent.model)) == []
-    assert not (guard._LENT or guard._ACTIVE or guard._TURN)
+    assert difference(before, fingerprint(vlm.model)) == []
+    assert not (guard._BORROWED or guard._ACTIVE or guard._TURN)
 
 
-def test_explaining_inside_a_callback_of_the_model_is_refused(lent, image):
+def test_explaining_inside_a_callback_of_the_model_is_refused(vlm, image):
     refusals = []
 
     def nested(module, args, output):
-        with pytest.raises(ModelBusy, match="this thread has borrowed it") as caught:
-            explain(lent, image, QUESTIONS[0], methods="attention")
+        with pytest.raises(ModelBusy, match="this thread has vlm it") as caught:
+            explain(vlm, image, QUESTIONS[0], methods="attention")
         refusals.append(caught.value)
 
-    plain = told(lent, image, (QUESTIONS[0], "attention", 0))
-    handle = lent.model.lm_head.register_forward_hook(nested)
-    assert told(lent, image, (QUESTIONS[0], "attention", 0)) == plain
+    plain = told(vlm, image, (QUESTIONS[0], "attention", 0))
+    handle = vlm.model.lm_head.register_forward_hook(nested)
+    assert told(vlm, image, (QUESTIONS[0], "attention", 0)) == plain
     handle.remove()
     assert refusals
 
 
-def test_explaining_inside_asyncio(lent, image):
-    expected = told(lent, image, (QUESTIONS[0], "occlusion", 0))
+def test_explaining_inside_asyncio(vlm, image):
+    expected = told(vlm, image, (QUESTIONS[0], "occlusion", 0))
 
     async def both():
         job = (QUESTIONS[0], "occlusion", 0)
-        threads = [asyncio.to_thread(told, lent, image, job) for _ in range(3)]
-        return [told(lent, image, job), *await asyncio.gather(*threads)]
+        threads = [asyncio.to_thread(told, vlm, image, job) for _ in range(3)]
+        return [told(vlm, image, job), *await asyncio.gather(*threads)]
 
     assert asyncio.run(asyncio.wait_for(both(), 60)) == [expected] * 4
 
@@ -119,26 +119,26 @@ def live_tensors():
     return sum(issubclass(type(one), torch.Tensor) for one in gc.get_objects())
 
 
-def test_fifty_explanations_leave_no_tensor_behind(lent, image):
+def test_fifty_explanations_leave_no_tensor_behind(vlm, image):
     methods = list(groundviz.METHODS)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        explain(lent, image, QUESTIONS[0], methods=quick_all())
+        explain(vlm, image, QUESTIONS[0], methods=quick_all())
         before = live_tensors()
         for n in range(50):
-            explain(lent, image, QUESTIONS[0], methods=quick(methods[n % len(methods)]))
+            explain(vlm, image, QUESTIONS[0], methods=quick(methods[n % len(methods)]))
     assert live_tensors() == before
 
 
-def test_every_tensor_a_method_saw_is_gone(lent, image):
+def test_every_tensor_a_method_saw_is_gone(vlm, image):
     seen = []
 
     def see(module, args, output):
         seen.append(weakref.ref(output[0] if isinstance(output, tuple) else output))
 
-    layers = (*lent.parts().vision_layers, lent.parts().projector, *lent.parts().decoder_layers)
+    layers = (*vlm.parts().vision_layers, vlm.parts().projector, *vlm.parts().decoder_layers)
     handles = [layer.register_forward_hook(see) for layer in layers]
-    explanation = explain(lent, image, QUESTIONS[0], methods=quick_all())
+    explanation = explain(vlm, image, QUESTIONS[0], methods=quick_all())
     gc.collect()
     assert len(seen) > len(layers)
     assert [ref for ref in seen if ref() is not None] == []
@@ -147,7 +147,7 @@ def test_every_tensor_a_method_saw_is_gone(lent, image):
         handle.remove()
 
 
-def test_no_thread_is_left_waiting(lent, image):
-    told(lent, image, (QUESTIONS[0], "rise", 0))
+def test_no_thread_is_left_waiting(vlm, image):
+    told(vlm, image, (QUESTIONS[0], "rise", 0))
     names = {thread.name for thread in threading.enumerate() if not thread.daemon}
     assert names == {"MainThread"}

@@ -46,7 +46,7 @@ def close(found: Any, right: Any, levels: float = 1.0) -> None:
     np.testing.assert_allclose(found, right, atol=levels / 255)
 
 
-def said(source_image: Any) -> str:
+def notes_of(source_image: Any) -> str:
     return " ".join(source_image.notes)
 
 
@@ -131,7 +131,7 @@ def test_jpeg_2000_that_is_signed_against_an_unsigned_header(make_dicom: Any) ->
     )
     assert source_image.raw_range == (-1000.0, 1999.0)
     close(source_image.pixels, linear(values, 500, 3000))
-    assert "signed, where the header says unsigned" in said(source_image)
+    assert "signed, where the header says unsigned" in notes_of(source_image)
 
 
 def test_eight_bits_signed_in_jpeg_2000(make_dicom: Any) -> None:
@@ -144,7 +144,7 @@ def test_eight_bits_signed_in_jpeg_2000(make_dicom: Any) -> None:
         )
     )
     assert source_image.raw_range == (-128.0, 127.0)
-    assert "contradict" not in said(source_image)
+    assert "contradict" not in notes_of(source_image)
 
 
 def wide_streams() -> dict[str, bytes]:
@@ -171,13 +171,13 @@ def test_unused_high_bits_of_compressed_data_do_not_count(make_dicom: Any, signe
         )
         source_image = images.load(path, window=(float(right.mean()), 4096))
         assert source_image.raw_range == (float(right.min()), float(right.max()))
-        assert "hold 16 bits per value, where the header says 12" in said(source_image)
+        assert "hold 16 bits per value, where the header says 12" in notes_of(source_image)
 
 
 def test_fewer_bits_than_the_header_says_are_noted(make_dicom: Any) -> None:
     source_image = images.load(make_dicom(encapsulate([jpeg2000(RAMP)]), syntax="JPEG2000Lossless", **WORDS))
     assert source_image.raw_range == (0.0, 255.0)
-    assert "hold 8 bits per value, where the header says 16" in said(source_image)
+    assert "hold 8 bits per value, where the header says 16" in notes_of(source_image)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_colours_of_a_jpeg_that_names_them(make_dicom: Any, header: str, marker:
         )
     )
     assert np.abs(source_image.pixels - COLOURS / 255).mean() < 2 / 255
-    assert ("where the header says RGB" in said(source_image)) == (header == "RGB")
+    assert ("where the header says RGB" in notes_of(source_image)) == (header == "RGB")
 
 
 @pytest.mark.parametrize("names", [b"RGB", b"", ADOBE + b"\0"])
@@ -250,7 +250,7 @@ def test_colours_of_a_jpeg_that_is_rgb(make_dicom: Any, header: str, names: byte
         )
     )
     assert np.abs(source_image.pixels - COLOURS / 255).mean() < 2 / 255
-    assert ("are RGB, where the header says YBR" in said(source_image)) == (header != "RGB")
+    assert ("are RGB, where the header says YBR" in notes_of(source_image)) == (header != "RGB")
 
 
 @pytest.mark.parametrize("header", ["RGB", "YBR_RCT", "YBR_FULL"])
@@ -265,7 +265,7 @@ def test_colours_of_jpeg_2000(make_dicom: Any, header: str) -> None:
         )
     )
     close(source_image.pixels, COLOURS / 255)
-    assert ("where the header says YBR" in said(source_image)) == (header == "YBR_FULL")
+    assert ("where the header says YBR" in notes_of(source_image)) == (header == "YBR_FULL")
 
 
 # What else a header says of the values.
@@ -290,7 +290,7 @@ def test_values_stored_in_the_high_bits(make_dicom: Any) -> None:
     source_image = images.load(make_dicom(WIDE << 4, **header))
     assert source_image.raw_range == (0.0, 4095.0)
     close(source_image.pixels, linear(WIDE, 2048, 4096))
-    assert "moved down by 4 bits" in said(source_image)
+    assert "moved down by 4 bits" in notes_of(source_image)
     signed = (WIDE.astype(np.int16) - 2048) << 4
     low = images.load(make_dicom(signed, **header, PixelRepresentation=1))
     assert low.raw_range == (-2048.0, 2047.0)
@@ -304,7 +304,7 @@ def test_a_high_bit_that_contradicts_the_pixels(make_dicom: Any, high: int, says
         make_dicom(WIDE, BitsStored=12, HighBit=high, WindowCenter=2048, WindowWidth=4096)
     )
     assert source_image.raw_range == (0.0, 4095.0)
-    assert f"High Bit in the file {says}" in said(source_image)
+    assert f"High Bit in the file {says}" in notes_of(source_image)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_spacing_and_the_shape_of_pixels(
 ) -> None:
     source_image = images.load(make_dicom(RAMP, **elements))
     assert source_image.spacing_mm == spacing
-    assert says in said(source_image)
+    assert says in notes_of(source_image)
 
 
 @pytest.mark.parametrize(
@@ -345,12 +345,12 @@ def test_presentation_lut_shape(make_dicom: Any, kind: str, shape: str, bright: 
     source_image = images.load(make_dicom(RAMP, PhotometricInterpretation=kind, PresentationLUTShape=shape))
     close(source_image.pixels, 1.0 - RAMP / 255.0 if bright else RAMP / 255.0)
     assert source_image.inverted == bright
-    assert ("contradicts itself" in said(source_image)) == noted
+    assert ("contradicts itself" in notes_of(source_image)) == noted
 
 
 def test_a_supplemental_palette_is_mentioned(make_dicom: Any) -> None:
     source_image = images.load(make_dicom(RAMP, RedPaletteColorLookupTableDescriptor=[16, 240, 16]))
-    assert "supplemental palette, which is not applied" in said(source_image)
+    assert "supplemental palette, which is not applied" in notes_of(source_image)
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_values_that_overflow_are_refused(make_dicom: Any, elements: dict[str, A
 )
 def test_a_image_of_hardly_any_levels_is_noted(make_dicom: Any, elements: dict[str, Any], says: str) -> None:
     source_image = images.load(make_dicom(WIDE, BitsStored=12, HighBit=11, **elements))
-    assert says in said(source_image)
+    assert says in notes_of(source_image)
 
 
 # Functional groups of many frames.
@@ -442,7 +442,7 @@ def test_shared_groups_stand_in_for_empty_ones_of_a_frame(make_dicom: Any) -> No
     for frame, missing in ((0, False), (1, True)):
         source_image = images.load(path, frame=frame)
         close(source_image.pixels, linear(WIDE, 900, 1000))
-        assert ("describes fewer frames than it has" in said(source_image)) == missing
+        assert ("describes fewer frames than it has" in notes_of(source_image)) == missing
 
 
 def test_sequences_that_nobody_asks_for_may_be_long_and_open_ended(make_dicom: Any, tmp_path: Path) -> None:
@@ -456,7 +456,7 @@ def test_sequences_that_nobody_asks_for_may_be_long_and_open_ended(make_dicom: A
     dataset.save_as(tmp_path / "long.dcm")
     source_image = images.load(tmp_path / "long.dcm")
     close(source_image.pixels, RAMP / 255.0)
-    assert "colour profile (ICC) was not applied" in said(source_image)
+    assert "colour profile (ICC) was not applied" in notes_of(source_image)
 
 
 # Advice.
@@ -489,10 +489,10 @@ def test_advice_never_names_an_installed_package(make_dicom: Any, monkeypatch: p
 def test_compressed_data_that_end_early_are_noted_or_refused(make_dicom: Any, kept: float) -> None:
     stream = jpeg2000(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
     whole = images.load(make_dicom(encapsulate([stream]), syntax="JPEG2000Lossless", **BYTES))
-    assert "end early" not in said(whole)
+    assert "end early" not in notes_of(whole)
     short = make_dicom(encapsulate([stream[: int(kept * len(stream))]]), syntax="JPEG2000Lossless", **BYTES)
     try:
         source_image = images.load(short)
     except ImageError:
         return
-    assert "compressed data end early" in said(source_image)
+    assert "compressed data end early" in notes_of(source_image)

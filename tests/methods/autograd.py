@@ -6,7 +6,7 @@ import torch
 
 from groundviz.explain import explain
 
-QUESTION, SAID = "Is there a nodule?", "left lung nodule and effusion"
+QUESTION, ANSWER = "Is there a nodule?", "left lung nodule and effusion"
 LAYERS = ("vision", "projector", "language.0")
 AGAINST = (None, "pneumothorax device")
 
@@ -24,7 +24,7 @@ def module(model, at):
 def explained(vlm, source_image, method, *, against=None, target="nodule", **options):
     """An explanation of an answer that was given, and the maps of one method, (target, layer, cell)."""
     explanation = explain(
-        vlm, source_image, QUESTION, methods={method: options}, answer=SAID, target=target, against=against
+        vlm, source_image, QUESTION, methods={method: options}, answer=ANSWER, target=target, against=against
     )
     (maps,) = explanation.record.heatmaps
     return explanation, maps.values[:, :, 0].reshape(*maps.values.shape[:2], -1)

@@ -11,15 +11,15 @@ from groundviz.runtime import borrow
 from groundviz.runtime.passes.forward import Passes
 
 QUESTION = "Is there a nodule?"
-SAID = "left lung nodule and effusion"
+ANSWER = "left lung nodule and effusion"
 
 
 @contextmanager
 def asked(vlm, source_image, *, seed=0):
-    """(live, prompt, answer) of a lent model that was made to say something."""
+    """(live, prompt, answer) of a borrowed model that was given an answer."""
     with borrow(vlm, seed=seed) as live:
         prompt = live.encode(source_image, QUESTION)
-        yield live, prompt, live.answer(prompt, given=SAID)
+        yield live, prompt, live.answer(prompt, given=ANSWER)
 
 
 def make_linear(monkeypatch, live, place, *, constant=0.0):

@@ -1,4 +1,4 @@
-"""A stand-in for a lent model whose attention is what a test says it is."""
+"""A stand-in for a borrowed model whose attention is what a test says it is."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ def planted(attention, *, rows, cols, neutral=None):
     """Arguments of a method: live, prompt, answer and targets, for attention (token, layer, head, cell).
 
     Args:
-        attention: What each answer token looked at.
+        attention: What each answer token attended to.
         rows: Of the one grid of image tokens.
         cols: Of the grid; cells beyond the attention's have no token.
         neutral: The same under any other question.
@@ -20,7 +20,7 @@ def planted(attention, *, rows, cols, neutral=None):
     other = SimpleNamespace(prompt=None, answer=lambda prompt, given: None)
     other.attention = lambda: np.asarray(neutral, np.float32)
     live = SimpleNamespace(attention=lambda: attention, ask=lambda question: other)
-    live.looking_layers = tuple(range(attention.shape[1]))
+    live.attending_layers = tuple(range(attention.shape[1]))
     count = len(attention)
     answer = Answer(
         text="x" * count,

@@ -16,14 +16,14 @@ from groundviz.methods.toolkit.baselines import baseline
 from groundviz.runtime import borrow
 from tests.methods.planes import as_cells, as_image
 
-SAID = "left lung nodule and effusion"
+ANSWER = "left lung nodule and effusion"
 
 
 @pytest.fixture
 def asked(tiny, source_image):
     with borrow(tiny) as live:
         prompt = live.encode(source_image, "Is there a nodule?")
-        answer = live.answer(prompt, given=SAID)
+        answer = live.answer(prompt, given=ANSWER)
         targets = live.targets(answer, ["nodule", "effusion"], None)
         yield live, prompt, answer, targets
 

@@ -6,7 +6,7 @@ import torch
 from groundviz.explain import explain
 from tests.methods.eager import eager, values
 
-METHOD, QUESTION, SAID = "attention_rollout", "Is there a nodule?", "left lung nodule"
+METHOD, QUESTION, ANSWER = "attention_rollout", "Is there a nodule?", "left lung nodule"
 
 
 def rolled_out(vlm, record):
@@ -19,7 +19,7 @@ def rolled_out(vlm, record):
 
 
 def test_each_token_has_its_row_of_the_rolled_out_matrix(tiny, source_image):
-    explanation = explain(tiny, source_image, QUESTION, answer=SAID, methods=METHOD)
+    explanation = explain(tiny, source_image, QUESTION, answer=ANSWER, methods=METHOD)
     record = explanation.record
     matrix = rolled_out(tiny, record)
     np.testing.assert_allclose(matrix.sum(1), 1.0, rtol=1e-5)

@@ -9,12 +9,12 @@ from groundviz.record import store
 from tests.methods.eager import attention_rows, values
 from tests.methods.planted import planted
 
-QUESTION, SAID = "Is there a nodule?", "left lung nodule"
+QUESTION, ANSWER = "Is there a nodule?", "left lung nodule"
 
 
 @pytest.fixture
 def explained(tiny, source_image):
-    return tiny, explain(tiny, source_image, QUESTION, answer=SAID, methods="image_attention")
+    return tiny, explain(tiny, source_image, QUESTION, answer=ANSWER, methods="image_attention")
 
 
 def test_each_row_is_attention_renormalised_to_the_image(explained):
@@ -35,7 +35,7 @@ def test_a_random_model_has_no_sinks(explained):
 def test_a_sink_is_told_with_its_place_and_share_and_stays_in_the_map():
     attention = np.full((2, 2, 3, 11), 0.01)
     attention[:, :, :2, 7] = 0.3
-    attention[1, :, :, 2] = 0.3  # looked at by all heads, but for one word alone
+    attention[1, :, :, 2] = 0.3  # attended to by all heads, but for one word alone
     (maps,) = image_attention(*planted(attention, rows=3, cols=4))
     (sink,) = maps.params["sinks"]
     shares = attention / attention.sum(-1, keepdims=True)
@@ -63,7 +63,7 @@ def test_sinks_are_kept_in_a_record(source_image):
         models.resolve(model, tiny_llava_processor(model)),
         source_image,
         QUESTION,
-        answer=SAID,
+        answer=ANSWER,
         methods="image_attention",
     )
     again = store.unpack(store.pack(explanation.record)).heatmaps[0].params

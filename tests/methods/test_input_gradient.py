@@ -6,7 +6,7 @@ import pytest
 from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.models import verdict_on
-from tests.methods.autograd import AGAINST, LAYERS, QUESTION, SAID, Plain, close, explained
+from tests.methods.autograd import AGAINST, ANSWER, LAYERS, QUESTION, Plain, close, explained
 
 
 @pytest.mark.parametrize("at", ["pixels", *LAYERS[:-1]])
@@ -48,7 +48,7 @@ def test_methods_at_one_layer_share_the_pass(tiny, source_image):
     calls = []
     handle = tiny.model.register_forward_hook(lambda *_: calls.append(1))
     for methods in (["grad_cam"], ["grad_cam", "hires_cam", "layer_cam"]):
-        explain(tiny, source_image, QUESTION, answer=SAID, methods=methods)
+        explain(tiny, source_image, QUESTION, answer=ANSWER, methods=methods)
     handle.remove()
     # Reading the answer, and one pass with gradients; both times.
     assert len(calls) == 4

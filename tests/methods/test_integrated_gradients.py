@@ -19,7 +19,7 @@ from groundviz.record.geometry import cell_coverage
 from groundviz.record.types import Samples, SourceImage
 from groundviz.runtime import borrow
 from scripts.demo_exact_match import fresh_phantoms
-from tests.methods.autograd import AGAINST, QUESTION, SAID, Plain, close, explained
+from tests.methods.autograd import AGAINST, ANSWER, QUESTION, Plain, close, explained
 from tests.methods.planes import as_image
 
 PLACES = ("pixels", "vision", "projector", "language.0")
@@ -47,10 +47,10 @@ def test_it_equals_captum(tiny, source_image, monkeypatch, at, kind):
     monkeypatch.setattr(module, "MOST_STEPS", 8)
     options = {"at": at, "baseline": kind, "steps": 8}
     explanation, maps = explained(
-        tiny, source_image, "integrated_gradients", target=["nodule", SAID], **options
+        tiny, source_image, "integrated_gradients", target=["nodule", ANSWER], **options
     )
     with borrow(tiny) as live:
-        live.answer(live.encode(source_image, QUESTION), given=SAID)
+        live.answer(live.encode(source_image, QUESTION), given=ANSWER)
         site, targets = live.site(at), explanation.record.targets
         (start,) = live.read_each(site, pixels=baseline(live, kind))
         captum = IntegratedGradients(lambda values: live.scores(targets, site, values))

@@ -14,7 +14,7 @@ from groundviz.record import store
 from tests.methods.eager import attention_rows, values
 from tests.methods.planted import planted
 
-QUESTION, SAID = "Is there a nodule?", "left lung nodule"
+QUESTION, ANSWER = "Is there a nodule?", "left lung nodule"
 
 
 def entropy(image):
@@ -27,7 +27,7 @@ def entropy(image):
 
 def test_maps_are_the_rows_of_the_chosen_heads(tiny, source_image):
     methods = {"localization_heads": {"heads": 2}}
-    explanation = explain(tiny, source_image, QUESTION, answer=SAID, methods=methods)
+    explanation = explain(tiny, source_image, QUESTION, answer=ANSWER, methods=methods)
     rows = attention_rows(tiny, explanation.record)
     maps, found = values(explanation, "localization_heads")
     chosen = maps.params["chosen"]
@@ -48,7 +48,7 @@ def test_maps_are_the_rows_of_the_chosen_heads(tiny, source_image):
 
 def test_of_all_heads_above_the_elbow_the_least_scattered_are_taken(tiny, source_image):
     methods = {"localization_heads": {"heads": 99}}
-    explanation = explain(tiny, source_image, QUESTION, answer=SAID, methods=methods)
+    explanation = explain(tiny, source_image, QUESTION, answer=ANSWER, methods=methods)
     rows = attention_rows(tiny, explanation.record)
     mass = rows.sum(-1).mean(0)
     curve = np.sort(mass.ravel())

@@ -9,7 +9,7 @@ from groundviz.methods import logit_lens
 from groundviz.runtime import borrow
 from tests.methods.eager import eager, values
 
-QUESTION, SAID = "Is there a nodule?", "left lung nodule"
+METHOD, QUESTION, ANSWER = "logit_lens", "Is there a nodule?", "left lung nodule"
 
 
 def read_by_hand(vlm, record):
@@ -37,7 +37,7 @@ def read_by_hand(vlm, record):
 
 @pytest.fixture
 def explained(tiny, source_image):
-    return tiny, explain(tiny, source_image, QUESTION, answer=SAID, methods="logit_lens")
+    return tiny, explain(tiny, source_image, QUESTION, answer=ANSWER, methods=METHOD)
 
 
 def test_each_cell_and_layer_is_read_by_the_models_own_head(explained):
@@ -63,7 +63,7 @@ def test_the_last_layer_says_what_the_model_says(explained):
 @pytest.mark.parametrize("against", ["effusion", "large effusion"])
 def test_a_contrast_is_the_difference_of_the_means_over_tokens(tiny, source_image, against):
     explanation = explain(
-        tiny, source_image, QUESTION, answer=SAID, methods="logit_lens", target="nodule", against=against
+        tiny, source_image, QUESTION, answer=ANSWER, methods=METHOD, target="nodule", against=against
     )
     read = read_by_hand(tiny, explanation.record)
     foil = tiny.answer_ids(against)
@@ -78,7 +78,13 @@ def test_a_contrast_is_the_difference_of_the_means_over_tokens(tiny, source_imag
 def test_several_contrasts_are_measured_at_once(tiny, source_image):
     together, *alone = (
         explain(
-            tiny, source_image, QUESTION, answer=SAID, methods="logit_lens", target=target, against="effusion"
+            tiny,
+            source_image,
+            QUESTION,
+            answer=ANSWER,
+            methods=METHOD,
+            target=target,
+            against="effusion",
         )
         for target in (["nodule", "lung"], "nodule", "lung")
     )
@@ -90,14 +96,14 @@ def test_several_contrasts_are_measured_at_once(tiny, source_image):
 def test_few_cells_at_a_time_give_the_same(explained, monkeypatch):
     vlm, explanation = explained
     monkeypatch.setattr(logit_lens, "CELLS_AT_ONCE", 5)
-    again = explain(vlm, explanation.source_image, QUESTION, answer=SAID, methods="logit_lens")
+    again = explain(vlm, explanation.source_image, QUESTION, answer=ANSWER, methods=METHOD)
     np.testing.assert_allclose(again.heatmap().values, explanation.heatmap().values, atol=1e-6)
 
 
 def test_all_layers_are_read_in_one_pass(tiny, source_image):
     with borrow(tiny) as live:
         prompt = live.encode(source_image, QUESTION)
-        answer = live.answer(prompt, given=SAID)
+        answer = live.answer(prompt, given=ANSWER)
         passes = []
         handle = live._loan.hook(tiny.model, lambda *_: passes.append(1))
         logit_lens.logit_lens(live, prompt, answer, live.targets(answer, None, None))

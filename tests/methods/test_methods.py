@@ -1,6 +1,7 @@
 """Both methods against what they are defined to be, computed another way."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.methods import DEFAULT, METHODS
+from groundviz.methods.toolkit.facts import NOT_STATED
 from groundviz.methods.toolkit.method import laid_out, positive
 from groundviz.record.targets import find
 from groundviz.record.types import Grid, Prompt, Target
@@ -93,16 +95,23 @@ def test_maps_are_raw_and_name_their_unit(explained, method):
 
 
 @pytest.mark.parametrize("method", list(METHODS))
-def test_a_method_documents_formula_unit_cost_source_and_failure(method):
-    text = METHODS[method].__doc__
-    assert all(word in text for word in ("Formula:", "Unit:", "Cost:", "Source:", "Known failure:"))
+def test_a_fact_stands_once_at_the_registration(method):
+    text, facts = METHODS[method].__doc__, METHODS.facts(method)
+    assert NOT_STATED not in (facts.shows, facts.unit, facts.cost, facts.source, facts.known_failure)
+    assert "Formula:" in text and "Targets:" in text
+    assert not any(word in text for word in ("Unit:", "Cost:", "Source:", "Known failure:"))
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if "no contrasts" in METHODS[name].__doc__])
+WITHOUT_CONTRASTS = [name for name in METHODS if not METHODS.facts(name).contrasts]
+
+
+@pytest.mark.parametrize("method", WITHOUT_CONTRASTS)
 def test_a_method_without_contrasts_refuses_them_by_its_name(tiny, source_image, method):
     asked = {"answer": "left lung nodule", "target": "nodule", "against": "effusion"}
-    with pytest.raises(UnsupportedMethod, match=rf"^{method} "):
+    with pytest.raises(UnsupportedMethod, match=rf"^{method} ") as refusal:
         explain(tiny, source_image, QUESTION, methods=method, **asked)
+    named = set(re.findall(r"\w+", str(refusal.value).partition("contrast: ")[2])) - {"or"}
+    assert named == set(METHODS) - set(WITHOUT_CONTRASTS)
 
 
 def test_one_method_alone_gives_the_same_map(explained):

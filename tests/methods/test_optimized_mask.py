@@ -10,7 +10,7 @@ from groundviz.methods.optimized_mask import optimized_mask
 from groundviz.record.types import Samples
 from groundviz.runtime.live import Live
 from groundviz.runtime.passes.forward import Passes
-from tests.methods.linear import QUESTION, SAID, asked, values_of
+from tests.methods.linear import ANSWER, QUESTION, asked, values_of
 from tests.methods.planes import as_image
 
 SPOT = (slice(14, 21), slice(7, 14))
@@ -69,7 +69,7 @@ def test_smoothness_evens_neighbours_out(spotted):
 def test_every_target_has_its_own_masks_whatever_stands_beside_it(tiny, source_image):
     def found(target):
         recipe = {"optimized_mask": {"steps": 3}}
-        explanation = explain(tiny, source_image, QUESTION, methods=recipe, answer=SAID, target=target)
+        explanation = explain(tiny, source_image, QUESTION, methods=recipe, answer=ANSWER, target=target)
         return explanation.record.heatmaps[0]
 
     both, alone = found(["nodule", "effusion"]), found("effusion")
@@ -80,7 +80,7 @@ def test_every_target_has_its_own_masks_whatever_stands_beside_it(tiny, source_i
 
 def test_ctrl_c_keeps_the_masks_that_were_reached(tiny, source_image, monkeypatch):
     recipe = {"optimized_mask": {"steps": 2}}
-    expected = explain(tiny, source_image, QUESTION, methods=recipe, answer=SAID).record.heatmaps[0]
+    expected = explain(tiny, source_image, QUESTION, methods=recipe, answer=ANSWER).record.heatmaps[0]
     scores, seen = Live.scores, []
 
     def interrupted(self, targets, site=None, values=None):
@@ -92,7 +92,7 @@ def test_ctrl_c_keeps_the_masks_that_were_reached(tiny, source_image, monkeypatc
     monkeypatch.setattr(Live, "scores", interrupted)
     recipe = {"optimized_mask": {"steps": 9}, "attention": {}}
     with pytest.warns(RuntimeWarning, match="optimized_mask was interrupted: its maps rest on 2 of 9"):
-        explanation = explain(tiny, source_image, QUESTION, methods=recipe, answer=SAID)
+        explanation = explain(tiny, source_image, QUESTION, methods=recipe, answer=ANSWER)
     found = explanation.record.heatmaps[0]
     assert found.params["steps_done"] == 2
     assert explanation.methods == ("optimized_mask",)
@@ -107,7 +107,7 @@ def test_running_out_of_memory_is_said(tiny, source_image, monkeypatch):
 
     monkeypatch.setattr(Live, "scores", full)
     with pytest.raises(OutOfMemory, match=r"optimized_mask ran out .* 2\.00 GiB"):
-        explain(tiny, source_image, QUESTION, methods="optimized_mask", answer=SAID)
+        explain(tiny, source_image, QUESTION, methods="optimized_mask", answer=ANSWER)
 
 
 def test_an_answer_that_is_certain_still_pulls(tiny, source_image, monkeypatch):
@@ -139,7 +139,9 @@ def test_options_that_make_no_sense_are_refused(tiny, source_image, options, err
 
 
 def test_at_the_projector_the_masks_are_made_of_image_tokens(tiny, source_image):
-    explanation = explain(tiny, source_image, QUESTION, methods={"optimized_mask": {"steps": 2}}, answer=SAID)
+    explanation = explain(
+        tiny, source_image, QUESTION, methods={"optimized_mask": {"steps": 2}}, answer=ANSWER
+    )
     (maps,) = explanation.record.heatmaps
     assert maps.grid is explanation.record.prompt.grids[0]
     assert maps.values.shape == (1, 1, 1, 4, 4)
@@ -157,5 +159,5 @@ def test_behind_the_last_layer_nothing_hangs_on_the_mask(tiny, source_image):
     """Only the prices pull there: what is kept shrinks and nothing is taken, the same at each cell."""
     recipe = {"optimized_mask": {"steps": 4, "at": "language.1"}}
     with pytest.warns(RuntimeWarning, match="optimized_mask found no evidence: in its map all cells"):
-        explanation = explain(tiny, source_image, QUESTION, methods=recipe, answer=SAID)
+        explanation = explain(tiny, source_image, QUESTION, methods=recipe, answer=ANSWER)
     assert not explanation.heatmap().has_evidence

@@ -9,7 +9,7 @@ from groundviz.methods.toolkit import sampling
 from groundviz.record.types import Samples
 from groundviz.runtime.live import Live
 from groundviz.runtime.passes import batches
-from tests.methods.linear import QUESTION, SAID
+from tests.methods.linear import ANSWER, QUESTION
 
 METHODS = {
     "occlusion": {"window": 14, "stride": 7},
@@ -31,7 +31,9 @@ AFTER = {"shapley": 12}
 
 
 def maps_of(vlm, source_image, name, **options):
-    explanation = explain(vlm, source_image, QUESTION, methods={name: METHODS[name]}, answer=SAID, **options)
+    explanation = explain(
+        vlm, source_image, QUESTION, methods={name: METHODS[name]}, answer=ANSWER, **options
+    )
     return explanation, explanation.record.heatmaps[0]
 
 
@@ -168,7 +170,7 @@ def test_ctrl_c_at_the_second_image_keeps_the_first(tiny, source_image, monkeypa
         [source_image, source_image],
         QUESTION,
         methods={name: METHODS[name], "attention": {}},
-        answer=SAID,
+        answer=ANSWER,
     )
     assert seen == [1]
     (found,) = explanation.record.heatmaps

@@ -9,13 +9,15 @@ from tests.methods.eager import attention_rows, values
 from tests.methods.planted import planted
 
 QUESTION, NEUTRAL = "Is there a nodule?", "What does the image show?"
-SAID = "left lung nodule"
+ANSWER = "left lung nodule"
 
 
 @pytest.mark.parametrize("floor", [0.0, 1.0])
 def test_it_is_the_ratio_of_the_head_means_under_two_questions(tiny, source_image, floor):
     options = {"neutral": NEUTRAL, "floor": floor}
-    explanation = explain(tiny, source_image, QUESTION, answer=SAID, methods={"relative_attention": options})
+    explanation = explain(
+        tiny, source_image, QUESTION, answer=ANSWER, methods={"relative_attention": options}
+    )
     asked, usual = (attention_rows(tiny, explanation.record, q).mean(2) for q in (QUESTION, NEUTRAL))
     expected = asked / np.maximum(usual, floor * usual.mean(-1, keepdims=True))
     maps, found = values(explanation, "relative_attention")
@@ -30,7 +32,7 @@ def test_the_question_itself_as_the_neutral_one_gives_ones(tiny, source_image):
     options = {"neutral": QUESTION, "floor": 0.0}
     with pytest.warns(RuntimeWarning, match="relative_attention found no evidence"):
         explanation = explain(
-            tiny, source_image, QUESTION, answer=SAID, methods={"relative_attention": options}
+            tiny, source_image, QUESTION, answer=ANSWER, methods={"relative_attention": options}
         )
     np.testing.assert_allclose(explanation.heatmap("relative_attention").values, 1.0, rtol=1e-4)
 

@@ -8,7 +8,7 @@ from groundviz.explain import explain
 from groundviz.runtime import borrow
 from tests.methods.eager import eager, values
 
-METHOD, QUESTION, SAID = "relevancy", "Is there a nodule?", "left lung nodule"
+METHOD, QUESTION, ANSWER = "relevancy", "Is there a nodule?", "left lung nodule"
 
 
 class Dense:
@@ -44,7 +44,9 @@ def close(found, expected):
 )
 def test_each_target_is_its_rows_of_the_whole_matrix(tiny, source_image, options):
     named = ["lung", None, (0, 2)]
-    explanation = explain(tiny, source_image, QUESTION, answer=SAID, methods={METHOD: options}, target=named)
+    explanation = explain(
+        tiny, source_image, QUESTION, answer=ANSWER, methods={METHOD: options}, target=named
+    )
     ids = explanation.answer.token_ids
     dense = Dense(tiny, explanation.record, ids)
     maps, found = values(explanation, METHOD)
@@ -56,7 +58,7 @@ def test_each_target_is_its_rows_of_the_whole_matrix(tiny, source_image, options
 
 def test_a_contrast_of_single_tokens_is_one_scalar_of_one_row(tiny, source_image):
     explanation = explain(
-        tiny, source_image, QUESTION, answer=SAID, methods=METHOD, target="lung nodule", against="effusion"
+        tiny, source_image, QUESTION, answer=ANSWER, methods=METHOD, target="lung nodule", against="effusion"
     )
     ids, (foil,) = explanation.answer.token_ids, tiny.answer_ids("effusion")
     expected = Dense(tiny, explanation.record, ids).relevancy([(1, ids[1], 1), (1, foil, -1), (2, ids[2], 1)])
@@ -68,7 +70,7 @@ def test_what_a_longer_foil_would_say_next_is_followed_in_its_own_pass(tiny, sou
         tiny,
         source_image,
         QUESTION,
-        answer=SAID,
+        answer=ANSWER,
         methods=METHOD,
         target="lung nodule",
         against="lung effusion device",
@@ -82,7 +84,7 @@ def test_what_a_longer_foil_would_say_next_is_followed_in_its_own_pass(tiny, sou
 def test_targets_share_a_forward_pass(tiny, source_image):
     with borrow(tiny) as live:
         live.encode(source_image, QUESTION)
-        answer = live.answer(live.prompt, given=SAID)
+        answer = live.answer(live.prompt, given=ANSWER)
         targets = live.targets(answer, ["left", "lung", "nodule"], None)
         passes = []
         handle = live._loan.hook(tiny.model, lambda *_: passes.append(1))

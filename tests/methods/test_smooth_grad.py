@@ -8,7 +8,7 @@ from groundviz.errors import UnsupportedMethod
 from groundviz.explain import explain
 from groundviz.runtime import Live
 from groundviz.runtime.passes.batches import in_batches
-from tests.methods.autograd import AGAINST, QUESTION, SAID, Plain, close, explained
+from tests.methods.autograd import AGAINST, ANSWER, QUESTION, Plain, close, explained
 from tests.methods.planes import as_cells, as_image
 
 
@@ -41,7 +41,7 @@ def test_with_next_to_no_noise_it_is_the_gradient_norm(tiny, source_image):
 def test_the_noise_hangs_on_the_seed_alone(tiny, source_image, monkeypatch):
     def run(seed):
         methods = {"smooth_grad": {"samples": 3}}
-        explanation = explain(tiny, source_image, QUESTION, methods=methods, answer=SAID, seed=seed)
+        explanation = explain(tiny, source_image, QUESTION, methods=methods, answer=ANSWER, seed=seed)
         return explanation.heatmap().values
 
     first, again, other = run(1), run(1), run(2)
@@ -63,7 +63,7 @@ def test_the_stated_error_is_how_far_maps_of_other_seeds_lie_apart(tiny, source_
 
     def run(seed):
         methods = {"smooth_grad": {"samples": 24, "noise": 0.02}}
-        return explain(tiny, source_image, QUESTION, methods=methods, answer=SAID, seed=seed).heatmap()
+        return explain(tiny, source_image, QUESTION, methods=methods, answer=ANSWER, seed=seed).heatmap()
 
     maps = [run(seed) for seed in range(40)]
     values = np.stack([one.values for one in maps])

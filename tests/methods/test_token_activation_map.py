@@ -7,12 +7,12 @@ from groundviz.explain import explain
 from tests.methods.eager import eager, values
 
 METHOD = "token_activation_map"
-QUESTION, SAID = "Is there a nodule?", "left lung nodule and nodule device"
+QUESTION, ANSWER = "Is there a nodule?", "left lung nodule and nodule device"
 
 
 @pytest.fixture
 def explained(tiny, source_image):
-    return tiny, explain(tiny, source_image, QUESTION, answer=SAID, methods=METHOD)
+    return tiny, explain(tiny, source_image, QUESTION, answer=ANSWER, methods=METHOD)
 
 
 def by_hand(vlm, record):
@@ -20,7 +20,7 @@ def by_hand(vlm, record):
     logits = eager(vlm, record.source_image, QUESTION, record.answer.token_ids).logits[0].detach().numpy()
     scores = np.maximum(logits, 0)
     prompt = record.prompt
-    # The question's words where they stand, the answer's where they are about to be said.
+    # The question's words where they stand, the answer's where they are predicted.
     asked = [k for span in prompt.spans if span.kind == "question" for k in range(span.start, span.stop)]
     words = [(k, prompt.token_ids[k]) for k in asked]
     words += [(len(prompt.token_ids) - 1 + k, i) for k, i in enumerate(record.answer.token_ids)]
@@ -55,7 +55,7 @@ def test_every_token_is_read_with_its_own_id_the_first_one_too(explained):
     assert values(explanation, METHOD)[0].params["class_ids"] == tuple(record.answer.token_ids.tolist())
     last_of_prompt = record.prompt.token_ids[-1]
     assert last_of_prompt != record.answer.token_ids[0]
-    # The first word's map changes with the word that is said, which the prompt's last token does not.
+    # The first word's map changes with the answer's word, which the prompt's last token does not.
     other = explain(vlm, record.source_image, QUESTION, answer="right lung", methods=METHOD)
     first, second = (values(one, METHOD)[1][0, 0, 0] for one in (explanation, other))
     assert not np.allclose(first, second)

@@ -19,7 +19,7 @@ from groundviz.testing.families import TINY
 from tests.models.probes import check_path, noise, places
 
 QUESTION = "Is there a nodule?"
-SAID = (5, 9, 7)
+ANSWER = (5, 9, 7)
 IMAGE = np.random.default_rng(3).random((61, 37), dtype=np.float32)
 SOURCE_IMAGE = images.load(IMAGE)
 OF_EVERY_FAMILY = pytest.mark.parametrize("family", TINY)
@@ -38,8 +38,8 @@ def vlm_of(family, tokens=4):
 
 
 @contextmanager
-def answered(vlm, given=SAID):
-    """The model on loan, having said something about an image."""
+def answered(vlm, given=ANSWER):
+    """The borrowed model, with an answer about an image."""
     with borrow(vlm) as live:
         answer = live.answer(live.encode(SOURCE_IMAGE, QUESTION), given=given)
         yield live, answer
@@ -53,7 +53,7 @@ def narrow(live):
         (span.stop for span in live.prompt.spans if span.kind == "image"), default=0
     )
     far = distance > (getattr(text, "sliding_window", None) or np.inf)
-    return np.array([kinds[layer] == "sliding_attention" and far for layer in live.looking_layers])
+    return np.array([kinds[layer] == "sliding_attention" and far for layer in live.attending_layers])
 
 
 def map_of(vlm, method, **options):
@@ -70,7 +70,7 @@ def test_attention_read_beside_the_models_own_kernel_is_that_of_the_eager_one(fa
         without_caps(eager.model)
     with answered(vlm) as (live, _), answered(eager) as (other, _):
         ours, theirs = live.attention(), other.attention()
-    assert ours.shape[1] == len(live.looking_layers) > 0
+    assert ours.shape[1] == len(live.attending_layers) > 0
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 

@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 
 import groundviz
 from groundviz.models.catalogue import catalogue
+from tests.support.pages import fences
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -115,14 +116,8 @@ def test_cells_that_download_call_what_there_is() -> None:
     assert [path for path in NOTEBOOKS if list(downloads(path))] == [own_model]
 
 
-def test_the_last_one_shows_what_the_guides_show() -> None:
+@pytest.mark.parametrize("guide", ["extending.md", "adding_a_family.md"])
+def test_the_last_one_shows_what_the_guides_show(guide: str) -> None:
     shown = code(NOTEBOOKS[-1])
-    for guide, blocks in (("extending.md", 2), ("adding_a_family.md", 2)):
-        text = (ROOT / "docs" / guide).read_text("utf-8")
-        told = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[:blocks]
-        assert all(block.strip() in shown for block in told)
-
-
-def test_the_quickstart_of_the_command_is_the_first_one() -> None:
-    shipped = ROOT / "groundviz" / "demo" / "quickstart.ipynb"
-    assert shipped.read_bytes() == NOTEBOOKS[0].read_bytes()
+    for block in fences(ROOT / "docs" / guide, "python")[:2]:
+        assert block.strip() in shown, f"Copy this block of docs/{guide} into {NOTEBOOKS[-1].name}:\n{block}"

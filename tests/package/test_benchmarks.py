@@ -94,12 +94,12 @@ def test_passes_are_counted_in_whole_and_in_part(vlm):
     assert all(found["seconds"] > 0 and found["plain"] > 0 for found in (free, tail, whole))
 
 
-def test_every_sampling_method_has_a_short_run(monkeypatch):
+def test_short_runs_name_methods_and_options_that_there_are():
+    """`choose` refuses a name or an option that is unknown."""
     from groundviz.methods.running.choose import choose
 
-    assert choose(methods.FEW)
-    for name in methods.FEW:
-        assert methods.METHODS[name]
+    for name, options in choose(methods.FEW).items():
+        assert methods.FEW[name].items() <= options.items()
 
 
 def test_peak_memory_sees_what_is_held_and_no_more():
@@ -120,10 +120,19 @@ def test_peak_memory_is_not_hidden_in_what_the_allocator_kept():
 
 
 def test_capture_times_plain_generation_beside_rows(vlm, monkeypatch):
-    monkeypatch.setattr(full_size, "REPEATS", 1)
-    without, with_rows, ratio = full_size.capture(vlm)
-    assert ratio == pytest.approx(with_rows / without)
-    assert without > 0
+    """By a clock that takes the number of a run for its seconds; runs 0 and 1 warm up."""
+    runs = []
+
+    def numbered(work):
+        runs.append(work())
+        return len(runs) - 1
+
+    monkeypatch.setattr(full_size, "REPEATS", 2)
+    monkeypatch.setattr(full_size, "seconds", numbered)
+    # Plain runs take 2 and 4, those with rows 3 and 5.
+    assert full_size.capture(vlm) == (3.0, 4.0, 4 / 3)
+    plain, with_rows = runs[2:4]
+    assert with_rows.token_ids.tolist() == plain[0, -len(with_rows.token_ids) :].tolist()
 
 
 def test_precision_is_measured_at_toy_size(monkeypatch, capsys):

@@ -1,18 +1,13 @@
-"""What importing groundviz costs, each time in a fresh interpreter."""
+"""What importing groundviz brings along, each time in a fresh interpreter."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-HEAVY = {"torch", "transformers", "plotly", "ipywidgets", "matplotlib", "numpy", "pydicom", "PIL", "tqdm"}
-REPORT = (
-    "; import json, sys; print(json.dumps([spent, sorted({name.split('.')[0] for name in sys.modules})]))"
-)
 NO_TORCH = """
 import sys
 class Missing:
@@ -27,18 +22,13 @@ def fresh(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
-def timed(statement: str) -> tuple[float, set[str]]:
+def test_importing_groundviz_imports_the_standard_library_alone() -> None:
+    """What makes an import slow is what it imports; how long that takes depends on the machine."""
     code = (
-        f"import time; start = time.perf_counter(); {statement}; spent = time.perf_counter() - start{REPORT}"
+        "import sys; before = set(sys.modules); import groundviz; "
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
     )
-    spent, modules = json.loads(fresh(code))
-    return spent, set(modules)
-
-
-def test_importing_groundviz_is_quick_and_imports_nothing_heavy() -> None:
-    runs = [timed("import groundviz") for _ in range(3)]
-    assert min(spent for spent, _ in runs) < 0.3
-    assert runs[0][1] & HEAVY == set()
+    assert set(fresh(code).split()) - sys.stdlib_module_names == {"groundviz"}
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["explain", "--help"]])
@@ -58,7 +48,7 @@ def test_reading_images_needs_no_torch() -> None:
     assert fresh(code).strip() == "(2, 3)"
 
 
-@pytest.mark.parametrize("name", ["Explanation", "Heatmap", "Study", "errors", "images", "open"])
+@pytest.mark.parametrize("name", ["Explanation", "Heatmap", "SourceImage", "errors", "images", "open"])
 def test_what_holds_results_is_there_without_torch(name: str) -> None:
     assert fresh(NO_TORCH + f"import groundviz; print(groundviz.{name} is not None)").strip() == "True"
 

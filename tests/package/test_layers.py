@@ -20,12 +20,13 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 Find = Callable[[ast.Module], set[str]]
 
 # Each room, and the rooms it may see; a room sees itself.
-BASE = {"errors", "forking", "registry", "record"}
+BASE = {"cards", "errors", "forking", "registry", "record"}
 MAY_IMPORT: dict[str, set[str]] = {
+    "cards": set(),
     "errors": set(),
     "forking": set(),
-    "registry": {"errors", "forking"},
-    "record": {"errors"},
+    "registry": {"cards", "errors", "forking"},
+    "record": {"cards", "errors"},
     "images": BASE,
     "runtime": BASE,
     "models": BASE | {"images", "runtime"},
@@ -45,11 +46,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # The inner rooms of a room, each of which may see those before it. "" is the room's own files.
 INNER = {
+    "record": ["parts", "", "exports"],
     "images": ["base", "raster", "dicom", ""],
     "runtime": ["loan", "attention", "inputs", "passes", "identity", ""],
     "models": ["prompting", "adapter", "families", "loading", "certification", "checkpoints", ""],
     "models/checkpoints": ["reading", "building", ""],
-    "methods": ["toolkit", "", "running"],
+    "methods": ["toolkit", "captum", "", "running"],
     "render": ["base", "figures", "viewer", "pages", "live", ""],
     "testing": ["tiny", "families", ""],
 }
@@ -68,8 +70,9 @@ ONLY_IN = {
         "testing/",
     ),
     "tokenizers": ("models/", "demo/", "testing/"),
-    "captum": ("methods/", "evidence/"),
+    "captum": ("methods/captum/",),
     "skimage": ("methods/", "evidence/"),
+    "cv2": ("methods/toolkit/inpainting.py",),
     "matplotlib": ("render/",),
     "plotly": ("render/",),
     "ipywidgets": ("render/",),
@@ -80,6 +83,8 @@ ONLY_IN = {
         "images/dicom/elements.py",
         "demo/export.py",
     ),
+    "pandas": ("record/exports/frames.py",),
+    "xarray": ("record/exports/frames.py",),
     "safetensors": ("record/store.py", "models/"),
     "tqdm": ("cli/", "runtime/passes/batches.py"),
     "argparse": ("cli/",),
@@ -88,7 +93,9 @@ ONLY_IN = {
     # Chat templates are programs of others': they run where they can be ended.
     "subprocess": ("models/prompting/template_filling.py",),
     **dict.fromkeys("pickle dill cloudpickle joblib marshal shelve ctypes".split(), ()),
-    **dict.fromkeys("urllib requests httpx socket http ftplib torchvision timm cv2 pandas".split(), ()),
+    **dict.fromkeys(
+        "urllib requests httpx socket http ftplib torchvision timm nibabel pycocotools".split(), ()
+    ),
 }
 
 
@@ -318,6 +325,8 @@ MODEL = {
     "models/certification/gradient_trace.py": {"requires_grad_"},
     "runtime/attention/row_gradients.py": {"requires_grad_"},
     "runtime/passes/forward.py": {"requires_grad_"},
+    # A copy of the image, which captum differentiates.
+    "methods/captum/run.py": {"requires_grad_"},
     # Models made a moment ago, not lent by anybody.
     "models/load.py": {"eval"},
     # Counts the parts of a model that is put together without numbers, and writes to none.

@@ -98,7 +98,7 @@ with warnings.catch_warnings(record=True) as said:
     maps = {name: explanation.heatmap(name).values.tolist() for name in explanation.methods}
     groundviz.METHODS["attention"]
     from types import SimpleNamespace
-    described = models.vlm.family_of(SimpleNamespace(model_type="vipllava"))
+    described = models.adapter.vlm.family_of(SimpleNamespace(model_type="vipllava"))
 home = groundviz.METHODS["attention"].__module__
 print(json.dumps({"listed": listed, "again": again, "maps": maps, "home": home, "described": described,
                   "said": [str(one.message) for one in said if one.category is RuntimeWarning]}))

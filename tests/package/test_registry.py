@@ -4,6 +4,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+import groundviz
 from groundviz import registry
 from groundviz.errors import UnknownName
 from groundviz.registry import Registry
@@ -20,6 +21,23 @@ def animals() -> Registry[str]:
 def test_names_come_sorted_and_entries_by_name(animals):
     assert list(animals) == ["cat", "dog"]
     assert animals["dog"] == "woof"
+
+
+def test_it_has_a_length_knows_its_names_and_is_one_line(animals):
+    assert len(animals) == 2
+    assert "cat" in animals
+    assert "cow" not in animals
+    assert 3 not in animals
+    assert repr(animals) == "<2 animals: cat, dog>"
+    assert repr(Registry("model family", "groundviz.none")) == "<0 model families: >"
+
+
+def test_the_methods_are_a_table_of_python():
+    assert "rise" in groundviz.METHODS
+    assert len(groundviz.METHODS) == len(list(groundviz.METHODS)) > 20
+    assert groundviz.METHODS["rise"].__name__ == "rise"
+    assert repr(groundviz.METHODS).startswith(f"<{len(groundviz.METHODS)} methods: attention, ")
+    assert "\n" not in repr(groundviz.METHODS)
 
 
 def test_a_near_miss_is_answered_with_the_closest_name(animals):

@@ -92,7 +92,7 @@ def test_the_question_alone_can_be_replaced():
         ([{"role": "user"}], None, "'content' missing"),
         ([{"role": "user", "content": "a", "name": "b"}], None, "has 'name' beside"),
         ([{"role": "bot", "content": "a"}], None, "the role 'bot': expected 'system', 'user' or 'assistant'"),
-        ([{"role": "user", "content": None}], None, "says None: expected a text or a list"),
+        ([{"role": "user", "content": None}], None, "holds None: expected a text or a list"),
         (
             [{"role": "user", "content": [{"type": "image", "url": "x"}]}],
             None,

@@ -55,7 +55,8 @@ def test_overwriting_is_the_default_and_can_be_forbidden(target):
 
 FOIL = """
 import sys, pathlib
-from groundviz import errors, files
+from groundviz import errors
+from groundviz.record import files
 if sys.argv[2] == "without links":
     def refused(*_): raise PermissionError(1, "Operation not permitted")
     files.os.link = refused
@@ -134,7 +135,7 @@ def test_a_server_that_denies_its_own_success_is_not_believed(tmp_path, monkeypa
 
 SLOW_WRITER = """
 import sys, time
-from groundviz import files, store
+from groundviz.record import files, store
 def forever(descriptor):
     print("writing", flush=True)
     time.sleep(600)
@@ -287,7 +288,7 @@ def test_an_interrupt_leaves_the_old_file_and_nothing_else(target, monkeypatch):
 
 def test_a_killed_writer_leaves_the_old_file_or_the_new_one(target):
     writer = (
-        "import sys\nfrom groundviz import files\n"
+        "import sys\nfrom groundviz.record import files\n"
         "contents = [b'a' * 300000, b'b' * 300000]\n"
         "print('ready', flush=True)\n"
         "while True:\n"

@@ -140,7 +140,7 @@ def test_words_of_the_question_come_back():
 
 def test_a_file_that_lacks_what_was_not_known_when_it_was_written_opens():
     document, arrays = _members(store.pack(SMALL))
-    del document["record"]["prompt"]["offsets"], document["record"]["source_images"][0]["inverted"]
+    del document["record"]["prompt"]["offsets"], document["record"]["studies"][0]["inverted"]
     del document["record"]["provenance"]["adapters"], document["record"]["provenance"]["generation"]
     assert _same(store.unpack(_forged(document, arrays)), SMALL)
     document["record"]["prompt"]["further"] = None
@@ -286,8 +286,8 @@ def test_a_grid_on_an_image_that_is_not_there_is_refused(where, image):
 def test_a_record_without_an_image_is_refused():
     document, packed = _members(CONTENT)
     arrays = safetensors.numpy.load(packed)
-    del arrays["record.source_images.0.pixels"]
-    forged = {**document, "record": {**document["record"], "source_images": []}}
+    del arrays["record.studies.0.pixels"]
+    forged = {**document, "record": {**document["record"], "studies": []}}
     with pytest.raises(StoreError, match="it has no image"):
         store.unpack(_forged(forged, safetensors.numpy.save(arrays)))
 
@@ -347,7 +347,7 @@ def _safetensors(header: dict[str, Any], data: bytes) -> bytes:
         struct.pack("<Q", 1 << 62) + b"{}",
         _safetensors({}, b""),
         _safetensors(
-            {"record.source_images.0.pixels": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 4]}},
+            {"record.studies.0.pixels": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 4]}},
             b"\0" * 4,
         ),
         _safetensors({"a": {"dtype": "F32", "shape": [1 << 33, 1 << 33], "data_offsets": [0, 4]}}, b"\0" * 4),

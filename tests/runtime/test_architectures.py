@@ -5,11 +5,11 @@ import copy
 import pytest
 import torch
 
-from groundviz.runtime.attention.backward_tap import ChosenRows
 from groundviz.runtime.attention.recorder import RowWatch
 from groundviz.runtime.attention.tap import tapped
 from tests.runtime.dense import built, dense_maps, eager_pass
 from tests.support.architectures import ARCHITECTURES, build
+from tests.support.chosen_rows import ChosenRows
 
 # transformers 5.17 warns of a name that its own code still uses.
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
@@ -70,7 +70,7 @@ def test_rows_equal_the_eager_kernels_weights(architecture, part):
         rows, columns = torch.arange(0, len(maps), 2), torch.arange(1, maps.shape[2], 3)
         kept = ChosenRows(rows, columns)
         run(architecture, part, lambda call, layer=layer, kept=kept: heard(call, layer, kept))
-        torch.testing.assert_close(kept.shares()[:, 0], maps[rows][:, :, columns], atol=1e-5, rtol=0)
+        torch.testing.assert_close(kept.weights()[:, 0], maps[rows][:, :, columns], atol=1e-5, rtol=0)
         assert maps.std() > 0.01
 
 
@@ -140,7 +140,7 @@ def test_a_wrong_scale_is_noticed(architecture):
         expected = torch.stack(
             [dense_maps(calls, n, [c.weights for c in calls])[:, :, :3] for n in (0, 1)], 1
         )
-        assert (kept.shares()[:, :2] - expected).abs().max() > 1e-4
+        assert (kept.weights()[:, :2] - expected).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize(("name", "calls"), [("qwen2_vl", [2, 2]), ("qwen2_5_vl", [4, 1])])

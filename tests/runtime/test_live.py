@@ -1,4 +1,4 @@
-"""The lent model against plain transformers: answers, attention rows, gradients."""
+"""The borrowed model against plain transformers: answers, attention rows, gradients."""
 
 import copy
 

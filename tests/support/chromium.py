@@ -45,7 +45,7 @@ def shown(browser, folder, text, *, wait=".gv-root[data-drawn]", **options):
     page = context.new_page()
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: raised.append(str(error)))
-    page.on("console", lambda said: raised.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda line: raised.append(line.text) if line.type == "error" else None)
     page.goto(place.as_uri())
     page.wait_for_selector(wait)
     yield page

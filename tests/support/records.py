@@ -92,10 +92,10 @@ def answer(words: Sequence[str] = WORDS, *, end: str | None = "</s>") -> Answer:
     )
 
 
-def heatmaps(method: str, grid: Grid, said: Answer, shape: tuple[int, int], *, layers: int = 2) -> Heatmaps:
+def heatmaps(method: str, grid: Grid, given: Answer, shape: tuple[int, int], *, layers: int = 2) -> Heatmaps:
     """A hot cell where the nodule is, a sink in a corner, noise elsewhere; one map per spoken token."""
     unit, signed = UNITS[method]
-    tokens = said.spoken
+    tokens = given.spoken
     at = np.array([NODULE[0] * shape[0], NODULE[1] * shape[1]])
     row, col = (at - grid.to_source[:, 2]) / np.diag(grid.to_source)
     distance = np.hypot(
@@ -112,7 +112,7 @@ def heatmaps(method: str, grid: Grid, said: Answer, shape: tuple[int, int], *, l
     values[..., ~grid.valid] = np.nan
     return Heatmaps(
         values=values.astype(np.float32),
-        targets=tuple(find(said, index) for index in tokens),
+        targets=tuple(find(given, index) for index in tokens),
         layers=tuple(range(layers)),
         reduce=("sum", "mean", "mean") if signed else ("mean", "mean", "mean"),
         method=method,
@@ -161,7 +161,7 @@ def record_of(
     words: Sequence[str] = WORDS,
 ) -> Record:
     """A record of several images, or several grids on one, whose tokens follow each other in the prompt."""
-    said = answer(words)
+    given = answer(words)
     sizes = [grid.rows * grid.cols for grid in grids]
     starts = [5 + sum(sizes[:number]) for number in range(len(grids))]
     count = 5 + sum(sizes)
@@ -180,10 +180,10 @@ def record_of(
     return Record(
         source_images=tuple(source_images),
         prompt=prompt,
-        answer=said,
-        targets=(find(said),),
+        answer=given,
+        targets=(find(given),),
         heatmaps=tuple(
-            heatmaps(method, grid, said, source_images[grid.image].shape)
+            heatmaps(method, grid, given, source_images[grid.image].shape)
             for method in UNITS
             for grid in placed
         ),
@@ -195,7 +195,7 @@ def record_of(
 
 def asked(one: Record, words: Sequence[str] = ("Where", " is", " the", " nodule", "?")) -> Record:
     """The record with a map of attention for each of these words of its question, too."""
-    said, prompt = answer(words, end=None), one.prompt
+    given, prompt = answer(words, end=None), one.prompt
     start, count = prompt.spans[-1].start, len(words)
     names = (
         *prompt.tokens[:start],
@@ -203,10 +203,10 @@ def asked(one: Record, words: Sequence[str] = ("Where", " is", " the", " nodule"
         *prompt.tokens[start + 1 :],
     )
     offsets = np.zeros((len(names), 2), dtype=np.int64)
-    offsets[start : start + count] = said.offsets
+    offsets[start : start + count] = given.offsets
     prompt = replace(
         prompt,
-        question=said.text,
+        question=given.text,
         tokens=names,
         token_ids=np.arange(len(names), dtype=np.int64),
         spans=(*prompt.spans[:-1], Span(kind="question", start=start, stop=start + count)),

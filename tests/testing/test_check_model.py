@@ -34,7 +34,7 @@ def moved(cells, stage, make):
 
 
 def laid(cells, change, *stages):
-    """The same places, said to lie elsewhere in the image."""
+    """The same places, which the adapter puts elsewhere in the image."""
     return {
         name: replace(one, grids=tuple(map(change, one.grids))) if name in stages or not stages else one
         for name, one in cells.items()
@@ -208,7 +208,7 @@ def test_wrong_parts_are_told(change, says, monkeypatch):
     [
         ("vision_layers", "the first vision layer that"),
         ("projector", "the projector that"),
-        ("decoder_layers", "the first module that looks"),
+        ("decoder_layers", "the first module that attends"),
     ],
 )
 def test_parts_that_never_run_are_told(field, says, monkeypatch):

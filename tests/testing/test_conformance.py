@@ -14,6 +14,7 @@ from groundviz.methods import METHODS
 from groundviz.methods.attention import attention
 from groundviz.methods.gradient_attention import gradient_attention
 from groundviz.methods.toolkit.baselines import blurred
+from groundviz.methods.toolkit.facts import Facts
 from groundviz.methods.toolkit.method import each_token, laid_out
 from groundviz.models import FAMILIES
 from groundviz.models.families.black_box import UNKNOWN
@@ -134,9 +135,9 @@ def test_every_family_is_covered():
 # --- the planted model is what its description says -----------------------------------------------------
 
 
-@pytest.mark.parametrize(("said", "cell"), [("nodule", FIRST), ("opacity", FIRST), ("effusion", None)])
-def test_the_planted_score_is_linear_in_one_cell_and_blind_to_others(said, cell):
-    model = planted(foils=said == "effusion")
+@pytest.mark.parametrize(("word", "cell"), [("nodule", FIRST), ("opacity", FIRST), ("effusion", None)])
+def test_the_planted_score_is_linear_in_one_cell_and_blind_to_others(word, cell):
+    model = planted(foils=word == "effusion")
     cell = cell or model.second
     vlm, pixels = model.vlm, model.source_image.pixels
 
@@ -144,7 +145,7 @@ def test_the_planted_score_is_linear_in_one_cell_and_blind_to_others(said, cell)
         inputs = vlm.encode(
             (replace(model.source_image, pixels=changed.astype(np.float32)),), QUESTION
         ).inputs
-        ids = torch.cat([inputs["input_ids"], torch.tensor([vlm.answer_ids(said)])], dim=1)
+        ids = torch.cat([inputs["input_ids"], torch.tensor([vlm.answer_ids(word)])], dim=1)
         inputs = {**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
         return torch.log_softmax(vlm.model(**inputs).logits[0, -2], -1)[ids[0, -1]].item()
 
@@ -230,12 +231,6 @@ def deaf_to_nan(live, prompt, answer, targets):
     return laid_out(values, prompt.grids, each_token(answer), unit="nats", reduce=("sum", "sum", "mean"))
 
 
-@functools.wraps(attention)
-def for_contrasts_too(live, prompt, answer, targets):
-    plain = tuple(replace(target, foil=None) for target in targets)
-    return attention(live, prompt, answer, plain)
-
-
 def without_words(live, prompt, answer, targets):
     return attention(live, prompt, answer, targets)
 
@@ -280,13 +275,14 @@ def sinking(values):
 
 
 WRONG = {
+    "states its facts": without_words,
     "is documented": without_words,
     "points at the cell that counts": changed(attention, lambda values: values.swapaxes(-2, -1)),
     "shows nothing elsewhere": changed(attention, sinking),
     "tells tokens apart": changed(attention, lambda values: np.concatenate([values[1::-1], values[2:]])),
     "equals the closed form": changed(attention, lambda values: values * np.float32(1.01)),
     "is not normalised": changed(attention, min_max),
-    "contrasts, or refuses to": for_contrasts_too,
+    "tells contrasts apart": changed(gradient_attention, lambda values: values.swapaxes(-2, -1)),
     "a contrast is not its target alone": blind_to_foils,
     "is finite": changed(attention, one_missing),
     "names its unit": in_a_unit_of_its_own,
@@ -304,7 +300,9 @@ WRONG = {
 
 def failed(method, check):
     """Whether one check of the kit, on the first family if it is run on each, says no."""
-    trial = Trial(name="wrong", method=method, options={}, closed_form=CLOSED_FORMS["attention"])
+    # What is stated of the method that the wrong one was made of.
+    facts = METHODS.facts(method.__name__) if method.__name__ in METHODS else Facts()
+    trial = Trial(name="wrong", method=method, facts=facts, options={}, closed_form=CLOSED_FORMS["attention"])
     demands = {name.split(" (")[0]: demand for name, demand in reversed(list(conformance._checks(trial)))}
     return not conformance._found(check, demands[check]).passed
 
@@ -320,7 +318,7 @@ def test_a_function_is_checked_before_it_is_registered():
     report = check_method(changed(attention, min_max))
     assert not report.passed
     assert {finding.name.split(" (")[0] for finding in report.failed} == {"is not normalised"}
-    with pytest.raises(AssertionError, match="attention: passed 27 of 28 checks") as raised:
+    with pytest.raises(AssertionError, match="attention: passed 28 of 29 checks") as raised:
         report.raise_if_failed()
     assert "FAILED  is not normalised: from lowest to highest cell" in str(raised.value)
 
@@ -332,7 +330,8 @@ def test_an_error_of_a_method_is_what_its_checks_say():
 
     findings = {finding.name: finding.why for finding in check_method(broken).findings}
     assert findings["points at the cell that counts"] == "GroundvizError: It cannot be done."
-    assert "does not state Formula, Unit, Cost" in findings["is documented"]
+    assert "does not state shows, unit, cost" in findings["states its facts"]
+    assert "gives no formula" in findings["is documented"]
 
 
 def test_a_report_that_passed_raises_nothing():

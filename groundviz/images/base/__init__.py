@@ -1,1 +1,1 @@
-"""What every kind of image goes through: intake, limits, windows, display."""
+"""The steps that every kind of image goes through: intake, limits, windows, display."""

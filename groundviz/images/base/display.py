@@ -1,4 +1,4 @@
-"""From decoded samples to a source image: range, window, transparency, hash; for every raster source."""
+"""From decoded numbers of a raster image to a SourceImage: range, window, transparency, hash."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from groundviz.errors import ImageError
 from groundviz.images.base.window import Curve, Values, Window, apply, extent, ramp
 from groundviz.record.types import Floats, SourceImage
 
-# A brightest value below this part of white can hardly be seen.
+# An image whose brightest value is below this part of white can hardly be seen.
 _DARK = 0.125
+# Pixels that are computed at once, to bound the memory.
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:
-    """Numbers on their way to becoming an image.
+    """The decoded numbers of an image, and what they mean.
 
     Attributes:
         values: (rows, cols) or (rows, cols, 3), as stored.
-        top: The value shown white when 0 is black, or None when the numbers have no such range.
+        top: The value shown white, where 0 is shown black; None when the numbers have no such range.
         alpha: (rows, cols), from 0 transparent to `alpha_top` opaque, or None.
         alpha_top: The alpha that is opaque.
         premultiplied: Whether the values were already multiplied by alpha.
@@ -40,7 +41,7 @@ class Samples:
 
 
 def natural_top(values: Values) -> float | None:
-    """The value that means white for numbers of this type, or None where there is none.
+    """The value that means white for numbers of this type, or None where the type implies none.
 
     >>> natural_top(np.zeros(1, np.uint16))
     65535.0
@@ -53,13 +54,16 @@ def natural_top(values: Values) -> float | None:
 
 
 def displayed(samples: Samples, *, source: str, window: tuple[float, float] | None) -> SourceImage:
-    """Map samples to what is seen, and say how.
+    """Map samples to display space, from 0 black to 1 white, and note how.
 
     Raises:
         ImageError: The values are not finite, or have no range and none was given.
     """
     low, high = extent(samples.values)
-    chosen = None if window is None else Window.of(window)
+    chosen, pair = None, None
+    if window is not None:
+        chosen = Window.of(window)
+        pair = chosen.pair
     curve, notes = _curve(samples, low, high, chosen)
     pixels = apply(curve, samples.values)
     if samples.inverted:
@@ -72,7 +76,7 @@ def displayed(samples: Samples, *, source: str, window: tuple[float, float] | No
         source=source,
         raw_range=(low, high),
         notes=samples.notes + notes,
-        window=None if chosen is None else chosen.pair,
+        window=pair,
         inverted=samples.inverted,
     )
 
@@ -89,9 +93,10 @@ def finished(
     """The SourceImage of pixels in display space, with their hash.
 
     Raises:
-        ImageError: The mapping left values that are no numbers, or outside 0 to 1.
+        ImageError: Some pixels are NaN, or outside 0 to 1.
     """
     darkest, brightest = float(pixels.min()), float(pixels.max())
+    # Comparisons with NaN are false.
     if not 0.0 <= darkest <= brightest <= 1.0:
         raise ImageError(
             "The values overflow when they are mapped to black and white. Pass window=(centre, width) "
@@ -127,7 +132,10 @@ def _curve(samples: Samples, low: float, high: float, window: Window | None) -> 
         return window.curve(inverted=samples.inverted), (note,)
     if samples.top is not None:
         curve = ramp(0.0, samples.top, inverted=samples.inverted)
-        return curve, _full_range_note(samples.top)
+        if samples.top <= 255.0:
+            # The rule for 8 bits needs no note.
+            return curve, ()
+        return curve, (f"Values from 0 to {samples.top:g} are shown from black to white.",)
     if samples.values.dtype.kind == "f":
         return _unit_range(samples, low, high)
     if samples.values.ndim == 3:
@@ -143,7 +151,7 @@ def _curve(samples: Samples, low: float, high: float, window: Window | None) -> 
 
 
 def _flat_note(pixels: Floats, darkest: float, brightest: float) -> tuple[str, ...]:
-    """A warning where hardly anything can be seen: one or two levels, nearly black, nearly white."""
+    """A note where hardly anything can be seen: one or two levels, nearly black, nearly white."""
     advice = "Pass window=(centre, width) to choose what is black and white."
     if darkest == brightest:
         return (f"The image shows one level alone, {darkest:.0%} of white. {advice}",)
@@ -151,6 +159,7 @@ def _flat_note(pixels: Floats, darkest: float, brightest: float) -> tuple[str, .
         return (f"The image looks dark: its brightest value is {brightest:.1%} of white. {advice}",)
     if darkest > 1.0 - _DARK:
         return (f"The image looks washed out: its darkest value is {darkest:.1%} of white. {advice}",)
+    # Two levels, unless some pixel lies between darkest and brightest.
     flat = pixels.reshape(-1)
     for start in range(0, flat.size, _BLOCK):
         block = flat[start : start + _BLOCK]
@@ -159,12 +168,8 @@ def _flat_note(pixels: Floats, darkest: float, brightest: float) -> tuple[str, .
     return (f"The image shows two levels alone. {advice}",)
 
 
-def _full_range_note(top: float) -> tuple[str, ...]:
-    """Nothing for 8 bits; for more, the rule."""
-    return () if top <= 255.0 else (f"Values from 0 to {top:g} are shown from black to white.",)
-
-
 def _unit_range(samples: Samples, low: float, high: float) -> tuple[Curve, tuple[str, ...]]:
+    """The mapping of floats, which must lie in 0 to 1."""
     if low < 0.0 or high > 1.0:
         raise ImageError(
             f"Floating-point values must lie in 0 to 1: these run from {low:g} to {high:g}. Scale them, "
@@ -174,7 +179,7 @@ def _unit_range(samples: Samples, low: float, high: float) -> tuple[Curve, tuple
 
 
 def _put_on_white(pixels: Floats, samples: Samples) -> None:
-    """Replace pixels by what is seen of them on white, a few rows at a time."""
+    """Blend pixels with white by their alpha, in place and a few rows at a time."""
     alpha = samples.alpha
     if alpha is None:
         return
@@ -182,6 +187,9 @@ def _put_on_white(pixels: Floats, samples: Samples) -> None:
     for start in range(0, len(pixels), step):
         rows = slice(start, start + step)
         cover = alpha[rows].astype(np.float32) / np.float32(samples.alpha_top)
-        cover = cover if pixels.ndim == 2 else cover[:, :, None]
-        lit = pixels[rows] if samples.premultiplied else pixels[rows] * cover
-        np.clip(lit + (1.0 - cover), 0.0, 1.0, out=pixels[rows])
+        if pixels.ndim == 3:
+            cover = cover[:, :, None]
+        visible = pixels[rows]
+        if not samples.premultiplied:
+            visible = visible * cover
+        np.clip(visible + (1.0 - cover), 0.0, 1.0, out=pixels[rows])

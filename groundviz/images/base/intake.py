@@ -1,4 +1,4 @@
-"""Files come in here: regular ones of bounded size, read a bounded number of times, known by content."""
+"""Opens files: regular ones of limited size, with a limited number of reads, recognised by content."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 from groundviz.errors import ImageError
 from groundviz.images.base.limits import MAX_FILE_BYTES
 
-# Decoders written in Python cost microseconds per read, whatever the read brings. A file cut into
-# millions of empty pieces would keep them busy for minutes; an honest one needs a few thousand reads.
+# Decoders written in Python take microseconds per read, however short it is. A file of millions of empty
+# pieces would keep them busy for minutes; a real one needs a few thousand reads.
 MAX_READS = 120_000
 
 _CHUNK = 1 << 20
@@ -24,13 +24,13 @@ _EXPLICIT_VR = re.compile(rb"[A-Z]{2}")
 
 
 class BoundedReader:
-    """A binary stream that refuses to be read more often, or further, than an honest file needs.
+    """A binary stream that may be read only so often, and only so far, as a real file needs.
 
     Args:
-        stream: What is read.
+        stream: The stream to read.
         reads: How often it may be read.
         total: How many bytes may be read in all; any number when None.
-        stop: Where it ends for its reader; where the stream ends when None.
+        stop: The position at which reading ends; the stream's own end when None.
     """
 
     def __init__(
@@ -54,7 +54,9 @@ class BoundedReader:
         """
         if self._stop is not None:
             left = max(0, self._stop - self._stream.tell())
-            size = left if size < 0 else min(size, left)
+            # A negative size asks for all that is left.
+            if size < 0 or size > left:
+                size = left
         data = self._stream.read(size)
         self._reads -= 1
         if self._total is not None:
@@ -80,10 +82,10 @@ class BoundedReader:
 
 @contextmanager
 def opened(path: str | bytes) -> Iterator[BinaryIO]:
-    """A regular file of at most 256 MB, open for reading; never waits for one.
+    """A regular file of at most 256 MB, open for reading; opening never waits, as it could for a pipe.
 
     Raises:
-        ImageError: It is not there, a folder, device or pipe, empty, too large, or an address.
+        ImageError: It is missing, a folder, device or pipe, empty, too large, or a web address.
     """
     name = os.fsdecode(path)
     if _URL.match(name):
@@ -98,7 +100,10 @@ def content_of(source: Any) -> bytes:
     Raises:
         ImageError: It is empty, too large, or open as text.
     """
-    content = bytes(source) if isinstance(source, bytes | bytearray | memoryview) else _read_whole(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        content = bytes(source)
+    else:
+        content = _read_whole(source)
     if not content:
         raise ImageError("The image's content is empty: 0 bytes were given. Read it again from its origin.")
     if len(content) > MAX_FILE_BYTES:
@@ -110,15 +115,16 @@ def content_of(source: Any) -> bytes:
 
 
 def _read_whole(stream: Any) -> bytes:
-    # From its start, as Pillow does: who has just written into it leaves it at its end.
-    at = stream.tell() if hasattr(stream, "seekable") and stream.seekable() else None
-    if at is not None:
+    if hasattr(stream, "seekable") and stream.seekable():
+        # From its start, as Pillow does: a buffer that was just written is at its end.
+        at = stream.tell()
         stream.seek(0)
-    try:
-        content = stream.read(MAX_FILE_BYTES + 1)
-    finally:
-        if at is not None:
+        try:
+            content = stream.read(MAX_FILE_BYTES + 1)
+        finally:
             stream.seek(at)
+    else:
+        content = stream.read(MAX_FILE_BYTES + 1)
     if not isinstance(content, bytes | bytearray | memoryview):
         raise ImageError("The file is open as text, where bytes are needed. Open it with mode 'rb'.")
     return bytes(content)
@@ -127,8 +133,8 @@ def _read_whole(stream: Any) -> bytes:
 def _open(name: str) -> BinaryIO:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        # Looked at before it is opened, since opening a device can already change it; and again
-        # after, since it may have been replaced in between.
+        # Checked before it is opened, since opening a device can already change it; and again
+        # afterwards, since it may have been replaced in between.
         reason = _refusal(Path(name).stat())
         if reason is None:
             stream = os.fdopen(os.open(name, flags), "rb")
@@ -137,7 +143,10 @@ def _open(name: str) -> BinaryIO:
                 return stream
             stream.close()
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "this is not a usable path"
+        why = "this is not a usable path"
+        if isinstance(error, OSError):
+            # Without the path, which the error itself contains.
+            why = str(error.strerror)
         reason = f"The image file could not be opened: {why}. Check the path."
     raise ImageError(reason)
 
@@ -158,7 +167,7 @@ def _refusal(status: os.stat_result) -> str | None:
 
 
 def kind_of(stream: BinaryIO) -> str:
-    """What the content is, by its first bytes and never by a name: "png", "dicom", ...
+    """The kind of the content, by its first bytes and never by a name: "png", "dicom", ...
 
     Raises:
         ImageError: It is none of the formats that are read.
@@ -190,7 +199,8 @@ def kind_of(stream: BinaryIO) -> str:
 
 
 def _is_bare_dicom(head: bytes) -> bool:
-    """Whether these bytes start a DICOM data set that lacks the preamble."""
+    """Whether these bytes begin a DICOM data set without a preamble."""
+    # It begins with an element of group 2 or 8, low byte first, or of group 8, high byte first.
     if head[:2] in (b"\x02\0", b"\x08\0"):
         short = int.from_bytes(head[4:8], "little") <= 1024
         return len(head) >= 8 and (short or _EXPLICIT_VR.match(head, 4) is not None)
@@ -214,13 +224,14 @@ def tail(stream: BinaryIO, size: int = 1 << 16) -> bytes:
 
 
 def occurrences(stream: BinaryIO, mark: bytes) -> int:
-    """How often `mark` stands in the content; the position is kept."""
+    """How often the content contains `mark`; the position is kept."""
     at = stream.tell()
     stream.seek(0)
     count, carried = 0, b""
     while chunk := stream.read(_CHUNK):
         block = carried + chunk
         count += block.count(mark)
+        # A mark may begin in one chunk and end in the next.
         carried = block[len(block) - len(mark) + 1 :]
     stream.seek(at)
     return count

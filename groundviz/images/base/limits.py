@@ -1,8 +1,8 @@
-"""How large an image may be, and which of its images is meant. Checked before anything is decoded.
+"""Limits on the size of an image, and the choice of a frame; checked before anything is decoded.
 
-No image may have more than 64 megapixels, and none may need more than 512 MB to be read: its numbers as
-stored, what the decoder holds beside them, and the image itself, four bytes for each value. Measured on
-files of 9 megapixels and rounded up, that leaves these megapixels:
+An image may have at most 64 megapixels, and reading it may need at most 512 MB: the stored numbers, the
+decoder's own memory, and the image itself with four bytes per value. Measured on files of 9 megapixels and
+rounded up, this allows so many megapixels:
 
 =============================================  ==========
 grey of 8 bits                                 64
@@ -52,7 +52,7 @@ def require_memory(rows: int, cols: int, each: float, *, more: int = 0) -> None:
         rows: Of the image.
         cols: Of the image.
         each: Bytes per pixel at the peak.
-        more: Bytes beside that, whatever the size of the image.
+        more: Further bytes, whatever the size of the image.
 
     Raises:
         ImageError: Naming the memory needed and the memory allowed.
@@ -67,7 +67,7 @@ def require_memory(rows: int, cols: int, each: float, *, more: int = 0) -> None:
 
 
 def choose_frame(frame: int | None, count: int) -> int:
-    """The image to show out of `count`, counting from 0; several are never reduced to one silently.
+    """The number of the image to show, counting from 0; one of several must be named.
 
     Raises:
         ImageError: There are several and none was named, or none has that number.
@@ -77,7 +77,10 @@ def choose_frame(frame: int | None, count: int) -> int:
     """
     if frame is None and count == 1:
         return 0
-    choice = "Pass frame=0." if count == 1 else f"Pass frame=, a number from 0 to {count - 1}."
+    choice = f"Pass frame=, a number from 0 to {count - 1}."
+    held = f"{count} frames"
+    if count == 1:
+        choice, held = "Pass frame=0.", "1 frame"
     if frame is None:
         raise ImageError(f"The image holds {count} frames and one must be chosen. {choice}")
     try:
@@ -85,11 +88,12 @@ def choose_frame(frame: int | None, count: int) -> int:
     except TypeError:
         index = -1
     if not 0 <= index < count:
-        held = "1 frame" if count == 1 else f"{count} frames"
         raise ImageError(f"There is no frame of that number: the image holds {held}. {choice}")
     return index
 
 
 def frame_note(index: int, count: int) -> tuple[str, ...]:
-    """Which image is shown, in words, or nothing when there is only one."""
-    return (f"Frame {index} of {count} is shown (counting from 0).",) if count > 1 else ()
+    """A note on which frame is shown; none when there is only one."""
+    if count <= 1:
+        return ()
+    return (f"Frame {index} of {count} is shown (counting from 0).",)

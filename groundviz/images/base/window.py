@@ -1,4 +1,4 @@
-"""From stored numbers to black and white: windows, tables and ranges, applied block by block."""
+"""Windows, lookup tables and ranges, which map stored numbers to black and white, block by block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from groundviz.record.types import Bools, Doubles, Floats
 Values = npt.NDArray[Any]
 Curve = Callable[[Doubles], Doubles]
 
+# Values that are mapped at once: in float64, so in small blocks to bound the memory.
 _BLOCK = 1 << 19
+# The part of the values that `central_range` leaves out at either end.
 _CUT = 0.005
 
 
@@ -39,18 +41,22 @@ class Window:
             centre, width = (float(value) for value in pair)
         except (TypeError, ValueError, OverflowError):
             centre = width = math.nan
-        least = 1.0 if function == "LINEAR" else 0.0
+        # DICOM's LINEAR counts values, so that a width of 1 is a step between black and white.
+        least, widths = 0.0, "above 0"
+        if function == "LINEAR":
+            least, widths = 1.0, "above or at 1"
         if not (math.isfinite(centre) and math.isfinite(width)) or width < least or width <= 0:
             raise ImageError(
                 "The window cannot be used: it must be two finite numbers (centre, width) with a width "
-                f"above {'or at 1' if function == 'LINEAR' else '0'}. Pass for example window=(40, 400)."
+                f"{widths}. Pass for example window=(40, 400)."
             )
         return cls(centre=centre, width=width, function=function)
 
     def curve(self, *, inverted: bool = False) -> Curve:
         """Values to 0..1, by the formulas of DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3."""
         if self.function == "SIGMOID":
-            return _sigmoid(self.centre, -self.width if inverted else self.width)
+            width = -self.width if inverted else self.width
+            return _sigmoid(self.centre, width)
         if self.function == "LINEAR":
             low = self.centre - 0.5 - (self.width - 1.0) / 2.0
             return ramp(low, low + self.width - 1.0, inverted=inverted)
@@ -80,8 +86,10 @@ def ramp(low: float, high: float, *, inverted: bool = False) -> Curve:
 
     def curve(values: Doubles) -> Doubles:
         if span == 0.0:
-            return np.asarray((values < low) if inverted else (values > low), dtype=np.float64)
-        rise = (high - values) if inverted else (values - low)
+            # A step: there is nothing to divide by.
+            white = values < low if inverted else values > low
+            return np.asarray(white, dtype=np.float64)
+        rise = high - values if inverted else values - low
         return np.clip(rise / span, 0.0, 1.0)
 
     return curve
@@ -90,14 +98,15 @@ def ramp(low: float, high: float, *, inverted: bool = False) -> Curve:
 def _sigmoid(centre: float, width: float) -> Curve:
     def curve(values: Doubles) -> Doubles:
         # Beyond +-40 the result is 0 or 1 to the last bit of a float32, and exp stays finite.
-        return np.asarray(1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / width, -40.0, 40.0))))
+        exponent = np.clip(-4.0 * (values - centre) / width, -40.0, 40.0)
+        return np.asarray(1.0 / (1.0 + np.exp(exponent)))
 
     return curve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Table:
-    """A lookup table: `values[0]` stands for every input up to `first`, the last for all above.
+    """A lookup table: inputs below `first` get the first entry, those beyond the end the last one.
 
     Attributes:
         first: Input that the first entry belongs to.
@@ -111,7 +120,8 @@ class Table:
 
     def look_up(self, inputs: Values) -> Values:
         """The entry of every input, same shape."""
-        index = np.clip(inputs, self.first, self.first + len(self.values) - 1) - self.first
+        last = self.first + len(self.values) - 1
+        index = np.clip(inputs, self.first, last) - self.first
         return np.asarray(self.values[index.astype(np.intp)])
 
     def curve(self, *, inverted: bool = False) -> Curve:
@@ -121,13 +131,13 @@ class Table:
 
 
 def apply(curve: Curve, values: Values) -> Floats:
-    """`curve` of every value, float32, same shape; float64 inside, but never for all pixels at once."""
+    """`curve` of every value, float32 in the same shape, computed in float64 block by block."""
     shown = np.empty(values.shape, dtype=np.float32)
     step = max(1, _BLOCK // max(1, values[0].size))
     for start in range(0, len(values), step):
         rows = slice(start, start + step)
         shown[rows] = curve(values[rows].astype(np.float64))
-    # Adding zero turns a negative zero into a plain one: equal images must have equal bits.
+    # Adding zero turns a negative zero into a positive one: equal images must have equal bits.
     shown += np.float32(0.0)
     return shown
 
@@ -157,9 +167,13 @@ def central_range(values: Values, kept: Bools | None) -> tuple[float, float]:
         values: Any shape.
         kept: Which values count; None for all. Where none counts, all do.
     """
-    chosen = (values if kept is None or not kept.any() else values[kept]).reshape(-1)
+    chosen = values.reshape(-1)
+    if kept is not None and kept.any():
+        chosen = values[kept].reshape(-1)
     lowest = int(_CUT * (chosen.size - 1))
     highest = chosen.size - 1 - lowest
     ordered = np.partition(chosen, (lowest, highest))
     low, high = float(ordered[lowest]), float(ordered[highest])
-    return (low, high) if high > low else (float(chosen.min()), float(chosen.max()))
+    if high > low:
+        return low, high
+    return float(chosen.min()), float(chosen.max())

@@ -1,4 +1,4 @@
-"""What compressed data state of themselves, read without decoding them."""
+"""The headers of JPEG, JPEG-LS and JPEG 2000 data, read without decoding the image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 _LOSSLESS, _LS = frozenset((0xC3, 0xC7, 0xCB, 0xCF)), 0xF7
 _RGB_IDS = (b"RGB", b"rgb")
 _TILE_PART, _DATA, _END, _CODING, _CODING_OF_ONE = 0x90, 0x93, 0xD9, 0x52, 0x53
-# A decoder makes room for each of these before it decodes the first.
+# A decoder allocates memory for each tile and precinct before it decodes the first.
 _MAX_TILES = 16_384
 _MAX_PIECES = 300_000
 
@@ -36,9 +36,8 @@ class Stream:
         cols: Of the image.
         samples: Values per pixel.
         bits: Per value.
-        signed: Whether values may be negative; None where the format cannot say.
-        colours: "RGB" or "YBR", what three values mean once they are decoded; empty where the data
-            do not say.
+        signed: Whether values may be negative; None where the format has no such mark.
+        colours: "RGB" or "YBR", what three decoded values mean; empty where the data do not state it.
         transformed: Whether JPEG 2000's own colour transform was used, which decoders undo.
     """
 
@@ -53,9 +52,9 @@ class Stream:
 
 
 def codestream(frame: bytes) -> bytes:
-    """The image itself: JPEG 2000 without the JP2 file around it, which DICOM does not foresee.
+    """The compressed image itself: JPEG 2000 data without a JP2 file around it, which DICOM does not allow.
 
-    What is in the other boxes of such a file cannot be mistaken for the image then.
+    So nothing in the other boxes of such a file can be mistaken for the image.
     """
     if not frame.startswith(_JP2):
         return frame
@@ -63,8 +62,10 @@ def codestream(frame: bytes) -> bytes:
     while at + 8 <= len(frame):
         length, kind = _BOX.unpack_from(frame, at)
         if kind == b"jp2c":
-            header = 16 if length == 1 else 8
-            return frame[at + header :]
+            # A length of 1 means that the true one follows, in eight further bytes.
+            if length == 1:
+                return frame[at + 16 :]
+            return frame[at + 8 :]
         if length < 8:
             break
         at += length
@@ -72,10 +73,10 @@ def codestream(frame: bytes) -> bytes:
 
 
 def stream_of(frame: bytes) -> Stream:
-    """What a JPEG, JPEG-LS or JPEG 2000 frame states of itself.
+    """The header of a JPEG, JPEG-LS or JPEG 2000 frame.
 
     Raises:
-        ImageError: It is none of them, cut short, or of a build that no decoder here reads safely.
+        ImageError: It is none of them, cut short, or of a structure that no decoder here reads safely.
 
     >>> made = stream_of(bytes.fromhex("ffd8 ffe0 0002 ffc0 000b 08 0300 0400 01 011100"))
     >>> made.rows, made.cols, made.bits
@@ -94,7 +95,7 @@ def stream_of(frame: bytes) -> Stream:
 
 
 def _jpeg(frame: bytes) -> Stream:
-    at, said = 2, ""
+    at, colours = 2, ""
     while frame[at] == 0xFF:
         marker = frame[at + 1]
         if marker == 0xFF:
@@ -104,26 +105,32 @@ def _jpeg(frame: bytes) -> Stream:
         length = int.from_bytes(frame[at + 2 : at + 4], "big")
         content = frame[at + 4 : at + 2 + length]
         if marker in _FRAME_HEADERS:
-            return _framed(marker, content, said)
+            return _framed(marker, content, colours)
         if marker == 0xEE and content.startswith(b"Adobe") and len(content) >= 12:
-            said = "RGB" if content[11] == 0 else "YBR"
-        elif marker == 0xE0 and content.startswith(b"JFIF") and not said:
-            said = "YBR"
+            colours = "RGB" if content[11] == 0 else "YBR"
+        elif marker == 0xE0 and content.startswith(b"JFIF") and not colours:
+            # JFIF allows no other colours, but an Adobe segment overrides it.
+            colours = "YBR"
         at += 2 + length
     raise ValueError
 
 
-def _framed(marker: int, content: bytes, said: str) -> Stream:
+def _framed(marker: int, content: bytes, colours: str) -> Stream:
+    """What a frame header states; `colours` as the segments before it state them."""
     bits, rows, cols, samples = _FRAME.unpack_from(content)
     identifiers = content[6 : 6 + 3 * samples : 3]
     if len(identifiers) != samples:
         raise ValueError
     if identifiers in _RGB_IDS:
-        said = "RGB"
-    kind = "JPEG-LS" if marker == _LS else "JPEG lossless" if marker in _LOSSLESS else "JPEG"
-    return Stream(
-        kind=kind, rows=rows, cols=cols, samples=samples, bits=bits, colours=said if samples == 3 else ""
-    )
+        colours = "RGB"
+    if samples != 3:
+        colours = ""
+    kind = "JPEG"
+    if marker == _LS:
+        kind = "JPEG-LS"
+    elif marker in _LOSSLESS:
+        kind = "JPEG lossless"
+    return Stream(kind=kind, rows=rows, cols=cols, samples=samples, bits=bits, colours=colours)
 
 
 def _jpeg2000(frame: bytes) -> Stream:
@@ -146,6 +153,7 @@ def _jpeg2000(frame: bytes) -> Stream:
             "again from its origin."
         )
     transformed = codings[0][0]
+    # The highest bit is the sign, the others are the number of bits minus one.
     depth = described[0][0]
     return Stream(
         kind="JPEG 2000",
@@ -160,23 +168,28 @@ def _jpeg2000(frame: bytes) -> Stream:
 
 
 def _codings(frame: bytes) -> Iterator[tuple[bool, bytes]]:
-    """Whether the colour transform is on, and the precinct sizes, of every coding style in the headers.
+    """Of every coding style in the headers: whether the colour transform is on, and the precinct sizes.
 
     The first is that of the whole image; others are of one colour or of one tile.
     """
-    at, part = 2, 0
+    at, in_tile = 2, False
     while at + 4 <= len(frame) and frame[at] == 0xFF and frame[at + 1] != _END:
         marker, length = frame[at + 1], int.from_bytes(frame[at + 2 : at + 4], "big")
         content = frame[at + 4 : at + 2 + length]
         if marker == _TILE_PART:
-            part, size = at, int.from_bytes(content[2:6], "big")
+            in_tile = True
+            size = int.from_bytes(content[2:6], "big")
             # A length of zero means: to the end of the data.
-            after = at + size if size else len(frame)
+            next_part = at + size if size else len(frame)
+        # The lowest bit of the style says whether precinct sizes follow.
         if marker == _CODING:
             yield content[4] != 0, content[10:] if content[0] & 1 else b""
         elif marker == _CODING_OF_ONE:
             yield False, content[7:] if content[1] & 1 else b""
-        at = after if part and marker == _DATA else at + 2 + length
+        if in_tile and marker == _DATA:
+            at = next_part
+        else:
+            at += 2 + length
 
 
 def _pieces(rows: int, cols: int, high: int, wide: int) -> int:
@@ -184,7 +197,7 @@ def _pieces(rows: int, cols: int, high: int, wide: int) -> int:
 
 
 def _precincts(rows: int, cols: int, sizes: bytes) -> int:
-    """How many precincts the levels of an image are cut into; sizes are two exponents of 2 a byte."""
+    """How many precincts all levels of an image have; each byte of `sizes` is two exponents of 2."""
     count = 0
     for level, size in enumerate(reversed(sizes)):
         count += _pieces(rows >> level, cols >> level, 1 << (size >> 4), 1 << (size & 15))

@@ -1,8 +1,7 @@
-"""A wall around the decoders: what they raise, warn or log may quote the patient and must not get out.
+"""Stops the messages of decoders, which may contain file names and header values of a patient.
 
-Decoders put file names and header values into exceptions, warnings and debug logs. Here each of
-them ends: an exception becomes an ImageError without a trace of its cause, warnings are counted,
-log records of the calling thread are dropped.
+Decoders put such values into exceptions, warnings and debug logs. Here an exception becomes an ImageError
+without a trace of its cause, warnings are only counted, and log records of the calling thread are dropped.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def contained(read: Callable[[], T], *, tag: Callable[[], str] | None = None) ->
 
     Raises:
         ImageError: Whatever went wrong, in our own words, without cause or context.
-        MissingExtra: As raised by `read`, likewise renewed.
+        MissingExtra: As raised by `read`, also without cause and context.
     """
     failure: ImageError | MissingExtra
     try:

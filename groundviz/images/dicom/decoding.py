@@ -1,7 +1,7 @@
-"""One frame of a DICOM decoded: what is compressed is asked what it is before it is unpacked.
+"""Decodes one frame of a DICOM. The headers of compressed data are read before they are unpacked.
 
-The decoder is told what the compressed data say of themselves, never what the header claims. Where
-the two differ, this is the rule:
+The decoder gets the values that the compressed data state, never those of the DICOM header. Where the two
+differ, these are the rules:
 
 ==========================  ====================================================================
 size, values per pixel      refused
@@ -31,7 +31,7 @@ from groundviz.images.base.limits import require_memory
 from groundviz.images.base.window import Values
 from groundviz.images.dicom.codestream import Stream, codestream, stream_of
 from groundviz.images.dicom.elements import PIXEL_KEYWORDS
-from groundviz.images.dicom.header import Layout
+from groundviz.images.dicom.layout import Layout
 from groundviz.images.dicom.rle import require_bounded
 from groundviz.images.raster.files import require_few_scans
 
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 RLE = "1.2.840.10008.1.2.5"
 
-# Transfer syntaxes that may need a further package, by the family their identifier falls into, with
-# the module each package brings.
+# Transfer syntaxes that may need a further package: the beginnings of their identifiers, the name of the
+# family, and the packages with the module of each.
 _JPEG_PACKAGES = {"pylibjpeg": "pylibjpeg", "pylibjpeg-libjpeg": "libjpeg"}
 DECODERS: tuple[tuple[tuple[str, ...], str, dict[str, str]], ...] = (
     (("1.2.840.10008.1.2.4.5", "1.2.840.10008.1.2.4.7"), "JPEG", _JPEG_PACKAGES),
@@ -62,9 +62,9 @@ class Frame:
     """The chosen frame before it is decoded.
 
     Attributes:
-        layout: What the header says, put right by what the compressed data say.
+        layout: The header's layout, corrected by the compressed data.
         notes: Where the two contradict each other.
-        stream: What the compressed data say; None for data that say nothing of themselves.
+        stream: The header of the compressed data; None for data without one.
         data: The compressed frame; empty where pixels are not compressed.
     """
 
@@ -78,13 +78,14 @@ class Frame:
 
         Args:
             held: Bytes of all frames, where they are not compressed.
-            more: Bytes per pixel that its presentation takes beside the values and the image.
+            more: Bytes per pixel for its presentation, besides the values and the image.
 
         Raises:
-            ImageError: As `require_memory` says it.
+            ImageError: As `require_memory` raises it.
         """
         layout, stream = self.layout, self.stream
         size = layout.samples * -(-layout.bits_allocated // 8)
+        # Bytes per pixel at the peak, measured for each decoder and rounded up.
         each = 4 * layout.samples + 2 * size + 1.5 + more
         if stream is not None and stream.kind == "JPEG 2000":
             each += layout.samples * (6 if stream.bits <= 8 else 11)
@@ -99,7 +100,7 @@ class Frame:
 
 
 def find(dataset: Dataset, syntax: str, layout: Layout) -> Frame:
-    """The chosen frame, known to unpack to the image that the header describes.
+    """The chosen frame, checked to be the image that the header describes.
 
     Raises:
         ImageError: There are no pixels, no decoder for them, or they contradict the header.
@@ -140,28 +141,29 @@ def decoded(dataset: Dataset, syntax: str, frame: Frame) -> Values:
 
 
 def _require_same_image(stream: Stream, layout: Layout) -> None:
-    """Refuse compressed data of another image than the header's, which was the one that was checked."""
-    found, told = (stream.rows, stream.cols), (layout.rows, layout.cols)
-    if found != told:
-        _contradiction(f"{found[0]} rows and {found[1]} columns", f"{told[0]} and {told[1]}")
+    """Refuse compressed data of another size than the header's, since that size was checked."""
+    if (stream.rows, stream.cols) != (layout.rows, layout.cols):
+        _contradiction(f"{stream.rows} rows and {stream.cols} columns", f"{layout.rows} and {layout.cols}")
     if stream.samples != layout.samples:
         _contradiction(f"{stream.samples} values per pixel", str(layout.samples))
     if stream.bits > layout.bits_allocated:
         _contradiction(f"{stream.bits} bits per value", f"{layout.bits_allocated} at most")
 
 
-def _contradiction(found: str, told: str) -> None:
+def _contradiction(found: str, stated: str) -> None:
     raise ImageError(
         f"The DICOM contradicts itself: its compressed data have {found}, "
-        f"its header says {told}. Export the image again from its origin."
+        f"its header says {stated}. Export the image again from its origin."
     )
 
 
 def _agreed(stream: Stream, layout: Layout) -> tuple[Layout, tuple[str, ...]]:
-    """What the values mean, and a note on each contradiction."""
+    """The layout by the rules above, and a note on each contradiction."""
     notes: tuple[str, ...] = ()
     if stream.bits != layout.bits_stored:
-        rule = "The low bits count." if stream.bits > layout.bits_stored else "The data are followed."
+        rule = "The data are followed."
+        if stream.bits > layout.bits_stored:
+            rule = "The low bits count."
         notes += (
             f"The compressed data hold {stream.bits} bits per value, where the header says "
             f"{layout.bits_stored}. {rule}",
@@ -174,7 +176,10 @@ def _agreed(stream: Stream, layout: Layout) -> tuple[Layout, tuple[str, ...]]:
             "The compressed data are unsigned, where the header says signed. The header is followed: "
             "the highest bit is the sign.",
         )
-    named = "YBR" if layout.photometric.startswith("YBR") else layout.photometric
+    named = layout.photometric
+    if named.startswith("YBR"):
+        named = "YBR"
+    # The decoder undoes these two, which are JPEG 2000's own.
     undone = stream.transformed and layout.photometric in ("YBR_ICT", "YBR_RCT")
     if stream.colours and stream.colours != named and not undone:
         notes += (
@@ -194,7 +199,7 @@ def _plain(dataset: Dataset, syntax: str, frame: Frame) -> Values:
     options = _options(layout, bits=layout.bits_stored + layout.shift, signed=layout.signed)
     options |= {"pixel_keyword": keyword, "pixel_vr": str(element.VR), "allow_excess_frames": False}
     if decoder.is_encapsulated:
-        # pydicom's own decoder of runs is in Python; the faster ones crash on damaged data.
+        # pydicom's own run-length decoder is in Python; the faster ones crash on damaged data.
         options["decoding_plugin"] = "pydicom"
         values, facts = _unpacked(
             lambda: decoder.as_array(encapsulate([frame.data]), index=0, **options), syntax
@@ -208,7 +213,7 @@ def _plain(dataset: Dataset, syntax: str, frame: Frame) -> Values:
 
 
 def _options(layout: Layout, *, bits: int, signed: bool) -> dict[str, Any]:
-    """All that a decoder is told."""
+    """The options of a decoder."""
     return {
         "rows": layout.rows,
         "columns": layout.cols,
@@ -228,15 +233,15 @@ def _by_plugins(decoder: Any, data: bytes, stream: Stream, layout: Layout) -> Va
 
     options = _options(layout, bits=stream.bits, signed=bool(stream.signed))
     options |= {
-        "bits_allocated": 8 if stream.bits <= 8 else 16 if stream.bits <= 16 else 32,
+        "bits_allocated": 8 * _bytes_for(stream.bits),
         "pixel_keyword": "PixelData",
         "pixel_vr": "OB",
-        # Signs and unused bits are put right afterwards, by one rule for all decoders.
+        # `_low_bits` corrects signs and unused bits afterwards, by one rule for all decoders.
         "apply_j2k_sign_correction": False,
         "apply_jls_sign_correction": False,
         "correct_unused_bits": False,
     }
-    # GDCM applies what it believes of signs and colours by itself: it comes last.
+    # GDCM comes last: it changes signs and colours by rules of its own.
     plugins = sorted(decoder.available_plugins, key=lambda name: name == "gdcm")
     for number, plugin in enumerate(plugins):
         try:
@@ -255,10 +260,12 @@ def _colour_jpeg(data: bytes, stream: Stream, layout: Layout) -> Values:
     """RGB of an 8-bit colour JPEG, by the library that every environment has."""
     with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
         if not stream.colours and layout.photometric == "RGB":
-            # Its three values are RGB by the header's word alone; asked for YCbCr, none is converted.
+            # Only the header says that its values are RGB. Read as YCbCr, they are not converted.
             image.draft("YCbCr", image.size)
             return np.asarray(image)
-        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        if image.mode == "RGB":
+            return np.asarray(image)
+        return np.asarray(image.convert("RGB"))
 
 
 def _to_rgb(values: Values, bits: int) -> Values:
@@ -272,17 +279,27 @@ def _to_rgb(values: Values, bits: int) -> Values:
 
 
 def _low_bits(values: Values, stream: Stream, layout: Layout) -> Values:
-    """Values as the header describes them: the low bits count, and their highest one may be a sign."""
+    """Values as the header describes them: the low bits are used, and the highest of these may be a sign."""
     bits = layout.bits_stored
     if stream.signed or (stream.bits <= bits and not layout.signed):
         return values
     if not layout.signed:
         return np.asarray(np.bitwise_and(values, values.dtype.type((1 << bits) - 1)))
-    size = max(values.dtype.itemsize, 1 if bits <= 8 else 2 if bits <= 16 else 4)
+    size = max(values.dtype.itemsize, _bytes_for(bits))
     signed = values.astype(f"u{size}").view(f"i{size}")
+    # Moved up and down again, so that the highest stored bit fills all bits above it.
     shift = 8 * size - bits
     np.left_shift(signed, shift, out=signed)
     return np.asarray(np.right_shift(signed, shift, out=signed))
+
+
+def _bytes_for(bits: int) -> int:
+    """The bytes of the smallest integer type that holds so many bits."""
+    if bits <= 8:
+        return 1
+    if bits <= 16:
+        return 2
+    return 4
 
 
 def _decoder(syntax: str) -> Any:
@@ -301,11 +318,9 @@ def _decoder(syntax: str) -> Any:
     if not decoder.is_available:
         family, packages = family_of(syntax)
         missing = _missing(packages)
-        advice = (
-            f"Install one with: pip install {missing}"
-            if missing
-            else f"Bring it up to date with: pip install --upgrade {' '.join(packages)}"
-        )
+        advice = f"Bring it up to date with: pip install --upgrade {' '.join(packages)}"
+        if missing:
+            advice = f"Install one with: pip install {missing}"
         raise ImageError(
             f"The DICOM is compressed as {family}, and no decoder for it can be used here. {advice}"
         )
@@ -313,7 +328,7 @@ def _decoder(syntax: str) -> Any:
 
 
 def family_of(syntax: str) -> tuple[str, dict[str, str]]:
-    """What a compressed transfer syntax is called, and the packages that decode all its variants."""
+    """The family's name of a compressed transfer syntax, and the packages that decode all its variants."""
     for prefixes, family, packages in DECODERS:
         if syntax.startswith(prefixes):
             return family, packages
@@ -321,12 +336,16 @@ def family_of(syntax: str) -> tuple[str, dict[str, str]]:
 
 
 def _missing(packages: dict[str, str]) -> str:
-    """Those of the packages that are not installed: advice never names what is there already."""
+    """Those of the packages that are not installed, for the advice in a message."""
     return " ".join(name for name, module in packages.items() if find_spec(module) is None)
 
 
 def _unpacked(decode: Callable[[], Any], syntax: str) -> Any:
-    """The decoded frame; where that fails, the packages that know more variants."""
+    """The decoded frame.
+
+    Raises:
+        ImageError: That failed; the message names packages that decode more variants.
+    """
     family, packages = family_of(syntax)
     try:
         return decode()
@@ -353,15 +372,18 @@ def _one_frame(dataset: Dataset, layout: Layout) -> bytes:
 
     offsets = tuple(dataset[word].value for word in PIXEL_KEYWORDS[3:] if word in dataset)
     value = dataset[PIXEL_KEYWORDS[0]].value
-    # The first item holds the place of every frame; pydicom makes a number of each.
+    # The first item lists the position of every frame; pydicom makes a number of each.
     tables = [int.from_bytes(value[4:8], "little"), *(len(table) for table in offsets)]
     if max(tables) > _MAX_OFFSETS:
         raise ImageError(
             "The DICOM lists the places of more frames than are read. Export the frame you need alone."
         )
+    extended = None
+    if len(offsets) == 2:
+        extended = offsets
     return get_frame(
         cast(Any, BoundedReader(io.BytesIO(value))),
         layout.index,
         number_of_frames=layout.frames,
-        extended_offsets=cast(Any, offsets if len(offsets) == 2 else None),
+        extended_offsets=cast(Any, extended),
     )

@@ -1,8 +1,7 @@
-"""The listed elements of a DICOM file or item, and its sequences as places to read items from.
+"""The listed elements of a DICOM file or item, and the positions of the items of its sequences.
 
-Besides `dicom.py`, this is all that knows pydicom. Its parser gets one flat run of elements at a
-time; sequences are walked over, see `groundviz.images.dicom.sequences`, and an item is parsed when it is
-asked for.
+pydicom's parser gets one run of elements without sequences at a time. Sequences are walked over, see
+`groundviz.images.dicom.sequences`. An item is parsed only when it is needed.
 """
 
 from __future__ import annotations
@@ -86,7 +85,7 @@ _MAX_HEADER_BYTES = 3_000_000
 _MAX_ELEMENT = 2_000_000
 _CHARACTER_SET = 0x00080005
 _MAX_CHARACTER_SET = 1024
-# Groups of facts per frame: of defined length as well, they are read item by item.
+# Sequences with one item per frame, which are read item by item also where their length is defined.
 _FRAME_GROUPS = (0x52009229, 0x52009230)
 _SEQUENCE_TYPES = ("SQ", "UN", None)
 
@@ -99,7 +98,7 @@ class Items:
         stream: Where they are.
         spans: First and last byte of each item's elements, the last not included.
         encoding: How they are written.
-        steps: What is left of the file's budget of parts.
+        steps: The rest of the file's budget of parts.
     """
 
     stream: BinaryIO
@@ -114,7 +113,7 @@ class Items:
         """The elements of one item.
 
         Raises:
-            ImageError: It is damaged, or far larger than any honest item.
+            ImageError: It is damaged, or far larger than any real item.
         """
         start, stop = self.spans[index]
         self.stream.seek(start)
@@ -154,7 +153,8 @@ def read(
     """
     from pydicom.dataset import Dataset
 
-    steps = iter(range(MAX_STEPS)) if steps is None else steps
+    if steps is None:
+        steps = iter(range(MAX_STEPS))
     held = Dataset()
     sequences: dict[int, Items] = {}
     lengths: dict[int, int] = {}
@@ -163,7 +163,7 @@ def read(
     encoding, stated = _found(stream, encoding), encoding
     while True:
         pause = _Pause()
-        # pydicom finds the true encoding, too, and complains where it is not the one stated.
+        # pydicom gets the stated encoding: it finds the true one itself, and warns where they differ.
         held.update(_parsed(cast(BinaryIO, reader), stated, wanted, pause))
         if not pause.reached:
             return Header(dataset=held, sequences=sequences, lengths=lengths)
@@ -196,13 +196,18 @@ def items_in(element: Any) -> Items | None:
 
 
 class _Pause:
-    """Where the parser hands back to us: before sequences and very long elements, and at the pixels."""
+    """Tells the parser where to stop: before sequences and very long elements, and at the pixels.
+
+    Attributes:
+        reached: Whether it stopped before the pixels.
+        is_sequence: Whether it stopped before a sequence.
+    """
 
     def __init__(self) -> None:
         self.reached = self.is_sequence = False
 
     def __call__(self, tag: int, vr: str | None, length: int) -> bool:
-        # The one element that pydicom converts unasked, character by character.
+        # pydicom always converts this element, character by character.
         if tag == _CHARACTER_SET and length > _MAX_CHARACTER_SET:
             raise ImageError("The DICOM's character set has no end. Export the image again from its origin.")
         self.reached = self.is_sequence = False

@@ -1,12 +1,12 @@
 """Guarded access to a DICOM header: listed elements only, of bounded length, as plain numbers.
 
-What is not in `elements.KEYWORDS` cannot be asked for: names, dates, identifiers and free text cannot be
-carried on because they are never read.
+Elements that are not in `elements.KEYWORDS` are never read. So no name, date, identifier or free text of
+the header can reach an image, a note or a message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,11 @@ class Fields:
     """
 
     def __init__(self, header: Any, *, little: bool) -> None:
-        found = isinstance(header, Header)
-        self._dataset = header.dataset if found else header
-        self._sequences = header.sequences if found else {}
-        self._lengths = header.lengths if found else {}
+        if not isinstance(header, Header):
+            header = Header(dataset=header, sequences={}, lengths={})
+        self._dataset = header.dataset
+        self._sequences = header.sequences
+        self._lengths = header.lengths
         self._little = little
 
     def has(self, keyword: str) -> bool:
@@ -54,15 +55,17 @@ class Fields:
         """The element as pydicom converts it, or None.
 
         Raises:
-            ImageError: It is longer than any honest value; converting it could take minutes.
+            ImageError: It is longer than any real value; converting it could take minutes.
         """
         if keyword not in _ALLOWED:
             raise KeyError(keyword)
         length = self._lengths.get(tag_of(keyword), 0)
         if not length and keyword not in self._dataset:
             return None
-        raw = b"" if length else self._dataset.get_item(keyword).value
-        length = length or (len(raw) if isinstance(raw, bytes) else 0)
+        if not length:
+            # Bytes are not converted yet.
+            raw = self._dataset.get_item(keyword).value
+            length = len(raw) if isinstance(raw, bytes) else 0
         if length > _limit(keyword):
             raise ImageError(
                 f"{keyword} in the DICOM header is too long: {length} bytes, where at most "
@@ -79,9 +82,10 @@ class Fields:
         found = self.value(keyword)
         if found is None or (isinstance(found, str) and not found.strip()):
             return ()
-        several = isinstance(found, Iterable) and not isinstance(found, (str, bytes))
+        if isinstance(found, str | bytes) or not isinstance(found, Iterable):
+            found = (found,)
         try:
-            return tuple(float(one) for one in (found if several else (found,)))
+            return tuple(float(number) for number in found)
         except (TypeError, ValueError, OverflowError):
             reason = f"{keyword} in the DICOM header is not a number. Export the image again from its origin."
         raise ImageError(reason)
@@ -105,7 +109,13 @@ class Fields:
     def text(self, keyword: str) -> str:
         """A code such as a photometric interpretation; to be compared, never to be shown."""
         found = self.value(keyword)
-        return "" if found is None else str(found).strip().upper()
+        if found is None:
+            return ""
+        return str(found).strip().upper()
+
+    def code(self, keyword: str) -> str:
+        """As `text`, but empty when the element cannot be read: for elements that are not essential."""
+        return attempted(lambda: self.text(keyword), keyword)[0] or ""
 
     def item(self, keyword: str, index: int = 0) -> Fields | None:
         """One item of a sequence, or None; no other item is parsed.
@@ -116,13 +126,16 @@ class Fields:
         items = self._items(keyword)
         if items is None or index >= len(items):
             return None
-        found = items.read(index) if isinstance(items, Items) else items[index]
-        return Fields(found, little=self._little)
+        if isinstance(items, Items):
+            return Fields(items.read(index), little=self._little)
+        return Fields(items[index], little=self._little)
 
     def count(self, keyword: str) -> int:
         """How many items a sequence has; none if it is absent."""
         items = self._items(keyword)
-        return 0 if items is None else len(items)
+        if items is None:
+            return 0
+        return len(items)
 
     def _items(self, keyword: str) -> Any:
         """`Items`, pydicom's Sequence of a data set that was parsed already, or None."""
@@ -133,18 +146,20 @@ class Fields:
             items = items_in(self._dataset.get_item(keyword))
             if items is None:
                 return self._dataset.get(keyword)
-            # Walked over once, however many items are asked for.
+            # Kept, so that the sequence is walked over once for all of its items.
             self._sequences = {**self._sequences, tag: items}
         return self._sequences.get(tag)
 
     def macro(self, keyword: str, frame: int) -> Fields:
-        """Where the facts of one frame stand: its own group, the group shared by all, or the header."""
+        """The elements of one frame: in its own group, in the group of all frames, or in the header."""
         for groups, index in (
             ("PerFrameFunctionalGroupsSequence", frame),
             ("SharedFunctionalGroupsSequence", 0),
         ):
             group = self.item(groups, index)
-            found = None if group is None else group.item(keyword)
+            if group is None:
+                continue
+            found = group.item(keyword)
             if found is not None and found.has_content():
                 return found
         return self
@@ -166,6 +181,7 @@ class Fields:
                 "A lookup table of the DICOM is damaged. Export the image again from its origin."
             )
         entries, first, bits = (int(number) for number in described)
+        # The numbers are 16-bit words: 0 entries stand for 65536, and large inputs may be negative.
         entries = (entries & 0xFFFF) or 65536
         if negative and first > 32767:
             first -= 65536
@@ -186,12 +202,24 @@ class Fields:
     def _words(self, stored: Any, *, narrow: bool) -> npt.NDArray[Any]:
         """Table entries as numbers: 16-bit words, or bytes where they are packed that way."""
         if isinstance(stored, bytes):
-            wide = "<u2" if self._little else ">u2"
-            return np.frombuffer(
-                stored if narrow else stored[: len(stored) // 2 * 2], "u1" if narrow else wide
-            )
-        return np.atleast_1d(np.asarray([] if stored is None else stored, dtype=np.int64)) & 0xFFFF
+            if narrow:
+                return np.frombuffer(stored, "u1")
+            even = stored[: len(stored) // 2 * 2]
+            return np.frombuffer(even, "<u2" if self._little else ">u2")
+        if stored is None:
+            stored = []
+        return np.atleast_1d(np.asarray(stored, dtype=np.int64)) & 0xFFFF
+
+
+def attempted(read: Callable[[], Any], what: str) -> tuple[Any, tuple[str, ...]]:
+    """The result of reading an element that is not essential; None and a note when that fails."""
+    try:
+        return read(), ()
+    except Exception:
+        return None, (f"{what} cannot be used.",)
 
 
 def _limit(keyword: str) -> int:
-    return _MAX_TABLE if keyword.endswith("Data") else _MAX_VALUE
+    if keyword.endswith("Data"):
+        return _MAX_TABLE
+    return _MAX_VALUE

@@ -1,4 +1,4 @@
-"""Deflated DICOM unpacked under a cap, before the DICOM reader sees it."""
+"""Unpacks deflated DICOM up to a limit, before it is parsed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from groundviz.errors import ImageError
 
-# Deflate packs at most 1032 to 1, and only emptiness packs like that; images rarely reach 10 to 1.
+# Deflate packs at most 1032 to 1, and only constant data; images rarely reach 10 to 1.
 _ALWAYS_ALLOWED = 64_000_000
 _MAX_RATIO = 100
 # It is held twice for a moment: as a whole, and its pixels beside it.

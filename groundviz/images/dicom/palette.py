@@ -13,7 +13,7 @@ _DISCRETE, _LINEAR = 0, 1
 
 
 def expanded(words: npt.NDArray[Any], entries: int) -> npt.NDArray[Any]:
-    """The table that a row of segments describes, at most `entries` long.
+    """The table that a list of segments describes, at most `entries` long.
 
     A discrete segment is 0, count, values; a linear one is 1, count, last value, rising from the
     value before it.

@@ -2,11 +2,11 @@
 
 A grey frame goes through these steps:
 
-1. rescale: gradient and intercept, or the modality table;
+1. rescale: Rescale Slope and Rescale Intercept, or the modality table;
 2. choose black and white: the window given by the caller; else the file's own grey curve; else its
    first window; else the full range of plain 8-bit values; else all but the outer 0.5 % at either
    end, padding left out;
-3. turn it around if it is MONOCHROME1;
+3. invert it if it is MONOCHROME1;
 4. map to 0..1.
 """
 
@@ -20,7 +20,8 @@ import numpy as np
 from groundviz.errors import ImageError
 from groundviz.images.base.display import Samples, displayed, finished
 from groundviz.images.base.window import Curve, Table, Values, Window, apply, central_range, extent, ramp
-from groundviz.images.dicom.header import Layout, Shades
+from groundviz.images.dicom.layout import Layout
+from groundviz.images.dicom.shades import Shades
 from groundviz.record.types import Bools, SourceImage
 
 Choice = tuple[Curve, Window | None, str]
@@ -34,22 +35,30 @@ def grey(stored: Values, layout: Layout, shades: Shades, window: tuple[float, fl
     """
     kept = _kept(stored, shades.padding)
     if kept is not None and stored.dtype.kind == "f":
-        # Padding may be any number, even none (NaN): it is shown like the darkest of the others.
+        # Padding may be any number, also NaN. It is shown like the darkest of the other values.
         stored = np.where(kept, stored, stored[kept].min())
-    values = stored if shades.modality is None else shades.modality.look_up(stored)
-    low, high = _in_units(extent(values if kept is None else values[kept]), shades)
+    values = stored
+    if shades.modality is not None:
+        values = shades.modality.look_up(stored)
+    counted = values
+    if kept is not None:
+        counted = values[kept]
+    low, high = _in_units(extent(counted), shades)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ImageError(
-            f"The DICOM's values overflow when rescaled: gradient {shades.gradient:g}, intercept "
+            f"The DICOM's values overflow when rescaled: RescaleSlope {shades.factor:g}, RescaleIntercept "
             f"{shades.intercept:g}. Correct the header, or export the image again from its origin."
         )
     curve, used, how = _choose(layout, shades, window, lambda: _in_units(central_range(values, kept), shades))
-    pixels = apply(lambda block: curve(block * shades.gradient + shades.intercept), values)
+    pixels = apply(lambda block: curve(block * shades.factor + shades.intercept), values)
+    pair = None
+    if used is not None:
+        pair = used.pair
     return finished(
         pixels,
         source="dicom",
         raw_range=(low, high),
-        window=None if used is None else used.pair,
+        window=pair,
         inverted=layout.is_inverted,
         notes=(*_rescale_note(shades), how, *shades.notes, *_inversion_note(layout)),
     )
@@ -88,7 +97,7 @@ def _choose(
     given: tuple[float, float] | None,
     measure: Callable[[], tuple[float, float]],
 ) -> Choice:
-    """The curve to black and white, the window if it is one, and the rule that led to it."""
+    """The curve to black and white, its window if it has one, and the rule in words."""
     inverted = layout.is_inverted
     if given is not None:
         return _windowed(Window.of(given, shades.function), "Window as given", inverted)
@@ -117,7 +126,9 @@ def _windowed(window: Window, whose: str, inverted: bool) -> Choice:
 
 
 def _in_units(ends: tuple[float, float], shades: Shades) -> tuple[float, float]:
-    first, second = (end * shades.gradient + shades.intercept for end in ends)
+    """Two stored values in the units of the window, the smaller one first."""
+    first, second = (end * shades.factor + shades.intercept for end in ends)
+    # A negative Rescale Slope exchanges them.
     return min(first, second), max(first, second)
 
 
@@ -129,7 +140,9 @@ def _kept(stored: Values, padding: tuple[float, float] | None) -> Bools | None:
         kept = ~np.isnan(stored)
     else:
         kept = (stored < padding[0]) | (stored > padding[1])
-    return kept if kept.any() and not kept.all() else None
+    if kept.any() and not kept.all():
+        return kept
+    return None
 
 
 def _rescale_note(shades: Shades) -> tuple[str, ...]:
@@ -137,11 +150,11 @@ def _rescale_note(shades: Shades) -> tuple[str, ...]:
         return ("Stored values were looked up in the file's modality table.",)
     if shades.is_plain:
         return ()
-    return (f"Stored values were rescaled: times {shades.gradient:g}, plus {shades.intercept:g}.",)
+    return (f"Stored values were rescaled: times {shades.factor:g}, plus {shades.intercept:g}.",)
 
 
 def _inversion_note(layout: Layout) -> tuple[str, ...]:
-    # Where Presentation LUT Shape says otherwise, that has been said.
+    # Where Presentation LUT Shape inverts it, `Layout.notes` has a note.
     if not layout.is_inverted or layout.photometric != "MONOCHROME1":
         return ()
     return ("Inverted: the file stores bright as low values (MONOCHROME1).",)

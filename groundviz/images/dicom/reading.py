@@ -20,9 +20,11 @@ from groundviz.images.base.intake import BoundedReader
 from groundviz.images.dicom import decoding, elements, presentation
 from groundviz.images.dicom.elements import PIXEL_KEYWORDS, Header
 from groundviz.images.dicom.fields import Fields
-from groundviz.images.dicom.header import Layout, Shades, cautions, lowered, palette_of, spacing_of
+from groundviz.images.dicom.header import cautions, palette_of, spacing_of
 from groundviz.images.dicom.inflate import inflated
+from groundviz.images.dicom.layout import Layout, lowered
 from groundviz.images.dicom.sequences import Encoding
+from groundviz.images.dicom.shades import Shades
 from groundviz.record.types import SourceImage
 
 _IMPLICIT = "1.2.840.10008.1.2"
@@ -34,7 +36,7 @@ _MAX_META_BYTES = 3_000_000
 
 
 def require() -> None:
-    """Make sure that pydicom is there.
+    """Make sure that pydicom 3 is installed.
 
     Raises:
         MissingExtra: With the command that installs it.
@@ -77,11 +79,13 @@ def from_dataset(dataset: Any, *, frame: int | None, window: tuple[float, float]
         ImageError: As for a file.
     """
     meta = getattr(dataset, "file_meta", None)
-    stated = None if meta is None else meta.get("TransferSyntaxUID")
-    implicit, little = dataset.original_encoding
-    return _source_image(
-        dataset, str(stated or _uncompressed(bool(implicit), little is not False)), frame=frame, window=window
-    )
+    syntax = None
+    if meta is not None:
+        syntax = meta.get("TransferSyntaxUID")
+    if not syntax:
+        implicit, little = dataset.original_encoding
+        syntax = _uncompressed(bool(implicit), little is not False)
+    return _source_image(dataset, str(syntax), frame=frame, window=window)
 
 
 def _parsed(stream: BinaryIO) -> tuple[Header, str]:
@@ -94,7 +98,9 @@ def _parsed(stream: BinaryIO) -> tuple[Header, str]:
     syntax_tag = Tag("TransferSyntaxUID")
     meta = read_dataset(head, False, True, stop_when=_outside(2), specific_tags=[syntax_tag])
     stated = str(meta.get("TransferSyntaxUID") or "")
-    body = cast(BinaryIO, inflated(stream)) if stated == _DEFLATED else stream
+    body = stream
+    if stated == _DEFLATED:
+        body = cast(BinaryIO, inflated(stream))
     encoding = _encoding(stated, body)
     header = elements.read(body, encoding)
     pixels = read_dataset(
@@ -109,12 +115,12 @@ def _parsed(stream: BinaryIO) -> tuple[Header, str]:
 
 
 def _outside(group: int) -> Callable[[int, str | None, int], bool]:
-    """Stop reading at the first element behind this group."""
+    """Stop reading at the first element after this group."""
     return lambda tag, vr, length: tag >> 16 > group
 
 
 def _encoding(stated: str, body: BinaryIO) -> Encoding:
-    """How the elements are written: as stated, or else as their first one looks."""
+    """How the elements are written: as stated, or else as the first one is."""
     if stated:
         return Encoding(implicit=stated == _IMPLICIT, little=stated != _BIG_ENDIAN)
     start = body.read(6)
@@ -127,24 +133,33 @@ def _uncompressed(implicit: bool, little: bool) -> str:
     """The transfer syntax of a data set that states none."""
     if not little:
         return _BIG_ENDIAN
-    return _IMPLICIT if implicit else _EXPLICIT
+    if implicit:
+        return _IMPLICIT
+    return _EXPLICIT
 
 
 def _source_image(
     source: Any, syntax: str, *, frame: int | None, window: tuple[float, float] | None
 ) -> SourceImage:
     fields = Fields(source, little=syntax != _BIG_ENDIAN)
-    dataset = source.dataset if isinstance(source, Header) else source
+    dataset = source
+    if isinstance(source, Header):
+        dataset = source.dataset
     found = decoding.find(dataset, syntax, Layout.of(fields, frame))
     layout = found.layout
     spacing, spacing_notes = spacing_of(fields, layout)
 
-    # What the header says of the numbers is read and checked before they are decoded.
-    shades = Shades.of(fields, layout) if layout.is_grey else None
-    palette = palette_of(fields, layout) if layout.is_indexed else None
+    # The header's rules for the numbers are read and checked before the numbers are decoded.
+    shades, palette = None, None
+    if layout.is_grey:
+        shades = Shades.of(fields, layout)
+    elif layout.is_indexed:
+        palette = palette_of(fields, layout)
     found.require_room(held=_held(dataset), more=_more(shades, palette))
     stored = decoding.decoded(dataset, syntax, found)
-    stored, moved = (stored, ()) if found.stream else lowered(stored, layout)
+    moved: tuple[str, ...] = ()
+    if found.stream is None:
+        stored, moved = lowered(stored, layout)
     if shades is not None:
         source_image = presentation.grey(stored, layout, shades, window)
     elif palette is not None:
@@ -169,9 +184,12 @@ def _held(dataset: Any) -> int:
 
 
 def _more(shades: Shades | None, palette: object) -> float:
-    """Bytes per pixel that tables and padding take."""
+    """Bytes per pixel that tables and padding take, as measured."""
     if palette is not None:
         return 24.0
-    if shades is None:
-        return 0.0
-    return (4.0 if shades.padding else 0.0) + (18.0 if shades.modality else 0.0)
+    each = 0.0
+    if shades is not None and shades.padding:
+        each += 4.0
+    if shades is not None and shades.modality:
+        each += 18.0
+    return each

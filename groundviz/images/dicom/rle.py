@@ -1,4 +1,4 @@
-"""DICOM run-length frames measured before they are unpacked."""
+"""Measures DICOM run-length frames before they are unpacked."""
 
 from __future__ import annotations
 
@@ -42,9 +42,13 @@ def _measured(frame: bytes, at: int, end: int, limit: int, runs: int) -> tuple[i
         code = frame[at]
         runs -= 1
         if code < 128:
+            # So many bytes and one more, as they are.
             length += code + 1
             at += code + 2
+        elif code > 128:
+            # One byte, repeated.
+            length += 257 - code
+            at += 2
         else:
-            length += 257 - code if code > 128 else 0
-            at += 2 if code > 128 else 1
+            at += 1
     return length, runs

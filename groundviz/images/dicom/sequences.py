@@ -1,7 +1,7 @@
-"""Sequences of DICOM walked over by their lengths, so that one item of thousands is read alone.
+"""Finds the items of DICOM sequences by their lengths, so that one of thousands can be read alone.
 
-An enhanced or whole-slide file describes each of its frames in an item of its own. Reading them all
-takes seconds and means nothing for the one frame that is shown: here they are only found.
+An enhanced or whole-slide file describes each of its frames in an item of its own. Reading all of them
+takes seconds, and only one frame is shown. Here the items are only found.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 from groundviz.errors import ImageError
 
 UNDEFINED = 0xFFFFFFFF
-# Types whose length takes four bytes, behind two that are empty.
+# Types whose length takes four bytes, after two that are empty.
 _LONG_TYPES = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 
 # Fifty thousand frames with twenty elements each; walking over them takes about a second.
@@ -47,7 +47,9 @@ class Encoding:
         typed = head[4:6].isalpha() and head[4:6].isupper() and group != _MARK
         if self.implicit or not typed:
             return group, number, length, 8
-        order: Literal["little", "big"] = "little" if self.little else "big"
+        order: Literal["little", "big"] = "big"
+        if self.little:
+            order = "little"
         if head[4:6] not in _LONG_TYPES:
             return group, number, int.from_bytes(head[6:8], order), 8
         more = stream.read(4)
@@ -58,7 +60,7 @@ class Encoding:
 def spans_of(
     stream: BinaryIO, length: int, encoding: Encoding, steps: Iterator[int] | None = None
 ) -> tuple[Sequence[tuple[int, int]], int]:
-    """Where each item of a sequence begins and ends, and where the sequence does.
+    """Where each item of a sequence begins and ends, and where the sequence ends.
 
     Nothing is converted, and nothing but headers is read: about 1 microsecond per element.
 
@@ -69,11 +71,12 @@ def spans_of(
         steps: A budget shared with other sequences.
 
     Raises:
-        ImageError: The sequence is damaged or cut short, or has more parts than any honest one.
+        ImageError: The sequence is damaged or cut short, or has more parts than any real one.
     """
     at = stream.tell()
     stop = None if length == UNDEFINED else at + length
-    steps = iter(range(MAX_STEPS)) if steps is None else steps
+    if steps is None:
+        steps = iter(range(MAX_STEPS))
     found: list[tuple[int, int]] = []
     # How many sequences and items of undefined length are open inside this one.
     depth = start = 0
@@ -91,7 +94,8 @@ def spans_of(
             size = 0
         elif size == UNDEFINED:
             _require(depth > 0 or (group, number) == (_MARK, _ITEM))
-            start = begins if depth == 0 else start
+            if depth == 0:
+                start = begins
             depth, size = depth + 1, 0
         elif depth == 0:
             _require((group, number) == (_MARK, _ITEM))

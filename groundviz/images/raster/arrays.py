@@ -1,4 +1,4 @@
-"""numpy arrays, and tensors turned into them, as images.
+"""The meaning of numpy arrays, and of tensors turned into them, as images.
 
 ========================  ==============================================================
 bool                      False black, True white
@@ -9,7 +9,7 @@ other floats              refused unless window=(centre, width) says what is bla
 ========================  ==============================================================
 
 Shapes are (rows, cols); (rows, cols, n) or (n, rows, cols) with n = 1 grey, 3 red green blue, 4 with
-alpha; and any of these in a batch of one. Channels that come first are said in a note, since a stack of
+alpha; and any of these in a batch of one. Where channels come first there is a note, since a stack of
 three slices looks the same. A shape that may be read both ways, such as (3, 3, 3), is read with the
 channels last from a numpy array and first from a torch tensor, with a note.
 """
@@ -50,12 +50,18 @@ def samples_of(array: Values, *, channels_first: bool = False) -> Samples:
         )
     plain, notes = _channels_last(np.asarray(array), channels_first)
     require_size(plain.shape[0], plain.shape[1])
-    # The array itself is the caller's; what is added are four bytes for each value.
-    require_memory(plain.shape[0], plain.shape[1], 5 if plain.ndim == 2 or plain.shape[2] == 1 else 14)
+    # The array itself is in the caller's memory. The image takes four bytes per value, and a mask one.
+    bytes_per_pixel = 14
+    if plain.ndim == 2 or plain.shape[2] == 1:
+        bytes_per_pixel = 5
+    require_memory(plain.shape[0], plain.shape[1], bytes_per_pixel)
     if plain.ndim == 2:
         return Samples(values=plain, top=natural_top(plain), notes=notes)
-    values, alpha = plain[:, :, :3], plain[:, :, 3] if plain.shape[2] == 4 else None
-    values = values[:, :, 0] if values.shape[2] == 1 else values
+    values, alpha = plain[:, :, :3], None
+    if plain.shape[2] == 4:
+        alpha = plain[:, :, 3]
+    elif plain.shape[2] == 1:
+        values = plain[:, :, 0]
     top = natural_top(values)
     if alpha is not None and not (alpha.min() >= 0 and alpha.max() <= (top or 1.0)):
         raise ImageError(
@@ -65,9 +71,11 @@ def samples_of(array: Values, *, channels_first: bool = False) -> Samples:
 
 
 def _channels_last(array: Values, channels_first: bool) -> tuple[Values, tuple[str, ...]]:
-    """The array as (rows, cols) or (rows, cols, channels), and a note where that was not plain."""
+    """The array as (rows, cols) or (rows, cols, channels), and a note where its axes were moved."""
     shape = " x ".join(str(size) for size in array.shape)
-    one = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
+    one = array
+    if array.ndim == 4 and array.shape[0] == 1:
+        one = array[0]
     last = one.ndim == 3 and one.shape[2] in _CHANNELS
     first = one.ndim == 3 and one.shape[0] in _CHANNELS
     if one.ndim == 2:
@@ -77,13 +85,14 @@ def _channels_last(array: Values, channels_first: bool) -> tuple[Values, tuple[s
             f"An array of shape {array.shape} is not one image: (rows, cols), or (rows, cols, 1, 3 or 4), "
             "or (1, 3 or 4, rows, cols) is expected. Pick one slice, or give several images as a list."
         )
-    moved = first and (channels_first or not last)
-    count = one.shape[0 if moved else 2]
-    where = f"the {count} channels first" if moved else f"the {count} channels last"
-    if first and last:
-        note = f"The shape {shape} may be read in two ways; it was read with {where}."
-    elif moved and count > 1:
-        note = f"The shape {shape} was read with {where}."
+    if first and (channels_first or not last):
+        where = f"the {one.shape[0]} channels first"
+        moved = np.moveaxis(one, 0, 2)
     else:
-        return (one[0] if moved else one), ()
-    return (np.moveaxis(one, 0, 2) if moved else one), (note,)
+        where = f"the {one.shape[2]} channels last"
+        moved = one
+    if first and last:
+        return moved, (f"The shape {shape} may be read in two ways; it was read with {where}.",)
+    if first and one.shape[0] > 1:
+        return moved, (f"The shape {shape} was read with {where}.",)
+    return moved, ()

@@ -1,4 +1,4 @@
-"""PNG, JPEG, TIFF, WebP and BMP files and live Pillow images: page, limits, orientation, completeness."""
+"""Reads PNG, JPEG, TIFF, WebP and BMP files and Pillow images: page, limits, orientation, completeness."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _PLUGINS = {
     "bmp": BmpImagePlugin.BmpImageFile,
 }
 
-# Run-length BMP is unpacked in Python, byte by byte.
+# Pillow unpacks run-length BMP in Python, byte by byte.
 _MAX_RLE_PIXELS = 4_000_000
-# What a PNG holds beside its pixels is read whole, and kept.
+# Pillow reads the texts and profiles of a PNG whole, and keeps them.
 _MAX_TEXT = 50_000_000
-# A progressive JPEG is walked once per scan, and an empty scan costs its sender a few bytes.
+# A progressive JPEG is decoded once per scan, and an empty scan takes a few bytes in the file.
 _MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
 
 # Bytes per pixel at the peak, by Pillow's mode: measured, and rounded up.
@@ -87,24 +87,25 @@ def read(
         _require_room(image, held=_held(kind, image, stream))
         _require_cheap(kind, image, stream)
         samples = _page(image, frame=frame, ending=_ending(kind, stream))
-    # The decoded image is let go before its numbers take their four bytes each.
+    # The decoded image is released before its numbers take four bytes each.
     del image
     return displayed(samples, source=kind, window=window)
 
 
 def from_pillow(image: Image.Image, *, frame: int | None, window: tuple[float, float] | None) -> SourceImage:
-    """The SourceImage of a live Pillow image, which stays on the page it was on.
+    """The SourceImage of a Pillow image, which stays on its page.
 
     Raises:
         ImageError: As for a file.
     """
     _require_room(image)
-    at = image.tell() if _pages(image) > 1 else None
+    if _pages(image) <= 1:
+        return displayed(_page(image, frame=frame), source="pil", window=window)
+    at = image.tell()
     try:
         return displayed(_page(image, frame=frame), source="pil", window=window)
     finally:
-        if at is not None:
-            image.seek(at)
+        image.seek(at)
 
 
 def require_few_scans(scans: int, pixels: int) -> None:
@@ -147,8 +148,9 @@ def _held(kind: str, image: Image.Image, stream: BinaryIO) -> int:
 def _require_room(image: Image.Image, *, held: int = 0) -> None:
     """Refuse a page that is too large, or takes too much memory to decode."""
     require_size(image.height, image.width)
-    piece = _piece(image) if isinstance(image, TiffImagePlugin.TiffImageFile) else 0
-    require_memory(image.height, image.width, _COSTS.get(image.mode, _OTHER_COST), more=piece + held)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        held += _piece(image)
+    require_memory(image.height, image.width, _COSTS.get(image.mode, _OTHER_COST), more=held)
 
 
 def _piece(image: TiffImagePlugin.TiffImageFile) -> int:
@@ -157,10 +159,12 @@ def _piece(image: TiffImagePlugin.TiffImageFile) -> int:
     tile = int(tags.get(_TILE_WIDTH, 0)) * int(tags.get(_TILE_LENGTH, 0)) * _TILE_COST
     if tags.get(_COMPRESSION, 1) == 1:
         return tile
-    # Pillow asks some kinds of strips for RGBA, which is four bytes.
-    size = max(4 if image.mode not in ("1", "L", "P") else 1, -(-sum(tags.get(_BITS, (1,))) // 8))
-    strip = min(int(tags.get(_STRIP_ROWS, image.height)), image.height) * image.width
-    return tile + strip * int(size)
+    bytes_per_pixel = -(-sum(tags.get(_BITS, (1,))) // 8)
+    if image.mode not in ("1", "L", "P"):
+        # Pillow unpacks some kinds of strips as RGBA.
+        bytes_per_pixel = max(4, bytes_per_pixel)
+    pixels = min(int(tags.get(_STRIP_ROWS, image.height)), image.height) * image.width
+    return tile + pixels * max(1, int(bytes_per_pixel))
 
 
 def _require_little_text(stream: BinaryIO) -> None:
@@ -172,7 +176,9 @@ def _require_little_text(stream: BinaryIO) -> None:
         if len(head) < 8:
             break
         length = int.from_bytes(head[:4], "big")
-        text += 0 if head[4:] in (b"IDAT", b"fdAT") else length
+        if head[4:] not in (b"IDAT", b"fdAT"):
+            text += length
+        # Length, type and checksum take four bytes each.
         at += 12 + length
         if text > _MAX_TEXT and at <= reader.seek(0, os.SEEK_END):
             raise ImageError(
@@ -183,7 +189,7 @@ def _require_little_text(stream: BinaryIO) -> None:
 
 
 def _require_near(image: Image.Image, index: int) -> None:
-    """Refuse an image far into an animation: all before it are decoded on the way."""
+    """Refuse an image far into an animation, since all before it must be decoded first."""
     if image.format in ("PNG", "WEBP") and (index + 1) * image.height * image.width > _MAX_SCANNED_PIXELS:
         raise ImageError(
             f"Frame {index} of the animation takes minutes to reach. Save that frame as a PNG of its own."
@@ -196,19 +202,21 @@ def _pages(image: Image.Image) -> int:
 
 def _upright(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     """The decoded image turned as its EXIF block asks, and a note when it does."""
-    # Asked twice: TIFF is already turned by decoding, and PNG may bring its EXIF block last.
+    # Read twice: decoding already turns a TIFF, and a PNG may have its EXIF block at the end.
     before = _orientation(image)
     image.load()
     after = _orientation(image)
     if before is None or after is None:
         return image, ("The EXIF block could not be read, so the image may not be upright.",)
+    stated = before
     turn = _TURNS.get(after)
     if turn is not None:
+        stated = after
         require_memory(image.height, image.width, _COSTS.get(image.mode, _OTHER_COST) + _TURN_COST)
-    upright = image if turn is None else image.transpose(turn)
-    stated = after if turn is not None else before
-    note = f"Turned upright, as its EXIF orientation ({stated}) asks."
-    return upright, (note,) if stated in _TURNS else ()
+        image = image.transpose(turn)
+    if stated not in _TURNS:
+        return image, ()
+    return image, (f"Turned upright, as its EXIF orientation ({stated}) asks.",)
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -222,7 +230,7 @@ def _orientation(image: Image.Image) -> int | None:
 
 
 def _require_cheap(kind: str, image: ImageFile.ImageFile, stream: BinaryIO) -> None:
-    """Refuse the two encodings that let a small file take arbitrarily long."""
+    """Refuse the two encodings in which a small file may take any time to decode."""
     pixels = image.height * image.width
     if any(tile[0] == "bmp_rle" for tile in image.tile) and pixels > _MAX_RLE_PIXELS:
         raise ImageError(
@@ -234,7 +242,7 @@ def _require_cheap(kind: str, image: ImageFile.ImageFile, stream: BinaryIO) -> N
 
 
 def _ending(kind: str, stream: BinaryIO) -> tuple[str, ...]:
-    """A note where the file stops short of its own end; decoders forgive that if no pixel is missing."""
+    """A note where the end of the file is missing; decoders accept that if no pixel is missing."""
     notes: tuple[str, ...] = ()
     if _stops_short(kind, stream):
         notes += ("The file ends early: its last bytes are missing.",)
@@ -247,7 +255,7 @@ def _ending(kind: str, stream: BinaryIO) -> tuple[str, ...]:
 
 
 def _stops_short(kind: str, stream: BinaryIO) -> bool:
-    """Whether a PNG or BMP lacks its end; the other formats do not decode then."""
+    """Whether a PNG or BMP lacks its end; other formats cannot be decoded without theirs."""
     at = stream.tell()
     short = False
     if kind == "png":

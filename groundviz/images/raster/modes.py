@@ -1,4 +1,4 @@
-"""What the numbers of each Pillow mode mean, one rule per mode.
+"""The meaning of the numbers of each Pillow mode, one rule per mode.
 
 ======================  ===================================================================
 1                       0 black, 1 white
@@ -41,7 +41,7 @@ _PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """How the file stores its numbers, as far as decoding forgets it.
+    """How the file stores its numbers, as far as the decoded image does not show it.
 
     Attributes:
         raw: Pillow's name of the layout, such as "RGB;16B"; empty for an image already decoded.
@@ -55,10 +55,15 @@ class Stored:
 
 
 def stored_form(image: Image.Image) -> Stored:
-    """What is known of the layout before decoding."""
+    """The file's layout, read before decoding."""
     raw = ""
     for tile in getattr(image, "tile", ())[:1]:
-        raw = tile[3] if isinstance(tile[3], str) else str((tile[3] or ("",))[0])
+        # A name, or a list of arguments for the decoder that begins with it.
+        arguments = tile[3]
+        if isinstance(arguments, str):
+            raw = arguments
+        elif arguments:
+            raw = str(arguments[0])
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return Stored(raw=raw)
     tags: Any = image.tag_v2
@@ -84,11 +89,18 @@ def samples_of(image: Image.Image, stored: Stored, notes: tuple[str, ...] = ()) 
         notes += ("Stored with 16 bits per channel, read with 8.",)
     plain, converted = _plain(image)
     values, alpha = _split(plain, stored)
+    top = natural_top(values)
+    if stored.raw.startswith("I;12"):
+        top = 4095.0
+    alpha_top = 255.0
+    if image.mode in _SIXTEEN:
+        # One value of the file is transparent, all others are opaque.
+        alpha_top = 1.0
     return Samples(
         values=values,
-        top=4095.0 if stored.raw.startswith("I;12") else natural_top(values),
+        top=top,
         alpha=alpha,
-        alpha_top=1.0 if image.mode in _SIXTEEN else 255.0,
+        alpha_top=alpha_top,
         premultiplied=plain.mode in ("La", "RGBa"),
         inverted=stored.white_is_zero,
         notes=notes + converted,
@@ -107,17 +119,27 @@ def _plain(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         raise ImageError(
             "There is no rule for this kind of pixel (Pillow mode). Convert the image to L or RGB."
         )
-    if "transparency" in image.info and image.mode in ("1", "L", "RGB"):
-        return image.convert("RGBA" if image.mode == "RGB" else "LA"), ()
+    if "transparency" in image.info:
+        # One value of the file is transparent: Pillow turns that into an alpha channel.
+        if image.mode == "RGB":
+            return image.convert("RGBA"), ()
+        if image.mode in ("1", "L"):
+            return image.convert("LA"), ()
     return image, ()
 
 
 def _from_palette(image: Image.Image) -> Image.Image:
-    colour = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
+    mode = "RGB"
+    if image.mode == "PA" or "transparency" in image.info:
+        mode = "RGBA"
+    colour = image.convert(mode)
     red, green, blue, *alpha = colour.split()
     if ImageChops.difference(red, green).getbbox() or ImageChops.difference(red, blue).getbbox():
         return colour
-    return Image.merge("LA", (red, *alpha)) if alpha else red
+    # All colours that are used are grey.
+    if alpha:
+        return Image.merge("LA", (red, *alpha))
+    return red
 
 
 def _from_lab(image: Image.Image) -> Image.Image:
@@ -126,11 +148,13 @@ def _from_lab(image: Image.Image) -> Image.Image:
 
 
 def _split(image: Image.Image, stored: Stored) -> tuple[Values, Values | None]:
-    """Grey or RGB values, and opacity if there is any: of 255, or yes and no."""
+    """Grey or RGB values, and alpha if there is any: from 0 to 255, or a bool."""
     values = np.asarray(image)
     if image.mode in _WITH_ALPHA:
-        colours = values[..., 0] if values.shape[2] == 2 else values[..., :3]
-        return colours, values[..., -1]
+        alpha = values[..., -1]
+        if values.shape[2] == 2:
+            return values[..., 0], alpha
+        return values[..., :3], alpha
     if image.mode in _SIXTEEN and "transparency" in image.info:
         return values, values != image.info["transparency"]
     if image.mode == "RGBX":

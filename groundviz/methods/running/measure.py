@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from groundviz.errors import NumericalError
+from groundviz.errors import NumericalError, UnsupportedMethod
 from groundviz.methods.running.choose import Recipes
-from groundviz.methods.toolkit.method import METHODS, Method
-from groundviz.methods.toolkit.outcome import images_left_out, tell_of_no_evidence
-from groundviz.record.targets import answered
+from groundviz.methods.running.outcome import images_left_out, tell_of_no_evidence
+from groundviz.methods.running.refusals import refuse_targets, with_others
+from groundviz.methods.toolkit.facts import Facts
+from groundviz.methods.toolkit.method import METHODS
 from groundviz.record.types import Answer, Heatmaps, Prompt, Target
 from groundviz.runtime import Live
 
@@ -39,7 +40,7 @@ def measure(
     maps: list[Heatmaps] = []
     missing: list[str] = []
     for name in recipes:
-        refuse_questions(METHODS[name], targets)
+        refuse_targets(name, METHODS.facts(name), targets)
     for name, options in recipes.items():
         if missing or live.interrupted:
             missing.append(name)
@@ -53,31 +54,17 @@ def measure(
             warnings.warn(f"Interrupted during {name}: its maps are missing.", RuntimeWarning, stacklevel=5)
             missing.append(name)
             continue
-        signed = [signed_off(name, options, one, live) for one in found]
+        except UnsupportedMethod as error:
+            raise with_others(error) from None
+        signed = [signed_off(name, METHODS.facts(name), options, one, live) for one in found]
         missing += images_left_out(name, signed, live)
         tell_of_no_evidence(name, signed, targets)
         maps += signed
     return tuple(maps), tuple(missing)
 
 
-def refuse_questions(method: Method, targets: tuple[Target, ...]) -> None:
-    """Stop a method that explains the answer alone.
-
-    Raises:
-        TargetError: One of the targets is in the question.
-    """
-    if not explains_questions(method):
-        for target in targets:
-            answered(target)
-
-
-def explains_questions(method: Method) -> bool:
-    """Whether a method measures tokens of the question, too."""
-    return getattr(method, "measures_question", False)
-
-
-def signed_off(name: str, options: Mapping[str, Any], maps: Heatmaps, live: Live) -> Heatmaps:
-    """What a method returned, with its name and options in it.
+def signed_off(name: str, facts: Facts, options: Mapping[str, Any], maps: Heatmaps, live: Live) -> Heatmaps:
+    """What a method returned, with its name, unit, options and caution in it.
 
     Raises:
         NumericalError: A cell that has a token, or a pixel, has no number.
@@ -87,4 +74,7 @@ def signed_off(name: str, options: Mapping[str, Any], maps: Heatmaps, live: Live
             f"{name} produced NaN or infinity: at least one cell has no number. {live.where_not_finite()} "
             "Load the model in bfloat16 or float32, or use another method."
         )
-    return replace(maps, method=name, params={**options, **maps.params})
+    # A method may choose its unit by its options; most have one alone, which their facts state.
+    unit = maps.unit or facts.unit
+    beside = {"caution": facts.caution} if facts.caution else {}
+    return replace(maps, method=name, unit=unit, params={**options, **maps.params, **beside})

@@ -4,15 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
-from groundviz.methods.running.choose import Recipes
+from groundviz import models
+from groundviz.methods.running.choose import Recipes, choose
 from groundviz.methods.running.measure import measure
 from groundviz.models.adapter.vlm import VLM
+from groundviz.record import arguments
 from groundviz.record.conversation import asked_again
 from groundviz.record.types import Heatmaps, Record
 from groundviz.runtime import borrow
 from groundviz.runtime.identity import same_model
 from groundviz.runtime.loan.progress import Tell
+
+
+def named_more(
+    record: Record,
+    model: Any,
+    methods: str | Iterable[str] | Recipes,
+    *,
+    processor: Any = None,
+    tell: Tell | None = None,
+) -> Record:
+    """The record with the maps of further methods, by their names, and of a model in any form.
+
+    Args:
+        record: As in `measure_more`.
+        model: The model that answered, as `groundviz.explain` takes it.
+        methods: Names of methods, or a table of names and their options.
+        processor: The model's processor, when it does not lie beside its weights.
+        tell: As in `measure_more`.
+
+    Raises:
+        OptionError: These are no names of methods, or an option has a value of another kind.
+        UnknownName: There is no such method, or it has no such option.
+        UnsupportedModel: It is not the model that answered.
+        GroundvizError: A method refuses.
+        KeyboardInterrupt: Nothing was measured before the interruption.
+    """
+    arguments.check_methods(methods)
+    vlm, recipes = models.resolve(model, processor), choose(methods)
+    return measure_more(record, vlm, recipes, tell)
 
 
 def measure_more(record: Record, vlm: VLM, recipes: Recipes, tell: Tell | None = None) -> Record:
@@ -36,8 +68,8 @@ def measure_more(record: Record, vlm: VLM, recipes: Recipes, tell: Tell | None =
         same_model.same_prompt(record.prompt, prompt)
 
         def measured() -> tuple[tuple[Heatmaps, ...], tuple[str, ...]]:
-            said = live.answer(prompt, given=record.answer.token_ids.tolist())
-            same_model.same_answer(record.answer, said, record.provenance.dtype)
+            again = live.answer(prompt, given=record.answer.token_ids.tolist())
+            same_model.same_answer(record.answer, again, record.provenance.dtype)
             return measure(recipes, live, prompt, record.answer, record.targets)
 
         maps, unmeasured = live.steadily(measured)

@@ -7,13 +7,11 @@ from typing import Any
 
 from groundviz import models
 from groundviz.methods import METHODS
-from groundviz.methods.running.catalogue import documentation, explains_contrasts, stated, title
 from groundviz.methods.running.choose import choose
-from groundviz.methods.running.measure import explains_questions
 from groundviz.methods.running.more import measure_more
+from groundviz.methods.running.refusals import fits
 from groundviz.models.adapter.vlm import VLM
-from groundviz.models.families.black_box import ANY_MODEL
-from groundviz.record.types import Record, Target
+from groundviz.record.types import Record
 from groundviz.runtime.identity import same_model
 from groundviz.runtime.loan.progress import Tell
 
@@ -47,22 +45,14 @@ class OnDemand:
         nobody described.
         """
         held = {maps.method for maps in record.heatmaps}
-        described = {name: documentation(name) for name in METHODS if name not in held}
-        return [
-            {"name": name, "does": title(text), "cost": stated("Cost", text)}
-            for name, text in described.items()
-            if self._fits(name, text, record.targets)
-        ]
+        described = not self.vlm.parts().unknown
+        offered = []
+        for name in METHODS:
+            facts = METHODS.facts(name)
+            if name not in held and fits(facts, record.targets, described=described):
+                offered.append({"name": name, "does": facts.shows, "cost": facts.cost})
+        return offered
 
     def measure(self, explanation: Any, method: str, tell: Tell) -> Any:
         """The explanation with the maps of one more method, see `explain_more`."""
         return explanation.from_record(measure_more(explanation.record, self.vlm, choose(method), tell))
-
-    def _fits(self, name: str, text: str, targets: tuple[Target, ...]) -> bool:
-        """Whether a method, of which its docstring says so much, takes the targets and the model."""
-        for target in targets:
-            if target.foil and not explains_contrasts(text):
-                return False
-            if target.in_question and not explains_questions(METHODS[name]):
-                return False
-        return name in ANY_MODEL or not self.vlm.parts().unknown

@@ -85,5 +85,5 @@ def _entropy(attention: Floats, grids: Sequence[Grid]) -> float:
 
 def _placed(attention: Floats, grids: Sequence[Grid]) -> list[list[Floats]]:
     """Rows (token, cell) as images: for each token one on each grid."""
-    placed = laid_out(attention, grids, (), unit="share of attention")
+    placed = laid_out(attention, grids, ())
     return [[grid.values[token, 0, 0] for grid in placed] for token in range(len(attention))]

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from groundviz.errors import UnsupportedMethod
+from groundviz.methods.toolkit.facts import Facts as Facts
 from groundviz.methods.toolkit.plugins import fault
 from groundviz.record.geometry import held_cells
 from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Reduction, Target
 from groundviz.registry import Registry
 
 # (live, prompt, answer, targets, **options) -> one `Heatmaps` per image grid; options are keyword-only
-# and have defaults. Registered by decorator, one file each.
+# and have defaults. Registered by decorator, one file each, with its `Facts`.
 Method = Callable[..., list[Heatmaps]]
 
-METHODS: Registry[Method] = Registry("method", "groundviz.methods", fault)
+METHODS: Registry[Method] = Registry("method", "groundviz.methods", fault, facts=Facts)
 
 
 def each_token(answer: Answer) -> tuple[Target, ...]:
@@ -28,26 +29,6 @@ def each_token(answer: Answer) -> tuple[Target, ...]:
 def each_token_and(answer: Answer, targets: Iterable[Target]) -> tuple[Target, ...]:
     """Every token, and the contrasts among `targets`, which tokens do not add up to."""
     return (*each_token(answer), *(target for target in targets if target.foil))
-
-
-def refuse_contrasts(method: str, targets: Iterable[Target]) -> None:
-    """Stop a method that measures no scalar.
-
-    Raises:
-        UnsupportedMethod: One of the targets is a contrast.
-    """
-    for target in targets:
-        if target.foil:
-            raise UnsupportedMethod(
-                f"{method} cannot show {target.text!r}: it has no scalar whose difference could be taken. "
-                "Use gradient_attention, occlusion or another method that explains a contrast."
-            )
-
-
-def measures_question(method: Method) -> Method:
-    """Mark a method that measures tokens of the question, too; others are not given such targets."""
-    method.measures_question = True  # type: ignore[attr-defined]
-    return method
 
 
 def positive(method: str, options: Mapping[str, float]) -> None:
@@ -68,7 +49,7 @@ def laid_out(
     grids: Sequence[Grid],
     targets: Sequence[Target],
     *,
-    unit: str,
+    unit: str = "",
     signed: bool = False,
     reduce: tuple[Reduction, Reduction, Reduction] = ("sum", "mean", "mean"),
     layers: Sequence[int] = (),
@@ -81,7 +62,7 @@ def laid_out(
             A cell without a token has none here, unless a grid has no tokens at all (pixels).
         grids: Where the cells sit.
         targets: What each entry of the first axis is about.
-        unit: What a value counts.
+        unit: What a value counts; empty for what the method's facts say.
         signed: Whether values below zero mean "against".
         reduce: How targets (token by token), layers and heads combine into one map.
         layers: Which layer each entry of the second axis is; empty when they are not told apart.

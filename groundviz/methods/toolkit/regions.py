@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import torch
+from skimage.segmentation import slic
 from torch import Tensor
 
 from groundviz.errors import UnknownName
@@ -151,17 +152,36 @@ def _numbers(grid: Grid, canvas: Grid) -> Ints:
     return np.where(inside, row * canvas.cols + col, -1)
 
 
-def named(kind: str, makers: Mapping[str, Callable[[], Regions]]) -> Regions:
-    """The pieces that a user asked for by name, made on demand.
+def pieces_of(
+    live: Live,
+    canvas: Canvas,
+    kind: str,
+    *,
+    stride: float,
+    window: float | None = None,
+    count: int | None = None,
+) -> Regions:
+    """The pieces of an image that a user asked for by name.
+
+    Args:
+        live: A borrowed model with an encoded image.
+        canvas: What the pieces are cut out of.
+        kind: "grid", for `windows`; or "superpixels", pieces along the image's own edges (SLIC zero).
+        stride: As in `windows`.
+        window: As in `windows`.
+        count: How many superpixels; as many as there would be windows when None.
 
     Raises:
         UnknownName: There is no such kind.
     """
-    if kind not in makers:
-        raise UnknownName(
-            f"There are no regions called {kind!r}: there are {', '.join(makers)}. Name one of these."
-        )
-    return makers[kind]()
+    if kind == "grid":
+        return windows(live, canvas, stride=stride, window=window)
+    if kind == "superpixels":
+        wanted = count or windows(live, canvas, stride=stride).grid.valid.size
+        return segments(canvas, slic(shown(live, canvas), n_segments=wanted, slic_zero=True, start_label=0))
+    raise UnknownName(
+        f"There are no regions called {kind!r}: there are grid, superpixels. Name one of these."
+    )
 
 
 def windows(live: Live, canvas: Canvas, *, stride: float, window: float | None = None) -> Windows:

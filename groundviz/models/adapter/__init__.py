@@ -1,1 +1,1 @@
-"""What the families share: where image tokens lie, and how tiles and patches map to the image."""
+"""What the families share: positions of image tokens, and the geometry of tiles and patches."""

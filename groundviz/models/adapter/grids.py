@@ -1,4 +1,4 @@
-"""Cells of images, the tokens that stand for them, and where both are in a model's tensors."""
+"""Cells of images, the tokens that stand for them, and the positions of both in a model's tensors."""
 
 from __future__ import annotations
 
@@ -17,30 +17,33 @@ from groundviz.runtime.inputs.encoded import Cells
 def in_cells(
     grids: Sequence[Grid], side: tuple[float, float], shapes: Sequence[tuple[int, int]], stage: Stage
 ) -> list[Grid]:
-    """The whole cells of `side` rows and columns of finer grids, from their corners on, without tokens.
+    """Joins cells to larger ones; a rest at the right or at the bottom that fills no cell is left out.
 
     Args:
         grids: Pixels, or smaller cells.
-        side: How many of them make one cell, down and across.
+        side: How many rows and columns of them make one cell.
         shapes: Rows and columns of each source image.
-        stage: Where in the model the cells are.
+        stage: The stage of the larger cells.
+
+    Returns:
+        One grid of larger cells for each grid, without tokens.
     """
-    to_grid = scale_shift((float(side[0]), float(side[1])))
-    return [
-        other_cells(
-            grid, (int(grid.rows // side[0]), int(grid.cols // side[1])), to_grid, shapes[grid.image], stage
-        )
-        for grid in grids
-    ]
+    down, across = side
+    to_grid = scale_shift((float(down), float(across)))
+    larger = []
+    for grid in grids:
+        size = int(grid.rows // down), int(grid.cols // across)
+        larger.append(other_cells(grid, size, to_grid, shapes[grid.image], stage))
+    return larger
 
 
 def with_tokens(grids: Sequence[Grid], tokens: Ints, held: Sequence[Bools] | None = None) -> tuple[Grid, ...]:
-    """The same cells with the tokens that stand for them; those without one are not valid.
+    """The same cells with the tokens that stand for them; a cell without a token is not valid.
 
     Args:
         grids: Cells of images, without tokens.
         tokens: Positions of all tokens, grid by grid, row by row.
-        held: For each grid which cells have a token, bool (cell,); all of them when None.
+        held: For each grid which cells have a token, bool (cell,); all valid cells when None.
 
     Raises:
         UnsupportedModel: There are more or fewer tokens than cells.
@@ -51,26 +54,26 @@ def with_tokens(grids: Sequence[Grid], tokens: Ints, held: Sequence[Bools] | Non
         cells == len(tokens),
         f"The prompt holds {len(tokens)} image tokens, and the images have {cells} cells for them.",
     )
-    found, start = [], 0
+    placed, start = [], 0
     for grid, has in zip(grids, held, strict=True):
         positions = np.full(len(has), -1, dtype=np.int64)
         positions[has] = tokens[start : start + has.sum()]
         start += int(has.sum())
         valid = grid.valid & has.reshape(grid.valid.shape)
-        found.append(replace(grid, positions=positions, valid=valid, stage="language"))
-    return tuple(found)
+        placed.append(replace(grid, positions=positions, valid=valid, stage="language"))
+    return tuple(placed)
 
 
 def in_order(
     images: Sequence[Grid], patches: Sequence[Grid], grids: tuple[Grid, ...], *, before: int = 0
 ) -> dict[str, Cells]:
-    """`Encoded.cells` of a model in which all cells stand in the order of their grids.
+    """`Encoded.cells` of a model in which cells at all stages are in the order of their grids.
 
     Args:
-        images: The pixels of what the model is shown, in `pixel_values` as `planes` has them.
+        images: The pixels of what the model is shown, in the order of `pixel_values`.
         patches: The patches of each.
-        grids: The image tokens of each, as from `with_tokens`, for which the projector has one place each.
-        before: How many tokens of the tower stand before the patches of each image.
+        grids: The image tokens of each, from `with_tokens`; the projector has one place for each token.
+        before: How many tokens of the tower precede the patches of each image.
     """
     tokens = np.concatenate([grid.positions[held_cells(grid)] for grid in grids])
     return {
@@ -82,18 +85,22 @@ def in_order(
 
 
 def planes(images: Sequence[Grid]) -> Ints:
-    """`Cells.index` of pixels that stand as (image, colour, row, col), images one after another."""
-    sizes = [grid.rows * grid.cols for grid in images]
-    starts = COLOURS * np.cumsum([0, *sizes[:-1]])
-    colours = [
-        start + size * np.arange(COLOURS)[None, :] + np.arange(size)[:, None]
-        for start, size in zip(starts, sizes, strict=True)
-    ]
-    return np.concatenate(colours)[None]
+    """`Cells.index` of pixels in a tensor (image, colour, row, col), images one after another."""
+    index, start = [], 0
+    for grid in images:
+        size = grid.rows * grid.cols
+        # The colours of a pixel are one plane apart.
+        index.append(start + size * np.arange(COLOURS)[None, :] + np.arange(size)[:, None])
+        start += COLOURS * size
+    return np.concatenate(index)[None]
 
 
 def behind(grids: Sequence[Grid], before: int) -> Ints:
-    """`Cells.index` of grids whose cells follow one another, each grid behind `before` other tokens."""
-    sizes = [grid.rows * grid.cols for grid in grids]
-    starts = np.cumsum([before, *(size + before for size in sizes[:-1])])
-    return np.concatenate([start + np.arange(size) for start, size in zip(starts, sizes, strict=True)])
+    """`Cells.index` of cells in order, where `before` other tokens precede the cells of each grid."""
+    index, start = [], 0
+    for grid in grids:
+        size = grid.rows * grid.cols
+        start += before
+        index.append(start + np.arange(size))
+        start += size
+    return np.concatenate(index)

@@ -1,4 +1,4 @@
-"""What an image processor did to an image's geometry."""
+"""The affine from a source image to the image that a processor makes of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Size = tuple[int, int]
 
 
 def blank(shape: Size) -> Any:
-    """An image (3, rows, cols) that takes no memory, for what only asks how large images become.
+    """An image (3, rows, cols) that takes no memory, for functions that only need an image's size.
 
     >>> blank((1024, 768)).strides
     (0, 0, 0)
@@ -27,14 +27,14 @@ def source_to_model(processor: Any, shape: Size) -> tuple[Doubles, Size]:
     """Follow an image through pad, resize and centre crop, in the order processors apply them.
 
     Args:
-        processor: A transformers image processor, or one that has a method of this name itself.
+        processor: A transformers image processor, or one with a method `source_to_model` of its own.
         shape: Rows and columns of the source image.
 
     Returns:
         The affine from source pixels to model pixels, and the model image's rows and columns.
 
     Raises:
-        UnsupportedModel: The processor says how large its images are in no way that is known here.
+        UnsupportedModel: The processor states the size of its images in an unknown way.
     """
     if hasattr(processor, "source_to_model"):
         known: tuple[Doubles, Size] = processor.source_to_model(shape)
@@ -50,7 +50,7 @@ def source_to_model(processor: Any, shape: Size) -> tuple[Doubles, Size]:
 
 
 def square_image(vlm: Any, shape: Size, *, image: int = 0, label: str = "") -> Grid:
-    """The pixels of the square that the vision tower is shown an image as.
+    """The pixels of the square image that the vision tower sees.
 
     Args:
         vlm: The model with its processor.
@@ -86,10 +86,11 @@ def _new_size(size: Size, wanted: Any) -> Size:
     if height and width:
         return height, width
     if edge and not _entry(wanted, "longest_edge"):
-        # Transformers floors the long side, so the two scales differ by a hair.
-        short, long = min(size), max(size)
-        other = int(edge * long / short)
-        return (other, edge) if size[1] <= size[0] else (edge, other)
+        # Transformers rounds the long side down, so the two scales differ slightly.
+        other = int(edge * max(size) / min(size))
+        if size[1] <= size[0]:
+            return other, edge
+        return edge, other
     raise UnsupportedModel(
         f"The image processor resizes to {dict(wanted)!r}: expected height and width, or shortest_edge. "
         "Its geometry is not known, so no map could be placed."
@@ -107,5 +108,9 @@ def _shifted(affine: Doubles, shift: tuple[int, int]) -> Doubles:
 
 
 def _entry(size: Any, key: str) -> int:
-    value = size.get(key) if hasattr(size, "get") else getattr(size, key, None)
+    # A dict, or transformers' SizeDict in some versions.
+    if hasattr(size, "get"):
+        value = size.get(key)
+    else:
+        value = getattr(size, key, None)
     return int(value or 0)

@@ -1,4 +1,4 @@
-"""A model that is given another model's processor is stopped, with what gave them away."""
+"""Raises the error of a model and a processor that do not belong together."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from groundviz.errors import UnsupportedModel
 
 
 def check_belonging(fits: bool, found: str) -> None:
-    """Stop where what a processor makes is not what the model takes.
+    """Raise an error if a processor's output does not fit the model.
 
     Args:
-        fits: Whether it is.
-        found: What was found against what was expected, as a sentence.
+        fits: Whether it fits.
+        found: A sentence on what was found and what was expected.
 
     Raises:
-        UnsupportedModel: It is not.
+        UnsupportedModel: It does not fit.
     """
     if not fits:
         raise UnsupportedModel(

@@ -1,4 +1,4 @@
-"""The modules of a model, which is built of a vision tower, a projector and a language model."""
+"""Finds the modules of a model that has a vision tower, a projector and a language model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from groundviz.runtime.inputs.sites import Parts
 
-# What attention is called in a layer, and the norm behind all layers of a decoder.
+# The names of the attention module in a layer, and of the norm after the last layer of a decoder.
 ATTENTION = ("self_attn", "cross_attn", "attention", "attn")
 FINAL_NORMS = ("norm", "final_layernorm", "final_layer_norm")
 
@@ -17,15 +17,19 @@ def parts_of(model: Any, chosen: int | list[int] = -1) -> Parts:
 
     Args:
         model: Has `model.vision_tower`, `model.multi_modal_projector` and a decoder.
-        chosen: Which of the tower's hidden states go on to the projector; entry 0 is what goes
-            into its first layer.
+        chosen: Which of the tower's hidden states the projector reads, by index; entry 0 is the input of
+            the first layer.
 
     >>> from groundviz.testing.tiny.llava import tiny_llava
     >>> len(parts_of(tiny_llava(layers=3), -2).vision_layers)
     2
     """
     layers = tower_layers(model.model.vision_tower)
-    deepest = max(k % (len(layers) + 1) for k in (chosen if isinstance(chosen, list) else [chosen]))
+    states = chosen
+    if not isinstance(states, list):
+        states = [states]
+    # Negative indices count from the last hidden state; layers beyond the deepest one change nothing.
+    deepest = max(state % (len(layers) + 1) for state in states)
     decoder = model.get_decoder()
     return parts_from(
         model,
@@ -66,8 +70,9 @@ def tower_layers(tower: Any) -> Any:
 
 
 def attention_of(layer: Any) -> Any:
-    """The module of a layer that attends; older releases wrap DINOv2's once more."""
+    """The attention module of a layer."""
     module = _first(layer, ATTENTION)
+    # Older releases of transformers wrap the module of DINOv2 in another one.
     return getattr(module, "attention", module)
 
 

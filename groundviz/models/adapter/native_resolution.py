@@ -1,9 +1,9 @@
-"""Images that keep their shape, as Pixtral's tower takes them.
+"""Images that keep their shape, as Pixtral's vision tower takes them.
 
 ::
 
-    image ── squeezed to whole patches ──> rows by cols patches, in one sequence with those of other images
-                                           each row of image tokens ends in a token of its own: no cell
+    image ── squeezed to whole patches ──> rows by cols patches; the patches of all images are one sequence
+                                           a break token, which is no cell, follows each row of image tokens
 """
 
 from __future__ import annotations
@@ -27,31 +27,33 @@ def any_shape_cells(
 
     Args:
         vlm: The model with its processor.
-        asked: The prompt; its inputs say how large each image is.
+        asked: The prompt; its inputs hold the size that each image was resized to.
         shapes: Rows and columns of each source image.
-        merged: How many patches an image token has on a side.
+        merged: How many patches an image token covers along a side.
 
     Raises:
         UnsupportedModel: Model and processor do not belong together.
     """
     config = vlm.model.config
-    image = np.flatnonzero(asked.token_ids == config.image_token_id)
-    images = [
-        squeezed((rows, cols), shape, image=number)
-        for number, ((rows, cols), shape) in enumerate(
-            zip(asked.inputs["image_sizes"].tolist(), shapes, strict=True)
-        )
-    ]
+    tokens = asked.where(config.image_token_id)
+    images = []
+    sizes = asked.inputs["image_sizes"].tolist()
+    for number, ((rows, cols), shape) in enumerate(zip(sizes, shapes, strict=True)):
+        images.append(squeezed((rows, cols), shape, image=number))
     patch = config.vision_config.patch_size
     patches = in_cells(images, (patch, patch), shapes, "vision")
-    grids = with_tokens(in_cells(patches, (merged, merged), shapes, "language"), image)
-    pixels = Cells(grids=tuple(images), index=_in_corners(images, asked.inputs[PIXELS].shape))
+    grids = with_tokens(in_cells(patches, (merged, merged), shapes, "language"), tokens)
+    pixels = Cells(grids=tuple(images), index=_pixel_index(images, asked.inputs[PIXELS].shape))
     return in_order(images, patches, grids) | {"pixels": pixels}
 
 
-def _in_corners(images: Sequence[Grid], shape: Sequence[int]) -> Ints:
-    """Where the numbers of each pixel stand: (image, colour, row, col), margins at small images."""
+def _pixel_index(images: Sequence[Grid], shape: Sequence[int]) -> Ints:
+    """Positions of the pixels' numbers in padded pixel values (image, colour, row, col).
+
+    The processor pads smaller images at the right and at the bottom to the size of the largest.
+    """
     numbers = np.arange(np.prod(shape)).reshape(shape).transpose(0, 2, 3, 1)
-    return np.concatenate(
-        [numbers[one.image, : one.rows, : one.cols].reshape(-1, shape[1]) for one in images]
-    )[None]
+    own = []
+    for grid in images:
+        own.append(numbers[grid.image, : grid.rows, : grid.cols].reshape(-1, shape[1]))
+    return np.concatenate(own)[None]

@@ -1,4 +1,4 @@
-"""Images of a shape that a processor cannot take, refused in words."""
+"""Explains the error of a processor that cannot take an image of some shape."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from groundviz.record.conversation import Asking
 from groundviz.record.types import SourceImage
 from groundviz.runtime.inputs.encoded import Encoded
 
-# A square of this side is no hard shape for any processor.
+# Every processor can take a square of this side.
 _EASY = 64
 
 
 def encode_or_say(family: Any, vlm: Any, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
-    """What the family makes of images and question; where the shape of an image is too much, in words.
+    """Encode images and a question; if the shape of an image is the problem, say so.
 
-    Processors fail on very long or very small images in many ways, most of which name no image. Whether
-    the shape is to blame is tried out: the same question about the same image, made less extreme.
+    Processors fail on very long or very small images with many errors, most of which name no image.
+    To find out whether the shape is the cause, the same question is encoded with less extreme shapes.
 
     Raises:
-        ImageError: An image's shape cannot be taken; naming it, and one that can.
+        ImageError: The processor cannot take the shape of an image; the message names a shape that it takes.
         GroundvizError: As the family raises it.
     """
     try:
@@ -33,6 +33,7 @@ def encode_or_say(family: Any, vlm: Any, source_images: tuple[SourceImage, ...],
         raise
     except Exception as error:
         failure = type(error).__name__
+        # The narrowest image, and among images of the same proportions the largest.
         worst = min(
             range(len(source_images)),
             key=lambda at: min(source_images[at].shape) / max(source_images[at].shape) ** 2,
@@ -41,7 +42,9 @@ def encode_or_say(family: Any, vlm: Any, source_images: tuple[SourceImage, ...],
         if shape is None:
             raise
     rows, cols = source_images[worst].shape
-    number = f"Image {worst + 1} of {len(source_images)}" if len(source_images) > 1 else "The image"
+    number = "The image"
+    if len(source_images) > 1:
+        number = f"Image {worst + 1} of {len(source_images)}"
     raise ImageError(
         f"{number} has {rows} rows and {cols} columns, a shape that this model's processor cannot take "
         f"({failure}). It takes {shape[0]} by {shape[1]}: pad it, crop it or scale it to a shape like that."

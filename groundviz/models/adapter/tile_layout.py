@@ -1,4 +1,4 @@
-"""Tiles that lie side by side without gaps, so that their cells are one grid over the image."""
+"""Joins tiles that are side by side without gaps, so that their cells are one grid over the image."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from groundviz.record.types import Ints
 COLOURS = 3
 
 
-def side_by_side(tiles: Ints, down: int, across: int) -> Ints:
-    """Numbers (tile, row, col, ...) in the rows and columns of the canvas, one after another.
+def join_tiles(tiles: Ints, down: int, across: int) -> Ints:
+    """Numbers of single tiles in the order of the canvas: row by row, through all tiles of a row.
 
     Args:
-        tiles: A number for each place of each tile; tiles row by row. There may be more of them.
+        tiles: A number for each place of each tile, int (tile, row, col, ...), tiles row by row. Tiles
+            beyond down * across are left out.
         down: Rows of tiles.
         across: Columns of tiles.
 
-    >>> side_by_side(np.arange(8).reshape(2, 2, 2), 1, 2).tolist()
+    Returns:
+        int (cell of the canvas, ...).
+
+    >>> join_tiles(np.arange(8).reshape(2, 2, 2), 1, 2).tolist()
     [0, 1, 4, 5, 2, 3, 6, 7]
     """
     _, rows, cols, *rest = tiles.shape
@@ -27,13 +31,25 @@ def side_by_side(tiles: Ints, down: int, across: int) -> Ints:
     return np.asarray(blocks.swapaxes(1, 2).reshape(-1, *rest))
 
 
-def laid_out(stacks: Iterable[Ints], sizes: Iterable[tuple[int, int]]) -> Ints:
-    """`side_by_side` of several canvases, given the tiles of each and its rows and columns of them."""
-    return np.concatenate([side_by_side(own, *size) for own, size in zip(stacks, sizes, strict=True)])
+def join_all_tiles(stacks: Iterable[Ints], sizes: Iterable[tuple[int, int]]) -> Ints:
+    """`join_tiles` of several canvases, one after another.
+
+    Args:
+        stacks: The tiles of each canvas.
+        sizes: Rows and columns of tiles of each canvas.
+    """
+    return np.concatenate([join_tiles(tiles, *size) for tiles, size in zip(stacks, sizes, strict=True)])
 
 
 def tile_pixels(count: int, side: int) -> Ints:
-    """Where the numbers of each pixel stand in a stack (tile, colour, row, col): (tile, row, col, colour).
+    """Positions of the pixels' numbers in a flattened stack (tile, colour, row, col).
+
+    Args:
+        count: How many tiles there are.
+        side: Rows and columns of a tile, in pixels.
+
+    Returns:
+        int (tile, row, col, colour).
 
     >>> tile_pixels(1, 2)[0, 0].tolist()
     [[0, 4, 8], [1, 5, 9]]

@@ -10,12 +10,12 @@ from groundviz.models.adapter.mismatch import check_belonging
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tiling:
-    """What the tower makes of a tile.
+    """What the vision tower makes of one tile.
 
     Attributes:
         side: Rows and columns of a tile, in pixels.
         patch: Rows and columns of a patch, in pixels.
-        class_tokens: How many of the tower's tokens of a tile stand before its patches.
+        class_tokens: How many tokens of the tower precede the patches of each tile.
 
     >>> Tiling(side=384, patch=14).across
     27
@@ -27,7 +27,7 @@ class Tiling:
 
     @property
     def across(self) -> int:
-        """How many patches a tile has on a side; pixels that fill no patch are not seen."""
+        """How many patches there are along a side of a tile; a rim narrower than a patch is not seen."""
         return self.side // self.patch
 
 
@@ -37,16 +37,18 @@ def tiling_of(vlm: Any) -> Tiling:
     Raises:
         UnsupportedModel: The processor makes tiles of another size, or of other resolutions.
     """
-    config, own = vlm.model.config, vlm.processor.image_processor
+    config, processor = vlm.model.config, vlm.processor.image_processor
     side = config.vision_config.image_size
-    made = sorted(
-        {int(one) for size in (own.size, own.crop_size) for one in dict(size or {}).values() if one}
-    )
-    ours, theirs = ([list(one) for one in each.image_grid_pinpoints] for each in (config, own))
+    lengths = set()
+    for size in (processor.size, processor.crop_size):
+        lengths |= {int(length) for length in dict(size or {}).values() if length}
+    model_sizes = [list(size) for size in config.image_grid_pinpoints]
+    processor_sizes = [list(size) for size in processor.image_grid_pinpoints]
     check_belonging(
-        made == [side] and ours == theirs,
-        f"The processor cuts images of {len(theirs)} sizes into tiles of {' or '.join(map(str, made))} "
-        f"pixels, and the model takes {len(ours)} sizes and tiles of {side}.",
+        lengths == {side} and model_sizes == processor_sizes,
+        f"The processor cuts images of {len(processor_sizes)} sizes into tiles of "
+        f"{' or '.join(map(str, sorted(lengths)))} pixels, and the model takes {len(model_sizes)} sizes and "
+        f"tiles of {side}.",
     )
     dropped = int(config.vision_feature_select_strategy == "default")
     return Tiling(side=side, patch=config.vision_config.patch_size, class_tokens=dropped)

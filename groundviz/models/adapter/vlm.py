@@ -1,4 +1,4 @@
-"""A vision-language model with the processor and the family knowledge that explain it."""
+"""A vision-language model with its processor and the adapter of its family."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ from groundviz.runtime.loan.device import home, on_device
 class Family(Protocol):
     """What groundviz must know of one architecture; one object per file of this folder."""
 
+    # Two more facts may be stated, for tables: `says`, what the family is, in a sentence; `classes`, which
+    # classes of transformers it is for. Nothing depends on them.
+
     @property
     def checkpoints(self) -> tuple[str, ...]:
         """Hub ids of checkpoints it is meant for."""
@@ -48,12 +51,15 @@ class Family(Protocol):
 
 
 def _fault(entry: object) -> str:
-    """Why something is no family: it lacks what every family has."""
+    """Why an object is no family, or "" if it is one."""
     if isinstance(entry, type):
         return "is a class, and should be an object of it"
     lacking = [part for part in ("matches", "encode", "parts") if not callable(getattr(entry, part, None))]
-    lacking += [] if hasattr(entry, "checkpoints") else ["checkpoints"]
-    return f"lacks {' and '.join(lacking)}" if lacking else ""
+    if not hasattr(entry, "checkpoints"):
+        lacking.append("checkpoints")
+    if not lacking:
+        return ""
+    return f"lacks {' and '.join(lacking)}"
 
 
 FAMILIES: Registry[Family] = Registry("model family", "groundviz.families", _fault)
@@ -62,7 +68,7 @@ FAMILIES: Registry[Family] = Registry("model family", "groundviz.families", _fau
 def family_of(config: Any) -> str | None:
     """Name of the family that a model with this config belongs to, ours before others; None if none.
 
-    A family that cannot say, as another package's may not, is passed over with a warning.
+    A family that fails to answer, as one of another package may, is skipped with a warning.
     """
     for name in FAMILIES.ours_first():
         try:
@@ -147,7 +153,8 @@ class VLM:
             PromptError: It is empty, too long, or contains a control token that the tokenizer
                 cannot write as text.
         """
-        config, controls = self.model.config, ControlTokens.of(self.processor)
+        config = self.model.config
+        controls = ControlTokens.of(self.processor)
         token_ids = controls.read(check_text(config, text, "answer"))
         check_length(after + len(token_ids), config, "answer")
         return token_ids
@@ -158,8 +165,11 @@ class VLM:
 
     def describe(self) -> str:
         """What was loaded from where and how it is asked, one line for each fact; no paths."""
+        name = self.name
+        if self.revision:
+            name = f"{name} at {self.revision}"
         facts = {
-            "model": f"{self.name}{f' at {self.revision}' if self.revision else ''}",
+            "model": name,
             "architecture": f"{type(self.model).__name__}, family {self.family_name}",
             **self.sources,
             "computes in": f"{str(self.model.dtype).removeprefix('torch.')} on {home(self.model)}",

@@ -1,1 +1,1 @@
-"""Whether maps of a model will lie where it looked: probes of the model at hand."""
+"""Tests whether maps of a model are placed where it attended, by probing that model."""

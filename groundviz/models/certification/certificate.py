@@ -1,4 +1,4 @@
-"""What was proved about a model and its processor: numbers, bounds, plain sentences."""
+"""The result of certifying a model and its processor: numbers, bounds and plain sentences."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from groundviz.models.certification.gradient_paths import Passed
-from groundviz.models.certification.pixel_probe import Shown
+from groundviz.cards import Table, card
+from groundviz.models.certification.gradient_paths import CellTrace
+from groundviz.models.certification.pixel_probe import PixelTrace
 from groundviz.record.types import Check
 
 Shape = tuple[int, int]
+# A certified map may be off by less than half a patch.
 MOST_PATCHES = 0.5
 PASSED, OPEN = "passed", "not measured"
+# What computes the cells of each stage, in words for the report.
 STEPS = {
     "pixels": "processor",
     "vision": "patches",
@@ -24,15 +27,15 @@ STEPS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """What was proved about a model and its processor, and what was found wrong.
+    """What a model and its processor were tested for, and what was found wrong.
 
     Attributes:
         model: Its public name.
         family: Name of its family.
         shapes: Rows and columns of the images it was shown.
-        steps: By stage, how far any of its cells lies from what goes into it, in patches.
-        unseen: For each image the share that no cell shows.
-        checks: What was looked at: each with its number, its bound, and one sentence.
+        steps: For each stage the largest distance between a cell and the places that feed it, in patches.
+        unseen: For each image the share of its pixels that no cell shows.
+        checks: What was checked, each with its number, its bound and one sentence.
         seconds: How long it took.
 
     >>> import groundviz
@@ -57,15 +60,28 @@ class Certificate:
     @property
     def verdict(self) -> str:
         """Either "certified", or in a few words what is wrong."""
-        wrong = (check.verdict for check in self.checks if check.verdict not in (PASSED, OPEN))
-        return next(wrong, "certified")
+        for check in self.checks:
+            if check.verdict not in (PASSED, OPEN):
+                return check.verdict
+        return "certified"
 
     @property
     def says(self) -> tuple[str, ...]:
         """What was found, in plain sentences."""
-        shown = zip(self.unseen, self.shapes, strict=True)
-        views = (f"{share:.0%} of {rows} by {cols} pixels" for share, (rows, cols) in shown)
-        return *(check.says for check in self.checks), f"Never seen: {', '.join(views)}."
+        sentences = [check.says for check in self.checks]
+        views = []
+        for share, (rows, cols) in zip(self.unseen, self.shapes, strict=True):
+            views.append(f"{share:.0%} of {rows} by {cols} pixels")
+        return *sentences, f"Never seen: {', '.join(views)}."
+
+    def __repr__(self) -> str:
+        name = f"{self.model!r:.60} ({self.family})"
+        return f"<Certificate: {name}, {self.verdict}, {len(self.checks)} checks, {self.seconds:.1f} s>"
+
+    def _repr_html_(self) -> str | None:
+        rows = tuple((check.name, check.verdict, check.says) for check in self.checks)
+        title = str(self).splitlines()[0]
+        return card(Table(title=title, head=("check", "verdict", "what was found"), rows=rows))
 
     def __str__(self) -> str:
         head = f"{self.model} ({self.family}): {self.verdict}, in {self.seconds:.1f} s"
@@ -73,55 +89,70 @@ class Certificate:
 
 
 def geometry(steps: Mapping[str, float]) -> Check:
-    """How far a cell may be from what it shows: no more than the errors of all steps come to."""
+    """The largest error of a cell's position: the sum of the errors of all steps, in patches."""
     total = sum(steps.values())
     parts = ", ".join(f"{STEPS[stage]} {error:.2f}" for stage, error in steps.items())
-    off = (
-        f"geometry off by up to {total:.1f} patches"
-        if math.isfinite(total)
-        else "cells hold nothing of the image"
-    )
+    if total < MOST_PATCHES:
+        verdict = PASSED
+    elif math.isfinite(total):
+        verdict = f"geometry off by up to {total:.1f} patches"
+    else:
+        verdict = "cells hold nothing of the image"
     return Check(
         name="geometry",
         value=total,
         reference=MOST_PATCHES,
-        verdict=PASSED if total < MOST_PATCHES else off,
-        says=f"Cells lie at most {total:.2f} patches from what they show ({parts}).",
+        verdict=verdict,
+        says=f"Maximum cell position error: {total:.2f} patches ({parts}).",
     )
 
 
-def completeness(shown: Sequence[Shown], passed: Sequence[Passed]) -> Check:
+def completeness(pixels: Sequence[PixelTrace], traces: Sequence[CellTrace]) -> Check:
     """Whether every cell shows one part of one image, and every pixel is in a cell."""
-    unfed, astray = sum(one.unfed for one in passed), sum(one.astray for one in passed)
-    strays = max(one.strays for one in shown)
-    found = (
-        (unfed, f"{unfed} cells hold nothing of the image"),
-        (astray, f"{astray} places go into cells of another image"),
-        (strays, f"{strays:.1%} of the pixels are in no cell"),
-    )
-    wrong = [says for number, says in found if number]
+    unfed = astray = 0
+    for trace in traces:
+        unfed += trace.unfed
+        astray += trace.astray
+    strays = max(trace.strays for trace in pixels)
+    wrong = []
+    if unfed:
+        wrong.append(f"{unfed} cells hold nothing of the image")
+    if astray:
+        wrong.append(f"{astray} places go into cells of another image")
+    if strays:
+        wrong.append(f"{strays:.1%} of the pixels are in no cell")
     return Check(
         name="completeness",
         value=float(unfed + astray + strays),
         reference=0.0,
-        verdict=wrong[0] if wrong else PASSED,
+        verdict=next(iter(wrong), PASSED),
         says=f"Without a place of its own: {', '.join(wrong) or 'nothing'}.",
     )
 
 
 def closeness(name: str, apart: float, most: float, says: str, otherwise: str) -> Check:
-    """Whether two ways to the same numbers give them, up to rounding; `apart` relative to their spread."""
-    # Written so that NaN is no agreement.
-    same = apart <= most
+    """Whether two computations of the same numbers agree up to rounding.
+
+    Args:
+        name: The name of the check.
+        apart: The largest difference, relative to the spread of the numbers.
+        most: The largest difference that rounding explains.
+        says: What was compared, the beginning of a sentence.
+        otherwise: The verdict if they differ.
+    """
+    verdict = otherwise
+    # NaN compares as false, so it is no agreement.
+    if apart <= most:
+        verdict = PASSED
     return Check(
         name=name,
         value=apart,
         reference=most,
-        verdict=PASSED if same else otherwise,
+        verdict=verdict,
         says=f"{says} differ by {apart:.1g} of their spread.",
     )
 
 
 def unmeasured(name: str, why: str) -> Check:
-    """What could not be looked at, and why."""
+    """A check that could not be made, and why."""
     return Check(name=name, value=float("nan"), reference=float("nan"), verdict=OPEN, says=why)

@@ -1,9 +1,10 @@
-"""Which cell of a later stage each place of an earlier one goes into, by gradients.
+"""Where the cells of an earlier stage go at a later stage, read off gradients.
 
-Each cell is given its own row, column and image as a factor on its gradient. Divided by the gradient
-without factors, what arrives at the earlier stage says for every place which cell it goes into. All
-places are told at once, and norms, activations and the numbers in the weights do not matter: they
-stand in both gradients alike.
+One backward pass puts the same weight on every cell of the later stage. Three more passes weight each cell
+by the number of its grid, by its row and by its column. At every place of the earlier stage, the ratio of a
+weighted gradient to the plain one is that number of the cell the place feeds. Four passes therefore locate
+all places at once. Norms, activations and the size of the weights cancel, because they scale both gradients
+alike.
 """
 
 from __future__ import annotations
@@ -20,20 +21,21 @@ from groundviz.record.geometry import apply, held_cells
 from groundviz.record.types import Doubles, Grid, Ints
 from groundviz.runtime.inputs.encoded import Cells, Encoded
 
-# Of the largest; what is below is taken for nothing.
+# A gradient below this share of the largest one counts as zero.
 FAINT = 1e-5
-# How far the number of a grid may be off before a place is said to go into several.
+# A place feeds a single cell if its grid number is a whole number to within this much.
 MIXED = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """What became of the cells on the way from one stage to the next.
+class CellTrace:
+    """What the gradients show about the cells of two neighbouring stages.
 
     Attributes:
-        error: How far any cell lies from what goes into it, in patches; infinite where nothing does.
-        unfed: How many cells nothing goes into.
-        astray: How many places go into a cell of another image, or into several.
+        error: The largest distance between a cell and the mean of the places that feed it, in patches;
+            infinite where no cell is fed.
+        unfed: How many cells no place feeds.
+        astray: How many places feed a cell of another image, or several cells.
     """
 
     error: float
@@ -42,108 +44,126 @@ class Passed:
 
 
 def patch_sizes(encoded: Encoded) -> dict[str, Doubles]:
-    """Rows and columns of a patch of each image, in source pixels."""
-    return {image_of(grid): np.abs(np.diag(grid.to_source[:, :2])) for grid in encoded.cells["vision"].grids}
+    """Rows and columns of a patch in source pixels, by the name that `view_of` gives its grid."""
+    sizes = {}
+    for grid in encoded.cells["vision"].grids:
+        sizes[view_of(grid)] = np.abs(np.diag(grid.to_source[:, :2]))
+    return sizes
 
 
-def follow_cells(fine: Cells, coarse: Cells, into: Doubles, patches: Mapping[str, Doubles]) -> Passed:
-    """Compare where places go with where two stages' grids say that their cells lie.
+def follow_cells(fine: Cells, coarse: Cells, feeds: Doubles, patches: Mapping[str, Doubles]) -> CellTrace:
+    """Compare where gradients say that places go with where the grids say that cells are.
 
     Args:
         fine: The cells of the earlier stage.
-        coarse: Of the later one.
-        into: For each cell of `fine` the grid, row and column that `read_paths` found it goes into,
-            (cell, 3); NaN where it goes nowhere.
-        patches: As `patch_sizes` gives them.
+        coarse: The cells of the later stage.
+        feeds: For each cell of `fine` the grid, row and column of the cell it feeds, float (cell, 3); NaN
+            where it feeds none. `cells_fed` returns it.
+        patches: From `patch_sizes`.
     """
-    goes = np.isfinite(into).all(axis=1)
-    into, source, image = into[goes], places_of(fine.grids)[goes], _images(fine.grids)[goes]
-    cell = np.rint(into).astype(int)
-    sums = []
+    feeding = np.isfinite(feeds).all(axis=1)
+    feeds = feeds[feeding]
+    centres = centres_of(fine.grids)[feeding]
+    views = _views_of(fine.grids)[feeding]
+    counts, offsets = [], []
     for number, grid in enumerate(coarse.grids):
-        mine = (cell[:, 0] == number) & (np.abs(into[:, 0] - number) < MIXED) & (image == image_of(grid))
-        mine &= (cell[:, 1:] >= 0).all(axis=1) & (cell[:, 1:] < (grid.rows, grid.cols)).all(axis=1)
-        off = (source[mine] - apply(grid.to_source, into[mine, 1:] + 0.5)) / patches[image_of(grid)]
-        places = cell[mine, 1] * grid.cols + cell[mine, 2]
-        weights = (np.ones(len(off)), *off.T)
-        both = np.stack([np.bincount(places, weight, grid.rows * grid.cols) for weight in weights])
-        sums.append(both[:, held_cells(grid)])
-    count, *off = np.concatenate(sums, axis=1)
+        row_col = np.rint(feeds[:, 1:]).astype(int)
+        in_grid = np.abs(feeds[:, 0] - number) < MIXED
+        in_grid &= views == view_of(grid)
+        in_grid &= (row_col >= 0).all(axis=1) & (row_col < (grid.rows, grid.cols)).all(axis=1)
+        claimed = apply(grid.to_source, feeds[in_grid, 1:] + 0.5)
+        offset = (centres[in_grid] - claimed) / patches[view_of(grid)]
+        # Sum over all places that feed the same cell: a cell is the mean of its places.
+        cell = row_col[in_grid, 0] * grid.cols + row_col[in_grid, 1]
+        size = grid.rows * grid.cols
+        count = np.bincount(cell, minlength=size)
+        down = np.bincount(cell, offset[:, 0], size)
+        across = np.bincount(cell, offset[:, 1], size)
+        held = held_cells(grid)
+        counts.append(count[held])
+        offsets.append(np.stack([down, across])[:, held])
+    count = np.concatenate(counts)
     fed = count > 0
-    error = np.abs(off)[:, fed].max(axis=0) / count[fed]
-    return Passed(
-        error=float(error.max(initial=0.0)) if fed.any() else np.inf,
-        unfed=int((~fed).sum()),
-        astray=len(into) - int(count.sum()),
-    )
+    error = np.inf
+    if fed.any():
+        largest = np.abs(np.concatenate(offsets, axis=1))[:, fed].max(axis=0)
+        error = float((largest / count[fed]).max())
+    return CellTrace(error=error, unfed=int((~fed).sum()), astray=len(feeds) - int(count.sum()))
 
 
-def read_paths(early: Tensor, late: Tensor, cells: Cells) -> Tensor:
-    """Which cell each number of an earlier tensor goes into.
+def cell_gradients(early: Tensor, late: Tensor, cells: Cells) -> Tensor:
+    """Gradients of a later stage with respect to an earlier one, with four weightings of the cells.
+
+    Cost: four backward passes from `late` to `early`.
 
     Args:
         early: Any tensor that `late` was computed from.
-        late: (place, channel), the places by `cells.index`.
-        cells: What stands in `late`.
+        late: (place, channel); `cells.index` says at which places the cells are.
+        cells: The cells in `late`.
 
     Returns:
-        Four tensors shaped like `early`: the gradient, and the gradients with the grid's, the row's and the
-        column's number of each cell as a factor.
+        Four tensors shaped like `early`: the plain gradient, and the gradients in which each cell is
+        weighted by the number of its grid, by its row and by its column.
     """
     held = late[torch.from_numpy(cells.index).to(late.device)]
-    # Each exact in any dtype, and not what a norm takes away from all channels.
-    signs = torch.randint(2, held.shape[1:], generator=torch.Generator().manual_seed(0)).to(held) * 2 - 1
-    names = torch.from_numpy(_names(cells.grids))
-    # Counted from the middle: small factors lose less where numbers are short.
-    middle = names.max(dim=0).values // 2
+    # Random signs of the channels: a norm removes what is the same in all channels. One and minus one are
+    # exact in every dtype.
+    generator = torch.Generator().manual_seed(0)
+    signs = torch.randint(2, held.shape[1:], generator=generator).to(held) * 2 - 1
+    coordinates = torch.from_numpy(_coordinates(cells.grids))
+    # Counted from the middle: smaller factors lose less precision in short dtypes.
+    middles = coordinates.max(dim=0).values // 2
 
     def gradient(factor: Tensor) -> Tensor:
         weighted = factor.to(held)[:, None] * signs
         return torch.autograd.grad(held, early, weighted, retain_graph=True)[0].float()
 
-    plain = gradient(torch.ones(len(names)))
-    ways = zip((names - middle).T, middle.tolist(), strict=True)
-    return torch.stack([plain, *(gradient(factor) + start * plain for factor, start in ways)])
+    plain = gradient(torch.ones(len(coordinates)))
+    gradients = [plain]
+    for factor, middle in zip(coordinates.T, middles.tolist(), strict=True):
+        gradients.append(gradient(factor - middle) + middle * plain)
+    return torch.stack(gradients)
 
 
-def decoded(gradients: Tensor) -> Doubles:
-    """The grid, row and column of the cell that each place goes into, (place, 3), NaN for nowhere.
+def cells_fed(gradients: Tensor) -> Doubles:
+    """The grid, row and column of the cell that each place feeds, float (place, 3); NaN for none.
 
     Args:
-        gradients: As from `read_paths`, (4, place, channel).
+        gradients: From `cell_gradients`, (4, place, channel).
     """
-    plain = gradients[0]
+    plain, weighted = gradients[0], gradients[1:]
     strength = plain.square().sum(dim=-1)
-    read = (gradients[1:] * plain).sum(dim=-1) / strength.clamp(min=torch.finfo(strength.dtype).tiny)
+    # The ratio of two parallel vectors. It is clamped so that zero gives no division error.
+    ratio = (weighted * plain).sum(dim=-1) / strength.clamp(min=torch.finfo(strength.dtype).tiny)
     faint = strength <= strength.max() * FAINT**2
-    return np.asarray(read.masked_fill(faint, torch.nan).T.cpu(), dtype=np.float64)
+    return np.asarray(ratio.masked_fill(faint, torch.nan).T.cpu(), dtype=np.float64)
 
 
-def _names(grids: Sequence[Grid]) -> Ints:
-    """Grid, row and column of each cell, (cell, 3)."""
-    held = [np.flatnonzero(held_cells(grid)) for grid in grids]
-    named = [
-        np.stack([np.full(len(own), number), own // grid.cols, own % grid.cols], axis=1)
-        for number, (grid, own) in enumerate(zip(grids, held, strict=True))
-    ]
-    return np.concatenate(named)
+def centres_of(grids: Sequence[Grid]) -> Doubles:
+    """The source (row, col) of the centre of each cell, float (cell, 2)."""
+    centres = []
+    for grid in grids:
+        row_col = np.stack(np.divmod(np.arange(grid.rows * grid.cols), grid.cols), axis=1)
+        centres.append(apply(grid.to_source, row_col + 0.5)[held_cells(grid)])
+    return np.concatenate(centres)
 
 
-def places_of(grids: Sequence[Grid]) -> Doubles:
-    """The source (row, col) of the centre of each cell, (cell, 2)."""
-    return np.concatenate([_centres(grid)[held_cells(grid)] for grid in grids])
-
-
-def _images(grids: Sequence[Grid]) -> Any:
-    """Which image each cell is on, (cell,)."""
-    return np.repeat([image_of(grid) for grid in grids], [held_cells(grid).sum() for grid in grids])
-
-
-def _centres(grid: Grid) -> Doubles:
-    cells = np.stack(np.divmod(np.arange(grid.rows * grid.cols), grid.cols), axis=1)
-    return apply(grid.to_source, cells + 0.5)
-
-
-def image_of(grid: Grid) -> str:
-    """Which image, and which view of it, where the model is shown several."""
+def view_of(grid: Grid) -> str:
+    """Names an image, and the view of it where the model is shown several views."""
     return f"{grid.image} {grid.label}"
+
+
+def _views_of(grids: Sequence[Grid]) -> Any:
+    """The view that each cell is in, (cell,)."""
+    views = [view_of(grid) for grid in grids]
+    counts = [held_cells(grid).sum() for grid in grids]
+    return np.repeat(views, counts)
+
+
+def _coordinates(grids: Sequence[Grid]) -> Ints:
+    """The grid, row and column number of each cell, int (cell, 3)."""
+    coordinates = []
+    for number, grid in enumerate(grids):
+        row, col = np.divmod(np.flatnonzero(held_cells(grid)), grid.cols)
+        coordinates.append(np.stack([np.full(len(row), number), row, col], axis=1))
+    return np.concatenate(coordinates)

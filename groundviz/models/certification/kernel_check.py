@@ -1,10 +1,14 @@
-"""Whether the passes that maps are made of are the model's own: its logits, and its attention."""
+"""Compares the forward pass that maps are computed from with the model itself.
+
+Its logits are compared with those of `generate`, its attention rows with the output of the model's kernel.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,25 +23,27 @@ from groundviz.runtime.attention.tap import AttentionCall, tapped
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.loan.device import on_device
 from groundviz.runtime.loan.guard import Loan
-from groundviz.runtime.passes.forward import added, saying
+from groundviz.runtime.passes.forward import added, teacher_forced_inputs
 from groundviz.runtime.passes.nan_check import sampling, scores_not_finite, where_not_finite
 
-# What rounding may come to, in float32 and in shorter numbers; a wrong mask or scale is well above.
+# The largest difference that rounding explains, in float32 and in shorter dtypes. A wrong mask or scale makes
+# a far larger one.
 ROUNDING, SHORT_ROUNDING = 1e-3, 5e-2
+# How many rows at the end of a call are compared: those that predict the answer.
 LAST_ROWS = 4
-# As many as it takes to see what the first token of an answer is to the second.
+# How many tokens are generated: enough that a later token attends to an earlier one of the answer.
 TOKENS = 3
 
 
 @dataclass(slots=True, eq=False)
 class _Kernel:
-    """A tap handler that holds rows of attention times values against what the kernel puts out.
+    """A tap handler that compares attention rows times values with the output of the kernel.
 
-    The last rows, which predict the answer, and those of the question.
+    It compares the last rows, which predict the answer, and the rows of the question.
 
     Attributes:
-        question: Where the question stands in the prompt.
-        apart: The largest difference in each call, relative to the largest output of these rows.
+        question: Where the question is in the prompt.
+        apart: The largest difference in each call, relative to the largest output of the same rows.
     """
 
     question: slice
@@ -45,68 +51,87 @@ class _Kernel:
 
     def __call__(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
         output, weights = call.run()
-        for rows in (slice(max(0, call.query.shape[2] - LAST_ROWS), None), self.question):
+        last = slice(max(0, call.query.shape[2] - LAST_ROWS), None)
+        for rows in (last, self.question):
             own = output[:, rows].transpose(1, 2).float()
             if own.numel():
                 read = weighted_values(call.rows(rows), call.value)
-                apart = (read - own).abs().max() / own.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
-                self.apart.append(float(apart))
+                largest = own.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
+                self.apart.append(float((read - own).abs().max() / largest))
         return output, weights
 
 
 def compare(vlm: VLM, loan: Loan, encoded: Encoded) -> tuple[Check, ...]:
-    """Hold a plain pass over prompt and answer against generation, and taps against the kernel.
+    """Compare one forward pass over prompt and answer with generation, and taps with the kernel.
 
-    Costs a generation of `TOKENS` tokens and a pass of the whole model.
+    Cost: generating `TOKENS` tokens, and one pass of the whole model.
+
+    Returns:
+        Four checks: tokens, length, first steps and rows.
 
     Raises:
         NumericalError: The model's scores are not finite.
     """
-    inputs, kernel = on_device(vlm.model, encoded.inputs), _Kernel(_question(encoded))
-    most = ROUNDING if vlm.model.dtype == torch.float32 else SHORT_ROUNDING
+    inputs = on_device(vlm.model, encoded.inputs)
+    kernel = _Kernel(_question(encoded))
+    most = SHORT_ROUNDING
+    if vlm.model.dtype == torch.float32:
+        most = ROUNDING
 
     def broken() -> str:
         return where_not_finite(loan, lambda: vlm.model(**inputs, use_cache=False))
 
     with torch.no_grad(), sampling(broken):
-        # One path: which step belongs to which of several is not told.
-        one = {"num_beams": 1, "num_return_sequences": 1, "max_new_tokens": TOKENS}
-        # A shortest answer of the model's own may be longer than that, of which transformers would warn.
-        shortest = ("min_new_tokens", "min_length")
-        one |= {name: 0 for name in shortest if getattr(vlm.model.generation_config, name, None)}
-        made = vlm.model.generate(**inputs, **one, return_dict_in_generate=True, output_logits=True)
+        made = _generated(vlm, inputs)
         answer = added(inputs["input_ids"][0], made.sequences[0])[: len(made.logits)]
-        # An image token in a random model's answer would be taken for an image.
-        plain = [] if encoded.prompt.image_ids.intersection(answer) else answer[:-1]
-        said = saying(inputs, plain, said=encoded.said)
-        logits, unreadable = _tapped(vlm, said, kernel)
-    steps = torch.stack([step[0].float() for step in made.logits[: len(plain) + 1]])
+        # The last token is only predicted, never put in.
+        given = answer[:-1]
+        if encoded.prompt.image_ids.intersection(answer):
+            # A random model may generate an image token, which would be taken for another image.
+            given = []
+        forced = teacher_forced_inputs(inputs, given, fill=encoded.answer_fill)
+        logits, unreadable = _tapped(vlm, forced, kernel)
+    steps = torch.stack([step[0].float() for step in made.logits[: len(given) + 1]])
     if steps.log_softmax(dim=-1).isnan().any():
         raise scores_not_finite(broken())
     apart = (logits[-len(steps) :].float() - steps).abs().amax(dim=-1) / steps.std(dim=-1)
-    rows = unmeasured("rows", unreadable) if unreadable else _rows(kernel.apart, most)
-    return (
-        _tokens(encoded),
-        _length(len(logits), len(encoded.prompt.token_ids) + len(plain)),
-        closeness(
-            "first steps",
-            float(apart.max()),
-            most,
-            f"Scores of a plain pass and of the first {len(steps)} steps of generate",
-            "a plain pass is not what generate does",
-        ),
-        rows,
+    first_steps = closeness(
+        "first steps",
+        float(apart.max()),
+        most,
+        f"Scores of one forward pass and of the first {len(steps)} steps of generate",
+        "a forward pass is not what generate computes",
     )
+    rows = _rows(kernel.apart, most)
+    if unreadable:
+        rows = unmeasured("rows", unreadable)
+    length = _length(len(logits), len(encoded.prompt.token_ids) + len(given))
+    return _tokens(encoded), length, first_steps, rows
+
+
+def _generated(vlm: VLM, inputs: dict[str, Tensor]) -> Any:
+    """A short answer of the model, with the logits of each step."""
+    # One beam, because transformers does not tell which step belongs to which beam.
+    settings = {"num_beams": 1, "num_return_sequences": 1, "max_new_tokens": TOKENS}
+    # A minimum length in the model's own settings may be larger than that, and transformers would warn.
+    for minimum in ("min_new_tokens", "min_length"):
+        if getattr(vlm.model.generation_config, minimum, None):
+            settings[minimum] = 0
+    return vlm.model.generate(**inputs, **settings, return_dict_in_generate=True, output_logits=True)
 
 
 def _question(encoded: Encoded) -> slice:
+    """Where the question is in the prompt; empty where that is not known."""
+    # Indices of the question count from the prompt's end.
     asked = [len(encoded.prompt.tokens) + index for index in encoded.prompt.asked]
-    return slice(asked[0], asked[-1] + 1) if asked else slice(0)
+    if not asked:
+        return slice(0)
+    return slice(asked[0], asked[-1] + 1)
 
 
 def _tapped(vlm: VLM, inputs: dict[str, Tensor], kernel: _Kernel) -> tuple[Tensor, str]:
-    """Logits (token, vocabulary) of a pass with attention tapped, and why it could not be tapped."""
-    modules = {module: number for number, module in enumerate(vlm.parts().looking)}
+    """Logits (token, vocabulary) of a pass with attention tapped, and why it could not be, if so."""
+    modules = {module: number for number, module in enumerate(vlm.parts().attending)}
     try:
         with tapped(modules, kernel):
             return vlm.model(**inputs, use_cache=False).logits[0], ""
@@ -117,36 +142,49 @@ def _tapped(vlm: VLM, inputs: dict[str, Tensor], kernel: _Kernel) -> tuple[Tenso
 def _rows(apart: Sequence[float], most: float) -> Check:
     if not apart:
         return unmeasured("rows", "Attention could not be read: no attention module that was named ran.")
-    says = "Attention rows times values and the output of the model's own kernel"
-    return closeness(
-        "rows", float(np.max(apart)), most, says, "attention rows are not those of the model's kernel"
-    )
+    compared = "Attention rows times values and the output of the model's own kernel"
+    otherwise = "attention rows are not those of the model's kernel"
+    return closeness("rows", float(np.max(apart)), most, compared, otherwise)
 
 
 def _tokens(encoded: Encoded) -> Check:
-    """Whether image tokens, cells and what attention is read at are the same positions of the prompt."""
-    spans = [range(span.start, span.stop) for span in encoded.prompt.spans if span.kind == "image"]
-    tokens = [at for span in spans for at in span]
-    # What stands in the columns of cross-attention is found by following the cells there.
-    across = encoded.prompt.grids[0].stage == "cross"
-    columns = tokens if across else encoded.columns.tolist()
-    cells = encoded.cells["language"].index.tolist() if "language" in encoded.cells else columns
-    wrong = len(set(tokens) ^ set(columns)) or sum(a != b for a, b in zip_longest(columns, cells))
+    """Whether image tokens, cells and the columns of attention are the same positions of the prompt."""
+    tokens: list[int] = []
+    for span in encoded.prompt.spans:
+        if span.kind == "image":
+            tokens += range(span.start, span.stop)
+    columns = encoded.columns.tolist()
+    if encoded.prompt.grids[0].stage == "cross":
+        # Columns of cross-attention are no positions of the prompt; gradients check them.
+        columns = tokens
+    cells = columns
+    if "language" in encoded.cells:
+        cells = encoded.cells["language"].index.tolist()
+    wrong = len(set(tokens) ^ set(columns))
+    if not wrong:
+        wrong = sum(column != cell for column, cell in zip_longest(columns, cells))
+    verdict = PASSED
+    if wrong:
+        verdict = f"attention is read at {wrong} wrong tokens"
     found = f"Image tokens in the prompt: {len(tokens)}; tokens attention is read at: {len(encoded.columns)}"
     return Check(
         name="tokens",
         value=float(wrong),
         reference=0.0,
-        verdict=f"attention is read at {wrong} wrong tokens" if wrong else PASSED,
+        verdict=verdict,
         says=f"{found}, {wrong} wrong.",
     )
 
 
 def _length(computed: int, tokens: int) -> Check:
+    """Whether the model computes one position for each token."""
+    verdict = PASSED
+    if computed != tokens:
+        verdict = f"{computed} positions for {tokens} tokens"
     return Check(
         name="length",
         value=float(computed),
         reference=float(tokens),
-        verdict=PASSED if computed == tokens else f"{computed} positions for {tokens} tokens",
+        verdict=verdict,
         says=f"Tokens of the prompt: {tokens}; positions that the model computes: {computed}.",
     )

@@ -1,9 +1,9 @@
-"""Images that tell where a processor puts every pixel.
+"""Test images that show where an image processor puts every source pixel.
 
-A ramp is brighter from row to row, or from column to column: what a pixel of the model's image shows
-then says which row and column of the source it is from, whatever was padded, resized, cropped or cut
-into tiles on the way. All pixels are told at once. Brightness must come through linearly, as it does
-where a processor subtracts a mean and divides by a spread.
+A ramp gets brighter from row to row, or from column to column. The brightness of a model pixel then gives
+the source row or column it came from, whatever padding, resizing, cropping or tiling was on the way. All
+pixels are located at once. This needs brightness to pass through the processor linearly, which is so when it
+subtracts a mean and divides by a deviation.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any
 import numpy as np
 
 from groundviz.models.adapter.vlm import VLM
-from groundviz.models.certification.gradient_paths import image_of, patch_sizes, places_of
+from groundviz.models.certification.gradient_paths import centres_of, patch_sizes, view_of
 from groundviz.record.types import Bools, Doubles, Floats, Grid, SourceImage
 from groundviz.runtime.inputs.encoded import PIXELS, Cells, Encoded
 
 QUESTION = "What does the image show?"
-# A processor shows the outermost pixels of an image by fewer neighbours than all others.
+# In pixels. At the border a processor averages fewer neighbours, so these pixels are not compared.
 RIM = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What became of an image on the way to the pixels.
+class PixelTrace:
+    """How the model's pixels compare with what the adapter says about them.
 
     Attributes:
-        error: How far any pixel lies from where the adapter says, in patches.
-        strays: The share of the numbers which show the image that no pixel of the adapter holds.
+        error: The largest distance between a pixel and the position the adapter gives it, in patches.
+        strays: Of the input numbers that show the image, the share that is in no pixel of the adapter.
     """
 
     error: float
@@ -38,7 +38,7 @@ class Shown:
 
 
 def source_image_of(pixels: Any) -> SourceImage:
-    """A study of float pixels in [0, 1]."""
+    """A source image of float pixels in [0, 1]."""
     pixels = np.asarray(pixels, dtype=np.float32)
     return SourceImage(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
 
@@ -48,59 +48,82 @@ def noise(shape: tuple[int, int]) -> SourceImage:
     return source_image_of(np.random.default_rng(0).random((*shape, 3)))
 
 
-def follow_source(vlm: VLM, shape: tuple[int, int]) -> Shown:
-    """How far the model's pixels are from where the adapter says they are from; four encodings."""
-    black, white = np.zeros((*shape, 3)), np.ones((*shape, 3))
-    dark, light, *ramps = (
-        vlm.encode((source_image_of(one),), QUESTION)
-        for one in (black, white, _ramp(shape, 0), _ramp(shape, 1))
-    )
+def follow_source(vlm: VLM, shape: tuple[int, int]) -> PixelTrace:
+    """Locate the model's pixels in a source image of this shape.
+
+    Cost: four encodings; the model does not run.
+    """
+    dark = _encode(vlm, np.zeros((*shape, 3)))
+    light = _encode(vlm, np.ones((*shape, 3)))
+    black = _pixel_values(dark)
+    spread = _pixel_values(light) - black
+    # Padding has the same value in both images; pixels that show the image differ.
+    shows_image = np.abs(spread) > np.abs(spread).max() / 2
+    divisor = np.where(shows_image, spread, 1.0)
     cells, patches = dark.cells["pixels"], patch_sizes(dark)
-    spread = _values(light) - _values(dark)
-    awake = np.abs(spread) > np.abs(spread).max() / 2
-    seen = awake[cells.index].all(axis=2)
-    unit = np.where(awake, spread, 1.0)
-    at = [((_values(one) - _values(dark)) / unit)[cells.index].mean(axis=2) for one in ramps]
-    off = [
-        _displaced(grid, here[own] * shape, visible[own], shape) / patches[image_of(grid)]
-        for grid, own in _each(cells)
-        for here, visible in zip(np.stack(at, axis=-1), seen, strict=True)
-    ]
-    error = max(float(one.max(initial=0.0)) for one in off)
-    awake[cells.index] = False
-    return Shown(error, float(awake.sum() / max(1, (np.abs(spread) > 0).sum())))
+    seen = shows_image[cells.index].all(axis=2)
+    positions = []
+    for axis in (0, 1):
+        ramp = _encode(vlm, _ramp(shape, axis))
+        share = (_pixel_values(ramp) - black) / divisor
+        # The mean over the three colours.
+        positions.append(share[cells.index].mean(axis=2))
+    found = np.stack(positions, axis=-1)
+    error = 0.0
+    for grid, own in _pixels_by_grid(cells):
+        for copy, visible in zip(found, seen, strict=True):
+            off = _displacement(grid, copy[own] * shape, visible[own], shape) / patches[view_of(grid)]
+            error = max(error, float(off.max(initial=0.0)))
+    shows_image[cells.index] = False
+    strays = shows_image.sum() / max(1, (np.abs(spread) > 0).sum())
+    return PixelTrace(error, float(strays))
 
 
-def _each(cells: Cells) -> list[tuple[Grid, slice]]:
-    """The grids of the pixels, and which of all pixels are theirs."""
-    edges = np.cumsum([0, *(len(places_of([grid])) for grid in cells.grids)]).tolist()
-    return [(grid, slice(*edge)) for grid, edge in zip(cells.grids, pairwise(edges), strict=True)]
+def _encode(vlm: VLM, pixels: Doubles) -> Encoded:
+    return vlm.encode((source_image_of(pixels),), QUESTION)
 
 
-def _displaced(grid: Grid, at: Doubles, seen: Bools, shape: tuple[int, int]) -> Doubles:
-    """How far each pixel is from where the grid says, (pixel, 2) in source pixels.
+def _pixels_by_grid(cells: Cells) -> list[tuple[Grid, slice]]:
+    """Each grid of the pixels, with its part of the list of all pixels."""
+    counts = [len(centres_of([grid])) for grid in cells.grids]
+    edges = np.cumsum([0, *counts]).tolist()
+    parts = [slice(start, stop) for start, stop in pairwise(edges)]
+    return list(zip(cells.grids, parts, strict=True))
+
+
+def _displacement(grid: Grid, found: Doubles, seen: Bools, shape: tuple[int, int]) -> Doubles:
+    """How far each pixel is from where the grid says, float (pixel, 2) in source pixels.
 
     Args:
         grid: The pixels.
-        at: The source row and column that each shows, (pixel, 2).
-        seen: Which of them show the image.
-        shape: Of the source image.
+        found: The source row and column that each pixel shows, float (pixel, 2).
+        seen: Which pixels show the image, bool (pixel,).
+        shape: Rows and columns of the source image.
     """
-    claimed = places_of([grid])
+    claimed = centres_of([grid])
     rim = RIM * np.maximum(1.0, np.abs(np.diag(grid.to_source[:, :2])))
+    # How deep in the image a pixel should be: negative outside.
     depth = np.minimum(claimed, np.array(shape) - claimed) - rim
     inside = (depth > 0).all(axis=1)
     outside = (depth < -2 * rim).any(axis=1)
-    off = np.where(seen[:, None], np.abs(claimed - at), depth.min(axis=1, keepdims=True))
+    # A pixel that should show the image and does not is off by as much as it should be inside.
+    off = np.where(seen[:, None], np.abs(claimed - found), depth.min(axis=1, keepdims=True))
     return np.asarray(off[inside | (outside & seen)])
 
 
 def _ramp(shape: tuple[int, int], axis: int) -> Doubles:
-    """Brighter along an axis; the colours differ by a third of a level of brightness, to be rounded apart."""
+    """An image that gets brighter along an axis, float (row, col, 3).
+
+    The colours differ by a third of one of 255 levels. They are rounded differently, so that their mean is
+    more precise than one level.
+    """
     steps = (np.arange(shape[axis]) + 0.5) / shape[axis]
-    ramp = np.broadcast_to(steps[:, None] if axis == 0 else steps, shape)
-    return np.asarray(np.clip(ramp[..., None] + np.array([-1.0, 0.0, 1.0]) / 3 / 255, 0.0, 1.0))
+    if axis == 0:
+        steps = steps[:, None]
+    ramp = np.broadcast_to(steps, shape)[..., None]
+    shifts = np.array([-1.0, 0.0, 1.0]) / 3 / 255
+    return np.asarray(np.clip(ramp + shifts, 0.0, 1.0))
 
 
-def _values(encoded: Encoded) -> Floats:
+def _pixel_values(encoded: Encoded) -> Floats:
     return np.asarray(encoded.inputs[PIXELS].float().cpu(), dtype=np.float32).ravel()

@@ -1,10 +1,11 @@
-"""Whether maps of a model will lie where it looked: proved on the model and processor at hand.
+"""Certifies a model and its processor: are maps placed where the model attended?
 
 ::
 
-    source ──> pixels ──> tower ──> projector ──> text      every cell is followed: `ramps`, `travel`
-    a plain pass of the model = the first steps of generate                         `plain_pass`
-    attention rows times values = what the model's own kernel puts out
+    source ──> pixels                                        every pixel is located: `pixel_probe`
+               pixels ──> tower ──> projector ──> text       every cell is followed: `gradient_trace`
+    one forward pass = the first steps of generate           compared: `kernel_check`
+    attention rows times values = the kernel's output        compared: `kernel_check`
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
-from functools import reduce
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -22,6 +22,7 @@ from groundviz.errors import GroundvizError, ModelBusy, UnsupportedModel
 from groundviz.forking import fork_safe_lock
 from groundviz.models.adapter.vlm import VLM
 from groundviz.models.certification.certificate import Certificate, Shape, completeness, geometry
+from groundviz.models.certification.gradient_paths import CellTrace
 from groundviz.models.certification.gradient_trace import follow_model
 from groundviz.models.certification.kernel_check import compare
 from groundviz.models.certification.pixel_probe import QUESTION, follow_source, noise
@@ -34,13 +35,13 @@ from groundviz.runtime.loan.preflight import refuse_unusable, watch_gradients
 SHAPES: tuple[Shape, Shape] = ((61, 45), (41, 83))
 CELLS_ACROSS = 8
 
-# By model: what it was certified with, and what came of it. An entry goes when its model does.
+# For each model the setting it was certified in and the verdict. An entry is dropped with its model.
 _VERDICTS: WeakKeyDictionary[nn.Module, tuple[str, str]] = WeakKeyDictionary()
 _TURN = fork_safe_lock()
 
 
-def run(vlm: VLM, shapes: Sequence[Shape] | None = None) -> Certificate:
-    """Certify a model, see `groundviz.certify`.
+def certify_vlm(vlm: VLM, shapes: Sequence[Shape] | None = None) -> Certificate:
+    """Certify a loaded model; `groundviz.certify` does the same for whatever the user has.
 
     Args:
         vlm: The model with its processor.
@@ -56,31 +57,35 @@ def run(vlm: VLM, shapes: Sequence[Shape] | None = None) -> Certificate:
     if not vlm.parts().vision_layers:
         raise UnsupportedModel(vlm.parts().unknown)
     shapes = tuple(shapes or _suiting(vlm.encode((noise(SHAPES[0]),), QUESTION)))
-    shown = [follow_source(vlm, shape) for shape in shapes]
+    pixels = [follow_source(vlm, shape) for shape in shapes]
     encoded = [vlm.encode((noise(shape),), QUESTION) for shape in shapes]
+    traces: list[CellTrace] = []
+    errors = {"pixels": [trace.error for trace in pixels]}
     with guard.borrow(vlm.model) as loan:
         watch_gradients(loan)
-        # First, as nothing can be followed through numbers that are not finite.
+        # First, because gradients cannot be followed through numbers that are not finite.
         compared = compare(vlm, loan, encoded[0])
-        passed = [follow_model(vlm, loan, one) for one in encoded]
-    steps = {"pixels": max(one.error for one in shown)}
-    steps |= {stage: max(one[stage].error for one in passed) for stage in passed[0]}
-    whole = completeness(shown, [step for one in passed for step in one.values()])
+        for prompt in encoded:
+            for stage, trace in follow_model(vlm, loan, prompt).items():
+                traces.append(trace)
+                errors.setdefault(stage, []).append(trace.error)
+    steps = {stage: max(found) for stage, found in errors.items()}
+    unseen = [_unseen(prompt, shape) for prompt, shape in zip(encoded, shapes, strict=True)]
     return Certificate(
         model=vlm.name,
         family=vlm.family_name,
         shapes=shapes,
         steps=steps,
-        unseen=tuple(_unseen(one, shape) for one, shape in zip(encoded, shapes, strict=True)),
-        checks=(geometry(steps), whole, *compared),
+        unseen=tuple(unseen),
+        checks=(geometry(steps), completeness(pixels, traces), *compared),
         seconds=round(time.perf_counter() - started, 3),
     )
 
 
 def verdict_on(vlm: VLM) -> str:
-    """What came of certifying a model: done once for each model and state of its processor.
+    """The verdict of certifying a model, which is done once for each model and state of its processor.
 
-    A model that is wrong gets a RuntimeWarning, one that could not be certified is told so.
+    Warns with a RuntimeWarning if the model fails. If it could not be certified, the verdict says why.
 
     Raises:
         ModelBusy: This thread has the model already.
@@ -91,14 +96,16 @@ def verdict_on(vlm: VLM) -> str:
     if known is not None and known[0] == setting:
         return known[1]
     try:
-        certificate = run(vlm)
+        certificate = certify_vlm(vlm)
         verdict = certificate.verdict
     except ModelBusy:
         raise
     except Exception as error:
-        # No reason not to explain, where that works. Only our own messages name no file and no person.
-        own = isinstance(error, GroundvizError)
-        verdict = f"not certified: {error if own else type(error).__name__}"
+        # The model may still be explained. Only our own messages are shown: they name no file or person.
+        reason = type(error).__name__
+        if isinstance(error, GroundvizError):
+            reason = str(error)
+        verdict = f"not certified: {reason}"
     else:
         if not certificate.passed:
             _warn(certificate)
@@ -109,36 +116,38 @@ def verdict_on(vlm: VLM) -> str:
 
 def _warn(certificate: Certificate) -> None:
     warnings.warn(
-        f"Maps of this model cannot be trusted to lie where it looked: {certificate.verdict}. "
-        f"{' '.join(certificate.says)} Load the processor of this very checkpoint; if it is, the adapter of "
-        f"the family {certificate.family!r} does not fit this model: please report it. "
-        "explain(..., certify=False) does without.",
+        f"Maps of this model may not show where it looked: {certificate.verdict}. "
+        f"{' '.join(certificate.says)} Load the processor of this very checkpoint. If it is loaded already, "
+        f"the adapter of the family {certificate.family!r} does not fit this model: please report it. "
+        "explain(..., certify=False) skips this check.",
         RuntimeWarning,
         stacklevel=4,
     )
 
 
 def _setting(vlm: VLM) -> str:
-    """What a verdict depends on, beside the model itself."""
+    """What a verdict depends on, besides the model itself."""
     processor = vlm.processor
-    pixels, template = getattr(processor, "image_processor", None), getattr(processor, "chat_template", None)
-    # Not the config itself: to write one, transformers makes another of its kind, and may warn of that.
+    pixels = getattr(processor, "image_processor", None)
+    template = getattr(processor, "chat_template", None)
+    # A dict, because the repr of a config creates a second config, which may warn.
     config = vlm.model.config.to_dict()
     return f"{vlm.family_name} {id(vlm.family)} {id(processor)} {pixels!r} {template!r} {config!r}"
 
 
 def _suiting(encoded: Encoded) -> tuple[Shape, ...]:
-    """Images of odd sizes, as large as the model sees them, and some cells across."""
-    pixels = max(side for grid in encoded.cells["pixels"].grids for side in (grid.rows, grid.cols))
-    cells = max(side for grid in encoded.prompt.grids for side in (grid.rows, grid.cols))
+    """Image sizes with odd sides, at least as large as the model sees an image and several cells across."""
+    pixels = max(max(grid.rows, grid.cols) for grid in encoded.cells["pixels"].grids)
+    cells = max(max(grid.rows, grid.cols) for grid in encoded.prompt.grids)
     factor = max(1.0, pixels / max(SHAPES[0]), CELLS_ACROSS / cells)
+    # The last bit makes every side odd.
     return tuple((int(rows * factor) | 1, int(cols * factor) | 1) for rows, cols in SHAPES)
 
 
 def _unseen(encoded: Encoded, shape: Shape) -> float:
     """The share of an image that no cell of the prompt shows."""
-    maps = (
-        to_source_pixels(np.where(held_cells(grid).reshape(grid.rows, grid.cols), 1.0, np.nan), grid, shape)
-        for grid in encoded.prompt.grids
-    )
-    return float(np.isnan(reduce(np.fmax, maps)).mean())
+    shown = np.zeros(shape, dtype=bool)
+    for grid in encoded.prompt.grids:
+        cells = np.where(held_cells(grid), 1.0, np.nan).reshape(grid.rows, grid.cols)
+        shown |= ~np.isnan(to_source_pixels(cells, grid, shape))
+    return float((~shown).mean())

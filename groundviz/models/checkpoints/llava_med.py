@@ -1,4 +1,4 @@
-"""LLaVA-Med v1.5: CLIP-L at 336 pixels, two projector layers, Mistral-7B-Instruct v0.2.
+"""LLaVA-Med v1.5.
 
 The published file holds a vision tower, which the original loader silently passes over for OpenAI's.
 Both are models that numbers were reported with: the file's own is loaded unless `vision` is given.
@@ -35,6 +35,7 @@ PROMPT = "[INST] {images}\n{question} [/INST]"
 class LlavaMed:
     """The layout of LLaVA-Med v1.5."""
 
+    says = "LLaVA-Med v1.5: CLIP-L at 336 pixels, two projector layers, Mistral-7B-Instruct v0.2."
     checkpoints = ("microsoft/llava-med-v1.5-mistral-7b",)
     files = ("*.safetensors", "tokenizer*")
     takes = ("vision",)

@@ -1,4 +1,4 @@
-"""LLaVA-Med v1.0: CLIP-L at 224 pixels, one projector layer, LLaMA-7B, published as a difference.
+"""LLaVA-Med v1.0.
 
 The licence of LLaMA forbade to publish the model itself: what lies on the hub is the model less
 LLaMA, tensor by tensor. The embeddings have four rows more than LLaMA's. The tower lies nowhere in it.
@@ -75,6 +75,7 @@ class OneLayerLlava(PublishedLlava):
 class LlavaMedDelta:
     """The layout of LLaVA-Med v1.0."""
 
+    says = "LLaVA-Med v1.0: CLIP-L at 224 pixels, one projector layer, LLaMA-7B, published as a difference."
     checkpoints = ("microsoft/llava-med-7b-delta",)
     files = ("pytorch_model*.bin",)
     takes = ("base", "vision")

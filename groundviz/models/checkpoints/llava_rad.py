@@ -1,4 +1,4 @@
-"""LLaVA-Rad: a DINOv2-type tower at 518 pixels, two projector layers, Vicuna-7B v1.5 with LoRA.
+"""LLaVA-Rad.
 
 ::
 
@@ -53,6 +53,7 @@ NO_BASE = (
 class LlavaRad:
     """The layout of LLaVA-Rad."""
 
+    says = "LLaVA-Rad: a DINOv2-type tower at 518 pixels, two projector layers, Vicuna-7B v1.5 with LoRA."
     checkpoints = ("microsoft/llava-rad",)
     files = (ADAPTER, TRAINED, "*_checkpoint.pt")
     takes = ("base",)

@@ -1,4 +1,4 @@
-"""Med-MoE: CLIP, a two-layer projector, and Phi-2 or StableLM-2 with experts in every second layer.
+"""Med-MoE.
 
 ::
 
@@ -93,6 +93,7 @@ class MedMoe:
     """
 
     # Each is a folder within one hub repository: to be downloaded, and loaded from there.
+    says = "Med-MoE: CLIP, a two-layer projector, and Phi-2 or StableLM-2 with experts in every second layer."
     checkpoints = (
         "JsST/Med-MoE/stage3/llavaphi-2.7b-medmoe",
         "JsST/Med-MoE/stage3/llavastablelm-1.6b-medmoe",

@@ -31,7 +31,7 @@ class PublishedProcessor:
     sentencepiece writes other tokens on either side of an image when it sees the whole.
 
     Attributes:
-        tokenizer: Looked up with each call; it knows `image_token` as one token.
+        tokenizer: Read at each call, so that it can be replaced; it has `image_token` as one token.
         image_processor: Makes pixel values of images.
         prompt: The paper's prompt, with {images} and {question}.
         image_tokens: How many tokens stand for one image.

@@ -54,7 +54,7 @@ class Routing:
 def routing(model: nn.Module, *, noise: Noise | None = None) -> Borrow[list[Routing]]:
     """What every mixture of a model routes where, pass by pass and layer by layer, while a block runs.
 
-    The model is lent to the block, as to an explanation, and is bit for bit what it was afterwards.
+    The block borrows the model, as an explanation does; afterwards the model is bit-identical.
 
     Args:
         model: A transformers module with mixtures of experts.
@@ -74,7 +74,7 @@ def routing(model: nn.Module, *, noise: Noise | None = None) -> Borrow[list[Rout
 
 
 def watch(loan: Loan, *, noise: Noise | None = None) -> list[Routing]:
-    """As `routing`, for a model that is lent already: a list that grows until the loan ends.
+    """As `routing`, for a model that is borrowed already: a list that grows until the loan ends.
 
     Raises:
         UnsupportedModel: The model has no mixture of experts.

@@ -1,4 +1,4 @@
-"""SigPhi-Med, in the layout of TinyLLaVA-Factory: SigLIP, two projector layers, Phi-3.5-mini or Phi-2.
+"""SigPhi-Med, in the layout of TinyLLaVA-Factory.
 
 Its scripts train Phi-3.5-mini although the model is often called Phi-2's; both are read, whichever the
 config describes. Phi-2's output head has a bias, which LLaVA's has not. The tower has no class token,
@@ -43,6 +43,9 @@ LANGUAGES: dict[str, Any] = {"phi3": Phi3Config, "phi": PhiConfig}
 class TinyLlava:
     """The layout of SigPhi-Med."""
 
+    says = (
+        "SigPhi-Med, in the layout of TinyLLaVA-Factory: SigLIP, two projector layers, Phi-3.5-mini or Phi-2."
+    )
     checkpoints = ("nykxo99/SigPhi-Med",)
     files = ("*.safetensors", "tokenizer*", "merges.txt")
     takes: tuple[str, ...] = ()

@@ -25,8 +25,6 @@ from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 
 UNKNOWN = "unknown"
-# What needs no knowledge of a model's modules.
-ANY_MODEL = ("occlusion", "rise", "shapley")
 FALLBACK = "{images}{question}"
 
 
@@ -42,11 +40,12 @@ class Anything:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        image = np.flatnonzero(asked.token_ids == vlm.processor.image_token_id)
-        shapes = [source_image.shape for source_image in source_images]
-        pixels = tuple(squeezed(shape, shape, image=number) for number, shape in enumerate(shapes))
-        cells = {"pixels": Cells(grids=pixels, index=np.empty(0, dtype=np.int64))}
-        return finish(vlm, asked, image=image, grids=(), cells=cells, columns=np.empty(0, dtype=np.int64))
+        image = asked.where(vlm.processor.image_token_id)
+        # Maps are as large as the source image, and nothing is known of the model's own tensors.
+        pixels = [squeezed(shape, shape, image=number) for number, shape in enumerate(asked.shapes)]
+        unknown = np.empty(0, dtype=np.int64)
+        cells = {"pixels": Cells(grids=tuple(pixels), index=unknown)}
+        return finish(vlm, asked, image=image, grids=(), cells=cells, columns=unknown)
 
     def parts(self, model: Any) -> Parts:
         """No module at all, and why."""
@@ -73,7 +72,7 @@ def why(config: Any, architecture: str) -> str:
     return (
         f"{architecture} has no adapter: its model type is {getattr(config, 'model_type', None)!r}, and the "
         f"families are: {known}. Add a file like groundviz/models/families/llava.py for it, or use "
-        f"{', '.join(ANY_MODEL[:-1])} or {ANY_MODEL[-1]}, which work on any model that generates."
+        "a method that works on any model that generates."
     )
 
 

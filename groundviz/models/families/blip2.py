@@ -1,4 +1,4 @@
-"""BLIP-2 and InstructBLIP: a few queries summarise the image for the language model.
+"""BLIP-2 and InstructBLIP.
 
 ::
 
@@ -22,8 +22,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from groundviz.errors import PromptError, UnsupportedModel
 from groundviz.models.adapter.grids import behind, in_cells, planes
 from groundviz.models.adapter.image_geometry import square_image
@@ -42,8 +40,10 @@ AMONG, AT_IMAGE = Flow("latents", "latents"), Flow("latents", "image")
 
 
 class Blip2:
-    """The adapter of `Blip2ForConditionalGeneration` and `InstructBlipForConditionalGeneration`."""
+    """The adapter of BLIP-2 and InstructBLIP."""
 
+    says = "BLIP-2 and InstructBLIP: a few queries summarise the image for the language model."
+    classes = "Blip2ForConditionalGeneration and InstructBlipForConditionalGeneration"
     checkpoints = ("Salesforce/blip2-opt-2.7b", "Salesforce/instructblip-vicuna-7b")
 
     def matches(self, config: Any) -> bool:
@@ -58,7 +58,7 @@ class Blip2:
             )
         config, shape = vlm.model.config, source_images[0].shape
         asked = read_prompt(vlm, source_images, question, FALLBACKS[config.model_type], marker="")
-        image = np.flatnonzero(asked.token_ids == config.image_token_id)
+        image = asked.where(config.image_token_id)
         check_belonging(
             len(image) == config.num_query_tokens,
             f"The prompt holds {len(image)} image tokens, and the model has {config.num_query_tokens} "
@@ -66,9 +66,10 @@ class Blip2:
         )
         images = [square_image(vlm, shape)]
         patch = config.vision_config.patch_size
-        patches, grids = (
-            in_cells(images, (patch, patch), [shape], stage) for stage in ("vision", "projector")
-        )
+        patches = in_cells(images, (patch, patch), [shape], "vision")
+        # The projector stage is the tower's last norm, which changes patch by patch.
+        grids = in_cells(images, (patch, patch), [shape], "projector")
+        # A class token precedes the patches.
         places = behind(patches, 1)
         cells = {
             "pixels": Cells(grids=tuple(images), index=planes(images)),
@@ -78,7 +79,7 @@ class Blip2:
         return finish(vlm, asked, image=image, grids=grids, cells=cells)
 
     def parts(self, model: Any) -> Parts:
-        """The modules that methods read; the Q-Former looks at what the tower's last norm puts out."""
+        """The modules that methods read; the Q-Former attends to the output of the tower's last norm."""
         if not model.config.use_decoder_only_language_model:
             raise UnsupportedModel(
                 "The language model has an encoder (T5): expected one with a decoder alone. Take a "
@@ -90,14 +91,18 @@ class Blip2:
             vision=model.vision_model.encoder.layers,
             projector=model.vision_model.post_layernorm,
             decoder=getattr(language, "decoder", language),
-            resampler=tuple(step for layer in model.qformer.encoder.layer for step in _steps(layer)),
+            resampler=_resampler(model.qformer),
         )
 
 
-def _steps(layer: Any) -> tuple[tuple[Any, Flow], ...]:
-    """The attention modules of a layer of the Q-Former."""
-    own = ((layer.attention.attention, AMONG),)
-    return (*own, (layer.crossattention.attention, AT_IMAGE)) if layer.has_cross_attention else own
+def _resampler(qformer: Any) -> tuple[tuple[Any, Flow], ...]:
+    """The attention modules of the Q-Former in the order they run."""
+    steps = []
+    for layer in qformer.encoder.layer:
+        steps.append((layer.attention.attention, AMONG))
+        if layer.has_cross_attention:
+            steps.append((layer.crossattention.attention, AT_IMAGE))
+    return tuple(steps)
 
 
 FAMILIES.add("blip2", Blip2())

@@ -1,4 +1,4 @@
-"""Gemma 3 and MedGemma: a SigLIP tower, pooled patches, image tokens that see both ways.
+"""Gemma 3 and MedGemma.
 
 ::
 
@@ -47,8 +47,10 @@ CROPS = {
 
 
 class Gemma3:
-    """The adapter of `Gemma3ForConditionalGeneration`."""
+    """The adapter of Gemma 3 and MedGemma."""
 
+    says = "Gemma 3 and MedGemma: a SigLIP tower, pooled patches, image tokens that see both ways."
+    classes = "Gemma3ForConditionalGeneration"
     checkpoints = ("google/medgemma-4b-it", "google/gemma-3-4b-it")
 
     def matches(self, config: Any) -> bool:
@@ -58,15 +60,13 @@ class Gemma3:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         scanning = _scanning(vlm.processor)
-        asked = read_prompt(
-            vlm, source_images, question, FALLBACK, do_pan_and_scan=scanning is not None, **(scanning or {})
-        )
-        config = vlm.model.config
-        image = np.flatnonzero(asked.token_ids == config.image_token_id)
-        shapes = [source_image.shape for source_image in source_images]
-        images = [
-            shown for number, shape in enumerate(shapes) for shown in _images(vlm, shape, number, scanning)
-        ]
+        scans = {"do_pan_and_scan": scanning is not None, **(scanning or {})}
+        asked = read_prompt(vlm, source_images, question, FALLBACK, **scans)
+        config, shapes = vlm.model.config, asked.shapes
+        image = asked.where(config.image_token_id)
+        images = []
+        for number, shape in enumerate(shapes):
+            images += _images(vlm, shape, number, scanning)
         patch = config.vision_config.patch_size
         pooled = config.vision_config.image_size // patch // int(config.mm_tokens_per_image**0.5)
         patches = in_cells(images, (patch, patch), shapes, "vision")
@@ -88,8 +88,11 @@ def _scanning(processor: Any) -> dict[str, Any] | None:
 
 def _images(vlm: VLM, shape: tuple[int, int], number: int, scanning: dict[str, Any] | None) -> list[Grid]:
     """The pixels of an image's overview and of its crops."""
-    crops = _crops(vlm.processor.image_processor, shape, scanning) if scanning else []
-    found = [square_image(vlm, shape, image=number, label="overview" if crops else "")]
+    crops = []
+    if scanning:
+        crops = _crops(vlm.processor.image_processor, shape, scanning)
+    label = "overview" if crops else ""
+    found = [square_image(vlm, shape, image=number, label=label)]
     size = found[0].rows, found[0].cols
     for count, (top, left, rows, cols) in enumerate(crops, start=1):
         to_source = scale_shift((rows / size[0], cols / size[1]), (float(top), float(left)))
@@ -101,13 +104,15 @@ def _images(vlm: VLM, shape: tuple[int, int], number: int, scanning: dict[str, A
 def _crops(
     image_processor: Any, shape: tuple[int, int], scanning: dict[str, Any]
 ) -> list[tuple[int, int, int, int]]:
-    """The top, left, rows and columns of each crop, by what the processor makes of numbered pixels."""
+    """The top, left, rows and columns of each crop: the processor crops an image of numbered pixels."""
     cut = getattr(image_processor, "pan_and_scan_batched", None) or image_processor.pan_and_scan
     numbered = np.arange(shape[0] * shape[1]).reshape(1, *shape)
-    return [
-        (*(int(at) for at in divmod(crop[0, 0, 0], shape[1])), *crop.shape[-2:])
-        for crop in cut(numbered, *(scanning[name] for name in CROPS))
-    ]
+    settings = [scanning[name] for name in CROPS]
+    boxes = []
+    for crop in cut(numbered, *settings):
+        top, left = divmod(int(crop[0, 0, 0]), shape[1])
+        boxes.append((top, left, *crop.shape[-2:]))
+    return boxes
 
 
 FAMILIES.add("gemma3", Gemma3())

@@ -1,4 +1,4 @@
-"""Idefics 2: images in their own shape, each summarised by a perceiver.
+"""Idefics 2.
 
 ::
 
@@ -15,7 +15,7 @@
 
 An image is resized, its sides in proportion unless it is very long, and shown in its own shape; if the
 processor splits it, its four quarters are, before the whole. All that a prompt shows is padded at the
-right and at the bottom to one size. The model looks at patches that lie within the image as a whole:
+right and at the bottom to one size. The model attends to the patches that are wholly within the image:
 a rim narrower than a patch is not seen. The image tokens are latents, each of which tells of a whole
 image, so image cells end before the perceiver.
 """
@@ -28,7 +28,7 @@ import numpy as np
 from transformers.models.idefics2.image_processing_pil_idefics2 import get_resize_output_image_size
 
 from groundviz.models.adapter.grids import in_cells
-from groundviz.models.adapter.image_geometry import blank
+from groundviz.models.adapter.image_geometry import Size, blank
 from groundviz.models.adapter.mismatch import check_belonging
 from groundviz.models.adapter.modules import parts_from
 from groundviz.models.adapter.tile_layout import COLOURS
@@ -49,12 +49,13 @@ FALLBACK = Format(
     system="System: {system}<end_of_utterance>\n",
 )
 PERCEIVER = Flow("latents", "image", own=True)
-Size = tuple[int, int]
 
 
 class Idefics2:
-    """The adapter of `Idefics2ForConditionalGeneration`."""
+    """The adapter of Idefics 2."""
 
+    says = "Idefics 2: images in their own shape, each summarised by a perceiver."
+    classes = "Idefics2ForConditionalGeneration"
     checkpoints = ("HuggingFaceM4/idefics2-8b",)
 
     def matches(self, config: Any) -> bool:
@@ -64,13 +65,11 @@ class Idefics2:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        config, shapes = vlm.model.config, [source_image.shape for source_image in source_images]
-        image = np.flatnonzero(asked.token_ids == config.image_token_id)
-        images = [
-            shown
-            for number, shape in enumerate(shapes)
-            for shown in _images(vlm.processor.image_processor, shape, number)
-        ]
+        config, shapes = vlm.model.config, asked.shapes
+        image = asked.where(config.image_token_id)
+        images = []
+        for number, shape in enumerate(shapes):
+            images += _images(vlm.processor.image_processor, shape, number)
         latents = config.perceiver_config.resampler_n_latents
         check_belonging(
             len(image) == len(images) * latents,
@@ -78,7 +77,9 @@ class Idefics2:
             f"{len(images)} images.",
         )
         side = config.vision_config.patch_size
-        patches, grids = (in_cells(images, (side, side), shapes, stage) for stage in ("vision", "projector"))
+        patches = in_cells(images, (side, side), shapes, "vision")
+        # The projector stage is the tower's last norm, which changes patch by patch.
+        grids = in_cells(images, (side, side), shapes, "projector")
         # All images have been padded to this size.
         rows, cols = asked.inputs[PIXELS].shape[-2:]
         pixels = np.arange(asked.inputs[PIXELS].numel()).reshape(-1, COLOURS, rows, cols)
@@ -98,8 +99,8 @@ class Idefics2:
         return parts_from(
             model,
             vision=inner.vision_model.encoder.layers,
-            # The perceiver scales each cell of what modality_projection puts out to the same length:
-            # a change of length makes no difference there, and values times gradients add up to nothing.
+            # Not modality_projection: the perceiver normalises its output cell by cell, so that the length
+            # of a cell does not matter there, and values times gradients add up to zero.
             projector=inner.vision_model.post_layernorm,
             decoder=inner.text_model,
             resampler=tuple((layer.self_attn, PERCEIVER) for layer in perceiver),
@@ -126,7 +127,9 @@ def _image(processor: Any, shape: Size, box: tuple[int, int, int, int], number: 
     """The pixels of a part (top, left, bottom, right) of an image, without padding."""
     top, left, bottom, right = box
     own = bottom - top, right - left
-    size = _resized(processor, own) if processor.do_resize else own
+    size = own
+    if processor.do_resize:
+        size = _resized(processor, own)
     scale = own[0] / size[0], own[1] / size[1]
     return pixel_grid(size, scale_shift(scale, (top, left)), shape, image=number, label=label)
 
@@ -141,11 +144,10 @@ def _resized(processor: Any, shape: Size) -> Size:
 
 
 def _corner(numbers: Ints, grids: list[Grid]) -> Ints:
-    """Of padded images' numbers (image, row, col, ...) those of the grids' cells, one after another."""
-    rest = numbers.shape[3:]
-    kept = [
-        one[: grid.rows, : grid.cols].reshape(-1, *rest) for one, grid in zip(numbers, grids, strict=True)
-    ]
+    """Numbers of padded images (image, row, col, ...) without those of the padding, cell by cell."""
+    kept = []
+    for padded, grid in zip(numbers, grids, strict=True):
+        kept.append(padded[: grid.rows, : grid.cols].reshape(-1, *numbers.shape[3:]))
     return np.concatenate(kept)
 
 

@@ -1,4 +1,4 @@
-"""Idefics 3 and SmolVLM: the image in tiles, and once more as a whole.
+"""Idefics 3 and SmolVLM.
 
 ::
 
@@ -28,9 +28,9 @@ import numpy as np
 from transformers.models.idefics3.image_processing_pil_idefics3 import get_resize_output_image_size
 
 from groundviz.models.adapter.grids import in_cells, with_tokens
-from groundviz.models.adapter.image_geometry import blank
+from groundviz.models.adapter.image_geometry import Size, blank
 from groundviz.models.adapter.modules import parts_from
-from groundviz.models.adapter.tile_layout import laid_out, tile_pixels
+from groundviz.models.adapter.tile_layout import join_all_tiles, tile_pixels
 from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
@@ -46,12 +46,13 @@ FALLBACK = Format(
     answer=" {answer}<end_of_utterance>\n",
     system="System: {system}<end_of_utterance>\n",
 )
-Size = tuple[int, int]
 
 
 class Idefics3:
-    """The adapter of `Idefics3ForConditionalGeneration` and `SmolVLMForConditionalGeneration`."""
+    """The adapter of Idefics 3 and SmolVLM."""
 
+    says = "Idefics 3 and SmolVLM: the image in tiles, and once more as a whole."
+    classes = "Idefics3ForConditionalGeneration and SmolVLMForConditionalGeneration"
     checkpoints = (
         "HuggingFaceM4/Idefics3-8B-Llama3",
         "HuggingFaceTB/SmolVLM-Instruct",
@@ -65,7 +66,7 @@ class Idefics3:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        config, shapes = vlm.model.config, [source_image.shape for source_image in source_images]
+        config, shapes = vlm.model.config, asked.shapes
         processor, patch = vlm.processor.image_processor, config.vision_config.patch_size
         tile = int(processor.max_image_size["longest_edge"])
         images, canvases = [], []
@@ -75,10 +76,11 @@ class Idefics3:
                 canvases.append((down, across))
         patches = in_cells(images, (patch, patch), shapes, "vision")
         shuffled = (config.scale_factor, config.scale_factor)
-        image = np.flatnonzero(asked.token_ids == config.image_token_id)
+        tokens = asked.where(config.image_token_id)
         places = _places(canvases, tile // patch // config.scale_factor)
-        # Where they are more or fewer than cells, `with_tokens` says what to do.
-        tokens = image[places] if len(places) == len(image) else image
+        # If there are more or fewer tokens than cells, `with_tokens` raises the error.
+        if len(places) == len(tokens):
+            tokens = tokens[places]
         grids = with_tokens(in_cells(patches, shuffled, shapes, "language"), tokens)
         pixels = tile_pixels(sum(down * across for down, across in canvases), tile)
         cells = {
@@ -102,8 +104,11 @@ class Idefics3:
 
 def _canvases(processor: Any, shape: Size) -> dict[str, Size]:
     """Rows and columns of tiles of each of an image's grids."""
-    size = _tiles(processor, shape) if processor.do_image_splitting else (1, 1)
-    return {"": size} if size == (1, 1) else {"tiles": size, "overview": (1, 1)}
+    if processor.do_image_splitting:
+        size = _tiles(processor, shape)
+        if size != (1, 1):
+            return {"tiles": size, "overview": (1, 1)}
+    return {"": (1, 1)}
 
 
 def _tiles(processor: Any, shape: Size) -> Size:
@@ -138,7 +143,7 @@ def _places(canvases: list[Size], side: int) -> Ints:
 def _across(canvases: list[Size], places: Ints) -> Ints:
     """Places (tile, row, col, ...) of all canvases' tiles, in the order of their grids."""
     ends = np.cumsum([down * across for down, across in canvases])
-    return laid_out(np.split(places, ends[:-1]), canvases)
+    return join_all_tiles(np.split(places, ends[:-1]), canvases)
 
 
 FAMILIES.add("idefics3", Idefics3())

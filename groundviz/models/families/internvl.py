@@ -1,4 +1,4 @@
-"""InternVL: tiles and an overview, each an image of its own; four patches to an image token.
+"""InternVL.
 
 ::
 
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
 
 from groundviz.models.adapter.grids import in_cells, in_order, with_tokens
@@ -41,8 +40,10 @@ FALLBACK = Format(
 
 
 class InternVL:
-    """The adapter of `InternVLForConditionalGeneration`."""
+    """The adapter of InternVL."""
 
+    says = "InternVL: tiles and an overview, each an image of its own; four patches to an image token."
+    classes = "InternVLForConditionalGeneration"
     checkpoints = ("OpenGVLab/InternVL3-1B-hf", "OpenGVLab/InternVL3-8B-hf")
 
     def matches(self, config: Any) -> bool:
@@ -53,11 +54,11 @@ class InternVL:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
         config = vlm.model.config
-        image = np.flatnonzero(asked.token_ids == config.image_token_id)
-        shapes = [source_image.shape for source_image in source_images]
-        images = [
-            tile for number, shape in enumerate(shapes) for tile in _tiles(vlm.processor, shape, number)
-        ]
+        shapes = asked.shapes
+        image = asked.where(config.image_token_id)
+        images = []
+        for number, shape in enumerate(shapes):
+            images += _tiles(vlm.processor, shape, number)
         merged = round(1 / config.downsample_ratio)
         patches = in_cells(images, config.vision_config.patch_size, shapes, "vision")
         grids = with_tokens(in_cells(patches, (merged, merged), shapes, "language"), image)
@@ -76,15 +77,16 @@ def _tiles(processor: Any, shape: tuple[int, int], number: int) -> list[Grid]:
     if getattr(processor, "images_kwargs", {}).get("crop_to_patches", True) and own.max_patches > 1:
         cols, rows = get_optimal_tiled_canvas(shape, size, own.min_patches, own.max_patches)
     count = rows * cols
+    if count == 1:
+        return [squeezed(size, shape, image=number)]
     scale = shape[0] / (rows * size[0]), shape[1] / (cols * size[1])
-    corners = [(tile // cols * shape[0] / rows, tile % cols * shape[1] / cols) for tile in range(count)]
-    labels = [f"tile {tile} of {count}" for tile in range(1, count + 1)] if count > 1 else [""]
-    found = [
-        pixel_grid(size, scale_shift(scale, corner), shape, image=number, label=label)
-        for corner, label in zip(corners, labels, strict=True)
-    ]
-    overview = [squeezed(size, shape, image=number, label="overview")] if count > 1 else []
-    return found + overview
+    tiles = []
+    for tile in range(count):
+        row, col = divmod(tile, cols)
+        to_source = scale_shift(scale, (row * shape[0] / rows, col * shape[1] / cols))
+        label = f"tile {tile + 1} of {count}"
+        tiles.append(pixel_grid(size, to_source, shape, image=number, label=label))
+    return [*tiles, squeezed(size, shape, image=number, label="overview")]
 
 
 FAMILIES.add("internvl", InternVL())

@@ -1,4 +1,4 @@
-"""LLaVA 1.5 and its kind: one vision tower, a two-layer projector, a causal decoder.
+"""LLaVA 1.5 and its kind.
 
 ::
 
@@ -17,8 +17,6 @@ the corner is dropped in its stead: token k is patch k + 1.
 from __future__ import annotations
 
 from typing import Any
-
-import numpy as np
 
 from groundviz.models.adapter.grids import in_cells, in_order, with_tokens
 from groundviz.models.adapter.image_geometry import square_image
@@ -41,9 +39,11 @@ FALLBACK = Format(
 
 
 class Llava:
-    """The adapter of `LlavaForConditionalGeneration`."""
+    """The adapter of LLaVA 1.5 and its kind."""
 
-    checkpoints = ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf")
+    says = "LLaVA 1.5 and its kind: one vision tower, a two-layer projector, a causal decoder."
+    classes = "LlavaForConditionalGeneration"
+    checkpoints: tuple[str, ...] = ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf")
 
     def matches(self, config: Any) -> bool:
         """True for model type "llava", but for towers whose image tokens come with line breaks."""
@@ -52,8 +52,8 @@ class Llava:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, getattr(vlm.processor, "prompt", FALLBACK))
-        image = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)
-        shapes = [source_image.shape for source_image in source_images]
+        shapes = asked.shapes
+        image = asked.where(vlm.model.config.image_token_id)
         images = [square_image(vlm, shape, image=number) for number, shape in enumerate(shapes)]
         patch = vlm.model.config.vision_config.patch_size
         patches = in_cells(images, (patch, patch), shapes, "vision")
@@ -68,15 +68,19 @@ class Llava:
 def _kept(vlm: VLM, patches: Grid) -> Bools:
     """Which patches become image tokens: the strategy drops the tower's first token, whatever it is."""
     kept = held_cells(patches)
-    dropped = vlm.model.config.vision_feature_select_strategy == "default"
+    # Relatives that have no such setting, as ViP-LLaVA, always drop it.
+    strategy = getattr(vlm.model.config, "vision_feature_select_strategy", "default")
+    dropped = strategy == "default"
     kept[0] = not dropped or _class_tokens(vlm) > 0
     return kept
 
 
 def _class_tokens(vlm: VLM) -> int:
-    """How many tokens of the tower stand before its patches and are none."""
-    names = (name for name, _ in vlm.model.model.vision_tower.named_parameters())
-    return int(any(name.endswith(("class_embedding", "cls_token")) for name in names))
+    """How many class tokens precede the patches in the tower, 0 or 1."""
+    for name, _ in vlm.model.model.vision_tower.named_parameters():
+        if name.endswith(("class_embedding", "cls_token")):
+            return 1
+    return 0
 
 
 FAMILIES.add("llava", Llava())

@@ -1,4 +1,4 @@
-"""LLaVA-NeXT (LLaVA 1.6): an overview and tiles, with a token behind each row of them.
+"""LLaVA-NeXT.
 
 ::
 
@@ -38,8 +38,10 @@ FALLBACK = Format(
 
 
 class LlavaNext:
-    """The adapter of `LlavaNextForConditionalGeneration`."""
+    """The adapter of LLaVA-NeXT."""
 
+    says = "LLaVA-NeXT (LLaVA 1.6): an overview and tiles, with a token behind each row of them."
+    classes = "LlavaNextForConditionalGeneration"
     checkpoints = ("llava-hf/llava-v1.6-mistral-7b-hf",)
 
     def matches(self, config: Any) -> bool:
@@ -49,9 +51,9 @@ class LlavaNext:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        shapes, config = [source_image.shape for source_image in source_images], vlm.model.config
+        config = vlm.model.config
         cells = tiled_cells(
-            vlm, asked, shapes, vision_feature_select_strategy=config.vision_feature_select_strategy
+            vlm, asked, asked.shapes, vision_feature_select_strategy=config.vision_feature_select_strategy
         )
         return finish(vlm, asked, cells=cells)
 

@@ -1,4 +1,4 @@
-"""LLaVA-OneVision: an overview and up to 36 tiles, read at fewer places where there are many.
+"""LLaVA-OneVision.
 
 ::
 
@@ -40,8 +40,10 @@ FALLBACK = Format(
 
 
 class LlavaOnevision:
-    """The adapter of `LlavaOnevisionForConditionalGeneration`."""
+    """The adapter of LLaVA-OneVision."""
 
+    says = "LLaVA-OneVision: an overview and up to 36 tiles, read at fewer places where there are many."
+    classes = "LlavaOnevisionForConditionalGeneration"
     checkpoints = ("llava-hf/llava-onevision-qwen2-0.5b-ov-hf", "llava-hf/llava-onevision-qwen2-7b-ov-hf")
 
     def matches(self, config: Any) -> bool:
@@ -51,8 +53,8 @@ class LlavaOnevision:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        shapes, config = [source_image.shape for source_image in source_images], vlm.model.config
-        cells = tiled_cells(vlm, asked, shapes, vision_aspect_ratio=config.vision_aspect_ratio)
+        config = vlm.model.config
+        cells = tiled_cells(vlm, asked, asked.shapes, vision_aspect_ratio=config.vision_aspect_ratio)
         return finish(vlm, asked, cells=cells)
 
     def parts(self, model: Any) -> Parts:

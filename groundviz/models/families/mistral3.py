@@ -1,4 +1,4 @@
-"""Mistral 3: a Pixtral tower for images of any shape, four patches to an image token.
+"""Mistral 3.
 
 ::
 
@@ -37,8 +37,10 @@ FALLBACK = Format(
 
 
 class Mistral3:
-    """The adapter of `Mistral3ForConditionalGeneration`."""
+    """The adapter of Mistral 3."""
 
+    says = "Mistral 3: a Pixtral tower for images of any shape, four patches to an image token."
+    classes = "Mistral3ForConditionalGeneration"
     checkpoints = ("mistralai/Mistral-Small-3.1-24B-Instruct-2503",)
 
     def matches(self, config: Any) -> bool:
@@ -48,8 +50,7 @@ class Mistral3:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        shapes = [source_image.shape for source_image in source_images]
-        cells = any_shape_cells(vlm, asked, shapes, merged=vlm.model.config.spatial_merge_size)
+        cells = any_shape_cells(vlm, asked, asked.shapes, merged=vlm.model.config.spatial_merge_size)
         if cells["language"].index.size < 2:
             # transformers drops the only token's dimension, and the model's pass fails.
             raise ValueError("the image has one token alone")

@@ -1,4 +1,4 @@
-"""Llama 3.2 Vision: the image in tiles, looked at through cross-attention.
+"""Llama 3.2 Vision: the image in tiles, attended to by cross-attention.
 
 ::
 
@@ -28,9 +28,10 @@ import numpy as np
 from transformers.models.mllama.image_processing_pil_mllama import get_image_size_fit_to_canvas
 
 from groundviz.models.adapter.grids import in_cells
+from groundviz.models.adapter.image_geometry import Size
 from groundviz.models.adapter.mismatch import check_belonging
 from groundviz.models.adapter.modules import parts_from
-from groundviz.models.adapter.tile_layout import laid_out, tile_pixels
+from groundviz.models.adapter.tile_layout import join_all_tiles, tile_pixels
 from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.formats import Format
@@ -50,12 +51,13 @@ FALLBACK = Format(
 )
 # The tower fills the tokens of each tile up to a multiple of this.
 MULTIPLE = 8
-Size = tuple[int, int]
 
 
 class Mllama:
-    """The adapter of `MllamaForConditionalGeneration`."""
+    """The adapter of Llama 3.2 Vision."""
 
+    says = "Llama 3.2 Vision: the image in tiles, looked at through cross-attention."
+    classes = "MllamaForConditionalGeneration"
     checkpoints = ("meta-llama/Llama-3.2-11B-Vision-Instruct",)
 
     def matches(self, config: Any) -> bool:
@@ -68,36 +70,39 @@ class Mllama:
         config, vision = vlm.model.config, vlm.model.config.vision_config
         patch, most = vision.patch_size, vision.max_num_tiles
         _check_tiles(asked.inputs[PIXELS].shape, most, vision.image_size)
-        shapes = [source_image.shape for source_image in source_images]
-        tiles = [vision.supported_aspect_ratios[i - 1] for i in asked.inputs["aspect_ratio_ids"][0].tolist()]
-        images = [
-            _image((down * vision.image_size, across * vision.image_size), vision.image_size, shape, number)
-            for number, ((down, across), shape) in enumerate(zip(tiles, shapes, strict=True))
-        ]
-        patches, grids = (in_cells(images, (patch, patch), shapes, stage) for stage in ("vision", "cross"))
+        shapes = asked.shapes
+        tiles, images = [], []
+        # The processor numbers the supported ratios from 1; 0 is an empty image.
+        ratios = asked.inputs["aspect_ratio_ids"][0].tolist()
+        for number, (ratio, shape) in enumerate(zip(ratios, shapes, strict=True)):
+            down, across = vision.supported_aspect_ratios[ratio - 1]
+            canvas = (down * vision.image_size, across * vision.image_size)
+            tiles.append((down, across))
+            images.append(_image(canvas, vision.image_size, shape, number))
+        patches = in_cells(images, (patch, patch), shapes, "vision")
+        grids = in_cells(images, (patch, patch), shapes, "cross")
         side = vision.image_size // patch
-        columns = laid_out(_behind_class_tokens(len(tiles), most, side, filled=0), tiles)
+        columns = join_all_tiles(_behind_class_tokens(len(tiles), most, side, filled=0), tiles)
         filled = _behind_class_tokens(len(tiles), most, side, filled=-(1 + side**2) % MULTIPLE)
         pixels = np.stack(np.split(tile_pixels(len(tiles) * most, vision.image_size), len(tiles)))
         cells = {
-            "pixels": Cells(grids=tuple(images), index=laid_out(pixels, tiles)[None]),
-            "vision": Cells(grids=tuple(patches), index=laid_out(filled, tiles)),
+            "pixels": Cells(grids=tuple(images), index=join_all_tiles(pixels, tiles)[None]),
+            "vision": Cells(grids=tuple(patches), index=join_all_tiles(filled, tiles)),
             "projector": Cells(grids=tuple(grids), index=columns),
         }
-        image = np.flatnonzero(asked.token_ids == config.image_token_id)
+        image = asked.where(config.image_token_id)
         return finish(vlm, asked, image=image, grids=grids, columns=columns, cells=cells)
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""
         tower, decoder = model.model.vision_model, model.model.language_model
+        crossing = [layer.cross_attn for layer in decoder.layers if hasattr(layer, "cross_attn")]
         return parts_from(
             model,
             vision=(*tower.transformer.layers, *tower.global_transformer.layers),
             projector=model.model.multi_modal_projector,
             decoder=decoder,
-            cross_attention=tuple(
-                layer.cross_attn for layer in decoder.layers if hasattr(layer, "cross_attn")
-            ),
+            cross_attention=tuple(crossing),
         )
 
 

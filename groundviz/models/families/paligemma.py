@@ -1,4 +1,4 @@
-"""PaliGemma 1 and 2: a SigLIP tower, one image token per patch, a prompt that sees both ways.
+"""PaliGemma 1 and 2.
 
 ::
 
@@ -19,8 +19,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from groundviz.models.adapter.grids import in_cells, in_order, with_tokens
 from groundviz.models.adapter.image_geometry import square_image
 from groundviz.models.adapter.modules import parts_of
@@ -37,8 +35,10 @@ SUFFIX = 1
 
 
 class PaliGemma:
-    """The adapter of `PaliGemmaForConditionalGeneration`."""
+    """The adapter of PaliGemma 1 and 2."""
 
+    says = "PaliGemma 1 and 2: a SigLIP tower, one image token per patch, a prompt that sees both ways."
+    classes = "PaliGemmaForConditionalGeneration"
     checkpoints = ("google/paligemma-3b-mix-224", "google/paligemma2-3b-mix-448")
 
     def matches(self, config: Any) -> bool:
@@ -48,16 +48,16 @@ class PaliGemma:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images; the processor puts the start token between them and the question."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        # The processor always makes labels, as if to train; there are none.
+        # The processor always makes labels for training, which a forward pass must not get.
         inputs = {name: tensor for name, tensor in asked.inputs.items() if name != "labels"}
         asked = replace(asked, inputs=inputs)
-        image = np.flatnonzero(asked.token_ids == vlm.model.config.image_token_id)
-        shapes = [source_image.shape for source_image in source_images]
+        shapes = asked.shapes
+        image = asked.where(vlm.model.config.image_token_id)
         images = [square_image(vlm, shape, image=number) for number, shape in enumerate(shapes)]
         patch = vlm.model.config.vision_config.patch_size
         patches = in_cells(images, (patch, patch), shapes, "vision")
         encoded = finish(vlm, asked, cells=in_order(images, patches, with_tokens(patches, image)))
-        return replace(encoded, said={"token_type_ids": SUFFIX})
+        return replace(encoded, answer_fill={"token_type_ids": SUFFIX})
 
     def parts(self, model: Any) -> Parts:
         """The modules that methods read."""

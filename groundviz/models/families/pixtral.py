@@ -1,4 +1,4 @@
-"""Pixtral: a tower for images of any shape, rows of image tokens with breaks between them.
+"""Pixtral.
 
 ::
 
@@ -34,8 +34,10 @@ FALLBACK = Format(
 
 
 class Pixtral:
-    """The adapter of `LlavaForConditionalGeneration` with a Pixtral tower."""
+    """The adapter of Pixtral."""
 
+    says = "Pixtral: a tower for images of any shape, rows of image tokens with breaks between them."
+    classes = "LlavaForConditionalGeneration with a Pixtral tower"
     checkpoints = ("mistral-community/pixtral-12b",)
 
     def matches(self, config: Any) -> bool:
@@ -45,8 +47,7 @@ class Pixtral:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        shapes = [source_image.shape for source_image in source_images]
-        cells = any_shape_cells(vlm, asked, shapes)
+        cells = any_shape_cells(vlm, asked, asked.shapes)
         return finish(vlm, asked, cells=cells)
 
     def parts(self, model: Any) -> Parts:

@@ -1,11 +1,11 @@
-"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL: images of any shape, two by two patches to an image token.
+"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL.
 
 ::
 
     Qwen2VLForConditionalGeneration, Qwen2_5_VL..., Qwen3VL...
     ├── model.visual
     │   ├── patch_embed               one row of `pixel_values` per patch
-    │   ├── blocks[i].attn            tapped; Qwen2.5 looks within windows in most of them
+    │   ├── blocks[i].attn            tapped; Qwen2.5 attends within windows in most of them
     │   ├── merger                    four patches become one image token
     │   └── deepstack_merger_list     Qwen3: earlier layers' patches, added behind the first decoder layers
     ├── model.language_model          turns positions by row and column of an image token (M-RoPE)
@@ -17,7 +17,8 @@ twice, as two frames of a film. The patches of one image token follow one anothe
 `pixel_values` are in no image's order; image tokens are, row by row. Qwen2.5's tower reorders the
 image tokens once more, window by window, and puts them back behind its merger.
 
-What replaces Qwen3's cells behind the merger leaves what its earlier layers passed on as it was.
+Qwen3 adds patches of earlier layers to the decoder as well. A change of the cells behind the merger does not
+change those.
 """
 
 from __future__ import annotations
@@ -51,8 +52,10 @@ FALLBACK = Format(
 
 
 class QwenVL:
-    """The adapter of `Qwen2VLForConditionalGeneration` and its 2.5 and 3."""
+    """The adapter of Qwen2-VL, Qwen2.5-VL and Qwen3-VL."""
 
+    says = "Qwen2-VL, Qwen2.5-VL and Qwen3-VL: images of any shape, two by two patches to an image token."
+    classes = "Qwen2VLForConditionalGeneration and its 2.5 and 3"
     checkpoints = ("Qwen/Qwen2-VL-2B-Instruct", "Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen3-VL-4B-Instruct")
 
     def matches(self, config: Any) -> bool:
@@ -65,13 +68,11 @@ class QwenVL:
         config = vlm.model.config
         patch, merge = config.vision_config.patch_size, config.vision_config.spatial_merge_size
         _check_patches(config.vision_config, asked.inputs[PIXELS].shape[1])
-        image = np.flatnonzero(asked.token_ids == config.image_token_id)
+        image = asked.where(config.image_token_id)
         sizes = asked.inputs["image_grid_thw"]
-        shapes = [source_image.shape for source_image in source_images]
-        images = [
-            squeezed((rows * patch, cols * patch), shape, image=number)
-            for number, ((_, rows, cols), shape) in enumerate(zip(sizes.tolist(), shapes, strict=True))
-        ]
+        shapes, images = asked.shapes, []
+        for number, ((_, rows, cols), shape) in enumerate(zip(sizes.tolist(), shapes, strict=True)):
+            images.append(squeezed((rows * patch, cols * patch), shape, image=number))
         patches = in_cells(images, (patch, patch), shapes, "vision")
         grids = with_tokens(in_cells(patches, (merge, merge), shapes, "language"), image)
         places = _places(config.vision_config, sizes)
@@ -100,7 +101,7 @@ def _check_patches(vision: Any, numbers: int) -> None:
 
 
 def _places(vision: Any, sizes: Tensor) -> Ints:
-    """Where each image token's patches stand in the tower, and its own place behind the merger."""
+    """The place of each image token: that of its patches in the tower, and its own behind the merger."""
     if not hasattr(vision, "window_size"):
         return np.arange(int(sizes.prod(dim=1).sum()) // vision.spatial_merge_size**2)
     order, _ = get_vision_window_index(
@@ -113,12 +114,15 @@ def _places(vision: Any, sizes: Tensor) -> Ints:
 
 
 def _in_blocks(patches: list[Grid], merge: int, places: Ints) -> Ints:
-    """Where each patch stands in the tower, image by image, row by row.
+    """Positions of the patches in the tower, where the patches of an image token follow one another.
 
     Args:
         patches: The patches of each image.
-        merge: How many of them an image token has on a side.
-        places: Where each image token's patches stand, all images' together.
+        merge: How many patches an image token covers along a side.
+        places: From `_places`.
+
+    Returns:
+        int (patch,), image by image, row by row.
     """
     found, start = [], 0
     for grid in patches:
@@ -130,7 +134,7 @@ def _in_blocks(patches: list[Grid], merge: int, places: Ints) -> Ints:
 
 
 def _pixels(vision: Any, patches: list[Grid]) -> Ints:
-    """Where the numbers of each pixel stand, (frame, pixel, colour)."""
+    """Positions of the pixels' numbers in the flattened patches, int (frame, pixel, colour)."""
     side, frames, merge = vision.patch_size, vision.temporal_patch_size, vision.spatial_merge_size
     found, start = [], 0
     for grid in patches:

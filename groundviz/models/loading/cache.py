@@ -1,4 +1,4 @@
-"""Models that were named, not given: each is loaded once and kept, as it comes back from every use unchanged.
+"""Keeps models that the user named: each is loaded once, because every use leaves it unchanged.
 
 ::
 
@@ -25,7 +25,7 @@ DEMO = "demo"
 class _Kept(NamedTuple):
     key: object
     vlm: VLM
-    # Whether the processor is the model's own, and not one that somebody gave.
+    # Whether the processor is the model's own, not one that the user gave.
     own: bool
 
 
@@ -58,7 +58,7 @@ def loaded_once(place: Place, load: Callable[..., VLM], processor: Any = None) -
         known = _KEPT.get(demo)
         if known is not None and known.key == key and (processor is not None or known.own):
             return known.vlm if processor is None else replace(known.vlm, processor=checked(processor))
-        # Before, not after: two large models may not fit.
+        # Before the next one is loaded: two large models may not fit.
         _KEPT.pop(demo, None)
         del known
         vlm = load(place, processor=processor)

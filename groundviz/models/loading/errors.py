@@ -1,4 +1,4 @@
-"""What went wrong while a model was loaded, in groundviz's own errors and without paths."""
+"""Turns the errors of loading a model into errors of groundviz, without paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be said of where a model came from: a hub id is public; a folder's path may name a person."""
+"""Names the origin of a model. A hub id is public; a folder's path may name a person, and is not shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
-# As they stand in messages: between quotes, where they may have blanks, and without.
+# Paths in messages: in quotes, where they may have blanks, and without quotes.
 PATHS = (
     re.compile(r"(?<=')(?:[A-Za-z]:)?[\\/][^']*(?=')"),
     re.compile(r"(?<![\w.:/\\-])(?:[A-Za-z]:)?[\\/][^\s'\",;]+"),
@@ -25,7 +25,9 @@ def public_name(origin: str, architecture: str) -> str:
         return architecture
     if Path(origin) == Path(str(files("groundviz.demo") / "weights")):
         return "demo"
-    return architecture if _is_folder(origin) or Path(origin).is_absolute() else origin
+    if _is_folder(origin) or Path(origin).is_absolute():
+        return architecture
+    return origin
 
 
 def shown_name(name: str) -> str:
@@ -45,7 +47,7 @@ def first_line(error: Exception, place: str, shown: str) -> str:
     Args:
         error: Any.
         place: Where something was being loaded from.
-        shown: What may be shown of that.
+        shown: What to show in place of it.
 
     >>> first_line(OSError("'/home/somebody/model/config.json' is damaged"), "/home/somebody/model", "there")
     "'there/config.json' is damaged."
@@ -53,7 +55,7 @@ def first_line(error: Exception, place: str, shown: str) -> str:
     'no room at ...'
     """
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    # What ends in a colon has its cause below.
+    # A line that ends in a colon continues in the next one.
     line = " ".join(line.strip() for line in lines[: 1 + lines[0].endswith(":")])
     line = line.replace(place, shown) if place else line
     for path in PATHS:

@@ -1,7 +1,7 @@
-"""A local folder never makes the network be asked: whatever its files name stays unasked.
+"""Keeps a thread from the network while it reads a local folder.
 
-Settings can name further checkpoints in many ways, and each version of transformers knows new ones.
-So while a folder is read nothing is trusted to the names of settings: the thread that reads has no network.
+Settings can name further checkpoints in many ways, and each version of transformers adds new ones. So no list
+of settings is checked: the thread that reads the folder has no network at all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _THREAD = threading.local()
 
 @contextmanager
 def closed(*, wanted: bool = True) -> Iterator[None]:
-    """A block in which this thread reaches no network; other threads do.
+    """A block in which this thread has no network; other threads keep theirs.
 
     Raises:
         UnsupportedModel: Something in the block tries to.
@@ -72,7 +72,7 @@ def refuse_foreign_code(config: Mapping[str, Any]) -> None:
 
 @cache
 def _watch() -> None:
-    # Python's own alarm, which sees every library alike; it cannot be taken back, and so it is set once.
+    # An audit hook sees the calls of every library. It cannot be removed, so it is added once.
     sys.addaudithook(_stop)
 
 
@@ -80,7 +80,7 @@ def _stop(event: str, args: tuple[Any, ...]) -> None:
     if not getattr(_THREAD, "closed", False) or event not in NETWORK:
         return
     if event.startswith("socket.connect") and isinstance(args[1], str | bytes):
-        # A place on this machine.
+        # A Unix socket: it stays on this machine.
         return
     raise UnsupportedModel(
         "The folder asks for something that is not in it, and a local folder makes nothing be fetched. Fetch "

@@ -1,7 +1,7 @@
-"""What a name stands for: a folder here, or a checkpoint on the hub. Only a hub id is ever sent anywhere.
+"""Tells local folders from hub ids. Only a hub id is ever sent over the network.
 
-A hub id is a text of two plain words with one slash between them, owner/name. It is none where a folder
-of the owner's name lies here: that is a path, with a mistake in it.
+A hub id is two plain words with one slash between them: owner/name. If there is a local folder of the owner's
+name, the text is taken for a mistyped path, not for a hub id.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def local_folder(place: Place, *, called: str = "model", revision: str | None = 
 
     Args:
         place: What the user gave; "~" is the home folder.
-        called: As what it was given, for the message.
+        called: The name of the argument, for the message.
         revision: Hub revision, which says that it is a hub id.
 
     Raises:
@@ -68,19 +68,19 @@ def _is_folder(folder: Path) -> bool:
 def _neither(place: Place, called: str) -> str:
     """What was found, without the name: it may be that of a person."""
     name = str(os.fspath(place))
-    said = f"What was given as {called} is 'a folder that is not there'."
+    found = f"What was given as {called} is 'a folder that is not there'."
     if called == "model":
-        said = "No model could be loaded from 'a folder that is not there'."
+        found = "No model could be loaded from 'a folder that is not there'."
     if called == "model" and difflib.get_close_matches(name.lower(), ["demo"], cutoff=0.7):
-        return f'{said} Did you mean "demo"?'
+        return f'{found} Did you mean "demo"?'
     if near := sum(1 for _ in _alike(Path(name))):
-        said += f" Folders beside it that have nearly that name: {near}."
+        found += f" Folders beside it that have nearly that name: {near}."
     if isinstance(place, str) and _is_hub_id(name):
         return (
-            f"{said} A folder of the name before the slash lies here, so it was taken for a path; if it is a "
-            'hub id, say so with revision="main".'
+            f"{found} There is a folder here of the name before the slash, so it was taken for a path; if it "
+            'is a hub id, say so with revision="main".'
         )
-    return f"{said} Nothing was asked of the network."
+    return f"{found} Nothing was asked of the network."
 
 
 def _alike(missing: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A model's processor: the user's own, one in a folder, or what lies beside the weights."""
+"""Finds a model's processor: the user's own, one in a folder, or the one beside the weights."""
 
 from __future__ import annotations
 

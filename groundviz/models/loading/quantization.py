@@ -53,8 +53,8 @@ def check_unpacked(config: Mapping[str, Any]) -> None:
         )
 
 
-def said(bits: int) -> str:
-    """What has few bits, in plain words."""
+def describe_packing(bits: int) -> str:
+    """What is quantised, and how, in plain words."""
     return f"the language model's layers, to {bits} bits by bitsandbytes"
 
 

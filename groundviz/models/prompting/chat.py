@@ -1,10 +1,9 @@
-"""The text of a prompt, with what was typed told from what the template writes around it."""
+"""Fills a chat template, and keeps what was typed apart from what the template writes around it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 from groundviz.errors import PromptError
@@ -42,7 +41,8 @@ class Chat:
     def question(self) -> str:
         """The question as the template writes it."""
         pieces = {one.base: one.text for one in self.fillings if one.base is not None}
-        return "".join(pieces[base] for base in sorted(pieces))
+        in_order = sorted(pieces.items())
+        return "".join(text for _, text in in_order)
 
 
 def render_chat(
@@ -64,7 +64,10 @@ def render_chat(
 def fill_template(
     processor: Any, asked: str | tuple[Message, ...], fallback: str | Format, *, marker: str, images: int = 1
 ) -> Chat:
-    """The chat template's own text, told from what was typed.
+    """Fill a chat template, and find which parts of the prompt were typed.
+
+    The template is filled with names in place of texts, then with one real text at a time, then with all of
+    them. The first prompt shows where the texts go, the others what the template makes of each text.
 
     Args:
         processor: The model's processor.
@@ -74,21 +77,25 @@ def fill_template(
         images: How many images there are.
 
     Raises:
-        PromptError: The template itself does not write exactly one marker for each image, whatever was
-            typed, or does not write all that was, or is what was typed.
+        PromptError: The template does not write exactly one marker for each image, it leaves out a text, or
+            the question is the filled template itself.
     """
     if isinstance(asked, str):
         asked = (Message(role="user", content=(*[None] * images, asked)),)
     write = writer(processor, asked, fallback, marker)
-    texts = [part for message in asked for part in message.content if part is not None]
+    texts = [part for _, part in _typed(asked)]
     names = [placeholder(number) for number in range(len(texts))]
-    # Every text by a name; each text alone among names, which tells what becomes of it; and all texts.
-    alone = [[*names[:at], text, *names[at + 1 :]] for at, text in enumerate(texts)]
-    base, *single, whole = write([names, *alone, texts])
-    split = PLACES.split(base)
-    parts, slots = tuple(split[::2]), [int(number) for number in split[1::2]]
+    one_text = []
+    for number, text in enumerate(texts):
+        one_text.append([*names[:number], text, *names[number + 1 :]])
+    named, *with_one, whole = write([names, *one_text, texts])
+    # Parts of the template and numbers of texts take turns.
+    pieces = PLACES.split(named)
+    parts, slots = tuple(pieces[::2]), list(map(int, pieces[1::2]))
     _check_all_written(asked, slots)
-    written = [_as_written(base, one, slots.count(at), at) for at, one in enumerate(single)]
+    written = []
+    for number, prompt in enumerate(with_one):
+        written.append(_as_written(named, prompt, slots.count(number), number))
     bases = _bases(asked, written)
     chat = Chat(parts, tuple(Filling(written[slot], bases[slot]) for slot in slots))
     if chat.text != whole:
@@ -100,12 +107,13 @@ def fill_template(
 
 
 def fill_verbatim(processor: Any, text: str, *, marker: str, images: int = 1) -> Chat:
-    """A prompt that is written already, told from the image tokens in it.
+    """Take a prompt that the user wrote in full, and find the image tokens in it.
 
     Args:
         processor: The model's processor.
         text: The whole prompt.
-        marker: What stands for an image, as for `render_chat`; put in front where the text has none.
+        marker: What a template writes for an image, as for `render_chat`; put in front if the text has no
+            image token.
         images: How many images there are.
 
     Raises:
@@ -116,7 +124,9 @@ def fill_verbatim(processor: Any, text: str, *, marker: str, images: int = 1) ->
     if len(pieces) == 1:
         return Chat((marker * images, ""), (Filling(text, commands=True),))
     if not marker or len(pieces) - 1 != images:
-        expected = count_images(images) if marker else "its processor itself puts images into the prompt"
+        expected = "its processor itself puts images into the prompt"
+        if marker:
+            expected = count_images(images)
         raise PromptError(
             f"The verbatim prompt has {len(pieces) - 1} image token{'s' * (len(pieces) > 2)} {token!r}, and "
             f"{expected}. Write the token once for each image, or leave it out to have the images in front."
@@ -134,13 +144,19 @@ def fill_verbatim(processor: Any, text: str, *, marker: str, images: int = 1) ->
 
 def count_images(images: int) -> str:
     """How many images there are, for messages."""
-    return "there is one image" if images == 1 else f"there are {images} images"
+    if images == 1:
+        return "there is one image"
+    return f"there are {images} images"
+
+
+def _typed(asked: tuple[Message, ...]) -> list[tuple[Message, str]]:
+    """All texts of a conversation, each with its message; images are left out."""
+    return [(message, part) for message in asked for part in message.content if part is not None]
 
 
 def _check_all_written(asked: tuple[Message, ...], slots: Sequence[int]) -> None:
-    """Stop where a template leaves a text out."""
-    owners = [message for message in asked for part in message.content if part is not None]
-    for number, message in enumerate(owners):
+    """Stop if a template leaves a text out."""
+    for number, (message, _) in enumerate(_typed(asked)):
         if number in slots:
             continue
         if message is asked[-1]:
@@ -151,23 +167,42 @@ def _check_all_written(asked: tuple[Message, ...], slots: Sequence[int]) -> None
         )
 
 
-def _as_written(base: str, one: str, times: int, number: int) -> str:
-    """What a template makes of a text, by a prompt with its name and by the same with the text itself."""
+def _as_written(named: str, prompt: str, times: int, number: int) -> str:
+    """What a template makes of a text.
+
+    Args:
+        named: The prompt with names in place of all texts.
+        prompt: The same prompt with the text in place of its name.
+        times: How often the template writes the text.
+        number: The number of the text.
+    """
     name = placeholder(number)
-    length = (len(one) - len(base) + times * len(name)) // times
-    return one[base.index(name) :][: max(0, length)]
+    length = (len(prompt) - len(named) + times * len(name)) // times
+    start = named.index(name)
+    return prompt[start:][: max(0, length)]
 
 
 def _bases(asked: tuple[Message, ...], written: Sequence[str]) -> list[int | None]:
-    """Where in the question each text begins; None for texts of other messages."""
-    count = sum(part is not None for part in asked[-1].content)
-    own = written[len(written) - count :]
-    starts = list(accumulate(map(len, own), initial=0))[:-1]
-    return [*[None] * (len(written) - count), *starts]
+    """Where in the question each text begins; None for texts of other messages.
+
+    The question is all texts of the last message, joined.
+    """
+    bases: list[int | None] = []
+    start = 0
+    for (message, _), text in zip(_typed(asked), written, strict=True):
+        if message is asked[-1]:
+            bases.append(start)
+            start += len(text)
+        else:
+            bases.append(None)
+    return bases
 
 
 def _check_images(parts: Sequence[str], marker: str, images: int) -> None:
-    written = sum(part.count(marker) for part in parts) if marker else images
+    """Stop if the template does not write one marker for each image."""
+    if not marker:
+        return
+    written = sum(part.count(marker) for part in parts)
     if written != images:
         raise PromptError(
             f"The prompt has {written or 'no'} image token{'s' * (written != 1)}: the template should write "
@@ -177,13 +212,16 @@ def _check_images(parts: Sequence[str], marker: str, images: int) -> None:
 
 
 def _refuse_own(parts: Sequence[str], marker: str, question: str) -> None:
-    """Stop a question that was put into the model's own template already."""
-    first, last, typed = (
-        " ".join((text.replace(marker, "") if marker else text).split())
-        for text in (parts[0], parts[-1], question)
-    )
+    """Stop a question that is already in the model's own template."""
+
+    def normal(text: str) -> str:
+        if marker:
+            text = text.replace(marker, "")
+        return " ".join(text.split())
+
+    first, last, typed = normal(parts[0]), normal(parts[-1]), normal(question)
     if first and last and typed.startswith(first) and typed.endswith(last):
         raise PromptError(
-            "The question stands in the model's own chat template already: that would be put around it once "
+            "The question is in the model's own chat template already, which would be put around it once "
             "more. Give the question alone, or the whole prompt as groundviz.Verbatim('...')."
         )

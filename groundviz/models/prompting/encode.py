@@ -1,7 +1,7 @@
-"""From images and a question to a prompt whose every token knows what it stands for.
+"""From images and a question to a prompt in which the role of every token is known.
 
-The steps all families share: fill the chat template, let the model's own processor expand and
-tokenise it, and put together what was found. Where the image's cells lie is each family's own.
+These are the steps that all families share: fill the chat template, let the model's own processor expand and
+tokenise it, and collect the result. Each family adds the positions of the image's cells.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from groundviz.runtime.inputs.encoded import Cells, Encoded
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Asked:
-    """A question as the model's own processor puts it.
+    """A question as the model's own processor makes it into a prompt.
 
     Attributes:
         text: The whole prompt before images are expanded.
@@ -43,8 +43,9 @@ class Asked:
         inputs: Keyword tensors of the model's forward.
         token_ids: int (token,).
         written: The question as the template writes it.
-        wrote: The characters of that which each token wrote, int (token, 2); -1 for tokens of the
-            template, and for all, where a slow tokenizer does not tell.
+        wrote: The characters of `written` that each token writes, int (token, 2); -1 for tokens of the
+            template, and for all tokens of a slow tokenizer, which does not return characters.
+        shapes: Rows and columns of each source image.
         messages: As in `Prompt`.
         verbatim: As in `Prompt`.
     """
@@ -55,8 +56,13 @@ class Asked:
     token_ids: Ints
     written: str
     wrote: Ints
+    shapes: tuple[tuple[int, int], ...]
     messages: tuple[Message, ...] = ()
     verbatim: bool = False
+
+    def where(self, token_id: int) -> Ints:
+        """Positions in the prompt of a token, such as the image token."""
+        return np.flatnonzero(self.token_ids == token_id)
 
     @property
     def typed(self) -> Bools:
@@ -65,13 +71,16 @@ class Asked:
 
     @property
     def offsets(self) -> Ints | None:
-        """As in `Prompt`, without the blanks before a word; not known where the template changes it."""
+        """As in `Prompt`, without the blanks before a word; None if the template changes the question."""
         if self.written != self.question or not self.typed.any():
             return None
-        starts, stops = self.wrote.clip(min=0).T
-        texts = [self.question[start:stop] for start, stop in zip(starts, stops, strict=True)]
-        blanks = [len(text) - len(text.lstrip()) if text.strip() else 0 for text in texts]
-        return np.stack([starts + np.array(blanks), stops], axis=1)
+        offsets = self.wrote.clip(min=0)
+        for number, (start, stop) in enumerate(offsets.tolist()):
+            text = self.question[start:stop]
+            # A token that is only blanks keeps them.
+            if text.strip():
+                offsets[number, 0] += len(text) - len(text.lstrip())
+        return offsets
 
 
 def read_prompt(
@@ -83,35 +92,37 @@ def read_prompt(
     marker: str | None = None,
     **options: Any,
 ) -> Asked:
-    """Put images and a question to a model in its own chat template.
+    """Make the prompt for images and a question, in the model's own chat template.
 
     Args:
         vlm: The model with its processor.
         source_images: The images, in the order the prompt shows them.
         question: What to ask.
-        fallback: `Format` for a processor without a chat template; or its `turn`, with {images} and
-            {question}, for one that knows neither system prompts nor earlier turns.
-        marker: What a template writes once for each image: the processor's image token when None,
-            nothing when "".
+        fallback: `Format` for a processor without a chat template. A text is a `Format` with that `turn`,
+            with {images} and {question}, that has neither system prompts nor earlier turns.
+        marker: What a template writes once for each image. If None, the processor's image token; "" if it
+            writes nothing.
         options: Further options of the processor.
 
     Raises:
         PromptError: The question cannot be asked of this model.
     """
-    marker = vlm.processor.image_token if marker is None else marker
+    if marker is None:
+        marker = vlm.processor.image_token
     chat, messages = _chat_of(vlm, question, fallback, marker=marker, images=len(source_images))
-    # A copy that shares everything: the user's processor keeps its tokenizer.
+    # A shallow copy, so that the user's processor keeps its own tokenizer.
     processor = copy.copy(vlm.processor)
     controls = ControlTokens.of(vlm.processor, "".join(chat.parts))
     processor.tokenizer = scribe = Scribe(controls, chat.fillings)
     second = getattr(vlm.processor, "qformer_tokenizer", None)
     if second is not None:
-        # InstructBLIP's Q-Former reads the question, too.
+        # InstructBLIP's Q-Former reads the question too, with a tokenizer of its own.
         own = ControlTokens.of(SimpleNamespace(tokenizer=second))
         processor.qformer_tokenizer = Scribe(own, chat.fillings)
+    names = [placeholder(number) for number in range(len(chat.fillings))]
     made = processor(
-        images=[as_image(source_image) for source_image in source_images],
-        text=woven(chat.parts, [placeholder(number) for number in range(len(chat.fillings))]),
+        images=list(map(as_image, source_images)),
+        text=woven(chat.parts, names),
         return_tensors="pt",
         add_special_tokens=adds_special_tokens(vlm.processor.tokenizer, _start(chat)),
         **options,
@@ -121,16 +132,23 @@ def read_prompt(
     check_length(len(token_ids), vlm.model.config)
     wrote = scribe.wrote(token_ids.tolist())
     if isinstance(question, Verbatim):
-        # Its control tokens are the template's, although the user wrote them.
+        # The user wrote its control tokens, but they count as part of the template.
         wrote[np.isin(token_ids, list(controls.ids.values()))] = -1
+        typed = written = question.text
+    else:
+        typed, written = messages[-1].text, chat.question
+    if isinstance(question, str):
+        # A single question is not recorded as a conversation.
+        messages = ()
     return Asked(
         text=chat.text,
-        question=question.text if isinstance(question, Verbatim) else messages[-1].text,
+        question=typed,
         inputs=inputs,
         token_ids=token_ids,
-        written=question.text if isinstance(question, Verbatim) else chat.question,
+        written=written,
         wrote=wrote,
-        messages=() if isinstance(question, str | Verbatim) else messages,
+        shapes=tuple(source_image.shape for source_image in source_images),
+        messages=messages,
         verbatim=isinstance(question, Verbatim),
     )
 
@@ -138,7 +156,7 @@ def read_prompt(
 def _chat_of(
     vlm: Any, question: Asking, fallback: str | Format, *, marker: str, images: int
 ) -> tuple[Chat, tuple[Message, ...]]:
-    """The prompt as text, and the messages in it; none where it is verbatim."""
+    """The prompt as text, and the messages in it; a verbatim prompt has none."""
     if isinstance(question, Verbatim):
         check_text(vlm.model.config, question.text, "verbatim prompt")
         return fill_verbatim(vlm.processor, question.text, marker=marker, images=images), ()
@@ -147,9 +165,11 @@ def _chat_of(
 
 
 def _start(chat: Chat) -> str:
-    """How the prompt begins, as far as control tokens count there."""
+    """The beginning of the prompt, up to the first text in which control tokens are no commands."""
     first = chat.fillings[0]
-    return chat.parts[0] + first.text if first.commands else chat.parts[0]
+    if first.commands:
+        return chat.parts[0] + first.text
+    return chat.parts[0]
 
 
 def finish(
@@ -167,12 +187,16 @@ def finish(
         vlm: The model with its processor.
         asked: From `read_prompt`.
         cells: By stage, as in `Encoded`.
-        image: Positions of the image tokens; where cells stand at the stage "language" when None.
-        grids: What attention maps lie on; the grids of the stage "language" when None.
-        columns: As in `Encoded`; the image tokens' positions when None.
+        image: Positions of the image tokens; if None, those of the cells at the stage "language".
+        grids: The grids of attention maps; if None, those of the stage "language".
+        columns: As in `Encoded`; if None, the positions of the image tokens.
     """
-    image = cells["language"].index if image is None else image
-    grids = cells["language"].grids if grids is None else grids
+    if image is None:
+        image = cells["language"].index
+    if grids is None:
+        grids = cells["language"].grids
+    if columns is None:
+        columns = image
     prompt = Prompt(
         text=asked.text,
         question=asked.question,
@@ -184,11 +208,10 @@ def finish(
         messages=asked.messages,
         verbatim=asked.verbatim,
     )
-    columns = image if columns is None else columns
     return Encoded(prompt=prompt, inputs=asked.inputs, columns=columns, cells=cells)
 
 
 def as_image(source_image: SourceImage) -> Image.Image:
-    """A study as processors take images: 8 bits, three colours."""
+    """A source image as processors take images: 8 bits, three colours."""
     levels = np.rint(source_image.pixels * 255).astype(np.uint8)
     return Image.fromarray(levels).convert("RGB")

@@ -1,4 +1,4 @@
-"""From tokens back to characters: each token of answer and question knows what it wrote."""
+"""Which characters of a text each of its tokens writes."""
 
 from __future__ import annotations
 
@@ -18,55 +18,68 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def _byte_letters() -> dict[str, int]:
-    """The letters that byte-level vocabularies spell bytes with: a byte's own, where it can be seen."""
+    """The letters that byte-level vocabularies spell bytes with.
+
+    A byte that is a visible letter of Latin-1 is spelled as itself. The others have letters from 256 on, in
+    order.
+    """
     letters = sorted(ByteLevel.alphabet())
     own = {letter: ord(letter) for letter in letters if ord(letter) < 256}
-    unseen = sorted(set(range(256)) - set(own.values()))
-    return own | dict(zip((letter for letter in letters if letter not in own), unseen, strict=True))
+    substitutes = letters[len(own) :]
+    invisible = sorted(set(range(256)) - set(own.values()))
+    return own | dict(zip(substitutes, invisible, strict=True))
 
 
 BYTE_LETTERS: Mapping[str, int] = MappingProxyType(_byte_letters())
 
 
 def unknown_id(tokenizer: Any) -> int | None:
-    """The token that stands for what a vocabulary cannot spell, or None where it can spell everything.
+    """The token for text that a vocabulary cannot spell, or None if it can spell everything.
 
-    GPT-2 and its kin call their end token the unknown one as well, and never write it for a word.
+    Tokenizers like that of GPT-2 name their end token as the unknown one, and never write it for a word.
     """
-    model = tokenizer.backend_tokenizer.model if tokenizer.is_fast else None
-    if isinstance(model, BPE) and not model.unk_token:
+    if tokenizer.is_fast:
+        model = tokenizer.backend_tokenizer.model
+        if isinstance(model, BPE) and not model.unk_token:
+            return None
+    if tokenizer.unk_token_id is None:
         return None
-    return int(tokenizer.unk_token_id) if tokenizer.unk_token_id is not None else None
+    return int(tokenizer.unk_token_id)
 
 
 def character_spans(tokenizer: Any, token_ids: list[int]) -> tuple[str, tuple[str, ...], Ints]:
-    """Decode answer tokens one prefix at a time, so that each knows the characters it wrote.
+    """Decode answer tokens, and find the characters that each of them writes.
 
-    Tokens that together make one character share its range, and each of them reads as its bytes,
-    such as "<0xF0><0x9F>"; special tokens wrote nothing and have an empty range.
+    The answer is decoded one token longer each time; what is new was written by the last token. Tokens that
+    together write one character share its range, and each of them is shown as its bytes, such as
+    "<0xF0><0x9F>". Special tokens write nothing and have an empty range.
+
+    Cost: one decoding for each token, of all tokens so far.
 
     Returns:
-        The text, each token as text, and int (T, 2) offsets into the text.
+        The text, each token as text, and offsets into the text, int (token, 2).
     """
-    silent = set(tokenizer.all_special_ids) - {unknown_id(tokenizer)}
-    ends, spoken, written = [], [], ""
+    special = set(tokenizer.all_special_ids) - {unknown_id(tokenizer)}
+    lengths, plain, length = [], [], 0
     for token in token_ids:
-        if token not in silent:
-            spoken.append(token)
-            decoded = _decode(tokenizer, spoken)
-            written = decoded if not decoded.endswith(REPLACEMENT) else written
-        ends.append(len(written))
-    text = _decode(tokenizer, spoken)
-    offsets = _offsets(text, ends, [token in silent for token in token_ids])
-    tokens = tuple(
-        _bytes_of(tokenizer, token) or text[a:b] or str(tokenizer.convert_ids_to_tokens(token))
-        for token, (a, b) in zip(token_ids, offsets.tolist(), strict=True)
-    )
-    return text, tokens, offsets
+        if token not in special:
+            plain.append(token)
+            decoded = _decode(tokenizer, plain)
+            # A replacement character at the end is a character that is not complete yet.
+            if not decoded.endswith(REPLACEMENT):
+                length = len(decoded)
+        lengths.append(length)
+    text = _decode(tokenizer, plain)
+    offsets = _offsets(text, lengths, [token in special for token in token_ids])
+    tokens = []
+    for token, (start, stop) in zip(token_ids, offsets.tolist(), strict=True):
+        shown = _bytes_of(tokenizer, token) or text[start:stop]
+        tokens.append(shown or str(tokenizer.convert_ids_to_tokens(token)))
+    return text, tuple(tokens), offsets
 
 
 def woven(parts: Sequence[str], texts: str | Sequence[str]) -> str:
-    """The whole of `parts` with a text in each gap between them, or with one text in all gaps.
+    """Fill the gaps between `parts` with one text each, or all of them with the same text.
 
     >>> woven(("USER: ", " ASSISTANT: ", ""), ("is it?", "no"))
     'USER: is it? ASSISTANT: no'
@@ -76,54 +89,73 @@ def woven(parts: Sequence[str], texts: str | Sequence[str]) -> str:
     return "".join(chain.from_iterable(zip_longest(parts, texts, fillvalue="")))
 
 
-def places(parts: Sequence[str], texts: str | Sequence[str]) -> Iterator[tuple[int, int]]:
-    """The characters [start, stop) that each text takes where it fills the gaps between `parts`."""
+def text_ranges(parts: Sequence[str], texts: str | Sequence[str]) -> Iterator[tuple[int, int]]:
+    """The characters [start, stop) of each text in what `woven` returns for the same arguments."""
+    gaps = len(parts) - 1
+    if isinstance(texts, str):
+        texts = [texts] * gaps
     stop = 0
-    for number, part in enumerate(parts[:-1]):
+    for part, text in zip(parts[:gaps], texts, strict=False):
         start = stop + len(part)
-        stop = start + len(texts if isinstance(texts, str) else texts[number])
+        stop = start + len(text)
         yield start, stop
 
 
-def written(
+def characters_written(
     offsets: Sequence[tuple[int, int]],
     ranges: Iterable[tuple[int, int]],
     bases: Iterable[int | None] | None = None,
 ) -> Ints:
-    """The characters of a text that each token writes, int (token, 2); -1 for tokens of another text.
+    """The characters of the question that each token of a prompt writes.
 
     Args:
-        offsets: The characters of the whole that each token stands for.
-        ranges: Where the text, or a piece of it, stands in the whole, wherever it does.
-        bases: Where in the text each of these pieces begins, or None for a piece of another text; all
-            are the whole text when None.
+        offsets: The characters of the whole prompt that each token stands for.
+        ranges: The characters of the prompt that are the question, or a piece of it; from `text_ranges`.
+        bases: Where in the question each of these pieces begins, or None for a piece of another text. If
+            None, each range is the whole question.
+
+    Returns:
+        int (token, 2); -1 for tokens of another text.
     """
-    stands = np.array(offsets, dtype=np.int64).reshape(-1, 2)
-    begins, ends = stands.T
-    found = np.full_like(stands, -1)
-    for (start, stop), base in zip(ranges, repeat(0) if bases is None else bases, strict=False):
+    spans = np.array(offsets, dtype=np.int64).reshape(-1, 2)
+    begins, ends = spans.T
+    found = np.full_like(spans, -1)
+    if bases is None:
+        bases = repeat(0)
+    for (start, stop), base in zip(ranges, bases, strict=False):
         if base is None:
             continue
-        hits = np.flatnonzero((begins < stop) & (ends > start) & (ends > begins))
-        # What takes no room of its own, such as a mark joined to its letter, lies between two hits.
-        inside = slice(hits[0], hits[-1] + 1) if len(hits) else slice(0)
-        found[inside] = stands[inside].clip(start, stop) - start + base
+        overlapping = np.flatnonzero((begins < stop) & (ends > start) & (ends > begins))
+        if not len(overlapping):
+            continue
+        # Tokens in between may have an empty span, such as an accent that is joined to its letter.
+        inside = slice(overlapping[0], overlapping[-1] + 1)
+        found[inside] = spans[inside].clip(start, stop) - start + base
     return found
 
 
-def _offsets(text: str, ends: list[int], silent: list[bool]) -> Ints:
-    """Turn the text length behind each token into ranges without surrounding blanks."""
-    offsets = np.zeros((len(ends), 2), dtype=np.int64)
+def _offsets(text: str, lengths: list[int], special: list[bool]) -> Ints:
+    """The characters that each token writes, without blanks around them, int (token, 2).
+
+    Args:
+        text: The decoded text.
+        lengths: The length of the text up to and including each token.
+        special: Which tokens write nothing.
+    """
+    offsets = np.zeros((len(lengths), 2), dtype=np.int64)
     start = 0
-    for i, stop in enumerate(ends):
-        if silent[i]:
-            offsets[i] = (stop, stop)
+    for number, length in enumerate(lengths):
+        if special[number]:
+            offsets[number] = (length, length)
             continue
-        # A token that completes nothing belongs to the character that a later one completes.
-        shown = next((end for end in ends[i:] if end > start), len(text))
-        blanks = len(text[start:shown]) - len(text[start:shown].lstrip())
-        offsets[i] = (start + blanks if start + blanks < shown else start, shown)
-        start = stop
+        # A token that completes no character belongs to the one that a later token completes.
+        stop = next((later for later in lengths[number:] if later > start), len(text))
+        blanks = len(text[start:stop]) - len(text[start:stop].lstrip())
+        first = start
+        if start + blanks < stop:
+            first = start + blanks
+        offsets[number] = (first, stop)
+        start = length
     return offsets
 
 
@@ -132,7 +164,7 @@ def _decode(tokenizer: Any, token_ids: list[int]) -> str:
 
 
 def _bytes_of(tokenizer: Any, token: int) -> str:
-    """A token that ends or begins inside a character, with the bytes outside characters in hex; else ""."""
+    """A token that holds a part of a character, with the bytes of that part in hex; "" for other tokens."""
     if REPLACEMENT not in _decode(tokenizer, [token]):
         return ""
     piece = str(tokenizer.convert_ids_to_tokens(token))

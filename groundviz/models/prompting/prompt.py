@@ -1,4 +1,4 @@
-"""From a question to the tokens of a prompt, each of which knows what it stands for."""
+"""Checks what a user typed, and divides a prompt into image, question and template."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_CHARACTERS_PER_TOKEN = 16
 
 
 def check_text(config: Any, text: str, what: str) -> str:
-    """A text that can be put to the model, without surrounding blanks.
+    """Check that a text can be given to the model, and remove the blanks around it.
 
     Args:
         config: The model's, for the number of its positions.
@@ -27,8 +27,8 @@ def check_text(config: Any, text: str, what: str) -> str:
         what: What it is, for the message: "question" or "answer".
 
     Raises:
-        PromptError: Nothing in it can be seen, it is far too long for the model, or it holds a
-            character that nobody types: half a character, or one that commands a terminal.
+        PromptError: It has no visible character, it is far too long for the model, or it has a lone
+            surrogate or a control character.
     """
     typed = text.strip()
     most = MOST_CHARACTERS_PER_TOKEN * (_positions(config) or len(typed))
@@ -48,14 +48,16 @@ def check_text(config: Any, text: str, what: str) -> str:
 
 
 def check_length(count: int, config: Any, what: str = "question") -> None:
-    """Refuse a prompt that leaves no room for an answer, or an answer for which there is no room.
+    """Refuse a prompt that leaves no room for an answer, or an answer that has no room.
 
     Raises:
         PromptError: It has at least as many tokens as the model has positions.
     """
     positions = _positions(config)
     if positions is not None and count >= positions:
-        parts = "image and question take" if what == "question" else "with what stands before it, it takes"
+        parts = "with what stands before it, it takes"
+        if what == "question":
+            parts = "image and question take"
         raise PromptError(
             f"The {what} is too long: {parts} {count} tokens, and the model has positions for {positions}. "
             "Shorten it."
@@ -63,10 +65,10 @@ def check_length(count: int, config: Any, what: str = "question") -> None:
 
 
 def check_messages(config: Any, asked: Asking, images: int) -> tuple[Message, ...]:
-    """The messages of a question or a conversation, with every image in its place.
+    """The messages of a question or a conversation, with a place for every image.
 
-    Images stand where the messages say. Where they do not say, all stand at the beginning of the user's
-    first message: what is asked later is about what was shown at the start.
+    Images are where the messages place them. If the messages place none, all images are put at the beginning
+    of the user's first message, because later questions are about what was shown at the start.
 
     Args:
         config: The model's.
@@ -77,32 +79,33 @@ def check_messages(config: Any, asked: Asking, images: int) -> tuple[Message, ..
         PromptError: A text cannot be put to the model, or the messages place another number of images.
     """
     messages = (Message(role="user", content=(asked,)),) if isinstance(asked, str) else cast(Any, asked)
-    last = len(messages) - 1
-    checked = tuple(
-        replace(one, content=_checked(config, one, "question" if number == last else NAMES[one.role]))
-        for number, one in enumerate(messages)
-    )
-    placed = sum(part is None for one in checked for part in one.content)
+    checked: list[Message] = []
+    placed = 0
+    for message in messages:
+        what = NAMES[message.role]
+        if message is messages[-1]:
+            what = "question"
+        checked.append(replace(message, content=_checked(config, message, what)))
+        placed += message.content.count(None)
     if not placed:
-        first = next(number for number, one in enumerate(checked) if one.role == "user")
-        shown = replace(checked[first], content=(*[None] * images, *checked[first].content))
-        return (*checked[:first], shown, *checked[first + 1 :])
-    if placed != images:
+        first = next(number for number, message in enumerate(checked) if message.role == "user")
+        checked[first] = replace(checked[first], content=(*[None] * images, *checked[first].content))
+    elif placed != images:
         raise PromptError(
             f"The messages place {placed} image{'s' * (placed != 1)}, and {count_images(images)}. Place each "
             "image once, or leave all places out."
         )
-    return checked
+    return tuple(checked)
 
 
 def adds_special_tokens(tokenizer: Any, text: str) -> bool:
-    """Whether the tokenizer should still add its start token: not where the template wrote it."""
+    """Whether the tokenizer should add its start token: not if the template wrote it already."""
     start = getattr(tokenizer, "bos_token", None)
     return not (start and text.startswith(start))
 
 
 def find_spans(typed: Bools, image: Ints) -> tuple[Span, ...]:
-    """Which tokens are image, which are the question, and which are the template around them.
+    """Divide a prompt into spans of image tokens, of the question and of the template.
 
     Args:
         typed: Which tokens write the question, bool (token,).
@@ -110,8 +113,12 @@ def find_spans(typed: Bools, image: Ints) -> tuple[Span, ...]:
     """
     kinds = np.where(typed, "question", "template").astype(object)
     kinds[image] = "image"
-    edges = [0, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist(), len(kinds)]
-    return tuple(Span(kind=kinds[a], start=a, stop=b) for a, b in pairwise(edges) if b > a)
+    changes = np.flatnonzero(kinds[1:] != kinds[:-1]) + 1
+    spans = []
+    for start, stop in pairwise([0, *changes.tolist(), len(kinds)]):
+        if stop > start:
+            spans.append(Span(kind=kinds[start], start=start, stop=stop))
+    return tuple(spans)
 
 
 def _positions(config: Any) -> int | None:
@@ -119,14 +126,15 @@ def _positions(config: Any) -> int | None:
 
 
 def _checked(config: Any, message: Message, what: str) -> tuple[str | None, ...]:
-    """The content of a message, without blanks around it where it is one text."""
+    """The content of a message; a single text loses the blanks around it."""
     several = sum(part is not None for part in message.content) > 1
     checked: list[str | None] = []
     for part in message.content:
-        # Blanks between images and texts are the user's own.
+        # Among several texts blanks may separate a text from an image; they are kept.
         if part is not None and (part.strip() or not several):
             typed = check_text(config, part, what)
             refuse_pasted(typed)
-            part = part if several else typed
+            if not several:
+                part = typed
         checked.append(part)
     return tuple(checked)

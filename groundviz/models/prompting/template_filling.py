@@ -1,4 +1,4 @@
-"""Filling chat templates, which are programs that came with a model: bounded in time, memory and length."""
+"""Fills chat templates, which are programs that come with a model, and bounds their time and memory."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import markupsafe
 from groundviz.errors import PromptError
 
 SECONDS, MOST_BYTES, MOST_CHARACTERS = 3, 512 << 20, 1_000_000
-# By the clock, for systems that do not bound a process's own time; a busy machine is slow to start one.
+# Seconds by the clock, for systems that cannot bound the time of a process. Starting one may take a while.
 PATIENCE = 30
 _ADVICE = "Use the model's own template, or give the whole prompt as groundviz.Verbatim('...')."
 
 
 def fill(processor: Any, conversations: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[str, ...]:
-    """What a processor's chat template makes of conversations, as its `apply_chat_template` does.
+    """Fill a processor's chat template with conversations, as its `apply_chat_template` does.
 
-    Costs a tenth of a second for what was not filled in before: another process does it.
+    Cost: a tenth of a second for starting a process; results are kept, so that a repetition is free.
 
     Args:
         processor: The model's processor, which has a chat template.
@@ -34,8 +34,9 @@ def fill(processor: Any, conversations: Sequence[Sequence[Mapping[str, Any]]]) -
         PromptError: There is no template of the usual name, it fails on these messages, or it takes more than
             3 seconds, 512 MB or a million characters.
     """
-    known = processor.chat_template
-    template = known.get("default") if isinstance(known, Mapping) else known
+    template = processor.chat_template
+    if isinstance(template, Mapping):
+        template = template.get("default")
     if not isinstance(template, str):
         raise PromptError(f"The processor has several chat templates and none is called 'default'. {_ADVICE}")
     common = dict(getattr(processor.tokenizer, "special_tokens_map", {}))
@@ -46,17 +47,19 @@ def fill(processor: Any, conversations: Sequence[Sequence[Mapping[str, Any]]]) -
 
 @lru_cache(maxsize=512)
 def _filled(template: str, fillings: str) -> tuple[str, ...]:
+    # The process imports jinja2 and markupsafe from where this process did, and nothing else.
+    libraries = {str(Path(str(one.__file__)).parents[1]) for one in (jinja2, markupsafe)}
     wanted = {
         "template": template,
         "fillings": json.loads(fillings),
-        "paths": sorted({str(Path(str(one.__file__)).parents[1]) for one in (jinja2, markupsafe)}),
+        "paths": sorted(libraries),
         "seconds": SECONDS,
         "bytes": MOST_BYTES,
         "characters": MOST_CHARACTERS,
     }
     script = Path(__file__).with_name("template_process.py")
     try:
-        # Isolated: neither the environment's variables nor the working folder have a say.
+        # Isolated: it ignores environment variables and the working folder.
         done = subprocess.run(  # noqa: S603
             [sys.executable, "-I", "-S", str(script)],
             input=json.dumps(wanted).encode(),
@@ -68,7 +71,10 @@ def _filled(template: str, fillings: str) -> tuple[str, ...]:
     except subprocess.TimeoutExpired:
         raise _stopped("time") from None
     if done.returncode:
-        raise _stopped("time" if done.returncode < 0 else "memory")
+        # A negative code is a signal: the system ended it for its time.
+        if done.returncode < 0:
+            raise _stopped("time")
+        raise _stopped("memory")
     answer = json.loads(done.stdout)
     if "texts" in answer:
         return tuple(answer["texts"])

@@ -1,9 +1,9 @@
-"""Fills chat templates in a process of its own, with little memory and little time; run, never imported.
+"""Fills chat templates in a separate process with bounds on memory and time. It is run, never imported.
 
-A template is a program that came with a model. Jinja's sandbox keeps it from files and from Python, not
-from looping for ever or from making a text of all memory. So it runs where it can be ended: the parent is
-`template_filling` beside it, which sends JSON and gets JSON. The environment is that of transformers'
-`apply_chat_template`; a test holds one against the other.
+A template is a program that comes with a model. Jinja's sandbox keeps it from files and from Python. It does
+not stop an endless loop, or a text that fills the memory. So the template runs in a process of its own.
+Its parent is `template_filling`, which sends JSON and receives JSON. The environment is the one of
+transformers' `apply_chat_template`; a test compares the two.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 def main() -> None:
     """Read what to fill from stdin, and write the texts, or why there are none, to stdout."""
     wanted = json.load(sys.stdin)
-    # Only what the parent itself imported: the process is isolated from everything else.
+    # Only the folders of the libraries that the parent imported.
     sys.path += wanted["paths"]
     _limit(wanted["seconds"], wanted["bytes"])
     try:
@@ -28,13 +28,13 @@ def main() -> None:
     except OverflowError as error:
         answer = {"stopped": "length", "says": str(error)}
     except Exception as error:
-        # Whatever a template does wrong: jinja hands on what its filters and calls raise.
+        # A template may fail in any way: jinja passes on what its filters and calls raise.
         answer = {"failed": f"{type(error).__name__}: {error}"[:300]}
     json.dump(answer, sys.stdout)
 
 
 def _limit(seconds: int, size: int) -> None:
-    """Bound what this process may use; where the system knows no such bounds, the parent's clock is left."""
+    """Bound the time and memory of this process; on systems without such bounds only the parent's clock."""
     try:
         import resource
     except ImportError:
@@ -66,7 +66,7 @@ def _environment() -> Any:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(Extension):
-        """The tag around what the assistant says: it writes what stands in it."""
+        """The tag around the assistant's answer; it writes its content."""
 
         tags = {"generation"}  # noqa: RUF012
 

@@ -1,4 +1,4 @@
-"""A tokenizer for processors that fills in the question, whatever is typed in it."""
+"""A stand-in for a processor's tokenizer that puts the question into the prompt, as text."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from transformers import BatchEncoding
 
-from groundviz.models.prompting.control_tokens import PLACES, ControlTokens, Reading, placeholder
-from groundviz.models.prompting.offsets import places, woven, written
+from groundviz.models.prompting.control_tokens import PLACES, ControlTokens, placeholder
+from groundviz.models.prompting.offsets import characters_written, text_ranges, woven
+from groundviz.models.prompting.renamed_tokens import TokenizedText
 from groundviz.record.types import Ints
 
 
@@ -21,7 +22,7 @@ class Filling:
 
     Attributes:
         text: As the template writes it.
-        base: Where it begins in the question; None for what is no part of that, such as an earlier turn.
+        base: Where it begins in the question; None for a text outside the question, such as an earlier turn.
         commands: Whether its control tokens are commands, as in a verbatim prompt.
     """
 
@@ -31,88 +32,108 @@ class Filling:
 
 
 class Scribe:
-    """A tokenizer that fills in what was typed where it is called, and remembers where the question went.
+    """A tokenizer that puts typed texts in place of placeholders, and records where the question is.
 
-    Processors hand their tokenizer the text with all images expanded; only there can typed texts be put
-    in, their control tokens read as text, without a processor seeing markers in them.
+    A processor expands the images in a prompt, then calls its tokenizer. Typed texts are put in only then, so
+    that the processor cannot mistake a marker in them for an image.
 
     Args:
         controls: The tokenizer with its control tokens.
-        fillings: What stands for `placeholder(0)`, `placeholder(1)` and so on.
+        fillings: The texts for `placeholder(0)`, `placeholder(1)` and so on.
     """
 
     def __init__(self, controls: ControlTokens, fillings: Sequence[Filling]) -> None:
         self._controls, self._fillings = controls, tuple(fillings)
-        self._readings: list[Reading] = []
+        self._readings: list[TokenizedText] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._controls.tokenizer, name)
 
     def __call__(self, text: str | list[str], *args: Any, **options: Any) -> BatchEncoding:
-        """Read texts with what was typed in its places, as the tokenizer itself would."""
-        pages = [self._page(one) for one in ([text] if isinstance(text, str) else text)]
-        if any(page.literal and self._controls.smuggled(page.parts, page.texts) for page in pages):
-            return self._as_text(pages, options, alone=isinstance(text, str))
+        """Tokenise texts in which placeholders are replaced, as the tokenizer itself would."""
+        alone = isinstance(text, str)
+        pages = [self._page(text)] if isinstance(text, str) else [self._page(one) for one in text]
+        for page in pages:
+            if page.literal and self._controls.smuggled(page.parts, page.texts):
+                return self._as_text(pages, options, alone=alone)
         readings = [self._plainly(page, options) for page in pages]
         self._remember(pages, readings)
-        filled = [woven(page.parts, page.texts) for page in pages]
-        coded = self._controls.tokenizer(filled[0] if isinstance(text, str) else filled, *args, **options)
+        filled: Any = [woven(page.parts, page.texts) for page in pages]
+        if alone:
+            filled = filled[0]
+        coded = self._controls.tokenizer(filled, *args, **options)
         return _Filled(coded, pages, readings)
 
     def wrote(self, token_ids: list[int]) -> Ints:
-        """The characters of the question that each token of the whole prompt writes, as `written` does."""
+        """The characters of the question that each token of the whole prompt writes.
+
+        Args:
+            token_ids: The prompt as the processor returned it; it may be put together from several texts.
+
+        Returns:
+            int (token, 2); -1 for other tokens.
+        """
         wrote = np.full((len(token_ids), 2), -1, dtype=np.int64)
         for reading in self._readings:
-            # A piece that was read by itself loses its start token where it is put in.
+            if not (reading.wrote >= 0).any():
+                continue
+            # A text that was tokenised by itself may have lost its start token in the prompt.
             for skip in (0, 1):
                 piece = reading.token_ids[skip:]
-                at = _find(token_ids, piece) if (reading.wrote >= 0).any() else -1
-                if at >= 0:
-                    here = wrote[at : at + len(piece)]
+                start = _find(token_ids, piece)
+                if start >= 0:
+                    here = wrote[start : start + len(piece)]
                     np.maximum(here, reading.wrote[skip:], out=here)
                     break
         return wrote
 
     def _page(self, text: str) -> _Page:
-        parts = PLACES.split(text)
-        return _Page(tuple(parts[::2]), tuple(self._fillings[int(number)] for number in parts[1::2]))
+        # Parts of the text and numbers of placeholders take turns.
+        pieces = PLACES.split(text)
+        fillings = [self._fillings[int(number)] for number in pieces[1::2]]
+        return _Page(tuple(pieces[::2]), tuple(fillings))
 
     def _as_text(self, pages: Sequence[_Page], options: Mapping[str, Any], *, alone: bool) -> BatchEncoding:
-        """As the tokenizer would read them if the control tokens that were typed were mere text."""
+        """Tokenise pages in which typed control tokens are text."""
         adds = options.get("add_special_tokens", True)
-        readings = [
-            self._controls.read_as_text(page.parts, page.texts, bases=page.bases, add_special_tokens=adds)
-            for page in pages
-        ]
+        readings, ids, masks = [], [], []
+        for page in pages:
+            reading = self._controls.read_as_text(
+                page.parts, page.texts, bases=page.bases, add_special_tokens=adds
+            )
+            readings.append(reading)
+            ids.append(reading.token_ids)
+            masks.append([1] * len(reading.token_ids))
         self._remember(pages, readings)
-        ids = [reading.token_ids for reading in readings]
-        coded = {"input_ids": ids, "attention_mask": [[1] * len(one) for one in ids]}
         kind = options.get("return_tensors")
         if alone and kind is None:
-            return _Filled({name: rows[0] for name, rows in coded.items()}, pages, readings)
-        return _Filled(BatchEncoding(coded, tensor_type=kind), pages, readings)
+            return _Filled({"input_ids": ids[0], "attention_mask": masks[0]}, pages, readings)
+        coded = BatchEncoding({"input_ids": ids, "attention_mask": masks}, tensor_type=kind)
+        return _Filled(coded, pages, readings)
 
-    def _remember(self, pages: Sequence[_Page], readings: Sequence[Reading]) -> None:
-        self._readings += [one for one, page in zip(readings, pages, strict=True) if page.texts]
+    def _remember(self, pages: Sequence[_Page], readings: Sequence[TokenizedText]) -> None:
+        for page, reading in zip(pages, readings, strict=True):
+            if page.texts:
+                self._readings.append(reading)
 
-    def _plainly(self, page: _Page, options: Mapping[str, Any]) -> Reading:
-        """Where the tokenizer tells which characters each token stands for; nowhere if it does not."""
+    def _plainly(self, page: _Page, options: Mapping[str, Any]) -> TokenizedText:
+        """Which characters each token of a page writes; no tokens where the tokenizer is a slow one."""
         tokenizer, adds = self._controls.tokenizer, options.get("add_special_tokens", True)
         if not page.texts or not getattr(tokenizer, "is_fast", False):
-            return Reading([], written([], []))
+            return TokenizedText([], characters_written([], []))
         coded = tokenizer(woven(page.parts, page.texts), return_offsets_mapping=True, add_special_tokens=adds)
         offsets = coded.offset_mapping
-        wrote = written(offsets, places(page.parts, page.texts), page.bases)
-        return Reading(coded.input_ids, wrote, np.array(offsets, dtype=np.int64).reshape(-1, 2))
+        wrote = characters_written(offsets, text_ranges(page.parts, page.texts), page.bases)
+        return TokenizedText(coded.input_ids, wrote, np.array(offsets, dtype=np.int64).reshape(-1, 2))
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A text with its places for what was typed.
+    """One text that a processor hands to its tokenizer.
 
     Attributes:
-        parts: What stands around each place.
-        fillings: What stands in it.
+        parts: The text around the placeholders.
+        fillings: The typed text for each placeholder.
     """
 
     parts: tuple[str, ...]
@@ -128,11 +149,11 @@ class _Page:
 
     @property
     def literal(self) -> bool:
-        """Whether control tokens that were typed are no commands."""
-        return any(not one.commands for one in self.fillings)
+        """Whether control tokens in any of its fillings are text."""
+        return not all(filling.commands for filling in self.fillings)
 
     def filled(self, char: int) -> int:
-        """Where a character of a part stands once the texts are in their places."""
+        """Where a character of the text is once placeholders are replaced."""
         shift = seen = 0
         for part, text in zip(self.parts, self.texts, strict=False):
             seen += len(part)
@@ -147,31 +168,37 @@ _PLACE = len(placeholder(0))
 
 
 class _Filled(BatchEncoding):
-    """What a tokenizer made of texts, for processors that ask for characters of the texts they wrote."""
+    """A batch of tokens; processors may ask it for characters of the texts with placeholders."""
 
-    def __init__(self, coded: Mapping[str, Any], pages: Sequence[_Page], readings: Sequence[Reading]) -> None:
+    def __init__(
+        self, coded: Mapping[str, Any], pages: Sequence[_Page], readings: Sequence[TokenizedText]
+    ) -> None:
         super().__init__(dict(coded), getattr(coded, "encodings", None))
         self._pages, self._read = pages, readings
 
     def char_to_token(  # type: ignore[override]
         self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
     ) -> int | None:
-        """The token that holds a character of a text as the processor wrote it, with its placeholders."""
-        batch, char = (0, batch_or_char_index) if char_index is None else (batch_or_char_index, char_index)
+        """The token that holds a character of a text as the processor wrote it, with placeholders."""
+        batch, char = batch_or_char_index, char_index
+        if char is None:
+            batch, char = 0, batch_or_char_index
         page, offsets = self._pages[batch], self._read[batch].offsets
         if offsets is None:
             return super().char_to_token(batch, char, sequence_index)
         at = page.filled(char)
         hits = np.flatnonzero((offsets[:, 0] <= at) & (at < offsets[:, 1]))
-        return int(hits[0]) if len(hits) else None
+        if not len(hits):
+            return None
+        return int(hits[0])
 
 
 def _find(whole: list[int], piece: list[int]) -> int:
-    """Where a piece stands in a list of tokens; -1 where it does not."""
-    if not piece:
+    """Where a piece last begins in a list of tokens; -1 if it is not in it."""
+    if not piece or len(piece) > len(whole):
         return -1
-    wanted, all_ids = torch.tensor(piece), torch.tensor(whole)
-    if len(piece) > len(whole):
+    windows = torch.tensor(whole).unfold(0, len(piece), 1)
+    hits = (windows == torch.tensor(piece)).all(dim=1).nonzero()
+    if not len(hits):
         return -1
-    hits = (all_ids.unfold(0, len(piece), 1) == wanted).all(dim=1).nonzero()
-    return int(hits[-1]) if len(hits) else -1
+    return int(hits[-1])

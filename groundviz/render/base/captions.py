@@ -47,6 +47,8 @@ def method_name(method: str) -> str:
     """
     if method in _PROPER:
         return _PROPER[method]
+    if ":" in method:  # Another library's own name for it.
+        return method
     words = method.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
 

@@ -20,8 +20,9 @@ from groundviz.record.types import Floats, Heatmap
 Rule = Literal["clip", "shared", "each"]
 Over = Literal["map", "all", "each"]
 
-# What a reader may choose from, the first of each kind unless he does: all perceptually uniform and
-# readable with any common colour blindness.
+# The colour maps of matplotlib that a reader can choose from, and whether each is for signed values. The
+# first of each kind is the default. A further one needs one line here; tests/render/base/test_colour.py
+# judges it.
 COLOURS = {
     "inferno": False,
     "magma": False,

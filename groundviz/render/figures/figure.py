@@ -11,10 +11,13 @@ from typing import Literal
 import numpy as np
 
 from groundviz.errors import TargetError, UnknownName
+from groundviz.record.selection import Selection, target
+from groundviz.record.targets import Named
 from groundviz.record.tiles import which
 from groundviz.record.types import Heatmap, Record, Target
 from groundviz.render.base import captions, embedding
 from groundviz.render.base.colour import Rule, Scale, scales
+from groundviz.render.base.contours import Lines
 from groundviz.render.base.escape import visible
 from groundviz.render.figures import legend, styles
 from groundviz.render.figures.canvas import GREY, Page, Run, dots, paragraph, printable
@@ -107,6 +110,45 @@ def compose(
         return compose(shown, width=width, smooth=smooth, scale=scale, style=style)
 
     return PaperFigure(page.figure, _caption(columns, look), kept)
+
+
+def part_of(
+    record: Record,
+    targets: Named | list[Named] | None,
+    chosen: Selection,
+    style: Style,
+    width: Width,
+    *,
+    contours: Lines | None = None,
+    name: str = "",
+    parts: int = 1,
+) -> Part:
+    """What a figure shows of a record, which may be one of several parts of it.
+
+    Args:
+        record: What holds the maps.
+        targets: One part of the answer, or several; None for what the style shows unasked.
+        chosen: Which methods, images, tiles, layers and heads.
+        style: As in `compose`.
+        width: As in `compose`.
+        contours: As in `Part`.
+        name: As in `Part`.
+        parts: How many parts the figure has.
+
+    Raises:
+        TargetError: There is no such target, layer or head, or there is too much to draw.
+        UnknownName: There is no such method, image or tile.
+    """
+    if targets is not None:
+        named = targets if isinstance(targets, list) else [targets]
+        goals = [target(record, one) for one in named]
+    elif chosen.layer == "each" and style == "grid":
+        goals = [record.target]
+    else:
+        goals = default_targets(record, width, style=style, parts=parts)
+    refuse_many(len(goals))
+    rows = chosen.rows(record, goals, named=targets is not None)
+    return Part(record, rows, name, contours or {})
 
 
 def refuse_many(maps: int) -> None:

@@ -1,10 +1,10 @@
-"""Keeping the attention rows of question and answer, while the model's own kernel does its work.
+"""Attention rows of question and answer, kept during generation while the model's own kernel computes.
 
-Two ways, the same rows. *Deferred*: while tokens are generated one by one, only each step's query is
-kept; one product with the final keys gives all rows afterwards, at little more than their own
-arithmetic. *Immediate*: each step's row at once, where the keys of that step will not be there
-later (sliding windows, static and quantised caches, beams). Rows of the question are read in the
-pass over the prompt, or in each of its parts, at once.
+There are two ways to the same rows. *Deferred*: while tokens are generated one by one, only each step's
+query is kept, and one product with the final keys of the KV cache gives all rows afterwards. *Immediate*:
+each step's row is computed at once, where the keys of that step will not be there later (sliding windows,
+static and quantised caches, beams). Rows of the question are computed at once, in the pass over the
+prompt or over each of its parts.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from groundviz.runtime.attention.tap import AttentionCall
 
 @dataclass(slots=True, eq=False)
 class _Layer:
-    """What one layer has shown so far.
+    """What has been kept of one layer so far.
 
     Attributes:
-        seen: Tokens it has been asked about.
+        seen: How many tokens it has read.
         rows: Finished rows (batch, head, row, column).
         queries: Queries of rows that are not finished.
         masks: Their masks, or None.
@@ -45,13 +45,13 @@ class RowWatch:
     """A tap handler that keeps attention to chosen columns.
 
     Args:
-        columns: Absolute positions of the columns to keep, int (column,).
-        rows: The rows of a single pass to keep; None while generating, for each call's last row.
-        start: While generating: position of the first row to keep. Calls that end before it read parts
-            of a prompt that is read in several.
+        columns: Positions of the columns to keep, int (column,).
+        rows: The rows of a single pass to keep; None during generation, for each call's last row.
+        start: During generation: position of the first row to keep. Calls that end before it belong to
+            a prompt that is read in several parts.
         deferred: Whether keys stay as they are to the end of the generation.
-        cross: Whether the columns are another stream's tokens, the same at every step, and not the
-            text itself. `columns` then counts in that stream.
+        cross: Whether the columns are another stream's tokens (cross-attention), the same at every
+            step. `columns` then counts in that stream.
         question: Positions in the prompt of further rows to keep, ascending.
     """
 
@@ -65,14 +65,19 @@ class RowWatch:
         cross: bool = False,
         question: Sequence[int] = (),
     ) -> None:
-        self._columns, self._rows, self._deferred, self._cross = columns, rows, deferred, cross
-        self._start, self._question = start, tuple(question)
+        self._columns = columns
+        self._rows = rows
+        self._deferred = deferred
+        self._cross = cross
+        self._start = start
+        self._question = tuple(question)
         numbers = columns.tolist()
-        self._run, self._reach = _run(numbers), max(numbers, default=-1) + 1
+        self._columns_slice = _as_slice(numbers)
+        self._columns_end = max(numbers, default=-1) + 1
         self._layers: dict[int, _Layer] = {}
 
     def __call__(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
-        """Note what is needed of one call, and let the kernel compute it."""
+        """Keep what is needed of one call, and let the kernel compute it."""
         layer = self._layers.setdefault(call.layer, _Layer())
         layer.seen += call.query.shape[2]
         self._read_question(layer, call)
@@ -82,8 +87,9 @@ class RowWatch:
             self._postpone(layer, call)
         else:
             self._finish(layer)
-            last = slice(call.query.shape[2] - 1, None)
-            layer.rows.append(self._kept(call.rows(self._rows or last), layer.seen))
+            last_row = slice(call.query.shape[2] - 1, None)
+            rows = call.rows(self._rows or last_row)
+            layer.rows.append(self._at_columns(rows, layer.seen))
         return call.run()
 
     def stacked(self, count: int) -> Tensor | None:
@@ -100,51 +106,67 @@ class RowWatch:
         stacked: Tensor | None = None
         numbers = sorted(self._layers)
         for place, number in enumerate(numbers):
-            # One layer at a time, and let go of at once: rows of all layers twice would be much.
+            # Each layer is released once it is copied, so that memory never holds all rows twice.
             layer = self._layers.pop(number)
             self._finish(layer)
-            rows = layer.rows[0] if len(layer.rows) == 1 else torch.cat(layer.rows, dim=2)
+            rows = layer.rows[0]
+            if len(layer.rows) > 1:
+                rows = torch.cat(layer.rows, dim=2)
             if rows.shape[0] != 1 or rows.shape[2] < count:
                 return None
             if stacked is None:
                 stacked = rows.new_empty(len(numbers), rows.shape[1], count, rows.shape[3])
             stacked[place] = rows[0, :, :count]
-        return None if stacked is None else stacked.permute(2, 0, 1, 3)
+        if stacked is None:
+            return None
+        return stacked.permute(2, 0, 1, 3)
 
     def question(self) -> Tensor | None:
-        """Hand over the question's rows as (row, layer, head, column), before `stacked` does the others.
+        """Hand over the question's rows as (row, layer, head, column); to be called before `stacked`.
 
         None where the model did not read the prompt token by token.
         """
         count = len(self._question)
-        read = [self._layers[number].question for number in sorted(self._layers)]
-        if not count or not read or any(sum(rows.shape[2] for rows in parts) != count for parts in read):
+        layers = [self._layers[number] for number in sorted(self._layers)]
+        if not count or not layers:
             return None
-        (_, heads, _, columns), first = read[0][0].shape, read[0][0]
-        stacked = first.new_empty(len(read), heads, count, columns)
-        for place, parts in enumerate(read):
-            stacked[place] = torch.cat(parts, dim=2)[0]
-            parts.clear()  # As below: all layers twice would be much.
+        for layer in layers:
+            if sum(rows.shape[2] for rows in layer.question) != count:
+                return None
+        first = layers[0].question[0]
+        _, heads, _, columns = first.shape
+        stacked = first.new_empty(len(layers), heads, count, columns)
+        for place, layer in enumerate(layers):
+            stacked[place] = torch.cat(layer.question, dim=2)[0]
+            # As in `stacked`: memory never holds all rows twice.
+            layer.question.clear()
         return stacked.permute(2, 0, 1, 3)
 
     def _read_question(self, layer: _Layer, call: AttentionCall) -> None:
-        """Keep the rows of the question that one call holds; its keys, of all before them, are there now."""
+        """Keep the rows of the question that one call holds."""
         start = layer.seen - call.query.shape[2]
-        here = [at - start for at in self._question if start <= at < layer.seen]
-        if here:
-            rows = call.rows(_run(here) or torch.tensor(here))
+        rows_here = [position - start for position in self._question if start <= position < layer.seen]
+        if rows_here:
+            rows = call.rows(_as_slice(rows_here) or torch.tensor(rows_here))
             # A view would keep all columns in memory.
-            layer.question.append(self._kept(rows[:1], layer.seen).contiguous())
+            layer.question.append(self._at_columns(rows[:1], layer.seen).contiguous())
 
     def _postpone(self, layer: _Layer, call: AttentionCall) -> None:
-        last, query = call.query.shape[2] - 1, call.query
-        # A view of a long prompt's queries would keep all of them in memory.
-        layer.queries.append(query[:, :, last:].clone() if last else query)
-        layer.masks.append(None if call.mask is None else call.visible(slice(last, None)))
+        """Keep the last query of a call, and the call itself for its keys."""
+        last = call.query.shape[2] - 1
+        query = call.query
+        if last > 0:
+            # A view of a long prompt's queries would keep all of them in memory.
+            query = query[:, :, last:].clone()
+        mask = None
+        if call.mask is not None:
+            mask = call.visible(slice(last, None))
+        layer.queries.append(query)
+        layer.masks.append(mask)
         layer.latest = call
 
     def _finish(self, layer: _Layer) -> None:
-        """Compute the postponed rows of a layer against the keys that its latest call saw."""
+        """Compute the postponed rows of a layer from the keys of its latest call."""
         call, count = layer.latest, len(layer.queries)
         if call is None or not count:
             return
@@ -157,41 +179,49 @@ class RowWatch:
             offset=width - count,
         )
         if any(mask is not None for mask in layer.masks):
-            attention = replace(attention, mask=_joined(layer.masks, attention.visible(slice(None)), width))
-        layer.rows.append(self._kept(attention.rows(slice(None)), width))
+            mask = _joined(layer.masks, attention.visible(slice(None)), width)
+            attention = replace(attention, mask=mask)
+        layer.rows.append(self._at_columns(attention.rows(slice(None)), width))
         layer.queries, layer.masks, layer.latest = [], [], None
 
-    def _kept(self, shares: Tensor, seen: int) -> Tensor:
-        width = shares.shape[3]
+    def _at_columns(self, rows: Tensor, seen: int) -> Tensor:
+        """Rows (batch, head, row, column) at the wanted columns; zero at those the layer does not hold."""
+        width = rows.shape[3]
         # Layers may be spread over several devices.
-        columns = self._columns.to(shares.device)
-        if self._cross or width >= max(seen, self._reach):
-            return shares[..., columns if self._run is None else self._run]
-        inside, at = columns_in(width, seen, columns)
-        return shares[..., at] * inside
+        columns = self._columns.to(rows.device)
+        if self._cross or width >= max(seen, self._columns_end):
+            if self._columns_slice is not None:
+                return rows[..., self._columns_slice]
+            return rows[..., columns]
+        inside, index = columns_in(width, seen, columns)
+        return rows[..., index] * inside
 
 
-def _run(numbers: list[int]) -> slice | None:
-    """Places that follow one another, as a slice: no copy is needed to pick them."""
-    together = numbers and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    return slice(numbers[0], numbers[-1] + 1) if together else None
+def _as_slice(numbers: list[int]) -> slice | None:
+    """Consecutive numbers as a slice, which needs no copy; None where they are not consecutive."""
+    if numbers and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+        return slice(numbers[0], numbers[-1] + 1)
+    return None
 
 
 def _joined(masks: list[Tensor | None], shown: Tensor | None, width: int) -> Tensor:
-    """The masks of single rows as one added mask, (batch, 1 or head, row, column).
+    """The masks of single rows as one additive mask, (batch, 1 or head, row, column).
 
     Args:
-        masks: Of each row, as `Attention.visible` gives them; narrower ones hide nothing further.
-        shown: What all of them may see besides, (1, 1, row, column).
+        masks: Of each row, as `Attention.visible` gives them. A narrower one hides no further column.
+        shown: The causal mask of all of them, (1, 1, row, column), or None.
         width: Number of columns.
     """
     given = [mask for mask in masks if mask is not None]
-    batch, heads = (max(mask.shape[axis] for mask in given) for axis in (0, 1))
+    batch = max(mask.shape[0] for mask in given)
+    heads = max(mask.shape[1] for mask in given)
     joined = torch.zeros(batch, heads, len(masks), width, device=given[0].device)
     if shown is not None:
         joined.masked_fill_(~shown, -torch.inf)
     for row, mask in enumerate(masks):
-        if mask is not None:
-            part = joined[:, :, row : row + 1, : mask.shape[-1]]
-            part += torch.where(mask, 0.0, -torch.inf) if mask.dtype == torch.bool else mask
+        if mask is None:
+            continue
+        if mask.dtype == torch.bool:
+            mask = torch.where(mask, 0.0, -torch.inf)
+        joined[:, :, row : row + 1, : mask.shape[-1]] += mask
     return joined

@@ -1,4 +1,8 @@
-"""Chefer relevancy without its square matrix: vectors that go down with the gradient."""
+"""Chefer's relevancy of tokens for a scalar, in one backward pass and without a square matrix.
+
+Vectors are multiplied with each layer's attention weights and their gradients in the order in which the
+backward pass reaches the layers.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +25,19 @@ class Relevancy:
         R_tq <- R_tq + Abar R_qq, R_tt <- R_tt + Abar R_qt  across    (eq. 10 and 11)
 
     of Chefer, Gur and Wolf, "Generic Attention-model Explainability for Interpreting Bi-Modal and
-    Encoder-Decoder Transformers", ICCV 2021, from the first layer to the last, with R the identity
-    at first. The rule is linear here: the row normalisation before eq. 10 (eq. 8 and 9) is left
-    out. Rows of R are wanted only for a few tokens, v = row of R; and v <- v + v Abar from the last
-    layer to the first is the order in which the gradient reaches them. So memory is that of a few
-    rows, and nothing but the gradient's own pass is needed.
+    Encoder-Decoder Transformers", ICCV 2021, from the first layer to the last. R is the identity at
+    first. The row normalisation before eq. 10 (eq. 8 and 9) is left out, so the rule is linear.
+
+    Only a few rows of R are wanted. Such a row v follows from v <- v + v Abar, last layer first, which
+    is the order of the backward pass. So the memory is that of a few rows, and one backward pass is
+    enough.
 
     Works for decoders, encoder-decoders and cross-attention alike, and under checkpointing.
 
     Args:
         flows: For each layer number the streams that its module connects; those left out are
             self-attention of the text.
-        origins: Where further streams come from, see `Origin`.
+        origins: For further streams, which tokens of a higher stream their tokens became.
     """
 
     def __init__(
@@ -42,11 +47,11 @@ class Relevancy:
         self._tap = BackwardTap()
 
     def __call__(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
-        """Let the kernel compute, and stay in the path of its gradient."""
+        """Let the kernel compute, and wrap its output for the backward pass."""
         return self._tap(call)
 
     def of(self, scalar: Tensor, starts: Mapping[str, Tensor], *, retain: bool = False) -> dict[str, Tensor]:
-        """Relevancy of each token for what starting rows say, by stream, float32 (start, token).
+        """Relevancy of each token for what the starting rows predict, by stream, float32 (start, token).
 
         Args:
             scalar: Computed by the tapped pass.
@@ -61,8 +66,8 @@ class Relevancy:
         """
         streams = Streams(starts, self._origins)
 
-        def hear(layer: int, block: Block) -> None:
+        def receive(layer: int, block: Block) -> None:
             streams.descend(self._flows.get(layer, Flow()), [block])
 
-        self._tap.back(scalar, hear, retain=retain)
-        return streams.held
+        self._tap.back(scalar, receive, retain=retain)
+        return streams.values

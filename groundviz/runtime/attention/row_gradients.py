@@ -1,9 +1,13 @@
-"""Gradients of every answer token with respect to its own attention row, in one backward pass.
+"""Gradients of every answer token with respect to its own attention weights, in one backward pass.
 
-In each layer a row's path to other rows is cut: keys and values are constants except a row's own. So
-the summed log-probability of all tokens has, at row r, the gradient of the token that row r predicts
-and of no other, and one backward pass gives what would take one per token. The probabilities and
-outputs are unchanged. Rows before the answer's are left to the model's own kernel.
+Attention weights of row r change the log-probability of the token that row r predicts. Through the keys
+and values of row r they also change later rows. Here that second path is cut: in each layer keys and
+values are constants, except that a row still depends on its own key and value. The summed
+log-probability of all answer tokens then has, at row r, the gradient of row r's token alone. So one
+backward pass gives what would otherwise take one vector-Jacobian product per token.
+
+The attention weights and the outputs of the pass are unchanged. Rows before the answer are computed by
+the model's own kernel.
 """
 
 from __future__ import annotations
@@ -20,15 +24,16 @@ from groundviz.runtime.attention.tap import AttentionCall
 
 @dataclass(slots=True, eq=False)
 class OwnRowAttention:
-    """A tap handler that computes the last rows' attention, and remembers what gradients need.
+    """A tap handler that computes the attention of the answer's rows and keeps what gradients need.
 
     Attributes:
-        columns: The columns to keep, int (column,): absolute positions, or columns of the image
-            where a layer looks at that.
-        length: Absolute position behind the last row.
+        columns: The columns to keep, int (column,): positions in the text, or image columns where a
+            layer attends to the image through cross-attention.
+        length: How many tokens there are up to and with the last row.
         count: How many rows the answer has.
-        kept: Numbers of the layers whose rows are wanted; the paths through the others are cut too.
-        cross: Numbers of the layers that look at the image and not at the text.
+        kept: Numbers of the layers whose rows are wanted. The paths through all other layers are cut
+            too.
+        cross: Numbers of the cross-attention layers.
     """
 
     columns: Tensor
@@ -38,95 +43,114 @@ class OwnRowAttention:
     cross: Collection[int] = ()
     _outputs: dict[int, Tensor] = field(default_factory=dict)
     _values: dict[int, Tensor] = field(default_factory=dict)
-    _shares: dict[int, Tensor] = field(default_factory=dict)
+    _weights: dict[int, Tensor] = field(default_factory=dict)
 
     def __call__(self, call: AttentionCall) -> tuple[Tensor, None]:
-        """Compute one layer's attention in place of the kernel, for the last rows."""
-        rows = slice(call.query.shape[2] - self.count, None)
-        shares, output = _across(call, rows) if call.layer in self.cross else _attend(call, rows)
+        """Compute the answer's rows of one layer in place of the kernel."""
+        first = call.query.shape[2] - self.count
+        rows = slice(first, None)
+        if call.layer in self.cross:
+            weights, output = _cross_attention(call, rows)
+        else:
+            weights, output = _self_attention(call, rows)
         if not output.requires_grad:
-            output.requires_grad_()  # The first layer is where the graph begins.
+            # In the first layer nothing requires a gradient yet: the graph begins here.
+            output.requires_grad_()
         if call.layer in self.kept:
-            self._keep(call, shares, output)
-        ours = output.transpose(1, 2).to(call.query.dtype)
-        if rows.start == 0:
-            return ours.contiguous(), None
+            self._keep(call, weights, output)
+        answer_rows = output.transpose(1, 2).to(call.query.dtype)
+        if first == 0:
+            return answer_rows.contiguous(), None
         with torch.no_grad():
-            before = call.run()[0][:, : rows.start]
-        return torch.cat([before, ours], dim=1), None
+            kernel_output, _ = call.run()
+        return torch.cat([kernel_output[:, :first], answer_rows], dim=1), None
 
-    def _keep(self, call: AttentionCall, shares: Tensor, output: Tensor) -> None:
+    def _keep(self, call: AttentionCall, weights: Tensor, output: Tensor) -> None:
+        """Keep one layer's output, and its weights and values at the wanted columns."""
         width = call.key.shape[2]
+        # In cross-attention every column is there from the beginning.
         length = width if call.layer in self.cross else self.length
-        inside, at = columns_in(width, length, self.columns.to(call.value.device))
+        inside, index = columns_in(width, length, self.columns.to(call.value.device))
         self._outputs[call.layer] = output
-        self._values[call.layer] = call.value.detach()[:, :, at] * inside[:, None]
-        self._shares[call.layer] = shares.detach()[..., at] * inside
+        self._values[call.layer] = call.value.detach()[:, :, index] * inside[:, None]
+        self._weights[call.layer] = weights.detach()[..., index] * inside
 
     def gradients(self, logprobs: Tensor) -> tuple[Tensor, Tensor]:
-        """Attention and its gradient, float32 (row, layer, head, column) each.
+        """Attention weights and their gradients, float32 (row, layer, head, column) each.
 
         Args:
             logprobs: Log-probability of each row's token, (row,), on this pass's graph.
         """
         layers = sorted(self._outputs)
-        by_output = torch.autograd.grad(logprobs.sum(), [self._outputs[i] for i in layers])
-        gradients = [_against_values(g, self._values[i]) for i, g in zip(layers, by_output, strict=True)]
-        shares = [self._shares[i] for i in layers]
-        return _rows_first(shares), _rows_first(gradients)
+        outputs = [self._outputs[layer] for layer in layers]
+        output_gradients = torch.autograd.grad(logprobs.sum(), outputs)
+        weights, gradients = [], []
+        for layer, output_gradient in zip(layers, output_gradients, strict=True):
+            weights.append(self._weights[layer])
+            # output = weights @ value, so the gradient of the weights is dO times V transposed.
+            value = self._values[layer].float()
+            query_heads_per_key_head = output_gradient.shape[1] // value.shape[1]
+            value = value.repeat_interleave(query_heads_per_key_head, dim=1)
+            gradients.append(output_gradient.float() @ value.transpose(2, 3))
+        return _rows_first(weights), _rows_first(gradients)
 
 
 def columns_in(width: int, length: int, columns: Tensor) -> tuple[Tensor, Tensor]:
-    """Find absolute columns among the last `width` that a layer still holds.
+    """Find text positions among the columns of a layer's KV cache.
 
-    A sliding-window cache has dropped early columns, and where a prompt is read in parts later ones
-    are still to come: they get no attention, so they read zero.
+    A sliding-window cache has dropped early columns. Where a prompt is read in parts, later columns are
+    still to come. Neither gets any attention.
+
+    Args:
+        width: How many columns the layer holds: the last ones.
+        length: How many tokens have been read.
+        columns: Positions in the text, int (column,).
 
     Returns:
-        bool (column,), whether the layer holds it; and its index there (any where not held).
+        bool (column,), whether the layer holds the column; and its index there (any where not held).
     """
-    at = columns - max(0, length - width)
-    return (at >= 0) & (at < width), at.clamp(0, width - 1)
+    index = columns - max(0, length - width)
+    inside = (index >= 0) & (index < width)
+    return inside, index.clamp(0, width - 1)
 
 
-def _attend(call: AttentionCall, rows: slice) -> tuple[Tensor, Tensor]:
-    """Attention of some rows (batch, head, row, column), and what they read (batch, head, row, channel)."""
-    query, width = call.query[:, :, rows], call.key.shape[2]
-    key, value, own = call.key.detach(), call.value.detach(), slice(width - query.shape[2], width)
-    raw = scores(query, key, call.scaling)
-    # Each row may still change through its own key: a zero that carries that gradient.
-    groups = query.shape[1] // call.key.shape[1]
-    own_key = call.key[:, :, own].float().repeat_interleave(groups, dim=1)
-    through_key = (query.detach().float() * own_key).sum(-1) * call.scaling
-    raw = raw + _on_diagonal(through_key - through_key.detach(), width)
+def _self_attention(call: AttentionCall, rows: slice) -> tuple[Tensor, Tensor]:
+    """Weights (batch, head, row, column) and output (batch, head, row, channel) of some rows.
+
+    Both depend on the rows' queries, and on a row's own key and value, but on no other key and value.
+    """
+    query = call.query[:, :, rows]
+    count, width = query.shape[2], call.key.shape[2]
+    own = slice(width - count, width)
+    query_heads_per_key_head = query.shape[1] // call.key.shape[1]
+    raw = scores(query, call.key.detach(), call.scaling)
+
+    # A zero that carries the gradient of each row's score through its own key.
+    own_key = call.key[:, :, own].float().repeat_interleave(query_heads_per_key_head, dim=1)
+    own_score = (query.detach().float() * own_key).sum(-1) * call.scaling
+    zero = torch.diag_embed(own_score - own_score.detach())
+    raw = raw + torch.nn.functional.pad(zero, (width - count, 0))
+
     if call.mask is None:
         call = replace(call, causal=True, offset=width - call.query.shape[2])
-    shares = probabilities(raw, call.visible(rows), softcap=call.softcap, sinks=call.sinks)
-    own_value = call.value[:, :, own].float().repeat_interleave(groups, dim=1)
-    diagonal = shares.detach()[..., own].diagonal(dim1=2, dim2=3)
-    through_value = diagonal[..., None] * (own_value - own_value.detach())
-    return shares, weighted_values(shares, value) + through_value
+    weights = probabilities(raw, call.visible(rows), softcap=call.softcap, sinks=call.sinks)
+
+    # A zero that carries the gradient of each row's output through its own value.
+    own_value = call.value[:, :, own].float().repeat_interleave(query_heads_per_key_head, dim=1)
+    own_weight = weights.detach()[..., own].diagonal(dim1=2, dim2=3)
+    through_value = own_weight[..., None] * (own_value - own_value.detach())
+    return weights, weighted_values(weights, call.value.detach()) + through_value
 
 
-def _across(call: AttentionCall, rows: slice) -> tuple[Tensor, Tensor]:
-    """As `_attend`, where no row is a column: the image is a constant."""
+def _cross_attention(call: AttentionCall, rows: slice) -> tuple[Tensor, Tensor]:
+    """The same where columns are image tokens: all keys and values are constants."""
     raw = scores(call.query[:, :, rows], call.key.detach(), call.scaling)
-    shares = probabilities(raw, call.visible(rows), softcap=call.softcap, sinks=call.sinks)
-    return shares, weighted_values(shares, call.value.detach())
-
-
-def _on_diagonal(numbers: Tensor, width: int) -> Tensor:
-    """Put (batch, head, row) on the diagonal of the last `row` columns of (batch, head, row, width)."""
-    square = torch.diag_embed(numbers)
-    return torch.nn.functional.pad(square, (width - numbers.shape[-1], 0))
-
-
-def _against_values(gradient: Tensor, value: Tensor) -> Tensor:
-    """How the score changes with each share: gradient (b, head, row, channel) on value (b, key head, ...)."""
-    groups = gradient.shape[1] // value.shape[1]
-    return gradient.float() @ value.float().repeat_interleave(groups, dim=1).transpose(2, 3)
+    weights = probabilities(raw, call.visible(rows), softcap=call.softcap, sinks=call.sinks)
+    return weights, weighted_values(weights, call.value.detach())
 
 
 def _rows_first(layers: list[Tensor]) -> Tensor:
-    """Stack (1, head, row, column) per layer, wherever that is, to (row, layer, head, column)."""
-    return torch.stack([layer[0].to(layers[0].device) for layer in layers]).permute(2, 0, 1, 3)
+    """Stack (1, head, row, column) of each layer to (row, layer, head, column), on the first device."""
+    device = layers[0].device
+    stacked = torch.stack([layer[0].to(device) for layer in layers])
+    return stacked.permute(2, 0, 1, 3)

@@ -1,7 +1,7 @@
-"""Exact attention probabilities of chosen query rows, from the tensors a kernel was given.
+"""Exact attention weights of chosen query rows, from the tensors that the kernel was given.
 
-Scores are computed in float32 whatever the model's dtype: rounding them in bfloat16 would move
-up to a few per cent of the mass of sharp rows.
+The softmax over scaled dot products is computed in float32 whatever the model's dtype: in bfloat16,
+rounding the scores would move up to a few per cent of the mass of sharp rows.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ Rows = slice | Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Attention:
-    """What the attention of any query row follows from.
+    """Everything that determines the attention weights of a call's query rows.
 
     Attributes:
         query: (batch, head, query, channel), after rotary embedding.
         key: (batch, key head, column, channel), cache included.
         mask: (batch, 1 or head, query, column) bool or additive, (batch, column) bool for columns
             hidden from every row, or None.
-        causal: Whether a row is kept from later columns where the mask does not say so.
-        offset: If causal: the column at which the first row stands.
+        causal: Whether later columns are hidden from a row where the mask does not say so.
+        offset: If causal: the column of the first row's own token.
         window: If causal: how many columns a row sees at most, its own included; None for all.
         scaling: Factor on the dot products.
         softcap: Bound on the scores, or None.
-        sinks: Per-head scores that take mass and show nothing, or None.
+        sinks: Per-head scores that take part in the softmax and belong to no column, or None.
     """
 
     query: Tensor
@@ -42,7 +42,7 @@ class Attention:
     sinks: Tensor | None = None
 
     def rows(self, rows: Rows) -> Tensor:
-        """Exact attention of some query rows, float32 (batch, head, row, column).
+        """Exact attention weights of some query rows, float32 (batch, head, row, column).
 
         >>> ones = torch.ones(1, 1, 3, 2)
         >>> Attention(query=ones, key=ones, causal=True).rows(slice(0, 2)).tolist()
@@ -50,43 +50,46 @@ class Attention:
         """
         raw = scores(self.query[:, :, rows], self.key, self.scaling)
         if isinstance(rows, slice) and self._plainly_causal:
+            # The common case, without a mask tensor as large as the scores.
             self._hide_later(raw, rows)
             return torch.softmax(raw, dim=-1)
         return probabilities(raw, self.visible(rows), softcap=self.softcap, sinks=self.sinks)
 
     @property
     def _plainly_causal(self) -> bool:
-        further = self.mask, self.window, self.softcap, self.sinks
+        further = (self.mask, self.window, self.softcap, self.sinks)
         return self.causal and self.offset >= 0 and all(part is None for part in further)
 
     def _hide_later(self, raw: Tensor, rows: slice) -> None:
-        """Hide from each row the columns behind its own; those before the first row need no look."""
-        first = rows.indices(self.query.shape[2])[0] + self.offset + 1
-        behind = raw[..., first:]
-        later = torch.ones(behind.shape[2:], dtype=torch.bool, device=raw.device).triu()
-        behind.masked_fill_(later, -torch.inf)
+        """Hide from each row the columns after its own, in place."""
+        first_row = rows.indices(self.query.shape[2])[0]
+        # All rows see the columns up to the first row's own, so these are left out.
+        after = raw[..., first_row + self.offset + 1 :]
+        later = torch.ones(after.shape[2:], dtype=torch.bool, device=raw.device).triu()
+        after.masked_fill_(later, -torch.inf)
 
     def visible(self, rows: Rows) -> Tensor | None:
-        """The mask of some query rows: bool (True may look), float (added), or None for all.
+        """The mask of some query rows: bool (True is visible), float (added), or None for all visible.
 
-        (batch, 1 or head, row, column), each size but the columns' perhaps 1.
+        (batch, 1 or head, row, column); each size except that of the columns may be 1.
         """
         width = self.key.shape[2]
         if self.mask is not None and self.mask.ndim == 4:
             return self.mask[:, :, rows, :width]
-        ordered = self._ordered(rows) if self.causal else None
         if self.mask is None:
-            return ordered
+            return self._causal_mask(rows) if self.causal else None
         shown = torch.nn.functional.pad(self.mask.bool(), (0, width - self.mask.shape[1]))[:, None, None]
-        return shown if ordered is None else shown & ordered
+        if self.causal:
+            shown = shown & self._causal_mask(rows)
+        return shown
 
-    def _ordered(self, rows: Rows) -> Tensor:
+    def _causal_mask(self, rows: Rows) -> Tensor:
         device = self.key.device
-        at = torch.arange(self.query.shape[2], device=device)[rows][:, None] + self.offset
+        own_column = torch.arange(self.query.shape[2], device=device)[rows][:, None] + self.offset
         columns = torch.arange(self.key.shape[2], device=device)[None, :]
-        seen = columns <= at
+        seen = columns <= own_column
         if self.window is not None:
-            seen &= columns > at - self.window
+            seen &= columns > own_column - self.window
         return seen[None, None]
 
 
@@ -114,23 +117,36 @@ def probabilities(
         raw: Scores (batch, head, row, column).
         mask: As `Attention.visible` returns it.
         softcap: Bound on the scores, as Gemma 2 uses.
-        sinks: One learned score per head that takes mass and shows nothing, as GPT-OSS uses.
+        sinks: One learned score per head that takes part in the softmax and belongs to no column, as
+            GPT-OSS uses.
     """
-    capped = torch.tanh(raw / softcap) * softcap if softcap else raw
+    if softcap:
+        raw = torch.tanh(raw / softcap) * softcap
     if mask is not None:
         mask = mask.to(raw.device)
-        capped = capped.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else capped + mask
+        if mask.dtype == torch.bool:
+            raw = raw.masked_fill(~mask, -torch.inf)
+        else:
+            raw = raw + mask
     if sinks is not None:
-        column = sinks.float().reshape(1, -1, 1, 1).expand(*capped.shape[:3], 1)
-        capped = torch.cat([capped, column], dim=-1)
-    shares = torch.softmax(capped, dim=-1)
+        column = sinks.float().reshape(1, -1, 1, 1).expand(*raw.shape[:3], 1)
+        raw = torch.cat([raw, column], dim=-1)
+    weights = torch.softmax(raw, dim=-1)
     if mask is not None:
-        shares = shares.nan_to_num(0.0)  # of rows that see nothing
-    return shares if sinks is None else shares[..., :-1]
+        # The softmax of a row that sees nothing is NaN.
+        weights = weights.nan_to_num(0.0)
+    if sinks is not None:
+        weights = weights[..., :-1]
+    return weights
 
 
-def weighted_values(shares: Tensor, value: Tensor) -> Tensor:
-    """What rows read: shares (batch, head, row, column) times value (batch, key head, column, channel)."""
-    batch, heads, rows, columns = shares.shape
-    grouped = shares.reshape(batch, value.shape[1], -1, columns)
+def weighted_values(weights: Tensor, value: Tensor) -> Tensor:
+    """Attention output (batch, head, row, channel) of weights (batch, head, row, column).
+
+    Args:
+        weights: Attention weights.
+        value: (batch, key head, column, channel); each key head serves several query heads.
+    """
+    batch, heads, rows, columns = weights.shape
+    grouped = weights.reshape(batch, value.shape[1], -1, columns)
     return (grouped @ value.float()).view(batch, heads, rows, -1)

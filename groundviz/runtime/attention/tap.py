@@ -1,10 +1,9 @@
-"""Listening to attention where transformers dispatches it, whatever kernel computes the output.
+"""Reads attention calls where transformers dispatches them, whatever kernel computes the output.
 
-Every attention module asks transformers' registry for its kernel at each call. While a tap is open,
-the registry's entry is shadowed: calls of tapped modules go through a handler, which sees the
-kernel's own query, key, value and mask; all other calls, those of other threads among them, pass straight
-through. The configuration, the masks and the kernel stay what they were, so the model computes what it
-always computes.
+Every attention module asks transformers' registry for its kernel at each call. While a tap is open, the
+registry's entry is replaced: calls of tapped modules go through a handler, which gets the kernel's own
+query, key, value and mask. All other calls, also those of other threads, go straight to the kernel. The
+model's configuration, masks and kernel are unchanged, so its outputs are too.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ Kernel = Callable[..., tuple[Tensor, Tensor | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AttentionCall(Attention):
-    """What one attention layer was asked to compute.
+    """One call of an attention module.
 
     Attributes:
-        layer: Number the module is known by.
+        layer: The module's number.
         value: (batch, key head, column, channel).
         run: Computes the output with the model's own kernel: (batch, query, head, channel).
     """
@@ -50,7 +49,7 @@ def tapped(modules: Mapping[nn.Module, int], handler: Handler) -> Iterator[None]
     """Send the attention calls of `modules` in this thread through `handler` until the block ends.
 
     Args:
-        modules: Attention modules and the layer number each is known by.
+        modules: Attention modules, with a layer number for each.
         handler: Called instead of the kernel; `call.run()` is the kernel.
 
     Raises:
@@ -58,23 +57,23 @@ def tapped(modules: Mapping[nn.Module, int], handler: Handler) -> Iterator[None]
     """
     listener = Borrower()
     listener.take()
-    numbers = {id(module): _Line(number, handler, listener) for module, number in modules.items()}
+    taps = {id(module): _Tap(number, handler, listener) for module, number in modules.items()}
     places = {_place(module) for module in modules}
     try:
-        _SWITCHBOARD.connect(places, numbers)
+        _OPEN_TAPS.open(places, taps)
         yield
     finally:
         release(modules)
 
 
 def release(modules: Iterable[nn.Module]) -> None:
-    """Close whatever taps are open on `modules`; harmless when none is."""
-    _SWITCHBOARD.disconnect([id(module) for module in modules])
+    """Close all taps that are open on `modules`; harmless when none is."""
+    _OPEN_TAPS.close([id(module) for module in modules])
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """Where the calls of one module go: the number it is known by, who listens, and in which thread."""
+class _Tap:
+    """What happens to the calls of one module: its number, the handler, and the thread it is for."""
 
     number: int
     handler: Handler
@@ -83,7 +82,7 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """One entry of one registry: which kernel name, seen from which modelling file."""
+    """One entry of one registry: the name of a kernel, and the modelling file that asks for it."""
 
     file: str
     name: str
@@ -93,59 +92,62 @@ class _Place:
         return getattr(sys.modules[self.file], "ALL_ATTENTION_FUNCTIONS", None)
 
 
-class _Switchboard:
-    """All open taps of the process; the registry is shadowed while there is one."""
+class _OpenTaps:
+    """All open taps of the process; registry entries are replaced while there is one."""
 
     def __init__(self) -> None:
-        # Re-entrant: closing a tap may be cut short and begun again on the same thread.
+        # Re-entrant: closing a tap may be interrupted and begun again on the same thread.
         self._lock = fork_safe_lock()
-        self._lines: dict[int, _Line] = {}
-        self._shadowed: dict[tuple[int, str], tuple[Any, Kernel | None]] = {}
+        self._taps: dict[int, _Tap] = {}
+        self._replaced: dict[tuple[int, str], tuple[Any, Kernel | None]] = {}
 
-    def connect(self, places: set[_Place], lines: Mapping[int, _Line]) -> None:
+    def open(self, places: set[_Place], taps: Mapping[int, _Tap]) -> None:
         with self._lock:
             for place in places:
-                self._shadow(place.registry, place.name)
-            self._lines.update(lines)
+                self._replace(place.registry, place.name)
+            self._taps.update(taps)
 
-    def disconnect(self, modules: Iterable[int]) -> None:
+    def close(self, modules: Iterable[int]) -> None:
         with self._lock:
-            for number in modules:
-                self._lines.pop(number, None)
-            if not self._lines:
-                self._unshadow()
+            for module in modules:
+                self._taps.pop(module, None)
+            if not self._taps:
+                self._put_back()
 
     def after_fork(self) -> None:
         """Close the taps of threads that this process, a forked one, does not have."""
-        self.disconnect([module for module, line in self._lines.items() if not line.listener.calls()])
+        self.close([module for module, tap in self._taps.items() if not tap.listener.calls()])
 
-    def _shadow(self, registry: Any, name: str) -> None:
-        if (id(registry), name) in self._shadowed:
+    def _replace(self, registry: Any, name: str) -> None:
+        if (id(registry), name) in self._replaced:
             return
         local = registry._local_mapping.get(name)
+        # Not every registry names the eager kernel: `_dispatch` finds it in the modelling file.
         kernel = registry[name] if name in registry else None
-        self._shadowed[id(registry), name] = (registry, local)
+        self._replaced[id(registry), name] = (registry, local)
         registry[name] = partial(self._dispatch, name, kernel)
 
-    def _unshadow(self) -> None:
-        for key, (registry, local) in list(self._shadowed.items()):
+    def _put_back(self) -> None:
+        for key, (registry, local) in list(self._replaced.items()):
+            name = key[1]
             if local is not None:
-                registry[key[1]] = local
+                registry[name] = local
             else:
-                registry._local_mapping.pop(key[1], None)
-            del self._shadowed[key]
+                registry._local_mapping.pop(name, None)
+            del self._replaced[key]
 
     def _dispatch(
         self, name: str, kernel: Kernel | None, module: nn.Module, *args: Any, **kwargs: Any
     ) -> Any:
         kernel = kernel or sys.modules[type(module).__module__].eager_attention_forward
-        line = self._lines.get(id(module))
-        if line is None or not line.listener.calls():
+        tap = self._taps.get(id(module))
+        if tap is None or not tap.listener.calls():
             return kernel(module, *args, **kwargs)
-        return line.handler(_describe(name, line.number, partial(kernel, module), *args, **kwargs))
+        call = _described(name, tap.number, partial(kernel, module), *args, **kwargs)
+        return tap.handler(call)
 
 
-def _describe(
+def _described(
     name: str,
     layer: int,
     kernel: partial[Any],
@@ -155,14 +157,17 @@ def _describe(
     *args: Any,
     **kw: Any,
 ) -> AttentionCall:
+    # Some modules pass the mask by position, others by name.
     mask = args[0] if args else kw.get("attention_mask")
     scaling = kw.get("scaling")
+    if scaling is None:
+        scaling = query.shape[-1] ** -0.5
     return AttentionCall(
         layer=layer,
         query=query,
         key=key,
         value=value,
-        scaling=query.shape[-1] ** -0.5 if scaling is None else scaling,
+        scaling=scaling,
         run=partial(kernel, query, key, value, *args, **kw),
         **sight(name, kernel.args[0], (query.shape[2], key.shape[2]), mask, kw),
     )
@@ -170,8 +175,8 @@ def _describe(
 
 def _place(module: nn.Module) -> _Place:
     config = getattr(module, "config", None)
-    file, kernel = type(module).__module__, getattr(config, "_attn_implementation", None)
-    place = _Place(file, str(kernel))
+    kernel = getattr(config, "_attn_implementation", None)
+    place = _Place(type(module).__module__, str(kernel))
     if place.registry is None or kernel is None:
         raise UnsupportedMethod(
             f"Attention of {type(module).__name__} cannot be read: it does not go through transformers' "
@@ -180,5 +185,5 @@ def _place(module: nn.Module) -> _Place:
     return place
 
 
-_SWITCHBOARD = _Switchboard()
-after_fork(_SWITCHBOARD.after_fork)
+_OPEN_TAPS = _OpenTaps()
+after_fork(_OPEN_TAPS.after_fork)

@@ -1,1 +1,1 @@
-"""Which model this is: its weights, adapters and origin."""
+"""Identifies a model: its weights, its adapters and its origin."""

@@ -1,7 +1,7 @@
-"""Adapters beside a model's weights, as peft and transformers put them into its layers.
+"""Adapters (LoRA and others) that peft or transformers have put into a model's layers.
 
-Neither is imported: a layer that holds adapters is known by what it says of itself, `adapter_layer_names`
-and `active_adapters`, and so are a live peft model and transformers' own `model.load_adapter` alike.
+Neither library is imported. A layer with adapters is recognised by its attributes `adapter_layer_names`
+and `active_adapters`, in a live peft model and after transformers' own `model.load_adapter` alike.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def layers_with_adapters(model: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 def active_adapters(model: nn.Module) -> dict[str, Held]:
-    """The adapters that take part in an answer, each with what it holds, in the order of their use.
+    """The adapters in use, each with its tensors and settings, in the order of their use.
 
-    One that was merged takes part, one that is switched off does not.
+    A merged adapter is in use; one that is switched off is not.
     """
     found: dict[str, Held] = {}
     for name, layer in layers_with_adapters(model):
@@ -38,17 +38,16 @@ def active_adapters(model: nn.Module) -> dict[str, Held]:
 
 def adapter_tensors(model: nn.Module) -> set[int]:
     """The identities of all adapters' tensors, whether in use or not."""
-    return {
-        id(value)
-        for _, layer in layers_with_adapters(model)
-        for adapter in _known(layer)
-        for value in held_by(layer, adapter).values()
-        if isinstance(value, Tensor)
-    }
+    found = set()
+    for _, layer in layers_with_adapters(model):
+        for adapter in _known(layer):
+            held = held_by(layer, adapter).values()
+            found |= {id(value) for value in held if isinstance(value, Tensor)}
+    return found
 
 
 def held_by(layer: Any, adapter: str) -> Held:
-    """What a layer holds of one adapter: its tensors, and settings such as the scale they are added with."""
+    """One adapter's tensors in a layer, and its settings there, such as the scale."""
     held: Held = {}
     for attribute in layer.adapter_layer_names:
         part = _table(layer, attribute).get(adapter)
@@ -66,7 +65,7 @@ def held_by(layer: Any, adapter: str) -> Held:
 
 
 def without_wrappers(name: str) -> str:
-    """The name that a part has where no adapter is around it.
+    """The name that a part has in the model without adapters.
 
     >>> without_wrappers("layers.0.q_proj.base_layer.weight")
     'layers.0.q_proj.weight'
@@ -80,13 +79,15 @@ def _tensors(part: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _table(layer: Any, attribute: str) -> Mapping[str, Any]:
-    """What a layer has by adapter under an attribute, whose name may lead into one of its parts."""
+    """An attribute of a layer that maps adapters to values; its name may be a dotted path."""
     try:
         found = attrgetter(attribute)(layer)
     except AttributeError:
         return {}
-    # torch's tables of modules and of tensors are no Mapping, but have what one needs here.
-    return dict(found.items()) if hasattr(found, "items") else {}
+    # Torch's ModuleDict and ParameterDict are no Mapping, but have its items.
+    if hasattr(found, "items"):
+        return dict(found.items())
+    return {}
 
 
 def _known(layer: Any) -> set[str]:

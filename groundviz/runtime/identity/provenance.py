@@ -1,4 +1,4 @@
-"""What made a record: versions, weights, device. No path, no host, no user."""
+"""The provenance of a record: versions, weights, device; without paths, host or user."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ PACKAGES = ("groundviz", "torch", "transformers", "numpy")
 
 
 def describe_run(vlm: Any, *, seed: int, seconds: float) -> Provenance:
-    """Everything about a run that is needed to make it again."""
+    """Everything about a run that is needed to repeat it."""
     model = vlm.model
+    device = home(model).type
+    peak_bytes = None
+    if device == "cuda":
+        peak_bytes = torch.cuda.max_memory_allocated()
     text_config = model.config.get_text_config()
     return Provenance(
         model=vlm.name,
@@ -25,11 +29,11 @@ def describe_run(vlm: Any, *, seed: int, seconds: float) -> Provenance:
         family=vlm.family_name,
         weights=weights_fingerprint(model),
         dtype=str(model.dtype).removeprefix("torch."),
-        device=home(model).type,
+        device=device,
         attention=str(text_config._attn_implementation),
         seed=seed,
         seconds=round(seconds, 3),
-        peak_bytes=torch.cuda.max_memory_allocated() if home(model).type == "cuda" else None,
+        peak_bytes=peak_bytes,
         sources=dict(vlm.sources),
         adapters=adapter_fingerprints(model),
         versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},

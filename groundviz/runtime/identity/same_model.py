@@ -1,4 +1,4 @@
-"""Whether a model is the one that a record was made with: what it measures is put beside what is there."""
+"""Checks that a model is the one that a record was made with: weights, prompt and answer."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from groundviz.runtime.identity.weight_hash import (
     weights_fingerprint,
 )
 
-# Nats that a token's log-probability may move by: the model answered one token at a time and is read
-# in one pass now, perhaps on another device. 16-bit numbers hold two or three digits of a logit.
+# Nats by which a token's log-probability may differ: the model answered one token at a time, and is read
+# in one pass now, perhaps on another device. 16-bit numbers have two or three digits of a logit.
 TOLERANCE = {"float64": 0.01, "float32": 0.01}
 COARSE = 0.5
 _ADVICE = "Give the model that the explanation was made with, or explain the image with this one."
 
 
 def same_weights(made: Provenance, model: nn.Module) -> None:
-    """Stop before a model with other weights.
+    """Refuse a model with other weights.
 
     Raises:
         UnsupportedModel: The weights are not those that answered.
     """
     found = weights_fingerprint(model)
-    # Records of the first version hold the hash of samples, which knew nothing of adapters in use.
+    # Records of the first version contain the hash of samples, without the adapters in use.
     if made.weights in (found, sampled_fingerprint(model)):
         return
     adapters = adapter_fingerprints(model)
@@ -45,12 +45,16 @@ def same_weights(made: Provenance, model: nn.Module) -> None:
 
 
 def _listed(adapters: Mapping[str, str]) -> str:
+    if not adapters:
+        return "no adapter"
     named = ", ".join(f"{name!r} ({found})" for name, found in adapters.items())
-    return f"the adapter{'s' * (len(adapters) > 1)} {named}" if named else "no adapter"
+    if len(adapters) > 1:
+        return f"the adapters {named}"
+    return f"the adapter {named}"
 
 
 def same_prompt(asked: Prompt, prompt: Prompt) -> None:
-    """Stop before a model that is asked something else, or sees the image in other cells.
+    """Refuse a model whose processor makes another prompt, or other cells of the image.
 
     Raises:
         UnsupportedModel: The prompt's tokens are others, or the cells lie elsewhere.
@@ -67,19 +71,24 @@ def same_prompt(asked: Prompt, prompt: Prompt) -> None:
         )
 
 
-def same_answer(answer: Answer, said: Answer, dtype: str) -> None:
-    """Stop before a model to which the answer is not as probable as it was.
+def same_answer(recorded: Answer, read: Answer, dtype: str) -> None:
+    """Refuse a model that gives the recorded answer another probability.
+
+    Args:
+        recorded: The answer in the record.
+        read: The same tokens, teacher-forced with the model at hand.
+        dtype: Of the recorded model's weights.
 
     Raises:
         UnsupportedModel: A token's log-probability is another one.
     """
-    gaps = np.abs(answer.logprobs - said.logprobs)
+    gaps = np.abs(recorded.logprobs - read.logprobs)
     if gaps.max(initial=0.0) > TOLERANCE.get(dtype, COARSE):
         token = int(gaps.argmax())
         raise UnsupportedModel(
-            f"This is not the model that answered, or it sees another image: {answer.tokens[token]!r} has "
-            f"log-probability {said.logprobs[token]:.3f}, and the explanation says "
-            f"{answer.logprobs[token]:.3f}. {_ADVICE}"
+            f"This is not the model that answered, or it sees another image: {recorded.tokens[token]!r} has "
+            f"log-probability {read.logprobs[token]:.3f}, and the explanation says "
+            f"{recorded.logprobs[token]:.3f}. {_ADVICE}"
         )
 
 

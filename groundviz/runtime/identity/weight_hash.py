@@ -1,4 +1,4 @@
-"""What tells two models apart: a hash of every number that takes part in an answer."""
+"""A hash of all numbers that a model's answers depend on, to tell two models apart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCK_BYTES = 16 << 20
 MOST_THREADS = 8
 DIGITS = 16
 
-# By model: the state it was in when all of it was read, and the hash. An entry goes when its model does.
+# By model: its state when it was hashed, and the hash. An entry ends with its model.
 _KNOWN: WeakKeyDictionary[nn.Module, tuple[object, str]] = WeakKeyDictionary()
 _TURN = fork_safe_lock()
 
@@ -29,11 +29,11 @@ _TURN = fork_safe_lock()
 def weights_fingerprint(model: nn.Module) -> str:
     """A hash of all that a model computes with: each weight and stored buffer, and the adapters in use.
 
-    Numbers that a packed weight is unpacked with count, and so do weights that accelerate keeps on disk.
-    Adapters that are not in use do not: with its adapters off, a model is the one it was without them.
+    The scales of packed weights are part of it, and so are weights that accelerate keeps on disk. Adapters
+    that are not in use are no part of it: with its adapters off, a model has the hash it had without them.
 
-    Cost: all weights are read once, at about a gigabyte a second on each of several threads; then again only
-    after they changed, which is seen from torch's own count of changes and from `sampled_fingerprint`.
+    Cost: all weights are read once, at about a gigabyte a second on each of several threads. They are read
+    again only after they changed, by torch's own count of changes and by `sampled_fingerprint`.
     """
     state = _state(model)
     with _TURN:
@@ -48,22 +48,22 @@ def weights_fingerprint(model: nn.Module) -> str:
 
 
 def adapter_fingerprints(model: nn.Module) -> dict[str, str]:
-    """By name of each adapter that takes part in an answer, a hash of its weights and its scale.
+    """By name of each adapter in use, a hash of its weights and its scale.
 
     A name that may be a path is replaced by "adapter" and its number.
     """
-    adapters = active_adapters(model)
-    return {
-        name if re.fullmatch(r"[\w.+-]{1,80}", name) else f"adapter {number}": _hashed(sorted(held.items()))
-        for number, (name, held) in enumerate(adapters.items(), 1)
-    }
+    fingerprints = {}
+    for number, (name, held) in enumerate(active_adapters(model).items(), 1):
+        if not re.fullmatch(r"[\w.+-]{1,80}", name):
+            name = f"adapter {number}"
+        fingerprints[name] = _hashed(sorted(held.items()))
+    return fingerprints
 
 
 def sampled_fingerprint(model: nn.Module) -> str:
     """A hash of every weight's name, shape and dtype and of evenly spread samples of its numbers.
 
-    It takes a moment, and misses a change of a few numbers. Records made before all numbers were read
-    hold this one.
+    It takes a moment, and misses a change of a few numbers. Records of the first version contain it.
     """
     digest = hashlib.sha256()
     for name, weight in model.named_parameters():
@@ -76,29 +76,30 @@ def sampled_fingerprint(model: nn.Module) -> str:
 
 
 def _state(model: nn.Module) -> object:
-    """What changes when a model does, unless a few numbers are written to `.data`, which nobody counts."""
-    counted = [
-        # Not which object it is: while a model is borrowed, others stand in for its parameters.
-        (one.data_ptr() if _has_numbers(one) else 0, 0 if one.is_inference() else one._version)
-        for one in (*model.parameters(), *model.buffers())
-    ]
-    return sampled_fingerprint(model), _adapter_settings(model), tuple(counted)
-
-
-def _adapter_settings(model: nn.Module) -> object:
-    return {
-        name: {key: value for key, value in held.items() if isinstance(value, str)}
-        for name, held in active_adapters(model).items()
-    }
+    """A value that changes with the model; only a few numbers written through `.data` escape it."""
+    counted = []
+    for tensor in (*model.parameters(), *model.buffers()):
+        # Addresses and not identities: during a loan stand-ins replace the parameters.
+        address, version = 0, 0
+        if not (tensor.is_meta or hasattr(tensor, "__tensor_flatten__")):
+            address = tensor.data_ptr()
+        if not tensor.is_inference():
+            version = tensor._version
+        counted.append((address, version))
+    settings = {}
+    for name, held in active_adapters(model).items():
+        settings[name] = {key: value for key, value in held.items() if isinstance(value, str)}
+    return sampled_fingerprint(model), settings, tuple(counted)
 
 
 def _stored(model: nn.Module) -> Iterator[tuple[str, object]]:
-    """What a model would be saved as, without its adapters; a tensor with two names has the first."""
+    """The entries of a model's state dict without adapters; a tensor with two names has the first."""
     left_out = adapter_tensors(model)
     for name, module in model.named_modules():
         held: dict[str, Any] = {}
-        # Not state_dict(): hooks on that are somebody's code.
-        module._save_to_state_dict(held, f"{name}." if name else "", True)
+        prefix = f"{name}." if name else ""
+        # Not state_dict(), which would call the user's hooks.
+        module._save_to_state_dict(held, prefix, True)
         for key, value in held.items():
             if id(value) not in left_out:
                 left_out.add(id(value))
@@ -129,9 +130,10 @@ def _hashed(held: Iterable[tuple[str, object]]) -> str:
                     continue
                 digest.update(f"{part} {tuple(plain.shape)} {plain.dtype}".encode())
                 blocks = list(_blocks(plain))
-                hashes = map(_block_hash, blocks) if len(blocks) < 2 else pool.map(_block_hash, blocks)
-                for one in hashes:
-                    digest.update(one)
+                # One block alone is not worth a change of threads.
+                hashed = pool.map if len(blocks) > 1 else map
+                for block_hash in hashed(_block_hash, blocks):
+                    digest.update(block_hash)
     return digest.hexdigest()[:DIGITS]
 
 
@@ -147,18 +149,16 @@ def _plain(name: str, value: object) -> Iterator[tuple[str, object]]:
         # torchao's packed weights, and tensors spread over devices: made of several tensors.
         for inner in value.__tensor_flatten__()[0]:
             yield from _plain(f"{name}.{inner}", getattr(value, inner))
+    elif isinstance(value, Tensor | str | int | float | torch.dtype):
+        yield name, value
     else:
-        yield name, value if isinstance(value, Tensor | str | int | float | torch.dtype) else type(value)
+        yield name, type(value)
 
 
 def _scale(value: Tensor) -> object:
     if value.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
         return value.q_scale(), value.q_zero_point()
     return value.q_per_channel_scales().tolist(), value.q_per_channel_zero_points().tolist()
-
-
-def _has_numbers(tensor: Tensor) -> bool:
-    return not (tensor.is_meta or hasattr(tensor, "__tensor_flatten__"))
 
 
 def _blocks(tensor: Tensor) -> Iterator[Tensor]:

@@ -1,1 +1,1 @@
-"""What a model is given and what of it can be read: the prompt, its pixels, sites within the model."""
+"""The prompt's tensors, its pixels, and the sites within a model where the image can be read."""

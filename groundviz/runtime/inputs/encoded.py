@@ -1,4 +1,4 @@
-"""A prompt made ready for one model, with the place of the image in every tensor that holds it."""
+"""A prompt as tensors for one model, with the positions of the image in them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ PIXELS = "pixel_values"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cells:
-    """The cells of some grids, and where each of them stands in a tensor that holds the image.
+    """The cells of some grids, and the position of each of them in a tensor that holds the image.
 
     The cells are those of `geometry.held_cells`: grid by grid, row by row.
 
     Attributes:
         grids: Where the cells lie in the source images.
-        index: Behind a layer int (cell,): each cell's place in the layer's output for one prompt,
-            (place, channel) with all axes but the channels' flattened. At the pixels int
-            (copy, cell, channel): the places of each number in the prompt's `pixel_values`, flattened;
-            there is more than one copy where a model is shown every image several times. Empty for
-            pixels of the source images themselves, in three colours, which the model's processor
-            reads anew: of a model about whose tensors nothing is known.
+        index: For a layer int (cell,): each cell's position in the layer's output for one prompt, with
+            all axes flattened except the channels: (position, channel). For the pixels int
+            (copy, cell, channel): the positions of each number in the prompt's flattened `pixel_values`;
+            there are several copies where a model sees every image several times. Empty where the
+            layout of the model's image tensors is not known: then the pixels are those of the source
+            images, in three colours, and the model's processor reads them anew.
     """
 
     grids: tuple[Grid, ...]
@@ -39,17 +39,17 @@ class Encoded:
     Attributes:
         prompt: What is asked; its grids are those that attention maps lie on.
         inputs: Keyword tensors of the forward, for a batch of one.
-        columns: int (image token,): what the answer's attention can look at. Positions in the prompt;
-            or, for a model whose decoder looks at the image through cross-attention, columns of that.
+        columns: int (image token,): what the answer can attend to. Positions in the prompt; or, for a
+            model whose decoder attends to the image through cross-attention, columns of that.
         cells: By stage, "pixels", "vision", "projector" and "language", the cells of the image
-            there. A stage is missing where its tensors hold no cells: the image tokens of a resampler
-            tell of the whole image, and cross-attention puts no image tokens into the text.
-        said: What inputs that hold something for each token hold for those of an answer, by name,
-            where that is not what they hold for the prompt's last one.
+            there. A stage is missing where its tensors hold no cells: each image token of a resampler
+            depends on the whole image, and cross-attention puts no image tokens into the text.
+        answer_fill: By name of an input with one value per token, its value at answer tokens, where
+            that is not its value at the prompt's last token.
     """
 
     prompt: Prompt
     inputs: Mapping[str, Tensor]
     columns: Ints
     cells: Mapping[str, Cells]
-    said: Mapping[str, int] = field(default_factory=dict)
+    answer_fill: Mapping[str, int] = field(default_factory=dict)

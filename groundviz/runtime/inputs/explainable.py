@@ -1,4 +1,4 @@
-"""What the runtime needs to know of a model and its processor."""
+"""The interface of a model and its processor, as the runtime uses them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.sites import Parts
 
 
-class Lendable(Protocol):
-    """What the runtime needs to know of a model and its processor."""
+class Explainable(Protocol):
+    """A model with its processor, which can be borrowed and explained."""
 
     @property
     def model(self) -> Any:
@@ -32,20 +32,20 @@ class Lendable(Protocol):
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """What it was put together from, in plain words."""
+        """What it was put together from, as text for people."""
 
     @property
     def family_name(self) -> str:
         """Name of the model family."""
 
     def encode(self, source_images: Sequence[SourceImage], question: Asking) -> Encoded:
-        """The prompt, the keyword tensors of the model's forward, and where the image is in them."""
+        """The prompt, the keyword tensors of the model's forward, and the positions of the image in them."""
 
     def read_answer(self, token_ids: Sequence[int]) -> tuple[str, tuple[str, ...], Ints]:
         """The text of answer tokens, each token as text, and each token's characters (T, 2)."""
 
     def answer_ids(self, text: str, *, after: int = 0) -> list[int]:
-        """The tokens of an answer the model is to be given, behind `after` others."""
+        """The tokens of a given answer, which follow `after` other tokens."""
 
     def parts(self) -> Parts:
         """The model's modules, by what they do."""

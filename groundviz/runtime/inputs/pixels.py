@@ -1,4 +1,4 @@
-"""The image among a prompt's tensors: read pixel by pixel, and replaced."""
+"""The pixels of a prompt's image: read from its tensors, and replaced there."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ImageInput(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InTensor:
-    """Pixels whose places in `pixel_values` are known: a gradient passes from them to the model.
+    """Pixels whose positions in `pixel_values` are known: gradients flow from the model to them.
 
     Attributes:
         values: The prompt's `pixel_values`.
-        index: int (copy, pixel, colour), places in the flattened values.
+        index: int (copy, pixel, colour), positions in the flattened values.
     """
 
     values: Tensor
@@ -43,10 +43,12 @@ class InTensor:
 
     def replaced(self, cells: Tensor) -> dict[str, Tensor]:
         """The inputs of a batch of prompts that show these images."""
-        batch, flat = len(cells), self.values.reshape(1, -1)
-        flat, cells = flat.expand(batch, -1), cells.flatten(1).to(flat)
+        batch = len(cells)
+        flat = self.values.reshape(1, -1).expand(batch, -1)
+        new_values = cells.flatten(1).to(flat)
         for copy in self.index:
-            flat = flat.index_copy(1, copy.flatten(), cells)
+            flat = flat.index_copy(1, copy.flatten(), new_values)
+        # The prompts of a batch lie one after another along the first axis.
         first, *rest = self.values.shape
         return {PIXELS: flat.reshape(batch * first, *rest)}
 
@@ -54,6 +56,8 @@ class InTensor:
 @dataclass(frozen=True, slots=True, eq=False)
 class ThroughProcessor:
     """Pixels of the source images themselves, which the model's processor reads anew each time.
+
+    No gradient flows through a processor.
 
     Attributes:
         source: The source images' pixels, (1, pixel, colour).
@@ -69,33 +73,33 @@ class ThroughProcessor:
 
     def replaced(self, cells: Tensor) -> dict[str, Tensor]:
         """The inputs of a batch of prompts that show these images."""
-        made = [self.process(one) for one in cells]
-        return {name: torch.cat([one[name] for one in made]) for name in made[0]}
+        prompts = [self.process(pixels) for pixels in cells]
+        return {name: torch.cat([inputs[name] for inputs in prompts]) for name in prompts[0]}
 
 
 def unflattened(cells: Tensor, source_images: Sequence[SourceImage]) -> list[SourceImage]:
-    """Studies with other pixels, given as (pixel, colour), all studies one after another."""
-    parts = (
-        cells.detach()
-        .float()
-        .clamp(0, 1)
-        .cpu()
-        .split([math.prod(source_image.shape) for source_image in source_images])
-    )
-    return [
-        replace(
-            source_image, pixels=np.asarray(part.reshape(*source_image.shape, 3).numpy(), dtype=np.float32)
-        )
-        for source_image, part in zip(source_images, parts, strict=True)
-    ]
+    """Source images with other pixels.
+
+    Args:
+        cells: The pixels (pixel, colour) of all images, one image after another.
+        source_images: The images whose pixels are replaced.
+    """
+    pixels = cells.detach().float().clamp(0, 1).cpu()
+    counts = [math.prod(source_image.shape) for source_image in source_images]
+    changed = []
+    for source_image, part in zip(source_images, pixels.split(counts), strict=True):
+        in_rows = part.reshape(*source_image.shape, 3).numpy()
+        changed.append(replace(source_image, pixels=np.asarray(in_rows, dtype=np.float32)))
+    return changed
 
 
 def flattened(source_images: Sequence[SourceImage]) -> Tensor:
-    """The pixels of studies in three colours, (1, pixel, colour)."""
-    colours = [
-        np.broadcast_to(
-            source_image.pixels.reshape(*source_image.shape, -1), (*source_image.shape, 3)
-        ).reshape(-1, 3)
-        for source_image in source_images
-    ]
-    return torch.from_numpy(np.concatenate(colours))[None]
+    """The pixels of source images in three colours, (1, pixel, colour), one image after another."""
+    parts = []
+    for source_image in source_images:
+        rows, cols = source_image.shape
+        channels = source_image.pixels.reshape(rows, cols, -1)
+        # A grey image has one channel, which stands for all three colours.
+        colours = np.broadcast_to(channels, (rows, cols, 3))
+        parts.append(colours.reshape(-1, 3))
+    return torch.from_numpy(np.concatenate(parts))[None]

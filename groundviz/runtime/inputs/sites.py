@@ -1,11 +1,11 @@
-"""Where in a model an image can be read and changed: its pixels, and the cells behind each layer.
+"""Sites of a model, where the image can be read and changed: its pixels, and the output of each layer.
 
 ::
 
     pixels -> vision.0 ... vision.N -> projector -> language.0 ... language.M -> answer
 
-At every site the image is a tensor (batch, cell, channel), cells in the order of the site's
-grids; at the pixels a cell is a pixel.
+At every site the image is a tensor (batch, cell, channel). Cells are in the order of the site's grids.
+At the pixels a cell is a pixel.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class Parts:
     Attributes:
         vision_layers: Layers of the vision tower whose output reaches the answer, first one first.
         vision_attention: Their self-attention modules.
-        projector: Turns vision cells into what the language model takes; the last module whose
-            output still has one place per cell.
+        projector: Turns vision cells into embeddings for the language model; the last module whose
+            output still has one position per cell.
         decoder_layers: Layers of the language model, first one first.
         decoder_attention: The attention module of each of them.
-        final_norm: What stands between the last decoder layer and the output head.
-        output_head: Turns hidden states into scores of the vocabulary.
-        cross_attention: Those of `decoder_attention` that look at the image and not at the text.
+        final_norm: The norm between the last decoder layer and the output head.
+        output_head: Turns hidden states into logits.
+        cross_attention: Those of `decoder_attention` that attend to the image and not to the text.
         resampler: Attention modules that summarise the image into image tokens, in the order
             they run, and the streams each connects: "latents" and "image".
-        unknown: Why no module is known, and what to do about it; empty where they are.
+        unknown: Why the modules are not known, and what to do about it; empty where they are known.
     """
 
     vision_layers: tuple[nn.Module, ...]
@@ -53,8 +53,8 @@ class Parts:
     unknown: str = ""
 
     @property
-    def looking(self) -> tuple[nn.Module, ...]:
-        """The decoder's attention modules through which the answer looks at the image."""
+    def attending(self) -> tuple[nn.Module, ...]:
+        """The decoder's attention modules through which the answer attends to the image."""
         return self.cross_attention or self.decoder_attention
 
 
@@ -71,26 +71,25 @@ class Site:
     layer: int = 0
 
     def __str__(self) -> str:
-        return f"{self.stage}.{self.layer}" if self.stage in ("vision", "language") else self.stage
+        if self.stage in ("vision", "language"):
+            return f"{self.stage}.{self.layer}"
+        return self.stage
 
 
 def sites(parts: Parts, cells: Mapping[str, Cells]) -> tuple[Site, ...]:
     """All sites of a model at which the image has cells, in the order it passes them."""
-    every = (
-        Site("pixels"),
-        *(Site("vision", layer) for layer in range(len(parts.vision_layers))),
-        Site("projector"),
-        *(Site("language", layer) for layer in range(len(parts.decoder_layers))),
-    )
+    vision = [Site("vision", layer) for layer in range(len(parts.vision_layers))]
+    language = [Site("language", layer) for layer in range(len(parts.decoder_layers))]
+    every = (Site("pixels"), *vision, Site("projector"), *language)
     return tuple(site for site in every if site.stage in cells)
 
 
 def find_site(parts: Parts, cells: Mapping[str, Cells], name: str) -> Site:
-    """The site of that name; "vision" alone is the last layer of the tower that is used.
+    """The site of that name; "vision" alone is the last layer of the vision tower.
 
     Raises:
         UnknownName: The model has no such site; the message lists those it has.
-        UnsupportedMethod: It has, but the image has no cells there.
+        UnsupportedMethod: The model has the site, but the image has no cells there.
     """
     known = {str(site): site for site in sites(parts, cells)}
     if "vision" in cells:
@@ -98,7 +97,7 @@ def find_site(parts: Parts, cells: Mapping[str, Cells], name: str) -> Site:
     if name in known:
         return known[name]
     if parts.unknown:
-        raise UnsupportedMethod(parts.unknown)
+        raise UnsupportedMethod(parts.unknown, lacks="modules")
     listed = ", ".join(str(site) for site in sites(parts, cells)) or "none"
     stage = name.partition(".")[0]
     if stage in ("pixels", "vision", "projector", "language") and stage not in cells:
@@ -111,22 +110,22 @@ def find_site(parts: Parts, cells: Mapping[str, Cells], name: str) -> Site:
 
 def _why_none(parts: Parts, stage: str) -> str:
     if stage == "language" and parts.cross_attention:
-        return "its text holds no image tokens, and looks at the image through cross-attention"
+        return "its text holds no image tokens, and attends to the image through cross-attention"
     if stage == "language" and parts.resampler:
-        return "each of its image tokens tells of the whole image"
+        return "each of its image tokens depends on the whole image"
     return "its adapter knows of none"
 
 
 @dataclass(slots=True, eq=False)
 class SiteHook:
-    """Reads the image at one site during a pass, and puts another one in its place if given.
+    """A forward hook that reads the image at one site, and may replace it.
 
     Attributes:
-        index: Where the cells stand in the module's output for one prompt, int (cell,).
-        batch: How many prompts the pass holds.
-        change: What to put in: the cells that pass to those that shall; None to only look.
-        seen: Last output of the site's module, whole, as it went on.
-        last: The last place of a cell.
+        index: Positions of the cells in the module's output for one prompt, int (cell,).
+        batch: How many prompts the pass has.
+        change: Makes the cells that replace the given ones; None to leave them.
+        seen: The module's last output, whole, after the replacement.
+        last: The last position of a cell.
     """
 
     index: Tensor
@@ -139,26 +138,28 @@ class SiteHook:
         self.last = int(self.index.max()) if len(self.index) else 0
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
-        """Be a forward hook."""
-        whole = output[0] if isinstance(output, tuple) else output
-        if self._by_place(whole).shape[1] <= self.last:
+        """Read the output, and return the changed one if there is a change."""
+        whole = output
+        if isinstance(output, tuple):
+            whole = output[0]
+        if self._by_position(whole).shape[1] <= self.last:
             # Some modules run once more on other tokens alone, as a norm on the class token.
             return None
         if self.change is None:
             self.seen = whole
             return None
-        whole = self.seen = self._put(whole, self.change(self.cells(whole)))
-        return (whole, *output[1:]) if isinstance(output, tuple) else whole
+        changed = self.change(self.cells(whole)).to(whole)
+        index = self.index.to(whole.device)
+        self.seen = self._by_position(whole).index_copy(1, index, changed).reshape(whole.shape)
+        if isinstance(output, tuple):
+            return (self.seen, *output[1:])
+        return self.seen
 
     def cells(self, whole: Tensor) -> Tensor:
         """The image cells (batch, cell, channel) of a tensor shaped like the module's output."""
-        return self._by_place(whole)[:, self.index.to(whole.device)]
+        return self._by_position(whole)[:, self.index.to(whole.device)]
 
-    def _put(self, whole: Tensor, cells: Tensor) -> Tensor:
-        index = self.index.to(whole.device)
-        return self._by_place(whole).index_copy(1, index, cells.to(whole)).reshape(whole.shape)
-
-    def _by_place(self, whole: Tensor) -> Tensor:
+    def _by_position(self, whole: Tensor) -> Tensor:
         return whole.reshape(self.batch, -1, whole.shape[-1])
 
 

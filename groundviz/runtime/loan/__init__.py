@@ -1,1 +1,1 @@
-"""Borrowing a model: what is locked, remembered and put back. Nothing else writes to a user's model."""
+"""Borrowing a model: locks, memory and restoring. No other code writes to a user's model."""

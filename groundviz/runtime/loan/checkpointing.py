@@ -1,4 +1,4 @@
-"""Trading time for memory: layers that keep their input only and compute the rest a second time."""
+"""Gradient checkpointing: layers keep only their input, and compute the rest a second time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _TWICE = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
 
 @contextmanager
 def checkpointed(loan: Loan, layers: Iterable[nn.Module]) -> Iterator[None]:
-    """Have layers keep their input only, and run again when a gradient passes, until the block ends.
+    """Until the block ends, layers keep only their input, and run again in the backward pass.
 
-    The gradient must be taken inside the block. Layers must not write to a cache meanwhile: run the
+    The backward pass must be inside the block. Layers must not write to a KV cache meanwhile: run the
     model with `use_cache=False`.
 
     Args:
         loan: Of the model.
-        layers: Parts of it, such as the decoder's layers; one inside another gains nothing.
+        layers: Parts of it, such as the decoder's layers; a layer inside another one gains nothing.
 
     >>> import torch
     >>> from groundviz.runtime.loan.guard import borrow

@@ -1,6 +1,6 @@
-"""Dictionaries, lists and sets found in a model and its configs, and put back as they were.
+"""Finds dictionaries, lists and sets in a model and its configs, and restores them from copies.
 
-Putting back changes only what differs, so it may be cut short and begun again at any point.
+Restoring changes only what differs, so it may be interrupted and begun again at any point.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set})
 
 
 def reachable(holders: Iterable[Any]) -> Iterator[Any]:
-    """The containers in `holders`, and those inside them and inside objects that hold settings, each once."""
+    """The containers in `holders`, and all inside them and inside config objects, each once."""
     waiting, seen = list(holders), set()
     while waiting:
         holder = waiting.pop()
@@ -22,7 +22,10 @@ def reachable(holders: Iterable[Any]) -> Iterator[Any]:
             continue
         seen.add(id(holder))
         yield holder
-        for value in holder.values() if isinstance(holder, dict) else holder:
+        values = holder
+        if isinstance(holder, dict):
+            values = holder.values()
+        for value in values:
             if type(value) in _CONTAINERS:
                 waiting.append(value)
             elif _has_settings(value):
@@ -30,12 +33,12 @@ def reachable(holders: Iterable[Any]) -> Iterator[Any]:
 
 
 def _has_settings(value: Any) -> bool:
-    """Configs say what is in them as `to_dict`, the state of quantised weights as `as_dict`."""
+    """Whether an object is a config, which has `to_dict`, or the state of quantised weights (`as_dict`)."""
     return hasattr(value, "__dict__") and any(hasattr(type(value), name) for name in ("to_dict", "as_dict"))
 
 
 def put_back(holder: Any, copy: Any) -> None:
-    """Make a container equal to its copy again, in place, order and identity of its items included."""
+    """Make a container equal to its copy again, in place, with the same items in the same order."""
     if isinstance(holder, dict):
         if not (_same(holder, copy) and _same(holder.values(), copy.values())):
             _put_back_items(holder, copy)

@@ -1,4 +1,4 @@
-"""Where a model computes, and its inputs brought there."""
+"""The device that a model computes on, and its inputs moved there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from torch import Tensor
 
 
 def home(model: Any) -> torch.device:
-    """The device a model computes on; where weights are offloaded, they are elsewhere until needed."""
+    """The device a model computes on."""
     for module in model.modules():
+        # Offloaded weights are elsewhere until they are needed; accelerate's hook knows the device.
         device = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
         if device is not None:
             return torch.device(device)
@@ -19,9 +20,12 @@ def home(model: Any) -> torch.device:
 
 
 def on_device(model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Inputs where the model computes, images in its dtype."""
+    """Inputs on the model's device, images in its dtype."""
     device = home(model)
-    return {
-        name: tensor.to(device, model.dtype if tensor.is_floating_point() else None)
-        for name, tensor in inputs.items()
-    }
+    moved = {}
+    for name, tensor in inputs.items():
+        if tensor.is_floating_point():
+            moved[name] = tensor.to(device, model.dtype)
+        else:
+            moved[name] = tensor.to(device)
+    return moved

@@ -1,25 +1,25 @@
-"""The user's model is lent to us: locked, remembered, used, and given back exactly as it was.
+"""Borrows the user's model: locks it, remembers its state, and gives it back exactly as it was.
 
 ::
 
     with borrow(model, seed=0) as loan:     lock, close the gate, remember, prepare: all of it or nothing
         loan.model(...)                     eval mode, parameters frozen, gradients possible
-        loan.hook(layer, see)               gone at the end, as is everything else that is new
-                                            whatever happened: put back, open the gate, unlock
+        loan.hook(layer, see)               removed at the end, as is everything else that is new
+                                            whatever happened: restore, open the gate, unlock
 
-Remembered are the attributes and hooks of every module, every config the model can reach, and
-for every parameter and buffer which object it is, `requires_grad` and `.grad`. The numbers in
-the weights are not: nothing here may write to them. Putting back compares with what is there and
-changes only what differs, so it may be cut short and begun again at any point. It runs twice if
-the first time is cut short, and when that is cut short too, the next loan of the model
-completes it.
+The memory holds the attributes and hooks of every module and every config the model can reach. Of every
+parameter and buffer it holds which object it is, `requires_grad` and `.grad`. It does not hold the
+numbers in the weights: nothing here writes to them. Restoring compares with the present state and changes
+only what differs, so it may be interrupted and begun again at any point. After one interruption it runs a
+second time. After two, the next loan of the model completes it.
 
-Others may use the model meanwhile. Their calls wait at the gate, see `gate`. Trainable parameters are
-not frozen themselves: frozen stand-ins with the same numbers take their places, so a backward pass that
-is under way elsewhere, and the optimizer's step after it, reach the parameters as ever. That the numbers
-changed is noticed. A process that is forked while another thread has the model gets it back at once.
+Other threads may use the model meanwhile. Their calls wait at the gate, see `lock`. Trainable parameters
+are not frozen themselves: frozen stand-ins with the same numbers take their places. So a backward pass
+that is under way elsewhere, and the optimizer's step after it, reach the parameters as always. A change
+of the numbers is noticed. A process that is forked while another thread has the model gets it back at
+once.
 
-This module, `gate` and `snapshot` are the only ones that write to a model.
+This module, `lock` and `snapshot` are the only ones that write to a model.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ from groundviz.runtime.loan.snapshot import Memory, prepare
 
 T = TypeVar("T")
 
-# What is lent now, by id of the module; empty when nothing is. A loan keeps its modules alive,
-# so no id here can be another object's.
-_LENT: dict[int, Loan] = {}
+# The loan of each borrowed module, by the module's id. A loan keeps its modules alive, so no id here can
+# be another object's.
+_BORROWED: dict[int, Loan] = {}
 _ACTIVE: list[ProcessState] = []
 _TURN: dict[str, ProcessState] = {}
 
@@ -60,24 +60,25 @@ def borrow(
 def borrow(
     model: nn.Module, *, seed: int = 0, wait: Wait = True, hand_out: Callable[[Loan], Any] | None = None
 ) -> Borrow[Any]:
-    """The model to work with inside a `with` block, and as it was when the block is left.
+    """Borrow a model for a `with` block; when the block is left, the model is as it was.
 
-    Inside, dropout is off (eval mode), compiled parts run as written, no parameter needs a gradient,
-    gradients are enabled, inference mode and autocast are off, and random streams start at `seed`:
-    results do not depend on the caller's modes. Afterwards all is as it was, whatever happened.
-    Calls of the model in other threads end first, or wait until the block is left.
+    Inside, dropout is off (eval mode), compiled parts run uncompiled, no parameter needs a gradient,
+    gradients are enabled, inference mode and autocast are off, and random streams start at `seed`. So
+    results do not depend on the caller's modes. Afterwards all is as it was, whatever happened. Calls of
+    the model in other threads end first, or wait until the block is left.
 
     Args:
         model: Any torch module. It and all its parts are locked for other loans.
         seed: Start of the random streams.
-        wait: Whether to wait while another thread has the model; or what to call every few
+        wait: Whether to wait while another thread has the model; or a function to call every few
             milliseconds while waiting, which may raise to end it.
-        hand_out: Makes of the loan what the block gets. Wrapping this in another context manager
-            would serve as well, but for a Ctrl-C between the two.
+        hand_out: Makes the object that the `with` block gets from the loan. A second context manager
+            around this one would leave a gap in which a Ctrl-C does harm.
 
     Raises:
-        ModelBusy: On entry, when this thread has the model already, or another one has or runs it and
-            `wait` is false or this thread has borrowed something else (both might wait forever).
+        ModelBusy: On entry, when this thread has the model already; or when another thread has or runs
+            it, and `wait` is false or this thread has borrowed something else (both might wait
+            forever).
         ModelChanged: On leaving, when another thread changed the weights meanwhile.
 
     >>> layer = nn.Linear(2, 1)
@@ -91,11 +92,11 @@ def borrow(
 
 
 class Loan:
-    """A model that is lent to the holder of this object, until the `with` block ends.
+    """A model that the holder of this object has borrowed, until the `with` block ends.
 
     Attributes:
         model: The model itself, not a copy.
-        seed: What the random streams were started with.
+        seed: Start of the random streams.
     """
 
     def __init__(self, model: nn.Module, seed: int) -> None:
@@ -115,13 +116,13 @@ class Loan:
         self._over = False
 
     def hook(self, module: nn.Module, see: Callable[..., Any]) -> RemovableHandle:
-        """Have `see(module, args, output)` called after each forward pass of one part of the model.
+        """Call `see(module, args, output)` after each forward pass of one part of the model.
 
-        What it returns replaces the output, unless None. Only the borrower's own passes are seen. The
+        Its result replaces the output, unless it is None. Only the borrower's own passes are seen. The
         hook is removed at the end of the loan, or earlier through the handle.
 
         Raises:
-            ValueError: The module is not part of the lent model, or the loan is over.
+            ValueError: The module is not part of the borrowed model, or the loan is over.
 
         >>> model, widths = nn.Sequential(nn.Linear(2, 3)), []
         >>> with borrow(model) as loan:
@@ -132,32 +133,32 @@ class Loan:
         """
         self._require("A hook needs", module)
         calls = self._borrower.calls
-        # Before the hooks with which transformers collects hidden states: they must see what goes on.
+        # Before the hooks with which transformers collects hidden states: they must see the changed output.
         return module.register_forward_hook(
             lambda *seen: see(*seen) if calls() else None,
             prepend=True,
         )
 
-    def straighten(self, module: nn.Module) -> None:
-        """Have one part of the model get inputs that lie in memory in one piece, until the loan ends.
+    def make_contiguous(self, module: nn.Module) -> None:
+        """Make the input tensors of one part of the model contiguous, until the loan ends.
 
-        Torch multiplies an input with gaps by frozen weights batch by batch, on a CPU in bfloat16 with a
-        copy of the weights for each: minutes and gigabytes for an output head of a large vocabulary.
+        Torch multiplies a non-contiguous input by frozen weights batch by batch. On a CPU in bfloat16 it
+        copies the weights for each: minutes and gigabytes for an output head of a large vocabulary.
         """
-        self._require("Straightening needs", module)
+        self._require("Contiguous inputs need", module)
         calls = self._borrower.calls
         module.register_forward_pre_hook(
-            lambda _, args: tuple(map(_straight, args)) if calls() else None,
+            lambda _, args: tuple(map(_contiguous, args)) if calls() else None,
         )
 
     def wrap(self, module: nn.Module, around: Callable[..., Any]) -> Callable[[], None]:
-        """Have `around(forward, *args, **kwargs)` called in place of one part's forward pass.
+        """Call `around(forward, *args, **kwargs)` in place of one part's forward pass.
 
-        Only the borrower's own passes are wrapped. It ends with the loan, or earlier by calling what is
-        returned.
+        Only the borrower's own passes are wrapped. The wrapping ends with the loan, or earlier by calling
+        the returned function.
 
         Raises:
-            ValueError: The module is not part of the lent model, or the loan is over.
+            ValueError: The module is not part of the borrowed model, or the loan is over.
         """
         self._require("Wrapping needs", module)
         own = {"forward": vars(module)["forward"]} if "forward" in vars(module) else {}
@@ -175,16 +176,16 @@ class Loan:
         return end
 
     def on_return(self, undo: Callable[[], object]) -> None:
-        """Call `undo()` at the end of the loan, before the model is put back.
+        """Call `undo()` at the end of the loan, before the model is restored.
 
-        The last one registered is called first. Each is called even if another fails, and may be
-        called more than once: it must find out what is left to do.
+        The last one registered is called first. Each is called even if another fails. It may be called
+        more than once, so it must find out what is left to do.
         """
         self._undos.append(undo)
 
     def _require(self, what: str, module: nn.Module) -> None:
-        if _LENT.get(id(module)) is not self:
-            raise ValueError(f"{what} a part of the model that is lent, while it is lent.")
+        if _BORROWED.get(id(module)) is not self:
+            raise ValueError(f"{what} a part of the borrowed model, while it is borrowed.")
 
     @property
     def disturbed(self) -> bool:
@@ -192,7 +193,7 @@ class Loan:
         return self._memory is not None and self._memory.versions != self._versions
 
     def start_again(self) -> None:
-        """Take the weights as they are by now, and start the random streams anew."""
+        """Accept the weights as they are now, and restart the random streams."""
         if self._memory is not None:
             self._versions = self._memory.versions
         seed_streams(self.seed)
@@ -219,7 +220,7 @@ class Loan:
                     "The model is in use: this thread has borrowed it and was asked to borrow it "
                     "again. Finish the first explanation before starting the next."
                 )
-            elif not wait or any(loan._thread == self._thread for loan in _LENT.copy().values()):
+            elif not wait or any(loan._thread == self._thread for loan in _BORROWED.copy().values()):
                 raise ModelBusy(
                     "The model is in use: another thread has borrowed it, and this one cannot wait "
                     "for it. Try again later, or allow waiting while nothing else is borrowed."
@@ -233,24 +234,24 @@ class Loan:
         # setdefault has happened or it has not: an interrupt cannot fall between taking a lock and
         # knowing that it was taken, and whatever is claimed can be found and released.
         for module in parts_of(self.model):
-            other = _LENT.setdefault(id(module), self)
+            other = _BORROWED.setdefault(id(module), self)
             if other is not self:
                 self._release()
                 return other
         return None
 
     def _release(self) -> None:
-        for key, loan in _LENT.copy().items():
+        for key, loan in _BORROWED.copy().items():
             if loan is self:
-                del _LENT[key]
+                del _BORROWED[key]
 
     def _rescue(self) -> None:
-        if any(loan._thread == threading.get_ident() for loan in _LENT.copy().values()):
+        if any(loan._thread == threading.get_ident() for loan in _BORROWED.copy().values()):
             raise ModelBusy(
                 "The model is in use: another thread has borrowed it, and this one has borrowed something "
                 "else and cannot wait, since both might wait forever. Call it before or after."
             )
-        # Whoever waits for a model that was left lent would otherwise wait for its next loan.
+        # A loan that was not completed: other threads would wait until the next loan heals it.
         if self._over:
             Loan(self.model, self.seed)._heal(self)
 
@@ -264,7 +265,7 @@ class Loan:
 
     def _heal(self, other: Loan) -> None:
         # One loan heals at a time, or the slower would undo what the next borrower has begun.
-        if _LENT.setdefault(id(other), self) is not self:
+        if _BORROWED.setdefault(id(other), self) is not self:
             time.sleep(PAUSE_SECONDS)
             return
         failures = other._restore_model()
@@ -274,15 +275,15 @@ class Loan:
         self._release()
         for failure in failures:
             warnings.warn(
-                f"The previous loan of the model was cut short, and one of its undo steps raised "
+                f"The previous loan of the model was interrupted, and one of its undo steps raised "
                 f"{type(failure).__name__}. The model itself is as it was before that loan.",
                 RuntimeWarning,
                 stacklevel=5,
             )
 
     def _abandon(self, block: weakref.ref[Borrow[Any]]) -> None:
-        # The `with` block is gone, yet nobody gave the model back: an error fell between the end of
-        # the block and the first line of __exit__. Another thread's modes are not ours to set.
+        # The `with` block is gone, but the model was not given back: an error came between the end of
+        # the block and the first line of __exit__. The modes of another thread cannot be set from here.
         if self._begun and not self._over and self._thread == threading.get_ident():
             self._give_back()
         self._over, self._block = True, None
@@ -360,13 +361,12 @@ class Borrow(Generic[T]):
 
 
 def _after_fork() -> None:
-    """Give back, in a process that was just forked, what threads had borrowed that it does not have."""
-    mine = threading.get_ident()
-    if _TURN and next(iter(_TURN.values())) not in {
-        loan._process for loan in _LENT.values() if loan._thread == mine
-    }:
+    """In a process that was just forked, give back what threads had borrowed that it does not have."""
+    this_thread = threading.get_ident()
+    ours = {loan for loan in _BORROWED.values() if loan._thread == this_thread}
+    if _TURN and next(iter(_TURN.values())) not in {loan._process for loan in ours}:
         _TURN.clear()
-    gone = [loan for loan in set(_LENT.values()) if loan._thread != mine]
+    gone = set(_BORROWED.values()) - ours
     if gone:
         # A thread that runs a model may be inside one of its library's locks.
         free_locks("transformers")
@@ -395,5 +395,5 @@ def _attempt(undo: Callable[[], object]) -> list[Exception]:
     return failures
 
 
-def _straight(given: Any) -> Any:
+def _contiguous(given: Any) -> Any:
     return given.contiguous() if isinstance(given, torch.Tensor) else given

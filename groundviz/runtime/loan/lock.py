@@ -1,12 +1,12 @@
-"""A borrowed model is the borrower's alone: calls of other threads wait at a gate until it is back.
+"""Only the borrower uses a borrowed model: calls of other threads wait at a gate until it is back.
 
-While a gate is closed, every module of the model has its forward pass, and whatever else changes a
-module or hands out its parameters, replaced by a function of the same name. The borrowing thread
-passes through it; other threads wait there, and then call what is there by then. So nobody ever sees
-a model that is half borrowed, and nothing that the borrower does is done to somebody else's call.
+While the gate is closed, some methods of every module are replaced by functions of the same name: the
+forward pass, and all that change a module or give access to its parameters. The borrowing thread passes
+through them. Other threads wait there, and then call the method that is there by then. So no thread sees
+a model in the middle of being borrowed, and the borrower's hooks never see a call of another thread.
 
-A call that began before the gate was closed is waited for. It is found on the stacks of the other
-threads, so that a model that nobody explains carries nothing at all.
+The gate waits for calls that began before it closed. It finds them on the stacks of the other threads,
+so a model that is not borrowed carries no hook at all.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from groundviz.runtime.loan.process_state import PAUSE_SECONDS
 
 Wait = bool | Callable[[], object]
 
-# What other threads call on a module that they share: they run it, set its mode, go through its
-# parameters (`parameters`, `zero_grad`, ... all begin with `named_modules`), move it, fill it, hook it.
+# Methods that other threads call on a shared module: they run it, set its mode, go through its
+# parameters (`parameters`, `zero_grad`, ... all begin with `named_modules`), move it, load weights into
+# it, hook it.
 SHARED = (
     "forward",
     "train",
@@ -47,8 +48,8 @@ _ANSWERABLE = "groundviz thread"
 class Borrower:
     """The thread that last called `take`, and torch's own threads while they work for it.
 
-    On an accelerator torch computes gradients in threads of its own, with the thread-local objects of the
-    thread that asked for them; one of these says for whom.
+    On an accelerator torch computes gradients in threads of its own. They get copies of the thread-local
+    objects of the thread that asked for the gradients; one of these is the borrower's number.
     """
 
     def __init__(self) -> None:
@@ -57,38 +58,38 @@ class Borrower:
     def take(self) -> None:
         """Make this thread the borrower."""
         self.thread = threading.get_ident()
-        # The number of the thread itself, so nothing has to be taken back.
+        # The thread's own number, so it need not be removed afterwards.
         torch._C._stash_obj_in_tls(_ANSWERABLE, self.thread)
 
     def calls(self) -> bool:
-        """Whether the code that asks this runs for the borrower."""
+        """Whether the caller runs for the borrower."""
         if threading.get_ident() == self.thread:
             return True
         return torch._C._is_key_in_tls(_ANSWERABLE) and torch._C._get_obj_in_tls(_ANSWERABLE) == self.thread
 
 
 class Gate:
-    """Keeps everybody but one borrower out of some modules, from `close` to `open`.
+    """Keeps all threads but the borrower's out of some modules, from `close` to `open`.
 
     Args:
-        borrower: Who may pass.
-        rescue: Called again and again by those who wait; gives the model back if nobody else will.
+        borrower: The thread that may pass.
+        rescue: Called repeatedly by waiting threads; gives the model back if its borrower cannot.
     """
 
     def __init__(self, borrower: Borrower, rescue: Callable[[], object]) -> None:
         self.borrower = borrower
-        # Not to keep a model alive that nobody has any more.
+        # A strong reference would keep a model alive that is otherwise unused.
         self._rescue = weakref.WeakMethod(rescue)
         self._modules: Mapping[int, nn.Module] = {}
         self._found: list[tuple[nn.Module, str, dict[str, Any]]] = []
         self._shut = False
 
     def close(self, modules: Iterable[nn.Module], wait: Wait) -> None:
-        """Have calls of other threads wait from now on, once those under way have ended.
+        """Let calls of other threads wait from now on, and wait for those that are under way.
 
         Args:
             modules: All parts of the model.
-            wait: Whether to wait for calls that are under way; or what to call while waiting.
+            wait: Whether to wait for calls that are under way; or a function to call while waiting.
 
         Raises:
             ModelBusy: Another thread is running the model, and `wait` is false.
@@ -96,7 +97,7 @@ class Gate:
         self._modules = {id(module): module for module in modules}
         for module in self._modules.values():
             self._put_up(module)
-        # Twice: a stack that unwinds while it is read may look shorter than it is.
+        # Checked twice: a stack that unwinds while it is read may appear shorter than it is.
         quiet = 0
         while quiet < 2:
             if not self._is_used():
@@ -114,7 +115,7 @@ class Gate:
         self._shut = True
 
     def open(self) -> None:
-        """Let everybody through; harmless when the gate is open."""
+        """Let all threads through; harmless when the gate is open."""
         for module, name, own in self._found:
             attributes = vars(module)
             if name in own:
@@ -124,7 +125,7 @@ class Gate:
         self._found, self._modules = [], {}
 
     def rescue(self) -> None:
-        """Give the model back if its borrower never will."""
+        """Give the model back if its borrower cannot."""
         rescue = self._rescue()
         if rescue is not None:
             rescue()
@@ -132,13 +133,15 @@ class Gate:
     def _put_up(self, module: nn.Module) -> None:
         attributes = vars(module)
         for name in SHARED:
-            own = {name: attributes[name]} if name in attributes else {}
-            # Noted before it is done: opening is right wherever closing was cut short.
+            own = {}
+            if name in attributes:
+                own[name] = attributes[name]
+            # Noted before it is replaced: so `open` is right wherever `close` was interrupted.
             self._found.append((module, name, own))
             attributes[name] = _Gated(self, module, name, getattr(module, name))
 
     def admits(self, module: nn.Module) -> bool:
-        """Whether a call of a module is the borrower's, or part of one that is waited for."""
+        """Whether a call of a module is the borrower's, or part of one that `close` waits for."""
         if self.borrower.calls():
             return True
         return not self._shut and _runs(sys._getframe(2), self._modules, itself=module)
@@ -146,7 +149,7 @@ class Gate:
     def _is_used(self) -> bool:
         """Whether another thread is inside one of the modules, and does not itself wait for a model."""
         stacks = sys._current_frames()
-        # A frame that can be reached from itself would keep alive whatever its callers hold.
+        # A frame with a reference to itself would keep alive all that its callers refer to.
         del stacks[threading.get_ident()]
         used = any(_runs(frame, self._modules) for frame in stacks.values())
         stacks.clear()
@@ -154,17 +157,17 @@ class Gate:
 
 
 class _Gated:
-    """What stands in the place of one of a module's functions; thousands of them, so as little as can be."""
+    """Replaces one method of a module while the gate is closed; small, since there are thousands."""
 
     __slots__ = ("__wrapped__", "gate", "module", "name")
 
     def __init__(self, gate: Gate, module: nn.Module, name: str, inner: Callable[..., Any]) -> None:
-        # Whoever asks for the signature of a forward pass gets the true one.
+        # `inspect.signature` follows this, so the signature of the forward pass stays the same.
         self.__wrapped__ = inner
         self.gate, self.module, self.name = gate, module, name
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        # The usual case first: this stands before every part of every pass.
+        # The usual case first: this runs before every module of every pass.
         if threading.get_ident() == self.gate.borrower.thread or self.gate.admits(self.module):
             return self.__wrapped__(*args, **options)
         return _wait(self.module, self.name)(*args, **options)
@@ -182,7 +185,7 @@ class _Gated:
 
 
 def parts_of(model: nn.Module) -> list[nn.Module]:
-    """All modules of a model, itself first, each once; without passing its gate, as `modules()` would."""
+    """All modules of a model, itself first, each once; unlike `modules()` without passing its gate."""
     found = {id(model): model}
     waiting = [model]
     while waiting:
@@ -194,7 +197,7 @@ def parts_of(model: nn.Module) -> list[nn.Module]:
 
 
 def _wait(module: nn.Module, name: str) -> Callable[..., Any]:
-    """What a module does by that name, once nobody has it."""
+    """The method of that name, once the module is not borrowed."""
     while True:
         found: Callable[..., Any] = getattr(module, name)
         if not isinstance(found, _Gated):
@@ -204,7 +207,7 @@ def _wait(module: nn.Module, name: str) -> Callable[..., Any]:
 
 
 def _runs(frame: FrameType | None, modules: Mapping[int, nn.Module], itself: nn.Module | None = None) -> bool:
-    """Whether a stack leads through the call of a module; not counting the call of `itself` it ends in."""
+    """Whether a stack contains a call of a module; not counting the call of `itself` that it ends in."""
     while frame is not None:
         if frame.f_code in WAITING:
             return False
@@ -217,5 +220,5 @@ def _runs(frame: FrameType | None, modules: Mapping[int, nn.Module], itself: nn.
     return False
 
 
-# Code in which a thread waits for a model; whoever is inside goes on only when that one is back.
+# Code in which a thread waits for a model: a thread inside it does not use the model.
 WAITING: set[CodeType] = {_wait.__code__, Gate.close.__code__}

@@ -1,9 +1,8 @@
-"""Whether a model's weights can be computed with, and whether gradients pass through all of them.
+"""Refuses models that cannot compute with their weights, and layers through which no gradient passes.
 
-What would give an empty or a wrong map is refused before or while it happens: weights that are not
-there, weights torch cannot multiply, and layers that cut a gradient without a word. Quantised
-layers are the usual case: past them a gradient flows through the residual stream alone, and a map
-of it looks like any other.
+Such models would give empty or wrong maps: weights are not loaded, torch cannot multiply them, or a layer
+drops the gradient without an error. The usual case is a quantised layer: the gradient then flows through
+the residual connections alone, and the map does not show that.
 """
 
 from __future__ import annotations
@@ -18,15 +17,12 @@ from torch import Tensor, nn
 from groundviz.errors import UnsupportedMethod, UnsupportedModel
 from groundviz.runtime.loan.guard import Loan
 
-# Methods that ask for no gradient, for a message to name.
-GRADIENT_FREE = (
-    "attention, attention_rollout, image_attention, localization_heads, logit_lens, occlusion, "
-    "relative_attention, rise, shapley, token_ablation or token_activation_map"
-)
+# What to do instead; whoever knows the methods adds their names.
+GRADIENT_FREE = "a method that needs no gradients"
 
 
 def refuse_unusable(model: nn.Module) -> None:
-    """Stop before a model that cannot run at all.
+    """Refuse a model that cannot run at all.
 
     Raises:
         UnsupportedModel: Weights are not loaded, or have a dtype that layers cannot compute with.
@@ -48,14 +44,14 @@ def refuse_unusable(model: nn.Module) -> None:
 
 
 def watch_gradients(loan: Loan) -> None:
-    """Have every layer that may cut a gradient say so when one is asked to pass it.
+    """Let every layer that may drop a gradient raise UnsupportedMethod when a gradient is needed.
 
-    Such a layer then raises UnsupportedMethod; passes without gradients go on as they were.
+    Passes without gradients are unchanged.
     """
     for module in loan.model.modules():
         made_in_inference = [weight for weight in _own(module) if weight.is_inference()]
         if made_in_inference:
-            # Such a weight cannot be frozen: it asks for its own gradient wherever gradients are enabled.
+            # Such a weight cannot be frozen: it requires a gradient wherever gradients are enabled.
             asks = any(weight.requires_grad for weight in made_in_inference)
             loan.wrap(module, partial(_refuse_inference, asks))
         elif "Linear" in type(module).__name__ and not _plain(module):
@@ -68,7 +64,7 @@ def _own(module: nn.Module) -> Iterator[Tensor]:
 
 
 def _plain(module: nn.Module) -> bool:
-    """Whether a module is torch's own, and not somebody's layer with weights of its own kind."""
+    """Whether a module is one of torch's own, and not a library's layer with its own kind of weights."""
     return type(module).__module__.startswith("torch.nn.modules.")
 
 
@@ -81,18 +77,20 @@ def _refuse_inference(asks: bool, forward: Callable[..., Any], *args: Any, **opt
     if _asked(args, options) or (asks and torch.is_grad_enabled()):
         raise UnsupportedMethod(
             "The model cannot be differentiated: its weights were made inside torch.inference_mode(), and "
-            f"torch keeps no gradients beside them. Load the model outside of it, or use {GRADIENT_FREE}."
+            f"torch keeps no gradients beside them. Load the model outside of it, or use {GRADIENT_FREE}.",
+            lacks="gradients",
         )
     return forward(*args, **options)
 
 
 def _refuse_cut(layer: str, forward: Callable[..., Any], *args: Any, **options: Any) -> Any:
     output = forward(*args, **options)
-    # torch marks operations it cannot differentiate, or leaves them out of the graph.
+    # Torch marks operations that it cannot differentiate, or leaves them out of the graph.
     if _asked(args, options) and (not output.requires_grad or "NotImplemented" in output.grad_fn.name()):
         raise UnsupportedMethod(
             f"The model cannot be differentiated: its quantised layer {layer} has no gradient, so a map "
             "would show the paths around it alone. Load the model in bfloat16 or float32, or use "
-            f"{GRADIENT_FREE}."
+            f"{GRADIENT_FREE}.",
+            lacks="gradients",
         )
     return output

@@ -1,7 +1,7 @@
-"""What a loan borrows besides the model: random streams, torch's modes, and Ctrl-C.
+"""Random streams, torch's modes and Ctrl-C, which a loan changes and restores.
 
-Each of the three classes is taken once and put back any number of times. Putting back reads
-what is there instead of trusting what was done, so it is right after an interruption anywhere.
+Each of the three classes is taken once and put back any number of times. Putting back reads the present
+state instead of trusting what was done before, so it is right after an interruption anywhere.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
@@ -24,12 +25,12 @@ PAUSE_SECONDS = 0.002
 class ProcessState:
     """Random streams seeded and the default dtype float32, until both are put back.
 
-    They belong to the process, not to one thread. When loans of several threads overlap, the one
-    that ends first leaves what it found to the next, and the last to end puts it back.
+    They belong to the process, not to one thread. When loans of several threads overlap, the one that
+    ends first passes the state it found to the next, and the last one restores it.
 
     Args:
         active: The states taken now, oldest first; shared by all loans of the process.
-        turn: Holds the state that is being taken or put back; shared likewise.
+        turn: Contains the state that is being taken or put back; shared likewise.
     """
 
     def __init__(self, active: list[ProcessState], turn: dict[str, ProcessState]) -> None:
@@ -47,7 +48,7 @@ class ProcessState:
         self._end_turn()
 
     def put_back(self) -> None:
-        """Set what was found, or leave that to the loan that took its state after this one."""
+        """Restore the state, or leave that to the loan that took its state after this one."""
         self._wait_for_turn()
         if self in self._active:
             later = self._active[self._active.index(self) + 1 :]
@@ -59,14 +60,14 @@ class ProcessState:
         self._end_turn()
 
     def forget(self) -> None:
-        """Leave everything as it is by now: too much time has passed to turn it back."""
+        """Do not restore the state: the program has gone on with the present one."""
         if self in self._active:
             self._active.remove(self)
         self._end_turn()
 
     def _wait_for_turn(self) -> None:
-        # setdefault has happened or it has not: no interrupt falls between taking a turn and
-        # knowing that it was taken, as it can with a lock, and asking again does no harm.
+        # setdefault is atomic: no interrupt falls between taking a turn and knowing that it was taken,
+        # as it can with a lock. Asking again does no harm.
         while self._turn.setdefault("of", self) is not self:
             time.sleep(PAUSE_SECONDS)
 
@@ -85,8 +86,10 @@ class _Found:
 
     @classmethod
     def now(cls) -> _Found:
-        # Reading the state of a GPU nobody has used yet would initialise it.
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        cuda: list[torch.Tensor] = []
+        # Reading the state of a GPU that is not in use yet would initialise it.
+        if torch.cuda.is_initialized():
+            cuda = torch.cuda.get_rng_state_all()
         return cls(
             random.getstate(),
             np.random.get_state(),
@@ -114,6 +117,20 @@ def seed_streams(seed: int) -> None:
         torch.cuda.manual_seed_all(seed)
 
 
+@contextmanager
+def own_streams(seed: int) -> Iterator[None]:
+    """Python's, numpy's and torch's random streams at a seed, for code that draws from no other ones.
+
+    They are put back afterwards, so that whoever draws next gets what it would have got.
+    """
+    found = _Found.now()
+    seed_streams(seed)
+    try:
+        yield
+    finally:
+        found.set()
+
+
 class TorchModes:
     """Gradients on, inference mode and autocast off, factories on the CPU, in this thread."""
 
@@ -134,7 +151,7 @@ class TorchModes:
         torch.set_grad_enabled(True)
         for device_type in self._was.autocast:
             torch.set_autocast_enabled(device_type, False)
-        # Only where it is needed: a device context slows every torch call down.
+        # Only where it is needed: a device context makes every torch call slower.
         if self._was.device != self._home:
             self._home.__enter__()
 
@@ -171,7 +188,7 @@ class _Modes:
 
 
 class CtrlC:
-    """Ctrl-C held back while the guard itself is at work, and let through while the caller is.
+    """Delays Ctrl-C while the guard itself works, and lets it through while the caller works.
 
     Python runs signal handlers in the main thread only, so this does nothing elsewhere.
 
@@ -186,21 +203,22 @@ class CtrlC:
         self._pressed = False
 
     def hold(self) -> None:
-        """Hold Ctrl-C back from now on."""
+        """Delay Ctrl-C from now on."""
         previous = signal.getsignal(signal.SIGINT)
         if _in_main_thread() and callable(previous):
             self._previous = previous
             signal.signal(signal.SIGINT, self)
 
     def let_through(self) -> None:
-        """Let Ctrl-C through from now on; one that was held back comes at once."""
+        """Let Ctrl-C through from now on; a delayed one comes at once."""
         self._closed = False
         self._deliver()
 
     def put_back(self) -> None:
-        """Set the handler that was there; a Ctrl-C that was held back goes to it at once.
+        """Restore the previous handler; a delayed Ctrl-C goes to it at once.
 
-        In another thread, where handlers cannot be set, this one stays and only passes on.
+        Outside the main thread handlers cannot be set. There this handler stays, and only passes signals
+        on.
         """
         self._closed = False
         installed: object = signal.getsignal(signal.SIGINT)

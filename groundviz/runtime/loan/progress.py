@@ -1,4 +1,4 @@
-"""How far long work has come, told to whoever asked for it, who may end the work as Ctrl-C does."""
+"""Reports the progress of long work to a listener, which may end the work as Ctrl-C does."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch import nn
 
 from groundviz.runtime.loan.guard import Loan
 
-# Called with what is being done, how many steps of it are done, and of how many; 0 of 0 where steps
-# are not counted. It is called in the thread that works, often, and may raise KeyboardInterrupt.
+# Called with the name of the work, the number of finished steps and of all steps; 0 of 0 where steps are
+# not counted. It is called often, in the thread that works, and may raise KeyboardInterrupt.
 Tell = Callable[[str, int, int], object]
 
 
 class Progress:
-    """What is being done now, told to one listener, again and again so that it can end the work.
+    """What is being done now, reported repeatedly to one listener, so that it can end the work.
 
     Args:
         tell: The listener, or None.
@@ -33,26 +33,28 @@ class Progress:
 
     @property
     def heard(self) -> bool:
-        """Whether anybody listens."""
+        """Whether there is a listener."""
         return self._tell is not None
 
     def at(self, doing: str, done: int = 0, total: int = 0) -> None:
-        """Something is being done, and has come this far."""
+        """Report that work has come this far."""
         self._now = (doing, done, total)
         self.still()
 
     def still(self, *_: object) -> None:
-        """The same as before; it takes what a hook is given."""
+        """Report the same as before; the arguments are those of a hook, and ignored."""
         if self._tell is not None:
             self._tell(*self._now)
 
     def wait(self) -> None:
-        """Another explanation has the model."""
+        """Report that another explanation has the model."""
         self.at("waiting for the model")
 
     def follow(self, loan: Loan, layers: Iterable[nn.Module]) -> None:
-        """Tell after each pass through some layers that it goes on: one of a large model takes long, too."""
-        for layer in layers if self.heard else ():
+        """Report after each pass through some layers: one pass of a large model takes long, too."""
+        if not self.heard:
+            return
+        for layer in layers:
             loan.hook(layer, self.still)
 
 

@@ -1,4 +1,4 @@
-"""What is remembered of a model while it is borrowed, so that it can be put back as it was."""
+"""The state of a model before it is borrowed, so that it can be restored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Memory:
     Attributes:
         modules: All parts of the model.
         tensors: All its parameters and buffers, each once.
-        stand_ins: By id of a trainable parameter, what takes its place while the model is lent.
+        stand_ins: By id of a trainable parameter, the frozen one that replaces it during the loan.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -30,7 +30,7 @@ class Memory:
                 frozen = _stand_in(tensor)
                 if frozen is not None:
                     self.stand_ins[id(tensor)] = frozen
-            # A parameter with a stand-in is out of our reach, and others may train it meanwhile.
+            # A parameter with a stand-in is not touched, and other threads may train it meanwhile.
             own = [tensor for tensor in self.tensors if id(tensor) not in self.stand_ins]
             self._facts = [(tensor, _Facts.now(tensor)) for tensor in own]
         inside = [list(vars(tensor).values()) for tensor in self.tensors if id(tensor) in self.stand_ins]
@@ -39,12 +39,12 @@ class Memory:
 
     @property
     def versions(self) -> list[int]:
-        """How often each parameter was written to; stand-ins count with what they stand for."""
+        """How often each parameter was written to; a stand-in shares the count of its parameter."""
         weights = (tensor for tensor in self.tensors if isinstance(tensor, nn.Parameter))
         return [weight._version for weight in weights if not weight.is_inference()]
 
     def restore(self) -> None:
-        """Change whatever differs back; right from any state in between, too."""
+        """Restore whatever differs; right from any state in between, too."""
         for holder, copy in self._copies:
             put_back(holder, copy)
         for tensor, facts in self._facts:
@@ -90,9 +90,10 @@ def needs_gradient(tensor: torch.Tensor) -> bool:
 
 
 def _stand_in(weight: torch.Tensor) -> nn.Parameter | None:
-    """A frozen parameter of the same numbers, in the same place of memory; None if it were another kind."""
+    """A frozen parameter that shares a weight's memory; None where torch would make another type."""
     frozen = nn.Parameter(weight.detach(), requires_grad=False)
     if type(frozen) is not type(weight):
+        # Libraries have parameter types of their own, for quantised weights perhaps.
         return None
     vars(frozen).update(vars(weight))
     return frozen
@@ -108,13 +109,14 @@ def prepare(memory: Memory) -> None:
             if id(weight) in memory.stand_ins:
                 module._parameters[name] = memory.stand_ins[id(weight)]
     for tensor in memory.tensors:
-        # What no stand-in could be made for, a tensor of a library's own kind perhaps.
+        # A weight without a stand-in is frozen itself.
         if id(tensor) not in memory.stand_ins and needs_gradient(tensor):
             tensor.requires_grad = False
 
 
 def _run_uncompiled(module: nn.Module) -> None:
-    # Compiled code does not call hooks that came after it, and does not say so.
-    vars(module).update({"_compiled_call_impl": None} if module._compiled_call_impl else {})
+    # Compiled code does not call hooks that were added after it was compiled.
+    if module._compiled_call_impl:
+        vars(module)["_compiled_call_impl"] = None
     if "_orig_mod" in module._modules:
         vars(module)["forward"] = module._modules["_orig_mod"]

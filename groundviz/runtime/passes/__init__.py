@@ -1,1 +1,1 @@
-"""Passes of a borrowed model: generation, teacher-forced passes, and what is read from each."""
+"""Passes of a borrowed model: generation, teacher-forced passes, and readings of their tensors."""

@@ -1,4 +1,4 @@
-"""Long work in batches: halved when memory runs out, with the time left, and kept when interrupted."""
+"""Long work in batches, which are halved when memory runs out; an interruption keeps finished batches."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def in_batches(
     progress: Progress = UNHEARD,
     enough: Callable[[Tensor], bool] | None = None,
 ) -> Tensor:
-    """The rows of `run(slice)` for all of range(count), put together: (done, ...).
+    """The rows of `run(slice)` for all of range(count), concatenated: (done, ...).
 
-    The batch is halved whenever memory runs out, and a half-done batch is run again. Ctrl-C ends the
-    work early: what was computed is returned, with a warning, so fewer than `count` rows may come.
-    A bar with the time left is shown when it takes longer than two seconds and nobody else is told.
+    Whenever memory runs out, the batch is halved and run again. Ctrl-C ends the work early: the finished
+    batches are returned, with a warning, so there may be fewer than `count` rows. A bar with the time left
+    is shown after two seconds, unless `progress` has a listener.
 
     Args:
         count: How many items there are.
         run: Computes some of them; row i of its result belongs to item i of the slice.
-        label: What the work is called.
+        label: Name of the work.
         most: Size of the first batch.
-        progress: Told before each batch how many items are done, in place of the bar.
-        enough: Asked after each batch whether the rows so far will do; the work ends there if so.
+        progress: Receives before each batch how many items are done, in place of the bar.
+        enough: Called after each batch with the rows so far; where it returns True, the work ends.
 
     Raises:
         OutOfMemory: Not even one item fits; the message says how much memory was last asked for.
@@ -77,25 +77,28 @@ def in_batches(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out; on a CPU torch says it in words alone."""
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
+    """Whether an error says that memory ran out."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    # On a CPU torch has no class for it.
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def _attempt(run: Callable[[slice], Tensor], part: slice) -> Tensor | str:
-    """What was computed; or, when memory ran out, how much was asked for, in words."""
+    """The rows; or, when memory ran out, a sentence on how much was asked for, or ""."""
     try:
         return run(part)
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or is_out_of_memory(error)):
             raise
         wanted = _WANTED.search(str(error))
-    # Outside the handler: the error holds the frames that hold the tensors.
+    # Outside the handler: the error refers to frames that refer to the tensors.
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    return f" Its last request was for {wanted[1]}." if wanted else ""
+    if wanted is None:
+        return ""
+    return f" Its last request was for {wanted[1]}."
 
 
 def _halved(size: int, label: str, wanted: str) -> int:

@@ -1,4 +1,4 @@
-"""How a model decodes: its own settings with what the user chose, and what is to be said of them."""
+"""The generation settings of one answer: the model's own with the user's, and those a record keeps."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 from groundviz.errors import GroundvizError, OptionError
 from groundviz.runtime.passes.generation_settings import BEAMS, SAMPLING, SETTINGS, check_together
 
-# How many tokens transformers generates where nothing is said.
+# How many tokens transformers generates where no setting limits them.
 USUAL_LENGTH = 20
-# What says nothing of how tokens are chosen, or is told as max_new_tokens.
-_UNTOLD = ("max_length", "max_new_tokens", "eos_token_id", "pad_token_id", "use_cache")
-# What these are where they do nothing; others then are None.
-_IDLE = {
+_LENGTHS = ("max_length", "max_new_tokens")
+# Settings that do not change how tokens are chosen: a record keeps them only if the user set them.
+_MINOR = ("eos_token_id", "pad_token_id", "use_cache")
+# Values with which these settings have no effect. All others have none when they are None.
+_NO_EFFECT = {
     "do_sample": False,
     "num_beams": 1,
     "repetition_penalty": 1.0,
@@ -38,10 +39,10 @@ class Decoding:
     """One generation's settings.
 
     Attributes:
-        options: For the model's `generate`, beside its inputs.
-        config: The model's own settings with what the user set.
+        options: Keyword arguments for the model's `generate`, besides its inputs.
+        config: The model's own generation config, updated with the user's settings.
         used: The same by name.
-        chosen: What the user set.
+        chosen: The user's settings.
         limit: The most tokens the answer can have.
     """
 
@@ -53,10 +54,11 @@ class Decoding:
 
     @classmethod
     def of(cls, model: Any, chosen: Mapping[str, Any], length: int) -> Decoding:
-        """What `model` will do behind a prompt of `length` tokens.
+        """The settings with which `model` answers a prompt of `length` tokens.
 
         Raises:
-            OptionError: A setting does nothing, leaves no room for a token, or cannot be read beside.
+            OptionError: A setting has no effect, leaves no room for a token, or makes attention
+                unreadable.
         """
         own = copy.deepcopy(_owner(model).generation_config)
         options = dict(chosen)
@@ -93,37 +95,46 @@ class Decoding:
 
     @property
     def one_by_one(self) -> bool:
-        """Whether it goes along one path, each pass reading one token more."""
+        """Whether there is one sequence (no beam search), and each pass reads one token more."""
         return (self.used.get("num_beams") or 1) == 1 and self.used.get("use_cache") is not False
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
         """Texts that end an answer."""
         texts = self.used.get("stop_strings") or ()
-        return (texts,) if isinstance(texts, str) else tuple(texts)
+        if isinstance(texts, str):
+            return (texts,)
+        return tuple(texts)
 
     def finished(self, token_ids: Sequence[int], text: str) -> bool:
-        """Whether an answer ended by itself: with an end token of the model's choice, or a stop string."""
+        """Whether the model ended the answer itself: with an end token, or with a stop string."""
         if any(stop in text for stop in self.stop_strings):
             return True
         if self.used.get("forced_eos_token_id") is not None and len(token_ids) >= self.limit:
-            # At the end of its room every answer has one.
+            # `generate` puts an end token at the limit of every answer.
             return False
         return bool(token_ids) and token_ids[-1] in _ids(self.used.get("eos_token_id"))
 
-    def told(self) -> dict[str, Any]:
-        """What a record says of it: what differs from greedy decoding, and the limit."""
-        sampled, beams = bool(self.used.get("do_sample")), (self.used.get("num_beams") or 1) > 1
-        told: dict[str, Any] = {"max_new_tokens": self.limit}
+    def recorded(self) -> dict[str, Any]:
+        """The settings that a record keeps: the limit, and those that differ from greedy decoding."""
+        sampled = bool(self.used.get("do_sample"))
+        beams = (self.used.get("num_beams") or 1) > 1
+        kept: dict[str, Any] = {"max_new_tokens": self.limit}
         for name in SETTINGS:
+            # Of the lengths, the limit says all there is to say.
+            if name in _LENGTHS or (name in _MINOR and name not in self.chosen):
+                continue
+            if (name in SAMPLING and not sampled) or (name in BEAMS and not beams):
+                continue
             value = self.used.get(name)
             if sampled and value is None:
                 value = _USUAL_WHEN_SAMPLING.get(name)
-            idle = (name in SAMPLING and not sampled) or (name in BEAMS and not beams)
-            untold = name in _UNTOLD and (name not in self.chosen or name in _UNTOLD[:2])
-            if value is not None and not idle and not untold and value != _IDLE.get(name):
-                told[name] = tuple(value) if isinstance(value, list) else value
-        return told
+            if value is None or value == _NO_EFFECT.get(name):
+                continue
+            if isinstance(value, list):
+                value = tuple(value)
+            kept[name] = value
+        return kept
 
 
 # What transformers raises where settings do not fit the model, or the machine.
@@ -132,10 +143,10 @@ _OF_SETTINGS = (ValueError, TypeError, IndexError, NotImplementedError, ImportEr
 
 @contextmanager
 def settled(decoding: Decoding) -> Iterator[None]:
-    """Have what transformers says of settings that a user chose be an error of ours.
+    """Turn an error of transformers into an OptionError where the user chose settings.
 
     Raises:
-        OptionError: The generation failed, with settings that are not the model's own.
+        OptionError: The generation failed, and its settings are not the model's own.
     """
     try:
         yield
@@ -150,23 +161,28 @@ def settled(decoding: Decoding) -> Iterator[None]:
 
 
 def _owner(model: Any) -> Any:
-    """Whose settings are used: those of the language model inside where `generate` hands over to it."""
+    """The module whose generation config is used: the model, or the language model that it calls."""
     inner = getattr(model, "language_model", None)
-    hands_over = getattr(type(model).generate, "__module__", "") != "transformers.generation.utils"
-    return (
-        inner if hands_over and hasattr(inner, "generate") and hasattr(inner, "generation_config") else model
-    )
+    own_generate = getattr(type(model).generate, "__module__", "") != "transformers.generation.utils"
+    if own_generate and hasattr(inner, "generate") and hasattr(inner, "generation_config"):
+        return inner
+    return model
 
 
 def _limit(used: Mapping[str, Any], length: int) -> int:
     if used.get("max_new_tokens") is not None:
         return int(used["max_new_tokens"])
-    return int(used["max_length"]) - length if used.get("max_length") is not None else USUAL_LENGTH
+    if used.get("max_length") is not None:
+        return int(used["max_length"]) - length
+    return USUAL_LENGTH
 
 
 def _ids(value: Any) -> set[int]:
     """Token ids of a setting that holds one, several, a tensor of them, or none."""
     if value is None:
         return set()
-    listed = value.reshape(-1).tolist() if hasattr(value, "reshape") else value
-    return {int(one) for one in (listed if isinstance(listed, list | tuple) else [listed])}
+    if hasattr(value, "reshape"):
+        value = value.reshape(-1).tolist()
+    if not isinstance(value, list | tuple):
+        value = [value]
+    return set(map(int, value))

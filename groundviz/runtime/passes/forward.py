@@ -1,4 +1,4 @@
-"""Passes over the prompt and an answer, with the image read, changed or differentiated on the way."""
+"""Teacher-forced passes over prompt and answer, with the image read, changed or differentiated on the way."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ Hooks = Mapping[Site, SiteHook]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Passes:
-    """Teacher-forced passes of one lent model over one prompt.
+    """Teacher-forced passes of one borrowed model over one prompt.
 
     Attributes:
         model: The transformers module.
-        loan: Through which hooks are placed.
+        loan: The loan of the model, which places hooks.
         parts: The model's modules.
         inputs: Keyword tensors of the prompt, on the model's device.
         image: Reads and replaces the image in them.
-        index: By stage, where the image's cells stand in a layer's output.
-        columns: What the answer's attention can look at, see `Encoded`.
-        image_ids: Tokens that stand for an image wherever they are said.
-        answer_ids: What the model says.
-        said: What inputs hold for its tokens, see `Encoded`.
+        index: By stage, the positions of the image's cells in a layer's output.
+        columns: What the answer can attend to, see `Encoded`.
+        image_ids: Tokens that the model replaces by an image wherever they occur.
+        answer_ids: The answer's tokens.
+        answer_fill: Values of per-token inputs at answer tokens, see `Encoded`.
     """
 
     model: Any
@@ -50,10 +50,14 @@ class Passes:
     columns: Tensor
     image_ids: frozenset[int]
     answer_ids: tuple[int, ...] = ()
-    said: Mapping[str, int] = field(default_factory=dict)
+    answer_fill: Mapping[str, int] = field(default_factory=dict)
 
-    def saying(self, token_ids: Sequence[int], batch: int = 1) -> dict[str, Tensor]:
-        """The inputs of a pass over the prompt and tokens said after it, as often as `batch` says.
+    def teacher_forced_inputs(self, token_ids: Sequence[int], batch: int = 1) -> dict[str, Tensor]:
+        """The inputs of a teacher-forced pass over the prompt and answer tokens.
+
+        Args:
+            token_ids: Of the answer.
+            batch: How many times the prompt is repeated.
 
         Raises:
             UnsupportedMethod: One of them is an image token, which the model would take for an image.
@@ -63,72 +67,92 @@ class Passes:
                 "The answer contains an image token, and a pass over it would take that for a further "
                 "image. Explain another answer, or use attention, which needs no further pass."
             )
-        return saying(self.inputs, token_ids, batch, said=self.said)
+        return teacher_forced_inputs(self.inputs, token_ids, batch, fill=self.answer_fill)
 
     def read(self, *at: Site, whole: bool = False, pixels: Tensor | None = None) -> list[Tensor]:
-        """The image at sites, (1, ...) each; `whole` for every token there, not the image cells alone."""
-        hooks = {site: self._look(site) for site in at if site.stage != "pixels"}
+        """The image at sites, (1, ...) each, from one pass.
+
+        Args:
+            at: The sites.
+            whole: Read every token there, not the image cells alone.
+            pixels: Another image to show the model, as `ImageInput.cells` gives it.
+        """
+        hooks = {site: self._site_hook(site) for site in at if site.stage != "pixels"}
         if hooks:
             with torch.no_grad():
-                self._say(self.answer_ids, hooks, pixels=pixels)
+                self._logprobs(self.answer_ids, hooks, pixels=pixels)
         if whole:
             return [hooks[site].seen for site in at]
-        own = self.image.cells() if pixels is None else pixels
-        return [own if site.stage == "pixels" else hooks[site].cells(hooks[site].seen) for site in at]
+        if pixels is None:
+            pixels = self.image.cells()
+        found = []
+        for site in at:
+            if site.stage == "pixels":
+                found.append(pixels)
+            else:
+                found.append(hooks[site].cells(hooks[site].seen))
+        return found
 
     def scores(self, targets: Sequence[Target], site: Site | None, values: Tensor | None) -> Tensor:
-        """The scalar of each target, float32 (batch, target), with values put in at a site."""
-        if site is None or values is None:
-            return score_targets(targets, self.answer_ids, lambda ids: self._say(ids, {}))
-        batch = len(values)
-        if site.stage == "pixels":
-            return score_targets(
-                targets, self.answer_ids, lambda ids: self._say(ids, {}, pixels=values, batch=batch)
-            )
-        hooks = {site: self._look(site, batch, lambda cells: values)}
-        return score_targets(targets, self.answer_ids, lambda ids: self._say(ids, hooks, batch=batch))
+        """The scalar of each target, float32 (batch, target), with the image replaced at a site."""
+        hooks: dict[Site, SiteHook] = {}
+        pixels, batch = None, 1
+        if site is not None and values is not None:
+            batch = len(values)
+            if site.stage == "pixels":
+                pixels = values
+            else:
+                hooks[site] = self._site_hook(site, batch, lambda cells: values)
+
+        def logprobs(token_ids: tuple[int, ...]) -> Tensor:
+            return self._logprobs(token_ids, hooks, pixels=pixels, batch=batch)
+
+        return score_targets(targets, self.answer_ids, logprobs)
 
     def gradients(self, targets: Sequence[Target], at: Sequence[Site]) -> list[tuple[Tensor, Tensor]]:
         """Values (...) at each site, and each target's gradient there, float32 (target, ...)."""
         values: list[Tensor] = []
+        # By number of the site and of the target. A foil's pass adds its part to the answer's.
         gradients: dict[tuple[int, int], Tensor] = {}
         for token_ids, wanted in continuations(targets, self.answer_ids).items():
             with torch.enable_grad():
                 values, found = self._differentiated(token_ids, wanted, at)
-            for (index, _), grads in zip(wanted, found, strict=True):
-                for place, grad in enumerate(grads):
-                    gradients[place, index] = gradients.get((place, index), 0.0) + grad[0].float()
-        return [
-            (value[0].detach(), torch.stack([gradients[place, index] for index in range(len(targets))]))
-            for place, value in enumerate(values)
-        ]
+            for (target, _), site_gradients in zip(wanted, found, strict=True):
+                for site, gradient in enumerate(site_gradients):
+                    so_far = gradients.get((site, target), 0.0)
+                    gradients[site, target] = so_far + gradient[0].float()
+        pairs = []
+        for site, value in enumerate(values):
+            of_targets = [gradients[site, target] for target in range(len(targets))]
+            pairs.append((value[0].detach(), torch.stack(of_targets)))
+        return pairs
 
     def _differentiated(
         self, token_ids: tuple[int, ...], wanted: Sequence[tuple[int, Reading]], at: Sequence[Site]
     ) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Values at each site, and for each reading the gradients there, of one pass."""
-        hooks = {site: self._look(site) for site in at if site.stage != "pixels"}
+        hooks = {site: self._site_hook(site) for site in at if site.stage != "pixels"}
         if self.parts.unknown:
-            raise UnsupportedMethod(self.parts.unknown)
+            raise UnsupportedMethod(self.parts.unknown, lacks="modules")
         pixels = None
         if at[0].stage == "pixels":
             pixels = self.image.cells().detach().requires_grad_()
         else:
-            # The graph begins here: what lies before it costs no memory.
+            # The graph begins here: modules before this site cost no memory.
             hooks[at[0]].change = lambda cells: cells.detach().requires_grad_()
-        logprobs = self._say(token_ids, hooks, pixels=pixels)
-        # Pixels come first among the sites, where they are among them.
-        places = [*([] if pixels is None else [pixels]), *(hook.seen for hook in hooks.values())]
-        found = []
+        logprobs = self._logprobs(token_ids, hooks, pixels=pixels)
+        # In the order of `at`: pixels come first where they are among the sites.
+        outputs = [hook.seen for hook in hooks.values()]
+        if pixels is not None:
+            outputs = [pixels, *outputs]
+        gradients = []
         for number, (_, reading) in enumerate(wanted, start=1):
             scalar = reading.weight * logprobs[0, list(reading.tokens)].sum()
-            gradients = _gradients(scalar, places, retain=number < len(wanted))
-            found.append(
-                [_cells(hooks, site, gradient) for site, gradient in zip(at, gradients, strict=True)]
-            )
-        return [_cells(hooks, site, place) for site, place in zip(at, places, strict=True)], found
+            found = _gradients(scalar, outputs, retain=number < len(wanted))
+            gradients.append(_cells(hooks, at, found))
+        return _cells(hooks, at, outputs), gradients
 
-    def _say(
+    def _logprobs(
         self,
         token_ids: Sequence[int],
         hooks: Hooks,
@@ -136,8 +160,8 @@ class Passes:
         pixels: Tensor | None = None,
         batch: int = 1,
     ) -> Tensor:
-        """Log-probabilities (batch, token) of tokens said after the prompt, with hooks in place."""
-        inputs = self.saying(token_ids, batch)
+        """Log-probabilities (batch, token) of answer tokens in a teacher-forced pass with hooks."""
+        inputs = self.teacher_forced_inputs(token_ids, batch)
         if pixels is not None:
             inputs |= self.image.replaced(pixels)
         count = len(token_ids)
@@ -145,13 +169,16 @@ class Passes:
             logits = last_logits(self.model, inputs, count + 1)
         return log_probabilities(logits[:, :-1], inputs["input_ids"][:, -count:])
 
-    def _look(self, site: Site, batch: int = 1, change: Callable[[Tensor], Tensor] | None = None) -> SiteHook:
-        # A layer whose output holds no image cells can be read whole all the same.
-        return SiteHook(self.index.get(site.stage, self.columns[:0]), batch, change)
+    def _site_hook(
+        self, site: Site, batch: int = 1, change: Callable[[Tensor], Tensor] | None = None
+    ) -> SiteHook:
+        # A layer whose output holds no image cells can still be read whole.
+        no_cells = self.columns[:0]
+        return SiteHook(self.index.get(site.stage, no_cells), batch, change)
 
     @contextmanager
     def _exact_head(self, rows: int) -> Iterator[None]:
-        """Final norm and output head in float32, where the head is a matrix in 16 bits."""
+        """Compute final norm and output head in float32, where the head is a matrix in 16 bits."""
         handles = []
         try:
             if widens(self.parts.output_head):
@@ -175,13 +202,19 @@ class Passes:
                 handle.remove()
 
 
-def saying(
-    inputs: Mapping[str, Tensor], token_ids: Sequence[int], batch: int = 1, *, said: Mapping[str, int]
+def teacher_forced_inputs(
+    inputs: Mapping[str, Tensor], token_ids: Sequence[int], batch: int = 1, *, fill: Mapping[str, int]
 ) -> dict[str, Tensor]:
-    """The inputs of a pass over a prompt and tokens said after it, as often as `batch` says.
+    """The inputs of a teacher-forced pass over a prompt and answer tokens.
 
-    What the inputs hold for each token goes on as it was at the prompt's last one, a token of text,
-    unless `said` names something else for it.
+    Inputs with one value per token are continued with their value at the prompt's last token, which is
+    text, unless `fill` names another value.
+
+    Args:
+        inputs: Of the prompt.
+        token_ids: Of the answer.
+        batch: How many times the prompt is repeated.
+        fill: By input name, its value at answer tokens.
     """
     prompt = inputs["input_ids"]
     tail = torch.tensor([list(token_ids)], dtype=prompt.dtype, device=prompt.device)
@@ -189,38 +222,46 @@ def saying(
     for name, tensor in inputs.items():
         if name not in ("input_ids", PIXELS) and is_per_token(tensor, inputs):
             last = tensor[:, -1:].expand(-1, tail.shape[1], *tensor.shape[2:])
-            further = torch.full_like(last, said[name]) if name in said else last
-            longer[name] = torch.cat([tensor, further], dim=1)
+            if name in fill:
+                last = torch.full_like(last, fill[name])
+            longer[name] = torch.cat([tensor, last], dim=1)
     return {name: repeated(longer.get(name, tensor), batch) for name, tensor in inputs.items()}
 
 
 def is_per_token(tensor: Tensor, inputs: Mapping[str, Tensor]) -> bool:
-    """Whether a tensor says something of each token of the prompt."""
+    """Whether a tensor has one entry for each token of the prompt."""
     return tensor.shape[:2] == inputs["input_ids"].shape
 
 
 def repeated(tensor: Tensor, batch: int) -> Tensor:
-    """What stands for one prompt, once for each prompt of a batch."""
-    return tensor.repeat(batch, *[1] * (tensor.dim() - 1)) if batch > 1 else tensor
+    """A tensor of one prompt, repeated for each prompt of a batch."""
+    if batch <= 1:
+        return tensor
+    other_axes = [1] * (tensor.dim() - 1)
+    return tensor.repeat(batch, *other_axes)
 
 
 def last_logits(model: Any, inputs: Mapping[str, Tensor], count: int) -> Tensor:
-    """The logits of the last tokens, (batch, `count`, vocabulary), computed for no others where possible."""
-    few = {"logits_to_keep": count} if accepts(model, "logits_to_keep") else {}
-    logits: Tensor = model(**inputs, use_cache=False, **few).logits
+    """The logits of the last tokens, (batch, `count`, vocabulary); where possible no others are computed."""
+    logits: Tensor = model(**inputs, use_cache=False, **keep_logits(model, count)).logits
     return logits[:, -count:]
 
 
-def accepts(model: Any, option: str) -> bool:
-    """Whether a model's forward pass names such an option."""
-    return option in inspect.signature(model.forward).parameters
+def keep_logits(model: Any, count: int) -> dict[str, int]:
+    """The option with which a forward pass computes the last `count` logits alone, if the model has it."""
+    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+        return {"logits_to_keep": count}
+    return {}
 
 
 def added(prompt: Tensor, sequence: Tensor) -> list[int]:
-    """What a generation (token,) added to a prompt (token,); some models leave the prompt out."""
+    """The tokens that a generation (token,) added to a prompt (token,)."""
     whole: list[int] = sequence.tolist()
-    given = prompt.tolist()
-    return whole[len(given) :] if whole[: len(given)] == given else whole
+    count = len(prompt)
+    if whole[:count] == prompt.tolist():
+        return whole[count:]
+    # Some models return the answer without the prompt.
+    return whole
 
 
 def log_probabilities(logits: Tensor, token_ids: Tensor) -> Tensor:
@@ -228,17 +269,25 @@ def log_probabilities(logits: Tensor, token_ids: Tensor) -> Tensor:
     return torch.log_softmax(logits.float(), dim=-1).gather(-1, token_ids[..., None])[..., 0]
 
 
-def _cells(hooks: Hooks, site: Site, whole: Any) -> Tensor:
-    return whole if site.stage == "pixels" else hooks[site].cells(whole)
+def _cells(hooks: Hooks, at: Sequence[Site], tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The image cells in a tensor for each site; a tensor of pixels holds nothing else."""
+    found = []
+    for site, tensor in zip(at, tensors, strict=True):
+        if site.stage == "pixels":
+            found.append(tensor)
+        else:
+            found.append(hooks[site].cells(tensor))
+    return found
 
 
-def _gradients(scalar: Tensor, places: Sequence[Tensor], *, retain: bool) -> tuple[Tensor, ...]:
+def _gradients(scalar: Tensor, outputs: Sequence[Tensor], *, retain: bool) -> tuple[Tensor, ...]:
     try:
-        return torch.autograd.grad(scalar, list(places), retain_graph=retain)
+        return torch.autograd.grad(scalar, list(outputs), retain_graph=retain)
     except RuntimeError as error:
         if "require grad" not in str(error) and "have been used" not in str(error):
             raise
         raise UnsupportedMethod(
             "The model cannot be differentiated: its answer does not depend on its inputs through operations "
-            f"that have gradients, as in models quantised to int8. Use {GRADIENT_FREE}."
+            f"that have gradients, as in models quantised to int8. Use {GRADIENT_FREE}.",
+            lacks="gradients",
         ) from None

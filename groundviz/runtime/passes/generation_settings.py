@@ -1,4 +1,4 @@
-"""Which settings of a generation may be chosen, and which would break what is read beside it."""
+"""Which generation settings a user may choose, and which would make attention or answer unreadable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def _whole(least: int, most: int | None = None) -> _Kind:
         whole = isinstance(value, int) and not isinstance(value, bool)
         return whole and least <= value and (most is None or value <= most)
 
-    return _Kind(f"a whole number from {least}" + ("" if most is None else f" to {most}"), holds)
+    says = f"a whole number from {least}"
+    if most is not None:
+        says += f" to {most}"
+    return _Kind(says, holds)
 
 
 def _number(says: str, holds: Callable[[float], bool]) -> _Kind:
@@ -42,7 +45,9 @@ def _number(says: str, holds: Callable[[float], bool]) -> _Kind:
 
 
 def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else []
+    if isinstance(value, list | tuple):
+        return list(value)
+    return []
 
 
 def _is_text(value: Any) -> bool:
@@ -73,7 +78,7 @@ _CACHE = _Kind(
 )
 _DECAY = _Kind("a start and a factor", lambda value: len(_listed(value)) == 2 and all(map(_ANY.holds, value)))
 
-# What has a say only when tokens are drawn, and only where there are several beams.
+# Settings that have an effect only when tokens are sampled, and only with several beams.
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
 BEAMS = ("length_penalty", "early_stopping")
 # Each beam is a copy of the prompt in memory.
@@ -116,7 +121,7 @@ _OURS = "groundviz sets it itself, to read the answer"
 _OBJECT = "it is an object, which no record can keep"
 _SEVERAL_TOKENS = "it tries several tokens at once, and their attention rows are not those of the answer"
 _HUB = "transformers runs code from the internet for it"
-# Why not, for what transformers knows and what is read beside the answer does not survive.
+# Settings of transformers that are refused, and why.
 REFUSED: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("return_dict_in_generate", "output_logits", "output_scores"), _OURS),
@@ -132,20 +137,20 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("force_words_ids", "num_beam_groups", "diversity_penalty"), _HUB),
         "guidance_scale": "it runs the model a second time for each token, without the image",
         "num_return_sequences": "an explanation is of one answer; explain again with another seed",
-        "max_time": "what is said then depends on how fast the machine is",
+        "max_time": "the answer then depends on how fast the machine is",
         "token_healing": "it rewrites the end of the prompt",
-        "prefill_chunk_size": "it changes how the prompt is read and not what is said",
+        "prefill_chunk_size": "it changes how the prompt is read and not the answer",
     }
 )
 
 
 def checked(settings: Any, answer: object = None) -> dict[str, Any]:
-    """Generation settings that can be used, as `transformers` names them.
+    """Check generation settings, which are named as in `transformers`.
 
     Args:
-        settings: A table of names and values; None for the model's own. A value of None switches off what
-            the model's own settings hold.
-        answer: The answer that was given, where one was.
+        settings: A table of names and values; None for the model's own. A value of None switches off a
+            setting of the model's own.
+        answer: The answer that was given, if any.
 
     Raises:
         UnknownName: There is no such setting.
@@ -176,14 +181,14 @@ def checked(settings: Any, answer: object = None) -> dict[str, Any]:
 
 
 def check_together(chosen: Mapping[str, Any], used: Mapping[str, Any]) -> None:
-    """Stop before a setting that would do nothing, or that breaks what is read beside the answer.
+    """Refuse a setting that has no effect, or that makes attention or answer unreadable.
 
     Args:
-        chosen: What the user set.
-        used: All that the generation will use, the model's own settings as well.
+        chosen: The user's settings.
+        used: All settings of the generation, the model's own included.
 
     Raises:
-        OptionError: There is such a setting; the model's own may be the cause.
+        OptionError: There is such a setting; it may be one of the model's own.
     """
     for names, needed, holds in (
         (SAMPLING, "do_sample=True", bool(used.get("do_sample"))),
@@ -202,7 +207,7 @@ def check_together(chosen: Mapping[str, Any], used: Mapping[str, Any]) -> None:
             )
 
 
-# Those of the refused that may stand in a model's generation config.
+# Refused settings that a model's own generation config may have.
 _BREAKING = (
     "penalty_alpha",
     "dola_layers",
@@ -223,7 +228,9 @@ def _check(name: Any, value: Any) -> None:
         raise OptionError(f"The generation setting {name} cannot be used: {REFUSED[name]}. Leave it out.")
     if name not in SETTINGS and name not in REFUSED:
         near = difflib.get_close_matches(str(name), SETTINGS, n=3)
-        meant = f"did you mean {' or '.join(near)}?" if near else f"the settings are {', '.join(SETTINGS)}."
+        meant = f"the settings are {', '.join(SETTINGS)}."
+        if near:
+            meant = f"did you mean {' or '.join(near)}?"
         raise UnknownName(f"There is no generation setting {name!r}: {meant} Name one of these.")
     if name in SETTINGS and value is not None and not SETTINGS[name].holds(value):
         raise OptionError(

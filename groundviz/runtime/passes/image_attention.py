@@ -1,4 +1,4 @@
-"""How an answer looks at the image: rows of attention, their gradients, and what they come to on cells."""
+"""Attention from the answer to the image: gradients of attention weights, and rollout of a resampler."""
 
 from __future__ import annotations
 
@@ -18,57 +18,62 @@ from groundviz.runtime.passes.kv_cache import on_cache, prompt_cache
 TEXT = {"input_ids", "attention_mask"}
 
 
-def own_gradients(passes: Passes, token_ids: Sequence[int], cache: Any) -> tuple[Tensor, Tensor]:
-    """Attention to the image, and how each token's log-probability changes with it.
+def own_row_gradients(passes: Passes, token_ids: Sequence[int], cache: Any) -> tuple[Tensor, Tensor]:
+    """Attention to the image, and the gradient of each token's log-probability with respect to it.
 
     Args:
-        passes: The lent model with its prompt.
-        token_ids: What the model is made to say.
-        cache: Keys and values of the prompt, if they are known: then only the answer's tokens run.
+        passes: The borrowed model with its prompt.
+        token_ids: Of the answer, which is teacher-forced.
+        cache: The prompt's KV cache, if there is one: then only the answer's tokens run.
 
     Returns:
-        Two float32 (token, layer, head, column): the shares, and nats per share.
+        Two float32 (token, layer, head, column): attention weights, and nats per unit of weight.
     """
-    modules, looking = passes.parts.decoder_attention, set(passes.parts.looking)
+    parts = passes.parts
+    numbers = {module: number for number, module in enumerate(parts.decoder_attention)}
     prompt = passes.inputs["input_ids"][0]
-    ids = torch.cat([prompt, torch.tensor(list(token_ids), dtype=prompt.dtype, device=prompt.device)])
-    count, length = len(token_ids), len(ids) - 1
+    answer = torch.tensor(list(token_ids), dtype=prompt.dtype, device=prompt.device)
+    ids, count = torch.cat([prompt, answer]), len(token_ids)
     handler = OwnRowAttention(
         columns=passes.columns,
-        length=length,
+        # Without the answer's last token, which predicts no other one.
+        length=len(ids) - 1,
         count=count,
-        kept=[number for number, module in enumerate(modules) if module in looking],
-        cross=[number for number, module in enumerate(modules) if module in passes.parts.cross_attention],
+        kept=[numbers[module] for module in parts.attending],
+        cross=[numbers[module] for module in parts.cross_attention],
     )
-    with torch.enable_grad(), tapped({module: number for number, module in enumerate(modules)}, handler):
-        logits = _continued(passes, ids, count, cache)
+    with torch.enable_grad(), tapped(numbers, handler):
+        logits = _on_prompt_cache(passes, ids, count, cache)
         if logits is None:
-            logits = last_logits(passes.model, passes.saying(token_ids[:-1]), count)[0]
+            inputs = passes.teacher_forced_inputs(token_ids[:-1])
+            logits = last_logits(passes.model, inputs, count)[0]
         return handler.gradients(log_probabilities(logits, ids[-count:]))
 
 
-def handed_on(passes: Passes) -> Tensor | None:
-    """How much of each image token came from each cell, float32 (image token, cell).
+def resampler_rollout(passes: Passes) -> Tensor | None:
+    """Attention rollout through a resampler, from image tokens to cells: float32 (image token, cell).
 
-    Attention rollout through the resampler that summarises the image. None where an image token
-    is a cell. Costs one forward pass.
+    None where the model has no resampler, so that each image token is a cell. Costs one forward pass.
     """
     resampler = passes.parts.resampler
     if not resampler:
         return None
-    handler = Rollout({number: flow for number, (_, flow) in enumerate(resampler)})
-    with torch.no_grad(), tapped({module: number for number, (module, _) in enumerate(resampler)}, handler):
+    numbers, flows = {}, {}
+    for number, (module, flow) in enumerate(resampler):
+        numbers[module], flows[number] = number, flow
+    handler = Rollout(flows)
+    with torch.no_grad(), tapped(numbers, handler):
         last_logits(passes.model, passes.inputs, 1)
-    tokens = len(passes.columns)
-    starts = torch.eye(tokens, device=passes.columns.device)
-    return handler.of({"latents": starts})["image"][:, passes.index["projector"]]
+    each_token = torch.eye(len(passes.columns), device=passes.columns.device)
+    return handler.of({"latents": each_token})["image"][:, passes.index["projector"]]
 
 
 def bounds_logits(passes: Passes) -> bool:
-    """Whether the model bounds its logits as its config says; some releases and wrappers do not.
+    """Whether the model applies the logit soft cap of its config; some releases and wrappers do not.
 
     Costs one forward pass.
     """
+    # What the output head puts out is not bounded yet.
     seen: list[Tensor] = []
     handle = passes.loan.hook(passes.parts.output_head, lambda module, args, output: seen.append(output))
     try:
@@ -79,21 +84,31 @@ def bounds_logits(passes: Passes) -> bool:
     return not torch.allclose(logits.float(), seen[-1][:, -1:].float())
 
 
-def _continued(passes: Passes, ids: Tensor, count: int, cache: Any) -> Tensor | None:
-    """Logits (token, vocabulary) of an answer said on the prompt's cache; None where that cannot be done."""
-    start, inputs = len(ids) - count - 1, passes.inputs
-    further = [name for name, one in inputs.items() if is_per_token(one, inputs) and name not in TEXT]
-    if further or passes.parts.cross_attention:
+def _on_prompt_cache(passes: Passes, ids: Tensor, count: int, cache: Any) -> Tensor | None:
+    """Logits (token, vocabulary) of an answer read on the prompt's KV cache; None where that is impossible.
+
+    Args:
+        passes: The borrowed model with its prompt.
+        ids: Of prompt and answer.
+        count: How many of them are the answer's.
+        cache: As the pass that answered left it.
+    """
+    if passes.parts.cross_attention:
         return None
+    for name, tensor in passes.inputs.items():
+        # The cache does not say how such inputs go on.
+        if is_per_token(tensor, passes.inputs) and name not in TEXT:
+            return None
+    start = len(ids) - count - 1
     prefix = prompt_cache(cache, start)
-    held = on_cache(passes.model, prefix)
-    if prefix is None or held is None:
+    options = on_cache(passes.model, prefix)
+    if prefix is None or options is None:
         return None
     output = passes.model(
         input_ids=ids[None, start:-1],
         attention_mask=torch.ones_like(ids[None, :-1]),
         use_cache=True,
-        **held,
+        **options,
     )
     logits: Tensor = output.logits[0]
     return logits

@@ -1,4 +1,4 @@
-"""Key-value caches: where transformers keeps one, and the prompt's part of one, without copying it."""
+"""KV caches of transformers: where an output holds one, and a prompt's part of one without a copy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-# What an output and a forward pass call the cache, the newest release's name first. From 5.24 to 5.40
-# transformers knows the older one as well, and warns of it even when it is only looked for.
+# The cache's name in outputs and forward passes, that of the newest release first. From 5.24 to 5.40
+# transformers knows the older name as well, and warns of every access to it.
 NAMES = ("cache", "past_key_values")
 
 
@@ -24,7 +24,7 @@ def cache_of(output: Any) -> Any:
 
 
 def on_cache(model: Any, cache: Any) -> dict[str, Any] | None:
-    """The option with which a model's forward pass goes on from a cache; None where it has no such option."""
+    """The option with which a model's forward pass continues a cache; None where it has none."""
     parameters = inspect.signature(model.forward).parameters
     for name in NAMES:
         if name in parameters:
@@ -38,10 +38,10 @@ def keeps_keys(generation: Any) -> bool:
 
 
 def prompt_cache(cache: Any, length: int) -> Any:
-    """The first `length` positions of a cache as a new cache, sharing its memory.
+    """The first `length` positions of a KV cache as a new cache, sharing its memory.
 
-    What is appended to it goes to new memory: the original stays as it is. None when the cache
-    does not hold those positions as they were (sliding windows, static or quantised caches).
+    Appending to it allocates new memory, so the original is unchanged. None when the cache no longer
+    holds those positions exactly (sliding windows, static or quantised caches).
     """
     if type(cache) is not DynamicCache or any(type(layer) is not DynamicLayer for layer in cache.layers):
         return None

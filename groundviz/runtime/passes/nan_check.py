@@ -1,4 +1,4 @@
-"""Where in a model numbers stop being finite: asked only once something else has shown that they do."""
+"""The first part of a model whose output is not finite; searched only when its logits are not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def where_not_finite(loan: Loan, run: Callable[[], object]) -> str:
     """One sentence on the first part of the model that puts out NaN or infinity.
 
     Args:
-        loan: The lent model.
+        loan: Of the borrowed model.
         run: Makes one forward pass.
     """
     found: list[tuple[str, nn.Module]] = []
@@ -27,7 +27,7 @@ def where_not_finite(loan: Loan, run: Callable[[], object]) -> str:
         if not found and not all(torch.isfinite(tensor).all() for tensor in _tensors(output)):
             found.append((names[module], module))
 
-    # Hooks of inner modules are called first, so what is found is the innermost.
+    # Hooks of inner modules are called first, so the innermost one is found.
     handles = [loan.hook(module, see) for module in names]
     try:
         with torch.no_grad():
@@ -35,7 +35,13 @@ def where_not_finite(loan: Loan, run: Callable[[], object]) -> str:
     finally:
         for handle in handles:
             handle.remove()
-    return _sentence(*found[0]) if found else "Every part of the model puts out finite numbers by itself."
+    if not found:
+        return "Every part of the model puts out finite numbers by itself."
+    name, part = found[0]
+    why = "its weights are finite"
+    if _has_broken_weights(part):
+        why = "its weights hold NaN or infinity"
+    return f"The first part whose output is not finite is {name!r}: {why}."
 
 
 def scores_not_finite(where: str) -> NumericalError:
@@ -48,7 +54,7 @@ def scores_not_finite(where: str) -> NumericalError:
 
 @contextmanager
 def sampling(where: Callable[[], str]) -> Iterator[None]:
-    """Have torch's refusal to sample from scores that are not finite be the error that says where.
+    """Replace torch's refusal to sample from scores that are not finite by an error that says where.
 
     Raises:
         NumericalError: Sampling failed for that reason.
@@ -61,16 +67,20 @@ def sampling(where: Callable[[], str]) -> Iterator[None]:
         raise scores_not_finite(where()) from None
 
 
-def _sentence(name: str, module: nn.Module) -> str:
-    weights = [weight for weight in module.parameters() if weight.is_floating_point()]
-    poor = not all(torch.isfinite(weight.float()).all() for weight in weights if not weight.is_meta)
-    why = "its weights hold NaN or infinity" if poor else "its weights are finite"
-    return f"The first part whose output is not finite is {name!r}: {why}."
+def _has_broken_weights(module: nn.Module) -> bool:
+    for weight in module.parameters():
+        # Weights on the meta device are loaded when they are needed; they hold no numbers here.
+        readable = weight.is_floating_point() and not weight.is_meta
+        if readable and not torch.isfinite(weight.float()).all():
+            return True
+    return False
 
 
 def _tensors(output: Any) -> Iterator[Tensor]:
+    """All floating-point tensors in an output."""
     if isinstance(output, Tensor):
-        yield from [output] if output.is_floating_point() else []
+        if output.is_floating_point():
+            yield output
     elif isinstance(output, list | tuple):
         for part in output:
             yield from _tensors(part)

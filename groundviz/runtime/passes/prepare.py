@@ -1,4 +1,4 @@
-"""From an encoded prompt to passes over it, its tensors brought to where the model computes."""
+"""From an encoded prompt to teacher-forced passes over it, with its tensors on the model's device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from groundviz.record.conversation import Asking, asked_again
 from groundviz.record.types import SourceImage
 from groundviz.runtime.inputs.encoded import PIXELS, Encoded
-from groundviz.runtime.inputs.explainable import Lendable
+from groundviz.runtime.inputs.explainable import Explainable
 from groundviz.runtime.inputs.pixels import ImageInput, InTensor, ThroughProcessor, flattened, unflattened
 from groundviz.runtime.inputs.sites import Parts
 from groundviz.runtime.loan.device import home, on_device
@@ -19,33 +19,40 @@ from groundviz.runtime.passes.forward import Passes, is_per_token
 
 
 def passes_over(
-    vlm: Lendable, loan: Loan, parts: Parts, source_images: Sequence[SourceImage], encoded: Encoded
+    vlm: Explainable, loan: Loan, parts: Parts, source_images: Sequence[SourceImage], encoded: Encoded
 ) -> Passes:
-    """Passes over a prompt and an answer that is not known yet."""
+    """Passes over a prompt; the answer is not known yet."""
     device, inputs = home(vlm.model), on_device(vlm.model, encoded.inputs)
-    index = {
-        name: torch.from_numpy(one.index).to(device) for name, one in encoded.cells.items() if one.index.size
-    }
-    seen: ImageInput
+    index = {}
+    for stage, cells in encoded.cells.items():
+        if cells.index.size:
+            index[stage] = torch.from_numpy(cells.index).to(device)
+    image: ImageInput
     if "pixels" in index:
-        seen = InTensor(inputs[PIXELS], index["pixels"])
+        image = InTensor(inputs[PIXELS], index["pixels"])
     else:
-        seen = _processed(vlm, source_images, asked_again(encoded.prompt))
+        image = _through_processor(vlm, source_images, asked_again(encoded.prompt))
+    image_ids = encoded.prompt.image_ids
+    if parts.cross_attention:
+        # Such a model reads its image tokens as text.
+        image_ids = frozenset()
     return Passes(
         model=vlm.model,
         loan=loan,
         parts=parts,
         inputs=inputs,
-        image=seen,
+        image=image,
         index=index,
         columns=torch.from_numpy(encoded.columns).to(device),
-        said=encoded.said,
-        image_ids=frozenset() if parts.cross_attention else encoded.prompt.image_ids,
+        answer_fill=encoded.answer_fill,
+        image_ids=image_ids,
     )
 
 
-def _processed(vlm: Lendable, source_images: Sequence[SourceImage], question: Asking) -> ThroughProcessor:
-    """The source images' own pixels, for a model about whose tensors nothing is known."""
+def _through_processor(
+    vlm: Explainable, source_images: Sequence[SourceImage], question: Asking
+) -> ThroughProcessor:
+    """The source images' own pixels, for a model whose image tensors have no known layout."""
 
     def process(cells: Tensor) -> dict[str, Tensor]:
         inputs = vlm.encode(unflattened(cells, source_images), question).inputs

@@ -1,8 +1,7 @@
-"""How probable an answer is, or two answers, when the image is changed: every scalar that is explained.
+"""The scalars that are explained: log-probabilities of answer tokens, minus those of a foil.
 
-An answer is read in one teacher-forced pass per batch of images. A target that has no foil is a
-sum over rows of the answer's own pass; a contrast needs one more pass, over the foil's tokens in
-the target's place.
+Answer tokens are read in one teacher-forced pass per batch of images. The scalar of a target without a
+foil is a sum over rows of that pass. A foil needs one more pass, with its tokens in place of the target.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from groundviz.record.types import Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Tokens the model is made to say, and how much each of them counts for a target.
+    """Teacher-forced tokens, and which of them belong to a target's scalar.
 
     Attributes:
-        token_ids: What is said after the prompt.
-        tokens: Which of them count.
+        token_ids: All tokens after the prompt.
+        tokens: Which of them belong to the scalar.
         weight: +1, or -1 for a foil.
     """
 
@@ -33,19 +32,20 @@ class Reading:
 
 
 def readings(target: Target, answer_ids: tuple[int, ...]) -> list[Reading]:
-    """What must be read to know a target's scalar: the answer, and the foil if there is one."""
+    """The readings that make up a target's scalar: of the answer, and of the foil if there is one."""
     own = Reading(token_ids=answer_ids, tokens=answered(target).tokens, weight=1.0)
     if target.foil is None:
         return [own]
     start = target.tokens[0]
-    said = answer_ids[:start] + target.foil.token_ids
-    return [own, Reading(token_ids=said, tokens=tuple(range(start, len(said))), weight=-1.0)]
+    with_foil = answer_ids[:start] + target.foil.token_ids
+    tokens = tuple(range(start, len(with_foil)))
+    return [own, Reading(token_ids=with_foil, tokens=tokens, weight=-1.0)]
 
 
 def continuations(
     targets: Sequence[Target], answer_ids: tuple[int, ...]
 ) -> dict[tuple[int, ...], list[tuple[int, Reading]]]:
-    """Every distinct text to be said, with the readings it serves and the index of their target."""
+    """Every distinct teacher-forced text, with its readings and the index of their target."""
     found: dict[tuple[int, ...], list[tuple[int, Reading]]] = {}
     for index, target in enumerate(targets):
         for reading in readings(target, answer_ids):
@@ -63,7 +63,7 @@ def score_targets(
     Args:
         targets: What to score.
         answer_ids: The answer's tokens.
-        read: Makes the model say tokens: log-probabilities (batch, token).
+        read: Makes a teacher-forced pass over tokens: their log-probabilities (batch, token).
     """
     sums: list[Tensor | float] = [0.0] * len(targets)
     for token_ids, parts in continuations(targets, answer_ids).items():

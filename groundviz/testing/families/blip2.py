@@ -17,7 +17,7 @@ FRAMING = ("[CLS]", "[SEP]")
 
 
 def tiny_blip2(seed: int = 0) -> tuple[Any, Any]:
-    """BLIP-2 with an OPT; its Q-Former looks at the image in every second layer.
+    """BLIP-2 with an OPT; its Q-Former attends to the image in every second layer.
 
     >>> tiny_blip2()[1].num_query_tokens
     6

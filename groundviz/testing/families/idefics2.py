@@ -24,7 +24,7 @@ TEMPLATE = (
 
 
 def tiny_idefics2(seed: int = 0, *, split: bool = True) -> tuple[Any, Any]:
-    """Idefics 2: a perceiver's latents look at the patches of each image, and at themselves.
+    """Idefics 2: a perceiver's latents attend to the patches of each image, and to themselves.
 
     Args:
         seed: Of the weights.

@@ -1,4 +1,4 @@
-"""A tiny Llama 3.2 Vision: tiles of four by four patches, every second decoder layer looks across."""
+"""A tiny Llama 3.2 Vision: tiles of four by four patches, every second decoder layer attends to them."""
 
 from __future__ import annotations
 

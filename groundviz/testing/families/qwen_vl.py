@@ -38,7 +38,7 @@ def tiny_qwen2_vl(seed: int = 0) -> tuple[Any, Any]:
 
 
 def tiny_qwen2_5_vl(seed: int = 0) -> tuple[Any, Any]:
-    """Qwen2.5-VL: the first layer of the tower looks within windows of two by two image tokens.
+    """Qwen2.5-VL: the first layer of the tower attends within windows of two by two image tokens.
 
     >>> tiny_qwen2_5_vl()[0].config.vision_config.fullatt_block_indexes
     [1]

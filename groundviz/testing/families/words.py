@@ -60,7 +60,7 @@ def random_model(make: Callable[[], Any], seed: int, *controls: str) -> Any:
         make: Builds the model.
         seed: Of the weights.
         controls: The family's control tokens. Like a trained model, it says none of them; nor does it
-            stop before it has said as much as it may.
+            stop before it has generated as much as it may.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

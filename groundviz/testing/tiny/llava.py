@@ -75,6 +75,7 @@ def tiny_llava(
         vision_feature_layer=-2,
         vision_feature_select_strategy="default" if vision == "clip" else "full",
     )
+    # The caller's random state stays as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlavaForConditionalGeneration(config)
@@ -95,10 +96,8 @@ def tiny_llava_processor(model: LlavaForConditionalGeneration) -> LlavaProcessor
     ['is', 'there', 'a', 'nodule', '?']
     """
     config: Any = model.config
-    size, has_class_token = (
-        config.vision_config.image_size,
-        config.vision_config.model_type.startswith("clip"),
-    )
+    size = config.vision_config.image_size
+    has_class_token = config.vision_config.model_type.startswith("clip")
     side = {"height": size, "width": size}
     if has_class_token:
         pixels: Any = CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size=side)

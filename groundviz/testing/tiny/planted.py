@@ -1,26 +1,27 @@
-"""A model whose weights are set by hand, so that where it looks, and why, is known beforehand.
+"""A model whose weights are set by hand, so that what it attends to, and why, is known.
 
-It is a real LLaVA (a SigLIP tower, a projector, a Llama decoder of two layers and four heads), and
-every step in it can be followed by eye:
+It is a real LLaVA (a SigLIP tower, a projector, a Llama decoder of two layers and four heads), and every
+step in it can be computed by hand:
 
 ::
 
     tower       a cell is the mean brightness of its patch; the cells "first" and "second" are marked
     projector   the brightness of "first" is evidence for "nodule" and for "opacity", that of "second"
-                for "effusion"; that of the other cells is nothing
-    layer 0     the row that predicts the answer finds out whether the question asks for "nodule"
-    layer 1     if so, it looks at "first" with heads 0 and 1; the row behind the word "nodule" looks
-                at "second" with these; every other row and head looks at the prompt's first token
+                for "effusion"; the brightness of other cells is evidence for nothing
+    layer 0     the row that predicts the answer reads whether the question asks for "nodule"
+    layer 1     if so, it attends to "first" with heads 0 and 1; the row of the word "nodule" attends
+                to "second" with these heads; all other rows and heads attend to the first token
     output      a word's score is `weight` times the evidence that was carried to the row, and far
-                below that of a word which is said whatever is seen
+                below that of a word which is the answer to every image
 
-So the log-probability of "nodule" as the first word of an answer is linear in the pixels of "first"
-and depends on no other cell; its attention is 1 on that cell in two heads of four in one layer of
-two, and zero on all other cells. "effusion" as the second word is the same of "second". With
-`foils`, heads 2 and 3 look at "second" where heads 0 and 1 look at "first": then the first word is
-"nodule" for the one cell and "effusion" for the other. With `faint`, heads 0 and 1 give the cell a
-third of their attention and the rest to all tokens alike, and the words mind a thousandth as much:
-every number that measures something is smaller.
+So the log-probability of "nodule" as the first word of an answer is linear in the pixels of "first" and
+depends on no other cell. Its attention is 1 on that cell in two heads of four in one layer of two, and zero
+on all other cells. The same holds for "effusion" as the second word and the cell "second".
+
+With `foils`, heads 2 and 3 attend to "second" where heads 0 and 1 attend to "first": then the evidence for
+"nodule" as the first word is in one cell, and the evidence for "effusion" in the other. With `faint`, heads 0
+and 1 give the cell a third of their attention and the rest to all tokens alike, and the scores of words
+depend on the evidence a thousand times less: every number that measures something is smaller.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ HEAD_WIDTH = WIDTH // HEADS
 # With so slow a rotation the last channels of a head do not turn within a prompt.
 ROTATION = 1e12
 STILL = HEAD_WIDTH // 2 - 3
-SURE, FAINT = 20.0, 1.5  # half of what a token scores above the others that a head may look at
+# Half of how much higher a token scores than the others that a head may attend to.
+SURE, FAINT = 20.0, 1.5
 MARGIN, CERTAIN_SCORE = 2.0, 30.0
 WEIGHT, FAINT_WEIGHT = 3.0, 0.003
 
@@ -78,7 +80,7 @@ class Planted:
     weight: float
 
     def nats(self, pixels: Floats) -> Doubles:
-        """What each cell adds to the log-probability of "nodule" in an image shaped like the study's.
+        """What each cell adds to the log-probability of "nodule" in an image of the same shape.
 
         Brightness counts from the middle grey on, which is zero to the model: float64 (rows, cols).
         """
@@ -89,8 +91,10 @@ class Planted:
         return evidence
 
     def word(self, text: str, foil: str | None = None) -> Target:
-        """A word as the first one of an answer, perhaps rather than another one."""
-        other = Foil(text=foil, token_ids=(VOCABULARY[foil],)) if foil else None
+        """A word as the first one of an answer, or rather than a foil if one is given."""
+        other = None
+        if foil:
+            other = Foil(text=foil, token_ids=(VOCABULARY[foil],))
         return Target(tokens=(0,), text=text, foil=other)
 
 
@@ -98,14 +102,16 @@ def planted(*, foils: bool = False, faint: bool = False) -> Planted:
     """Build the model and its image; see the head of this file for what it does.
 
     Args:
-        foils: Whether heads 2 and 3 look at the second cell while heads 0 and 1 look at the first.
-        faint: Whether it hardly looks, and hardly minds what it sees.
+        foils: Whether heads 2 and 3 attend to the second cell while heads 0 and 1 attend to the first.
+        faint: Whether it attends to the cell weakly, and words depend on it weakly.
 
     >>> model = planted()
     >>> model.vlm.generate(model.source_image.pixels, QUESTION).split()[0]
     'normal'
     """
-    weight = FAINT_WEIGHT if faint else WEIGHT
+    weight = WEIGHT
+    if faint:
+        weight = FAINT_WEIGHT
     model = LlavaForConditionalGeneration(_config())
     with torch.no_grad():
         for parameter in model.parameters():
@@ -183,7 +189,7 @@ def _set_decoder(decoder: Any, *, foils: bool, faint: bool) -> None:
 
 
 def _set_reader(attention: Any) -> None:
-    """All heads look at the word in the question, or else at the start, and note which it was."""
+    """All heads attend to the word in the question, or else to the start, and note which it was."""
     for key_head in range(2):
         _put(attention.k_proj.weight, key_head, {0: {IS_WORD: 1.0}, 1: {IS_START: 1.0}})
         noted = {0: {IS_WORD: 0.5, CONSTANT: 0.5}, 1: {CONSTANT: 1.0}}
@@ -200,20 +206,27 @@ def _set_reader(attention: Any) -> None:
 
 
 def _set_looker(attention: Any, *, foils: bool, faint: bool) -> None:
-    """Look at the first cell, the second, or the start, and carry over what evidence is there."""
-    # A cell's score is above those of other tokens by twice what is asked for; the start is between.
-    sought, start = (FAINT, 0.0) if faint else (2 * SURE, SURE)
+    """Attend to the first cell, the second, or the start, and carry the evidence over."""
+    # The score of a marked cell is `2 * sought` above those of other cells; the start is in between.
+    sought, start = 2 * SURE, SURE
+    if faint:
+        sought, start = FAINT, 0.0
     asked = {ASKED: sought / 2, IS_WORD: -sought / 2}
-    said = {IS_WORD: sought / 2, CONSTANT: sought / 2}
+    generated = {IS_WORD: sought / 2, CONSTANT: sought / 2}
     idle: dict[int, float] = {}
     for key_head in range(2):
         _put(attention.k_proj.weight, key_head, {0: {IS_FIRST: 1.0}, 1: {IS_SECOND: 1.0}, 2: {IS_START: 1.0}})
         evidence = {0: {FOR_FIRST: SIZE}, 1: {FOR_SECOND: SIZE}}
         _put(attention.v_proj.weight, key_head, evidence, first=0)
     for head in range(HEADS):
-        looks = head < HEADS // 2
-        at_first, at_second = (asked, said) if looks else (idle, asked if foils else idle)
-        wanted = {0: at_first, 1: at_second, 2: {CONSTANT: start if looks or foils else SURE}}
+        if head < HEADS // 2:
+            # To the first cell if the question asks for it, to the second behind the first word.
+            wanted = {0: asked, 1: generated, 2: {CONSTANT: start}}
+        elif foils:
+            wanted = {0: idle, 1: asked, 2: {CONSTANT: start}}
+        else:
+            # Always to the start.
+            wanted = {0: idle, 1: idle, 2: {CONSTANT: SURE}}
         _put(attention.q_proj.weight, head, wanted, factor=HEAD_WIDTH**0.5)
         attention.o_proj.weight[FOR_FIRST, head * HEAD_WIDTH] = 2.0 / HEADS
         attention.o_proj.weight[FOR_SECOND, head * HEAD_WIDTH + 1] = 2.0 / HEADS
@@ -251,7 +264,7 @@ def _source_image() -> SourceImage:
     pixels = np.random.default_rng(5).uniform(0.1, 0.3, (SIDE * PATCH, SIDE * PATCH))
     for row, col in (FIRST, SECOND):
         pixels[row * PATCH : (row + 1) * PATCH, col * PATCH : (col + 1) * PATCH] += 0.6
-    # Whole levels: the processor is handed bytes.
+    # Whole levels, because the processor gets the image as bytes.
     levels = np.rint(pixels * 255) / 255
     return SourceImage(
         pixels=levels.astype(np.float32), source="array", raw_range=(0.0, 1.0), sha256="0" * 64

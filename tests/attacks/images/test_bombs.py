@@ -44,19 +44,19 @@ for path in sys.argv[1:]:
         resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
         try:
             load(path, frame=0)
-            said = "a SourceImage"
+            outcome = "a SourceImage"
         except ImageError as error:
-            said = str(error)
+            outcome = str(error)
         except BaseException as error:
-            said = "escaped: " + type(error).__name__
-        os.write(write, said.encode())
+            outcome = "escaped: " + type(error).__name__
+        os.write(write, outcome.encode())
         os._exit(0)
     os.close(write)
     _, status, used = os.wait4(child, 0)
     with os.fdopen(read) as pipe:
-        said = pipe.read() or "died"
+        outcome = pipe.read() or "died"
     growth = used.ru_maxrss * 1024 - resident
-    print(json.dumps([path, said, used.ru_utime + used.ru_stime, growth / 2**20]))
+    print(json.dumps([path, outcome, used.ru_utime + used.ru_stime, growth / 2**20]))
 """
 
 
@@ -175,7 +175,7 @@ def segmented_palette() -> bytes:
 
 
 def tiled(width: int, length: int, compression: int) -> bytes:
-    """A TIFF of 8 x 8 pixels, one tile of which is said to be far larger."""
+    """A TIFF of 8 x 8 pixels, one tile of which claims to be far larger."""
     entries = (
         (256, 8), (257, 8), (258, 8), (259, compression), (262, 1),
         (322, width), (323, length), (324, 122), (325, 17),
@@ -321,7 +321,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
 
 
 def measured(files: dict[str, Callable[[], bytes]], folder: Path) -> dict[str, list[Any]]:
-    """What each file's reader said, its seconds and its megabytes."""
+    """What each file's reader answered, its seconds and its megabytes."""
     paths = {}
     for number, (name, build) in enumerate(files.items()):
         path = folder / f"{number}.bin"
@@ -334,9 +334,9 @@ def measured(files: dict[str, Callable[[], bytes]], folder: Path) -> dict[str, l
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bomb_is_refused_cheaply(outcomes: dict[str, list[Any]], name: str) -> None:
-    said, seconds, megabytes = outcomes[name]
-    sys.stdout.write(f"{name}: {seconds:.2f} s, {megabytes:.0f} MB, {said}\n")
-    assert "[content " in said or (name in ALLOWED_TO_SHOW and said == "a SourceImage")
+    outcome, seconds, megabytes = outcomes[name]
+    sys.stdout.write(f"{name}: {seconds:.2f} s, {megabytes:.0f} MB, {outcome}\n")
+    assert "[content " in outcome or (name in ALLOWED_TO_SHOW and outcome == "a SourceImage")
     assert seconds < SECONDS
     assert megabytes < MEGABYTES
 
@@ -372,7 +372,7 @@ def largest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
 def test_the_largest_image_that_is_read_takes_512_megabytes_at_most(
     largest: dict[str, list[Any]], name: str
 ) -> None:
-    said, seconds, megabytes = largest[name]
-    sys.stdout.write(f"{name}: {seconds:.2f} s, {megabytes:.0f} MB, {said}\n")
-    assert said == "a SourceImage"
+    outcome, seconds, megabytes = largest[name]
+    sys.stdout.write(f"{name}: {seconds:.2f} s, {megabytes:.0f} MB, {outcome}\n")
+    assert outcome == "a SourceImage"
     assert 150 < megabytes < MEGABYTES

@@ -146,10 +146,10 @@ def in_base_64(canary: bytes, shift: int) -> bytes:
     return encoded[-(-8 * shift // 6) : 8 * (shift + len(canary)) // 6]
 
 
-def everything_said(error: BaseException, *, through_locals: bool) -> str:
+def everything_in(error: BaseException, *, through_locals: bool) -> str:
     """All that an exception carries: its arguments, its chain, and what a debugger would print."""
-    said = [repr(error), str(error), repr(error.args), repr(getattr(error, "__notes__", None))]
-    said += [repr(error.__cause__), repr(error.__context__), *traceback.format_exception(error)]
+    texts = [repr(error), str(error), repr(error.args), repr(getattr(error, "__notes__", None))]
+    texts += [repr(error.__cause__), repr(error.__context__), *traceback.format_exception(error)]
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     # No frame of a decoder, and past the functions that were handed the path, no trace of the file.
     assert {frame.f_globals["__name__"].split(".")[0] for frame in frames} <= {
@@ -157,10 +157,10 @@ def everything_said(error: BaseException, *, through_locals: bool) -> str:
         "groundviz",
     }
     if through_locals:
-        said += [
+        texts += [
             repr(frame.f_locals) for frame in frames if frame.f_code.co_name in ("contained", "_contained")
         ]
-    return "\n".join(said)
+    return "\n".join(texts)
 
 
 @pytest.fixture
@@ -184,12 +184,12 @@ def outlet(
             except ImageError as error:
                 outcome, content = (
                     "ImageError",
-                    everything_said(error, through_locals=isinstance(source, Path)),
+                    everything_in(error, through_locals=isinstance(source, Path)),
                 )
                 assert error.__cause__ is None
                 assert error.__context__ is None
             else:
-                outcome = "Study"
+                outcome = "SourceImage"
                 content = repr(source_image) + pickle.dumps(source_image).decode("latin-1")
         content += caplog.text + "".join(capfd.readouterr())
         content += "".join(str(warning.message) for warning in warned)
@@ -225,8 +225,8 @@ def test_whole_dicom(outlet: Callable[[Any], str]) -> None:
     content = to_bytes(dataset)
     assert count >= 70
     assert set(found_in(content)) == set(CANARIES)
-    assert outlet(content) == "Study"
-    assert outlet(dataset) == "Study"
+    assert outlet(content) == "SourceImage"
+    assert outlet(dataset) == "SourceImage"
 
 
 BREAKS: dict[str, tuple[str, str]] = {
@@ -303,8 +303,8 @@ def test_cut_dicom(outlet: Callable[[Any], str]) -> None:
 def test_rasters(outlet: Callable[[Any], str], kind: str) -> None:
     content = canary_raster(kind)
     assert TEXT in found_in(content)
-    assert outlet(content) == "Study"
-    assert outlet(Image.open(io.BytesIO(content))) == "Study"
+    assert outlet(content) == "SourceImage"
+    assert outlet(Image.open(io.BytesIO(content))) == "SourceImage"
     outcomes = [outlet(content[:length]) for length in range(1, len(content), 151)]
     assert "ImageError" in outcomes
 

@@ -73,7 +73,7 @@ def test_in_every_turn(vlm):
     try:
         own = commands(vlm, vlm.encode((SOURCE_IMAGE,), asked("system", "no")).prompt.token_ids)
     except PromptError as refusal:
-        # Said before anything is read; what to do instead is in it.
+        # Refused before anything is read; the message says what to do instead.
         assert "Verbatim" in str(refusal)
         return
     for token in tokens_of(vlm):

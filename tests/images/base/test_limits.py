@@ -57,15 +57,15 @@ def test_the_megapixels_promised_for_dicom_are_what_512_megabytes_hold(
 ) -> None:
     from groundviz.images.dicom.codestream import Stream
     from groundviz.images.dicom.decoding import Frame
-    from groundviz.images.dicom.header import Layout
+    from groundviz.images.dicom.layout import Layout
 
     def frame(cols: int) -> Frame:
-        said = Stream(kind=stream, rows=1000, cols=cols, samples=samples, bits=bits) if stream else None
+        stated = Stream(kind=stream, rows=1000, cols=cols, samples=samples, bits=bits) if stream else None
         described = Layout(
             rows=1000, cols=cols, frames=1, index=0, samples=samples, photometric=photometric,
             bits_allocated=bits, bits_stored=bits, signed=False, planar=0,
         )  # fmt: skip
-        return Frame(layout=described, stream=said)
+        return Frame(layout=described, stream=stated)
 
     frame(megapixels * 1000).require_room(held=0, more=0)
     if megapixels < 64:

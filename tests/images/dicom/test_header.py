@@ -8,7 +8,9 @@ import pytest
 
 from groundviz.errors import ImageError
 from groundviz.images.dicom.fields import Fields
-from groundviz.images.dicom.header import Layout, Shades, cautions, spacing_of
+from groundviz.images.dicom.header import cautions, spacing_of
+from groundviz.images.dicom.layout import Layout
+from groundviz.images.dicom.shades import Shades
 
 pydicom = pytest.importorskip("pydicom")
 # Building a header with an invalid value already warns.

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from groundviz.images.base.window import Table, Window
-from groundviz.images.dicom.header import Layout, Shades
+from groundviz.images.dicom.layout import Layout
 from groundviz.images.dicom.presentation import colour, grey, indexed
+from groundviz.images.dicom.shades import Shades
 from groundviz.record.types import SourceImage
 
 LAYOUT = Layout(
@@ -26,7 +27,7 @@ LAYOUT = Layout(
     planar=0,
 )
 SHADES = Shades(
-    gradient=1.0,
+    factor=1.0,
     intercept=0.0,
     modality=None,
     window=None,
@@ -56,7 +57,7 @@ def test_without_a_window_the_values_are_spread() -> None:
 
 
 def test_rescaling_comes_before_the_window() -> None:
-    source_image = shown(window=(0, 101), gradient=0.5, intercept=-50.0)
+    source_image = shown(window=(0, 101), factor=0.5, intercept=-50.0)
     # Units -50, 0, 50, 450; LINEAR with centre 0 and width 101 runs from -50.5 to 49.5.
     np.testing.assert_allclose(source_image.pixels, [[0.005, 0.505, 1, 1]], atol=1e-7)
     assert source_image.raw_range == (-50.0, 450.0)
@@ -66,8 +67,8 @@ def test_rescaling_comes_before_the_window() -> None:
     )
 
 
-def test_negative_gradient() -> None:
-    source_image = shown(gradient=-1.0)
+def test_negative_rescale_slope() -> None:
+    source_image = shown(factor=-1.0)
     np.testing.assert_allclose(source_image.pixels, [[1, 0.9, 0.8, 0]], atol=1e-7)
     assert source_image.raw_range == (-1000.0, 0.0)
 
@@ -121,7 +122,7 @@ def test_padding_does_not_count() -> None:
     "changes",
     [
         {},
-        {"gradient": 0.5, "intercept": -100.0},
+        {"factor": 0.5, "intercept": -100.0},
         {"window": Window(centre=300.0, width=501.0, function="LINEAR")},
         {"window": Window(centre=300.0, width=501.0, function="SIGMOID")},
         {"padding": (0.0, 0.0)},
@@ -135,7 +136,7 @@ def test_monochrome1_twin_has_the_same_pixels(changes: dict[str, Any], constant:
     )
     plain = replace(SHADES, **changes)
     top = 65535.0
-    ends = (plain.intercept, top * plain.gradient + plain.intercept)
+    ends = (plain.intercept, top * plain.factor + plain.intercept)
     mirrored = replace(plain, padding=None if plain.padding is None else (top, top))
     if plain.window is not None:
         shift = 1.0 if plain.window.function == "LINEAR" else 0.0

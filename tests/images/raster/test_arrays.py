@@ -113,7 +113,7 @@ def test_an_array_is_one_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "first", "rows", "said"),
+    ("shape", "first", "rows", "note"),
     [
         ((3, 5, 7), False, 5, "3 x 5 x 7 was read with the 3 channels first"),
         ((4, 5, 7), False, 5, "4 x 5 x 7 was read with the 4 channels first"),
@@ -128,14 +128,14 @@ def test_an_array_is_one_frame() -> None:
         ((5, 7, 3), True, 5, ""),
     ],
 )
-def test_channels_first_or_last(shape: tuple[int, ...], first: bool, rows: int, said: str) -> None:
+def test_channels_first_or_last(shape: tuple[int, ...], first: bool, rows: int, note: str) -> None:
     values = np.random.default_rng(0).integers(0, 200, shape).astype(np.uint8)
     found = samples_of(values, channels_first=first)
     one = values[0] if values.ndim == 4 else values
-    moved = "first" in said or (not said and one.shape[0] == 1 and one.shape[2] == 7)
+    moved = "first" in note or (not note and one.shape[0] == 1 and one.shape[2] == 7)
     right = np.moveaxis(one, 0, 2) if moved else one
     right = right[:, :, 0] if right.shape[2] == 1 else right[:, :, :3]
     np.testing.assert_array_equal(found.values, right)
     assert found.values.shape[0] == rows
-    assert said in " ".join(found.notes)
-    assert bool(found.notes) == bool(said)
+    assert note in " ".join(found.notes)
+    assert bool(found.notes) == bool(note)

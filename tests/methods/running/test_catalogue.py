@@ -1,24 +1,32 @@
-"""What methods state of themselves is read from their docstrings."""
+"""What methods state of themselves is read from their registration."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 from groundviz.methods import METHODS
-from groundviz.methods.running.catalogue import documentation, explains_contrasts, lines, stated
+from groundviz.methods.running.catalogue import lines, markdown
 
-TEXT = "Look.\n\nUnit: nats.\n    Cost: two passes. Known failure: none."
-
-
-def test_a_method_that_states_nothing_is_said_to():
-    assert [stated(field, TEXT) for field in ("Unit", "Cost", "Price")] == [
-        "nats",
-        "two passes",
-        "not stated",
-    ]
+ROOT = Path(__file__).parents[3]
 
 
-def test_every_method_states_what_it_costs_and_whether_it_knows_contrasts():
-    texts = {name: documentation(name) for name in METHODS}
-    assert all(stated("Cost", text) != "not stated" for text in texts.values())
-    assert not explains_contrasts(texts["attention"])
-    assert explains_contrasts(texts["occlusion"])
+def row(method):
+    [found] = [line for line in markdown() if line.startswith(f"| `{method}` |")]
+    return [cell.strip() for cell in found.strip("|").split(" | ")]
+
+
+def test_a_method_that_states_nothing_is_said_to(monkeypatch):
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    monkeypatch.setattr(METHODS, "_facts", dict(METHODS._facts))
+    METHODS.add("silent", lambda live, prompt, answer, targets: [])
+    assert row("silent")[1:] == ["not stated", "not stated", "not stated", "yes", "not stated", "not stated"]
+
+
+def test_source_and_failure_are_told_apart():
+    *_, source, failure = row("relative_attention")
+    assert source.endswith('ask to "Write a general description of the image."')
+    assert failure.startswith("Where the neutral instruction makes the model look at the same place, the")
+    assert failure.endswith("15 % with a `floor` of 0).")
 
 
 def test_default_methods_are_marked_in_the_list():
@@ -29,4 +37,23 @@ def test_default_methods_are_marked_in_the_list():
 def test_the_list_says_where_a_method_is_known_to_fail():
     text = "\n".join(lines(()))
     assert text.count("  known failure: ") == len(list(METHODS))
-    assert "known failure: on a real Gemma 3 it found a planted object in none of 3 places" in text
+    assert "known failure: On a real Gemma 3 it found a planted object in none of 3 places" in text
+
+
+def test_python_without_docstrings_lists_and_offers_the_same():
+    script = """
+from groundviz.methods import METHODS
+from groundviz.methods.running import catalogue, refusals
+from groundviz.record.types import Foil, Target
+targets = (Target(tokens=(0,), text="a", foil=Foil(text="b", token_ids=(1,))),)
+print([name for name in METHODS if refusals.fits(METHODS.facts(name), targets, described=True)])
+print(*catalogue.markdown(), *catalogue.lines(()), sep="\\n")
+"""
+    outputs = []
+    for flags in ([], ["-OO"]):
+        command = [sys.executable, *flags, "-c", script]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        outputs.append(run.stdout)
+    plain, bare = outputs
+    assert plain == bare
+    assert "'occlusion'" in plain.splitlines()[0]

@@ -247,9 +247,9 @@ def test_what_goes_wrong_is_said(tiny, source_image, monkeypatch, caplog):
         browser.ask(need="method", method=method)
         browser.wait()
     browser.ask(need="method", method="<script>")
-    said = [content["failed"] for content, _ in browser.messages]
-    assert said[:2] == ["RISE failed: ZeroDivisionError: by nought", "It cannot. Use another one."]
-    assert said[2].startswith("There is no such method")
+    failures = [content["failed"] for content, _ in browser.messages]
+    assert failures[:2] == ["RISE failed: ZeroDivisionError: by nought", "It cannot. Use another one."]
+    assert failures[2].startswith("There is no such method")
     assert "RISE failed." in caplog.text
     # What refuses would refuse again; what broke may have had bad luck.
     names = [one["name"] for one in viewer._more]

@@ -1,4 +1,4 @@
-"""Geometry, proved on the real image processors: light one spot of the source, see which patch lights up."""
+"""Geometry, tested with the real image processors: light one source spot, see which patch lights up."""
 
 import numpy as np
 import pytest

@@ -41,7 +41,7 @@ def test_a_shape_is_taken_or_another_is_named_that_is(family: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (17, 3)])
-# One cell alone points nowhere, which is said.
+# A map of one cell points nowhere, and a warning says so.
 @pytest.mark.filterwarnings("ignore:.*found no evidence:RuntimeWarning")
 @pytest.mark.parametrize("family", ["mistral3", "pixtral", "qwen2_vl", "idefics3"])
 def test_what_is_taken_is_explained(family: str, shape: tuple[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""The certificate: what it proves, what it finds, what it costs, and how explain() uses it."""
+"""The certificate: what it tests, what it finds, what it costs, and how explain() uses it."""
 
 import gc
 import sys
@@ -136,15 +136,15 @@ def test_inputs_that_generate_adds_to_are_found(monkeypatch):
         return forward(self, *args, use_cache=use_cache, **options)
 
     monkeypatch.setattr(type(vlm.model), "forward", other)
-    assert groundviz.certify(vlm).verdict == "a plain pass is not what generate does"
+    assert groundviz.certify(vlm).verdict == "a forward pass is not what generate computes"
 
 
 def test_an_answer_that_leaks_into_the_prompt_is_found(monkeypatch):
-    """PaliGemma's prompt sees both ways: an answer that counts as prompt would be seen before it is said."""
+    """PaliGemma's prompt sees both ways: an answer that counts as prompt is seen before it is generated."""
     vlm = built("paligemma")
     encode = type(vlm.family).encode
-    monkeypatch.setattr(type(vlm.family), "encode", lambda *args: replace(encode(*args), said={}))
-    assert groundviz.certify(vlm).verdict == "a plain pass is not what generate does"
+    monkeypatch.setattr(type(vlm.family), "encode", lambda *args: replace(encode(*args), answer_fill={}))
+    assert groundviz.certify(vlm).verdict == "a forward pass is not what generate computes"
 
 
 def test_scores_that_are_no_numbers_are_named_and_not_called_wrong_geometry():
@@ -191,8 +191,8 @@ def test_a_model_without_an_adapter_cannot_be_certified(monkeypatch):
 @pytest.fixture
 def counted(monkeypatch):
     """The models that were certified."""
-    seen, whole = [], certifying.certify
-    monkeypatch.setattr(certifying, "certify", lambda vlm: seen.append(vlm.name) or whole(vlm))
+    seen, whole = [], certifying.certify_vlm
+    monkeypatch.setattr(certifying, "certify_vlm", lambda vlm: seen.append(vlm.name) or whole(vlm))
     return seen
 
 
@@ -240,7 +240,7 @@ def test_strange_failures_are_named_without_their_text(monkeypatch):
     def fail(vlm):
         raise OSError("/home/doe/scan.png")
 
-    monkeypatch.setattr(certifying, "certify", fail)
+    monkeypatch.setattr(certifying, "certify_vlm", fail)
     assert models.verdict_on(built()) == "not certified: OSError"
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from groundviz.errors import UnsupportedModel
 from groundviz.models.adapter.image_geometry import source_to_model
-from groundviz.models.checkpoints.building.lora import add_adapter
+from groundviz.models.checkpoints.building.lora import merge_low_rank
 from groundviz.models.checkpoints.reading.weights import Weights
 from groundviz.models.load import load
 from groundviz.record.geometry import cells_in_view
@@ -74,9 +74,9 @@ def test_the_tower_sees_what_the_original_saw(rad, inputs):
 def test_it_says_what_the_original_said(rad, inputs):
     reference = references(NAME)
     start = reference["input_ids"].shape[1]
-    said = reference["gen_ids"][0, start:].tolist()
-    answer = rad.model.generate(**inputs, max_new_tokens=len(said))[0, inputs["input_ids"].shape[1] :]
-    assert answer.tolist() == said
+    generated = reference["gen_ids"][0, start:].tolist()
+    answer = rad.model.generate(**inputs, max_new_tokens=len(generated))[0, inputs["input_ids"].shape[1] :]
+    assert answer.tolist() == generated
 
 
 def test_prompt_and_tokens_are_the_evaluations(rad, inputs, source_image):
@@ -158,7 +158,9 @@ def test_every_target_is_adapted_and_nothing_else(rad):
         down = f"base_model.model.{name.removesuffix('weight')}lora_A.weight"
         up = down.replace("lora_A", "lora_B")
         stored = base[name].float()
-        expected = add_adapter(stored, adapter[down], adapter[up], scale=2.0) if down in adapter else stored
+        expected = (
+            merge_low_rank(stored, adapter[down], adapter[up], scale=2.0) if down in adapter else stored
+        )
         ours = model[name.replace("model.", "model.language_model.", 1)]
         assert torch.equal(ours[: len(expected)], expected), name
     assert len(adapter) == 2 * 7 * 3

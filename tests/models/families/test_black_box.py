@@ -16,10 +16,16 @@ QUESTION = "Is there a nodule?"
 CLOSED_BOX = ("occlusion", "rise", "shapley")
 
 
+class Strange(hf.VipLlavaConfig):
+    """A model type that no adapter will ever be written for."""
+
+    model_type = "strange"
+
+
 @pytest.fixture(scope="module")
 def stranger():
     like = tiny_llava(vision="clip")
-    config = hf.VipLlavaConfig(
+    config = Strange(
         vision_config=like.config.vision_config,
         text_config=like.config.text_config,
         image_token_index=like.config.image_token_id,
@@ -62,7 +68,7 @@ def test_what_needs_the_inside_says_what_to_do(stranger, square, method):
         assert np.isfinite(heatmap.values).all()
         assert explanation.answer.text
     else:
-        says = "VipLlavaForConditionalGeneration has no adapter.*'vipllava'.*llava_next.*occlusion, rise or"
+        says = "VipLlavaForConditionalGeneration has no adapter.*'strange'.*llava_next.*occlusion, rise or"
         with pytest.raises(UnsupportedMethod, match=says):
             groundviz.explain(stranger, square[:21], QUESTION, methods=quick(method))
     assert difference(before, fingerprint(stranger.model)) == []

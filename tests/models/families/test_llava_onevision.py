@@ -65,8 +65,10 @@ def test_no_patch_lies_further_off_than_half_the_rim(rimmed, shape):
         number = np.arange(count)
         seen = number // 4 * 18 + number % 4 * 4 + 2
         scale, shift = pixels.to_source[axis, axis], pixels.to_source[axis, 2]
-        said = ((number + 0.5) * patches.to_source[axis, axis] + patches.to_source[axis, 2] - shift) / scale
-        off = np.abs(said - seen) / 4
+        claimed = (
+            (number + 0.5) * patches.to_source[axis, axis] + patches.to_source[axis, 2] - shift
+        ) / scale
+        off = np.abs(claimed - seen) / 4
         assert off.max() <= 0.25
 
 

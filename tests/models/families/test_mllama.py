@@ -104,7 +104,7 @@ def test_every_layer_has_its_attention_module(vlm):
     parts = vlm.parts()
     assert len(parts.decoder_attention) == len(parts.decoder_layers) == 4
     assert [parts.decoder_attention.index(one) for one in parts.cross_attention] == [1, 3]
-    assert parts.looking == parts.cross_attention
+    assert parts.attending == parts.cross_attention
 
 
 def test_tiles_of_another_size_are_refused():

@@ -6,7 +6,7 @@ PLACE, CACHE = "/home/ZZPHI/model", "/home/ZZPHI/.cache/huggingface/hub/models--
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "shown"),
     [
         (f"no config.json in {PLACE}", "no config.json in local folder."),
         (f"'{PLACE}/config.json' is damaged!\nTraceback", "'local folder/config.json' is damaged!"),
@@ -21,8 +21,8 @@ PLACE, CACHE = "/home/ZZPHI/model", "/home/ZZPHI/.cache/huggingface/hub/models--
         ("", "OSError."),
     ],
 )
-def test_paths_are_left_out_of_what_is_said(message, said):
-    assert first_line(OSError(message), PLACE, "local folder") == said
+def test_paths_are_left_out_of_what_is_shown(message, shown):
+    assert first_line(OSError(message), PLACE, "local folder") == shown
 
 
 def test_a_name_longer_than_any_is_no_folder():

@@ -1,4 +1,4 @@
-"""Weights of few bits. Where bitsandbytes is not installed, that this is said is all that can be tested."""
+"""Quantised weights. Without bitsandbytes only the error message can be tested."""
 
 import json
 import re

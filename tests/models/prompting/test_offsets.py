@@ -9,7 +9,7 @@ from tokenizers.models import BPE, WordLevel
 from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerFast
 
-from groundviz.models.prompting.offsets import character_spans, places, unknown_id, written
+from groundviz.models.prompting.offsets import character_spans, characters_written, text_ranges, unknown_id
 
 TEXTS = [
     "left upper lobe",
@@ -149,19 +149,30 @@ def test_any_sequence_of_tokens_keeps_its_length(byte_level):
 
 
 def test_places_are_where_a_text_fills_a_template():
-    assert list(places(("ab", "", "c"), "xyz")) == [(2, 5), (5, 8)]
+    assert list(text_ranges(("ab", "", "c"), "xyz")) == [(2, 5), (5, 8)]
 
 
 def test_what_takes_no_room_between_two_covered_tokens_is_covered():
     offsets = [(0, 0), (0, 2), (2, 3), (3, 3), (3, 5), (5, 6)]
-    assert written(offsets, [(2, 5)]).tolist() == [[-1, -1], [-1, -1], [0, 1], [1, 1], [1, 3], [-1, -1]]
-    assert (written(offsets, []) == -1).all()
-    assert (written(offsets, [(6, 9)]) == -1).all()
+    assert characters_written(offsets, [(2, 5)]).tolist() == [
+        [-1, -1],
+        [-1, -1],
+        [0, 1],
+        [1, 1],
+        [1, 3],
+        [-1, -1],
+    ]
+    assert (characters_written(offsets, []) == -1).all()
+    assert (characters_written(offsets, [(6, 9)]) == -1).all()
 
 
 def test_a_token_that_writes_the_template_too_counts_for_its_part_of_the_text():
-    assert written([(0, 3), (3, 4), (4, 9)], [(2, 6)]).tolist() == [[0, 1], [1, 2], [2, 4]]
+    assert characters_written([(0, 3), (3, 4), (4, 9)], [(2, 6)]).tolist() == [[0, 1], [1, 2], [2, 4]]
 
 
 def test_a_text_that_stands_twice_is_written_twice():
-    assert written([(0, 2), (2, 4), (4, 6)], [(0, 2), (4, 6)]).tolist() == [[0, 2], [-1, -1], [0, 2]]
+    assert characters_written([(0, 2), (2, 4), (4, 6)], [(0, 2), (4, 6)]).tolist() == [
+        [0, 2],
+        [-1, -1],
+        [0, 2],
+    ]

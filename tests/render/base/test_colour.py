@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from groundviz.record.types import Heatmap
-from groundviz.render.base.colour import Scale, paint, scales
+from groundviz.render.base.colour import COLOURS, Scale, paint, scales, table
 from tests.support import records
 
 PLAIN, SIGNED = (maps.at(records.record().target) for maps in records.record().heatmaps)
@@ -123,6 +123,25 @@ def test_colours_are_inferno_and_get_steadily_lighter():
     colours = paint(position, signed=False)
     np.testing.assert_allclose(colours, mpl.colormaps["inferno"](position)[:, :3], atol=1e-6)
     assert (np.diff(_lightness(colours)) > 0).all()
+
+
+@pytest.mark.parametrize("name", [name for name, signed in COLOURS.items() if not signed])
+def test_a_colour_map_for_amounts_gets_steadily_lighter(name):
+    light = _lightness(table(name) / 255)
+    # Colours are rounded to 8 bits, so a step may be lost, and none may lead back.
+    assert (np.diff(light) > -0.5).all()
+    assert light[-1] - light[0] > 70
+
+
+@pytest.mark.parametrize("name", [name for name, signed in COLOURS.items() if signed])
+def test_a_colour_map_for_signed_values_turns_at_zero_and_has_equal_ends(name):
+    light = _lightness(table(name) / 255)
+    below, above = light[:128][::-1], light[128:]
+    # From zero outwards both halves go the same way, and nearly as far.
+    direction = np.sign(above[-1] - above[0])
+    assert (direction * np.diff(above[8:]) > -0.5).all()
+    assert (direction * np.diff(below[8:]) > -0.5).all()
+    assert abs(light[0] - light[-1]) < 10
 
 
 def test_signed_colours_are_dark_at_zero_equally_light_at_both_ends_and_apart_in_hue():

@@ -211,3 +211,21 @@ def test_a_map_of_pixels_has_no_lines_around_them():
     heatmap = replace(records.record().heatmaps[0].at(RECORD.target), values=fine, grid=grid)
     (scale,) = scales([heatmap])
     assert list(overlay.outlines(heatmap, scale)) == []
+
+
+@pytest.mark.parametrize(("size", "count"), [(7, 3), (100, 33), (64, 64), (9, 1), (512, 511)])
+def test_smaller_images_hold_exact_means(size, count):
+    rng = np.random.default_rng(1)
+    pixels = rng.random((size, 5)).astype(np.float32)
+    found = overlay.area_means(pixels, count, axis=0)
+    # Each pixel cut into `count` slices, of which `size` make one pixel of the result.
+    slices = np.repeat(pixels.astype(np.float64), count, axis=0).reshape(count, size, 5)
+    np.testing.assert_allclose(found, slices.mean(axis=1), atol=1e-6)
+
+
+def test_a_smaller_image_has_no_bright_rim():
+    edge = np.zeros((40, 64), np.float32)
+    edge[:, 31:] = 0.5
+    shown = overlay.resample(edge, (40, 23))
+    assert shown.max() <= 0.5
+    assert shown.min() >= 0.0

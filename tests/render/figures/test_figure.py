@@ -569,9 +569,9 @@ def test_pdffonts_finds_every_font_embedded_as_truetype(tmp_path):
 
 FINGERPRINTS = """
 import hashlib, sys
-from groundviz import store
+from groundviz.record import store
 from groundviz.explanation import Explanation
-from groundviz.render import html
+from groundviz.render.pages import html
 from tests.support import records
 record = records.record()
 explanation = Explanation.from_record(record)

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.runtime.attention.backward_tap import ChosenRows, GradientRows
 from groundviz.runtime.attention.tap import tapped
 from groundviz.runtime.loan.checkpointing import checkpointed
 from groundviz.runtime.loan.guard import borrow
 from groundviz.testing.tiny.llava import tiny_llava
 from tests.runtime.dense import built, dense_maps, eager_pass, score
 from tests.support.architectures import ARCHITECTURES
+from tests.support.chosen_rows import ChosenRows, GradientRows
 
 # transformers 5.17 warns of a name that its own code still uses.
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
@@ -123,7 +123,7 @@ def test_rows_of_windows_see_nothing_outside_their_window():
     kept = ChosenRows(torch.arange(48), torch.arange(48))
     with torch.no_grad(), tapped(numbers, kept):
         architecture.model(**architecture.inputs)
-    windowed, whole = kept.shares().unbind(1)
+    windowed, whole = kept.weights().unbind(1)
     assert windowed.sum(-1).sub(1).abs().max() < 1e-5
     assert windowed[0, :, 16:].eq(0).all()
     assert whole[0, :, 16:].gt(0).any()
@@ -143,4 +143,4 @@ def test_a_scalar_that_passes_a_tapped_layer_by_is_refused():
 
 def test_rows_without_a_call_are_refused():
     with pytest.raises(UnsupportedMethod, match="compiled"):
-        ChosenRows(torch.tensor([0]), torch.tensor([0])).shares()
+        ChosenRows(torch.tensor([0]), torch.tensor([0])).weights()

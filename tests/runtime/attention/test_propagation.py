@@ -20,7 +20,7 @@ def test_vectors_are_multiplied_by_the_mean_over_heads(attention, monkeypatch):
     held = Streams({"text": start})
     held.descend(Flow(), [Block(attention)], kept=0.25, passed=0.5)
     average = attention.rows(slice(None))[0].mean(0)
-    torch.testing.assert_close(held.held["text"], 0.25 * start + 0.5 * start @ average)
+    torch.testing.assert_close(held.values["text"], 0.25 * start + 0.5 * start @ average)
 
 
 def test_rows_that_hold_nothing_cost_nothing(attention, monkeypatch):
@@ -51,7 +51,7 @@ def test_items_of_a_batch_are_tokens_after_one_another():
     call = Attention(query=query, key=query)
     held.descend(Flow("image", "image"), [Block(call)])
     block = torch.block_diag(*call.rows(slice(None))[:, 0])
-    torch.testing.assert_close(held.held["image"], start + start @ block)
+    torch.testing.assert_close(held.values["image"], start + start @ block)
 
 
 def test_pooled_tokens_share_and_others_get_nothing():
@@ -59,20 +59,20 @@ def test_pooled_tokens_share_and_others_get_nothing():
     held = Streams({"text": torch.tensor([[1.0, 5.0, 4.0]])}, {"image": origin})
     query = torch.zeros(1, 1, 4, 1)
     held.descend(Flow("image", "image"), [Block(Attention(query=query, key=query))], passed=0.0)
-    assert held.held["image"].tolist() == [[0.0, 2.0, 2.0, 1.0]]
-    assert held.held["text"].tolist() == [[1.0, 5.0, 4.0]]
+    assert held.values["image"].tolist() == [[0.0, 2.0, 2.0, 1.0]]
+    assert held.values["text"].tolist() == [[1.0, 5.0, 4.0]]
 
 
 def test_a_perceivers_rows_follow_its_columns():
     query, key = torch.zeros(1, 1, 2, 1), torch.zeros(1, 1, 5, 1)
     held = Streams({"latents": torch.tensor([[5.0, 0.0]])})
     held.descend(Flow("latents", "image", own=True), [Block(Attention(query=query, key=key))])
-    assert held.held["image"].tolist() == [[1.0, 1.0, 1.0]]
-    assert held.held["latents"].tolist() == [[6.0, 1.0]]
+    assert held.values["image"].tolist() == [[1.0, 1.0, 1.0]]
+    assert held.values["latents"].tolist() == [[6.0, 1.0]]
 
 
 def test_columns_that_are_no_rows_are_refused():
     query, key = torch.zeros(1, 1, 2, 1), torch.zeros(1, 1, 5, 1)
     held = Streams({"text": torch.ones(1, 2)})
-    with pytest.raises(UnsupportedMethod, match="2 tokens looked at 5"):
+    with pytest.raises(UnsupportedMethod, match="2 tokens attended to 5"):
         held.descend(Flow(), [Block(Attention(query=query, key=key))])

@@ -95,7 +95,7 @@ def test_rows_equal_eagers(decoder, deferred):
     torch.testing.assert_close(watched(decoder, deferred), eager_rows(decoder), atol=1e-5, rtol=0)
 
 
-def test_padding_on_the_left_is_not_looked_at(decoder):
+def test_padding_on_the_left_is_not_attended_to(decoder):
     mask = torch.ones_like(IDS)
     mask[:, :3] = 0
     rows = watched(decoder, True, attention_mask=mask)

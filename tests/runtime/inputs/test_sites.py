@@ -12,7 +12,7 @@ from groundviz.runtime import borrow
 from groundviz.runtime.inputs.sites import Site
 
 QUESTION = "Is there a nodule?"
-SAID = "left lung nodule and effusion"
+ANSWER = "left lung nodule and effusion"
 PLACES = ["pixels", "vision.0", "projector", "language.0", "language.1"]
 
 
@@ -20,7 +20,7 @@ PLACES = ["pixels", "vision.0", "projector", "language.0", "language.1"]
 def asked(tiny, source_image):
     with borrow(tiny) as live:
         prompt = live.encode(source_image, QUESTION)
-        answer = live.answer(prompt, given=SAID)
+        answer = live.answer(prompt, given=ANSWER)
         yield live, answer
 
 

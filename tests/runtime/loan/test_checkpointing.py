@@ -39,11 +39,11 @@ def test_the_model_is_as_it_was_also_within_the_loan():
     before = fingerprint(model)
     layers = model.get_decoder().layers
     with borrow(model) as loan:
-        lent = [vars(layer)["forward"] for layer in layers]
+        borrowed = [vars(layer)["forward"] for layer in layers]
         with pytest.raises(RuntimeError, match="on purpose"), checkpointed(loan, layers):
-            assert all(vars(layer)["forward"] is not own for layer, own in zip(layers, lent, strict=True))
+            assert all(vars(layer)["forward"] is not own for layer, own in zip(layers, borrowed, strict=True))
             raise RuntimeError("on purpose")
-        assert all(vars(layer)["forward"] is own for layer, own in zip(layers, lent, strict=True))
+        assert all(vars(layer)["forward"] is own for layer, own in zip(layers, borrowed, strict=True))
     assert fingerprint(model) == before
 
 
@@ -55,7 +55,7 @@ def test_a_forward_that_somebody_put_on_a_layer_is_run_and_put_back():
     assert layer.forward is theirs
 
 
-def test_only_parts_of_the_lent_model_are_checkpointed():
-    with borrow(Counting()) as loan, pytest.raises(ValueError, match="part of the model"):
+def test_only_parts_of_the_borrowed_model_are_checkpointed():
+    with borrow(Counting()) as loan, pytest.raises(ValueError, match="part of the borrowed model"):
         with checkpointed(loan, [Counting()]):
             pass

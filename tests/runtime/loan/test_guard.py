@@ -260,7 +260,7 @@ VANDALISM = {
 
 
 @pytest.mark.parametrize("name", VANDALISM)
-def test_whatever_is_done_to_a_lent_model_is_undone(name):
+def test_whatever_is_done_to_a_borrowed_model_is_undone(name):
     model = messy(tiny_llava())
     before = fingerprint(model)
     with borrow(model):
@@ -298,10 +298,10 @@ def test_a_hook_works_inside_and_is_gone_after(small):
     assert len(small[0]._forward_hooks) == 0
 
 
-def test_a_hook_needs_a_part_of_a_model_that_is_lent(small):
-    with borrow(small) as loan, pytest.raises(ValueError, match="part of the model that is lent"):
+def test_a_hook_needs_a_part_of_a_model_that_is_borrowed(small):
+    with borrow(small) as loan, pytest.raises(ValueError, match="part of the borrowed model"):
         loan.hook(nn.Linear(1, 1), print)
-    with pytest.raises(ValueError, match="while it is lent"):
+    with pytest.raises(ValueError, match="while it is borrowed"):
         loan.hook(small[0], print)
     assert len(small[0]._forward_hooks) == 0
 
@@ -503,7 +503,7 @@ def test_a_thread_that_has_something_borrowed_does_not_wait(small):
         assert isinstance(result[0], ModelBusy)
 
 
-def test_two_models_of_one_thread_can_be_lent_together(small):
+def test_two_models_of_one_thread_can_be_borrowed_together(small):
     other = nn.Linear(1, 1)
     before = fingerprint(small) | fingerprint(other)
     with borrow(small, seed=1):
@@ -580,7 +580,7 @@ def test_four_threads_each_get_their_own_answer_and_only_that():
 # --- memory -----------------------------------------------------------------------------------
 
 
-def test_nothing_keeps_a_model_alive_that_was_lent():
+def test_nothing_keeps_a_model_alive_that_was_borrowed():
     model = nn.Linear(1, 1)
     alive = weakref.ref(model)
     with borrow(model):
@@ -605,7 +605,7 @@ def test_fifty_loans_leave_no_tensor_behind():
     for _ in range(50):
         explain(model)
     assert count() == before
-    assert guard._LENT == {}
+    assert guard._BORROWED == {}
     assert guard._ACTIVE == []
     assert guard._TURN == {}
 
@@ -647,7 +647,7 @@ def test_a_model_left_dirty_is_healed_by_its_next_loan(small, monkeypatch, elsew
     assert result == [(0, False)]
     after = {key: value for key, value in fingerprint(small).items() if "'" in key}
     assert difference(model_only, after) == []
-    assert guard._LENT == {}
+    assert guard._BORROWED == {}
     assert guard._ACTIVE == []
     assert guard._TURN == {}
 
@@ -685,4 +685,4 @@ def test_a_block_that_is_dropped_by_another_thread_is_healed_by_the_next_loan(sm
     with borrow(small, wait=False):
         pass
     assert small.training
-    assert guard._LENT == {}
+    assert guard._BORROWED == {}

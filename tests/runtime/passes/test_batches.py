@@ -63,7 +63,7 @@ def test_whatever_fits_gives_the_same_rows(kind, most):
 
 @pytest.mark.parametrize("kind", OUT_OF_MEMORY)
 @pytest.mark.usefixtures("no_collection")
-def test_what_does_not_fit_at_all_is_said_with_what_it_needs(kind):
+def test_what_does_not_fit_at_all_is_named_with_what_it_needs(kind):
     with pytest.raises(
         OutOfMemory, match=r"^work ran out of memory: one image at a time .* bfloat16"
     ) as error:

@@ -47,13 +47,13 @@ def by_eager(model, live, answer):
     passes = live._passes
     twin = copy.deepcopy(model)
     twin.set_attn_implementation("eager")
-    inputs = passes.saying(answer.token_ids.tolist())
+    inputs = passes.teacher_forced_inputs(answer.token_ids.tolist())
     with torch.no_grad():
         output = twin(**inputs, output_attentions=True)
     every = getattr(output, "language_model_outputs", output).attentions
-    looking = [live._parts.decoder_attention.index(module) for module in live._parts.looking]
+    attending = [live._parts.decoder_attention.index(module) for module in live._parts.attending]
     count = len(answer.token_ids)
-    rows = torch.stack([every[layer][0][:, -count - 1 : -1][..., passes.columns] for layer in looking])
+    rows = torch.stack([every[layer][0][:, -count - 1 : -1][..., passes.columns] for layer in attending])
     chosen = torch.log_softmax(output.logits[0, -count - 1 : -1].float(), -1)
     ids = torch.from_numpy(answer.token_ids)
     return rows.permute(2, 0, 1, 3), chosen[torch.arange(count), ids].numpy()

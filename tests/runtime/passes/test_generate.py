@@ -9,16 +9,16 @@ import torch
 
 from groundviz import images, models
 from groundviz.runtime import borrow
-from groundviz.runtime.attention.backward_tap import GradientRows
 from groundviz.runtime.attention.tap import tapped
 from groundviz.runtime.passes.forward import last_logits
 from groundviz.testing.families import TINY
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from tests.support.chosen_rows import GradientRows
 
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
 SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
 QUESTION = "Is there a nodule?"
-SAID = "left lung nodule"
+ANSWER = "left lung nodule"
 # Each of the ways in which decoding can go, and its cache be kept.
 DECODING = {
     "static cache": {"cache_implementation": "static"},
@@ -43,14 +43,14 @@ def by_whole_pass(live):
     """Rows of the question's tokens, from a full pass over the prompt that computes attention itself."""
     passes = live._passes
     handler = GradientRows(torch.tensor(positions(live.prompt)), passes.columns)
-    numbers = {module: number for number, module in enumerate(passes.parts.looking)}
+    numbers = {module: number for number, module in enumerate(passes.parts.attending)}
     with torch.enable_grad(), tapped(numbers, handler):
         scalar = last_logits(passes.model, passes.inputs, 1)[0].sum()
         shares, _ = handler.gradients(scalar)
     return shares.detach()
 
 
-@pytest.mark.parametrize("given", [None, SAID])
+@pytest.mark.parametrize("given", [None, ANSWER])
 def test_rows_of_the_question_are_those_of_a_whole_pass(vlm, given):
     with borrow(vlm) as live:
         live.answer(live.encode(SOURCE_IMAGE, QUESTION), given=given)
@@ -70,16 +70,16 @@ def test_rows_of_the_question_equal_eager_attention(kind):
     vlm = models.resolve(model, processor)
     with borrow(vlm) as live:
         prompt = live.encode(SOURCE_IMAGE, QUESTION)
-        live.answer(prompt, given=SAID)
+        live.answer(prompt, given=ANSWER)
         found, columns, inputs = live._question, live._passes.columns, live._passes.inputs
-        looking = [live._parts.decoder_attention.index(module) for module in live._parts.looking]
+        attending = [live._parts.decoder_attention.index(module) for module in live._parts.attending]
         crossing = bool(live._parts.cross_attention)
     twin = copy.deepcopy(model)
     twin.set_attn_implementation("eager")
     with torch.no_grad():
         output = twin(**inputs, output_attentions=True)
     every = getattr(output, "language_model_outputs", output).attentions
-    for place, layer in enumerate(looking):
+    for place, layer in enumerate(attending):
         rows = every[layer][0][:, positions(prompt)][..., columns].permute(1, 0, 2)
         torch.testing.assert_close(found[:, place], rows, atol=1e-5, rtol=0)
     assert crossing == (kind == "mllama")
@@ -133,7 +133,7 @@ def test_a_question_before_the_image_saw_nothing_of_it():
     processor.chat_template = "{{ messages[0]['content'][1]['text'] }} <image> assistant :"
     with borrow(models.resolve(model, processor)) as live:
         prompt = live.encode(SOURCE_IMAGE, QUESTION)
-        live.answer(prompt, given=SAID)
+        live.answer(prompt, given=ANSWER)
         assert positions(prompt)[-1] < prompt.grids[0].positions.min()
         assert (live.question_attention() == 0).all()
         assert (live.attention() > 0).any()
@@ -142,5 +142,5 @@ def test_a_question_before_the_image_saw_nothing_of_it():
 def test_a_question_of_which_no_token_is_known_has_no_rows(tiny, source_image):
     with borrow(tiny) as live:
         live.prompt = replace(live.encode(source_image, QUESTION), spans=())
-        live.answer(live.prompt, given=SAID)
+        live.answer(live.prompt, given=ANSWER)
         assert live.question_attention().shape == (0, *live.attention().shape[1:])

@@ -39,7 +39,7 @@ def test_a_pass_goes_on_from_the_cache_of_another(name, transformers_says):
     assert transformers_says == []
 
 
-def test_a_pass_that_keeps_no_cache_has_none_and_nothing_is_said_of_it(transformers_says):
+def test_a_pass_that_keeps_no_cache_has_none_and_nothing_is_logged(transformers_says):
     architecture = built("llava_llama")
     assert cache_of(architecture.model(**architecture.inputs, use_cache=False)) is None
     assert transformers_says == []

@@ -10,7 +10,7 @@ def contrast(tokens, *foil):
     return Target(tokens=tokens, text="", foil=Foil(text="", token_ids=foil))
 
 
-def test_a_target_without_a_foil_is_read_where_each_token_is_said():
+def test_a_target_without_a_foil_is_read_where_each_token_is_predicted():
     (branch,) = branches(Target(tokens=(1, 3), text=""), ANSWER)
     assert branch == Branch(ANSWER, (Term(1, 11, 1.0), Term(3, 13, 1.0)))
 

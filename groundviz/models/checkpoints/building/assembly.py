@@ -15,7 +15,7 @@ from groundviz.models.checkpoints.building.layout import LAYOUTS, Checkpoint, La
 from groundviz.models.checkpoints.reading.folders import beside, called, fetched
 from groundviz.models.checkpoints.reading.shards import FLOATS
 from groundviz.models.loading.places import Place
-from groundviz.models.loading.quantization import said
+from groundviz.models.loading.quantization import describe_packing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ def assemble(request: Request, config: Mapping[str, Any], processor: Any = None)
         if place is not None:
             sources[part] = called(place, Path(getattr(checkpoint, part)))
     sources |= {**plan.notes, "stored as": str(stored).removeprefix("torch.")}
-    sources |= {"packed": said(request.bits)} if request.bits else {}
+    sources |= {"packed": describe_packing(request.bits)} if request.bits else {}
     own = plan.processor if processor is None else processor
     return Assembled(model=model, processor=own, sources=sources)
 

@@ -38,8 +38,8 @@ def shapes_of(config: Any, architecture: type[LlavaForConditionalGeneration]) ->
 def build(plan: Plan, *, dtype: torch.dtype, device_map: Any = None, bits: int | None = None) -> Any:
     """The model of a plan, in evaluation mode.
 
-    Never more is held than the model, what is being made of the next few tensors, and files that
-    the system may drop from memory at any time. Weights of few bits are packed as they come.
+    Memory holds the model, the next few tensors, and memory-mapped files that the system may drop at any
+    time. Weights that are to be quantised are packed one by one as they are read.
 
     Args:
         plan: What to build.

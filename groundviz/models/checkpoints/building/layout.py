@@ -115,6 +115,10 @@ class Layout(Protocol):
     """One way in which somebody published checkpoints."""
 
     @property
+    def says(self) -> str:
+        """What models in this layout are made of, in a sentence."""
+
+    @property
     def checkpoints(self) -> tuple[str, ...]:
         """Hub ids of checkpoints in this layout."""
 

@@ -17,7 +17,7 @@ from groundviz.models.checkpoints.reading.weights import Weights
 WRAPPED = "base_model.model."
 
 
-def add_adapter(weight: Tensor, down: Tensor, up: Tensor, *, scale: float) -> Tensor:
+def merge_low_rank(weight: Tensor, down: Tensor, up: Tensor, *, scale: float) -> Tensor:
     """The weight W + scale · B A in float32, to be rounded once to whatever it is stored in.
 
     Args:
@@ -27,7 +27,7 @@ def add_adapter(weight: Tensor, down: Tensor, up: Tensor, *, scale: float) -> Te
         scale: Alpha divided by the rank.
 
     >>> import torch
-    >>> add_adapter(torch.eye(2), torch.ones(1, 2), torch.ones(2, 1), scale=2.0)
+    >>> merge_low_rank(torch.eye(2), torch.ones(1, 2), torch.ones(2, 1), scale=2.0)
     tensor([[3., 2.],
             [2., 3.]])
     """
@@ -47,7 +47,7 @@ def merged(base: Weights, adapter: Weights, config: Mapping[str, Any]) -> dict[s
     """
     _check(config)
     targets = tuple(f".{module}.weight" for module in config["target_modules"])
-    merge = partial(add_adapter, scale=config["lora_alpha"] / config["r"])
+    merge = partial(merge_low_rank, scale=config["lora_alpha"] / config["r"])
     recipes = {name: Recipe(((base, name),)) for name in base}
     for name in base:
         if name.endswith(targets):

@@ -78,7 +78,7 @@ def seen_in(how: str, config: Any) -> str:
 
 
 def expect(config: Mapping[str, Any], key: str, known: tuple[Any, ...]) -> None:
-    """Make sure that a config asks for nothing this layout was not proved with.
+    """Make sure that a config asks for nothing that this layout was not tested with.
 
     Raises:
         UnsupportedModel: It does.

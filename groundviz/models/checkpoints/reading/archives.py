@@ -1,4 +1,4 @@
-"""The archive that `torch.save` writes, looked over before torch opens it."""
+"""Checks an archive that `torch.save` wrote before torch opens it."""
 
 from __future__ import annotations
 

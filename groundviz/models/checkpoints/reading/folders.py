@@ -95,5 +95,5 @@ def beside(place: Place | None, name: str) -> Path | None:
 
 
 def called(place: Place, folder: Path) -> str:
-    """What may be said of where something came from: a hub id and its commit, never a path."""
+    """Names where something came from: a hub id and its commit, never a path."""
     return "local folder" if local_folder(place) else f"{os.fspath(place)} at {folder.name[:12]}"

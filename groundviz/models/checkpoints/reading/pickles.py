@@ -1,8 +1,8 @@
-"""What a pickle would do, found out without doing it: only named tensors in plain containers are let through.
+"""Checks what a pickle would do without running it: only named tensors in plain containers are accepted.
 
-A pickle is a program. Torch's own reader runs no foreign code, but what it runs may fill the memory: a few
-bytes ask for gigabytes, copy a list a million times, or build a key whose hash never ends. So the program is
-followed here with stand-ins, at a cost that grows with its length alone.
+A pickle is a program. Torch's own reader runs no foreign code, but the program may fill the memory: a few
+bytes can ask for gigabytes, copy a list a million times, or build a key whose hash takes for ever. So the
+program is followed here with stand-ins for its objects, at a cost that grows only with its length.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ tensors with safetensors.torch.save_file.
     except UnsupportedModel:
         raise
     except Exception as error:
-        # A stack that runs empty, a mark that is not there, an opcode that nobody has.
+        # An empty stack, a missing mark or an unknown opcode.
         raise UnsupportedModel(
             f"A weight file cannot be read ({type(error).__name__}): it is cut off or damaged. {REFUSED}"
         ) from None
@@ -129,7 +129,9 @@ class _Reader:
             return _List()
         elif name not in CONTAINERS:
             raise UnsupportedModel(f"A weight file holds {name}, which torch.save does not write. {REFUSED}")
-        return _MARK if name == "MARK" else _OTHER
+        if name == "MARK":
+            return _MARK
+        return _OTHER
 
     def _top(self) -> Any:
         return self._stack[-1]
@@ -138,7 +140,9 @@ class _Reader:
         if isinstance(value, int):
             self._largest = max(self._largest, abs(value))
             self._check_sparse()
-        return value if isinstance(value, str) else _OTHER
+        if isinstance(value, str):
+            return value
+        return _OTHER
 
     def _taken(self, count: int | None) -> list[Any]:
         """The topmost values, taken off the stack: as many as asked for, or all down to the mark."""
@@ -172,7 +176,7 @@ class _Reader:
         self._stack.append(_OTHER)
 
     def _check_sparse(self) -> None:
-        # Torch looks through all indices of a sparse tensor, and one number may pose as a billion.
+        # Torch checks every index of a sparse tensor, and a view can repeat one number a billion times.
         if self._sparse and self._largest > LARGEST_SPARSE:
             _refuse("sparse tensors")
 

@@ -102,7 +102,7 @@ class Pickled:
     def __init__(self, file: Path, inside: str) -> None:
         held = _unpickled(file)
         held = held.get(inside) if inside and isinstance(held, Mapping) else held
-        if not isinstance(held, Mapping) or not all(map(_is_named_tensor, held.items())):
+        if not isinstance(held, Mapping) or not _are_named_tensors(held):
             raise UnsupportedModel(
                 "A weight file holds something other than named tensors. Give a checkpoint as published."
             )
@@ -142,8 +142,8 @@ def _check_sharing(file: Path, tensors: Mapping[str, Tensor]) -> None:
         )
 
 
-def _is_named_tensor(entry: tuple[object, object]) -> bool:
-    return isinstance(entry[0], str) and isinstance(entry[1], Tensor)
+def _are_named_tensors(held: Mapping[Any, Any]) -> bool:
+    return all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in held.items())
 
 
 def _unpickled(file: Path) -> Any:

@@ -1,4 +1,4 @@
-"""A folder in transformers' own format, looked over before a number of it is read.
+"""Checks a folder in transformers' own format before its tensors are read.
 
 ::
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.checkpoints.building.lora import add_adapter, merged
+from groundviz.models.checkpoints.building.lora import merge_low_rank, merged
 from groundviz.models.checkpoints.reading.weights import Weights
 
 CONFIG = {"peft_type": "LORA", "r": 2, "lora_alpha": 3, "target_modules": ["q_proj"], "bias": "none"}
@@ -40,7 +40,7 @@ def test_the_shape_is_known_before_anything_is_read(base, adapter):
 
 def test_half_precision_is_added_up_in_single():
     weight, down, up = (torch.full(shape, 0.1, dtype=torch.float16) for shape in ((1, 1), (64, 1), (1, 64)))
-    whole = add_adapter(weight, down, up, scale=2.0)
+    whole = merge_low_rank(weight, down, up, scale=2.0)
     exact = weight.double() + 2.0 * (up.double() @ down.double())
     assert whole.dtype == torch.float32
     assert torch.allclose(whole.double(), exact, rtol=1e-6)

@@ -110,10 +110,10 @@ resource.setrlimit(resource.RLIMIT_AS, (room, room))
 for file in sys.argv[1:]:
     try:
         weights = Weights.at(file)
-        said = str({name: weights.is_plain(name) for name in weights})
+        outcome = str({name: weights.is_plain(name) for name in weights})
     except UnsupportedModel as error:
-        said = "refused"
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, said)
+        outcome = "refused"
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, outcome)
 """
 
 
@@ -130,9 +130,9 @@ def test_no_pickle_takes_more_than_512_megabytes_beyond_its_size(tmp_path):
     lines = run.stdout.splitlines()
     assert len(lines) == len(BOMBS), run.stderr[-2000:]
     for kind, line in zip(BOMBS, lines, strict=True):
-        taken, _, said = line.partition(" ")
+        taken, _, outcome = line.partition(" ")
         assert int(taken) < 512 * 1024, (kind, line)
-        assert said == "refused", (kind, line)
+        assert outcome == "refused", (kind, line)
 
 
 # Torch itself refuses what lies beyond a file's end.

@@ -1,6 +1,6 @@
-"""Checks that a method leaves a lent model, and the process, as they were, whatever goes wrong.
+"""Checks that a method leaves a borrowed model, and the process, as they were, whatever goes wrong.
 
-What each demands is said in `groundviz.testing.conformance.check_method`.
+`groundviz.testing.conformance.check_method` says what each of them demands.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ MODES: dict[str, Callable[[], Any]] = {
 
 def gives_the_model_back(trial: Trial) -> str:
     """After the first run ever, a model with its user's hooks, gradients and modes is as it was."""
-    vlm = _lent()
+    vlm = _messy_vlm()
     before = fingerprint(vlm.model)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # The user's own hooks may have something to say.
+        # The user's own hooks may warn.
+        warnings.simplefilter("ignore", UserWarning)
         trial.run(vlm)
     return "; ".join(difference(before, fingerprint(vlm.model))[:2])
 
@@ -78,14 +79,17 @@ def says_when_numbers_are_not_finite(trial: Trial) -> str:
             (found, *_) = trial.measure(live, prompt, answer, live.targets(answer, None, None))
         except NumericalError:
             return ""
-    same = np.array_equal(found.values, _plain_run(trial).maps[0].values, equal_nan=True)
-    return "" if same else "it drew a map although the model puts out NaN"
+    # A method that needs no further pass returns the maps of before.
+    if np.array_equal(found.values, _plain_run(trial).maps[0].values, equal_nan=True):
+        return ""
+    return "it drew a map although the model puts out NaN"
 
 
 def runs_in_bfloat16(trial: Trial) -> str:
     """A model in bfloat16 has maps, too."""
-    found = trial.run(_tiny(dtype=torch.bfloat16))
-    return "" if found.maps else "it returned no map"
+    if trial.run(_tiny(dtype=torch.bfloat16)).maps:
+        return ""
+    return "it returned no map"
 
 
 CHECKS = {
@@ -104,14 +108,14 @@ def _tiny(**options: Any) -> VLM:
     return models.resolve(model, tiny_llava_processor(model))
 
 
-def _lent() -> VLM:
+def _messy_vlm() -> VLM:
     model = messy(tiny_llava())
     model.generation_config.max_new_tokens = ANSWER_TOKENS
     return models.resolve(model, tiny_llava_processor(model))
 
 
 def _vlm(trial: Trial) -> VLM:
-    return trial.once("lending", _tiny)
+    return trial.once("borrowed model", _tiny)
 
 
 def _plain_run(trial: Trial) -> Measured:
@@ -124,21 +128,23 @@ def _first_maps(found: Measured) -> Floats:
 
 def _struck(trial: Trial, fault: Fault) -> str:
     """Strike at some steps of the method, and of what it calls in groundviz."""
-    vlm = _lent()
+    vlm = _messy_vlm()
     before = fingerprint(vlm.model)
     fired = 0
     for under in (_source(trial), Path(runtime.__file__).parent):
         steps = _steps(trial, vlm, under)
         for step in np.linspace(0, steps - 1, STRIKES).astype(int).tolist():
             with warnings.catch_warnings():
-                # The user's hooks may say something, and an interrupted method that keeps what it has.
+                # The user's hooks may warn, and so may a method that keeps what it has when interrupted.
                 warnings.simplefilter("ignore")
                 strike = strike_at(step, lambda: trial.run(vlm), under=under, fault=fault, every="line")
             changed = difference(before, fingerprint(vlm.model))
             if changed:
                 return f"struck at {strike.where}: {'; '.join(changed[:2])}"
             fired += strike.fired
-    return "" if fired > STRIKES else "it could not be interrupted: too few of its steps were found"
+    if fired > STRIKES:
+        return ""
+    return "it could not be interrupted: too few of its steps were found"
 
 
 def _steps(trial: Trial, vlm: VLM, under: Path) -> int:

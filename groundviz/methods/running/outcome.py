@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from types import MappingProxyType
 
 from groundviz.record.tiles import which
 from groundviz.record.types import Heatmaps, Target
 from groundviz.runtime import Live
-
-# What goes with every map of a method that was seen to fail, and is shown beside it.
-UNRELIABLE: Mapping[str, str] = MappingProxyType(
-    {"caution": "This method was seen to miss planted objects on a real Gemma 3; compare with another one."}
-)
 
 
 def images_left_out(name: str, maps: list[Heatmaps], live: Live) -> list[str]:

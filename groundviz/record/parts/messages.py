@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from groundviz.record.parts import brief
+
 Role = Literal["system", "user", "assistant"]
 
 
@@ -22,5 +24,9 @@ class Message:
 
     @property
     def text(self) -> str:
-        """All that is said in it."""
+        """All texts in it, joined."""
         return "".join(text for text in self.content if text is not None)
+
+    def __repr__(self) -> str:
+        images = brief.counted(self.content.count(None), "image")
+        return brief.line("Message", self.role, brief.quoted(self.text), images)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from groundviz.record.parts import brief
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
@@ -16,6 +18,10 @@ class Check:
     reference: float
     verdict: str
     says: str
+
+    def __repr__(self) -> str:
+        measured = f"{self.value:.3g} against {self.reference:.3g}"
+        return brief.line("Check", brief.quoted(self.name), brief.quoted(self.verdict), measured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +83,13 @@ class Provenance:
     sources: Mapping[str, str] = field(default_factory=dict)
     adapters: Mapping[str, str] = field(default_factory=dict)
     generation: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        model = f"{brief.quoted(self.model)} ({self.family})"
+        adapters = brief.counted(len(self.adapters), "adapter")
+        verdict = ""
+        if self.certificate is not None:
+            verdict = brief.quoted(self.certificate)
+        ran = f"{self.dtype} on {self.device}"
+        seconds = f"{self.seconds:.3g} s"
+        return brief.line("Provenance", model, ran, f"seed {self.seed}", adapters, verdict, seconds)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from groundviz.record.parts import brief
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foil:
-    """What the model might have said instead of a target.
+    """What the model might have generated instead of a target.
 
     Attributes:
         text: How it reads.
@@ -17,6 +19,9 @@ class Foil:
 
     text: str
     token_ids: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return brief.line("Foil", brief.quoted(self.text), brief.counted(len(self.token_ids), "token"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +36,7 @@ class Target:
         tokens: Indices of answer tokens, ascending; or, all below zero, of tokens of the prompt,
             counted back from the answer's first: -1 is the prompt's last token.
         text: How the target reads, for labels.
-        foil: What the model might have said in place of the tokens.
+        foil: What the model might have generated in place of the tokens.
 
     >>> Target(tokens=(3,), text="effusion").kind
     'logprob'
@@ -55,3 +60,15 @@ class Target:
     def scalar(self) -> tuple[tuple[int, ...], Foil | None]:
         """What tells one target from another: the same tokens against the same foil."""
         return self.tokens, self.foil
+
+    def __repr__(self) -> str:
+        first, last = min(self.tokens, default=0), max(self.tokens, default=0)
+        which = brief.counted(len(self.tokens), "token") or "no token"
+        if len(self.tokens) == 1:
+            which = f"token {first}"
+        elif self.tokens:
+            which += f" from {first} to {last}"
+        foil = ""
+        if self.foil is not None:
+            foil = f"foil {brief.quoted(self.foil.text)}"
+        return brief.line("Target", brief.quoted(self.text), which, foil)

@@ -1,0 +1,1 @@
+"""captum's own attribution methods, run on a borrowed model at any site of it."""

@@ -1,0 +1,97 @@
+"""CONTRIBUTING.md: what it shows to add passes as it stands, and what it names is there."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from groundviz.methods import METHODS
+from groundviz.methods.toolkit import method as toolkit
+from groundviz.models import FAMILIES
+from groundviz.render.base.colour import COLOURS
+from groundviz.testing import check_method, check_model, every_family
+from tests.support import pages
+
+PAGE = pages.ROOT / "CONTRIBUTING.md"
+SHOWN = {
+    name: pages.between(PAGE, name).split("```")[1].removeprefix("python\n")
+    for name in ("method", "test of the method", "family", "tiny model of the family")
+}
+MOST_LINES = 20
+
+
+def run(name: str) -> dict[str, object]:
+    """What a block defines."""
+    names: dict[str, object] = {"__name__": name}
+    exec(compile(SHOWN[name], name, "exec"), names)  # noqa: S102
+    return names
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_it_shows_is_short(name: str) -> None:
+    assert len([line for line in SHOWN[name].splitlines() if line.strip()]) < MOST_LINES
+
+
+@pytest.fixture
+def registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a block registers is gone again after the test."""
+    for registry in (METHODS, FAMILIES):
+        for table in ("_entries", "_facts"):
+            monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
+
+
+def test_the_method_keeps_every_promise(registries: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one family; in a clone, the test that the page shows runs it on all."""
+    monkeypatch.setattr(every_family, "TINY", {"llava": every_family.TINY["llava"]})
+    method = run("method")["tower_gradient"]
+    assert toolkit.METHODS["tower_gradient"] is method
+    assert run("test of the method").keys() >= {"test_it_keeps_every_promise"}
+    check_method("tower_gradient").raise_if_failed()
+
+
+def test_the_family_keeps_every_promise(registries: None) -> None:
+    kind = run("family")["VipLlava"]
+    build = run("tiny model of the family")["tiny_vip_llava"]
+    assert type(FAMILIES["vip_llava"]) is kind
+    check_model(*build())  # type: ignore[operator]
+
+
+def test_the_colour_maps_around_the_new_one_are_there() -> None:
+    (block,) = [one for one in pages.fences(PAGE, "python") if one.startswith("COLOURS")]
+    named = dict(re.findall(r'"(\w+)": (\w+),', block))
+    new = re.findall(r'"(\w+)".*# the new line', block)
+    assert set(named) - set(new) <= set(COLOURS)
+    assert not set(new) & set(COLOURS)
+
+
+def test_every_stage_and_session_that_is_named_exists() -> None:
+    stages = re.search(r"^STAGES=\((.*)\)$", (pages.ROOT / ".ci" / "run").read_text("utf-8"), re.MULTILINE)
+    assert stages
+    listed = re.findall(r"^\| `(\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert listed == stages[1].split()
+    noxfile = (pages.ROOT / "noxfile.py").read_text("utf-8")
+    sessions = set(re.findall(r"^@nox\.session\ndef (\w+)", noxfile, re.MULTILINE))
+    assert set(listed) <= sessions
+    for line in "".join(pages.fences(PAGE, "console")).splitlines():
+        program, *words = line.split(" -- ")[0].split()
+        if program == "nox" and words[0] == "-s":
+            assert set(words[1:]) <= sessions
+        if program == ".ci/run":
+            assert set(words) <= set(listed)
+
+
+def test_every_file_that_is_named_exists_but_those_that_are_to_be_written() -> None:
+    text = PAGE.read_text("utf-8")
+    new = {"tower_gradient", "vip_llava"}
+    for name in re.findall(r"\b(?:groundviz|tests|scripts|benchmarks)/[\w/]+\.py\b", text):
+        assert (pages.ROOT / name).is_file() or Path(name).stem.removeprefix("test_") in new, name
+
+
+def test_nox_finds_every_session() -> None:
+    pytest.importorskip("nox", reason="nox is not installed: pip install '.[dev]'")
+    names = runpy.run_path(str(pages.ROOT / "noxfile.py"))
+    for path in (*names["ON_TRANSFORMERS"], *names["FOR_COVERAGE"]):
+        assert (pages.ROOT / path).exists(), path
