@@ -1,7 +1,7 @@
 """The images of README and site, drawn anew: `python scripts/doc_images.py`, or one kind: `... viewer`.
 
 The figures are those of `python scripts/demo_gallery.py`, at half their resolution; no colour is
-changed. The viewer is photographed in the places that show it.
+changed. The charts and the viewer are photographed in Chromium, as their readers see them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from groundviz.record import files
 from scripts.demo_gallery import gallery
 
 FOLDER = Path(__file__).parents[1] / "docs" / "img"
-KINDS = ("figures", "viewer")
+KINDS = ("figures", "charts", "viewer")
 # Photographs of screens may lose what no eye misses; figures lose nothing.
 EXACT = {"lossless": True, "quality": 100}
 LIGHT = {"quality": 84}
@@ -34,6 +34,12 @@ def drawn(kind: str, vlm: Any) -> Iterator[tuple[Path, bytes, dict[str, Any]]]:
         for name, figure in gallery(vlm):
             yield FOLDER / f"{name}.webp", figure.preview(), EXACT
         return
+    if kind == "charts":
+        from scripts.chart_images import charts
+
+        for name, photograph in charts(vlm):
+            yield FOLDER / f"{name}.webp", photograph, EXACT
+        return
     from scripts.screenshots import screens
 
     for name, photograph in screens(vlm):
@@ -43,7 +49,7 @@ def drawn(kind: str, vlm: Any) -> Iterator[tuple[Path, bytes, dict[str, Any]]]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw every image, or those of one kind."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("kind", nargs="?", choices=KINDS, help="one kind (default: both)")
+    parser.add_argument("kind", nargs="?", choices=KINDS, help="one kind (default: all)")
     kind = parser.parse_args(argv).kind
     vlm = groundviz.load("demo")
     for one in (kind,) if kind else KINDS:

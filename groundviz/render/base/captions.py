@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Container, Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 
 from groundviz.record.geometry import apply
-from groundviz.record.targets import answered, find
 from groundviz.record.tiles import place
-from groundviz.record.types import Answer, Heatmap, Heatmaps, Prompt, Record, SourceImage, Target
+from groundviz.record.types import Answer, Heatmap, Heatmaps, Prompt, Record, SourceImage
 from groundviz.render.base.overlay import OPACITY, OUTLINE, outlined
+from groundviz.render.base.parts import WHOLE as WHOLE
+from groundviz.render.base.parts import emphasis as emphasis
+from groundviz.render.base.parts import part as part
+from groundviz.render.base.parts import percent as percent
+from groundviz.render.base.parts import pieces as pieces
+from groundviz.render.base.parts import probability as probability
+from groundviz.render.base.parts import quoted as quoted
 from groundviz.render.base.provenance import made_with as made_with
 from groundviz.render.base.provenance import shortened
+from groundviz.render.base.uncertainty import uncertainties as uncertainties
+from groundviz.render.base.uncertainty import uncertainty as uncertainty
 
-WHOLE = "whole answer"
 NOT_WHY = "Attention shows where the model looked, not why it answered."
 PERCENTAGES = "Percentages: the model's probability of that part of the answer."
 SMOOTH = "Values are interpolated between the centres of the model's cells."
@@ -25,9 +29,6 @@ REFERENCE = "Dotted: reference contours, which the model was not given."
 NO_EVIDENCE = "no evidence"
 # Stands behind an answer that was cut off, never inside its quotation marks: double brackets are ours.
 CUT = "⟦…⟧"
-# Beyond so many times the largest value, an error is not told in per cent.
-_MOST_TIMES = 10
-_WORD = re.compile(r"\w+(?:[-'/.\u2019]\w+)*")
 # As their papers write them.
 _PROPER = {
     "grad_cam": "Grad-CAM",
@@ -51,7 +52,7 @@ def method_name(method: str) -> str:
 
 
 def cut_off(answer: Answer) -> str:
-    """What to say of an answer that did not end by itself; empty where it did, or where nobody knows."""
+    """The words for an answer that did not end by itself; empty where it did, or where nobody knows."""
     return "cut off by its length" if answer.finished is False else ""
 
 
@@ -81,7 +82,9 @@ def incomplete(record: Record, shown: Container[str] | None = None) -> tuple[str
 def shortfall(maps: Heatmaps) -> str:
     """What an interrupt left undone of one method's maps, in a sentence; empty where nothing."""
     steps = interrupted(maps)
-    return f"Interrupted: {method_name(maps.method)} rests on {steps}." if steps else ""
+    if not steps:
+        return ""
+    return f"Interrupted: {method_name(maps.method)} rests on {steps}."
 
 
 def before(prompt: Prompt) -> tuple[str, ...]:
@@ -94,77 +97,25 @@ def before(prompt: Prompt) -> tuple[str, ...]:
 
 def cautions(maps: Iterable[Heatmap | Heatmaps]) -> tuple[str, ...]:
     """What is known against methods, one sentence each: they say it themselves, as `caution` in `params`."""
-    told = {one.method: str(one.params["caution"]) for one in maps if one.params.get("caution")}
-    return tuple(f"{method_name(method)}: {caution}" for method, caution in told.items())
+    # One for each method, however many maps it has.
+    known: dict[str, str] = {}
+    for one in maps:
+        if one.params.get("caution"):
+            known[one.method] = f"{method_name(one.method)}: {one.params['caution']}"
+    return tuple(known.values())
 
 
 def beware(record: Record, shown: Container[str] | None = None) -> tuple[str, ...]:
     """What must stand beside the answer and its maps: if either is not whole; see `incomplete`."""
+    undone = incomplete(record, shown)
     cut = cut_off(record.answer)
-    return (*([f"The answer was {cut}."] if cut else []), *incomplete(record, shown))
-
-
-def uncertainty(heatmap: Heatmap, maps: Heatmaps | None = None) -> str:
-    """The standard error of a map's cells, relative to its largest value; empty where there is none.
-
-    Both the worst cell and the median are told: the first bounds what can be believed of a single cell,
-    the second says whether that cell is alone.
-
-    Args:
-        heatmap: The map.
-        maps: What it was taken from, so that it is told where these have errors and a map put together
-            from several of them has none that is known.
-    """
-    if heatmap.standard_error is None:
-        sampled = maps is not None and maps.standard_error is not None
-        return "standard error not known for this combination" if sampled else ""
-    errors = heatmap.standard_error[np.isfinite(heatmap.values)].astype(np.float64)
-    known = errors[np.isfinite(errors)]
-    if not known.size:
-        return "standard error not known"
-    most = _of_largest(heatmap, float(known.max()))
-    median = _of_largest(heatmap, float(np.median(known)))
-    if most > _MOST_TIMES:
-        said = f"standard error {_at_most(most)} the largest value"
-    else:
-        said = f"standard error {_at_most(most)} of the largest value, {_about(median)} in the median cell"
-    unknown = errors.size - known.size
-    return f"{said}, not known in {unknown} of {errors.size} cells" if unknown else said
-
-
-def uncertainties(heatmaps: Sequence[Heatmap]) -> str:
-    """The standard errors of maps side by side, in one line about the worst; empty where none is known."""
-    if len(heatmaps) == 1:
-        return uncertainty(heatmaps[0])
-    errors = [(one, one.standard_error) for one in heatmaps if one.standard_error is not None]
-    worst = [_of_largest(one, float(np.nanmax(error))) for one, error in errors if np.isfinite(error).any()]
-    if not worst:
-        return "standard errors not known" if errors else ""
-    some = "" if len(worst) == len(heatmaps) else f", known of {len(worst)} of {len(heatmaps)} maps"
-    of = "" if max(worst) > _MOST_TIMES else "of "
-    return f"standard errors {_at_most(max(worst))} {of}a map's largest value{some}"
-
-
-def _of_largest(heatmap: Heatmap, error: float) -> float:
-    """An error as a share of the map's largest value; of a map of zeros, any error is infinitely large."""
-    largest = float(np.nanmax(np.abs(heatmap.values), initial=0.0))
-    if largest == 0.0:
-        return math.inf if error else 0.0
-    return error / largest
-
-
-def _at_most(share: float) -> str:
-    if share > _MOST_TIMES:
-        return f"more than {_MOST_TIMES} times"
-    return "below 1%" if share < 0.01 else f"at most {math.ceil(round(100 * share, 3))}%"
-
-
-def _about(share: float) -> str:
-    return "below 1%" if share < 0.01 else f"{100 * share:.0f}%"
+    if cut:
+        return (f"The answer was {cut}.", *undone)
+    return undone
 
 
 def no_evidence(heatmap: Heatmap) -> str:
-    """What is to be said of a map that points nowhere; empty of any other."""
+    """The words for a map that points nowhere; empty for any other."""
     if heatmap.has_evidence:
         return ""
     if not np.isfinite(heatmap.values).any():
@@ -190,77 +141,25 @@ def aggregation(maps: Heatmaps, heatmap: Heatmap, *, swept: bool = False) -> str
         heatmap: The map.
         swept: Whether it is one of several layers that stand side by side.
     """
-    layer = "by layer" if swept else heatmap.layer
-    fixed = [f"{axis} {at}" for axis, at in (("layer", layer), ("head", heatmap.head)) if at is not None]
-    layers = ("layers", maps.reduce[1], heatmap.layer is None and maps.values.shape[1] > 1)
-    heads = ("heads", maps.reduce[2], heatmap.head is None and maps.values.shape[2] > 1)
-    combined = [(axis, how) for axis, how, several in (layers, heads) if several]
-    if len({how for _, how in combined}) == 1:
-        return ", ".join([*fixed, f"{combined[0][1]} over {' and '.join(axis for axis, _ in combined)}"])
-    return ", ".join([*fixed, *(f"{how} over {axis}" for axis, how in combined)])
-
-
-def probability(answer: Answer, target: Target) -> float:
-    """Probability of a part of the answer given what stands before it, 0 to 1.
-
-    Raises:
-        TargetError: It is a part of the question, which has none.
-    """
-    return math.exp(float(answer.logprobs[list(answered(target).tokens)].sum(dtype=np.float64)))
-
-
-def part(answer: Answer, target: Target) -> str:
-    """What to call a part of the answer, or of the question, on a label."""
-    # Counted first: to list what was spoken for each of thousands of tokens takes minutes.
-    starts, stops = answer.offsets.T
-    spoken = len(target.tokens) == int((stops > starts).sum()) and target.tokens == answer.spoken
-    whole = spoken and not target.foil
-    return WHOLE if whole else f"{target.text.strip()}{_where(target)}"
-
-
-def quoted(target: Target) -> str:
-    """A part of the answer or of the question as it stands in a sentence.
-
-    >>> quoted(Target(tokens=(-4,), text="nodule")), quoted(Target(tokens=(0,), text="yes"))
-    ('“nodule” (in the question)', '“yes”')
-    """
-    return f"“{target.text.strip()}”{_where(target)}"
-
-
-def _where(target: Target) -> str:
-    return " (in the question)" if target.in_question else ""
-
-
-def percent(share: float) -> str:
-    """A probability as a percentage with no more digits than it deserves.
-
-    >>> percent(0.9731), percent(0.00002), percent(0.9999)
-    ('97%', '< 1%', '> 99%')
-    """
-    if share < 0.01:
-        return "< 1%"
-    return "> 99%" if 0.99 < share < 1.0 else f"{100 * share:.0f}%"
-
-
-def emphasis(answer: Answer, targets: Iterable[Target]) -> list[tuple[str, bool]]:
-    """The answer's text in stretches, each with whether it belongs to one of the targets."""
-    explained = np.zeros(len(answer.text), dtype=bool)
-    for token in {token for target in targets for token in target.tokens if not target.in_question}:
-        start, stop = answer.offsets[token]
-        explained[start:stop] = True
-    groups = groupby(zip(answer.text, explained.tolist(), strict=True), key=lambda pair: pair[1])
-    return [("".join(letter for letter, _ in group), bold) for bold, group in groups]
-
-
-def pieces(answer: Answer, target: Target) -> list[Target]:
-    """The words of a part of the answer, each as a target of its own; its tokens when it is a single word."""
-    if target.in_question:
-        return []
-    words = [] if target.foil else list(_words(answer, target))
-    if len(words) > 1:
-        return words
-    several = len(target.tokens) > 1 and not target.foil
-    return [find(answer, index) for index in target.tokens] if several else []
+    parts: list[str] = []
+    over: dict[str, str] = {}
+    # Layers that stand side by side are named on their panels.
+    if swept:
+        parts.append("layer by layer")
+    elif heatmap.layer is not None:
+        parts.append(f"layer {heatmap.layer}")
+    if heatmap.layer is None and maps.values.shape[1] > 1:
+        over["layers"] = maps.reduce[1]
+    if heatmap.head is not None:
+        parts.append(f"head {heatmap.head}")
+    elif maps.values.shape[2] > 1:
+        over["heads"] = maps.reduce[2]
+    # "mean over layers and heads", but "mean over layers, max over heads".
+    if len(set(over.values())) == 1:
+        parts.append(f"{next(iter(over.values()))} over {' and '.join(over)}")
+    else:
+        parts += [f"{how} over {axis}" for axis, how in over.items()]
+    return ", ".join(parts)
 
 
 def legend(
@@ -281,21 +180,36 @@ def legend(
         contours: Whether contours known from elsewhere are drawn.
     """
     shown = list(heatmaps)
-    told = [heatmap for heatmap in shown if heatmap.has_evidence]
-    sentences = [*([NOT_WHY] if of_attention(shown) else []), *cautions(shown), *filter(None, [percentages])]
-    if told:
-        sentences += _reading(told, smooth=smooth)
-        sentences += [SMOOTH] if smooth else []
-    sentences += [REFERENCE] if contours else []
-    hatched = [one for one in told if _partly_unseen(one, source_images[one.grid.image])]
+    telling = [heatmap for heatmap in shown if heatmap.has_evidence]
+    sentences: list[str] = []
+    if of_attention(shown):
+        sentences.append(NOT_WHY)
+    sentences += cautions(shown)
+    if percentages:
+        sentences.append(percentages)
+    # Without evidence there are no colours to read.
+    if telling:
+        sentences += _reading(telling, smooth=smooth)
+    if telling and smooth:
+        sentences.append(SMOOTH)
+    if contours:
+        sentences.append(REFERENCE)
+    hatching = _hatching([one for one in telling if _partly_unseen(one, source_images[one.grid.image])])
+    if hatching:
+        sentences.append(hatching)
+    return sentences
+
+
+def _hatching(hatched: Sequence[Heatmap]) -> str:
+    """What hatching means on these maps; empty where there is none."""
+    if not hatched:
+        return ""
     # What one tile leaves out, the model may have seen in another.
     if any(heatmap.grid.label for heatmap in hatched):
-        sentences.append("Hatched: not covered by this map.")
-    elif any(map(interrupted, hatched)):
-        sentences.append("Hatched: not measured, or not seen by the model.")
-    elif hatched:
-        sentences.append("Hatched: not seen by the model.")
-    return sentences
+        return "Hatched: not covered by this map."
+    if any(map(interrupted, hatched)):
+        return "Hatched: not measured, or not seen by the model."
+    return "Hatched: not seen by the model."
 
 
 def of_attention(heatmaps: Iterable[Heatmap]) -> bool:
@@ -303,25 +217,33 @@ def of_attention(heatmaps: Iterable[Heatmap]) -> bool:
     return any("attention" in f"{heatmap.method} {heatmap.unit}" for heatmap in heatmaps)
 
 
-def _reading(told: Sequence[Heatmap], *, smooth: bool) -> list[str]:
-    signs = {heatmap.signed for heatmap in told}
-    start = " or ".join(name for name, signed in (("the low end", False), ("zero", True)) if signed in signs)
-    sentences = [f"Opacity rises from 0 at {start} to {OPACITY * 100:.0f}% at the end of the scale."]
-    lined = {heatmap.signed for heatmap in told if outlined(heatmap)}
+def _reading(telling: Sequence[Heatmap], *, smooth: bool) -> list[str]:
+    """How to read the colours and the outlines of maps that hold evidence."""
+    starts: list[str] = []
+    if not all(heatmap.signed for heatmap in telling):
+        starts.append("the low end")
+    if any(heatmap.signed for heatmap in telling):
+        starts.append("zero")
+    opacity = f"{OPACITY * 100:.0f}% at the end of the scale"
+    sentences = [f"Opacity rises from 0 at {' or '.join(starts)} to {opacity}."]
+    lined = [heatmap for heatmap in telling if outlined(heatmap)]
     if lined:
-        dashed = ", dashed where negative" if True in lined else ""
         what = "what lies" if smooth else "cells"
-        sentences.append(f"Outlined: {what} at {OUTLINE * 100:.0f}% of the scale or more{dashed}.")
+        outline = f"Outlined: {what} at {OUTLINE * 100:.0f}% of the scale or more"
+        if any(heatmap.signed for heatmap in lined):
+            outline += ", dashed where negative"
+        sentences.append(f"{outline}.")
     return sentences
 
 
 def _partly_unseen(heatmap: Heatmap, source_image: SourceImage) -> bool:
     """Whether some of the image lies outside the cells that hold a value, and is hatched."""
     (top, left), (bottom, right) = apply(heatmap.grid.to_source, np.array([[0.0, 0.0], heatmap.values.shape]))
-    beyond = (
-        top > 0.5 or left > 0.5 or bottom < source_image.shape[0] - 0.5 or right < source_image.shape[1] - 0.5
-    )
-    return bool(beyond or np.isnan(heatmap.values).any())
+    rows, cols = source_image.shape
+    # Half a pixel is rounding, and cannot be seen.
+    before = top > 0.5 or left > 0.5
+    behind = bottom < rows - 0.5 or right < cols - 0.5
+    return bool(before or behind or np.isnan(heatmap.values).any())
 
 
 def describe(heatmap: Heatmap, images: int = 1) -> str:
@@ -332,16 +254,24 @@ def describe(heatmap: Heatmap, images: int = 1) -> str:
         images: How many images there are.
     """
     name = f"{method_name(heatmap.method)} for {quoted(heatmap.target)}"
-    name = " on ".join(filter(None, (name, place(heatmap.grid, images))))
+    on = place(heatmap.grid, images)
+    if on:
+        name += f" on {on}"
     if nothing := no_evidence(heatmap):
         return f"{name}: {nothing}."
-    size = np.abs(heatmap.values) if heatmap.signed else heatmap.values
-    row, col = np.unravel_index(np.nanargmax(np.where(np.isfinite(size), size, np.nan)), size.shape)
+    size = np.where(np.isfinite(heatmap.values), heatmap.values, np.nan)
+    if heatmap.signed:
+        size = np.abs(size)
+    row, col = np.unravel_index(np.nanargmax(size), size.shape)
     where = f"row {row + 1} of {size.shape[0]}, column {col + 1} of {size.shape[1]}"
-    steps, error = interrupted(heatmap), uncertainty(heatmap)
-    also = [f"interrupted after {steps}" if steps else "", error]
-    found = f"strongest at {where}, {heatmap.values[row, col]:.3g} {heatmap.unit}"
-    return f"{name}: {'; '.join([found, *filter(None, also)])}."
+    known = [f"strongest at {where}, {heatmap.values[row, col]:.3g} {heatmap.unit}"]
+    steps = interrupted(heatmap)
+    if steps:
+        known.append(f"interrupted after {steps}")
+    error = uncertainty(heatmap)
+    if error:
+        known.append(error)
+    return f"{name}: {'; '.join(known)}."
 
 
 def by_layer(maps: Iterable[Heatmap]) -> bool:
@@ -368,32 +298,15 @@ def undrawn(record: Record, shown: Iterable[Heatmap]) -> list[str]:
     grids: dict[str, set[int]] = {}
     for heatmap in shown:
         grids.setdefault(heatmap.method, set()).add(id(heatmap.grid))
-    counts = [
-        (method, len(drawn), sum(maps.method == method for maps in record.heatmaps))
-        for method, drawn in grids.items()
-    ]
-    return [
-        f"{method_name(method)}: {drawn} of {count} maps {'is' if drawn == 1 else 'are'} drawn."
-        for method, drawn, count in counts
-        if drawn < count
-    ]
+    sentences: list[str] = []
+    for method, drawn in grids.items():
+        count = sum(maps.method == method for maps in record.heatmaps)
+        if len(drawn) < count:
+            verb = "is" if len(drawn) == 1 else "are"
+            sentences.append(f"{method_name(method)}: {len(drawn)} of {count} maps {verb} drawn.")
+    return sentences
 
 
 def maps_of(record: Record, method: str) -> Heatmaps:
     """What one method measured in a record, on its first grid."""
     return next(maps for maps in record.heatmaps if maps.method == method)
-
-
-def _words(answer: Answer, target: Target) -> Iterator[Target]:
-    own = np.array(target.tokens)
-    starts, stops = answer.offsets[own].T
-    first, last = int(starts.min()), int(stops.max())
-    # No word crosses a space, so none beyond the nearest ones can be the target's.
-    while first and not answer.text[first - 1].isspace():
-        first -= 1
-    while last < len(answer.text) and not answer.text[last].isspace():
-        last += 1
-    for word in _WORD.finditer(answer.text, first, last):
-        tokens = own[(starts < word.end()) & (stops > word.start())]
-        if tokens.size:
-            yield Target(tokens=tuple(tokens.tolist()), text=word.group())

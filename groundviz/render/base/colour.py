@@ -33,6 +33,11 @@ COLOURS = {
 }
 
 _PERCENTILE = 99.0
+_OVER: dict[Over, str] = {
+    "map": "",
+    "all": ", one scale for these maps",
+    "each": ", each map its own scale",
+}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -64,27 +69,30 @@ class Scale:
     def strength(self, values: Floats) -> Floats:
         """How far values are from nothing, 0 to 1: from the low end, or from zero when signed."""
         position = self.position(values)
-        return np.abs(2.0 * position - 1.0) if self.signed else position
+        if self.signed:
+            return np.abs(2.0 * position - 1.0)
+        return position
 
     @property
     def ends(self) -> tuple[str, str]:
         """The two numbers that belong beside the bar, marked where values lie beyond them."""
         largest = max(abs(self.low), abs(self.high))
+        # Ends that are close together need more digits to differ.
         digits = 2 + max(1, math.ceil(-math.log10((self.high - self.low) / largest)))
-        low, high = (_printed(end, digits) for end in (self.low, self.high))
+        low, high = _printed(self.low, digits), _printed(self.high, digits)
         if not self.clipped:
             return low, high
-        return (f"≤ {low}" if self.signed else low), f"≥ {high}"
+        # Only the magnitude of signed values is clipped, at both ends.
+        if self.signed:
+            low = f"≤ {low}"
+        return low, f"≥ {high}"
 
     @property
     def rule(self) -> str:
         """How the ends were chosen, in words."""
         top = f"{_PERCENTILE:.0f}th percentile" if self.clipped else "highest value"
         span = f"± {top} of the magnitude" if self.signed else f"lowest value to {top}"
-        return (
-            span
-            + {"map": "", "all": ", one scale for these maps", "each": ", each map its own scale"}[self.over]
-        )
+        return span + _OVER[self.over]
 
 
 def scales(maps: Sequence[Heatmap], rule: Rule = "clip") -> tuple[Scale | None, ...]:
@@ -97,9 +105,22 @@ def scales(maps: Sequence[Heatmap], rule: Rule = "clip") -> tuple[Scale | None, 
             map its own lowest to highest.
     """
     telling = [one for one in maps if one.has_evidence]
-    over: Over = "map" if len(maps) == 1 else "each" if rule == "each" else "all"
-    together = _scale(telling, rule, over) if telling and over != "each" else None
-    return tuple((together or _scale([one], rule, over)) if one.has_evidence else None for one in maps)
+    over: Over = "all"
+    if len(maps) == 1:
+        over = "map"
+    elif rule == "each":
+        over = "each"
+    # Maps without evidence have no scale, and do not change that of the others.
+    common = None
+    if telling and over != "each":
+        common = _scale(telling, rule, over)
+    found: list[Scale | None] = []
+    for one in maps:
+        if not one.has_evidence:
+            found.append(None)
+        else:
+            found.append(common or _scale([one], rule, over))
+    return tuple(found)
 
 
 def paint(position: Floats, *, signed: bool) -> Floats:
@@ -124,8 +145,10 @@ def table(name: str) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
 def _printed(value: float, digits: int) -> str:
     """A number as a journal prints it, with a true minus sign and powers of ten."""
     mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
-    power = f" \N{MULTIPLICATION SIGN} 10{str(int(exponent)).translate(_RAISED)}" if exponent else ""
-    return mantissa.replace("-", "\N{MINUS SIGN}") + power
+    printed = mantissa.replace("-", "\N{MINUS SIGN}")
+    if exponent:
+        printed += f" \N{MULTIPLICATION SIGN} 10{str(int(exponent)).translate(_RAISED)}"
+    return printed
 
 
 def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over) -> Scale:
@@ -133,11 +156,18 @@ def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over) -> Scale:
     signed = maps[0].signed
     reach = np.abs(seen) if signed else seen
     low, high = float(reach.min()), float(reach.max())
-    limit = float(np.percentile(reach, _PERCENTILE)) if rule == "clip" else high
-    clipped = low < limit < high
-    high = limit if clipped else high
+    # A few sinks would darken the rest.
+    clipped = False
+    if rule == "clip":
+        limit = float(np.percentile(reach, _PERCENTILE))
+        clipped = low < limit < high
+        if clipped:
+            high = limit
+    # Zero is in the middle, so that its colour means nothing.
+    if signed:
+        low = -high
     return Scale(
-        low=-high if signed else low,
+        low=low,
         high=high,
         clipped=clipped,
         over=over,

@@ -87,20 +87,25 @@ def outlines(
         return ()
     by_image = isinstance(contours, Mapping) and not any(isinstance(key, str) for key in contours)
     table: Mapping[Any, Any] = contours if by_image else {image or 0: contours}  # type: ignore[assignment]
-    missing = [number for number in table if number not in range(len(source_images))]
-    if missing:
-        raise UnknownName(
-            f"There is no image {missing[0]!r} to draw contours on: there are {len(source_images)}. "
-            "Count them from 0."
-        )
+    for number in table:
+        if number not in range(len(source_images)):
+            raise UnknownName(
+                f"There is no image {number!r} to draw contours on: there are {len(source_images)}. "
+                "Count them from 0."
+            )
     found: list[Outline] = []
     for number, one in table.items():
-        for named, shapes in one.items() if isinstance(one, Mapping) else [("", one)]:
+        # Shapes without names have the empty one.
+        named = one if isinstance(one, Mapping) else {"": one}
+        for name, shapes in named.items():
             drawn = list(_drawn(np.asarray(shapes), source_images[number].shape))
             for at, (mask, around) in enumerate(drawn, start=1):
-                numbered = f"{named} {at}" if len(drawn) > 1 else named
-                name = numbered if named else f"Outline {len(found) + 1}"
-                found.append(Outline(name=name, image=number, mask=mask, lines=around))
+                full = name
+                if not name:
+                    full = f"Outline {len(found) + 1}"
+                elif len(drawn) > 1:
+                    full = f"{name} {at}"
+                found.append(Outline(name=full, image=number, mask=mask, lines=around))
     return tuple(found)
 
 
@@ -123,7 +128,9 @@ def _drawn(contours: npt.NDArray[Any], shape: tuple[int, int]) -> Iterator[tuple
 
 def _inside(box: Sequence[float], shape: tuple[int, int]) -> Bools:
     top, left, bottom, right = box
-    row, col = (np.arange(size) + 0.5 for size in shape)
+    # The middles of the pixels.
+    row = np.arange(shape[0]) + 0.5
+    col = np.arange(shape[1]) + 0.5
     return ((row >= top) & (row < bottom))[:, None] & ((col >= left) & (col < right))[None, :]
 
 

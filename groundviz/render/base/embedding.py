@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from groundviz.record.types import Floats, Record
+from groundviz.record.types import Floats, Record, SourceImage
 from groundviz.render.base.options import options
 
 _LONGEST = 256
@@ -35,10 +35,10 @@ def embedded(record: Record) -> Record:
     if options.embed == "image":
         return record
     change = _coarse if options.embed == "small" else np.zeros_like
-    source_images = (
-        replace(source_image, pixels=change(source_image.pixels)) for source_image in record.source_images
-    )
-    return replace(record, source_images=tuple(source_images))
+    changed: list[SourceImage] = []
+    for source_image in record.source_images:
+        changed.append(replace(source_image, pixels=change(source_image.pixels)))
+    return replace(record, source_images=tuple(changed))
 
 
 def holds(thing: str, *, several: bool) -> str:
@@ -56,9 +56,15 @@ def _coarse(pixels: Floats) -> Floats:
     """The pixels in square blocks of one value, at most `_LONGEST` along the longer side."""
     rows, cols = pixels.shape[:2]
     step = -(-max(rows, cols) // _LONGEST)
-    total, count = (
-        np.add.reduceat(np.add.reduceat(one, range(0, rows, step), axis=0), range(0, cols, step), axis=1)
-        for one in (pixels, np.ones_like(pixels))
-    )
+    # Blocks at the lower and right border may hold fewer pixels than the others.
+    total = _sums(pixels, step)
+    count = _sums(np.ones_like(pixels), step)
     blocks = (total / count).repeat(step, axis=0).repeat(step, axis=1)
     return np.asarray(blocks[:rows, :cols], dtype=np.float32)
+
+
+def _sums(pixels: Floats, step: int) -> Floats:
+    """The sum of each block of `step` by `step` pixels."""
+    rows, cols = pixels.shape[:2]
+    down = np.add.reduceat(pixels, range(0, rows, step), axis=0)
+    return np.add.reduceat(down, range(0, cols, step), axis=1)

@@ -48,13 +48,17 @@ def visible(text: str, *, drawable: Container[int] | None = None) -> str:
     """
     if drawable is None and text.isascii() and text.isprintable():
         return text
-    shown, marks = [], 0
+    shown: list[str] = []
+    # Marks in a row on one letter, which would climb over the lines above.
+    marks = 0
     for character in text:
         category = unicodedata.category(character)
         marks = marks + 1 if category in ("Mn", "Me") else 0
         missing = drawable is not None and ord(character) not in drawable
-        spelled = missing or category in _UNSEEN or marks > _MOST_MARKS
-        shown.append(_spell(ord(character), drawable) if spelled else character)
+        if missing or category in _UNSEEN or marks > _MOST_MARKS:
+            shown.append(_spell(ord(character), drawable))
+        else:
+            shown.append(character)
     return "".join(shown)
 
 
@@ -75,9 +79,14 @@ def element(tag: str, *children: Html | str | None, **attributes: str | int | No
     """
     if tag not in _TAGS or (tag in _VOID and children):
         raise ValueError(f"A page holds no <{tag}> of this kind.")
-    opening = "".join(_attribute(name, value) for name, value in attributes.items() if value is not None)
+    opening = tag
+    for name, value in attributes.items():
+        if value is not None:
+            opening += _attribute(name, value)
+    if tag in _VOID:
+        return Html(f"<{opening}>")
     inner = "".join(_markup(child) for child in children if child is not None)
-    return Html(f"<{tag}{opening}>" if tag in _VOID else f"<{tag}{opening}>{inner}</{tag}>")
+    return Html(f"<{opening}>{inner}</{tag}>")
 
 
 def image(content: bytes, alt: str, *, width: int, height: int) -> Html:
@@ -94,7 +103,10 @@ def lines(text: str) -> list[Html | str]:
     ['no nodule', '<br>', 'no effusion']
     """
     first, *others = text.split("\n")
-    return [first, *(child for line in others for child in (element("br"), line))]
+    children: list[Html | str] = [first]
+    for line in others:
+        children += [element("br"), line]
+    return children
 
 
 def interactive(still: Sequence[Html], payload: bytes, live: str = "") -> Html:
@@ -147,7 +159,9 @@ def _program(code: str) -> list[Html]:
     """The viewer's program as the one script of a page; none where there is no code."""
     if "</" in code or "<!--" in code:
         raise ValueError("A program holds no '</' and no '<!--'.")
-    return [Html(f"<script>{code}</script>")] if code else []
+    if not code:
+        return []
+    return [Html(f"<script>{code}</script>")]
 
 
 def _digest(text: str) -> str:
@@ -167,7 +181,10 @@ def _attribute(name: str, value: str | int) -> str:
 
 
 def _markup(child: Html | str) -> str:
-    return child.markup if isinstance(child, Html) else html.escape(visible(child))
+    # A plain string is text, whatever it looks like.
+    if isinstance(child, Html):
+        return child.markup
+    return html.escape(visible(child))
 
 
 def _spell(code: int, drawable: Container[int] | None) -> str:

@@ -1,6 +1,6 @@
-"""A map laid over its study, at any resolution: opacity follows the value, so pathology stays visible.
+"""A map laid over its image, at any resolution: opacity follows the value, so pathology stays visible.
 
-Where a map is at its low end the study shows through untouched; at its high end colour covers
+Where a map is at its low end the image shows through untouched; at its high end colour covers
 `OPACITY` of it. Cells the model never saw are hatched in grey, so that "not seen" cannot be
 mistaken for "nothing found", and cells at or above `OUTLINE` of the scale can be outlined, which
 keeps the message in greyscale print. Nothing is ever mirrored.
@@ -38,7 +38,7 @@ def overlaid(
     *,
     smooth: bool = False,
 ) -> Floats:
-    """The study at `shape`, float32 (rows, cols, 3), with the map over it; bare without a scale.
+    """The image at `shape`, float32 (rows, cols, 3), with the map over it; bare without a scale.
 
     Args:
         source_image: The image.
@@ -61,14 +61,14 @@ def veil(
     *,
     smooth: bool = False,
 ) -> Floats:
-    """A map without its study, float32 (rows, cols, 4): its colours, and how much of the study they cover.
+    """A map without its image, float32 (rows, cols, 4): its colours, and how much of the image they cover.
 
     Args:
-        source: Rows and columns of the study.
+        source: Rows and columns of the source image.
         shape: Rows and columns of the image.
         heatmap: The map.
         scale: Its scale.
-        smooth: As in `image`.
+        smooth: As in `overlaid`.
     """
     values = read(heatmap, source, shape, smooth=smooth)
     unseen = np.isnan(values)
@@ -86,10 +86,11 @@ def resample(pixels: Floats, shape: tuple[int, int]) -> Floats:
     channels = pixels[..., None] if pixels.ndim == 2 else pixels
     smaller = min(shape[0], channels.shape[0]), min(shape[1], channels.shape[1])
     means = area_means(area_means(channels, smaller[0], axis=0), smaller[1], axis=1)
-    resized = [
-        np.asarray(Image.fromarray(means[..., i]).resize(shape[::-1], Image.Resampling.BICUBIC))
-        for i in range(means.shape[2])
-    ]
+    resized = []
+    # One by one, for Pillow resizes no colours of float32.
+    for at in range(means.shape[2]):
+        channel = Image.fromarray(means[..., at])
+        resized.append(np.asarray(channel.resize(shape[::-1], Image.Resampling.BICUBIC)))
     colours = np.broadcast_to(np.stack(resized, axis=2), (*shape, 3))
     return np.asarray(np.clip(colours, 0.0, 1.0), dtype=np.float32)
 
@@ -122,7 +123,7 @@ def area_means(pixels: Floats, count: int, axis: int) -> Floats:
 def read(
     heatmap: Heatmap, source: tuple[int, int], shape: tuple[int, int], *, smooth: bool = False
 ) -> Floats:
-    """The map's values at every pixel of an image of `shape` of a `source`-sized study; NaN where unseen."""
+    """The values at every pixel of an image of `shape`, of a source image of `source`; NaN where unseen."""
     resize = geometry.scale_shift((shape[0] / source[0], shape[1] / source[1]))
     grid = replace(heatmap.grid, to_source=geometry.compose(resize, heatmap.grid.to_source))
     return geometry.to_source_pixels(heatmap.values, grid, shape, smooth=smooth)
@@ -158,30 +159,36 @@ def outlines(
     Args:
         heatmap: The map.
         scale: Its scale.
-        smooth_on: Rows and columns of the study, to follow the values between cell centres instead.
+        smooth_on: Rows and columns of the source image, to follow the values between cell centres instead.
 
     Yields:
         Line ends (n, 2, 2) of (row, col) in source pixels, and whether the cells are negative.
     """
     if not outlined(heatmap):
         return
-    for sign, below in ((1.0, False), (-1.0, True))[: 1 + scale.signed]:
-        edges = _level(heatmap, scale, sign, smooth_on) if smooth_on else _around(heatmap, scale, sign)
+    for sign in (1.0, -1.0):
+        if sign < 0 and not scale.signed:
+            break
+        if smooth_on:
+            edges = _level(heatmap, scale, sign, smooth_on)
+        else:
+            edges = _around(heatmap, scale, sign)
         if len(edges):
-            yield edges, below
+            yield edges, sign < 0
 
 
 def _around(heatmap: Heatmap, scale: Scale, sign: float) -> Doubles:
     """The edges of the strong cells of one sign."""
     strong = np.isfinite(heatmap.values) & (scale.strength(heatmap.values) >= OUTLINE)
-    own = (heatmap.values < 0) == (sign < 0) if scale.signed else strong
-    return geometry.apply(heatmap.grid.to_source, _edges(strong & own))
+    if scale.signed:
+        strong &= (heatmap.values < 0) == (sign < 0)
+    return geometry.apply(heatmap.grid.to_source, _edges(strong))
 
 
 def _level(heatmap: Heatmap, scale: Scale, sign: float, source_image: tuple[int, int]) -> Doubles:
     """Where the interpolated values of one sign reach `OUTLINE` of the scale."""
-    shape = tuple(min(size, _FINEST_LEVEL) for size in source_image)
-    values = read(heatmap, source_image, (shape[0], shape[1]), smooth=True)
+    shape = min(source_image[0], _FINEST_LEVEL), min(source_image[1], _FINEST_LEVEL)
+    values = read(heatmap, source_image, shape, smooth=True)
     own = sign * values > 0 if scale.signed else np.isfinite(values)
     strength = np.where(own, scale.strength(values), 0.0)
     ends = [np.stack([line[:-1], line[1:]], axis=1) for line in level_lines(strength, OUTLINE)]
@@ -195,6 +202,7 @@ def level_lines(field: Floats, level: float) -> list[Doubles]:
     >>> line.min(axis=0).tolist(), line.max(axis=0).tolist()
     ([0.0, 0.0], [2.0, 3.0])
     """
+    # A rim of nothing closes the lines that would end at the border.
     found = contour_generator(z=np.pad(field, 1)).lines(level)
     return [np.asarray(line, dtype=np.float64)[:, ::-1] - 0.5 for line in found]
 
@@ -210,11 +218,10 @@ def _edges(cells: Bools) -> Doubles:
 
 
 def fitting(source_image: SourceImage, longest: int) -> tuple[int, int]:
-    """Rows and columns of an image true to the study's pixel spacing, its longer side `longest`."""
-    rows, cols = (
-        size * spacing
-        for size, spacing in zip(source_image.shape, source_image.spacing_mm or (1, 1), strict=True)
-    )
+    """Rows and columns of an image true to the source image's pixel spacing, its longer side `longest`."""
+    # Pixels that are not square are made so.
+    high, wide = source_image.spacing_mm or (1, 1)
+    rows, cols = source_image.shape[0] * high, source_image.shape[1] * wide
     factor = longest / max(rows, cols)
     return max(8, round(rows * factor)), max(8, round(cols * factor))
 
@@ -230,6 +237,7 @@ def jpeg(
     resize = np.array(shape) / source_image.shape
     for edges, negative in outlines(heatmap, scale):
         for start, stop in edges * resize:
+            # Half of each edge, which makes the line a dashed one.
             end = (start + stop) / 2.0 if negative else stop
             draw.line([tuple(start[::-1].round()), tuple(end[::-1].round())], fill="white")
     return _encoded(image, "JPEG")

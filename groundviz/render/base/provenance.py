@@ -13,16 +13,19 @@ _LONGEST_VALUE, _KEPT_OF_VALUE = 200, 120
 
 def made_with(made: Provenance) -> str:
     """Where an image came from, in one sentence that lets a reader make it again."""
-    revision = f" revision {made.revision}" if made.revision else ""
+    model = f"Model {made.model}"
+    if made.revision:
+        model += f" revision {made.revision}"
+    details = [made.family, f"weights {made.weights}"]
+    details += [f"adapter {name} {mark}" for name, mark in sorted(made.adapters.items())]
+    details += [f"{made.dtype} on {made.device}", f"{made.attention} attention kernel"]
+    if made.certificate:
+        details.append(made.certificate)
     versions = ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))
-    certified = f", {made.certificate}" if made.certificate else ""
-    adapters = "".join(f", adapter {name} {mark}" for name, mark in sorted(made.adapters.items()))
-    generated = f" Generated with {listed(made.generation)}." if made.generation else ""
-    return (
-        f"Model {made.model}{revision} ({made.family}, weights {made.weights}{adapters}, {made.dtype} on "
-        f"{made.device}, {made.attention} attention kernel{certified}), seed {made.seed}; {versions}."
-        f"{generated}"
-    )
+    text = f"{model} ({', '.join(details)}), seed {made.seed}; {versions}."
+    if made.generation:
+        text += f" Generated with {listed(made.generation)}."
+    return text
 
 
 def shortened(value: object) -> str:
@@ -32,7 +35,9 @@ def shortened(value: object) -> str:
     ('0.5', 'x… (300 characters)')
     """
     text = str(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_KEPT_OF_VALUE]}… ({len(text):,} characters)"
+    if len(text) <= _LONGEST_VALUE:
+        return text
+    return f"{text[:_KEPT_OF_VALUE]}… ({len(text):,} characters)"
 
 
 def facts(record: Record) -> Iterator[tuple[str, str]]:

@@ -16,21 +16,35 @@ def of(record: Record) -> str:
     >>> of(explanation.record)
     'Is there a nodule? no (> 99%; maps: attention, gradient_attention)'
     """
-    cut = captions.cut_off(record.answer)
-    label = f"{record.label}: " if record.label else ""
-    answer = f"{record.answer.text} {captions.CUT}" if cut else record.answer.text
-    maps = f"maps: {', '.join(_method(record, name) for name in methods(record))}"
-    missing = f"never ran: {', '.join(record.unmeasured)}" if record.unmeasured else ""
-    more = "more than the question was asked" if captions.before(record.prompt) else ""
-    known = filter(None, [captions.percent(record.answer.confidence), cut, more, maps, missing])
-    return visible(f"{label}{record.prompt.question} {answer} ({'; '.join(known)})")
+    answer = record.answer
+    known = [captions.percent(answer.confidence)]
+    text = answer.text
+    cut = captions.cut_off(answer)
+    if cut:
+        text = f"{text} {captions.CUT}"
+        known.append(cut)
+    if captions.before(record.prompt):
+        known.append("more than the question was asked")
+    known.append(f"maps: {', '.join(_method(record, name) for name in methods(record))}")
+    if record.unmeasured:
+        known.append(f"never ran: {', '.join(record.unmeasured)}")
+    line = f"{record.prompt.question} {text} ({'; '.join(known)})"
+    # Records that were given a name are told apart by it.
+    if record.label:
+        line = f"{record.label}: {line}"
+    return visible(line)
 
 
 def _method(record: Record, name: str) -> str:
     """A method, with what is not whole of its maps, or not there."""
     maps = measured(record, name)
+    flaws: list[str] = []
+    # Maps of one method on several images were interrupted together.
     steps = next(filter(None, map(captions.interrupted, maps)), "")
-    flat = all(one.has(record.target) and not one.at(record.target).has_evidence for one in maps)
-    flaws = [f"interrupted: {steps}" if steps else "", captions.NO_EVIDENCE if flat else ""]
-    flawed = ", ".join(filter(None, flaws))
-    return f"{name} [{flawed}]" if flawed else name
+    if steps:
+        flaws.append(f"interrupted: {steps}")
+    if all(one.has(record.target) and not one.at(record.target).has_evidence for one in maps):
+        flaws.append(captions.NO_EVIDENCE)
+    if not flaws:
+        return name
+    return f"{name} [{', '.join(flaws)}]"

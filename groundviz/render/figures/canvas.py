@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import chain
@@ -79,7 +79,8 @@ class Paragraph:
     @property
     def width(self) -> float:
         """Millimetres of the longest line."""
-        return max((left + measure(run, self.size) for line in self.lines for left, run in line), default=0.0)
+        ends = [left + measure(run, self.size) for left, run in chain.from_iterable(self.lines)]
+        return max(ends, default=0.0)
 
 
 @lru_cache(maxsize=16384)
@@ -106,10 +107,9 @@ def fitted(run: Run, size: float, width: float) -> Run:
 
 def paragraph(runs: Sequence[Run], size: float, width: float, *, most_lines: int = 4) -> Paragraph:
     """Runs broken into lines of at most `width` mm; a text longer than `most_lines` ends in an ellipsis."""
-    words = [Run(part, run.bold, run.colour) for run in runs for part in re.findall("[^ ]+ *| +", run.text)]
     lines: list[list[tuple[float, Run]]] = [[]]
     left = 0.0
-    for word in chain.from_iterable(_broken(word, size, width) for word in words):
+    for word in _pieces(runs, size, width):
         bare = Run(word.text.rstrip(), word.bold, word.colour)
         if lines[-1] and left + measure(bare, size) > width:
             if len(lines) == most_lines:
@@ -119,7 +119,14 @@ def paragraph(runs: Sequence[Run], size: float, width: float, *, most_lines: int
             left = 0.0
         lines[-1].append((left, word))
         left += measure(word, size)
-    return Paragraph(tuple(_joined(line) for line in lines), size)
+    return Paragraph(tuple(map(_joined, lines)), size)
+
+
+def _pieces(runs: Sequence[Run], size: float, width: float) -> Iterator[Run]:
+    """The words of runs, each with the spaces behind it, in pieces that each fit a line."""
+    for run in runs:
+        for part in re.findall("[^ ]+ *| +", run.text):
+            yield from _broken(Run(part, run.bold, run.colour), size, width)
 
 
 class _Raster(AxesImage):
@@ -138,7 +145,9 @@ class _Raster(AxesImage):
     def draw(self, renderer: Any) -> None:
         """Draw the layers where they arrive dot by dot, and the flat image elsewhere."""
         dots_per_unit = renderer.get_image_magnification()
-        left, bottom, right, top = (round(edge * dots_per_unit) for edge in self.axes.bbox.extents)
+        edges = [round(edge * dots_per_unit) for edge in self.axes.bbox.extents]
+        left, bottom, right, top = edges
+        # A raster of another size would be interpolated, and its layers would part.
         exact = self._layers[0].shape[:2] == (top - bottom, right - left)
         if isinstance(renderer, RendererAgg) or not exact:
             super().draw(renderer)
@@ -189,8 +198,11 @@ class Page:
         axes = self.figure.add_axes(box)
         axes.set_axis_off()
         axes.set(xlim=(0, frame[1]), ylim=(frame[0], 0))
-        layers = [self._layer(one) for one in (pixels, over) if one is not None]
-        flat = pixels if over is None else blend(pixels, over)
+        layers = [self._layer(pixels)]
+        flat = pixels
+        if over is not None:
+            layers.append(self._layer(over))
+            flat = blend(pixels, over)
         axes.add_image(_Raster(axes, to_bytes(flat), layers))
         return axes
 
@@ -219,11 +231,16 @@ class Page:
 def trace(axes: Axes, edges: Doubles, *, dashed: bool = False) -> None:
     """Draw line ends (n, 2, 2) of (row, col) onto an image: white on a dark rim, to show on any ground."""
     segments = list(edges[..., ::-1])
-    dashes = [(0.0, (2.0, 2.5))] if dashed else ["solid"]
-    for colour, weight, styles in (("black", 1.4, ["solid"]), ("white", 0.7, dashes)):
-        lines = LineCollection(segments, colors=colour, linewidths=weight, linestyles=styles)
-        lines.set_capstyle("butt" if styles != ["solid"] else "projecting")
-        axes.add_collection(lines, autolim=False)
+    rim = LineCollection(segments, colors="black", linewidths=1.4, linestyles=["solid"])
+    rim.set_capstyle("projecting")
+    line = LineCollection(segments, colors="white", linewidths=0.7, linestyles=["solid"])
+    line.set_capstyle("projecting")
+    # The rim stays whole under dashes, and dashes end where they end.
+    if dashed:
+        line.set_linestyle([(0.0, (2.0, 2.5))])
+        line.set_capstyle("butt")
+    for one in (rim, line):
+        axes.add_collection(one, autolim=False)
 
 
 def dotted(axes: Axes, line: Doubles) -> None:
@@ -241,8 +258,13 @@ def _ended(line: Sequence[tuple[float, Run]], size: float, width: float) -> list
     """The line with an ellipsis in place of what would not leave room for one."""
     mark = Run("…", colour=GREY)
     room = width - measure(mark, size)
-    kept = [(left, run) for left, run in line if left + measure(run, size) <= room]
-    end = kept[-1][0] + measure(kept[-1][1], size) if kept else 0.0
+    kept: list[tuple[float, Run]] = []
+    end = 0.0
+    for left, run in line:
+        right = left + measure(run, size)
+        if right <= room:
+            kept.append((left, run))
+            end = right
     return [*kept, (end, mark)]
 
 
@@ -251,17 +273,21 @@ def _broken(word: Run, size: float, width: float) -> list[Run]:
     if measure(word, size) <= width or len(word.text) < 2:
         return [word]
     half = len(word.text) // 2
-    parts = (Run(word.text[:half], word.bold, word.colour), Run(word.text[half:], word.bold, word.colour))
-    return [piece for part in parts for piece in _broken(part, size, width)]
+    first = Run(word.text[:half], word.bold, word.colour)
+    second = Run(word.text[half:], word.bold, word.colour)
+    return [*_broken(first, size, width), *_broken(second, size, width)]
 
 
 def _joined(line: Sequence[tuple[float, Run]]) -> tuple[tuple[float, Run], ...]:
     """Neighbours of one style as one run, so that the text can be selected and searched."""
     joined: list[tuple[float, Run]] = []
     for left, run in line:
-        last = joined[-1][1] if joined else None
-        if last is not None and (last.bold, last.colour) == (run.bold, run.colour):
-            joined[-1] = (joined[-1][0], Run(last.text + run.text, run.bold, run.colour))
+        if not joined:
+            joined.append((left, run))
+            continue
+        start, last = joined[-1]
+        if (last.bold, last.colour) == (run.bold, run.colour):
+            joined[-1] = (start, Run(last.text + run.text, run.bold, run.colour))
         else:
             joined.append((left, run))
     return tuple(joined)
@@ -269,8 +295,9 @@ def _joined(line: Sequence[tuple[float, Run]]) -> tuple[tuple[float, Run], ...]:
 
 @cache
 def _drawable() -> frozenset[int]:
-    regular, bold = (
-        get_font(findfont(FontProperties(family=FAMILY, weight=weight))).get_charmap()
-        for weight in ("normal", "bold")
-    )
-    return frozenset(regular) & frozenset(bold)
+    """The code points that the figure's font holds in both weights."""
+    found: list[frozenset[int]] = []
+    for weight in ("normal", "bold"):
+        font = get_font(findfont(FontProperties(family=FAMILY, weight=weight)))
+        found.append(frozenset(font.get_charmap()))
+    return found[0] & found[1]

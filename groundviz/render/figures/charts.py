@@ -1,4 +1,4 @@
-"""Charts of whole methods, as plotly figures: which head looks, and at which layer a place is lost."""
+"""Charts of whole methods, as plotly figures: which head attends to a place, and which layer loses it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ class Charts:
                 "'attention'."
             )
         layers = maps.layers or (None,)
-        each = [[maps.at(goal, layer=layer, head=head) for head in range(counts[1])] for layer in layers]
+        each: list[list[Heatmap]] = []
+        for layer in layers:
+            each.append([maps.at(goal, layer=layer, head=head) for head in range(counts[1])])
         amounts, what = self._amounts(each, mask)
         return _heatmap(amounts, what, each, _title(self.record, goal, [maps]))
 
@@ -127,8 +129,10 @@ class Charts:
         return chart
 
     def _named(self, methods: str | Sequence[str] | None, goal: Target) -> Sequence[str]:
+        if isinstance(methods, str):
+            return [methods]
         if methods is not None:
-            return [methods] if isinstance(methods, str) else methods
+            return methods
         return [name for name in selection.methods(self.record) if self._charted(name, goal)]
 
     def _charted(self, method: str, goal: Target) -> bool:
@@ -148,7 +152,8 @@ class Charts:
 
     def _amounts(self, each: Sequence[Sequence[Heatmap]], mask: Bools | None) -> tuple[Floats, str]:
         """What to show of each map, (layer, head), and what that is."""
-        values = np.array([[one.values for one in row] for row in each], dtype=np.float64)
+        rows = [np.stack([one.values for one in row]) for row in each]
+        values = np.stack(rows).astype(np.float64)
         whole = np.nansum(values, axis=(2, 3))
         first = each[0][0]
         if mask is None:
@@ -159,6 +164,7 @@ class Charts:
                 f"{first.method} has values below zero, of which a place holds no share. Leave the mask "
                 "out, or name another method."
             )
+        # A map of zeros lies nowhere, and so has no share on the place.
         inside = np.nansum(values * cell_coverage(first.grid, mask), axis=(2, 3))
         shares = np.divide(inside, whole, out=np.zeros_like(whole), where=whole > 0)
         return shares.astype(np.float32), "share of the map on the place"
@@ -174,11 +180,15 @@ class Charts:
 
 def _heatmap(amounts: Floats, what: str, each: Sequence[Sequence[Heatmap]], title: str) -> Figure:
     go = _plotly()
-    names = [captions.layer_name(row[0]) if row[0].layer is not None else "all layers" for row in each]
+    names: list[str] = []
+    for first, *_ in each:
+        names.append("all layers" if first.layer is None else captions.layer_name(first))
     heads = [f"head {one.head}" for one in each[0]]
     signed = each[0][0].signed and "share" not in what
     # Black is nothing: a scale from the lowest head would make that one look as if it saw nothing.
-    colours = {"colorscale": "RdBu_r", "zmid": 0} if signed else {"colorscale": "Inferno", "zmin": 0}
+    colours: dict[str, object] = {"colorscale": "Inferno", "zmin": 0}
+    if signed:
+        colours = {"colorscale": "RdBu_r", "zmid": 0}
     matrix = go.Heatmap(
         z=amounts,
         x=heads,
@@ -194,19 +204,31 @@ def _heatmap(amounts: Floats, what: str, each: Sequence[Sequence[Heatmap]], titl
 
 def _curves(go: Any, several: Sequence[Heatmaps], goal: Target, mask: Bools, number: int) -> list[Any]:
     """The curve of one method and the line of chance under it."""
-    found = [localization_curve(maps, goal, mask) for maps in several]
-    names = [captions.layer_name(maps.at(goal, layer=layer)) for maps in several for layer in maps.layers]
-    shares = np.concatenate([curve for curve, _ in found])
-    chance = np.concatenate([np.full(len(curve), share, np.float32) for curve, share in found])
+    names: list[str] = []
+    shares: list[Floats] = []
+    chance: list[Floats] = []
+    # Each grid of cells has layers of its own, and a share by chance of its own.
+    for maps in several:
+        curve, share = localization_curve(maps, goal, mask)
+        names += [captions.layer_name(maps.at(goal, layer=layer)) for layer in maps.layers]
+        shares.append(curve)
+        chance.append(np.full(len(curve), share, np.float32))
     colour, dash = _LINES[number % len(_LINES)]
     name = captions.method_name(several[0].method)
-    told = "%{x}: %{y:.1%}<extra>" + _plain(name) + "</extra>"
+    hover = "%{x}: %{y:.1%}<extra>" + _plain(name) + "</extra>"
     line = {"color": colour, "dash": dash, "width": 2}
     faint = {"color": colour, "dash": "dot", "width": 1}
-    return [
-        go.Scatter(x=names, y=shares, name=_plain(name), mode="lines+markers", line=line, hovertemplate=told),
-        go.Scatter(x=names, y=chance, name=f"{_plain(name)}, by chance", mode="lines", line=faint),
-    ]
+    curve = go.Scatter(
+        x=names,
+        y=np.concatenate(shares),
+        name=_plain(name),
+        mode="lines+markers",
+        line=line,
+        hovertemplate=hover,
+    )
+    by_chance = f"{_plain(name)}, by chance"
+    under = go.Scatter(x=names, y=np.concatenate(chance), name=by_chance, mode="lines", line=faint)
+    return [curve, under]
 
 
 def _layout(title: str) -> dict[str, Any]:

@@ -138,8 +138,10 @@ class Column:
         shown = [self.record.source_images[image] for image in images]
         found = Layout.of_each(shown, width, 1 + len(most), styles.narrowest(self.look.style))
         layouts = dict(zip(images, found, strict=True))
-        numbered = len(self.strips) > 1 and not self.letter
-        letters = cycle(ascii_lowercase if numbered else [""])
+        # Beside other parts the letter is the part's.
+        letters = cycle([""])
+        if len(self.strips) > 1 and not self.letter:
+            letters = cycle(ascii_lowercase)
         for group in self.groups:
             yield list(self._method(group, layouts, letters, width))
 
@@ -147,14 +149,15 @@ class Column:
         self, group: Sequence[Strip], layouts: Mapping[int, Layout], letters: Iterator[str], width: float
     ) -> Iterator[Block]:
         """The rows of a method, each with its title, and their colour bar."""
-        told = ""
+        before = ""
         for strip in group:
             details = self._details(strip)
+            # What is the same as in the row above is not repeated.
+            new = "" if details == before else details
             name = captions.titled(strip.maps[0], len(self.record.source_images))
             steps = captions.interrupted(strip.maps[0])
-            undone = f"interrupted: {steps}" if steps else ""
-            yield _row_title(name, next(letters), "" if details == told else details, undone, width)
-            told = details
+            yield _row_title(name, next(letters), new, steps, width)
+            before = details
             yield from self._lines(strip, layouts[strip.grid.image])
         yield from _bar(group, width)
 
@@ -174,31 +177,47 @@ class Column:
         if names:
             title = [Run("  ".join(printable(name) for name in names), bold=True)]
             yield Text(((0.0, paragraph(title, _TITLE, width)),), 0.4)
-        answer = self.record.answer
-        percent = captions.percent(answer.confidence).replace(" ", "\N{NO-BREAK SPACE}")
-        sure = Run(f"   probability\N{NO-BREAK SPACE}{percent}", colour=GREY)
         asked = [Run(printable(self.record.prompt.question))]
-        name = "Answer" if answer.source == "generated" else "Given"
-        stretches = captions.emphasis(answer, (one.target for one in shown))
-        cut = [Run(f" {captions.CUT}", colour=WARN)] if captions.cut_off(answer) else []
-        said = [*(Run(printable(text), bold=bold) for text, bold in stretches), *cut, sure]
+        name = "Answer" if self.record.answer.source == "generated" else "Given"
+        rows = [("Question", asked), (name, self._answer(shown))]
         undone = " ".join(captions.beware(self.record, {strip.maps[0].method for strip in self.strips}))
-        rows = [("Question", asked), (name, said)]
-        rows += [("Beware", [Run(printable(undone), colour=WARN)])] if undone else []
+        if undone:
+            rows.append(("Beware", [Run(printable(undone), colour=WARN)]))
         for label, runs in rows:
-            aside = paragraph([Run(label, colour=WARN if label == "Beware" else GREY)], _TITLE, _INDENT)
-            most = _BEWARE_LINES if label == "Beware" else _LINES
+            warns = label == "Beware"
+            aside = paragraph([Run(label, colour=WARN if warns else GREY)], _TITLE, _INDENT)
+            most = _BEWARE_LINES if warns else _LINES
             beside = paragraph(runs, _TITLE, width - _INDENT, most_lines=most)
-            yield Text(((0.0, aside), (_INDENT, beside)), 1.6 if label == rows[-1][0] else 0.4)
+            after = 1.6 if label == rows[-1][0] else 0.4
+            yield Text(((0.0, aside), (_INDENT, beside)), after)
+
+    def _answer(self, shown: Sequence[Heatmap]) -> list[Run]:
+        """The answer with its parts in bold, what it lacks, and its probability."""
+        answer = self.record.answer
+        runs: list[Run] = []
+        for text, bold in captions.emphasis(answer, (one.target for one in shown)):
+            runs.append(Run(printable(text), bold=bold))
+        if captions.cut_off(answer):
+            runs.append(Run(f" {captions.CUT}", colour=WARN))
+        # The number stays on one line with its sign.
+        percent = captions.percent(answer.confidence).replace(" ", "\N{NO-BREAK SPACE}")
+        runs.append(Run(f"   probability\N{NO-BREAK SPACE}{percent}", colour=GREY))
+        return runs
 
     def _details(self, strip: Strip) -> str:
-        first, swept = strip.maps[0], captions.by_layer(strip.maps)
+        first = strip.maps[0]
+        swept = captions.by_layer(strip.maps)
         maps = captions.maps_of(self.record, first.method)
-        combined = captions.aggregation(maps, first, swept=swept)
-        named = f"for “{printable(first.target.text.strip())}”" if swept else ""
-        style = "LLaVA-Rad style, a reconstruction" if self.look.style == "llava_rad" else ""
-        error = captions.uncertainties(strip.maps)
-        return " · ".join(filter(None, (style, named, captions.claim(first), combined, error)))
+        parts: list[str] = []
+        if self.look.style == "llava_rad":
+            parts.append("LLaVA-Rad style, a reconstruction")
+        # Panels of layers bear no words of the answer.
+        if swept:
+            parts.append(f"for “{printable(first.target.text.strip())}”")
+        parts.append(captions.claim(first))
+        parts.append(captions.aggregation(maps, first, swept=swept))
+        parts.append(captions.uncertainties(strip.maps))
+        return " · ".join(filter(None, parts))
 
 
 def stack(blocks: Sequence[Block], page: Page, left: float, top: float) -> None:
@@ -210,17 +229,19 @@ def stack(blocks: Sequence[Block], page: Page, left: float, top: float) -> None:
 
 def _bar(group: Sequence[Strip], width: float) -> Iterator[Bar]:
     """The colour bar of a method, unless none of its maps holds any evidence."""
-    known = [scale for strip in group for scale in strip.scales if scale is not None]
+    known = list(filter(None, chain.from_iterable(strip.scales for strip in group)))
     if known:
         same = all(scale == known[0] for scale in known)
         yield Bar(known[0], same, width, any(outlined(strip.maps[0]) for strip in group))
 
 
-def _row_title(name: str, letter: str, details: str, undone: str, width: float) -> Text:
-    runs = [
-        Run(f"{letter}  " if letter else "", bold=True),
-        Run(f"{printable(name)}  ", bold=True),
-        Run(f"{undone}  " if undone else "", bold=True, colour=WARN),
-        Run(details, colour=GREY),
-    ]
+def _row_title(name: str, letter: str, details: str, steps: str, width: float) -> Text:
+    """A method's name behind its letter, then what is not whole of it, and what its maps show."""
+    runs: list[Run] = []
+    if letter:
+        runs.append(Run(f"{letter}  ", bold=True))
+    runs.append(Run(f"{printable(name)}  ", bold=True))
+    if steps:
+        runs.append(Run(f"interrupted: {steps}  ", bold=True, colour=WARN))
+    runs.append(Run(details, colour=GREY))
     return Text(((0.0, paragraph(runs, LABEL, width)),), 0.4)

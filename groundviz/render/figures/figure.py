@@ -33,7 +33,7 @@ _NARROWEST = 60.0
 _MARGIN = 1.0
 _BETWEEN, _NARROWEST_COLUMN = 5.0, 55.0
 _FOOTER_LINES = 8
-# More panels than this nobody looks at, and each takes a megabyte; more dots than this fit no file.
+# More panels than this nobody reads, and each takes a megabyte; more dots than this fit no file.
 _MOST_PANELS, _MOST_DOTS, _MOST_DOTS_LONG = 300, 64_000_000, 60_000
 
 
@@ -91,7 +91,8 @@ def compose(
         raise TargetError(
             "There is nothing to draw: no map was named. Name a method and a part of the answer."
         )
-    refuse_many(sum(len(row) for part in parts for row in part.rows))
+    rows = list(chain.from_iterable(part.rows for part in parts))
+    refuse_many(sum(map(len, rows)))
     look = Look(style, smooth or style == "llava_rad", scale)
     columns = _columns(parts, look)
     with drawing():
@@ -101,8 +102,11 @@ def compose(
         page = Page(across, down)
         stack(blocks, page, _MARGIN, _MARGIN)
 
+    # Drawn when a notebook keeps it, for most figures never are.
     def kept() -> PaperFigure:
-        shown = [replace(part, record=embedding.embedded(part.record)) for part in parts]
+        shown: list[Part] = []
+        for part in parts:
+            shown.append(replace(part, record=embedding.embedded(part.record)))
         return compose(shown, width=width, smooth=smooth, scale=scale, style=style)
 
     return PaperFigure(page.figure, _caption(columns, look), kept)
@@ -176,7 +180,10 @@ def millimetres(width: Width) -> float:
     Raises:
         UnknownName: There is no such width.
     """
-    across = _WIDTHS.get(width, 0.0) if isinstance(width, str) else float(width)
+    if isinstance(width, str):
+        across = _WIDTHS.get(width, 0.0)
+    else:
+        across = float(width)
     if not _NARROWEST <= across <= 1000.0:
         known = ", ".join(f"{name!r} ({size:.0f} mm)" for name, size in _WIDTHS.items())
         raise UnknownName(
@@ -197,21 +204,27 @@ def default_targets(
 
 def _columns(parts: Sequence[Part], look: Look) -> list[Column]:
     """The parts with their scales: those of one model share them."""
-    letters = iter(ascii_lowercase) if len(parts) <= len(ascii_lowercase) else cycle([""])
     rows = [_comparable(part, look) for part in parts]
     known: dict[tuple[str, str], list[Heatmap]] = {}
     for part, its_rows in zip(parts, rows, strict=True):
         for heatmap in chain.from_iterable(its_rows):
             known.setdefault((part.record.provenance.weights, _measure(heatmap)), []).append(heatmap)
-    found = {
-        id(heatmap): scale
-        for maps in known.values()
-        for heatmap, scale in zip(maps, scales(maps, look.rule), strict=True)
-    }
-    return [
-        Column(part, list(_groups(its_rows, found)), look, next(letters) if len(parts) > 1 else "")
-        for part, its_rows in zip(parts, rows, strict=True)
-    ]
+    # By identity, for the same map may stand in two parts.
+    found: dict[int, Scale | None] = {}
+    for maps in known.values():
+        for heatmap, scale in zip(maps, scales(maps, look.rule), strict=True):
+            found[id(heatmap)] = scale
+    columns: list[Column] = []
+    for part, its_rows, letter in zip(parts, rows, _letters(len(parts)), strict=False):
+        columns.append(Column(part, list(_groups(its_rows, found)), look, letter))
+    return columns
+
+
+def _letters(parts: int) -> Iterator[str]:
+    """A letter for each part where there are several, and no more than letters."""
+    if 1 < parts <= len(ascii_lowercase):
+        return iter(ascii_lowercase)
+    return cycle([""])
 
 
 def _measure(heatmap: Heatmap) -> str:
@@ -222,24 +235,32 @@ def _measure(heatmap: Heatmap) -> str:
 def _groups(rows: Sequence[Sequence[Heatmap]], found: Mapping[int, Scale | None]) -> Iterator[list[Strip]]:
     """The rows of each method with their scales."""
     for _, group in groupby(rows, key=lambda row: row[0].method):
-        yield [Strip(row, [found[id(heatmap)] for heatmap in row]) for row in group]
+        strips: list[Strip] = []
+        for row in group:
+            strips.append(Strip(row, [found[id(heatmap)] for heatmap in row]))
+        yield strips
 
 
 def _comparable(part: Part, look: Look) -> list[list[Heatmap]]:
     """The maps as they are shown: per token where a method adds up different numbers of tokens."""
-    shown = []
-    for _, group in groupby(part.rows, key=lambda row: row[0].method):
-        rows = [[styles.prepared(part.record, one, look.style) for one in row] for row in group]
+    shown: list[list[Heatmap]] = []
+    for method, group in groupby(part.rows, key=lambda row: row[0].method):
+        rows: list[list[Heatmap]] = []
+        for row in group:
+            rows.append([styles.prepared(part.record, one, look.style) for one in row])
         counts = {len(heatmap.target.tokens) for heatmap in chain.from_iterable(rows)}
-        summed = captions.maps_of(part.record, rows[0][0].method).reduce[0] == "sum"
-        several = summed and len(counts) > 1
-        shown += [[_per_token(one) for one in row] for row in rows] if several else rows
+        summed = captions.maps_of(part.record, method).reduce[0] == "sum"
+        if summed and len(counts) > 1:
+            rows = [list(map(_per_token, row)) for row in rows]
+        shown += rows
     return shown
 
 
 def _per_token(heatmap: Heatmap) -> Heatmap:
     count = np.float32(len(heatmap.target.tokens))
-    error = None if heatmap.standard_error is None else heatmap.standard_error / count
+    error = heatmap.standard_error
+    if error is not None:
+        error = error / count
     unit = f"{heatmap.unit} per token"
     return replace(heatmap, values=heatmap.values / count, standard_error=error, unit=unit)
 
@@ -259,31 +280,38 @@ def _bands(columns: Sequence[Column], room: float) -> Iterator[Block]:
     every = iter(columns)
     while band := list(islice(every, beside)):
         for stacks in zip_longest(*(column.sections(width) for column in band), fillvalue=()):
-            yield Aligned([list(stack) for stack in stacks], width + _BETWEEN)
+            yield Aligned(list(map(list, stacks)), width + _BETWEEN)
 
 
 def _footer(columns: Sequence[Column], width: float, look: Look) -> Text:
     """How to read the colours, and what to beware of in the images."""
-    told: dict[str, None] = {}
+    # Each sentence once, in the order in which it first came.
+    sentences: dict[str, None] = {}
+    about: list[str] = []
     for column in columns:
-        shown = [heatmap for strip in column.strips for heatmap in strip.maps]
-        bare = all(captions.by_layer(strip.maps) for strip in column.strips) or all(
-            heatmap.target.foil for heatmap in shown
-        )
-        told |= dict.fromkeys(
-            captions.legend(
-                column.record.source_images,
-                shown,
-                percentages="" if bare else _percentages(look),
-                smooth=look.smooth,
-                contours=any(column.part.contours.values()),
-            )
-        )
-    about = [note for column in columns for note in _notes(column)]
-    text = " ".join([*told, *([styles.SINKS] if look.style == "llava_rad" else []), *about])
+        sentences |= dict.fromkeys(_legend(column, look))
+        about += _notes(column)
+    if look.style == "llava_rad":
+        sentences[styles.SINKS] = None
+    text = " ".join([*sentences, *about])
     lines = _FOOTER_LINES * max(1, len(about))
     runs = [Run(printable(text), colour=GREY)]
     return Text(((0.0, paragraph(runs, SMALL, width, most_lines=lines)),), 0.0)
+
+
+def _legend(column: Column, look: Look) -> list[str]:
+    """How to read the colours of one column, sentence by sentence."""
+    maps = [strip.maps for strip in column.strips]
+    shown = list(chain.from_iterable(maps))
+    # Neither layers nor contrasts have percentages beside them.
+    bare = all(map(captions.by_layer, maps)) or all(heatmap.target.foil for heatmap in shown)
+    return captions.legend(
+        column.record.source_images,
+        shown,
+        percentages="" if bare else _percentages(look),
+        smooth=look.smooth,
+        contours=any(column.part.contours.values()),
+    )
 
 
 def _percentages(look: Look) -> str:
@@ -302,21 +330,27 @@ def _notes(column: Column) -> Iterator[str]:
 
 
 def _caption(columns: Sequence[Column], look: Look) -> str:
-    notes = [styles.RECONSTRUCTION, styles.MASSES] if look.style == "llava_rad" else []
-    notes += [captions.SMOOTH] if look.smooth else []
-    notes += [captions.REFERENCE] if any(any(one.part.contours.values()) for one in columns) else []
-    shown = [
-        (column.record, [strip.maps for strip in column.strips], [strip.scales for strip in column.strips])
-        for column in columns
-    ]
-    if len(columns) == 1:
-        return legend.single(*shown[0], notes)
-    made = [visible(captions.made_with(column.record.provenance)) for column in columns]
-    names = [f"({column.letter}){f' {column.part.name}:' if column.part.name else ''}" for column in columns]
-    return legend.several(
-        [
-            (visible(name), legend.told(*one), origin)
-            for name, one, origin in zip(names, shown, made, strict=True)
-        ],
-        notes,
-    )
+    notes: list[str] = []
+    if look.style == "llava_rad":
+        notes += [styles.RECONSTRUCTION, styles.MASSES]
+    if look.smooth:
+        notes.append(captions.SMOOTH)
+    if any(any(column.part.contours.values()) for column in columns):
+        notes.append(captions.REFERENCE)
+    parts: list[tuple[str, list[str], str]] = []
+    for column in columns:
+        maps: list[Sequence[Heatmap]] = []
+        its_scales: list[Sequence[Scale | None]] = []
+        for strip in column.strips:
+            maps.append(strip.maps)
+            its_scales.append(strip.scales)
+        # A single part is called nothing, and its caption has another form.
+        if len(columns) == 1:
+            return legend.single(column.record, maps, its_scales, notes)
+        name = f"({column.letter})"
+        if column.part.name:
+            name += f" {column.part.name}:"
+        sentences = legend.shown(column.record, maps, its_scales)
+        origin = visible(captions.made_with(column.record.provenance))
+        parts.append((visible(name), sentences, origin))
+    return legend.several(parts, notes)

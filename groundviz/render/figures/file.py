@@ -90,7 +90,8 @@ class PaperFigure:
         stream = io.BytesIO()
         self.figure.savefig(stream, format="rgba", dpi=DPI)
         # As matplotlib counts dots: what is left of one is dropped.
-        width, height = (int(inches * DPI) for inches in self.figure.get_size_inches())
+        across, down = self.figure.get_size_inches()
+        width, height = int(across * DPI), int(down * DPI)
         return Image.frombytes("RGBA", (width, height), stream.getvalue()).convert("RGB")
 
     def preview(self) -> bytes:
@@ -104,4 +105,6 @@ class PaperFigure:
         """What a notebook keeps, which may be less of the images than `save` writes, or nothing."""
         if self.kept is None or options.embed == "image":
             return self.preview()
-        return None if options.embed == "none" else self.kept().preview()
+        if options.embed == "none":
+            return None
+        return self.kept().preview()

@@ -26,74 +26,87 @@ def single(
         scales: Their scales.
         notes: What else a reader must know, in sentences.
     """
-    return " ".join([*told(record, rows, scales), *notes, visible(captions.made_with(record.provenance))])
+    origin = visible(captions.made_with(record.provenance))
+    return " ".join([*shown(record, rows, scales), *notes, origin])
 
 
 def several(parts: Sequence[tuple[str, Sequence[str], str]], notes: Sequence[str] = ()) -> str:
-    """A caption for a figure of several parts, what holds for all of them said once.
+    """A caption for a figure of several parts. What holds for all of them stands there once.
 
     Args:
-        parts: What each is called, what `told` says of it, and what made it.
+        parts: What each is called, its sentences as `shown` returns them, and what made it.
         notes: What else a reader must know, in sentences.
     """
-    common = [one for one in parts[0][1][1:] if all(one in sentences for _, sentences, _ in parts)]
-    made = {made for _, _, made in parts}
-    each = [
-        " ".join(
-            [name, *(one for one in sentences if one not in common), *([] if len(made) == 1 else [origin])]
-        )
-        for name, sentences, origin in parts
-    ]
-    return " ".join([*each, *common, *notes, *(made if len(made) == 1 else ())])
+    origins = {origin for _, _, origin in parts}
+    # The first sentence of each part is its own: it opens with the question.
+    common: list[str] = []
+    for sentence in parts[0][1][1:]:
+        if all(sentence in sentences for _, sentences, _ in parts):
+            common.append(sentence)
+    each: list[str] = []
+    for name, sentences, origin in parts:
+        each += [name, *(one for one in sentences if one not in common)]
+        if len(origins) > 1:
+            each.append(origin)
+    ending = list(origins) if len(origins) == 1 else []
+    return " ".join([*each, *common, *notes, *ending])
 
 
-def told(
+def shown(
     record: Record, rows: Sequence[Sequence[Heatmap]], scales: Sequence[Sequence[Scale | None]]
 ) -> list[str]:
     """What is shown of a record and on which scale, sentence by sentence; `visible` to the reader."""
-    shown = [row[0] for row in rows]
-    left = "the image of each row" if len({one.grid.image for one in shown}) > 1 else "the image"
-    opening = f"{_asked(record, shown)} First, {left}; then {_panels(rows)}."
-    methods = _method_sentences(record, rows, scales)
-    not_why = [captions.NOT_WHY] if captions.of_attention(shown) else []
-    label = [f"Labelled “{record.label}”."] if record.label else []
-    undone = captions.incomplete(record, {one.method for one in shown})
-    parts = [
-        opening,
-        *label,
-        *captions.before(record.prompt),
-        *undone,
-        *_sizes(record.source_images),
-        *methods,
-        *captions.cautions(shown),
-        *captions.undrawn(record, shown),
-        *_left_out(record, rows),
-        *not_why,
-    ]
-    return [visible(one) for one in parts]
+    firsts = [row[0] for row in rows]
+    several = len({one.grid.image for one in firsts}) > 1
+    left = "the image of each row" if several else "the image"
+    sentences = [f"{_asked(record, firsts)} First, {left}; then {_panels(rows)}."]
+    if record.label:
+        sentences.append(f"Labelled “{record.label}”.")
+    sentences += captions.before(record.prompt)
+    sentences += captions.incomplete(record, {one.method for one in firsts})
+    sentences += _sizes(record.source_images)
+    sentences += _method_sentences(record, rows, scales)
+    sentences += captions.cautions(firsts)
+    sentences += captions.undrawn(record, firsts)
+    sentences += _left_out(record, rows)
+    if captions.of_attention(firsts):
+        sentences.append(captions.NOT_WHY)
+    return list(map(visible, sentences))
 
 
-def _asked(record: Record, shown: Sequence[Heatmap]) -> str:
-    said = "answered" if record.answer.source == "generated" else "was given the answer"
-    maps = "Maps of the images" if len(record.source_images) > 1 else "Maps of the image"
-    looked = all(captions.claim(heatmap) for heatmap in shown)
-    asked = "Where the model looked when asked" if looked else f"{maps} when the model was asked"
+def _asked(record: Record, firsts: Sequence[Heatmap]) -> str:
+    """The question and the answer, behind what the maps show."""
+    if all(captions.claim(heatmap) for heatmap in firsts):
+        asked = "Where the model looked when asked"
+    elif len(record.source_images) > 1:
+        asked = "Maps of the images when the model was asked"
+    else:
+        asked = "Maps of the image when the model was asked"
+    answered = "was given the answer"
+    if record.answer.source == "generated":
+        answered = "answered"
+    text = f"{asked} “{record.prompt.question}” and it {answered} “{record.answer.text}”"
     cut = captions.cut_off(record.answer)
-    whole = f" {captions.CUT}, {cut}" if cut else ""
-    return f"{asked} “{record.prompt.question}” and it {said} “{record.answer.text}”{whole}."
+    if cut:
+        text += f" {captions.CUT}, {cut}"
+    return f"{text}."
 
 
 def _panels(rows: Sequence[Sequence[Heatmap]]) -> str:
     """What the maps are of, from left to right."""
-    targets = {heatmap.target.scalar: captions.quoted(heatmap.target) for row in rows for heatmap in row}
-    named = ", ".join(targets.values())
+    targets: dict[object, str] = {}
+    for heatmap in chain.from_iterable(rows):
+        targets[heatmap.target.scalar] = captions.quoted(heatmap.target)
     maps = "map" if max(map(len, rows)) == 1 else "maps"
-    return f"the {maps} for {named}" + (", layer by layer" if any(map(captions.by_layer, rows)) else "")
+    text = f"the {maps} for {', '.join(targets.values())}"
+    if any(map(captions.by_layer, rows)):
+        text += ", layer by layer"
+    return text
 
 
 def _left_out(record: Record, rows: Sequence[Sequence[Heatmap]]) -> Iterator[str]:
     """How many of the parts that were asked for are drawn, where it is not all of them."""
-    shown = {heatmap.target.scalar for row in rows for heatmap in row}
+    shown = {heatmap.target.scalar for heatmap in chain.from_iterable(rows)}
     drawn = sum(target.scalar in shown for target in record.targets)
     if 0 < drawn < len(record.targets):
         yield f"Of {len(record.targets):,} parts that were asked for, {drawn:,} are drawn."
@@ -101,12 +114,14 @@ def _left_out(record: Record, rows: Sequence[Sequence[Heatmap]]) -> Iterator[str
 
 def _sizes(source_images: Sequence[SourceImage]) -> Iterator[str]:
     """Which image is which, where there are several."""
-    if len(source_images) > 1:
-        named = "; ".join(
-            f"{which(image, len(source_images))}, {source_image.shape[0]} by {source_image.shape[1]} pixels"
-            for image, source_image in enumerate(source_images)
-        )
-        yield f"{named[:1].upper()}{named[1:]}."
+    if len(source_images) == 1:
+        return
+    sizes: list[str] = []
+    for image, source_image in enumerate(source_images):
+        rows, cols = source_image.shape
+        sizes.append(f"{which(image, len(source_images))}, {rows} by {cols} pixels")
+    named = "; ".join(sizes)
+    yield f"{named[:1].upper()}{named[1:]}."
 
 
 def _method_sentences(
@@ -115,13 +130,34 @@ def _method_sentences(
     """What is shown of each method, row by row, on which scale."""
     for method, group in groupby(zip(rows, scales, strict=True), key=lambda pair: pair[0][0].method):
         its_rows, its_scales = zip(*group, strict=True)
-        firsts, swept = [row[0] for row in its_rows], captions.by_layer(its_rows[0])
-        scale = next(filter(None, chain.from_iterable(its_scales)), None)
-        places = "; ".join(filter(None, (place(one.grid, len(record.source_images)) for one in firsts)))
-        combined = captions.aggregation(captions.maps_of(record, method), firsts[0], swept=swept)
-        details = ", ".join(filter(None, [firsts[0].unit, combined]))
-        rows_are = f"rows: {places}" if places else ""
-        error = captions.uncertainties(list(chain.from_iterable(its_rows)))
-        told = "; ".join(filter(None, (details, rows_are, error)))
-        coloured = f"colours from {scale.rule}" if scale else captions.NO_EVIDENCE
-        yield f"{captions.method_name(method)} ({told}): {coloured}."
+        firsts = [row[0] for row in its_rows]
+        yield _method_sentence(record, method, firsts, its_rows, its_scales)
+
+
+def _method_sentence(
+    record: Record,
+    method: str,
+    firsts: Sequence[Heatmap],
+    rows: Sequence[Sequence[Heatmap]],
+    scales: Sequence[Sequence[Scale | None]],
+) -> str:
+    """The unit, what is combined, the rows, the error and the scale of one method."""
+    maps = captions.maps_of(record, method)
+    details = [firsts[0].unit]
+    combined = captions.aggregation(maps, firsts[0], swept=captions.by_layer(rows[0]))
+    if combined:
+        details.append(combined)
+    parts = [", ".join(details)]
+    # Rows of one image need no names.
+    places = list(filter(None, (place(one.grid, len(record.source_images)) for one in firsts)))
+    if places:
+        parts.append(f"rows: {'; '.join(places)}")
+    error = captions.uncertainties(list(chain.from_iterable(rows)))
+    if error:
+        parts.append(error)
+    # All maps with evidence have scales by one rule.
+    scale = next(filter(None, chain.from_iterable(scales)), None)
+    coloured = captions.NO_EVIDENCE
+    if scale:
+        coloured = f"colours from {scale.rule}"
+    return f"{captions.method_name(method)} ({'; '.join(parts)}): {coloured}."

@@ -68,7 +68,7 @@ class Layout:
 
     @classmethod
     def of(cls, source_image: SourceImage, width: float, count: int, narrowest: float = NARROW) -> Layout:
-        """The layout of `count` panels of a study on a page `width` mm wide, lines evenly filled."""
+        """The layout of `count` panels of an image on a page `width` mm wide, lines evenly filled."""
         per_line = math.ceil(count / math.ceil(count / panels_per_line(width, narrowest)))
         row_mm, col_mm = source_image.spacing_mm or (1.0, 1.0)
         aspect = source_image.shape[0] * row_mm / (source_image.shape[1] * col_mm)
@@ -82,7 +82,7 @@ class Layout:
     def of_each(
         cls, source_images: Sequence[SourceImage], width: float, count: int, narrowest: float = NARROW
     ) -> list[Layout]:
-        """Layouts for panels of different studies one under the other, in columns."""
+        """Layouts for panels of different images one under the other, in columns."""
         layouts = [cls.of(source_image, width, count, narrowest) for source_image in source_images]
         pitch = max(layout.pitch for layout in layouts)
         return [replace(layout, pitch=pitch) for layout in layouts]
@@ -123,15 +123,14 @@ class Sentence:
 
     def set(self, width: float) -> Paragraph:
         """The sentence in a few short lines; what is too far from the part gives way to an ellipsis."""
-        before, after = (printable(text).split(" ") if text else [] for text in (self.before, self.after))
+        before, after = _split(self.before), _split(self.after)
         whole = len(before), len(after)
         # What is too far away to fit in any case goes at once: to set thousands of words takes minutes.
         room = int(_WITH_CONTEXT * width / _NARROW_LETTER)
-        before, after = before[::-1][: _fitting(before[::-1], room)][::-1], after[: _fitting(after, room)]
-        bold = bool(self.before.strip() or self.after.strip())
-        part = [Run(printable(text), bold=bold and marked) for text, marked in self.part]
-        if not self.before:
-            part[0] = Run(part[0].text.lstrip(), part[0].bold)
+        before = before[len(before) - _fitting(before[::-1], room) :]
+        after = after[: _fitting(after, room)]
+        part = self._part()
+        # Then word by word, from the side that has more of them.
         while True:
             start = "… " if len(before) < whole[0] else ""
             end = " …" if len(after) < whole[1] else ""
@@ -143,6 +142,19 @@ class Sentence:
                 after = after[:-1]
             else:
                 before = before[1:]
+
+    def _part(self) -> list[Run]:
+        """The part itself, in bold where anything stands around it."""
+        bold = bool(self.before.strip() or self.after.strip())
+        runs = [Run(printable(text), bold=bold and marked) for text, marked in self.part]
+        if not self.before:
+            runs[0] = Run(runs[0].text.lstrip(), runs[0].bold)
+        return runs
+
+
+def _split(text: str) -> list[str]:
+    """The words of a text; none of an empty one."""
+    return printable(text).split(" ") if text else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +170,26 @@ class Panels:
     @property
     def height(self) -> float:
         """Millimetres down to where the next block begins."""
-        texts = [one.height for one in self._sentences if one is not None]
-        under = max(texts) + _SENTENCE_GAP if texts else 0.0
+        under = 0.0
+        for sentence in self._sentences:
+            if sentence is not None:
+                under = max(under, sentence.height + _SENTENCE_GAP)
         return _LABEL_HEIGHT + millimetres(self.layout.shape[0]) + self._own_ranges + under + _GAP
 
     @property
     def _sentences(self) -> list[Paragraph | None]:
-        return [one.sentence.set(self.layout.room) if one.sentence else None for one in self.panels]
+        texts: list[Paragraph | None] = []
+        for panel in self.panels:
+            texts.append(panel.sentence.set(self.layout.room) if panel.sentence else None)
+        return texts
 
     @property
     def _own_ranges(self) -> float:
         """Room in mm for the range of each map, where each has its own scale."""
-        each = any(panel.scale is not None and panel.scale.over == "each" for panel in self.panels)
-        return _RANGE_HEIGHT if each else 0.0
+        for panel in self.panels:
+            if panel.scale is not None and panel.scale.over == "each":
+                return _RANGE_HEIGHT
+        return 0.0
 
     def draw(self, page: Page, left: float, top: float) -> None:
         """Place the panels and their labels."""
@@ -196,13 +215,15 @@ class Panels:
 
     def _image(self, page: Page, left: float, top: float, panel: Panel) -> None:
         source_image, shape = self.source_image, self.layout.shape
+        heatmap, scale = panel.heatmap, panel.scale
         over = None
-        if panel.heatmap is not None and panel.scale is not None:
-            over = overlay.veil(source_image.shape, shape, panel.heatmap, panel.scale, smooth=self.smooth)
+        # The bare image, and a map without evidence, have no colours over them.
+        if heatmap is not None and scale is not None:
+            over = overlay.veil(source_image.shape, shape, heatmap, scale, smooth=self.smooth)
         axes = page.image(left, top, overlay.resample(source_image.pixels, shape), source_image.shape, over)
-        if panel.heatmap is not None and panel.scale is not None:
+        if heatmap is not None and scale is not None:
             follow = source_image.shape if self.smooth else None
-            for edges, negative in overlay.outlines(panel.heatmap, panel.scale, smooth_on=follow):
+            for edges, negative in overlay.outlines(heatmap, scale, smooth_on=follow):
                 trace(axes, edges, dashed=negative)
         for line in self.contours:
             dotted(axes, line)
@@ -227,12 +248,14 @@ class Bar:
 
     def draw(self, page: Page, left: float, top: float) -> None:
         """Place the bar, its ends and its words."""
-        low, high = (Run(end) for end in self._ends)
+        low, high = map(Run, self._ends)
         at = left + measure(low, SMALL) + 1.0
         page.text(left, top, Paragraph((((0.0, low),),), SMALL))
         axes = page.image(at, top + 0.35, colours(self.scale, dots(_BAR_HEIGHT), dots(_BAR_WIDTH)), (1, 1))
-        for mark in _marks(self.scale) if self.outlined else ():
-            trace(axes, np.array([[[0.0, mark], [1.0, mark]]]), dashed=self.scale.signed and mark < 0.5)
+        # Where the outline lies on the scale.
+        if self.outlined:
+            for mark in _marks(self.scale):
+                trace(axes, np.array([[[0.0, mark], [1.0, mark]]]), dashed=self.scale.signed and mark < 0.5)
         page.text(at + _BAR_WIDTH + 1.0, top, Paragraph((((0.0, high),),), SMALL))
         indent, drop, text = self._words()
         page.text(left + indent, top + drop, text)
@@ -244,7 +267,8 @@ class Bar:
     def _words(self) -> tuple[float, float, Paragraph]:
         """Unit and rule, with their place: beside the bar, or under it where there is no room."""
         runs = [Run(printable(self.scale.unit)), Run(f"; {self.scale.rule}", colour=GREY)]
-        indent = sum(measure(Run(end), SMALL) for end in self._ends) + _BAR_WIDTH + 4.0
+        low, high = map(Run, self._ends)
+        indent = measure(low, SMALL) + measure(high, SMALL) + _BAR_WIDTH + 4.0
         if self.width - indent < _BAR_WIDTH:
             return 0.0, _RANGE_HEIGHT, paragraph(runs, SMALL, self.width)
         return indent, 0.0, paragraph(runs, SMALL, self.width - indent)
@@ -267,8 +291,11 @@ def colours(scale: Scale, rows: int, cols: int) -> Floats:
 
 def _marks(scale: Scale) -> list[float]:
     """Where on the bar the outline is drawn."""
+    if not scale.signed:
+        return [overlay.OUTLINE]
+    # Zero is in the middle of a signed scale.
     half = overlay.OUTLINE / 2.0
-    return [0.5 - half, 0.5 + half] if scale.signed else [overlay.OUTLINE]
+    return [0.5 - half, 0.5 + half]
 
 
 def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:

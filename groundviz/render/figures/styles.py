@@ -27,7 +27,7 @@ SINKS = "Cells that draw attention whatever is asked (sinks) can stand out in an
 
 _LONG_LINE = 6
 _SHARES = "share of attention"
-# Words that name nothing to look at; "no" and "not" do.
+# Words that name nothing in an image; "no" and "not" do.
 _SMALL_WORDS = frozenset(
     "a an and are as at be by for from in is it of on or that the there this to was with".split()
 )
@@ -67,16 +67,32 @@ def default_targets(
     if style == "findings":
         return findings(record.answer)
     per_line = panels_per_line(width, narrowest(style))
-    alone = [_alone(record, target) for target in record.targets]
     if style != "grid":
-        named = [word for target in alone for word in _naming(record, target)]
-        return list({word.tokens: word for word in named}.values())[: 2 * per_line - 1] or alone
+        return _named_words(record, 2 * per_line - 1)
+    if len(record.targets) > 1:
+        pieces: list[Target] = []
+    else:
+        pieces = captions.pieces(record.answer, record.target)
+    # Where no word names anything, all of them.
+    pieces = list(filter(_names_something, pieces)) or pieces
+    shown = [*record.targets, *pieces]
+    for target in record.targets:
+        if target.foil:
+            shown.append(_alone(record, target))
+    # One panel is the bare image's.
     one_line = one_line or per_line >= _LONG_LINE or len(record.prompt.grids) > 1
     panels = max(2, per_line if one_line else 2 * per_line)
-    pieces = captions.pieces(record.answer, record.target) if len(record.targets) == 1 else []
-    pieces = [word for word in pieces if _names_something(word)] or pieces
-    contrasted = [one for one, target in zip(alone, record.targets, strict=True) if target.foil]
-    return [*record.targets, *pieces, *contrasted][: panels - 1]
+    return shown[: panels - 1]
+
+
+def _named_words(record: Record, most: int) -> list[Target]:
+    """The first words of the targets that name something, each once; the targets where there is none."""
+    words: dict[tuple[int, ...], Target] = {}
+    alone = [_alone(record, target) for target in record.targets]
+    for target in alone:
+        for word in _naming(record, target):
+            words[word.tokens] = word
+    return list(words.values())[:most] or alone
 
 
 def prepared(record: Record, heatmap: Heatmap, style: Style) -> Heatmap:
@@ -92,8 +108,9 @@ def prepared(record: Record, heatmap: Heatmap, style: Style) -> Heatmap:
             f"The style 'llava_rad' shows shares of attention: {heatmap.method} measures {heatmap.unit}. "
             "Name methods='attention', or use style='words'."
         )
-    mass = np.float32(_mass(record, heatmap))
-    return replace(heatmap, values=heatmap.values / (mass or np.float32(1)), unit=f"{_SHARES} to the image")
+    # Nothing divided up among no cells stays nothing.
+    mass = np.float32(_mass(record, heatmap)) or np.float32(1)
+    return replace(heatmap, values=heatmap.values / mass, unit=f"{_SHARES} to the image")
 
 
 def panels(
@@ -106,8 +123,11 @@ def panels(
             yield Panel(heatmap, scale, captions.layer_name(heatmap))
             continue
         target = heatmap.target
+        # Findings are whole sentences, which stand under their maps.
         name = str(number) if style == "findings" else captions.part(record.answer, target)
-        sentence = _sentence(record, target) if style != "grid" else None
+        sentence = None
+        if style != "grid":
+            sentence = _sentence(record, target)
         yield Panel(heatmap, scale, name, _aside(record, heatmap, style), sentence)
 
 
@@ -115,8 +135,10 @@ def _aside(record: Record, heatmap: Heatmap, style: Style) -> str:
     if style == "llava_rad":
         return f"{captions.percent(_raw_mass(record, heatmap))} to image"
     target = heatmap.target
-    unsure = target.foil or target.in_question
-    return "" if unsure else captions.percent(captions.probability(record.answer, target))
+    # A contrast has no probability of its own, nor has the question.
+    if target.foil or target.in_question:
+        return ""
+    return captions.percent(captions.probability(record.answer, target))
 
 
 def _raw_mass(record: Record, heatmap: Heatmap) -> float:
@@ -127,21 +149,28 @@ def _raw_mass(record: Record, heatmap: Heatmap) -> float:
 
 def _mass(record: Record, heatmap: Heatmap) -> float:
     """The sum of a target's map over all images and tiles."""
-    alike = [maps for maps in record.heatmaps if maps.method == heatmap.method]
-    each = (maps.at(heatmap.target, layer=heatmap.layer, head=heatmap.head) for maps in alike)
-    return float(sum(np.nansum(one.values, dtype=np.float64) for one in each))
+    total = 0.0
+    for maps in record.heatmaps:
+        if maps.method == heatmap.method:
+            one = maps.at(heatmap.target, layer=heatmap.layer, head=heatmap.head)
+            total += float(np.nansum(one.values, dtype=np.float64))
+    return total
 
 
 def _alone(record: Record, target: Target) -> Target:
     """A target without its foil."""
-    return find(record.answer, (target.tokens[0], target.tokens[-1] + 1)) if target.foil else target
+    if not target.foil:
+        return target
+    return find(record.answer, (target.tokens[0], target.tokens[-1] + 1))
 
 
 def _naming(record: Record, target: Target) -> list[Target]:
     """The words of a target that name something."""
-    pieces = captions.pieces(record.answer, target)
-    whole = [target] if not pieces or not re.search(r"\W", target.text.strip()) else pieces
-    return [word for word in whole if _names_something(word)]
+    words = captions.pieces(record.answer, target)
+    # The tokens of a single word are no words.
+    if not words or not re.search(r"\W", target.text.strip()):
+        words = [target]
+    return list(filter(_names_something, words))
 
 
 def _names_something(word: Target) -> bool:
@@ -155,13 +184,13 @@ def _sentence(record: Record, target: Target) -> Sentence | None:
     marked = [number for number, (text, bold) in enumerate(stretches) if bold and text.strip()]
     if not marked:
         return None
-    around = [one for one in sentences(answer) if set(one.tokens) & set(target.tokens)] or [target]
-    first, last = int(answer.offsets[around[0].tokens[0], 0]), int(answer.offsets[around[-1].tokens[-1], 1])
     before = "".join(text for text, _ in stretches[: marked[0]])
     after = "".join(text for text, _ in stretches[marked[-1] + 1 :])
-    end = len(answer.text) - len(after)
-    return Sentence(
-        before[first:].lstrip(),
-        tuple(stretches[marked[0] : marked[-1] + 1]),
-        after[: max(0, last - end)].rstrip(),
-    )
+    own = set(target.tokens)
+    around = [one for one in sentences(answer) if own & set(one.tokens)] or [target]
+    first = int(answer.offsets[around[0].tokens[0], 0])
+    last = int(answer.offsets[around[-1].tokens[-1], 1])
+    # As much of what stands behind as the last sentence holds.
+    rest = max(0, last - (len(answer.text) - len(after)))
+    part = tuple(stretches[marked[0] : marked[-1] + 1])
+    return Sentence(before[first:].lstrip(), part, after[:rest].rstrip())

@@ -182,7 +182,8 @@ class GroundViewer(anywidget.AnyWidget):
             meant = {name: value for name, value in sync_data.items() if name in can_hold}
             taken = {name: value for name, value in meant.items() if can_hold[name](value)}
             super().set_state(taken)
-            if refused := [name for name in meant if name not in taken]:
+            refused = [name for name in meant if name not in taken]
+            if refused:
                 self.send_state(refused)
 
     def _handle_msg(self, msg: dict[str, Any]) -> None:
@@ -193,8 +194,8 @@ class GroundViewer(anywidget.AnyWidget):
                 self.set_state(state)
             case {"method": "request_state"}:
                 self.send_state()
-            case {"method": "custom", "content": dict(said)}:
-                self._handle_custom_msg(said, [])
+            case {"method": "custom", "content": dict(message)}:
+                self._handle_custom_msg(message, [])
 
     def close(self) -> None:
         """End the widget, and what is being measured for it."""
@@ -216,7 +217,10 @@ class GroundViewer(anywidget.AnyWidget):
         return html.fragment(one.record, known=one.known, live=self._live)
 
     def _packed(self) -> bytes:
-        sides = [replace(one, record=embedding.embedded(one.record)) for one in self._sides]
+        sides: list[html.Side] = []
+        for side in self._sides:
+            # No more of the images than a notebook may keep.
+            sides.append(replace(side, record=embedding.embedded(side.record)))
         if len(sides) > 1:
             return html.side_by_side(sides)
         [one] = sides
@@ -224,12 +228,13 @@ class GroundViewer(anywidget.AnyWidget):
 
     def _offers(self) -> list[dict[str, str]]:
         """What can be measured, with a name to be read; without what refused already."""
-        offered = self._source.offers(self._record) if self._source else []
-        return [
-            {**one, "title": captions.method_name(one["name"])}
-            for one in offered
-            if one["name"] not in self._refused
-        ]
+        if self._source is None:
+            return []
+        offered: list[dict[str, str]] = []
+        for one in self._source.offers(self._record):
+            if one["name"] not in self._refused:
+                offered.append({**one, "title": captions.method_name(one["name"])})
+        return offered
 
     def _asked(self, _: object, content: dict[str, Any], __: object) -> None:
         """Do what the browser asks for; a method takes its time, and so gets a thread."""
@@ -256,7 +261,9 @@ class GroundViewer(anywidget.AnyWidget):
         maps = self._record.heatmaps[number]
         if not traits.whole(layer, 0, max(1, len(maps.layers)) - 1):
             return
-        blob = pack.heads_of(maps, maps.layers[layer] if maps.layers else 0)
+        # What the browser counts are places, not the numbers of layers.
+        chosen = maps.layers[layer] if maps.layers else 0
+        blob = pack.heads_of(maps, chosen)
         self.send({"heads": number, "layer": layer}, [blob])
 
     def _begin(self, method: str) -> None:
@@ -284,7 +291,9 @@ class GroundViewer(anywidget.AnyWidget):
         return ""
 
     def _show(self, method: str, doing: str, done: int, total: int) -> None:
-        says = f"{doing}: {done} of {total}" if total else doing
+        says = doing
+        if total:
+            says = f"{doing}: {done} of {total}"
         # Not worth waiting for: whoever has the turn may be waiting for the model that we hold.
         if self._turn.acquire(blocking=False):
             try:
@@ -296,7 +305,9 @@ class GroundViewer(anywidget.AnyWidget):
         """Show what came of it; the model is back by now, so waiting for a turn is safe."""
         try:
             if found is None:
-                self._refused |= {method} if isinstance(error, UnsupportedMethod | TargetError) else set()
+                # Asked again, it would refuse again.
+                if isinstance(error, UnsupportedMethod | TargetError):
+                    self._refused.add(method)
                 self.send({"failed": says, "method": method})
             else:
                 self._latest = found

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from PIL import Image
 
@@ -22,10 +23,14 @@ from groundviz.render.base.contours import Outline
 from groundviz.render.base.escape import Html, element
 from groundviz.render.figures.file import PaperFigure
 from groundviz.render.figures.panels import colours
+from groundviz.render.pages import tables
 from groundviz.render.pages.stylesheet import STYLE
 from groundviz.render.viewer import assets, pack
 
-_TITLE = "Where did the model look?"
+# By what the maps on a page show.
+_LOOKED = "Where did the model look?"
+_DEPENDS = "What in the image does the answer depend on?"
+_OTHERS = "Each map shows what its own method measures, in the unit beside its scale."
 _VIEW, _SMALL = 320, 128
 _SHARP = 1.5
 _MOST_IN_NOTEBOOK = 24
@@ -50,7 +55,10 @@ class Side:
 
 def side_by_side(sides: Sequence[Side]) -> bytes:
     """The payload of a viewer that shows several explanations together."""
-    return pack.together([pack.pack(one.record, known=one.known, name=one.name) for one in sides])
+    packs: list[bytes] = []
+    for one in sides:
+        packs.append(pack.pack(one.record, known=one.known, name=one.name))
+    return pack.together(packs)
 
 
 def page(records: Sequence[Record], figures: Sequence[PaperFigure], *, known: Sequence[Outline] = ()) -> str:
@@ -61,15 +69,21 @@ def page(records: Sequence[Record], figures: Sequence[PaperFigure], *, known: Se
         figures: The figure of each.
         known: Outlines known from elsewhere on the images of them all.
     """
-    pairs = zip(records, figures, strict=True)
-    articles = [_article(record, figure, most=None, known=known) for record, figure in pairs]
-    labels = [record.label for record in records]
-    return _document(articles, labels, several=any(len(record.source_images) > 1 for record in records))
+    articles: list[Html] = []
+    for record, figure in zip(records, figures, strict=True):
+        articles.append(_article(record, figure, most=None, known=known))
+    several = any(len(record.source_images) > 1 for record in records)
+    return _document(articles, records, [record.label for record in records], several=several)
 
 
 def comparison(sides: Sequence[Side], figure: PaperFigure) -> str:
     """One self-contained page of several explanations side by side, with their figure for print."""
-    return _document([_beside(sides, figure, most=None)], [side.name for side in sides], several=True)
+    records: list[Record] = []
+    names: list[str] = []
+    for side in sides:
+        records.append(side.record)
+        names.append(side.name)
+    return _document([_beside(sides, figure, most=None)], records, names, several=True)
 
 
 def comparison_fragment(sides: Sequence[Side], *, live: str = "") -> str:
@@ -82,13 +96,33 @@ def _output(article: Html, *, several: bool) -> str:
     return escape.fragment(STYLE + assets.style(), element("div", article, holds), program=assets.program())
 
 
-def _document(articles: Sequence[Html], names: Sequence[str], *, several: bool) -> str:
+def _document(
+    articles: Sequence[Html], records: Sequence[Record], names: Sequence[str], *, several: bool
+) -> str:
+    """A page of articles under a title, which is about what their maps show."""
+    title, sentences = _opening(records)
     named = ", ".join(dict.fromkeys(filter(None, names)))
-    title = f"{named}: {_TITLE[:1].lower()}{_TITLE[1:]}" if named else _TITLE
-    intro = element("header", element("h1", title), element("p", captions.NOT_WHY))
+    if named:
+        title = f"{named}: {title[:1].lower()}{title[1:]}"
+    intro = element("header", element("h1", title), *(element("p", one) for one in sentences))
     outro = element("footer", element("p", embedding.holds("page", several=several), class_="quiet"))
     body = [intro, element("main", *articles), outro]
     return escape.document(title, STYLE + assets.style(), body, program=assets.program())
+
+
+def _opening(records: Sequence[Record]) -> tuple[str, list[str]]:
+    """A title for a page about these records, and what its maps show, in sentences."""
+    shown = list(chain.from_iterable(record.heatmaps for record in records))
+    attention = [one for one in shown if captions.of_attention([one])]
+    sentences: list[str] = []
+    if attention:
+        sentences.append(captions.NOT_WHY)
+    # Beside attention, too, other methods claim nothing of where the model looked.
+    if len(attention) < len(shown):
+        sentences.append(_OTHERS)
+    if shown and not attention:
+        return _DEPENDS, sentences
+    return _LOOKED, sentences
 
 
 def fragment(record: Record, *, known: Sequence[Outline] = (), live: str = "") -> str:
@@ -118,28 +152,28 @@ def _article(
 
 
 def _beside(sides: Sequence[Side], figure: PaperFigure | None, *, most: int | None, live: str = "") -> Html:
-    sides = [replace(side, record=embedding.embedded(side.record)) for side in sides]
-    still = [part for side in sides for part in (element("h2", side.name), *_still(side.record))]
-    payload = side_by_side(sides)
-    below = [
-        part
-        for side in sides
-        for part in (
-            element("h3", side.name),
-            *_below(side.record, most),
-            _made_with(side.record),
-        )
-    ]
-    return element("article", escape.interactive(still, payload, live), *below, *_figure(figure))
+    shown: list[Side] = []
+    still: list[Html] = []
+    below: list[Html] = []
+    for side in sides:
+        record = embedding.embedded(side.record)
+        shown.append(replace(side, record=record))
+        still += [element("h2", side.name), *_still(record)]
+        below += [element("h3", side.name), *_below(record, most), _made_with(record)]
+    parts = escape.interactive(still, side_by_side(shown), live)
+    return element("article", parts, *below, *_figure(figure))
 
 
 def _still(record: Record) -> list[Html]:
     """What stands where no script runs."""
-    label = [element("p", record.label, class_="label")] if record.label else []
-    question = element("h2", *escape.lines(record.prompt.question))
-    before = [element("p", one, class_="quiet") for one in captions.before(record.prompt)]
-    answer = _answer(record.answer, record.targets)
-    return [*label, question, *before, answer, *_beware(record), *_views(record)]
+    parts: list[Html] = []
+    if record.label:
+        parts.append(element("p", record.label, class_="label"))
+    parts.append(element("h2", *escape.lines(record.prompt.question)))
+    for one in captions.before(record.prompt):
+        parts.append(element("p", one, class_="quiet"))
+    parts.append(_answer(record.answer, record.targets))
+    return [*parts, *_beware(record), *_views(record)]
 
 
 def _beware(record: Record) -> Iterator[Html]:
@@ -150,22 +184,21 @@ def _beware(record: Record) -> Iterator[Html]:
 
 def _below(record: Record, most: int | None) -> list[Html]:
     tokens = element("details", element("summary", "Token by token"), *_tokens(record, most))
-    return [tokens, *_notes(record.source_images), *_checks(record), *_scores(record)]
+    return [tokens, *_notes(record.source_images), *tables.checks(record), *tables.scores(record)]
 
 
 def _answer(answer: Answer, targets: Sequence[Target]) -> Html:
     """The answer as prose, the explained parts strong, with its probability."""
-    runs = (
-        element("strong" if explained else "span", *escape.lines(text))
-        for text, explained in captions.emphasis(answer, targets)
-    )
-    source = "generated by the model" if answer.source == "generated" else "given to the model"
+    runs: list[Html | str] = []
+    for text, explained in captions.emphasis(answer, targets):
+        runs.append(element("strong" if explained else "span", *escape.lines(text)))
     cut = captions.cut_off(answer)
-    # Marked as ours: the sign stands apart from the model's text and looks different.
-    sign = element("span", f"{captions.CUT} {cut}", class_="warn") if cut else None
+    if cut:
+        # Marked as ours: the sign stands apart from the model's text and looks different.
+        runs += [" ", element("span", f"{captions.CUT} {cut}", class_="warn")]
+    source = "generated by the model" if answer.source == "generated" else "given to the model"
     sure = f"Probability of this answer: {captions.percent(answer.confidence)}; {source}."
-    text = element("p", *runs, " " if cut else None, sign, class_="answer")
-    return element("div", text, element("p", sure, class_="quiet"))
+    return element("div", element("p", *runs, class_="answer"), element("p", sure, class_="quiet"))
 
 
 def _views(record: Record) -> Iterator[Html]:
@@ -173,10 +206,10 @@ def _views(record: Record) -> Iterator[Html]:
     maps = list(_explained(record))
     for image, source_image in enumerate(record.source_images):
         name = which(image, len(record.source_images)).capitalize()
-        bare = _image(
-            source_image, _VIEW, "The image that was asked about." if name == "Image" else f"{name}."
-        )
-        views = (_view(record, *pair) for pair in maps if pair[0].grid.image == image)
+        # A single image has no number.
+        says = "The image that was asked about." if name == "Image" else f"{name}."
+        bare = _image(source_image, _VIEW, says)
+        views = [_view(record, one, scale) for one, scale in maps if one.grid.image == image]
         yield element("div", element("figure", bare, element("figcaption", name)), *views, class_="views")
     shown, asked = len(_viewed(record)), len(record.targets)
     if shown < asked:
@@ -199,46 +232,56 @@ def _viewed(record: Record) -> Sequence[Target]:
 
 def _by_method(record: Record) -> list[list[Heatmaps]]:
     """What is drawn of each method."""
-    methods = dict.fromkeys(maps.method for maps in record.heatmaps)
-    return [drawn([maps for maps in record.heatmaps if maps.method == method]) for method in methods]
+    methods: dict[str, list[Heatmaps]] = {}
+    for maps in record.heatmaps:
+        methods.setdefault(maps.method, []).append(maps)
+    return list(map(drawn, methods.values()))
 
 
 def _view(record: Record, heatmap: Heatmap, scale: Scale | None) -> Html:
     maps = captions.maps_of(record, heatmap.method)
-    target, combined = heatmap.target, captions.aggregation(maps, heatmap)
-    single = len(record.targets) == 1 and not target.foil and not target.in_question
-    named = "" if single else captions.quoted(target)
-    details = filter(None, [named, captions.claim(heatmap), combined, captions.uncertainty(heatmap, maps)])
+    target = heatmap.target
+    details = [
+        captions.claim(heatmap),
+        captions.aggregation(maps, heatmap),
+        captions.uncertainty(heatmap, maps),
+    ]
+    # The answer's only part is in bold above.
+    if len(record.targets) > 1 or target.foil or target.in_question:
+        details.insert(0, captions.quoted(target))
     # The image needs no name: the map stands beside it.
     strong = element("strong", captions.titled(heatmap, 1))
-    name = element("p", strong, *_interrupted(heatmap), " ", *escape.lines(", ".join(details)))
+    name = element("p", strong, *_interrupted(heatmap), " ", *escape.lines(", ".join(filter(None, details))))
     key = element("ul", element("li", *_key(scale)), class_="scales")
     return element("figure", _map(record, _VIEW, heatmap, scale), element("figcaption", name, key))
 
 
 def _interrupted(heatmap: Heatmap) -> list[Html | str]:
     steps = captions.interrupted(heatmap)
-    return [" ", element("span", f"interrupted: {steps}", class_="warn")] if steps else []
+    if not steps:
+        return []
+    return [" ", element("span", f"interrupted: {steps}", class_="warn")]
 
 
 def _tokens(record: Record, most: int | None) -> Iterator[Html]:
     """Every token with its probability and one small map per method, or per method, image and tile."""
     count = len(record.answer.tokens)
-    images = sum(len(maps) for maps in _by_method(record))
-    fit = max(1, _MOST_SMALL // max(1, images))
-    shown = list(range(min(count, fit if most is None else min(fit, most))))
+    shown = list(range(min(count, _most_tokens(record, most))))
+    targets = [find(record.answer, index) for index in shown]
     cells: dict[int, list[Html]] = {index: [] for index in shown}
-    keys = []
+    keys: list[Html] = []
     for maps in _by_method(record):
-        targets = [find(record.answer, index) for index in shown]
-        heatmaps = [one.at(target) for target in targets for one in maps if one.has(target)]
+        heatmaps: list[Heatmap] = []
+        for target in targets:
+            heatmaps += [one.at(target) for one in maps if one.has(target)]
+        # A method that measured none of the tokens alone has no key either.
         if not heatmaps:
             continue
         its_scales = scales(heatmaps)
         for heatmap, scale in zip(heatmaps, its_scales, strict=True):
             cells[heatmap.target.tokens[0]].append(_small(record, heatmap, scale))
-        key = _key(next(filter(None, its_scales), None))
-        keys.append(element("li", element("strong", captions.method_name(heatmaps[0].method)), *key))
+        name = element("strong", captions.method_name(heatmaps[0].method))
+        keys.append(element("li", name, *_key(next(filter(None, its_scales), None))))
     yield element("ul", *keys, class_="scales")
     yield element("ol", *(_token(record.answer, *cell) for cell in cells.items()), class_="tokens")
     if len(shown) < count:
@@ -247,8 +290,17 @@ def _tokens(record: Record, most: int | None) -> Iterator[Html]:
     yield element("p", " ".join(_legend(record)), class_="quiet")
 
 
+def _most_tokens(record: Record, most: int | None) -> int:
+    """How many tokens have images of their own: `most`, or fewer where each has many."""
+    images = sum(map(len, _by_method(record)))
+    fit = max(1, _MOST_SMALL // max(1, images))
+    if most is None:
+        return fit
+    return min(fit, most)
+
+
 def _legend(record: Record) -> list[str]:
-    heatmaps = [one.at(record.target) for maps in _by_method(record) for one in maps]
+    heatmaps = [one.at(record.target) for one in chain.from_iterable(_by_method(record))]
     return [*captions.legend(record.source_images, heatmaps), *captions.undrawn(record, heatmaps)]
 
 
@@ -304,44 +356,10 @@ def _notes(source_images: Sequence[SourceImage]) -> Iterator[Html]:
     for image, source_image in enumerate(source_images):
         if source_image.notes:
             name = which(image, len(source_images))
-            yield element("h3", f"About the {name}" if name == "image" else f"About {name}")
+            if name == "image":
+                name = "the image"
+            yield element("h3", f"About {name}")
             yield element("ul", *(element("li", note) for note in source_image.notes))
-
-
-def _checks(record: Record) -> Iterator[Html]:
-    if record.checks:
-        yield element("h3", "Is this to be believed?")
-        rows = [
-            (one.name, one.verdict, one.says, _number(one.value), _number(one.reference))
-            for one in record.checks
-        ]
-        yield _table(("Check", "Verdict", "What it says", "Value", "Reference"), rows, record.label)
-
-
-def _scores(record: Record) -> Iterator[Html]:
-    if record.scores:
-        yield element("h3", "Against the truth")
-        rows = [
-            (
-                one.metric,
-                _number(one.value),
-                f"{_number(one.low)} to {_number(one.high)}",
-                str(one.n),
-                _number(one.prior),
-            )
-            for one in record.scores
-        ]
-        yield _table(("Metric", "Value", "Interval", "Cases", "Without seeing the image"), rows, record.label)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> Html:
-    caption = element("caption", label) if label else None
-    head = element("tr", *(element("th", text, scope="col") for text in heads))
-    body = (
-        element("tr", element("th", first, scope="row"), *(element("td", text) for text in others))
-        for first, *others in rows
-    )
-    return element("table", caption, element("thead", head), element("tbody", *body))
 
 
 def _figure(figure: PaperFigure | None) -> Iterator[Html]:
@@ -356,11 +374,9 @@ def _figure(figure: PaperFigure | None) -> Iterator[Html]:
 
 def _made_with(record: Record) -> Html:
     """Everything that is known of how the record came about, name by name."""
-    pairs = [
-        part
-        for name, value in [*provenance.facts(record), *_errors(record)]
-        for part in (element("dt", name), element("dd", value))
-    ]
+    pairs: list[Html] = []
+    for name, value in [*provenance.facts(record), *_errors(record)]:
+        pairs += [element("dt", name), element("dd", value)]
     return element("details", element("summary", "How this was made"), element("dl", *pairs))
 
 
@@ -371,7 +387,3 @@ def _errors(record: Record) -> Iterator[tuple[str, str]]:
             if maps.has(target) and (error := captions.uncertainty(maps.at(target), maps)):
                 name = captions.titled(maps.at(target), len(record.source_images))
                 yield f"error of {name}, {captions.quoted(target)}", error
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}"

@@ -1,20 +1,20 @@
 """The interactive viewer's own files, as each of its hosts needs them.
 
-`static/viewer.js` is one ES module without dependencies. A live widget takes it as it is; a page, or a
-notebook's saved output, takes it as one plain script, which needs no import and so runs under a strict
-content security policy and from a file.
+The modules in `static` are plain ES modules without dependencies. They are joined into one: a live widget
+takes it as it is; a page, or a notebook's saved output, takes it as one plain script, which needs no
+import and so runs under a strict content security policy and from a file.
 """
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from pathlib import Path
 
+from groundviz.render.viewer import modules
+from groundviz.render.viewer.compact import compact
+
 _STATIC = Path(__file__).with_name("static")
 _EXPORT = "export default { render };"
-_COMMENT = re.compile(r"^\s*(?:/\*(?:.|\n)*?\*/|//.*)\n", re.MULTILINE)
-_INDENT = re.compile(r"^\s+", re.MULTILINE)
 
 
 @cache
@@ -24,13 +24,13 @@ def module() -> str:
     >>> module().rstrip().endswith("export default { render };")
     True
     """
-    return _INDENT.sub("", _COMMENT.sub("", (_STATIC / "viewer.js").read_text("utf-8")))
+    return f"{_joined()}{_EXPORT}\n"
 
 
 @cache
 def style() -> str:
     """The viewer's style sheet, every rule of which stays inside the viewer."""
-    return (_STATIC / "viewer.css").read_text("utf-8")
+    return _read("viewer.css")
 
 
 @cache
@@ -40,4 +40,13 @@ def program() -> str:
     >>> "export" in program(), "//" in program()
     (False, False)
     """
-    return f'(() => {{\n"use strict";\n{module().replace(_EXPORT, "upgrade();")}}})();'
+    return f'(() => {{\n"use strict";\n{_joined()}upgrade();\n}})();'
+
+
+@cache
+def _joined() -> str:
+    return compact(modules.joined("main.js", _read, ending=_EXPORT))
+
+
+def _read(path: str) -> str:
+    return (_STATIC / path).read_text("utf-8")

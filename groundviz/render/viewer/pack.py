@@ -17,6 +17,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -61,35 +62,50 @@ def pack(
     """
     chosen = detail or _affordable(record.heatmaps)
     blobs: list[bytes] = []
+    label = record.label
+    # Once is enough.
+    if not name or name == record.label:
+        label = ""
+    cut = captions.cut_off(record.answer)
+    if cut:
+        cut = f"{captions.CUT} {cut}"
+    # Their order is the order of their bytes.
+    images = _images(record, blobs)
+    maps = [_maps(one, record, chosen, known, blobs) for one in record.heatmaps]
     header = {
         "name": visible(name or record.label),
-        "label": visible(record.label) if name and name != record.label else "",
-        "cut": f"{captions.CUT} {captions.cut_off(record.answer)}" if captions.cut_off(record.answer) else "",
+        "label": visible(label),
+        "cut": cut,
         "missing": missing(record),
         "known": [_outline(one) for one in known],
         "question": visible(record.prompt.question),
-        "before": [visible(one) for one in captions.before(record.prompt)],
+        "before": list(map(visible, captions.before(record.prompt))),
         "source": record.answer.source,
         "sure": captions.percent(record.answer.confidence),
         "asked": list(_asked(record)),
         "tokens": list(_tokens(record.answer)),
         "parts": _parts(record),
-        "images": [
-            _image(source_image, number, record, blobs)
-            for number, source_image in enumerate(record.source_images)
-        ],
-        "maps": [_maps(one, record, chosen, known, blobs) for one in record.heatmaps],
-        "kinds": [[name for name, signed in COLOURS.items() if signed == kind] for kind in (False, True)],
-        "colours": {name: base64.b64encode(table(name).tobytes()).decode() for name in COLOURS},
+        "images": images,
+        "maps": maps,
+        "kinds": [_colours(signed=False), _colours(signed=True)],
+        "colours": {colours: base64.b64encode(table(colours).tobytes()).decode() for colours in COLOURS},
         "says": captions.NOT_WHY,
     }
     return _framed(header, blobs)
 
 
+def _colours(*, signed: bool) -> list[str]:
+    """The names of the colours for maps with or without a sign."""
+    return [name for name, kind in COLOURS.items() if kind == signed]
+
+
 def together(packs: Sequence[bytes]) -> bytes:
     """Several payloads as one, for a viewer that shows them side by side."""
     blobs: list[bytes] = []
-    return _framed({"packs": [_add(one, blobs) for one in packs]}, blobs)
+    places: list[list[int]] = []
+    for one in packs:
+        places.append(_add(one, blobs))
+    return _framed({"packs": places}, blobs)
 
 
 def heads_of(maps: Heatmaps, layer: int) -> bytes:
@@ -98,13 +114,16 @@ def heads_of(maps: Heatmaps, layer: int) -> bytes:
     Raises:
         TargetError: The layer was not measured.
     """
-    kept = maps.values[:, maps.layers.index(layer), None] if maps.layers else maps.values[:, :1]
+    # Where a method tells no layers apart, all it has is in the first place.
+    at = maps.layers.index(layer) if maps.layers else 0
+    kept = maps.values[:, at : at + 1]
     return zlib.compress(coded(kept), 6)
 
 
 def missing(record: Record) -> list[str]:
-    """What a reader must be told besides what each map says of itself: what never ran, or is known to err."""
-    return [visible(one) for one in (*captions.incomplete(record, ()), *captions.cautions(record.heatmaps))]
+    """What a reader must know besides what each map says of itself: what never ran, or is known to err."""
+    sentences = [*captions.incomplete(record, ()), *captions.cautions(record.heatmaps)]
+    return list(map(visible, sentences))
 
 
 def images_of(records: Sequence[Record]) -> tuple[list[list[int]], bytes]:
@@ -129,8 +148,11 @@ def read(payload: bytes) -> tuple[dict[str, Any], list[Floats]]:
     """What a viewer reads: the header, and the maps (target, layer, head, row, col) as it sees them."""
     (length,) = struct.unpack_from("<I", payload)
     header = json.loads(payload[4 : 4 + length])
-    blobs = [(zlib.decompress(_blob(payload, 4 + length, one["at"])), one["shape"]) for one in header["maps"]]
-    return header, [decoded(*blob) for blob in blobs]
+    maps: list[Floats] = []
+    for one in header["maps"]:
+        content = zlib.decompress(_blob(payload, 4 + length, one["at"]))
+        maps.append(decoded(content, one["shape"]))
+    return header, maps
 
 
 def _framed(header: Mapping[str, Any], blobs: Sequence[bytes]) -> bytes:
@@ -150,11 +172,15 @@ def _add(blob: bytes, blobs: list[bytes]) -> list[int]:
 
 
 def _affordable(heatmaps: Iterable[Heatmaps]) -> Detail:
-    shapes = [one.values.shape for one in heatmaps]
-    if sum(int(np.prod(shape)) for shape in shapes) <= _MOST_WITH_HEADS:
+    with_heads = with_layers = 0
+    for one in heatmaps:
+        with_heads += one.values.size
+        with_layers += one.values.size // one.values.shape[2]
+    if with_heads <= _MOST_WITH_HEADS:
         return "heads"
-    with_layers = sum(int(np.prod(shape)) // shape[2] for shape in shapes)
-    return "layers" if with_layers <= _MOST_WITH_LAYERS else "combined"
+    if with_layers <= _MOST_WITH_LAYERS:
+        return "layers"
+    return "combined"
 
 
 def _maps(
@@ -164,6 +190,12 @@ def _maps(
     kept = _kept(maps, detail)
     (scale_row, _, shift_row), (_, scale_col, shift_col) = maps.grid.to_source.tolist()
     shown = maps.at(maps.targets[0])
+    # Layers that were combined cannot be told apart any more.
+    layers = list(maps.layers) if kept.shape[1] == maps.values.shape[1] else []
+    values = _add(zlib.compress(coded(kept), 9), blobs)
+    inside = None
+    if known:
+        inside = _add(zlib.compress(_inside(maps.grid, known), 9), blobs)
     return {
         "method": visible(maps.method),
         "name": visible(captions.method_name(maps.method)),
@@ -176,14 +208,14 @@ def _maps(
         "unit": visible(maps.unit),
         "signed": maps.signed,
         "reduce": list(maps.reduce),
-        "layers": list(maps.layers) if kept.shape[1] == maps.values.shape[1] else [],
+        "layers": layers,
         "measured": list(maps.values.shape[1:3]),
         "targets": [_target(target, record.answer) for target in maps.targets],
         "image": maps.grid.image,
         "to_source": [scale_row, shift_row, scale_col, shift_col],
         "shape": list(kept.shape),
-        "at": _add(zlib.compress(coded(kept), 9), blobs),
-        "inside": _add(zlib.compress(_inside(maps.grid, known), 9), blobs) if known else None,
+        "at": values,
+        "inside": inside,
     }
 
 
@@ -191,21 +223,22 @@ def _errors(maps: Heatmaps) -> list[str] | None:
     """The standard error of each target's map in words; None of a method that draws nothing at random."""
     if maps.standard_error is None:
         return None
+    sentences: list[str] = []
     # One target at a time, for to find each among thousands takes minutes.
-    alone = (
-        replace(maps, values=maps.values[at : at + 1], targets=(target,), standard_error=error[None])
-        for at, (target, error) in enumerate(zip(maps.targets, maps.standard_error, strict=True))
-    )
-    return [captions.uncertainty(one.at(one.targets[0]), maps) for one in alone]
+    for at, target in enumerate(maps.targets):
+        values, error = maps.values[at : at + 1], maps.standard_error[at : at + 1]
+        alone = replace(maps, values=values, targets=(target,), standard_error=error)
+        sentences.append(captions.uncertainty(alone.at(target), maps))
+    return sentences
 
 
 def _inside(grid: Grid, known: Sequence[Outline]) -> bytes:
     """For each outline the share of each cell inside it, in 8 bits; nothing on another image."""
-    shares = [
-        cell_coverage(grid, one.mask) if one.image == grid.image else np.zeros((grid.rows, grid.cols))
-        for one in known
-    ]
-    levels: npt.NDArray[np.uint8] = np.rint(255.0 * np.clip(np.stack(shares), 0.0, 1.0)).astype(np.uint8)
+    shares = np.zeros((len(known), grid.rows, grid.cols))
+    for at, one in enumerate(known):
+        if one.image == grid.image:
+            shares[at] = cell_coverage(grid, one.mask)
+    levels: npt.NDArray[np.uint8] = np.rint(255.0 * np.clip(shares, 0.0, 1.0)).astype(np.uint8)
     return levels.tobytes()
 
 
@@ -217,29 +250,36 @@ def _outline(one: Outline) -> dict[str, Any]:
 def _kept(maps: Heatmaps, detail: Detail) -> Floats:
     """The values that go in: (target, layer, head, row, col), with what is left out combined."""
     kept = maps.values
-    for axis, named in ((2, ("layers", "combined")), (1, ("combined",))):
-        if detail in named:
-            how = maps.reduce[axis]
-            kept = (
-                kept.mean(axis=axis, keepdims=True) if how == "mean" else kept.sum(axis=axis, keepdims=True)
-            )
+    # Heads first, then layers.
+    axes: dict[Detail, tuple[int, ...]] = {"heads": (), "layers": (2,), "combined": (2, 1)}
+    for axis in axes[detail]:
+        if maps.reduce[axis] == "mean":
+            kept = kept.mean(axis=axis, keepdims=True)
+        else:
+            kept = kept.sum(axis=axis, keepdims=True)
     return kept
 
 
 def _target(target: Target, answer: Answer) -> dict[str, Any]:
     name = captions.part(answer, target)
+    label = captions.quoted(target)
+    if name == captions.WHOLE:
+        label = f"the {name}"
     return {
         "tokens": list(target.tokens),
         "text": visible(name),
-        "label": visible(f"the {name}" if name == captions.WHOLE else captions.quoted(target)),
+        "label": visible(label),
         "foil": visible(target.foil.text) if target.foil else None,
     }
 
 
 def _parts(record: Record) -> list[dict[str, Any]]:
     """What a reader may choose by name: what was asked for, then the findings of a longer answer."""
-    told = findings(record.answer)
-    known = {target.scalar: target for target in (*record.targets, *(told if len(told) > 1 else ()))}
+    known = {target.scalar: target for target in record.targets}
+    sentences = findings(record.answer)
+    # A single finding is the whole answer.
+    if len(sentences) > 1:
+        known |= {target.scalar: target for target in sentences}
     return [_target(target, record.answer) for target in known.values()]
 
 
@@ -252,15 +292,16 @@ def _tokens(answer: Answer) -> Iterator[dict[str, Any]]:
 
 def _asked(record: Record) -> Iterator[dict[str, Any]]:
     """Each token of the question, by its index below zero, where some method measured them."""
-    prompt, measured = record.prompt, (one for maps in record.heatmaps for one in maps.targets)
+    prompt = record.prompt
+    measured = chain.from_iterable(maps.targets for maps in record.heatmaps)
     if not any(target.in_question for target in measured):
         return
     names = [prompt.tokens[index] for index in prompt.asked]
-    # Where nothing else is known of them, their names in the vocabulary.
-    written: Iterable[dict[str, str | bool]] = [
-        {"text": visible(name), "before": " ", "spoken": True} for name in names
-    ]
-    if prompt.offsets is not None:
+    written: Iterable[dict[str, str | bool]]
+    if prompt.offsets is None:
+        # Nothing else is known of them than their names in the vocabulary.
+        written = [{"text": visible(name), "before": " ", "spoken": True} for name in names]
+    else:
         offsets = [prompt.offsets[index].tolist() for index in prompt.asked]
         written = _written(prompt.question, offsets, names)
     for token, index in zip(written, prompt.asked, strict=True):
@@ -271,44 +312,56 @@ def _written(
     text: str, offsets: Sequence[tuple[int, int]], names: Sequence[str]
 ) -> Iterator[dict[str, str | bool]]:
     """Each token as it wrote itself into a text, or its name where it wrote nothing."""
-    told = 0
+    end = 0
     for (start, stop), name in zip(offsets, names, strict=True):
         wrote = text[start:stop]
         first = start + len(wrote) - len(wrote.lstrip())
         # Some tokenizers count the space before a word to the word, others to no token at all.
-        before = text[told:first] if stop > start else ""
-        told = max(told, first + len(wrote.strip()))
+        before = text[end:first] if stop > start else ""
+        end = max(end, first + len(wrote.strip()))
         yield {
             "text": visible(wrote.strip() or (wrote or name).strip(" ") or "\N{SYMBOL FOR SPACE}"),
-            "before": "\n".join(visible(line) for line in before.split("\n")),
+            "before": "\n".join(map(visible, before.split("\n"))),
             "spoken": stop > start,
         }
 
 
-def _image(source_image: SourceImage, number: int, record: Record, blobs: list[bytes]) -> dict[str, Any]:
-    spacing = source_image.spacing_mm or (1.0, 1.0)
-    return {
-        "name": which(number, len(record.source_images)).capitalize(),
-        "source": list(source_image.shape),
-        "aspect": [spacing[0] / min(spacing), spacing[1] / min(spacing)],
-        "window": [
-            source_image.window[0],
-            -source_image.window[1] if source_image.inverted else source_image.window[1],
-        ]
-        if source_image.window
-        else None,
-        "presets": _presets(source_image),
-        "at": _add(_png(source_image), blobs),
-    }
+def _images(record: Record, blobs: list[bytes]) -> list[dict[str, Any]]:
+    """Each image with its size, its windows and its pixels."""
+    images: list[dict[str, Any]] = []
+    for number, source_image in enumerate(record.source_images):
+        spacing = source_image.spacing_mm or (1.0, 1.0)
+        image = {
+            "name": which(number, len(record.source_images)).capitalize(),
+            "source": list(source_image.shape),
+            "aspect": [spacing[0] / min(spacing), spacing[1] / min(spacing)],
+            "window": _window(source_image),
+            "presets": _presets(source_image),
+            "at": _add(_png(source_image), blobs),
+        }
+        images.append(image)
+    return images
+
+
+def _window(source_image: SourceImage) -> list[float] | None:
+    """Centre and width of the window that was applied; a width below zero where it was inverted."""
+    if source_image.window is None:
+        return None
+    centre, width = source_image.window
+    return [centre, -width if source_image.inverted else width]
 
 
 def _png(source_image: SourceImage) -> bytes:
     """The image as PNG, grey where it is grey; exact where it is not made smaller."""
-    pixels, (rows, cols) = source_image.pixels, source_image.shape
+    pixels = source_image.pixels
+    rows, cols = source_image.shape
     shrink = min(1.0, _LONGEST / max(rows, cols))
     shape = max(1, round(rows * shrink)), max(1, round(cols * shrink))
-    rgb = overlay.resample(pixels, shape) if pixels.shape[:2] != shape else pixels
-    levels = overlay.to_bytes(rgb if pixels.ndim == 3 else rgb if rgb.ndim == 2 else rgb[..., 0])
+    if shape != (rows, cols):
+        # Which always makes three channels of it.
+        resampled = overlay.resample(pixels, shape)
+        pixels = resampled if pixels.ndim == 3 else resampled[..., 0]
+    levels = overlay.to_bytes(pixels)
     stream = io.BytesIO()
     Image.fromarray(levels).save(stream, "PNG")
     return stream.getvalue()
@@ -329,10 +382,12 @@ def _presets(source_image: SourceImage) -> list[list[Any]]:
         ["Darker half", 0.25, 0.5],
         ["Brighter half", 0.75, 0.5],
     ]
+    # Values far below zero are Hounsfield units.
     if source_image.window and not source_image.inverted and source_image.raw_range[0] <= -200.0:
         centre, width = source_image.window
         for name, (level, span) in _HOUNSFIELD.items():
-            start, stop = ((level + side * span / 2 - centre) / width + 0.5 for side in (-1, 1))
+            start = (level - span / 2 - centre) / width + 0.5
+            stop = (level + span / 2 - centre) / width + 0.5
             if start >= 0.0 and stop <= 1.0:
                 found.append([f"{name} (C {level:.0f} W {span:.0f})", (start + stop) / 2, stop - start])
     return found

@@ -31,10 +31,10 @@ def coded(values: Floats) -> bytes:
     flat = values.reshape(-1, values.shape[-2] * values.shape[-1])
     known = np.isfinite(flat)
     ends = _ends(flat, known.sum(axis=1))
-    parts = [
-        steps * _place(np.where(known, flat, low), low, high) for steps, low, high in _parts(ends[..., None])
-    ]
-    codes = np.where(known, np.rint(sum(parts)), MISSING)
+    place = np.zeros(flat.shape)
+    for steps, low, high in _parts(ends[..., None]):
+        place += steps * _place(np.where(known, flat, low), low, high)
+    codes = np.where(known, np.rint(place), MISSING)
     return ends.astype("<f4").tobytes() + codes.astype(np.uint8).tobytes()
 
 

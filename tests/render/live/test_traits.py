@@ -104,8 +104,8 @@ def _state(live):
 
 
 def test_every_control_of_the_viewer_has_a_test_and_nothing_else_has():
-    block = assets.module().split("const STATE = {")[1].split("};")[0]
-    names = {part.split(":")[0].strip() for part in block.replace("\n", " ").split(",") if ":" in part}
+    block = assets.module().split("const STATE={")[1].split("};")[0]
+    names = {part.split(":")[0] for part in block.split(",") if ":" in part}
     can_hold = traits.acceptable(RECORD, 1)
     assert set(can_hold) == names == set(GOOD) == set(BAD)
 

@@ -25,8 +25,8 @@ def test_it_starts_with_the_first_method_and_what_is_asked_for():
 
 def test_every_state_of_the_viewer_is_a_trait_with_the_same_start():
     live = Explanation(RECORD).view()
-    block = re.search(r"const STATE = \{(.*?)\n\};", assets.module(), re.DOTALL)[1]
-    starts = dict(re.findall(r"(\w+): (\[[^\]]*\]|[^,\s]+)", block))
+    block = re.search(r"const STATE=\{(.*?)\};", assets.module(), re.DOTALL)[1]
+    starts = dict(re.findall(r"(\w+):(\[[^\]]*\]|[^,\s]+)", block))
     values = {"true": True, "false": False}
     assert len(starts) > 20
     for name, start in starts.items():

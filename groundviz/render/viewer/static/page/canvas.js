@@ -1,0 +1,222 @@
+/** A pane's image, and what lies over it. */
+
+import { valueRuns } from "../data/cells.js";
+import { edges, finer, isolines } from "../data/lines.js";
+import { clamp } from "../data/numbers.js";
+import { colouredCells, coloursFor, strength, windowCurve } from "../data/scale.js";
+import { element } from "./element.js";
+
+/** Of larger grids, outlines would be all there is to see. */
+const MOST_OUTLINED = 64;
+
+/** Draw a pane, and what is looked up in it. */
+export function paint(viewer, pane, found) {
+  const { state } = viewer;
+  const { canvas, hidden, layers, values } = pane;
+  const [rows, cols] = viewer.record.images[pane.image].source;
+  pane.fit = fitted(viewer, pane);
+  const { sx, sy, tx, ty } = pane.fit;
+  const frame = [tx, ty, cols * sx, rows * sy];
+  const context = canvas.getContext("2d", { alpha: false });
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.fillStyle = "#000";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  drawImage(viewer, pane, context, frame);
+  context.save();
+  context.beginPath();
+  context.rect(...frame);
+  context.clip();
+  if (pane.scaled && state.fill) layers.forEach((map, at) => drawColours(viewer, pane, context, map, values[at]));
+  if (layers.length) drawHatching(viewer, pane, context);
+  if (pane.scaled && state.contour) layers.forEach((map, at) => drawOutline(viewer, pane, context, map, values[at]));
+  layers.forEach((map, at) => drawCrosses(pane, context, map, hidden[at]));
+  drawReferences(viewer, pane, context);
+  drawLookup(viewer, pane, context, found);
+  context.restore();
+}
+
+/** How the image lies in a pane: device pixels per source pixel, and where its corner is. */
+function fitted(viewer, pane) {
+  const { aspect, source: [rows, cols] } = viewer.record.images[pane.image];
+  const { canvas } = pane;
+  const [tall, wide] = [rows * aspect[0], cols * aspect[1]];
+  const ratio = Math.min(window.devicePixelRatio || 1, 2);
+  const room = canvas.parentElement.clientWidth || 480;
+  const most = clamp(window.innerHeight * 0.64, 280, 620);
+  const scale = Math.min(room / wide, most / tall);
+  const width = Math.max(1, Math.round(wide * scale * ratio));
+  const height = Math.max(1, Math.round(tall * scale * ratio));
+  // A canvas whose size is set loses what is drawn on it.
+  if (canvas.width !== width || canvas.height !== height) {
+    Object.assign(canvas, { width, height });
+    canvas.style.width = `${width / ratio}px`;
+    canvas.style.height = `${height / ratio}px`;
+  }
+  const [x, y, zoom] = viewer.state.view;
+  const sx = (width / cols) * zoom;
+  const sy = (height / rows) * zoom;
+  return { sx, sy, tx: width / 2 - x * cols * sx, ty: height / 2 - y * rows * sy, ratio };
+}
+
+/** A rectangle [column, row, width, height] of cells in device pixels: [left, top, width, height]. */
+function cellBox({ fit: { sx, sy, tx, ty } }, map, [x, y, width, height]) {
+  const left = (map.left + x * map.dx) * sx + tx;
+  const top = (map.top + y * map.dy) * sy + ty;
+  return [left, top, width * map.dx * sx, height * map.dy * sy];
+}
+
+function drawImage(viewer, pane, context, frame) {
+  const { bitmap } = viewer.record.images[pane.image];
+  // Magnified far enough, pixels are shown as they are.
+  context.imageSmoothingEnabled = frame[2] / bitmap.width < 4;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(windowedImage(viewer, pane.image), ...frame);
+}
+
+/** The image under its window, made anew where that has changed. */
+function windowedImage(viewer, image) {
+  const { level, window: width, invert } = viewer.state;
+  const key = `${width}/${level}/${invert}`;
+  const { bitmap } = viewer.record.images[image];
+  const base = viewer.bases.get(image) ?? readPixels(bitmap);
+  if (base.key === key) return base.canvas;
+  const curve = windowCurve(viewer.state);
+  const data = new ImageData(bitmap.width, bitmap.height);
+  for (let i = 0; i < data.data.length; i += 4) {
+    for (let c = 0; c < 3; c++) data.data[i + c] = curve[base.pixels[i + c]];
+    data.data[i + 3] = 255;
+  }
+  base.canvas.getContext("2d").putImageData(data, 0, 0);
+  viewer.bases.set(image, { ...base, key });
+  return base.canvas;
+}
+
+function readPixels(bitmap) {
+  const { width, height } = bitmap;
+  const canvas = element("canvas", { width, height });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  return { canvas, pixels: context.getImageData(0, 0, width, height).data };
+}
+
+function drawColours(viewer, pane, context, map, values) {
+  const { record, scratch, state } = viewer;
+  const factor = state.smooth ? clamp(Math.floor(512 / Math.max(map.rows, map.cols)), 1, 32) : 1;
+  const cells = factor > 1 ? finer(values, map.rows, map.cols, factor) : values;
+  const [width, height] = [map.cols * factor, map.rows * factor];
+  const pixels = colouredCells(cells, pane.scaled, coloursFor(record, pane.scaled, state.cmap), state);
+  Object.assign(scratch, { width, height });
+  scratch.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
+  context.imageSmoothingEnabled = state.smooth;
+  context.drawImage(scratch, ...cellBox(pane, map, [0, 0, map.cols, map.rows]));
+}
+
+/** Thin grey lines where no cell lies: "not seen" must not read as "nothing found". */
+function drawHatching(viewer, pane, context) {
+  const { mask } = viewer;
+  const { width, height } = pane.canvas;
+  const { ratio } = pane.fit;
+  const seen = new Path2D();
+  for (const map of pane.layers) {
+    for (const [row, from, to] of valueRuns(map)) seen.rect(...cellBox(pane, map, [from, row, to - from, 1]));
+  }
+  Object.assign(mask, { width, height });
+  const lines = mask.getContext("2d");
+  lines.strokeStyle = "rgba(150,150,150,.6)";
+  lines.lineWidth = ratio;
+  lines.beginPath();
+  for (let x = -height; x < width; x += 9 * ratio) {
+    lines.moveTo(x, height);
+    lines.lineTo(x + height, 0);
+  }
+  lines.stroke();
+  lines.globalCompositeOperation = "destination-out";
+  lines.fill(seen);
+  context.drawImage(mask, 0, 0);
+}
+
+function drawOutline(viewer, pane, context, map, values) {
+  if (Math.max(map.rows, map.cols) > MOST_OUTLINED) return;
+  const { scaled, fit: { ratio } } = pane;
+  // Negative values have an outline of their own, which is dashed.
+  for (const side of scaled.signed ? [1, -1] : [1]) {
+    const strong = values.map((value) =>
+      (Number.isNaN(value) ? NaN : Math.max(0, side * strength(value, scaled))));
+    const path = new Path2D();
+    for (const [x0, y0, x1, y1] of outlineOf(viewer, map, strong)) {
+      const [left, top] = cellBox(pane, map, [x0, y0, 0, 0]);
+      const [right, bottom] = cellBox(pane, map, [x1, y1, 0, 0]);
+      path.moveTo(left, top);
+      path.lineTo(right, bottom);
+    }
+    context.setLineDash(side < 0 ? [4 * ratio, 4 * ratio] : []);
+    stroke(context, path, ratio, 1.4);
+    context.setLineDash([]);
+  }
+}
+
+/** The lines around strong cells, or through smooth values, in cells. */
+function outlineOf(viewer, map, strong) {
+  const { rows, cols } = map;
+  const { level } = viewer;
+  if (!viewer.state.smooth) return edges(Array.from(strong, (value) => value >= level), rows, cols);
+  const factor = 4;
+  const lines = isolines(finer(strong, rows, cols, factor), rows * factor, cols * factor, level);
+  return lines.map((line) => line.map((end) => end / factor));
+}
+
+/** White on a dark halo, to be seen on lung and on bone. */
+function stroke(context, path, ratio, width, colour = "#fff") {
+  context.lineCap = "square";
+  context.strokeStyle = "rgba(0,0,0,.55)";
+  context.lineWidth = (width + 1.4) * ratio;
+  context.stroke(path);
+  context.strokeStyle = colour;
+  context.lineWidth = width * ratio;
+  context.stroke(path);
+}
+
+/** Crosses on the sink cells that are hidden. */
+function drawCrosses(pane, context, map, hidden) {
+  if (!hidden.size) return;
+  const path = new Path2D();
+  for (const at of hidden) {
+    const [col, row] = [at % map.cols, Math.floor(at / map.cols)];
+    const [x, y, w, v] = cellBox(pane, map, [col + 0.25, row + 0.25, 0.5, 0.5]);
+    path.moveTo(x, y);
+    path.lineTo(x + w, y + v);
+    path.moveTo(x + w, y);
+    path.lineTo(x, y + v);
+  }
+  stroke(context, path, pane.fit.ratio, 1, "#bbb");
+}
+
+/** What is known from elsewhere, dotted; whole where it is looked up. */
+function drawReferences(viewer, pane, context) {
+  const { sx, sy, tx, ty, ratio } = pane.fit;
+  viewer.record.known.forEach((known, at) => {
+    if (known.image !== pane.image) return;
+    const path = new Path2D();
+    for (const line of known.lines) {
+      line.forEach(([x, y], i) => path[i ? "lineTo" : "moveTo"](x * sx + tx, y * sy + ty));
+    }
+    context.setLineDash(at === viewer.state.known ? [] : [2 * ratio, 3 * ratio]);
+    stroke(context, path, ratio, 1.4, "#7dffb0");
+    context.setLineDash([]);
+  });
+}
+
+/** The cell that is looked up, and the box. */
+function drawLookup(viewer, pane, context, found) {
+  const { sx, sy, tx, ty, ratio } = pane.fit;
+  const path = new Path2D();
+  if (found?.spot?.image === pane.image && pane.layers.length) {
+    const { map, weights: [[at]] } = found;
+    path.rect(...cellBox(pane, map, [at % map.cols, Math.floor(at / map.cols), 1, 1]));
+  }
+  const { box } = viewer.pointer;
+  if (box?.image === pane.image) {
+    path.rect(box.x0 * sx + tx, box.y0 * sy + ty, (box.x1 - box.x0) * sx, (box.y1 - box.y0) * sy);
+  }
+  stroke(context, path, ratio, 1.6, "#6fd3ff");
+}

@@ -1,0 +1,104 @@
+/** What stands over and under a pane. */
+
+import { cellName } from "../data/cells.js";
+import { headsOf, layerIndex, targetsOf } from "../data/maps.js";
+import { printed } from "../data/numbers.js";
+import { colourBar, coloursFor } from "../data/scale.js";
+import { setText } from "./element.js";
+
+/** The cell with the largest value, whatever its sign: {map, at, value}. */
+export function strongest(pane) {
+  let best = { value: 0 };
+  pane.layers.forEach((map, i) => pane.values[i].forEach((value, at) => {
+    if (Math.abs(value) >= Math.abs(best.value)) best = { map, at, value };
+  }));
+  return best;
+}
+
+/** Write a pane's caption and its scale, and describe it to a screen reader. */
+export function writeCaption(viewer, pane) {
+  setText(pane.title, pane.name ?? pane.known?.name ?? pane.method ?? "Difference");
+  setText(pane.undone, undoneOf(pane));
+  pane.undone.hidden = !pane.undone.textContent;
+  setText(pane.detail, details(viewer, pane).filter(Boolean).join(" · "));
+  setText(pane.none, pane.why || "no evidence: every cell holds the same value");
+  pane.none.hidden = Boolean(pane.scaled);
+  pane.scale.hidden = !pane.scaled;
+  const caption = [pane.title, pane.undone, pane.detail].map((node) => node.textContent).filter(Boolean);
+  let rest = pane.none.textContent;
+  if (pane.scaled) {
+    writeScale(viewer, pane);
+    const { map, at, value } = strongest(pane);
+    rest = `Strongest at ${cellName(map, at)}: about ${printed(value)}.`;
+  }
+  pane.canvas.setAttribute("aria-label", `${caption.join(", ")}. ${rest}`);
+}
+
+function undoneOf(pane) {
+  const maps = pane.difference ? pane.sources : [pane.known];
+  const undone = [...new Set(maps.map((map) => map?.interrupted))].filter(Boolean);
+  return undone.length ? `interrupted: ${undone.join("; ")}` : "";
+}
+
+function details(viewer, pane) {
+  const { images } = viewer.record;
+  const { chosen, known, layers } = pane;
+  const place = images.length > 1 ? images[pane.image].name : "";
+  if (pane.difference) return [place];
+  const words = `${chosen?.label ?? ""}${pane.pinned ? " pinned" : ""}`;
+  const tile = layers.length === 1 ? layers[0].label : "";
+  const over = known ? aggregation(viewer.state, known) : "";
+  return [words, place, tile, known?.claim, over, errorOf(viewer.state, layers[0], chosen)];
+}
+
+/** Which layer and head, and what is taken over the others. */
+function aggregation({ layer, head }, map) {
+  const parts = [];
+  const over = [];
+  const oneLayer = layerIndex(map, layer) >= 0;
+  if (oneLayer) parts.push(`layer ${layer}`);
+  else if (map.measured[0] > 1) over.push(["layers", map.reduce[1]]);
+  if (headsOf(map) > 1) {
+    if (head >= 0) parts.push(`head ${head}`);
+    else over.push(["heads", map.reduce[2]]);
+  }
+  if (over.length === 2 && over[0][1] === over[1][1]) parts.push(`${over[0][1]} over layers and heads`);
+  else for (const [axis, how] of over) parts.push(`${how} over ${axis}`);
+  if (layer >= 0 && !oneLayer) parts.push("not by layer");
+  return parts.join(", ");
+}
+
+/** How far off a map may be by chance: known for what was measured as a whole. */
+function errorOf({ layer, head }, map, chosen) {
+  const found = map?.errors && chosen && targetsOf(map, chosen);
+  if (!found) return "";
+  const allLayers = layerIndex(map, layer) < 0 || map.measured[0] === 1;
+  const allHeads = head < 0 || headsOf(map) === 1;
+  const error = found.length === 1 && allLayers && allHeads ? map.errors[found[0]] : "";
+  return error || "standard error not known for this combination";
+}
+
+function writeScale(viewer, pane) {
+  const { low, high, clipped, signed } = pane.scaled;
+  const colours = coloursFor(viewer.record, pane.scaled, viewer.state.cmap);
+  pane.bar.getContext("2d").putImageData(new ImageData(colourBar(colours), 256, 1), 0, 0);
+  setText(pane.low, (clipped && signed ? "≤ " : "") + printed(low));
+  setText(pane.high, (clipped ? "≥ " : "") + printed(high));
+  setText(pane.unit, pane.unitText ?? unitOf(viewer.state, pane));
+  setText(pane.rule, ruleOf(viewer.state, pane));
+}
+
+function unitOf({ norm }, { chosen, known }) {
+  if (norm === "mass") return "share of the map’s total";
+  const perToken = norm === "shared" && known.reduce[0] === "sum" && chosen.tokens.length > 1;
+  return perToken ? `${known.unit} per token` : known.unit;
+}
+
+function ruleOf({ norm }, { difference, hidden, scaled }) {
+  const top = scaled.clipped ? "99th percentile" : "highest value";
+  let rule = scaled.signed ? `± ${top} of the magnitude` : `lowest value to ${top}`;
+  if (norm === "shared" && !difference) rule += " of all tokens’ maps";
+  const sinks = hidden.reduce((total, cells) => total + cells.size, 0);
+  if (sinks) rule += `; ${sinks} sink cell${sinks > 1 ? "s" : ""} hidden`;
+  return rule;
+}

@@ -1,0 +1,42 @@
+/** The panes as one image, to be kept. */
+
+import { element } from "./element.js";
+
+/** Save the panes as they are shown, with their captions and scales. */
+export function saveImage(viewer) {
+  const { ratio } = viewer.panes[0].fit;
+  const [gap, line] = [12 * ratio, 16 * ratio];
+  const panes = [viewer, ...viewer.peers].flatMap(({ panes: all, record }) =>
+    all.map((pane) => ({ pane, lines: captionLines(record, pane) })));
+  const wide = Math.max(...panes.map(({ pane }) => pane.canvas.width));
+  const tall = Math.max(...panes.map(({ pane }) => pane.canvas.height));
+  const most = Math.max(...panes.map(({ lines }) => lines.length));
+  const width = (wide + gap) * panes.length + gap;
+  const height = tall + 3 * gap + line * most;
+  const sheet = element("canvas", { width, height });
+  const context = sheet.getContext("2d");
+  const style = getComputedStyle(viewer.root);
+  context.fillStyle = style.getPropertyValue("--gv-ground");
+  context.fillRect(0, 0, sheet.width, sheet.height);
+  const font = `${12 * ratio}px ${style.fontFamily}`;
+  Object.assign(context, { font, fillStyle: style.color, textBaseline: "top" });
+  panes.forEach(({ pane, lines }, at) => {
+    const x = gap + at * (wide + gap);
+    context.drawImage(pane.canvas, x, gap);
+    if (pane.scaled) context.drawImage(pane.bar, x, tall + 1.5 * gap, wide, gap / 2);
+    lines.forEach((text, row) => context.fillText(text, x, tall + 2.4 * gap + row * line, wide));
+  });
+  element("a", { download: "groundviz.png", href: sheet.toDataURL("image/png") }).click();
+}
+
+/** A pane's caption and scale as short lines. */
+function captionLines(record, pane) {
+  const text = (node) => node.textContent;
+  const scale = `${text(pane.low)} to ${text(pane.high)} ${text(pane.unit)}; ${text(pane.rule)}`;
+  const answer = record.cut && `the answer is ${record.cut}`;
+  const parts = [
+    record.name, text(pane.title), text(pane.undone), answer, text(pane.detail),
+    pane.scaled ? scale : text(pane.none),
+  ];
+  return parts.join(" · ").split(/ · |; /).filter(Boolean);
+}
