@@ -757,7 +757,7 @@ def _read_by_nobody(arguments: list[str], before: str = "") -> subprocess.Comple
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["explain", "--help"], ["--version"]])
-def test_nothing_is_said_to_a_reader_who_left(arguments: list[str]) -> None:
+def test_nothing_is_printed_for_a_reader_who_left(arguments: list[str]) -> None:
     ran = _read_by_nobody(arguments)
     assert (ran.returncode, ran.stderr) == (141, "")
 

@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 FOUND: dict[str, dict[str, str]] = {}
 
 
-# A random model may have an empty map, which is said.
+# A random model may have an empty map, and a warning says so.
 @pytest.mark.filterwarnings("ignore:.*found no evidence:RuntimeWarning")
 @pytest.mark.parametrize("family", list(TINY))
 def test_every_method_explains_the_family_or_says_why_not(family):

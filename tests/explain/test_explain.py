@@ -65,12 +65,12 @@ def test_sampling_is_seeded_and_leaves_the_callers_stream_alone(tiny, source_ima
 def saying_an_image_token(kind):
     """A model whose every second pass says an image token: no plain pass can be what it generates."""
     model, processor = TINY[kind]()
-    vlm, said = resolve(model, processor), []
+    vlm, scored = resolve(model, processor), []
     (image_token,) = vlm.encode((images.load(np.zeros((61, 37), np.float32)),), QUESTION).prompt.image_ids
 
     def insist(module, args, scores):
-        said.append(scores)
-        if len(said) % 2 == 0:
+        scored.append(scores)
+        if len(scored) % 2 == 0:
             scores = scores.index_fill(-1, torch.tensor([image_token]), float(scores.detach().max()) + 20)
         return scores
 
@@ -83,11 +83,11 @@ def test_an_answer_with_an_image_token_is_explained(source_image):
     vlm, image_token = saying_an_image_token("llava")
     explanation = explain(vlm, source_image, QUESTION, certify=False)
     assert image_token in explanation.answer.token_ids
-    # The answer alone is said again, on what was kept of the prompt.
+    # The answer alone is generated again, on what was kept of the prompt.
     assert explanation.methods == ("attention", "gradient_attention")
 
 
-def test_where_it_cannot_be_said_again_attention_is_left_and_the_rest_is_named(source_image):
+def test_where_it_cannot_be_generated_again_attention_is_left_and_the_rest_is_named(source_image):
     vlm, image_token = saying_an_image_token("gemma3")
     with pytest.warns(RuntimeWarning, match=r"gradient_attention was left out\. The answer"):
         explanation = explain(vlm, source_image, QUESTION, certify=False)
@@ -146,18 +146,18 @@ def test_no_socket_is_opened(tiny, source_image, monkeypatch):
     explain(tiny, source_image, QUESTION)
 
 
-SAID = "left lung nodule and no effusion"
+ANSWER = "left lung nodule and no effusion"
 
 
 def test_several_targets_share_one_explanation(tiny, source_image):
     from groundviz import Phrase
 
     wanted = ["nodule", Phrase("effusion"), 0, "nodule"]
-    explanation = explain(tiny, source_image, QUESTION, answer=SAID, target=wanted)
+    explanation = explain(tiny, source_image, QUESTION, answer=ANSWER, target=wanted)
     assert [target.text for target in explanation.record.targets] == ["nodule", "effusion", "left"]
     for target in explanation.record.targets:
         alone = explain(
-            tiny, source_image, QUESTION, answer=SAID, target=(target.tokens[0], target.tokens[-1] + 1)
+            tiny, source_image, QUESTION, answer=ANSWER, target=(target.tokens[0], target.tokens[-1] + 1)
         )
         for method in explanation.methods:
             found = explanation.heatmap(method, target.text).values
@@ -169,7 +169,7 @@ def test_a_contrast_of_single_words_is_the_gradient_of_their_difference(tiny, so
         tiny,
         source_image,
         QUESTION,
-        answer=SAID,
+        answer=ANSWER,
         target="nodule",
         against="opacity",
         methods="gradient_attention",
@@ -195,7 +195,7 @@ def test_a_contrast_of_single_words_is_the_gradient_of_their_difference(tiny, so
 
 
 def test_contrasts_have_default_methods_of_their_own_and_attention_refuses_them(tiny, source_image):
-    contrast = {"answer": SAID, "target": "nodule", "against": "no opacity"}
+    contrast = {"answer": ANSWER, "target": "nodule", "against": "no opacity"}
     explanation = explain(tiny, source_image, QUESTION, **contrast)
     assert explanation.methods == ("gradient_attention",)
     assert explanation.heatmap(target="nodule rather than no opacity").has_evidence
@@ -211,7 +211,9 @@ def test_a_whole_answer_can_be_contrasted_with_another_one(tiny, source_image):
 
 
 def test_a_foil_in_the_middle_keeps_the_words_before_it(tiny, source_image):
-    explanation = explain(tiny, source_image, QUESTION, answer=SAID, target="no effusion", against="opacity")
+    explanation = explain(
+        tiny, source_image, QUESTION, answer=ANSWER, target="no effusion", against="opacity"
+    )
     foil = explanation.record.target.foil
     assert foil.token_ids == tuple(tiny.answer_ids("opacity"))
 
@@ -253,7 +255,7 @@ def test_a_method_that_returns_nan_is_an_error_not_a_image(tiny, source_image, m
 
 def test_figures_and_pages_show_contrasts_and_several_targets(tiny, source_image, tmp_path):
     explanation = explain(
-        tiny, source_image, QUESTION, answer=SAID, target=["nodule", "effusion"], against="opacity"
+        tiny, source_image, QUESTION, answer=ANSWER, target=["nodule", "effusion"], against="opacity"
     )
     assert "nodule rather than opacity" in explanation.figure().caption
     page = explanation.to_html(tmp_path / "page.html")
@@ -277,18 +279,18 @@ def test_an_answer_for_which_there_is_no_room_is_refused_before_any_pass(tiny, s
 
 def test_a_word_of_the_question_is_explained_by_attention_and_by_nothing_else(tiny, source_image):
     nodule = Question("nodule")
-    explanation = explain(tiny, source_image, QUESTION, answer=SAID, target=nodule)
+    explanation = explain(tiny, source_image, QUESTION, answer=ANSWER, target=nodule)
     assert explanation.methods == ("attention",)
     assert explanation.record.target.in_question
     several = explain(
-        tiny, source_image, QUESTION, answer=SAID, target=["nodule", nodule], methods="attention"
+        tiny, source_image, QUESTION, answer=ANSWER, target=["nodule", nodule], methods="attention"
     )
-    usual = explain(tiny, source_image, QUESTION, answer=SAID, target="nodule")
+    usual = explain(tiny, source_image, QUESTION, answer=ANSWER, target="nodule")
     for one in (several, usual):
         assert np.array_equal(one.heatmap(None, nodule).values, explanation.heatmap().values)
     assert np.array_equal(several.heatmap().values, usual.heatmap("attention").values)
     with pytest.raises(TargetError, match=r"only the answer has a probability to explain\. Use attention"):
-        explain(tiny, source_image, QUESTION, answer=SAID, target=nodule, against="opacity")
+        explain(tiny, source_image, QUESTION, answer=ANSWER, target=nodule, against="opacity")
 
 
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"attention"}))
@@ -301,12 +303,12 @@ def test_a_method_that_explains_the_answer_refuses_the_question_before_it_runs(
     monkeypatch.setitem(METHODS._entries, method, never)
     for named in (Question("nodule"), ["nodule", Question()], Target(tokens=(-3,), text="?")):
         with pytest.raises(TargetError, match="a part of the question"):
-            explain(tiny, source_image, QUESTION, answer=SAID, target=named, methods=["attention", method])
+            explain(tiny, source_image, QUESTION, answer=ANSWER, target=named, methods=["attention", method])
 
 
 def test_no_pass_takes_a_word_of_the_question_for_one_of_the_answer(tiny, source_image):
     with borrow(tiny) as live:
-        answer = live.answer(live.encode(source_image, QUESTION), given=SAID)
+        answer = live.answer(live.encode(source_image, QUESTION), given=ANSWER)
         targets = live.targets(answer, Question("nodule"), None)
         for ask in (live.scores, live.relevancy, lambda one: live.gradients(one, live.site("pixels"))):
             with pytest.raises(TargetError, match="only the answer has a probability"):
@@ -319,7 +321,7 @@ def test_no_pass_takes_a_word_of_the_question_for_one_of_the_answer(tiny, source
 )
 def test_words_of_a_hostile_question_have_maps_that_go_with_them(tiny, source_image, question, tmp_path):
     try:
-        explanation = explain(tiny, source_image, question, answer=SAID, methods="attention")
+        explanation = explain(tiny, source_image, question, answer=ANSWER, methods="attention")
     except PromptError:
         return
     prompt = explanation.record.prompt

@@ -258,7 +258,7 @@ def test_a_page_is_returned_and_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
-def test_it_reads_as_one_line_whatever_was_said():
+def test_it_reads_as_one_line_whatever_the_answer():
     assert (
         str(HELD) == "Where is the nodule? nodule in the left upper zone. (35%; maps: attention, occlusion)"
     )

@@ -15,7 +15,7 @@ TURNS = (
     Message(role="user", content=(None, "Is the heart large?")),
     Message(role="assistant", content=("no",)),
 )
-SAID = (
+SENTENCES = (
     "System prompt: “Be terse <b>.”.",
     "Before, the user: “Is the heart large?”.",
     "Before, the model: “no”.",
@@ -26,7 +26,7 @@ SAID = (
 def record():
     plain = records.record()
     last = Message(role="user", content=(plain.prompt.question,))
-    return replace(plain, prompt=replace(plain.prompt, messages=(*TURNS, last)))
+    return replace(plain, prompt=replace(plain.prompt, messages=(*SENTENCES, last)))
 
 
 def test_a_question_alone_has_nothing_before_it():
@@ -37,7 +37,7 @@ def test_a_question_alone_has_nothing_before_it():
 
 
 def test_every_turn_is_told(record):
-    assert captions.before(record.prompt) == SAID
+    assert captions.before(record.prompt) == SENTENCES
     verbatim = replace(record.prompt, messages=(), verbatim=True)
     assert captions.before(verbatim) == ("The whole prompt was given as it is.",)
 
@@ -51,10 +51,10 @@ def test_a_long_system_prompt_is_shortened(record):
 
 def test_page_caption_viewer_line_and_command_line_say_so(record):
     page = Explanation(record).to_html()
-    for said in SAID:
-        shown = said.replace("<", "&lt;").replace(">", "&gt;")
+    for sentence in SENTENCES:
+        shown = sentence.replace("<", "&lt;").replace(">", "&gt;")
         assert shown in page
-        assert said in Explanation(record).figure().caption
-        assert said in printing.explanation(Explanation(record))
+        assert sentence in Explanation(record).figure().caption
+        assert sentence in printing.explanation(Explanation(record))
     assert "Be terse <b>" not in page
     assert "more than the question was asked" in summary.of(record)

@@ -20,15 +20,15 @@ LIVE = ".gv-root[data-live]:not([data-live=''])"
 STILL = ".gv-root:not([data-live])"
 # From a notebook's own kernel: what was printed.
 ASK = """async code => {
-  const { kernel } = window.panel.sessionContext.session, said = [];
+  const { kernel } = window.panel.sessionContext.session, printed = [];
   const asked = kernel.requestExecute({ code, store_history: false });
   asked.onIOPub = ({ header, content }) => {
-    if (header.msg_type === "stream") said.push(content.text);
-    if (header.msg_type === "error") said.push(...content.traceback);
+    if (header.msg_type === "stream") printed.push(content.text);
+    if (header.msg_type === "error") printed.push(...content.traceback);
   };
   const reply = await asked.done;
-  if (reply.content.status !== "ok") throw new Error(said.join("\\n"));
-  return said.join("");
+  if (reply.content.status !== "ok") throw new Error(printed.join("\\n"));
+  return printed.join("");
 }"""
 
 

@@ -101,7 +101,7 @@ def test_ctrl_c_keeps_the_masks_that_were_reached(tiny, source_image, monkeypatc
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
 
 
-def test_running_out_of_memory_is_said(tiny, source_image, monkeypatch):
+def test_running_out_of_memory_is_told(tiny, source_image, monkeypatch):
     def full(self, targets, site=None, values=None):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 

@@ -67,7 +67,7 @@ def test_generated_answers_are_read_with_their_own_ids(tiny, source_image):
     assert ids == tuple(explanation.answer.token_ids.tolist())
 
 
-def test_a_word_said_before_does_not_take_its_own_map_away(explained):
+def test_a_word_generated_before_does_not_take_its_own_map_away(explained):
     _, explanation = explained
     found = values(explanation, METHOD)[1][:, 0, 0]
     # "nodule" is in the question and twice in the answer, and still has a map each time.

@@ -186,7 +186,7 @@ def test_weights_that_are_cut_off_are_refused(folder):
         ),
     ],
 )
-def test_what_stops_transformers_is_said_in_our_own_words(folder, error, kind, says, monkeypatch):
+def test_what_stops_transformers_is_told_in_our_own_words(folder, error, kind, says, monkeypatch):
     def stopped(*given, **options):
         raise error
 

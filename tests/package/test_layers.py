@@ -327,7 +327,7 @@ MODEL = {
     "runtime/passes/forward.py": {"requires_grad_"},
     # A copy of the image, which captum differentiates.
     "methods/captum/run.py": {"requires_grad_"},
-    # Models made a moment ago, not lent by anybody.
+    # Models made a moment ago, not borrowed from anybody.
     "models/load.py": {"eval"},
     # Counts the parts of a model that is put together without numbers, and writes to none.
     "models/checkpoints/reading/sizes.py": {"register_module_parameter_registration_hook"},

@@ -85,7 +85,7 @@ raise RuntimeError("/home/ZZPHI")
 }
 SCRIPT = """
 import json, sys, warnings
-with warnings.catch_warnings(record=True) as said:
+with warnings.catch_warnings(record=True) as warned:
     warnings.simplefilter("always")
     import groundviz
     from groundviz import models
@@ -101,7 +101,7 @@ with warnings.catch_warnings(record=True) as said:
     described = models.adapter.vlm.family_of(SimpleNamespace(model_type="vipllava"))
 home = groundviz.METHODS["attention"].__module__
 print(json.dumps({"listed": listed, "again": again, "maps": maps, "home": home, "described": described,
-                  "said": [str(one.message) for one in said if one.category is RuntimeWarning]}))
+                  "warned": [str(one.message) for one in warned if one.category is RuntimeWarning]}))
 """
 
 
@@ -145,7 +145,7 @@ def test_plugins_written_as_documented_load_once(found):
         assert methods.count(name) == 1
     assert families.count("vipllava") == 1
     assert "undecided" in families
-    assert not [one for one in found["said"] if re.match("The (method|model family) '(cell|vip)", one)]
+    assert not [one for one in found["warned"] if re.match("The (method|model family) '(cell|vip)", one)]
 
 
 def test_their_methods_make_maps_beside_ours(found):
@@ -167,7 +167,7 @@ def test_their_methods_make_maps_beside_ours(found):
     ],
 )
 def test_a_broken_plugin_is_named_once_and_left_out(found, name, why):
-    told = [one for one in found["said"] if f" {name!r} of the package theirs-for-groundviz" in one]
+    told = [one for one in found["warned"] if f" {name!r} of the package theirs-for-groundviz" in one]
     assert len(told) == 1 and why in told[0]
     assert name not in found["listed"][0] + found["listed"][1]
 
@@ -177,10 +177,10 @@ def test_what_a_broken_plugin_registered_is_left_out_with_it(found):
 
 
 def test_a_family_that_cannot_say_what_is_its_own_is_passed_over(found):
-    (told,) = [one for one in found["said"] if "'undecided'" in one]
+    (told,) = [one for one in found["warned"] if "'undecided'" in one]
     assert found["described"] == "vipllava"
     assert "is passed over" in told and "AttributeError" in told
-    assert "ZZPHI" not in " ".join(found["said"])
+    assert "ZZPHI" not in " ".join(found["warned"])
 
 
 @pytest.mark.parametrize("command", ["methods", "models"])

@@ -103,9 +103,11 @@ def test_a_broken_entry_point_is_named_in_one_warning_and_left_out(animals, monk
     points = [EntryPoint("ant", "a_package_that_nobody_has:ant", animals.group)]
     points += [EntryPoint("bee", "os.path:sep", animals.group)]
     monkeypatch.setattr(registry, "entry_points", lambda group: points)
-    with pytest.warns(RuntimeWarning, match=r"'ant' \(a_package.*left out: loading it raises Module") as said:
+    with pytest.warns(
+        RuntimeWarning, match=r"'ant' \(a_package.*left out: loading it raises Module"
+    ) as warned:
         assert list(animals) == ["bee", "cat", "dog"]
-    assert len(said) == 1
+    assert len(warned) == 1
     assert animals["bee"] == "/"
     assert animals.ours_first() == ["cat", "dog", "bee"]
 

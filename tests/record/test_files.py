@@ -86,9 +86,9 @@ def test_of_two_processes_that_write_one_name_one_wins_and_the_other_is_told(tmp
         for foil in foils:
             foil.stdin.write("\n")
             foil.stdin.flush()
-        said = [foil.stdout.readline().strip() for foil in foils]
-        assert sorted(said) == ["refused", "won"], f"trial {number}"
-        assert (tmp_path / str(number)).read_bytes() == b"ab"[said.index("won") :][:1] * 50_000
+        printed = [foil.stdout.readline().strip() for foil in foils]
+        assert sorted(printed) == ["refused", "won"], f"trial {number}"
+        assert (tmp_path / str(number)).read_bytes() == b"ab"[printed.index("won") :][:1] * 50_000
     for foil in foils:
         foil.communicate(timeout=60)
     assert sorted(int(path.name) for path in tmp_path.iterdir()) == list(range(20))

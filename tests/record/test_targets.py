@@ -19,7 +19,7 @@ from groundviz.record.targets import (
 from groundviz.record.types import Answer, Foil, Prompt, Span, Target
 
 
-def said(*words):
+def answer_of(*words):
     """An answer of these tokens; a blank before a word belongs to its token but not to its characters."""
     text = "".join(words)
     ends = np.cumsum([len(word) for word in words])
@@ -34,7 +34,7 @@ def said(*words):
     )
 
 
-REPORT = said(
+REPORT = answer_of(
     "No", " eff", "usion", ".", " A", " nod", "ule", " of", " 3", ".", "5", " cm", ";", " no", " nod",
     "ules", " left", "\n", "Eff", "usion", " and", " eff", "usion", "."
 )  # fmt: skip
@@ -80,7 +80,7 @@ def test_sentences_end_at_stops_lines_and_semicolons_but_not_inside_numbers():
     ["yes", "yes.", "One. Two.", "a.b c", "...", "One...  Two?!", "\n\nFindings: none\n", "1. Yes 2. No"],
 )
 def test_sentences_cover_every_word_once(text):
-    answer = said(*[word if i == 0 else f" {word}" for i, word in enumerate(text.split())])
+    answer = answer_of(*[word if i == 0 else f" {word}" for i, word in enumerate(text.split())])
     covered = [token for target in sentences(answer) for token in target.tokens]
     spoken = [i for i, word in enumerate(answer.tokens) if any(c.isalnum() for c in word)]
     assert set(spoken) <= set(covered)
@@ -125,12 +125,12 @@ def test_the_findings_of_a_report_are_its_sentences():
     ],
 )
 def test_the_findings_of_one_sentence_are_its_clauses(words, parts):
-    assert [one.tokens for one in findings(said(*words))] == parts
+    assert [one.tokens for one in findings(answer_of(*words))] == parts
 
 
 def asked(*words, offsets=True):
     """A prompt with a start token, an image token, a question of these tokens, and two tokens behind it."""
-    told = said(*words)
+    told = answer_of(*words)
     around = np.zeros((2, 2), np.int64)
     tokens = ("<s>", "<image>", *(f"\u0120{word.strip()}" for word in words), "assistant", ":")
     return Prompt(

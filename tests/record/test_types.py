@@ -13,7 +13,7 @@ from groundviz.record.targets import find
 from groundviz.record.types import Heatmaps, Samples, Target
 from tests.support import records
 
-SAID = records.answer()
+ANSWER = records.answer()
 
 
 @pytest.mark.parametrize(
@@ -32,30 +32,30 @@ SAID = records.answer()
     ],
 )
 def test_a_target_is_found_by_text_index_or_range(named, tokens, text):
-    found = find(SAID, named)
+    found = find(ANSWER, named)
     assert (found.tokens, found.text, found.kind) == (tokens, text, "logprob")
-    assert find(SAID, found) is found
+    assert find(ANSWER, found) is found
 
 
 @pytest.mark.parametrize("named", ["effusion", "", "NODULE", 8, -9, (3, 3), (5, 2), (0, 9), (-1, 2)])
 def test_a_target_that_is_not_there_is_named_in_the_error(named):
     with pytest.raises(TargetError) as caught:
-        find(SAID, named)
+        find(ANSWER, named)
     assert repr(named) in str(caught.value)
 
 
 def test_the_first_of_several_occurrences_is_meant():
-    said = records.answer(("no", " nodule", ",", " no", " mass"))
-    assert find(said, "no").tokens == (0,)
-    assert find(said, "no mass").tokens == (3, 4)
+    answer = records.answer(("no", " nodule", ",", " no", " mass"))
+    assert find(answer, "no").tokens == (0,)
+    assert find(answer, "no mass").tokens == (3, 4)
 
 
 def test_an_answer_of_special_tokens_only_has_nothing_to_explain():
     silent = dataclasses.replace(
-        SAID,
+        ANSWER,
         text="",
         tokens=("</s>",),
-        token_ids=SAID.token_ids[:1],
+        token_ids=ANSWER.token_ids[:1],
         offsets=np.array([[0, 0]]),
         logprobs=np.zeros(1, "f4"),
     )
@@ -65,8 +65,8 @@ def test_an_answer_of_special_tokens_only_has_nothing_to_explain():
 
 
 def test_confidence_is_the_product_over_spoken_tokens():
-    expected = prod(float(np.exp(np.float64(value))) for value in SAID.logprobs[:7])
-    assert SAID.confidence == pytest.approx(expected, rel=1e-12)
+    expected = prod(float(np.exp(np.float64(value))) for value in ANSWER.logprobs[:7])
+    assert ANSWER.confidence == pytest.approx(expected, rel=1e-12)
 
 
 def _maps(values, reduce=("mean", "mean", "mean"), tokens=None, layers=None) -> Heatmaps:
@@ -140,7 +140,7 @@ def test_cells_without_a_token_stay_empty_through_aggregation():
     ],
 )
 def test_only_a_map_that_varies_is_evidence(cells, telling):
-    heatmap = records.record().heatmaps[0].at(find(SAID))
+    heatmap = records.record().heatmaps[0].at(find(ANSWER))
     assert dataclasses.replace(heatmap, values=np.array(cells, np.float32)).has_evidence is telling
 
 

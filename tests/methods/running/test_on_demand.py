@@ -231,7 +231,7 @@ def test_a_message_that_is_being_taken_in_does_not_hold_the_work_up(tiny, source
     assert "rise" in viewer.explanation.methods
 
 
-def test_what_goes_wrong_is_said(tiny, source_image, monkeypatch, caplog):
+def test_what_goes_wrong_is_told(tiny, source_image, monkeypatch, caplog):
     def broken(live, prompt, answer, targets):
         raise ZeroDivisionError("by nought")
 

@@ -57,7 +57,7 @@ def test_telea_continues_a_flat_place_exactly() -> None:
     np.testing.assert_allclose(drawn, flat, atol=1e-4)
 
 
-def test_without_opencv_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_opencv_the_error_tells_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(MissingExtra, match=r"groundviz\[opencv\]"):
         telea(NOISE, PLACES["inside"])

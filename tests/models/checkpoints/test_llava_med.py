@@ -82,7 +82,7 @@ def test_margins_are_no_part_of_the_image(loaded):
     assert (grid.positions >= 0).all()
 
 
-def test_nothing_can_be_said_that_stands_for_an_image(loaded):
+def test_nothing_can_be_asked_that_stands_for_an_image(loaded):
     vlm = loaded[1]
     assert vlm.processor.image_token_id == 480
     assert vlm.model.get_input_embeddings().weight.shape[0] == 481

@@ -53,7 +53,7 @@ def test_the_model_computes_what_the_original_did(med, inputs):
     assert worst(attention[:, :, -8:], reference["attn_last8"]) < 1e-5
 
 
-def test_it_says_what_the_original_said(med, inputs):
+def test_it_answers_what_the_original_answered(med, inputs):
     reference = references(NAME)["gen_ids"][0].tolist()
     # Old versions of transformers give the prompt back as well.
     start = inputs["input_ids"].shape[1]

@@ -71,7 +71,7 @@ def test_the_tower_sees_what_the_original_saw(rad, inputs):
     assert worst(projected, reference["projected"]) < 1e-4
 
 
-def test_it_says_what_the_original_said(rad, inputs):
+def test_it_answers_what_the_original_answered(rad, inputs):
     reference = references(NAME)
     start = reference["input_ids"].shape[1]
     generated = reference["gen_ids"][0, start:].tolist()
@@ -90,7 +90,7 @@ def test_prompt_and_tokens_are_the_evaluations(rad, inputs, source_image):
     assert written == story(NAME)["question"]
 
 
-def test_the_placeholder_can_be_read_and_not_be_said(rad):
+def test_the_placeholder_can_be_read_and_not_be_generated(rad):
     rows = references(NAME)["logits"].shape[-1]
     assert rad.model.config.image_token_id == rows
     assert rad.model.get_output_embeddings().weight.shape[0] == rows

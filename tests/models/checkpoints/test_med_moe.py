@@ -96,7 +96,7 @@ def test_the_model_computes_what_the_original_did_with_the_noise_it_drew(moe, na
     assert worst(logits, reference["nonoise.logits"]) > 0.1
 
 
-def test_the_routers_say_what_the_originals_said(moe, name, inputs):
+def test_the_routers_choose_what_the_originals_chose(moe, name, inputs):
     with routing(moe.model) as passes:
         moe.model(**inputs)
     assert [entry.layer for entry in passes] == [0, 2]

@@ -131,7 +131,7 @@ def test_noise_for_another_pass_is_refused(model, hidden):
         model(hidden)
 
 
-def test_a_model_that_is_lent_already_is_watched_through_its_loan(model, hidden):
+def test_a_model_that_is_borrowed_already_is_watched_through_its_loan(model, hidden):
     with borrow(model) as loan:
         with pytest.raises(ModelBusy), routing(model):
             pass

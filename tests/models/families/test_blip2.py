@@ -70,7 +70,7 @@ def test_one_image_at_a_time(vlm):
         vlm.encode((noise((45, 31)), noise((45, 31))), QUESTION)
 
 
-def test_the_resampler_runs_in_the_order_that_is_said(vlm):
+def test_the_resampler_runs_in_the_order_that_is_stated(vlm):
     encoded = vlm.encode((noise((45, 31)),), QUESTION)
     steps = vlm.parts().resampler
     modules = [module for module, _ in steps]

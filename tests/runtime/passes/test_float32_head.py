@@ -14,7 +14,7 @@ from groundviz.explain import explain
 from groundviz.runtime import borrow
 from groundviz.runtime.passes.float32_head import ExactHead, widens
 from groundviz.testing.fingerprint import difference, fingerprint
-from tests.methods.linear import QUESTION, SAID
+from tests.methods.linear import ANSWER, QUESTION
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def by_hand(vlm, live, answer):
 def test_scores_are_those_of_the_hidden_states(narrow, source_image):
     before = fingerprint(narrow.model)
     with borrow(narrow) as live, torch.no_grad():
-        answer = live.answer(live.encode(source_image, QUESTION), given=SAID)
+        answer = live.answer(live.encode(source_image, QUESTION), given=ANSWER)
         targets = live.targets(answer, list(range(len(answer.token_ids))), None)
         expected = by_hand(narrow, live, answer)
         found = live.scores(targets)[0]
@@ -52,7 +52,7 @@ def test_scores_are_those_of_the_hidden_states(narrow, source_image):
 
 def test_gradients_pass_through(narrow, source_image):
     with borrow(narrow) as live:
-        answer = live.answer(live.encode(source_image, QUESTION), given=SAID)
+        answer = live.answer(live.encode(source_image, QUESTION), given=ANSWER)
         ((_, gradients),) = live.gradients(live.targets(answer, "nodule", None), live.site("projector"))
     assert gradients.isfinite().all() and gradients.abs().max() > 0
 
