@@ -26,7 +26,7 @@ SENTENCES = (
 def record():
     plain = records.record()
     last = Message(role="user", content=(plain.prompt.question,))
-    return replace(plain, prompt=replace(plain.prompt, messages=(*SENTENCES, last)))
+    return replace(plain, prompt=replace(plain.prompt, messages=(*TURNS, last)))
 
 
 def test_a_question_alone_has_nothing_before_it():

@@ -155,7 +155,7 @@ def test_at_the_projector_the_masks_are_made_of_image_tokens(tiny, source_image)
     }
 
 
-def test_behind_the_last_layer_nothing_hangs_on_the_mask(tiny, source_image):
+def test_behind_the_last_layer_nothing_depends_on_the_mask(tiny, source_image):
     """Only the prices pull there: what is kept shrinks and nothing is taken, the same at each cell."""
     recipe = {"optimized_mask": {"steps": 4, "at": "language.1"}}
     with pytest.warns(RuntimeWarning, match="optimized_mask found no evidence: in its map all cells"):

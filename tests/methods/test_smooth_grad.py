@@ -38,7 +38,7 @@ def test_with_next_to_no_noise_it_is_the_gradient_norm(tiny, source_image):
     close(smooth, norm, share=1e-3)
 
 
-def test_the_noise_hangs_on_the_seed_alone(tiny, source_image, monkeypatch):
+def test_the_noise_depends_on_the_seed_alone(tiny, source_image, monkeypatch):
     def run(seed):
         methods = {"smooth_grad": {"samples": 3}}
         explanation = explain(tiny, source_image, QUESTION, methods=methods, answer=ANSWER, seed=seed)
