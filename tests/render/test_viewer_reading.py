@@ -78,18 +78,18 @@ def test_words_are_compared_with_what_is_known(browser, tmp_path):
         with drawn(page):
             page.locator(".gv-token", has_text="nodule").click()
         page.mouse.move(5, 5)
-        said = page.locator(".gv-readout").inner_text()
+        text = page.locator(".gv-readout").inner_text()
         heatmap = maps.at(find(record.answer, "nodule"))
         held = 100.0 * (heatmap.values * coverage).sum() / heatmap.values.sum()
-        found = [float(number) for number in re.findall(r"([\d.]+) %", said)]
+        found = [float(number) for number in re.findall(r"([\d.]+) %", text)]
         assert found == pytest.approx([held, 100.0 * coverage.mean()], rel=0.05)
         (scale,) = scales([heatmap])
         strong = heatmap.values - scale.low >= 0.5 * (scale.high - scale.low)
         union = strong.sum() + coverage.sum() - (strong * coverage).sum()
         overlap = (strong * coverage).sum() / union
-        assert float(said.split("cells ")[1].split(". Strongest")[0]) == pytest.approx(overlap, abs=0.006)
+        assert float(text.split("cells ")[1].split(". Strongest")[0]) == pytest.approx(overlap, abs=0.006)
         best = coverage.ravel()[np.argmax(heatmap.values)] >= 0.5
-        assert ("strongest cell is inside" in said) == bool(best)
+        assert ("strongest cell is inside" in text) == bool(best)
         assert page.locator(".gv-token.gv-shaded").count() == len(record.answer.spoken)
         press(page, "Escape")
         assert "nodule:" not in page.locator(".gv-readout").inner_text()
@@ -181,7 +181,7 @@ LIVE = """([payload, values]) => {
     on(event, call) { calls[event] = call; }, off() {}, save_changes() {},
     send(wish) { this.sent.push(wish); },
     now(values) { Object.assign(this.values, values); calls.change(); },
-    hear(said, blob) { return calls["msg:custom"](said, blob ? [bytes(blob)] : []); },
+    hear(content, blob) { return calls["msg:custom"](content, blob ? [bytes(blob)] : []); },
   };
   return render({ model, el: document.body });
 }"""
@@ -295,9 +295,9 @@ def test_words_of_the_question_have_maps_of_their_own(browser, tmp_path):
         assert number < 0
         assert "“nodule” (in the question)" in page.locator(".gv-detail").inner_text()
         heatmap = made.heatmap("attention", groundviz.Question("nodule"))
-        said = page.locator(".gv-frame canvas").get_attribute("aria-label")
+        text = page.locator(".gv-frame canvas").get_attribute("aria-label")
         row, col = np.unravel_index(np.nanargmax(heatmap.values), heatmap.values.shape)
-        assert f"Strongest at row {row + 1} of 14, column {col + 1} of 14" in said
+        assert f"Strongest at row {row + 1} of 14, column {col + 1} of 14" in text
         press(page, "ArrowLeft")
         assert page.get_attribute(".gv-root", "data-drawn").split("|")[1] == str(number - 1)
         press(page, "Home")

@@ -212,7 +212,7 @@ def _hatching(hatched: Sequence[Heatmap]) -> str:
     return "Hatched: not seen by the model."
 
 
-def of_attention(heatmaps: Iterable[Heatmap]) -> bool:
+def of_attention(heatmaps: Iterable[Heatmap | Heatmaps]) -> bool:
     """Whether attention is among what is shown, weighted or not."""
     return any("attention" in f"{heatmap.method} {heatmap.unit}" for heatmap in heatmaps)
 

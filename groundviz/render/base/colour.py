@@ -70,7 +70,7 @@ class Scale:
         """How far values are from nothing, 0 to 1: from the low end, or from zero when signed."""
         position = self.position(values)
         if self.signed:
-            return np.abs(2.0 * position - 1.0)
+            return np.asarray(np.abs(2.0 * position - 1.0), dtype=np.float32)
         return position
 
     @property

@@ -14,7 +14,7 @@ from groundviz.render.figures import legend
 from tests.support import records
 
 RECORD = records.record()
-SAID = RECORD.answer
+ANSWER = RECORD.answer
 PLAIN, SIGNED = RECORD.heatmaps
 PAIR, SHATTERED = records.pair(), records.shattered()
 
@@ -62,20 +62,20 @@ def test_percentages_promise_no_more_than_they_know(share, says):
 
 
 def test_the_probability_of_a_part_is_the_product_of_its_tokens():
-    expected = np.exp(SAID.logprobs[3].astype(float)) * np.exp(SAID.logprobs[4].astype(float))
-    assert captions.probability(SAID, find(SAID, "left upper")) == pytest.approx(expected)
-    assert captions.probability(SAID, RECORD.target) == pytest.approx(SAID.confidence)
+    expected = np.exp(ANSWER.logprobs[3].astype(float)) * np.exp(ANSWER.logprobs[4].astype(float))
+    assert captions.probability(ANSWER, find(ANSWER, "left upper")) == pytest.approx(expected)
+    assert captions.probability(ANSWER, RECORD.target) == pytest.approx(ANSWER.confidence)
 
 
 def test_the_pieces_of_an_answer_are_its_words():
-    pieces = captions.pieces(SAID, RECORD.target)
+    pieces = captions.pieces(ANSWER, RECORD.target)
     assert [piece.text for piece in pieces] == ["nodule", "in", "the", "left", "upper", "zone"]
     assert [piece.tokens for piece in pieces] == [(0,), (1,), (2,), (3,), (4,), (5,)]
 
 
 def test_a_word_keeps_all_its_tokens_and_numbers_and_hyphens_stay_whole():
-    said = records.answer(("pneu", "mo", "thorax", ", well", "-def", "ined", " 1", ".", "5 cm"))
-    pieces = captions.pieces(said, find(said))
+    answer = records.answer(("pneu", "mo", "thorax", ", well", "-def", "ined", " 1", ".", "5 cm"))
+    pieces = captions.pieces(answer, find(answer))
     assert [(piece.text, piece.tokens) for piece in pieces] == [
         ("pneumothorax", (0, 1, 2)),
         ("well-defined", (3, 4, 5)),
@@ -85,24 +85,24 @@ def test_a_word_keeps_all_its_tokens_and_numbers_and_hyphens_stay_whole():
 
 
 def test_a_single_word_falls_into_its_tokens_and_a_single_token_into_nothing():
-    said = records.answer(("pneu", "mo", "thorax"))
-    assert [piece.text for piece in captions.pieces(said, find(said))] == ["pneu", "mo", "thorax"]
-    assert captions.pieces(said, find(said, 1)) == []
+    answer = records.answer(("pneu", "mo", "thorax"))
+    assert [piece.text for piece in captions.pieces(answer, find(answer))] == ["pneu", "mo", "thorax"]
+    assert captions.pieces(answer, find(answer, 1)) == []
 
 
 def test_pieces_stay_inside_the_target():
-    part = find(SAID, "left upper")
-    assert [piece.text for piece in captions.pieces(SAID, part)] == ["left", "upper"]
+    part = find(ANSWER, "left upper")
+    assert [piece.text for piece in captions.pieces(ANSWER, part)] == ["left", "upper"]
 
 
 def test_a_repeated_word_means_each_place_once():
-    said = records.answer(("no", " mass", " no", " clot"))
-    assert [piece.tokens for piece in captions.pieces(said, find(said))] == [(0,), (1,), (2,), (3,)]
+    answer = records.answer(("no", " mass", " no", " clot"))
+    assert [piece.tokens for piece in captions.pieces(answer, find(answer))] == [(0,), (1,), (2,), (3,)]
 
 
 def test_emphasis_marks_the_parts_that_are_explained():
-    parts = [find(SAID, "nodule"), find(SAID, "upper")]
-    assert captions.emphasis(SAID, parts) == [
+    parts = [find(ANSWER, "nodule"), find(ANSWER, "upper")]
+    assert captions.emphasis(ANSWER, parts) == [
         ("nodule", True),
         (" in the left", False),
         (" upper", True),
@@ -111,8 +111,8 @@ def test_emphasis_marks_the_parts_that_are_explained():
 
 
 def test_the_whole_answer_is_called_so():
-    assert captions.part(SAID, RECORD.target) == "whole answer"
-    assert captions.part(SAID, find(SAID, " in")) == "in"
+    assert captions.part(ANSWER, RECORD.target) == "whole answer"
+    assert captions.part(ANSWER, find(ANSWER, " in")) == "in"
 
 
 def test_a_map_is_described_for_those_who_cannot_see_it():
@@ -217,7 +217,7 @@ def test_only_attention_is_said_to_be_where_the_model_looked():
 
 
 def test_a_given_answer_is_not_called_the_model_s():
-    given = replace(RECORD, answer=replace(SAID, source="given"))
+    given = replace(RECORD, answer=replace(ANSWER, source="given"))
     rows = [[PLAIN.at(RECORD.target)]]
     assert "and it was given the answer “" in legend.single(given, rows, [scales(rows[0])])
 
@@ -255,12 +255,12 @@ def test_a_caption_hides_nothing():
 
 def test_a_word_of_the_question_says_so_and_has_no_probability_and_no_place_in_the_answer():
     asked = records.asked(RECORD)
-    nodule = find(SAID, Question("nodule"), asked.prompt)
-    assert captions.part(SAID, nodule) == "nodule (in the question)"
-    assert captions.emphasis(SAID, [nodule]) == captions.emphasis(SAID, [])
-    assert captions.pieces(SAID, find(SAID, Question(), asked.prompt)) == []
+    nodule = find(ANSWER, Question("nodule"), asked.prompt)
+    assert captions.part(ANSWER, nodule) == "nodule (in the question)"
+    assert captions.emphasis(ANSWER, [nodule]) == captions.emphasis(ANSWER, [])
+    assert captions.pieces(ANSWER, find(ANSWER, Question(), asked.prompt)) == []
     with pytest.raises(TargetError, match="only the answer has a probability"):
-        captions.probability(SAID, nodule)
+        captions.probability(ANSWER, nodule)
     heatmap = asked.heatmaps[0].at(nodule)
     assert captions.describe(heatmap).startswith("Attention for “nodule” (in the question): strongest at row")
     row = [[heatmap]]
@@ -269,7 +269,7 @@ def test_a_word_of_the_question_says_so_and_has_no_probability_and_no_place_in_t
 
 @pytest.mark.parametrize(("finished", "says"), [(True, ""), (None, ""), (False, "cut off by its length")])
 def test_only_an_answer_that_is_known_to_be_cut_off_is_said_to_be(finished, says):
-    assert captions.cut_off(replace(SAID, finished=finished)) == says
+    assert captions.cut_off(replace(ANSWER, finished=finished)) == says
 
 
 def test_what_an_interrupt_left_undone_is_told_once_for_each_method():

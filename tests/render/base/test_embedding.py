@@ -74,14 +74,14 @@ def test_without_pixels_the_maps_lie_on_black():
 
 
 @pytest.mark.parametrize(
-    ("embed", "said"),
+    ("embed", "sentence"),
     [("image", "contains the image itself"), ("small", "to 256 pixels"), ("none", "contains no image")],
 )
-def test_pages_and_outputs_say_what_they_hold_and_hold_no_more(embed, said):
+def test_pages_and_outputs_say_what_they_hold_and_hold_no_more(embed, sentence):
     groundviz.options.embed = embed
     held = base64.b64encode(pack.pack(RECORD))[-4000:].decode()
     for text in (html.fragment(RECORD), EXPLANATION.to_html()):
-        assert said in text
+        assert sentence in text
         assert (held in text) == (embed == "image")
 
 

@@ -30,7 +30,7 @@ from groundviz.render.figures.figure import Part, compose, default_targets, draw
 from tests.support import records
 
 RECORD = records.record()
-SAID = RECORD.answer
+ANSWER = RECORD.answer
 PAIR, TILED, SHATTERED = records.pair(), records.tiled(), records.shattered()
 LONG = records.record(
     question="Describe the most important finding, its side, its zone and how sure you are of it. " * 3,
@@ -112,16 +112,16 @@ def test_fonts_are_embedded_as_truetype_and_text_stays_text():
 
 def test_the_figure_says_question_answer_method_unit_scale_and_rule():
     texts = _texts(draw(RECORD, _rows(RECORD, "nodule", "left")))
-    said = " ".join(texts)
+    sentence = " ".join(texts)
     assert texts[:5] == ["Question", "Where is the nodule?", "Answer", "nodule", "in the"]
     for row in _rows(RECORD, "nodule", "left"):
         (scale, *_) = scales(row)
         assert set(scale.ends) <= set(texts)
         assert any(text.startswith(scale.unit) for text in texts)
-        assert scale.rule in said
+        assert scale.rule in sentence
     assert "where the model looked · mean over layers and heads" in texts
-    assert "Attention shows where the model looked, not why it answered." in said
-    assert "Opacity rises from 0 at the low end or zero to 50%" in said
+    assert "Attention shows where the model looked, not why it answered." in sentence
+    assert "Opacity rises from 0 at the low end or zero to 50%" in sentence
     assert [text for text in texts if text in ("a  Attention", "b  Occlusion")] == [
         "a  Attention",
         "b  Occlusion",
@@ -142,8 +142,8 @@ def test_the_explained_part_is_bold_and_nothing_else_of_the_answer():
 
 
 def test_the_image_and_its_notes_stand_with_the_maps():
-    said = " ".join(_texts(draw(LONG, _rows(LONG, "nodule")[:1], width=60)))
-    assert "Image: shown inverted (MONOCHROME1). text burned into the pixels cannot be ruled out." in said
+    sentence = " ".join(_texts(draw(LONG, _rows(LONG, "nodule")[:1], width=60)))
+    assert "Image: shown inverted (MONOCHROME1). text burned into the pixels cannot be ruled out." in sentence
 
 
 def test_layer_and_head_are_named():
@@ -368,9 +368,9 @@ def test_what_lies_outside_a_tile_is_hatched_and_not_called_unseen():
     changed = (panel != image).any(axis=2)
     assert 0.05 < changed[rows // 2 :].mean() < 0.35
     assert 0.05 < changed[:, : cols // 3].mean() < 0.35
-    said = " ".join(_texts(figure))
-    assert "Hatched: not covered by this map." in said
-    assert "not seen" not in said
+    text = " ".join(_texts(figure))
+    assert "Hatched: not covered by this map." in text
+    assert "not seen" not in text
 
 
 def test_notes_stand_with_the_image_they_are_about():
@@ -438,7 +438,7 @@ def test_parts_carry_letters_and_names_and_their_rows_none():
 def test_parts_of_one_model_share_a_scale_and_those_of_two_do_not():
     strong = replace(RECORD, heatmaps=(replace(RECORD.heatmaps[0], values=10 * RECORD.heatmaps[0].values),))
     faint = replace(RECORD, heatmaps=RECORD.heatmaps[:1])
-    maps = [one.heatmaps[0].at(find(SAID, "left")) for one in (strong, faint)]
+    maps = [one.heatmaps[0].at(find(ANSWER, "left")) for one in (strong, faint)]
     together, alone = scales(maps)[0].ends[1], [scales([one])[0].ends[1] for one in maps]
     same = _texts(compose(_parts(strong, faint)))
     assert same.count(together) == 2
@@ -453,12 +453,12 @@ def test_a_map_too_weak_for_its_scale_says_how_little_there_is():
     values = RECORD.heatmaps[0].values.copy()
     values[3] /= 100
     weak = replace(RECORD.heatmaps[0], values=values)
-    row = [weak.at(find(SAID, named)) for named in ("nodule", "left")]
+    row = [weak.at(find(ANSWER, named)) for named in ("nodule", "left")]
     most = np.ceil(100 * scales(row)[1].strength(row[1].values).max())
     told = [text for text in _texts(draw(RECORD, [row], width="single")) if text.endswith("% of scale")]
     assert told == [f"≤ {most:.0f}% of scale"]
     assert 1 <= most <= 2
-    alone = _texts(draw(RECORD, [[weak.at(find(SAID, "left"))]]))
+    alone = _texts(draw(RECORD, [[weak.at(find(ANSWER, "left"))]]))
     assert not [text for text in alone if text.startswith("≤") and text.endswith("scale")]
 
 
@@ -467,15 +467,15 @@ def test_a_map_too_weak_for_its_scale_says_how_little_there_is():
 def test_in_every_style_text_can_be_read_lies_on_the_page_and_overlaps_no_other(style, width):
     figure = draw(LONG, _rows(LONG, "well-circumscribed", "nodule", None)[:1], width=width, style=style)
     _check_texts(figure.figure)
-    said = " ".join(_texts(figure))
-    assert ("LLaVA-Rad style, a reconstruction" in said) == (style == "llava_rad")
+    text = " ".join(_texts(figure))
+    assert ("LLaVA-Rad style, a reconstruction" in text) == (style == "llava_rad")
     assert ("a reconstruction" in figure.caption) == (style == "llava_rad")
-    assert ("interpolated between" in said) == (style == "llava_rad")
+    assert ("interpolated between" in text) == (style == "llava_rad")
 
 
 def test_layers_stand_side_by_side_on_one_scale_with_their_names():
     maps = RECORD.heatmaps[0]
-    row = [maps.at(find(SAID, "left"), layer=layer) for layer in maps.layers]
+    row = [maps.at(find(ANSWER, "left"), layer=layer) for layer in maps.layers]
     figure = draw(RECORD, [row])
     texts = _texts(figure)
     assert [text for text in texts if text.startswith("layer ")] == ["layer 0", "layer 1"]
@@ -641,25 +641,25 @@ def test_what_is_not_whole_is_seen_in_the_figure_and_read_in_its_caption():
     figure = draw(flawed, _rows(flawed, None, "nodule"))
     texts = _texts(figure)
     assert texts.count("112 of 480 steps") == 2
-    for said in ("checkpoint A", "⟦…⟧", "Beware", "interrupted: 112 of 480 steps"):
-        assert said in texts
+    for sentence in ("checkpoint A", "⟦…⟧", "Beware", "interrupted: 112 of 480 steps"):
+        assert sentence in texts
     told = " ".join(texts)
-    for said in (
+    for sentence in (
         "The answer was cut off by its length. Interrupted: Occlusion rests on 112 of 480 steps.",
         "Interrupted: Shapley was asked for and never ran.",
         "standard errors at most 12% of a map's largest value",
     ):
-        assert said in told
+        assert sentence in told
     warned = {text.get_text().strip() for text in figure.figure.findobj(Text) if text.get_color() == WARN}
     assert {"⟦…⟧", "Beware", "interrupted: 112 of 480 steps"} <= warned
-    for said in (
+    for sentence in (
         "it answered “nodule in the left upper zone.” ⟦…⟧, cut off by its length. First",
         "Labelled “checkpoint A”. Interrupted: Occlusion rests on 112 of 480 steps. Interrupted: Shapley",
         "Occlusion (Δ log-prob per token; standard errors at most 12% of a map's largest value): colours",
         "weights sha256:0f3a, adapter lung 9f86d081884c7d65, float32",
         "Generated with do_sample False, max_new_tokens 7.",
     ):
-        assert said in figure.caption
+        assert sentence in figure.caption
 
 
 def test_a_figure_of_whole_maps_names_what_never_ran_and_not_what_it_does_not_show():

@@ -13,7 +13,7 @@ from groundviz.render.figures.panels import Sentence
 from tests.support import records
 
 RECORD = records.record()
-SAID = RECORD.answer
+ANSWER = RECORD.answer
 REPORT = records.record(
     words=tuple("No| pneumo|thorax|.| The| heart| is| large|.| Left| effusion|,| small|.".split("|"))
 )
@@ -60,7 +60,7 @@ def test_findings_are_the_sentences_or_the_clauses_of_one():
 
 
 def test_a_contrast_stands_beside_its_target_alone():
-    contrast = rather_than(find(SAID, "left"), Foil(text="right", token_ids=(7,)))
+    contrast = rather_than(find(ANSWER, "left"), Foil(text="right", token_ids=(7,)))
     record = replace(RECORD, targets=(contrast,))
     found = styles.default_targets(record, WIDE)
     assert [one.text.strip() for one in found] == ["left rather than right", "left"]
@@ -88,7 +88,7 @@ def test_a_part_in_several_sentences_stands_over_all_of_them():
 
 
 def test_an_end_of_the_answer_that_wrote_nothing_has_no_sentence():
-    end = find(SAID, -1)
+    end = find(ANSWER, -1)
     maps = replace(RECORD.heatmaps[0], targets=(end,), values=RECORD.heatmaps[0].values[:1])
     (panel,) = styles.panels(RECORD, [maps.at(end)], [None], "words")
     assert panel.sentence is None
@@ -99,7 +99,7 @@ def test_findings_are_numbered():
 
 
 def test_the_reconstruction_divides_up_what_goes_to_the_image_and_says_how_much_that_is():
-    raw = RECORD.heatmaps[0].at(find(SAID, "left upper"))
+    raw = RECORD.heatmaps[0].at(find(ANSWER, "left upper"))
     shown = styles.prepared(RECORD, raw, "llava_rad")
     assert shown.unit == "share of attention to the image"
     assert np.nansum(shown.values) == pytest.approx(1.0, rel=1e-5)

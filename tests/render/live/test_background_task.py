@@ -12,7 +12,7 @@ from groundviz.render.live.background_task import Errand
 
 
 class Heard:
-    """What an errand said."""
+    """What an errand reported."""
 
     def __init__(self, work):
         self.shown, self.ends = [], []

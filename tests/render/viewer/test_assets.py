@@ -194,14 +194,14 @@ def test_a_place_in_the_image_tells_which_tokens_looked_there(browser, tmp_path)
             "nodes => nodes.map(node => +node.style.getPropertyValue('--gv'))"
         )
         np.testing.assert_allclose(shades[:7], seen / seen.max(), atol=0.01)
-        said = page.inner_text(".gv-readout")
-        assert said.startswith(f"At row {row + 1} of 14, column {col + 1} of 14: the whole answer about ")
+        text = page.inner_text(".gv-readout")
+        assert text.startswith(f"At row {row + 1} of 14, column {col + 1} of 14: the whole answer about ")
         strongest = record.answer.tokens[int(seen.argmax())].strip()
-        assert f"Strongest here: “{strongest}”" in said
+        assert f"Strongest here: “{strongest}”" in text
         page.mouse.click(frame["x"] + x, frame["y"] + y)
         with drawn(page):
             page.mouse.move(5, 5)
-        assert page.inner_text(".gv-readout") == said
+        assert page.inner_text(".gv-readout") == text
 
 
 @needs_browser
@@ -221,9 +221,9 @@ def test_a_box_tells_how_much_of_the_map_it_holds(browser, tmp_path):
         page.keyboard.up("Shift")
         with drawn(page):
             page.mouse.move(5, 5)
-        said = page.inner_text(".gv-readout")
+        text = page.inner_text(".gv-readout")
         held, of = re.match(
-            r"Box: holds ([\d.]+) % of the map of .* on ([\d.]+) % of its cells", said
+            r"Box: holds ([\d.]+) % of the map of .* on ([\d.]+) % of its cells", text
         ).groups()
         assert float(held) == pytest.approx(100 * share, abs=0.6)
         assert float(of) == pytest.approx(100 * 16 / 196, abs=0.06)
@@ -368,8 +368,8 @@ def test_hostile_words_stay_words(browser, tmp_path):
         assert HOSTILE[0] in page.inner_text(".gv-beware")
         assert page.inner_text(".gv-name") == HOSTILE[1].strip()
         assert page.inner_text(".gv-question") == "<svg onload=window.pwned=1>"
-        said = page.locator(".gv-token").all_inner_texts()
-        assert said == [*(escape.visible(word.strip()) for word in HOSTILE), "</s>"]
+        text = page.locator(".gv-token").all_inner_texts()
+        assert text == [*(escape.visible(word.strip()) for word in HOSTILE), "</s>"]
         assert page.locator(".gv-root img, .gv-root svg, .gv-root script").count() == 0
         assert scripts == 1
 
@@ -491,13 +491,13 @@ def test_a_live_viewer_tells_python_what_was_chosen_and_shows_what_python_says(b
 @needs_browser
 def test_hovering_is_instant(browser, tmp_path):
     """64 tokens of 24 layers of 24 by 24 cells on a 1024 by 1024 image, median below 100 ms."""
-    said = records.answer(tuple(f" word{number}" for number in range(64)))
+    answer = records.answer(tuple(f" word{number}" for number in range(64)))
     source_image = records.source_image(1024, 1024)
     grid = records.cropped_grid(1024, 1024, 24)
-    made = records.heatmaps("attention", grid, said, source_image.shape, layers=24)
+    made = records.heatmaps("attention", grid, answer, source_image.shape, layers=24)
     base = records.record()
     record = replace(
-        base, source_images=(source_image,), answer=said, targets=(find(said),), heatmaps=(made,)
+        base, source_images=(source_image,), answer=answer, targets=(find(answer),), heatmaps=(made,)
     )
     with shown(browser, tmp_path, page_of(record)) as page:
         took = page.evaluate(

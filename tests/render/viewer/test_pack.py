@@ -74,7 +74,7 @@ def test_sums_stay_sums():
 
 def _large(tokens: int, layers: int, heads: int, cells: int):
     """A record on a 1024 by 1024 image, its maps as noisy as they come."""
-    said = records.answer(tuple(f" word{number}" for number in range(tokens)))
+    answer = records.answer(tuple(f" word{number}" for number in range(tokens)))
     rng = np.random.default_rng(0)
     grid = records.cropped_grid(1024, 1024, cells)
     values = rng.exponential(0.001, (tokens, layers, heads, cells, cells)).astype(np.float32)
@@ -83,11 +83,11 @@ def _large(tokens: int, layers: int, heads: int, cells: int):
         values=values,
         layers=tuple(range(layers)),
         grid=grid,
-        targets=tuple(find(said, index) for index in said.spoken),
+        targets=tuple(find(answer, index) for index in answer.spoken),
     )
     source_image = records.source_image(1024, 1024)
     return replace(
-        RECORD, source_images=(source_image,), answer=said, targets=(find(said),), heatmaps=(plain,)
+        RECORD, source_images=(source_image,), answer=answer, targets=(find(answer),), heatmaps=(plain,)
     )
 
 
@@ -167,8 +167,8 @@ def test_a_blank_image_has_windows_of_some_width():
 
 
 def test_tokens_read_as_the_answer_does():
-    said = records.answer(("no", " nodule", "\n", "clear"))
-    header, _ = pack.read(pack.pack(replace(RECORD, answer=said, targets=(find(said),), heatmaps=())))
+    answer = records.answer(("no", " nodule", "\n", "clear"))
+    header, _ = pack.read(pack.pack(replace(RECORD, answer=answer, targets=(find(answer),), heatmaps=())))
     assert [(token["before"], token["text"], token["spoken"]) for token in header["tokens"]] == [
         ("", "no", True),
         (" ", "nodule", True),
@@ -179,10 +179,10 @@ def test_tokens_read_as_the_answer_does():
 
 
 def test_spaces_that_no_token_wrote_are_kept():
-    said = records.answer(("right", " upper", " zone"))
-    offsets = said.offsets.copy()
+    answer = records.answer(("right", " upper", " zone"))
+    offsets = answer.offsets.copy()
     offsets[1:3, 0] += 1
-    header, _ = pack.read(pack.pack(replace(RECORD, answer=replace(said, offsets=offsets), heatmaps=())))
+    header, _ = pack.read(pack.pack(replace(RECORD, answer=replace(answer, offsets=offsets), heatmaps=())))
     assert [(token["before"], token["text"]) for token in header["tokens"]] == [
         ("", "right"),
         (" ", "upper"),
@@ -242,9 +242,9 @@ def test_maps_of_the_question_count_for_the_size():
 
 
 def test_what_was_asked_for_and_the_sentences_can_be_chosen():
-    said = records.answer(("Clear", " lungs", ".", " No", " nodule", "."))
-    contrast = rather_than(find(said, "nodule"), Foil(text="mass", token_ids=(7,)))
-    asked = replace(RECORD, answer=said, targets=(find(said), contrast), heatmaps=())
+    answer = records.answer(("Clear", " lungs", ".", " No", " nodule", "."))
+    contrast = rather_than(find(answer, "nodule"), Foil(text="mass", token_ids=(7,)))
+    asked = replace(RECORD, answer=answer, targets=(find(answer), contrast), heatmaps=())
     header, _ = pack.read(pack.pack(asked))
     assert [(part["text"], part["foil"]) for part in header["parts"]] == [
         ("whole answer", None),
