@@ -27,17 +27,8 @@ ON_TRANSFORMERS = (
     "tests/runtime",
     "tests/testing/test_check_model.py",
 )
-# Quick tests that together reach most lines of the package.
-FOR_COVERAGE = (
-    "tests/explain",
-    "tests/images",
-    "tests/methods",
-    "tests/models",
-    "tests/package",
-    "tests/record",
-    "tests/render",
-    "tests/runtime",
-)
+# Quick tests that reach most of what is left; together they measure line coverage.
+BESIDES = ("tests/images", "tests/record", "tests/render/base", "tests/render/figures")
 
 
 def install(session: nox.Session, *packages: str) -> None:
@@ -66,18 +57,6 @@ def js(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The fast suite, or what is named behind "--"."""
     session.run("pytest", *session.posargs)
-
-
-@nox.session
-def coverage(session: nox.Session) -> None:
-    """A part of the tests with line coverage; fails below the floor in pyproject.toml."""
-    install(session, ".[test]")
-    surroundings = {}
-    if sys.version_info >= (3, 12):
-        # Python's own monitoring costs far less than a trace function.
-        surroundings["COVERAGE_CORE"] = "sysmon"
-    chosen = session.posargs or FOR_COVERAGE
-    session.run("pytest", "-n", "2", "--dist", "loadfile", "--cov", *chosen, env=surroundings)
 
 
 @nox.session
@@ -111,7 +90,12 @@ def site(session: nox.Session) -> None:
 
 @nox.session
 def oldest(session: nox.Session) -> None:
-    """The oldest supported transformers, which stays in the environment afterwards."""
+    """The oldest supported transformers, which stays in the environment, and the floor for line coverage."""
     install(session, ".[test]")
     install(session, OLDEST_TRANSFORMERS)
-    session.run("pytest", "-n", "2", "--dist", "loadfile", *ON_TRANSFORMERS)
+    surroundings = {}
+    if sys.version_info >= (3, 12):
+        # Python's own monitoring costs far less than a trace function.
+        surroundings["COVERAGE_CORE"] = "sysmon"
+    chosen = session.posargs or (*ON_TRANSFORMERS, *BESIDES)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "--cov", *chosen, env=surroundings)
