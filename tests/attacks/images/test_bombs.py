@@ -27,9 +27,10 @@ SECONDS, MEGABYTES = 2.0, 512
 WORKER = """
 import json, os, resource, sys
 from groundviz.errors import ImageError
-from groundviz.images import dicom, load
+from groundviz.images import load
+from groundviz.images.dicom import reading
 
-dicom.require()
+reading.require()
 
 def pages(column):
     with open("/proc/self/statm") as statm:
