@@ -234,11 +234,13 @@ def _errors(maps: Heatmaps) -> list[str] | None:
 
 def _inside(grid: Grid, known: Sequence[Outline]) -> bytes:
     """For each outline the share of each cell inside it, in 8 bits; nothing on another image."""
-    shares = np.zeros((len(known), grid.rows, grid.cols))
-    for at, one in enumerate(known):
+    shares: list[npt.NDArray[np.floating]] = []
+    for one in known:
         if one.image == grid.image:
-            shares[at] = cell_coverage(grid, one.mask)
-    levels: npt.NDArray[np.uint8] = np.rint(255.0 * np.clip(shares, 0.0, 1.0)).astype(np.uint8)
+            shares.append(cell_coverage(grid, one.mask))
+        else:
+            shares.append(np.zeros((grid.rows, grid.cols)))
+    levels: npt.NDArray[np.uint8] = np.rint(255.0 * np.clip(np.stack(shares), 0.0, 1.0)).astype(np.uint8)
     return levels.tobytes()
 
 
