@@ -81,7 +81,7 @@ def test_explaining_inside_a_callback_of_the_model_is_refused(vlm, image):
     refusals = []
 
     def nested(module, args, output):
-        with pytest.raises(ModelBusy, match="this thread has vlm it") as caught:
+        with pytest.raises(ModelBusy, match="this thread has borrowed it") as caught:
             explain(vlm, image, QUESTIONS[0], methods="attention")
         refusals.append(caught.value)
 
