@@ -140,7 +140,7 @@ def test_explanations_side_by_side_share_what_is_shared_and_words_that_both_say(
         assert roots.nth(0).get_attribute("data-drawn") == f"occlusion|{whole_answer}|1|-1"
 
 
-def test_a_method_that_only_one_of_them_has_is_named_and_said_to_be_missing(browser, tmp_path):
+def test_a_method_that_only_one_of_them_has_is_named_and_told_to_be_missing(browser, tmp_path):
     first, second = whole(), whole()
     second = replace(second, heatmaps=second.heatmaps[:1])
     with shown(browser, tmp_path, _beside(("A", first), ("B", second))) as page:

@@ -208,7 +208,7 @@ def test_a_map_is_described_with_its_image_and_tile():
     assert captions.titled(PLAIN.at(RECORD.target), 1) == "Attention"
 
 
-def test_only_attention_is_said_to_be_where_the_model_looked():
+def test_only_attention_is_told_to_be_where_the_model_looked():
     rows = [[RECORD.heatmaps[1].at(RECORD.target)]]
     caption = legend.single(RECORD, rows, [scales(row) for row in rows])
     assert caption.startswith("Maps of the image when the model was asked")
@@ -240,7 +240,7 @@ def test_a_caption_of_a_sweep_names_its_target_once():
     assert "Attention (share of attention, layer by layer, mean over heads):" in caption
 
 
-def test_what_holds_for_all_parts_is_said_once():
+def test_what_holds_for_all_parts_is_told_once():
     parts = [("(a)", ["First.", "Same.", "Own."], "Model x."), ("(b)", ["Other.", "Same."], "Model x.")]
     assert legend.several(parts, ["Note."]) == "(a) First. Own. (b) Other. Same. Note. Model x."
     different = [parts[0], ("(b)", ["First.", "Same."], "Model y.")]
@@ -268,7 +268,7 @@ def test_a_word_of_the_question_says_so_and_has_no_probability_and_no_place_in_t
 
 
 @pytest.mark.parametrize(("finished", "says"), [(True, ""), (None, ""), (False, "cut off by its length")])
-def test_only_an_answer_that_is_known_to_be_cut_off_is_said_to_be(finished, says):
+def test_only_an_answer_that_is_known_to_be_cut_off_is_told_to_be(finished, says):
     assert captions.cut_off(replace(ANSWER, finished=finished)) == says
 
 
@@ -285,7 +285,7 @@ def test_what_an_interrupt_left_undone_is_told_once_for_each_method():
     assert captions.interrupted(cut[0]) == "1,112 of 4,800 steps"
 
 
-def test_nothing_is_said_of_work_that_was_done():
+def test_nothing_is_told_of_work_that_was_done():
     whole = replace(PLAIN, samples=Samples(done=480, asked=480))
     assert captions.incomplete(replace(RECORD, heatmaps=(whole, SIGNED))) == ()
     assert (captions.interrupted(whole), captions.interrupted(SIGNED)) == ("", "")

@@ -71,11 +71,11 @@ def stopping(keep):
     return heard.ends
 
 
-def test_a_stop_interrupts_once_and_what_is_kept_is_said():
+def test_a_stop_interrupts_once_and_what_is_kept_is_told():
     assert stopping("maps") == [("maps", "RISE was stopped: its maps rest on 32 of 480 steps.", type(None))]
 
 
-def test_a_stop_before_there_is_anything_is_said():
+def test_a_stop_before_there_is_anything_is_told():
     ends = stopping(None)
     assert ends == [(None, "RISE was stopped before anything was measured.", KeyboardInterrupt)]
 

@@ -304,7 +304,7 @@ def test_images_and_tiles_are_each_shown_in_their_place(browser, tmp_path):
 
 
 @needs_browser
-def test_what_was_not_measured_is_said_and_not_drawn(browser, tmp_path):
+def test_what_was_not_measured_is_told_and_not_drawn(browser, tmp_path):
     with shown(browser, tmp_path, page_of(whole())) as page:
         with drawn(page):
             page.get_by_role("option", name="</s>").click()
