@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["methods"])  # doctest: +ELLIPSIS
     attention (default)
       Where it looked: the share of attention that went to each image cell.
-      unit: share of attention, 0 to 1
+      unit: share of attention
       cost: no pass beyond the answer's own
     ...
     0

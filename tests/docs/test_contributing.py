@@ -93,5 +93,5 @@ def test_every_file_that_is_named_exists_but_those_that_are_to_be_written() -> N
 def test_nox_finds_every_session() -> None:
     pytest.importorskip("nox", reason="nox is not installed: pip install '.[dev]'")
     names = runpy.run_path(str(pages.ROOT / "noxfile.py"))
-    for path in (*names["ON_TRANSFORMERS"], *names["FOR_COVERAGE"]):
+    for path in (*names["ON_TRANSFORMERS"], *names["BESIDES"]):
         assert (pages.ROOT / path).exists(), path
