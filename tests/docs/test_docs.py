@@ -54,7 +54,7 @@ SHORTER = {
     "scripts.train_demo": ["--vision-steps", "1", "--answer-steps", "1"],
     "scripts.score_demo": ["--images", "2", "--methods", "attention"],
 }
-COMMANDS = {"demo", "explain", "certify", "lab", "methods", "models", "open"}
+COMMANDS = {"demo", "explain", "certify", "lab", "methods", "models", "open", "export"}
 
 
 @pytest.fixture
