@@ -78,7 +78,10 @@ def tells_contrasts_apart(trial: Trial) -> str:
     wanted = model.word(FIRST_WORD, foil=SECOND_WORD)
     found = trial.run(model.vlm, model.source_image, given=FIRST_WORD, named=[wanted])
     cells = _on_cells(found, 0)
-    return _misplaced(trial, cells, model.first, FIRST_WORD) or _for_the_foil(trial, found, model)
+    fault = _misplaced(trial, cells, model.first, FIRST_WORD)
+    if fault and not trial.facts.either_way:
+        return f"{fault}. If the maps do not tell for from against, state either_way=True"
+    return fault or _for_the_foil(trial, found, model)
 
 
 def a_contrast_is_not_its_target_alone(trial: Trial) -> str:

@@ -21,6 +21,7 @@ SHOWN = {
     for name in ("method", "test of the method", "family", "tiny model of the family")
 }
 MOST_LINES = 20
+NEW = {"tower_gradient", "vip_llava"}
 
 
 def run(name: str) -> dict[str, object]:
@@ -37,10 +38,11 @@ def test_what_it_shows_is_short(name: str) -> None:
 
 @pytest.fixture
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a block registers is gone again after the test."""
+    """What a block registers is gone again after the test; whoever followed the page has it there already."""
     for registry in (METHODS, FAMILIES):
         for table in ("_entries", "_facts"):
-            monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
+            kept = {name: one for name, one in getattr(registry, table).items() if name not in NEW}
+            monkeypatch.setattr(registry, table, kept)
 
 
 def test_the_method_keeps_every_promise(registries: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,8 +65,8 @@ def test_the_colour_maps_around_the_new_one_are_there() -> None:
     (block,) = [one for one in pages.fences(PAGE, "python") if one.startswith("COLOURS")]
     named = dict(re.findall(r'"(\w+)": (\w+),', block))
     new = re.findall(r'"(\w+)".*# the new line', block)
+    assert len(new) == 1
     assert set(named) - set(new) <= set(COLOURS)
-    assert not set(new) & set(COLOURS)
 
 
 def test_every_stage_and_session_that_is_named_exists() -> None:
@@ -85,9 +87,8 @@ def test_every_stage_and_session_that_is_named_exists() -> None:
 
 def test_every_file_that_is_named_exists_but_those_that_are_to_be_written() -> None:
     text = PAGE.read_text("utf-8")
-    new = {"tower_gradient", "vip_llava"}
     for name in re.findall(r"\b(?:groundviz|tests|scripts|benchmarks)/[\w/]+\.py\b", text):
-        assert (pages.ROOT / name).is_file() or Path(name).stem.removeprefix("test_") in new, name
+        assert (pages.ROOT / name).is_file() or Path(name).stem.removeprefix("test_") in NEW, name
 
 
 def test_nox_finds_every_session() -> None:

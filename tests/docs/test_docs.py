@@ -26,6 +26,8 @@ from PIL import Image
 import groundviz
 from groundviz import cli
 from groundviz.demo import lab, tour
+from groundviz.models import FAMILIES
+from groundviz.models.families.black_box import UNKNOWN
 from groundviz.render.viewer import assets
 from tests.support import pages
 
@@ -208,6 +210,11 @@ def test_the_methods_of_the_readme_are_those_there_are() -> None:
     cells = re.findall(r"^\|[^|]*\|([^|]*)\|", pages.between(README, "methods"), re.MULTILINE)
     named = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
     assert sorted(named) == sorted(groundviz.METHODS)
+
+
+def test_the_families_of_the_readme_are_those_there_are() -> None:
+    named = re.findall(r"`(\w+)`", pages.between(README, "models"))
+    assert set(named) == set(FAMILIES) - {UNKNOWN}
 
 
 def test_the_index_leads_to_every_page() -> None:
