@@ -33,10 +33,19 @@ def place(path: str | os.PathLike[str]) -> Path:
     """A place on disk, by whatever names one.
 
     Raises:
-        StoreError: It is nothing that names a file.
+        StoreError: It is nothing that names a file, or the system takes no such name.
     """
     try:
-        return Path(os.fsdecode(path))
+        named = Path(os.fsdecode(path))
+        # A look at it tells whether the system knows such names at all; it need not be there.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            named.lstat()
+        return named
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"No file can be found under this name: {getattr(error, 'strerror', None) or error}. "
+            "Choose another name."
+        ) from None
     except TypeError:
         raise StoreError(
             f"This names no file: it is of type {type(path).__name__}, expected a text or a path. "
