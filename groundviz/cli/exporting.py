@@ -20,7 +20,7 @@ def export(chosen: argparse.Namespace) -> None:
     explained = groundviz.open(chosen.file)
     # A name that says no format is known before the first file is written, and so is one that is taken.
     for place in chosen.to:
-        if not files.place(place).is_dir():
+        if not files.new_place(place).is_dir():
             writing.suffix_of(place)
     refuse_taken([place for place in chosen.to if place.is_file()], chosen.overwrite)
     written: list[Path] = []

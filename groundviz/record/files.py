@@ -33,24 +33,32 @@ def place(path: str | os.PathLike[str]) -> Path:
     """A place on disk, by whatever names one.
 
     Raises:
-        StoreError: It is nothing that names a file, or the system takes no such name.
+        StoreError: It is nothing that names a file.
     """
     try:
-        named = Path(os.fsdecode(path))
-        # A look at it tells whether the system knows such names at all; it need not be there.
-        with suppress(FileNotFoundError, NotADirectoryError):
-            named.lstat()
-        return named
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"No file can be found under this name: {getattr(error, 'strerror', None) or error}. "
-            "Choose another name."
-        ) from None
+        return Path(os.fsdecode(path))
     except TypeError:
         raise StoreError(
             f"This names no file: it is of type {type(path).__name__}, expected a text or a path. "
             'Give for example "explanation.gvz".'
         ) from None
+
+
+def new_place(path: str | os.PathLike[str]) -> Path:
+    """A place on disk that something may be written to: as `place`, under a name that the system takes.
+
+    Raises:
+        StoreError: It names no file, or the system takes no such name.
+    """
+    named = place(path)
+    try:
+        # A look at it tells; it need not be there.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            named.lstat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "that cannot be a file's name"
+        raise StoreError(f"No file can have this name: {reason}. Choose another one.") from None
+    return named
 
 
 def write(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = True) -> Path:
@@ -73,7 +81,7 @@ def write(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = Tru
     ...     write(pathlib.Path(folder) / "note.txt", b"whole").read_bytes()
     b'whole'
     """
-    target = place(path)
+    target = new_place(path)
     _refuse_unsafe(target, overwrite)
     _sweep(target.parent)
     try:

@@ -105,5 +105,5 @@ def test_an_option_that_stands_for_nothing_is_refused(tmp_path: Path, option: li
 
 def test_a_name_that_is_too_long_is_one_line(tmp_path: Path, capsys: Capture) -> None:
     assert cli.main(["export", CONTRAST, "--to", str(tmp_path / f"{'a' * 300}.csv")]) == 2
-    assert "No file can be found under this name" in capsys.readouterr().err
+    assert "No file can have this name" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

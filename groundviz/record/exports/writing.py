@@ -73,7 +73,7 @@ def export(
         OptionError: Several layers or heads are asked for where a file holds one map.
         StoreError: A file of that name exists and `overwrite` is False, or it cannot be written.
     """
-    place = files.place(path)
+    place = files.new_place(path)
     contents: dict[Path, bytes] = {}
     if place.is_dir():
         for name, content in _in_folder(record, choice, form):
