@@ -116,7 +116,7 @@ class Registry(Generic[T]):
             raise UnknownName(f"There is no {self.kind} called {name!r}.{hint} Known: {known}.")
         return self._entries[name]
 
-    def _bridged(self, name: str) -> tuple[Bridge[T], str] | None:
+    def _bridged(self, name: object) -> tuple[Bridge[T], str] | None:
         """The bridge that a name leads over, and the name behind it."""
         prefix, colon, rest = str(name).partition(":")
         if colon and prefix in self.bridges:
@@ -133,6 +133,9 @@ class Registry(Generic[T]):
 
     def __contains__(self, name: object) -> bool:
         self._load_plugins()
+        # As the look-up has it: what lies behind a bridge is there, though it is in no list.
+        if bridged := self._bridged(name):
+            return bridged[1] in bridged[0].names
         return name in self._entries
 
     def __repr__(self) -> str:

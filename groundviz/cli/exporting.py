@@ -10,6 +10,7 @@ from typing import Any
 import groundviz
 from groundviz.cli.commands import refuse_taken
 from groundviz.cli.printing import complain, say, working
+from groundviz.record import files
 
 
 def export(chosen: argparse.Namespace) -> None:
@@ -19,7 +20,7 @@ def export(chosen: argparse.Namespace) -> None:
     explained = groundviz.open(chosen.file)
     # A name that says no format is known before the first file is written, and so is one that is taken.
     for place in chosen.to:
-        if not place.is_dir():
+        if not files.new_place(place).is_dir():
             writing.suffix_of(place)
     refuse_taken([place for place in chosen.to if place.is_file()], chosen.overwrite)
     written: list[Path] = []

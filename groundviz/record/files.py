@@ -44,6 +44,23 @@ def place(path: str | os.PathLike[str]) -> Path:
         ) from None
 
 
+def new_place(path: str | os.PathLike[str]) -> Path:
+    """A place on disk that something may be written to: as `place`, under a name that the system takes.
+
+    Raises:
+        StoreError: It names no file, or the system takes no such name.
+    """
+    named = place(path)
+    try:
+        # A look at it tells; it need not be there.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            named.lstat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "that cannot be a file's name"
+        raise StoreError(f"No file can have this name: {reason}. Choose another one.") from None
+    return named
+
+
 def write(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = True) -> Path:
     """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
 
@@ -64,7 +81,7 @@ def write(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = Tru
     ...     write(pathlib.Path(folder) / "note.txt", b"whole").read_bytes()
     b'whole'
     """
-    target = place(path)
+    target = new_place(path)
     _refuse_unsafe(target, overwrite)
     _sweep(target.parent)
     try:

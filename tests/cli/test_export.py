@@ -101,3 +101,9 @@ def test_an_option_that_stands_for_nothing_is_refused(tmp_path: Path, option: li
     with pytest.raises(SystemExit) as ended:
         cli.main(["export", CONTRAST, "--to", str(tmp_path / "map.npy"), *option])
     assert ended.value.code == 2
+
+
+def test_a_name_that_is_too_long_is_one_line(tmp_path: Path, capsys: Capture) -> None:
+    assert cli.main(["export", CONTRAST, "--to", str(tmp_path / f"{'a' * 300}.csv")]) == 2
+    assert "No file can have this name" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

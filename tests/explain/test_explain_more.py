@@ -9,7 +9,7 @@ import torch
 
 import groundviz
 from groundviz import models
-from groundviz.errors import UnknownName, UnsupportedMethod, UnsupportedModel
+from groundviz.errors import OptionError, UnknownName, UnsupportedMethod, UnsupportedModel
 from groundviz.explain import explain, explain_more
 from groundviz.record.types import Samples
 from groundviz.testing.fingerprint import difference, fingerprint
@@ -182,3 +182,10 @@ def test_a_listener_that_interrupts_before_there_is_anything_gets_nothing(tiny, 
     with pytest.raises(KeyboardInterrupt):
         explain_more(asked, tiny, "rise", tell=tell)
     assert not difference(before, fingerprint(tiny.model))
+
+
+def test_nothing_to_measure_is_no_method(tiny, source_image):
+    asked = explain(tiny, source_image, QUESTION, methods="attention")
+    for more in (lambda: asked.add(tiny, None), lambda: explain_more(asked, tiny, None)):
+        with pytest.raises(OptionError, match="methods is None: expected what to measure"):
+            more()

@@ -120,3 +120,11 @@ def test_an_entry_of_another_kind_is_left_out(monkeypatch):
     monkeypatch.setattr(registry, "entry_points", lambda group: points)
     with pytest.warns(RuntimeWarning, match="left out: 'ant' is mute"):
         assert list(found) == []
+
+
+def test_what_a_bridge_leads_to_is_in_the_registry():
+    from groundviz.methods import METHODS
+
+    assert "captum:Saliency" in METHODS
+    assert "captum:DeepLift" not in METHODS
+    assert "captum:nothing" not in METHODS

@@ -355,3 +355,10 @@ def test_what_names_no_file_is_refused(path):
         files.write(path, b"")
     with pytest.raises(StoreError, match="This names no file"):
         store.read(path)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b"])
+def test_a_name_that_the_system_takes_for_none_is_refused(tmp_path, name):
+    with pytest.raises(StoreError, match="No file can have this name"):
+        files.write(tmp_path / name, b"")
+    assert not list(tmp_path.iterdir())

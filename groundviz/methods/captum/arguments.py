@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, get_args
@@ -102,9 +103,10 @@ def checked(name: str, options: Mapping[str, Any]) -> None:
     """
     for option, value in options.items():
         least = int(option not in ("stdevs", "infidelity"))
-        if isinstance(value, int | float) and not isinstance(value, bool) and not value >= least:
+        if isinstance(value, int | float) and not isinstance(value, bool) and not least <= value < math.inf:
             raise OptionError(
-                f"{PREFIX}:{name} cannot take {option}={value}: expected {least} or more. Give such a one."
+                f"{PREFIX}:{name} cannot take {option}={value}: expected a number from {least} on. "
+                "Give such a one."
             )
     _one_of(name, options, "baselines", BASELINES)
     _one_of(name, options, "of", tuple(one for one in KINDS if _may_be_inside(one)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,10 +180,13 @@ def _window(given: Any, area: Tensor, share: float) -> tuple[int, ...]:
     if given is None:
         side = max(1, round(share * min(rows, cols)))
         return min(side, rows), min(side, cols), channels
-    whole = (given, given) if isinstance(given, int) else tuple(given)
+    whole: tuple[Any, ...] = (given, given)
+    if isinstance(given, Sequence):
+        whole = tuple(given)
     if len(whole) == 2:
         whole = (*whole, channels)
-    if len(whole) != 3 or not all(isinstance(side, int) and side > 0 for side in whole):
+    # True is an int to Python, and no length to anybody.
+    if len(whole) != 3 or not all(type(side) is int and side > 0 for side in whole):
         raise OptionError(
             f"{PREFIX}:Occlusion cannot take a window or stride of {given!r}: expected rows and columns, and "
             "perhaps channels, each a whole number above 0. Give for example [15, 15]."

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from groundviz import models
+from groundviz.errors import OptionError
 from groundviz.methods.running.choose import Recipes, choose
 from groundviz.methods.running.measure import measure
 from groundviz.models.adapter.vlm import VLM
@@ -43,6 +44,8 @@ def named_more(
         KeyboardInterrupt: Nothing was measured before the interruption.
     """
     arguments.check_methods(methods)
+    if methods is None:
+        raise OptionError("methods is None: expected what to measure. Give for example methods='occlusion'.")
     vlm, recipes = models.resolve(model, processor), choose(methods)
     return measure_more(record, vlm, recipes, tell)
 

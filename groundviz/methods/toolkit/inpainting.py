@@ -6,7 +6,7 @@ import numpy as np
 from skimage.morphology import dilation
 from skimage.restoration import inpaint_biharmonic
 
-from groundviz.errors import MissingExtra
+from groundviz.errors import MissingExtra, OptionError
 from groundviz.record.types import Bools, Floats
 
 # The biharmonic equation reaches two pixels beyond what is hidden; one more, to be safe.
@@ -27,11 +27,14 @@ def biharmonic(pixels: Floats, hidden: Bools) -> Floats:
     International Journal of Mathematics and Mathematical Sciences 2018.
 
     Args:
-        pixels: float (rows, cols, channels) in [0, 1].
+        pixels: float (rows, cols, channels), on any scale.
         hidden: bool (rows, cols), one place of any shape.
 
     Returns:
         float32 (rows, cols, channels); outside of `hidden` the pixels themselves.
+
+    Raises:
+        OptionError: Nothing is left to draw from.
 
     >>> ramp = np.linspace(0, 1, 12, dtype=np.float32)[:, None, None].repeat(9, axis=1)
     >>> hidden = np.zeros((12, 9), bool)
@@ -42,6 +45,7 @@ def biharmonic(pixels: Floats, hidden: Bools) -> Floats:
     drawn = pixels.astype(np.float32)
     if not hidden.any():
         return drawn
+    _refuse_nothing_left(hidden)
     around = _crop(hidden, RIM + 1)
     part, mask = drawn[around].copy(), hidden[around]
     # scikit-image limits what it draws to the range of the known pixels. That of the whole image stands at
@@ -61,7 +65,7 @@ def telea(pixels: Floats, hidden: Bools) -> Floats:
     Tools 2004, as OpenCV computes it in 16 bits: in float32 it leaves the range of its input.
 
     Args:
-        pixels: float (rows, cols, channels) in [0, 1].
+        pixels: float (rows, cols, channels), on any scale.
         hidden: bool (rows, cols), one place or several.
 
     Returns:
@@ -69,6 +73,7 @@ def telea(pixels: Floats, hidden: Bools) -> Floats:
 
     Raises:
         MissingExtra: OpenCV is not installed.
+        OptionError: Nothing is left to draw from.
     """
     try:
         import cv2
@@ -80,14 +85,31 @@ def telea(pixels: Floats, hidden: Bools) -> Floats:
     drawn = pixels.astype(np.float32)
     if not hidden.any():
         return drawn
+    _refuse_nothing_left(hidden)
     around = _crop(hidden, rim=int(TELEA_RADIUS) + RIM)
     mask = hidden[around].astype(np.uint8)
     for channel in range(drawn.shape[2]):
-        part = drawn[around][..., channel]
-        levels = np.rint(part.astype(np.float64) * LEVELS).astype(np.uint16)
-        filled = cv2.inpaint(levels, mask, TELEA_RADIUS, cv2.INPAINT_TELEA) / LEVELS
+        part = drawn[around][..., channel].astype(np.float64)
+        # Levels count from zero, and a model's own scale lies on both sides of it.
+        known = part[~hidden[around]]
+        low, span = known.min(), np.ptp(known) or 1.0
+        levels = np.rint((part.clip(low, low + span) - low) / span * LEVELS).astype(np.uint16)
+        filled = cv2.inpaint(levels, mask, TELEA_RADIUS, cv2.INPAINT_TELEA) / LEVELS * span + low
         drawn[around][..., channel] = np.where(hidden[around], filled, part)
     return drawn
+
+
+def _refuse_nothing_left(hidden: Bools) -> None:
+    """Stop where nothing is left to draw from.
+
+    Raises:
+        OptionError: All is hidden.
+    """
+    if hidden.all():
+        raise OptionError(
+            "In-painting draws a hidden place from what surrounds it, and the whole image is hidden: "
+            "expected something left of it. Give a smaller window, or another fill, such as 'blur'."
+        )
 
 
 def _crop(hidden: Bools, rim: int = RIM) -> tuple[slice, slice]:

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -60,11 +61,13 @@ class Strong:
     threshold: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
+        if not (_is_number(self.share) and 0 < self.share <= 1):
             raise OptionError(
                 f"The share is {self.share!r}: expected a number above 0 to 1. Give for example share=0.5."
             )
-        if self.threshold is not None and not 0 < self.threshold < math.inf:
+        if self.threshold is None:
+            return
+        if not (_is_number(self.threshold) and 0 < self.threshold < math.inf):
             raise OptionError(
                 f"The threshold is {self.threshold!r}: expected a raw value above 0, as cells below zero "
                 "speak against the target. Give one in the map's unit, or leave it out."
@@ -83,6 +86,11 @@ class Strong:
             needed = int(np.searchsorted(held, self.share * held[-1] * (1 - 1e-12)))
             lowest = float(falling[needed])
         return np.asarray((above >= lowest) & (above > 0))
+
+
+def _is_number(value: object) -> bool:
+    # True is a number to Python, and no share to anybody.
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def boxes(heatmap: Heatmap, strong: Strong, shape: tuple[int, int]) -> list[Box]:

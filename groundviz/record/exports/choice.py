@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
+
+import numpy as np
 
 from groundviz.errors import OptionError, TargetError
-from groundviz.record import selection, tiles
+from groundviz.record import arguments, selection, tiles
 from groundviz.record.targets import Named
 from groundviz.record.tiles import Tile
 from groundviz.record.types import Heatmap, Heatmaps, Record, Target
@@ -45,7 +47,7 @@ class Choice:
         Raises:
             UnknownName: The record holds no maps of such a method, image or tile.
             TargetError: The answer has no such part, or it, a layer or a head was not measured.
-            OptionError: The layers or heads are neither numbers nor "each".
+            OptionError: The layers or heads are neither numbers nor "each", or the methods are no names.
         """
         for maps in self.measured(record):
             for goal in self._goals(record, maps):
@@ -58,13 +60,9 @@ class Choice:
 
         Raises:
             UnknownName: As in `heatmaps`.
+            OptionError: The methods are no names.
         """
-        names = self.methods
-        if names is None:
-            names = selection.methods(record)
-        elif isinstance(names, str):
-            names = [names]
-        for name in names:
+        for name in _names(record, self.methods):
             yield from tiles.choose(selection.measured(record, name), self.image, self.tile)
 
     def _goals(self, record: Record, maps: Heatmaps) -> list[Target]:
@@ -92,6 +90,22 @@ def first(record: Record, choice: Choice) -> Heatmap:
     )
 
 
+def _names(record: Record, wanted: str | Collection[str] | None) -> list[str]:
+    """The methods that are meant, each once: no row of a table may count twice."""
+    arguments.check_methods(wanted)
+    if wanted is None:
+        return list(selection.methods(record))
+    if isinstance(wanted, str):
+        return [wanted]
+    # What can be read once would be empty for the second file of a folder.
+    if not isinstance(wanted, Collection):
+        raise OptionError(
+            f"methods is of type {type(wanted).__name__}: expected a name or a list of names. "
+            "Give for example methods=['attention']."
+        )
+    return list(dict.fromkeys(wanted))
+
+
 def _several(targets: Named | list[Named]) -> list[Named]:
     # A tuple of two numbers is one range of tokens; only a list is several targets.
     if isinstance(targets, list):
@@ -107,17 +121,23 @@ def _heads(maps: Heatmaps) -> tuple[int, ...]:
     return tuple(range(count))
 
 
+def _is_whole(value: object) -> TypeGuard[int]:
+    # True is an int to Python, and no layer to anybody.
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def _entries(what: str, wanted: Which, measured: Sequence[int]) -> Sequence[int | None]:
     """Which layers or heads to take, None standing for all of them combined."""
     if wanted is None:
         return [None]
-    if wanted == "each":
-        return list(measured) or [None]
-    if isinstance(wanted, int) and not isinstance(wanted, bool):
-        return [wanted]
-    if isinstance(wanted, Sequence) and not isinstance(wanted, str) and wanted:
-        if all(isinstance(one, int) for one in wanted):
-            return list(wanted)
+    if isinstance(wanted, str):
+        if wanted == "each":
+            return list(measured) or [None]
+    elif _is_whole(wanted):
+        return [int(wanted)]
+    # A row of numbers of numpy is as good as a list of them.
+    elif isinstance(wanted, Sequence | np.ndarray) and len(wanted) and all(map(_is_whole, wanted)):
+        return list(dict.fromkeys(np.asarray(wanted).tolist()))
     raise OptionError(
         f"The {what} are {wanted!r:.60}: expected None to combine them, 'each', a number or several. "
         f"Give for example {what}='each'."

@@ -50,9 +50,10 @@ def dataset(record: Record, maps: Heatmaps) -> xr.Dataset:
         raise _missing("A labelled array", "xarray") from None
     dims = ("target", "layer", "head", "row", "col")
     told = {"units": maps.unit, "long_name": maps.method}
-    variables: dict[str, Any] = {"value": (dims, maps.values, told)}
+    # Copies: whoever writes into the data set must not change the record.
+    variables: dict[str, Any] = {"value": (dims, maps.values.copy(), told)}
     if maps.standard_error is not None:
-        variables["standard_error"] = (dims, maps.standard_error, {"units": maps.unit})
+        variables["standard_error"] = (dims, maps.standard_error.copy(), {"units": maps.unit})
     return xr.Dataset(variables, coords=_coordinates(maps), attrs=_attributes(record, maps))
 
 
@@ -65,7 +66,7 @@ def _coordinates(maps: Heatmaps) -> dict[str, Any]:
         "head": np.arange(maps.values.shape[2]),
         "row": ("row", row, pixels),
         "col": ("col", col, pixels),
-        "valid": (("row", "col"), maps.grid.valid),
+        "valid": (("row", "col"), maps.grid.valid.copy()),
     }
     # A method that does not tell layers apart has one entry on that axis, and no number for it.
     if maps.layers:
@@ -80,7 +81,8 @@ def _attributes(record: Record, maps: Heatmaps) -> dict[str, Any]:
         "method": maps.method,
         "unit": maps.unit,
         "signed": int(maps.signed),
-        "reduce": list(maps.reduce),
+        # A list of texts is nothing that every kind of NetCDF file can hold.
+        "reduce": " ".join(maps.reduce),
         "image": grid.image,
         "tile": grid.label,
         "source_shape": list(record.source_images[grid.image].shape),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ COLUMNS = (
 )
 
 Column = npt.NDArray[Any]
+
+# What spreadsheets take for a formula; a whole number below zero is none.
+_FORMULA = re.compile(r"(?!-\d+\Z)[=+\-@\t\r]")
 
 
 def columns(record: Record, choice: Choice) -> dict[str, Column]:
@@ -52,11 +56,13 @@ def columns(record: Record, choice: Choice) -> dict[str, Column]:
 def as_csv(table: Mapping[str, Column]) -> bytes:
     """The table as CSV in UTF-8, with a line of names; what is missing or NaN is empty.
 
-    Numbers have as many digits as bring the same float32 back.
+    Numbers have as many digits as bring the same float32 back. A text that a spreadsheet would run as a
+    formula has an apostrophe before it, since an answer can read like one.
     """
     texts = [_texts(table[name]) for name in COLUMNS]
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
+    # With this end of a line, as RFC 4180 has it, the writer quotes a text that holds either half of it.
+    writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     writer.writerows(zip(*texts, strict=True))
     return stream.getvalue().encode()
@@ -133,10 +139,23 @@ def _joined(parts: Sequence[Column]) -> Column:
     return data
 
 
+def _harmless(text: str) -> str:
+    """A text as it stands in a cell that no spreadsheet runs.
+
+    >>> _harmless("=1+1"), _harmless("-3--1"), _harmless("-3"), _harmless(" no")
+    ("'=1+1", "'-3--1", '-3', ' no')
+    """
+    if _FORMULA.match(text):
+        return f"'{text}"
+    return text
+
+
 def _texts(column: Column) -> list[str]:
     """The entries of a column as they stand in a file."""
     if column.dtype == object:
-        return [str(text) for text in column]
+        # Few texts fill a long column, so each is read once.
+        shown = {text: _harmless(str(text)) for text in set(column)}
+        return [shown[text] for text in column]
     missing = np.ma.getmaskarray(column)
     if column.dtype.kind == "f":
         missing = np.isnan(column)

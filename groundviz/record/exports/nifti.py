@@ -16,10 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from groundviz.errors import OptionError
 from groundviz.record.types import Doubles, SourceImage
 
 _HEADER = struct.Struct("<i10s18sihcb8h3f4h8f3fhbb4f2i80s24s2h6f12f16s4s")
 _DATA_START = 352
+# The header has 16 bits for the length of a side.
+_LONGEST = 32767
 # What NIfTI calls the kinds of numbers, and how many bits each takes.
 _KINDS = {"float32": (16, 32), "uint8": (2, 8)}
 _MILLIMETRES, _UNKNOWN = 2, 0
@@ -39,7 +42,15 @@ def packed(
             pixel counts as one unit, and the file says that the unit is unknown.
         describe: What the values are; at most 79 ASCII characters of it are kept.
         zipped: Whether to compress; the same values always give the same bytes.
+
+    Raises:
+        OptionError: A side is longer than the format can say.
     """
+    if max(values.shape) > _LONGEST:
+        raise OptionError(
+            f"A NIfTI-1 file cannot hold {values.shape[0]} x {values.shape[1]} values: expected at most "
+            f"{_LONGEST} along each side. Write an .npy file, or the model's own cells without resample."
+        )
     content = _header(values, affine(to_source, source_image), source_image, describe)
     content += np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
     if zipped:

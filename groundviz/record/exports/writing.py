@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def export(
         OptionError: Several layers or heads are asked for where a file holds one map.
         StoreError: A file of that name exists and `overwrite` is False, or it cannot be written.
     """
-    place = files.place(path)
+    place = files.new_place(path)
     contents: dict[Path, bytes] = {}
     if place.is_dir():
         for name, content in _in_folder(record, choice, form):
@@ -113,6 +113,8 @@ def _in_file(record: Record, suffix: str, choice: Choice, form: Form) -> bytes:
         return long.as_csv(long.columns(record, choice))
     if suffix == ".json":
         shown = replace(choice, asked_alone=True)
+        # A file without a map would read as one of maps without a strong cell.
+        first(record, shown)
         return boxes.as_coco(record, shown.heatmaps(record), form.strong)
     one = replace(choice, asked_alone=True)
     _refuse_several(choice)
@@ -132,9 +134,11 @@ def _refuse_several(choice: Choice) -> None:
         "heads": choice.heads,
     }
     for what, value in named.items():
-        several = value == "each" and what in ("layers", "heads")
+        several = False
+        if isinstance(value, str):
+            several = value == "each" and what in ("layers", "heads")
         # A tuple names one range of tokens among targets, and one of several things elsewhere.
-        if isinstance(value, list) or (isinstance(value, tuple) and what != "targets"):
+        elif isinstance(value, list) or (isinstance(value, Collection | np.ndarray) and what != "targets"):
             several = len(value) > 1
         if several:
             raise OptionError(
@@ -146,8 +150,8 @@ def _refuse_several(choice: Choice) -> None:
 def _in_folder(record: Record, choice: Choice, form: Form) -> Iterable[tuple[str, bytes]]:
     """The name and content of each file in a folder."""
     yield "maps.csv", _in_file(record, ".csv", choice, form)
-    yield "boxes.json", _in_file(record, ".json", choice, form)
     shown = replace(choice, asked_alone=True)
+    yield "boxes.json", boxes.as_coco(record, shown.heatmaps(record), form.strong)
     for number, heatmap in enumerate(shown.heatmaps(record), start=1):
         stem = _stem(number, heatmap)
         for suffix in USUAL:

@@ -13,6 +13,7 @@ from groundviz.record.types import Floats, Heatmap
 from groundviz.render.base.escape import Html, element, image
 
 _SIDE = 168
+_MOST = 2 * _SIDE
 
 
 @card.register
@@ -80,6 +81,12 @@ def _drawn(heatmap: Heatmap) -> Html:
     # The veil of a map lies on black here, so that cells without a value are hatched as everywhere.
     covered = np.dstack([drawn, ~unseen]).astype(np.float32)
     pixels = overlay.blend(np.zeros_like(drawn), overlay.hatch(covered, unseen))
+    # A map of each pixel of a large image would put megabytes into the notebook.
+    longest = max(pixels.shape[:2])
+    if longest > _MOST:
+        rows, cols = pixels.shape[:2]
+        smaller = max(1, round(rows * _MOST / longest)), max(1, round(cols * _MOST / longest))
+        pixels = overlay.resample(pixels, smaller)
     low, high = scale.ends
     words = f"{heatmap.method} of {heatmap.target.text}, from {low} to {high} {heatmap.unit}"
     shown = image(overlay.png(pixels), words, width=pixels.shape[1], height=pixels.shape[0])

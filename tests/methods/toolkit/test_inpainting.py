@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from skimage.restoration import inpaint_biharmonic
 
-from groundviz.errors import MissingExtra
+from groundviz.errors import MissingExtra, OptionError
 from groundviz.methods.toolkit.inpainting import biharmonic, telea
+from groundviz.record.types import Floats
 
 pytest.importorskip("cv2")
 
@@ -67,3 +69,23 @@ def test_no_place_hides_nothing() -> None:
     nothing = np.zeros(NOISE.shape[:2], bool)
     for inpaint in (biharmonic, telea):
         assert np.array_equal(inpaint(NOISE, nothing), NOISE)
+
+
+@pytest.mark.parametrize("inpaint", [biharmonic, telea])
+def test_any_scale_will_do(inpaint: Callable[..., Floats]) -> None:
+    if inpaint is telea:
+        pytest.importorskip("cv2", reason="not installed: opencv")
+    pixels = np.random.default_rng(3).random((40, 30, 2)).astype(np.float32)
+    hidden = np.zeros((40, 30), bool)
+    hidden[10:20, 5:15] = True
+    # As a model sees an image: on both sides of zero.
+    found = inpaint(pixels * 4 - 2, hidden)
+    np.testing.assert_allclose(found, inpaint(pixels, hidden) * 4 - 2, atol=1e-3)
+
+
+@pytest.mark.parametrize("inpaint", [biharmonic, telea])
+def test_an_image_that_is_hidden_whole_is_refused(inpaint: Callable[..., Floats]) -> None:
+    if inpaint is telea:
+        pytest.importorskip("cv2", reason="not installed: opencv")
+    with pytest.raises(OptionError, match="the whole image is hidden: expected something left"):
+        inpaint(np.ones((4, 5, 1), np.float32), np.ones((4, 5), bool))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import groundviz
+from groundviz.errors import OptionError
 from groundviz.explanation import Explanation
 from groundviz.record.exports import nifti
 from tests.support import records
@@ -85,3 +86,13 @@ def test_the_same_map_gives_the_same_bytes():
     volume = nib.Nifti1Image.from_stream(io.BytesIO(plain))
     np.testing.assert_array_equal(np.asanyarray(volume.dataobj)[..., 0].T, values)
     assert volume.get_data_dtype() == np.uint8
+
+
+def test_a_side_that_the_format_cannot_count_is_refused(tmp_path):
+    held = Explanation(
+        records.record_of([records.source_image(40, 33000)], [records.grid_over((0, 0, 40, 33000), (1, 2))])
+    )
+    with pytest.raises(OptionError, match="cannot hold 40 x 33000 values: expected at most 32767"):
+        held.export(tmp_path / "map.nii", resample=True)
+    assert not list(tmp_path.iterdir())
+    held.export(tmp_path / "map.nii")

@@ -117,11 +117,42 @@ def test_tokens_of_the_question_count_from_its_end():
         ({"layers": "all"}, OptionError, "expected None to combine them, 'each'"),
         ({"heads": []}, OptionError, "expected None to combine them, 'each'"),
         ({"layers": True}, OptionError, "expected None to combine them, 'each'"),
+        ({"layers": [True]}, OptionError, "expected None to combine them, 'each'"),
+        ({"layers": np.array([])}, OptionError, "expected None to combine them, 'each'"),
+        ({"methods": 3}, OptionError, "methods is of type int"),
+        ({"methods": (name for name in ["attention"])}, OptionError, "methods is of type generator"),
     ],
 )
 def test_what_is_not_there_is_named(given, error, words):
     with pytest.raises(error, match=words):
         HELD.to_dataframe(**given)
+
+
+@pytest.mark.parametrize("layers", [np.array([0, 1]), range(2), [np.int64(0), np.int64(1)], [0, 1, 1]])
+def test_numbers_of_numpy_are_numbers_and_each_counts_once(layers):
+    frame = HELD.to_dataframe("attention", "nodule", layers=layers)
+    assert frame.groupby("layer").size().to_dict() == {0: 196, 1: 196}
+    one = HELD.to_dataframe("attention", "nodule", layers=np.int64(1))
+    assert set(one["layer"]) == {1}
+
+
+def test_a_method_that_is_named_twice_has_its_rows_once():
+    twice = HELD.to_dataframe(["attention", "attention"], "nodule")
+    assert len(twice) == len(HELD.to_dataframe("attention", "nodule"))
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_what_a_model_answers_is_no_formula_in_a_spreadsheet(text):
+    maps = RECORD.heatmaps[0]
+    hostile = replace(maps, targets=(replace(maps.targets[0], text=text), *maps.targets[1:]))
+    table = long.columns(replace(RECORD, heatmaps=(hostile,)), Choice())
+    assert table["target"][0] == text
+    rows = list(csv.DictReader(io.StringIO(long.as_csv(table).decode(), newline="")))
+    assert rows[0]["target"] == f"'{text}"
+    assert rows[-1]["target"] == maps.targets[-1].text
+    # Numbers below zero stay numbers.
+    asked = csv.DictReader(io.StringIO(long.as_csv(long.columns(records.asked(RECORD), Choice())).decode()))
+    assert {"-1", "-2"} & {row["tokens"] for row in asked}
 
 
 def test_csv_brings_every_float_back():
@@ -148,6 +179,28 @@ def test_a_labelled_array_holds_all_that_was_measured_where_it_lies():
     assert json.loads(data.attrs["provenance"])["model"] == RECORD.provenance.model
     chosen = data["value"].sel(target="nodule", layer=1, head=0)
     np.testing.assert_array_equal(chosen, maps.at(maps.targets[0], layer=1, head=0).values)
+
+
+def test_who_writes_into_a_labelled_array_leaves_the_record_as_it_is():
+    sampled = records.flawed()
+    maps = sampled.heatmaps[1]
+    assert maps.standard_error is not None
+    held = (maps.values, maps.standard_error, maps.grid.valid)
+    before = [array.copy() for array in held]
+    data = Explanation(sampled).to_xarray("occlusion")
+    for name in ("value", "standard_error", "valid"):
+        data[name][:] = 0
+    for array, kept in zip(held, before, strict=True):
+        np.testing.assert_array_equal(array, kept)
+
+
+def test_a_labelled_array_is_kept_in_the_oldest_kind_of_netcdf_file(tmp_path):
+    pytest.importorskip("scipy", reason="not installed: scipy")
+    data = HELD.to_xarray("occlusion")
+    data.to_netcdf(tmp_path / "maps.nc", engine="scipy")
+    back = xr.load_dataset(tmp_path / "maps.nc", engine="scipy")
+    np.testing.assert_array_equal(back["value"], data["value"])
+    assert back.attrs["reduce"] == "sum mean mean"
 
 
 def test_of_several_images_and_tiles_one_is_taken():

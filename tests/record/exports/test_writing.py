@@ -89,12 +89,19 @@ def test_a_name_without_a_format_is_refused(tmp_path, name):
     ("given", "error", "words"),
     [
         ({"layers": "each"}, OptionError, "several layers are asked for"),
+        ({"layers": range(2)}, OptionError, "several layers are asked for"),
+        ({"layers": np.array([0, 1])}, OptionError, "several layers are asked for"),
+        ({"methods": {"attention", "occlusion"}}, OptionError, "several methods are asked for"),
         ({"heads": [0, 1]}, OptionError, "several heads are asked for"),
         ({"methods": ["attention", "occlusion"]}, OptionError, "several methods are asked for"),
         ({"targets": ["nodule", "left"]}, OptionError, "several targets are asked for"),
         ({"smooth": True}, OptionError, "resample=True"),
         ({"smooth": True, "resample": True, "mask": True}, OptionError, "a mask has none"),
         ({"share": 2.0}, OptionError, "share is 2.0"),
+        ({"share": "0.5"}, OptionError, "share is '0.5'"),
+        ({"share": None}, OptionError, "share is None"),
+        ({"share": True}, OptionError, "share is True"),
+        ({"threshold": "high"}, OptionError, "threshold is 'high'"),
         ({"methods": "rise"}, UnknownName, "'rise'"),
         ({"targets": "effusion"}, TargetError, "'effusion'"),
         ({"image": 4}, UnknownName, "image=4"),
@@ -117,6 +124,14 @@ def test_what_no_method_measured_is_no_file(tmp_path):
     held = Explanation(replace(one, heatmaps=only))
     with pytest.raises(TargetError, match="There is no map to write"):
         held.export(tmp_path / "map.npy")
+
+
+@pytest.mark.parametrize("given", [{"methods": []}, {"targets": []}])
+@pytest.mark.parametrize("name", ["maps.csv", "boxes.json", "map.npy"])
+def test_of_nothing_there_is_no_file(tmp_path, given, name):
+    with pytest.raises(TargetError, match="There is no map"):
+        HELD.export(tmp_path / name, **given)
+    assert not list(tmp_path.iterdir())
 
 
 def test_files_tell_nothing_of_file_names_or_labels(tmp_path):

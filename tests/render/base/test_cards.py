@@ -111,3 +111,11 @@ def test_who_came_through_the_front_door_sees_images(ready):
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["True", "False"]
+
+
+def test_a_map_of_a_large_images_pixels_stays_small():
+    values = np.random.default_rng(5).random((700, 350)).astype(np.float32)
+    one = replace(heatmap(), grid=records.grid_over((0, 0, 700, 350), (700, 350)), values=values)
+    html = one._repr_html_() or ""
+    assert re.findall(r'width="(\d+)" height="(\d+)"', html) == [("168", "336")]
+    assert len(html) < 400_000
