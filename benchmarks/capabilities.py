@@ -143,8 +143,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         missing = [line.split("|")[1].strip() for line in text.splitlines() if "| not run |" in line]
         if missing:
             raise SystemExit(
-                f"Nothing was written: {', '.join(missing)} could not be tried here, and would be lost from the "
-                "page. Run `pip install accelerate bitsandbytes peft` first."
+                f"Nothing was written: {', '.join(missing)} could not be tried here and would be lost "
+                "from the page. Run `pip install accelerate bitsandbytes peft` first."
             )
         PAGE.write_text(text, "utf-8")
     sys.stdout.write(text)
