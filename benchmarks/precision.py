@@ -24,9 +24,8 @@ import groundviz
 from benchmarks.report import machine, publish, table
 from groundviz import images
 from groundviz.demo.phantoms import phantom
-from groundviz.methods.shapley import _pieces
 from groundviz.methods.toolkit.baselines import baseline
-from groundviz.methods.toolkit.regions import canvases, mixed
+from groundviz.methods.toolkit.regions import canvases, mixed, windows
 from groundviz.models import VLM
 from groundviz.runtime import borrow
 
@@ -61,7 +60,9 @@ def by_orders(vlm: VLM, pixels: Any, seed: int, *, cells: int = 49, orders: int 
         answer = live.answer(live.encode(images.load(pixels), QUESTION))
         targets = live.targets(answer, None, None)
         (canvas,), site, other = canvases(live), live.site("pixels"), baseline(live, "blur")
-        image, pieces = live.read(site), _pieces(live, canvas, cells, "grid")
+        image = live.read(site)
+        rows, cols = canvas.size
+        pieces = windows(live, canvas, stride=(rows * cols / cells) ** 0.5)
         count, stream = pieces.count, live.stream()
         drawn = [torch.randperm(count, generator=stream) for _ in range(orders // 2)]
         ranks = torch.stack([one for ranks in drawn for one in (ranks, count - 1 - ranks)])

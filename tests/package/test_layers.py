@@ -138,6 +138,12 @@ def inner_room(house: str, file: str) -> str | None:
     return rest.split("/")[0] if "/" in rest else ""
 
 
+@cache
+def imported(file: str) -> tuple[tuple[str, bool], ...]:
+    """What `imports` finds in a file of the package."""
+    return tuple(imports(tree(file), file))
+
+
 def imports(code: ast.Module, file: str) -> Iterator[tuple[str, bool]]:
     """Every dotted name that a file imports, and whether for type checkers only."""
     hidden = {
@@ -187,7 +193,7 @@ def test_every_file_has_a_layer() -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_no_layer_imports_an_upper_one_or_a_sibling(file: str) -> None:
     allowed = MAY_IMPORT[home_layer(file)] | {home_layer(file)}
-    assert {layer_of(name) for name, _ in imports(tree(file), file)} - {None} <= allowed
+    assert {layer_of(name) for name, _ in imported(file)} - {None} <= allowed
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -196,7 +202,7 @@ def test_no_inner_room_imports_a_later_one(file: str) -> None:
         here = inner_room(house, file)
         if here is None:
             continue
-        seen = {inner_room(house, path) for name, _ in imports(tree(file), file) if (path := path_of(name))}
+        seen = {inner_room(house, path) for name, _ in imported(file) if (path := path_of(name))}
         later = set(order[order.index(here) + 1 :])
         assert seen & later == set(), f"in {house}, {file} imports from {seen & later}"
 
@@ -217,14 +223,14 @@ def test_no_folder_is_a_heap(folder: str) -> None:
 def test_what_needs_torch_is_imported_where_it_is_asked_for(file: str) -> None:
     at_once = [node for node in tree(file).body if isinstance(node, ast.Import | ast.ImportFrom)]
     first = {layer_of(name) for node in at_once for name in imported_by(node, file)}
-    everywhere = {layer_of(name) for name, _ in imports(tree(file), file)}
+    everywhere = {layer_of(name) for name, _ in imported(file)}
     assert LAZY[file] <= everywhere
     assert not LAZY[file] & first
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_libraries_are_imported_in_their_rooms_only(file: str) -> None:
-    for name, for_types in imports(tree(file), file):
+    for name, for_types in imported(file):
         rooms = ONLY_IN.get(name.split(".")[0])
         if rooms is not None and not for_types:
             assert file.startswith(rooms), f"{name} is imported in {file}"
@@ -232,7 +238,7 @@ def test_libraries_are_imported_in_their_rooms_only(file: str) -> None:
 
 def test_nothing_sees_testing() -> None:
     outside = [file for file in FILES if home_layer(file) != "testing"]
-    seen = {layer_of(name) for file in outside for name, _ in imports(tree(file), file)}
+    seen = {layer_of(name) for file in outside for name, _ in imported(file)}
     assert "testing" not in seen
 
 

@@ -20,6 +20,9 @@ EXEMPT = {
     "LICENSE",
 }
 
+# What others made, where there is no git to say so.
+MADE = {"build", "dist", "node_modules", "site", ".pytest_cache", ".hypothesis", ".nox", "groundviz.egg-info"}
+
 REPLACED = {
     "lent": "borrowed",
     "lend": "borrow",
@@ -53,7 +56,10 @@ def texts() -> list[str]:
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, check=False, capture_output=True, text=True
     ).stdout.split("\n")
-    names = listed if any(listed) else [str(path.relative_to(ROOT)) for path in ROOT.rglob("*.*")]
+    names = listed
+    if not any(listed):
+        here = [path.relative_to(ROOT) for path in ROOT.rglob("*.*")]
+        names = [path.as_posix() for path in here if path.parts[0] not in MADE and path.suffix != ""]
     return [name for name in names if name and Path(name).suffix in KINDS and name not in EXEMPT]
 
 
