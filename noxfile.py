@@ -98,11 +98,11 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Line coverage of a part of the tests, in one process; fails below the floor in pyproject.toml."""
+    """Line coverage of a part of the tests; fails below the floor in pyproject.toml."""
     install(session, ".[test]")
     surroundings = {}
     if sys.version_info >= (3, 12):
         # Python's own monitoring costs far less than a trace function.
         surroundings["COVERAGE_CORE"] = "sysmon"
     chosen = session.posargs or (*ON_TRANSFORMERS, *BESIDES)
-    session.run("pytest", "-n", "0", "--cov", *chosen, env=surroundings)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "--cov=groundviz", *chosen, env=surroundings)
