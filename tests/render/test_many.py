@@ -13,11 +13,11 @@ from groundviz.explanation import Explanation
 from groundviz.record.targets import find
 from groundviz.record.types import Record, Samples
 from groundviz.render.base import captions
-from groundviz.render.figures.figure import draw
 from groundviz.render.figures.file import PaperFigure
 from groundviz.render.pages import html
 from groundviz.render.viewer import pack
 from tests.support import records
+from tests.support.figures import draw
 
 COUNT = 5000
 # What was quadratic took minutes; on a busy machine what is linear takes seconds.

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from groundviz.testing.tiny.architecture import Architecture
 from tests.support import crossing, merging
+from tests.support.architecture import Architecture
 
 ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
     make.__name__: make

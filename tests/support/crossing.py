@@ -8,13 +8,13 @@ import torch
 import transformers as hf
 
 from groundviz.runtime.attention.propagation import Flow, Origin
-from groundviz.testing.tiny.architecture import (
+from groundviz.testing.families.words import randomized
+from tests.support.architecture import (
     IMAGE,
     TEXT,
     TOWER,
     Architecture,
     image,
-    randomized,
     token_ids,
     with_mask,
 )

@@ -197,9 +197,7 @@ _NEURONS = (
 ).split()
 REFUSED: Mapping[str, str] = MappingProxyType(
     {
-        **dict.fromkeys(
-            "DeepLift DeepLiftShap LRP GuidedBackprop Deconvolution GuidedGradCam".split(), _HOOKS
-        ),
+        **dict.fromkeys(_HOOKING, _HOOKS),
         **dict.fromkeys(_LAYERS, _LAYER),
         **dict.fromkeys(_NEURONS, _NEURON),
         "FeaturePermutation": "it exchanges pieces between images, and here there is one",

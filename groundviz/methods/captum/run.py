@@ -80,6 +80,7 @@ def _measured(
     arguments.checked(name, options)
     kind, site = KINDS[name], live.site(options["site"])
     if kind.facts.gradients:
+        # Refuses a model or a place without a gradient, in our words and before captum's passes begin.
         cell_gradients(live, targets, site)
     at = inputs.pieces(live, site, options.get("cells", arguments.CELLS))
     work = _Work(name, kind, live, site, options, at)

@@ -37,32 +37,6 @@ _FOOTER_LINES = 8
 _MOST_PANELS, _MOST_DOTS, _MOST_DOTS_LONG = 300, 64_000_000, 60_000
 
 
-def draw(
-    record: Record,
-    rows: Sequence[Sequence[Heatmap]],
-    *,
-    width: Width = "double",
-    smooth: bool = False,
-    scale: Rule = "clip",
-    style: Style = "grid",
-) -> PaperFigure:
-    """A figure of several maps of one record, of an exact width, ready for a journal.
-
-    Args:
-        record: As in `Part`.
-        rows: As in `Part`.
-        width: As in `compose`.
-        smooth: As in `compose`.
-        scale: As in `compose`.
-        style: As in `compose`.
-
-    Raises:
-        TargetError: As in `compose`.
-        UnknownName: As in `compose`.
-    """
-    return compose([Part(record, rows)], width=width, smooth=smooth, scale=scale, style=style)
-
-
 def compose(
     parts: Sequence[Part],
     *,

@@ -9,12 +9,23 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Punctuation, Sequence, WhitespaceSplit
+from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from groundviz.testing.tiny.architecture import randomized
 from groundviz.testing.tiny.llava import SPECIAL, VOCABULARY
 
 ANSWER_TOKENS = 4
+
+
+def randomized(model: Any) -> Any:
+    """Weights large enough that attention is far from uniform, also where models start at zero."""
+    for tensor in model.parameters():
+        if tensor.ndim > 1 or not tensor.data.eq(1).all():
+            tensor.data.normal_(0.0, 0.3)
+    # Not through eval(): the models are typed, and some override it.
+    nn.Module.train(model, False)
+    model.generation_config.do_sample = False
+    return model
 
 
 def vocabulary(*controls: str) -> dict[str, int]:

@@ -26,8 +26,9 @@ from groundviz.render.base import overlay
 from groundviz.render.base.colour import scales
 from groundviz.render.figures import panels
 from groundviz.render.figures.canvas import WARN
-from groundviz.render.figures.figure import Part, compose, default_targets, draw
+from groundviz.render.figures.figure import Part, compose, default_targets
 from tests.support import records
+from tests.support.figures import draw
 
 RECORD = records.record()
 ANSWER = RECORD.answer
@@ -573,6 +574,7 @@ from groundviz.record import store
 from groundviz.explanation import Explanation
 from groundviz.render.pages import html
 from tests.support import records
+from tests.support.figures import draw
 record = records.record()
 explanation = Explanation.from_record(record)
 figure = explanation.figure("nodule", "attention", width=60, smooth=True, contours=(20, 60, 40, 80))

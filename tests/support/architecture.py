@@ -63,17 +63,6 @@ class Architecture:
         return numbers, flows
 
 
-def randomized(model: Any) -> Any:
-    """Weights large enough that attention is far from uniform, also where models start at zero."""
-    for tensor in model.parameters():
-        if tensor.ndim > 1 or not tensor.data.eq(1).all():
-            tensor.data.normal_(0.0, 0.3)
-    # Not through eval(): the models are typed, and some override it.
-    nn.Module.train(model, False)
-    model.generation_config.do_sample = False
-    return model
-
-
 def token_ids(cells: int) -> Tensor:
     """Text, then an image's tokens, then text."""
     words = [1, 14, 7], [11, 23, 5, 41, 17, 8, 29, 33]
