@@ -188,6 +188,8 @@ def test_every_attribution_of_captum_is_run_or_refused():
         ({"captum:Saliency": {"n_steps": 3}}, UnknownName, "has no option 'n_steps': it has site, abs"),
         ({"captum:GradientShap": {"n_samples": "a"}}, OptionError, "it is of type str, expected int"),
         ({"captum:GradientShap": {"n_samples": 0}}, OptionError, "n_samples=0: expected a number from 1 on"),
+        ({"captum:KernelShap": {"n_samples": 1}}, OptionError, "n_samples=1: expected a number from 2 on"),
+        ({"captum:Lime": {"n_samples": 1}}, OptionError, "n_samples=1: expected a number from 2 on"),
         ({"captum:GradientShap": {"baselines": "grey"}}, OptionError, "there are blur, mean, black, zero"),
         ({"captum:NoiseTunnel": {"of": "Lime"}}, OptionError, "there are IntegratedGradients, Saliency"),
         ({"captum:ShapleyValues": {"cells": 49}}, OptionError, "all orders of 49 pieces: expected at most 6"),

@@ -7,6 +7,7 @@ takes seconds, and only one frame is shown. Here the items are only found.
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
@@ -44,8 +45,7 @@ class Encoding:
         _require(len(head) == 8)
         group, number, length = _HEADERS[self.little].unpack(head)
         # Types may be left out inside a sequence although the rest of the file has them.
-        typed = head[4:6].isalpha() and head[4:6].isupper() and group != _MARK
-        if self.implicit or not typed:
+        if self.implicit or group == _MARK or not (head[4:6].isalpha() and head[4:6].isupper()):
             return group, number, length, 8
         order: Literal["little", "big"] = "big"
         if self.little:
@@ -77,7 +77,8 @@ def spans_of(
     stop = None if length == UNDEFINED else at + length
     if steps is None:
         steps = iter(range(MAX_STEPS))
-    found: list[tuple[int, int]] = []
+    # Plain numbers: the collector of Python's objects would look through a million pairs again and again.
+    starts, stops = array("Q"), array("Q")
     # How many sequences and items of undefined length are open inside this one.
     depth = start = 0
     while depth or stop is None or at < stop:
@@ -86,11 +87,12 @@ def spans_of(
         begins = at + header
         if group == _MARK and number in (_ITEM_END, _SEQUENCE_END):
             if depth == 0 and number == _SEQUENCE_END and stop is None:
-                return found, begins
+                return list(zip(starts, stops, strict=True)), begins
             depth -= 1
             _require(depth >= 0)
             if depth == 0:
-                found.append((start, at))
+                starts.append(start)
+                stops.append(at)
             size = 0
         elif size == UNDEFINED:
             _require(depth > 0 or (group, number) == (_MARK, _ITEM))
@@ -99,11 +101,12 @@ def spans_of(
             depth, size = depth + 1, 0
         elif depth == 0:
             _require((group, number) == (_MARK, _ITEM))
-            found.append((begins, begins + size))
+            starts.append(begins)
+            stops.append(begins + size)
         at = begins + size
         if size:
             stream.seek(at)
-    return found, at
+    return list(zip(starts, stops, strict=True)), at
 
 
 def _count(steps: Iterator[int]) -> None:

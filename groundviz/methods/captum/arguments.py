@@ -103,6 +103,9 @@ def checked(name: str, options: Mapping[str, Any]) -> None:
     """
     for option, value in options.items():
         least = int(option not in ("stdevs", "infidelity"))
+        # A line through one sample is flat: every map would be zero.
+        if option == "n_samples" and name in ("KernelShap", "Lime"):
+            least = 2
         if isinstance(value, int | float) and not isinstance(value, bool) and not least <= value < math.inf:
             raise OptionError(
                 f"{PREFIX}:{name} cannot take {option}={value}: expected a number from {least} on. "

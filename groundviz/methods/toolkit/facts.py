@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 NOT_STATED = "not stated"
 
@@ -30,6 +30,9 @@ class Facts:
         either_way: Whether its maps leave open if a place speaks for the answer or against it.
         pass_per_target: Whether each target costs forward passes of its own.
 
+    Raises:
+        TypeError: A sentence is no text, or a yes-or-no is neither.
+
     >>> Facts(unit="nats").cost
     'not stated'
     """
@@ -48,6 +51,14 @@ class Facts:
     shares: bool = False
     either_way: bool = False
     pass_per_target: bool = False
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            stated, expected = getattr(self, field.name), type(field.default)
+            if type(stated) is not expected:
+                raise TypeError(
+                    f"A method's registration states {field.name}={stated!r}: expected a {expected.__name__}."
+                )
 
     @property
     def fails(self) -> str:

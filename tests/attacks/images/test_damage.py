@@ -32,7 +32,8 @@ from groundviz.record.types import SourceImage
 pydicom = pytest.importorskip("pydicom")
 
 CANARY = "ZZPHI"
-SLOWEST = 2.0
+# On a core that a neighbour shares everything takes twice as long.
+SLOWEST = 4.0
 WHEEL = Path(pydicom.data.get_testdata_file("CT_small.dcm", download=False)).parent
 
 Case = tuple[str, bytes, bool]

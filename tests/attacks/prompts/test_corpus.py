@@ -114,4 +114,4 @@ def test_a_text_far_too_long_is_refused_before_it_is_read(reader, image, text):
         reader.encode((image,), text)
     with pytest.raises(PromptError, match="positions for 512"):
         reader.answer_ids(text)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 2

@@ -97,8 +97,8 @@ def test_a_hostile_template_is_stopped_in_time_and_with_little_memory(name):
         fill(holder(template), [CHAT])
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     # On the processor's clock: a busy machine takes longer by the wall's.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
-    assert time.monotonic() - started < 30
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 10
+    assert time.monotonic() - started < 60
     assert after.ru_maxrss * 1024 <= max(before.ru_maxrss * 1024, MOST_BYTES + (64 << 20))
 
 
