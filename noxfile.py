@@ -60,6 +60,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def wide(session: nox.Session) -> None:
+    """Hostile input, and what is the same for every family."""
+    install(session, ".[test]")
+    session.run("pytest", "-m", "wide")
+
+
+@nox.session
 def jupyter(session: nox.Session) -> None:
     """JupyterLab, nbconvert and Voila in a browser."""
     # The hosts bring requirements of their own, which must not change what was tested before.

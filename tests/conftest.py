@@ -38,7 +38,7 @@ def pytest_cmdline_main(config):
     """
     chosen = config.option
     alone = chosen.file_or_dir or chosen.usepdb or chosen.collectonly or chosen.capture == "no"
-    sweeps = chosen.markexpr not in ("", "not slow and not jupyter")
+    sweeps = "slow" in chosen.markexpr.replace("not slow", "")
     inside = hasattr(config, "workerinput")
     if getattr(chosen, "numprocesses", 0) is None and not (alone or sweeps or inside):
         # A file's tests share what is slow to make, so it stays in one process.

@@ -16,12 +16,14 @@ FOUND: dict[str, dict[str, str]] = {}
 
 # A random model may have an empty map, and a warning says so.
 @pytest.mark.filterwarnings("ignore:.*found no evidence:RuntimeWarning")
+@pytest.mark.wide
 @pytest.mark.parametrize("family", list(TINY))
 def test_every_method_explains_the_family_or_says_why_not(family):
     FOUND[family] = outcomes(family, METHODS)
     assert set(FOUND[family]) == set(METHODS)
 
 
+@pytest.mark.wide
 def test_the_page_of_families_is_what_ran():
     if set(FOUND) != set(TINY):
         pytest.skip("only some families ran")

@@ -7,7 +7,7 @@ import pytest
 from groundviz.methods.toolkit.facts import NOT_STATED, Facts
 
 
-def test_what_is_not_stated_is_said_to_be() -> None:
+def test_a_registration_may_leave_facts_out() -> None:
     assert Facts(unit="nats").source == NOT_STATED
 
 

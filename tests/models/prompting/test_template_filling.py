@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from groundviz.errors import PromptError
+from groundviz.models.prompting import template_filling
 from groundviz.models.prompting.template_filling import MOST_BYTES, fill
 from groundviz.testing.families import TINY
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
@@ -89,6 +90,7 @@ def test_what_a_template_says_against_messages_is_handed_on():
         fill(holder("{{ raise_exception('roles must alternate') }}"), [CHAT])
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_template_is_stopped_in_time_and_with_little_memory(name):
     template, says = HOSTILE[name]
@@ -103,6 +105,7 @@ def test_a_hostile_template_is_stopped_in_time_and_with_little_memory(name):
 
 
 def test_a_hostile_template_never_reaches_the_model(tiny, source_image, monkeypatch):
+    monkeypatch.setattr(template_filling, "SECONDS", 1)
     monkeypatch.setattr(tiny.processor, "chat_template", NEST)
-    with pytest.raises(PromptError, match=r"was stopped: it takes more than 3 seconds.*Verbatim"):
+    with pytest.raises(PromptError, match=r"was stopped: it takes more than 1 seconds.*Verbatim"):
         tiny.encode((source_image,), "is it?")

@@ -117,6 +117,7 @@ for file in sys.argv[1:]:
 """
 
 
+@pytest.mark.wide
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read as on Linux")
 def test_no_pickle_takes_more_than_512_megabytes_beyond_its_size(tmp_path):
     files = [str(archive(tmp_path / f"{number}.bin", BOMBS[kind])) for number, kind in enumerate(BOMBS)]
