@@ -63,6 +63,8 @@ class Viewer:
     def redrawn(self) -> Iterator[None]:
         """Wait until something that is done here has been drawn."""
         node = self.root.element_handle()
+        # What was done before is drawn first.
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         before = int(node.get_attribute("data-seq"))
         yield
         self.page.wait_for_function("([node, before]) => +node.dataset.seq > before", arg=[node, before])

@@ -56,7 +56,8 @@ def shown(browser, folder, text, *, wait=".gv-root[data-drawn]", **options):
 
 @contextmanager
 def drawn(page):
-    """Wait until something that is done here has been drawn."""
+    """Wait until something that is done here has been drawn, and nothing that was done before."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     before = int(page.get_attribute(".gv-root", "data-seq"))
     yield
     page.wait_for_function("before => +document.querySelector('.gv-root').dataset.seq > before", arg=before)
