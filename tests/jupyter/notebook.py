@@ -15,6 +15,8 @@ import nbformat
 import numpy as np
 from PIL import Image
 
+from tests.support.chromium import TWO_FRAMES
+
 PANEL = "window.panel"
 LIVE = ".gv-root[data-live]:not([data-live=''])"
 STILL = ".gv-root:not([data-live])"
@@ -64,7 +66,7 @@ class Viewer:
         """Wait until something that is done here has been drawn."""
         node = self.root.element_handle()
         # What was done before is drawn first.
-        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.page.evaluate(TWO_FRAMES)
         before = int(node.get_attribute("data-seq"))
         yield
         self.page.wait_for_function("([node, before]) => +node.dataset.seq > before", arg=[node, before])

@@ -30,6 +30,8 @@ needs_browser = pytest.mark.skipif(
     bool(MISSING) and not os.environ.get("GROUNDVIZ_REQUIRE_BROWSER"),
     reason=f"not installed: {', '.join(MISSING)}",
 )
+# Resolves when what was asked for before has been drawn.
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SIDE = 560
 # 64 % of this height is SIDE, so that a pixel of the image is one of the screen.
 SCREEN = {"width": 1180, "height": SIDE * 100 // 64}
@@ -57,7 +59,7 @@ def shown(browser, folder, text, *, wait=".gv-root[data-drawn]", **options):
 @contextmanager
 def drawn(page):
     """Wait until something that is done here has been drawn, and nothing that was done before."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(TWO_FRAMES)
     before = int(page.get_attribute(".gv-root", "data-seq"))
     yield
     page.wait_for_function("before => +document.querySelector('.gv-root').dataset.seq > before", arg=before)
