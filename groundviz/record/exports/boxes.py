@@ -18,6 +18,7 @@ import numpy as np
 from groundviz.errors import OptionError
 from groundviz.record.exports.long import listed
 from groundviz.record.geometry import apply
+from groundviz.record.mass import heaviest
 from groundviz.record.types import Bools, Heatmap, Record
 
 # The four neighbours of a cell, those that share an edge with it.
@@ -50,7 +51,8 @@ class Strong:
     """Which cells of a map count as strong.
 
     Attributes:
-        share: The highest cells that together hold this share of all that is above zero, above 0 to 1.
+        share: The fewest cells that hold this share of the map's mass (`groundviz.record.mass`), above 0
+            to 1. They are what figures outline; of them, those above zero count.
         threshold: Cells from this raw value on, in place of a share; above 0.
 
     Raises:
@@ -74,18 +76,13 @@ class Strong:
             )
 
     def cells(self, heatmap: Heatmap) -> Bools:
-        """The strong cells, bool (rows, cols); cells as high as the last one that is needed count, too."""
-        above = np.where(np.isfinite(heatmap.values), heatmap.values, 0.0).clip(0.0).astype(np.float64)
-        if not above.any() or not heatmap.has_evidence:
+        """The strong cells, bool (rows, cols)."""
+        if not heatmap.has_evidence:
             return np.zeros(heatmap.shape, dtype=bool)
-        lowest = self.threshold
-        if lowest is None:
-            falling = np.sort(above, axis=None)[::-1]
-            held = np.cumsum(falling)
-            # Rounding must not keep the whole of the mass from being reached.
-            needed = int(np.searchsorted(held, self.share * held[-1] * (1 - 1e-12)))
-            lowest = float(falling[needed])
-        return np.asarray((above >= lowest) & (above > 0))
+        above = np.isfinite(heatmap.values) & (heatmap.values > 0)
+        if self.threshold is None:
+            return above & heaviest(heatmap.values, self.share)
+        return above & (heatmap.values >= self.threshold)
 
 
 def _is_number(value: object) -> bool:
@@ -178,7 +175,7 @@ def as_coco(record: Record, heatmaps: Iterable[Heatmap], strong: Strong) -> byte
 
 def _described(strong: Strong) -> str:
     if strong.threshold is None:
-        return f"Boxes around the highest cells that hold {strong.share:g} of a map's values above zero"
+        return f"Boxes around those above zero of the fewest cells that hold {strong.share:g} of a map's mass"
     return f"Boxes around the cells from {strong.threshold:g} on"
 
 

@@ -1,8 +1,8 @@
 """Numbers to colours: the one place where a map is normalised, and it says how.
 
-Maps whose values only count something run through inferno, whose lightness rises steadily; signed
-maps run through managua, centred on zero, light at both ends. Both are perceptually uniform, stay
-readable with any common colour blindness, and sit calmly on a dark radiograph.
+A scale runs from zero to the largest value that is there: nothing is clipped. The colours were chosen by
+measurement, over black, grey, bone-white and coloured tissue, for common and for red-green-blind eyes: the
+stronger a cell, the further its colour lies from the tissue under it (tests/render/base/test_contrast.py).
 """
 
 from __future__ import annotations
@@ -14,29 +14,47 @@ from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 
 from groundviz.record.types import Floats, Heatmap
 
-Rule = Literal["clip", "shared", "each"]
+Rule = Literal["root", "linear", "log", "each"]
 Over = Literal["map", "all", "each"]
 
-# The colour maps of matplotlib that a reader can choose from, and whether each is for signed values. The
-# first of each kind is the default. A further one needs one line here; tests/render/base/test_colour.py
-# judges it.
+# What covers the image at the end of the scale; towards zero the image shows through.
+OPACITY = 0.85
+# The ground on which a colour bar shows what the colours look like.
+GROUND = 0.5
+
+# Ends of straight lines through red, green and blue. From rose to yellow every step moves away from any
+# tissue; teal to blue does so for what speaks against.
+_FOR = ((0.85, 0.0, 0.33), (1.0, 1.0, 0.0))
+_AGAINST = ((0.3, 0.74, 0.7), (0.0, 0.43, 1.0))
+
+# The colour maps that a reader can choose from, and whether each is for signed values. The first of each
+# kind is the default and ours; the others are matplotlib's. A further one needs one line here;
+# tests/render/base/test_contrast.py says how it fares over tissue.
 COLOURS = {
+    "ember": False,
     "inferno": False,
-    "magma": False,
     "viridis": False,
     "cividis": False,
+    "ember_ice": True,
     "managua_r": True,
     "RdBu_r": True,
 }
+DEFAULTS = {False: "ember", True: "ember_ice"}
 
-_PERCENTILE = 99.0
-_OVER: dict[Over, str] = {
-    "map": "",
-    "all": ", one scale for these maps",
-    "each": ", each map its own scale",
+# A map that stays below these is not stretched over the whole scale. A hundredth of a nat changes a
+# probability by one per cent of itself.
+_NEGLIGIBLE_NATS = 0.01
+_SHARES = "share of attention"
+# The logarithmic scale ends at a thousandth of its top.
+_DECADES = 3
+_CURVES = {
+    "root": "square root of the value",
+    "linear": "the value",
+    "log": f"logarithm of the value over {_DECADES} decades",
 }
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -46,131 +64,195 @@ class Scale:
     """How the values of a map become positions on a colour bar.
 
     Attributes:
-        low: Value at the bar's start, in `unit`; minus `high` on a signed scale.
-        high: Value at the bar's end.
-        clipped: Whether some values lie beyond the ends and are shown as the ends.
-        over: What the ends were taken from: this one map, all maps shown beside it, or each its own.
+        top: Value at the bar's end, above zero; the bar starts at zero, or at minus `top` when signed.
+        highest: The largest magnitude of the maps; below `top` only where it is negligible.
+        peak: Which map holds it, and where, in words.
+        curve: "root", "linear" or "log": what of a value its colour follows.
+        over: What the scale was taken from: this one map, all maps shown beside it, or each its own.
         signed: Whether zero sits in the middle of the bar.
         unit: What a value counts.
     """
 
-    low: float
-    high: float
-    clipped: bool
+    top: float
+    highest: float
+    peak: str
+    curve: Literal["root", "linear", "log"]
     over: Over
     signed: bool
     unit: str
 
+    def strength(self, values: Floats) -> Floats:
+        """How far values are from nothing, 0 to 1; NaN stays NaN."""
+        size = np.abs(values) if self.signed else np.maximum(values, 0.0)
+        share = np.minimum(size / self.top, 1.0)
+        if self.curve == "root":
+            share = np.sqrt(share)
+        elif self.curve == "log":
+            share = np.maximum(1.0 + np.log10(np.maximum(share, 10.0 ** (-_DECADES - 1))) / _DECADES, 0.0)
+        return np.asarray(share, dtype=np.float32)
+
     def position(self, values: Floats) -> Floats:
         """Where values fall on the bar, 0 to 1; NaN stays NaN."""
-        position = (values - self.low) / (self.high - self.low)
-        return np.asarray(np.clip(position, 0.0, 1.0), dtype=np.float32)
+        strength = self.strength(values)
+        if not self.signed:
+            return strength
+        return np.asarray(0.5 + 0.5 * np.sign(values) * strength, dtype=np.float32)
 
-    def strength(self, values: Floats) -> Floats:
-        """How far values are from nothing, 0 to 1: from the low end, or from zero when signed."""
-        position = self.position(values)
-        if self.signed:
-            return np.asarray(np.abs(2.0 * position - 1.0), dtype=np.float32)
-        return position
+    @property
+    def negligible(self) -> bool:
+        """Whether the maps do not reach what the scale at least spans."""
+        return self.highest < self.top
 
     @property
     def ends(self) -> tuple[str, str]:
-        """The two numbers that belong beside the bar, marked where values lie beyond them."""
-        largest = max(abs(self.low), abs(self.high))
-        # Ends that are close together need more digits to differ.
-        digits = 2 + max(1, math.ceil(-math.log10((self.high - self.low) / largest)))
-        low, high = _printed(self.low, digits), _printed(self.high, digits)
-        if not self.clipped:
-            return low, high
-        # Only the magnitude of signed values is clipped, at both ends.
+        """The two numbers that belong at the ends of the bar."""
         if self.signed:
-            low = f"≤ {low}"
-        return low, f"≥ {high}"
+            return printed(-self.top), printed(self.top)
+        return "0", printed(self.top)
+
+    @property
+    def ticks(self) -> tuple[tuple[float, str], ...]:
+        """Positions on the bar and their values: the ends first, then what lies between."""
+        if self.curve == "log":
+            shares = [10.0**-decade for decade in range(1, _DECADES)]
+        else:
+            shares = [0.25, 0.5]
+        values = [0.0, self.top, *(self.top * share for share in shares)]
+        if self.signed:
+            values = [-self.top, self.top, 0.0, -self.top / 4, self.top / 4]
+        positions = self.position(np.array(values, np.float32)).tolist()
+        return tuple((position, printed(value)) for position, value in zip(positions, values, strict=True))
 
     @property
     def rule(self) -> str:
-        """How the ends were chosen, in words."""
-        top = f"{_PERCENTILE:.0f}th percentile" if self.clipped else "highest value"
-        span = f"± {top} of the magnitude" if self.signed else f"lowest value to {top}"
-        return span + _OVER[self.over]
+        """How values become colours, in words."""
+        over = {"map": "", "all": ", one scale for these maps", "each": ", each map its own scale"}[self.over]
+        span = "± the highest" if self.signed else "0 to the highest"
+        if self.negligible:
+            span = f"up to {printed(self.top)}, for less is negligible"
+        return f"{_CURVES[self.curve]}, {span}{over}"
+
+    @property
+    def summit(self) -> str:
+        """The highest value and its place, in words."""
+        return f"highest {printed(self.highest)}{self.peak}"
 
 
-def scales(maps: Sequence[Heatmap], rule: Rule = "clip") -> tuple[Scale | None, ...]:
-    """A scale for each of several maps of one method; None for a map without evidence.
+def scales(maps: Sequence[Heatmap], rule: Rule = "root") -> tuple[Scale | None, ...]:
+    """A scale for each of several maps, one for all of a unit; None for a map without evidence.
 
     Args:
-        maps: Maps to be shown beside each other.
-        rule: "clip" for one scale that ends at the 99th percentile, so that a few sinks do not
-            darken the rest; "shared" for one scale from lowest to highest; "each" for every
-            map its own lowest to highest.
+        maps: Maps to be shown beside each other, of whatever methods, words, images and tiles.
+        rule: "root", "linear" or "log" for one scale from zero to the largest value of all maps of a unit,
+            along which colours follow the square root, the value itself, or its logarithm; "each" for
+            every map its own, along the square root.
     """
-    telling = [one for one in maps if one.has_evidence]
-    over: Over = "all"
-    if len(maps) == 1:
-        over = "map"
-    elif rule == "each":
-        over = "each"
     # Maps without evidence have no scale, and do not change that of the others.
-    common = None
-    if telling and over != "each":
-        common = _scale(telling, rule, over)
-    found: list[Scale | None] = []
-    for one in maps:
-        if not one.has_evidence:
-            found.append(None)
-        else:
-            found.append(common or _scale([one], rule, over))
-    return tuple(found)
+    groups: dict[object, list[Heatmap]] = {}
+    for number, one in enumerate(maps):
+        if one.has_evidence:
+            alike = number if rule == "each" else (one.unit, one.signed)
+            groups.setdefault(alike, []).append(one)
+    found: dict[int, Scale] = {}
+    for group in groups.values():
+        over: Over = "all" if len(group) > 1 else "map"
+        if rule == "each" and len(maps) > 1:
+            over = "each"
+        scale = _scale(group, rule, over)
+        found |= {id(one): scale for one in group}
+    return tuple(found.get(id(one)) for one in maps)
+
+
+def least(unit: str, cells: int) -> float:
+    """What a scale spans at least: below it a map is negligible, and is not stretched to look like any other.
+
+    Args:
+        unit: What a value counts.
+        cells: How many cells the map has.
+
+    >>> least("nats", 196), least("share of attention", 200), least("relevancy", 196)
+    (0.01, 0.005, 0.0)
+    """
+    if unit.startswith("nats"):
+        return _NEGLIGIBLE_NATS
+    # Each cell's share if all of the attention were spread evenly over them.
+    if unit.startswith(_SHARES):
+        return 1.0 / cells
+    return 0.0
 
 
 def paint(position: Floats, *, signed: bool) -> Floats:
     """Colours, float32 (..., 3) in [0, 1], of positions 0 to 1 on the bar; NaN has none and comes back black.
 
     >>> paint(np.array([0.0, 1.0], np.float32), signed=False).round(2).tolist()
-    [[0.0, 0.0, 0.009999999776482582], [0.9900000095367432, 1.0, 0.6399999856948853]]
+    [[0.8500000238418579, 0.0, 0.33000001311302185], [1.0, 1.0, 0.0]]
     """
-    colours = mpl.colormaps["managua_r" if signed else "inferno"](np.nan_to_num(position))
-    return np.where(np.isnan(position)[..., None], 0.0, colours[..., :3]).astype(np.float32)
+    at = np.nan_to_num(position)[..., None]
+    colours = _line(_FOR, at)
+    if signed:
+        away = 2.0 * at - 1.0
+        colours = np.where(away < 0.0, _line(_AGAINST, -away), _line(_FOR, away))
+    return np.where(np.isnan(position)[..., None], 0.0, colours).astype(np.float32)
 
 
-def table(name: str) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+def bar(scale: Scale, rows: int, cols: int) -> Floats:
+    """The scale's whole range from left to right as it looks over mid-grey, float32 (rows, cols, 3)."""
+    position = np.linspace(0.0, 1.0, cols, dtype=np.float32)
+    strength = np.abs(2.0 * position - 1.0) if scale.signed else position
+    covered = (OPACITY * strength)[:, None]
+    seen = covered * paint(position, signed=scale.signed) + (1.0 - covered) * GROUND
+    return np.asarray(np.broadcast_to(seen, (rows, cols, 3)), dtype=np.float32)
+
+
+def table(name: str) -> npt.NDArray[np.uint8]:
     """The 256 colours, uint8 (256, 3), of one of `COLOURS`.
 
-    >>> table("inferno")[[0, 255]].tolist()
-    [[0, 0, 4], [252, 255, 164]]
+    >>> table("ember")[[0, 255]].tolist()
+    [[217, 0, 84], [255, 255, 0]]
     """
-    return np.rint(255.0 * mpl.colormaps[name](np.arange(256))[:, :3]).astype(np.uint8)
+    position = np.linspace(0.0, 1.0, 256, dtype=np.float32)
+    if name in DEFAULTS.values():
+        colours = paint(position, signed=COLOURS[name])
+    else:
+        colours = mpl.colormaps[name](np.arange(256))[:, :3]
+    return np.rint(255.0 * colours).astype(np.uint8)
 
 
-def _printed(value: float, digits: int) -> str:
-    """A number as a journal prints it, with a true minus sign and powers of ten."""
+def printed(value: float, digits: int = 3) -> str:
+    """A number as a journal prints it, with a true minus sign and powers of ten.
+
+    >>> printed(-0.25), printed(2.38e-5)
+    ('−0.25', '2.38 × 10⁻⁵')
+    """
     mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
-    printed = mantissa.replace("-", "\N{MINUS SIGN}")
+    text = mantissa.replace("-", "\N{MINUS SIGN}")
     if exponent:
-        printed += f" \N{MULTIPLICATION SIGN} 10{str(int(exponent)).translate(_RAISED)}"
-    return printed
+        text += f" \N{MULTIPLICATION SIGN} 10{str(int(exponent)).translate(_RAISED)}"
+    return text
+
+
+def _line(ends: tuple[tuple[float, ...], tuple[float, ...]], at: Floats) -> Floats:
+    """Colours a share of the way from one to the other."""
+    start, stop = map(np.array, ends)
+    return np.asarray(start + at * (stop - start), dtype=np.float32)
 
 
 def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over) -> Scale:
-    seen = np.concatenate([one.values[np.isfinite(one.values)] for one in maps]).astype(np.float64)
-    signed = maps[0].signed
-    reach = np.abs(seen) if signed else seen
-    low, high = float(reach.min()), float(reach.max())
-    # A few sinks would darken the rest.
-    clipped = False
-    if rule == "clip":
-        limit = float(np.percentile(reach, _PERCENTILE))
-        clipped = low < limit < high
-        if clipped:
-            high = limit
-    # Zero is in the middle, so that its colour means nothing.
-    if signed:
-        low = -high
+    first = maps[0]
+    # Infinities would leave nothing else to be seen.
+    sizes = [np.where(np.isfinite(one.values), np.abs(one.values), 0.0) for one in maps]
+    most = [float(size.max()) for size in sizes]
+    at = int(np.argmax(most))
+    row, col = np.unravel_index(int(sizes[at].argmax()), sizes[at].shape)
+    whose = f" for “{maps[at].target.text.strip()}”" if len(maps) > 1 else ""
+    floor = max(least(one.unit, one.values.size) for one in maps)
+    curve = "root" if rule == "each" else rule
     return Scale(
-        low=low,
-        high=high,
-        clipped=clipped,
+        top=max(most[at], floor),
+        highest=most[at],
+        peak=f"{whose} at row {row + 1}, column {col + 1}",
+        curve=curve,
         over=over,
-        signed=signed,
-        unit=maps[0].unit,
+        signed=first.signed,
+        unit=first.unit,
     )

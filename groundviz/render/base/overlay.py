@@ -1,16 +1,16 @@
 """A map laid over its image, at any resolution: opacity follows the value, so pathology stays visible.
 
-Where a map is at its low end the image shows through untouched; at its high end colour covers
-`OPACITY` of it. Cells the model never saw are hatched in grey, so that "not seen" cannot be
-mistaken for "nothing found", and cells at or above `OUTLINE` of the scale can be outlined, which
-keeps the message in greyscale print. Nothing is ever mirrored.
+Where a map is zero the image shows through untouched; at the end of its scale colour covers `OPACITY` of
+it. Cells the model never saw are hatched in grey, so that "not seen" cannot be mistaken for "nothing
+found". The fewest cells that hold half of a map can be outlined, which keeps the message in greyscale
+print. Nothing is ever mirrored.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +18,32 @@ from contourpy import contour_generator
 from PIL import Image, ImageDraw
 
 from groundviz.record import geometry
+from groundviz.record.mass import heaviest
 from groundviz.record.types import Bools, Doubles, Floats, Heatmap, SourceImage
-from groundviz.render.base.colour import Scale, paint
+from groundviz.render.base.colour import OPACITY, Scale, paint
 
-OPACITY = 0.5
-OUTLINE = 0.5
+# Shares of a map's mass whose cells are outlined; the further one thinly.
+OUTLINED = (0.5, 0.9)
 # Finer maps, pixel by pixel, would drown in the lines around their cells.
 MOST_OUTLINED = 64
 _FINEST_LEVEL = 256
 # Grey, and how much of what lies under it a hatching line covers.
 _LINE = (0.5, 0.5, 0.5, 0.6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """Lines around cells of one sign.
+
+    Attributes:
+        edges: Line ends (n, 2, 2) of (row, col) in source pixels.
+        negative: Whether the cells are below zero.
+        thin: Whether it is the further of `OUTLINED`.
+    """
+
+    edges: Doubles
+    negative: bool
+    thin: bool
 
 
 def overlaid(
@@ -145,53 +161,43 @@ def hatch(over: Floats, unseen: Bools) -> Floats:
 
 
 def outlined(heatmap: Heatmap) -> bool:
-    """Whether the cells of a map are large enough to be outlined."""
-    return max(heatmap.grid.rows, heatmap.grid.cols) <= MOST_OUTLINED
+    """Whether a map points anywhere, in cells large enough to be outlined."""
+    return heatmap.has_evidence and max(heatmap.grid.rows, heatmap.grid.cols) <= MOST_OUTLINED
 
 
-def outlines(
-    heatmap: Heatmap, scale: Scale, *, smooth_on: tuple[int, int] | None = None
-) -> Iterator[tuple[Doubles, bool]]:
-    """Edges around the cells at or above `OUTLINE` of the scale, those below zero apart.
+def outlines(heatmap: Heatmap, *, smooth_on: tuple[int, int] | None = None) -> Iterator[Outline]:
+    """Edges around the fewest cells that hold `OUTLINED` of the map's mass, those below zero apart.
 
-    A map of more than `MOST_OUTLINED` rows or columns has none.
+    The thin ones come first. A map of more than `MOST_OUTLINED` rows or columns has none, nor has one that
+    holds no evidence.
 
     Args:
         heatmap: The map.
-        scale: Its scale.
-        smooth_on: Rows and columns of the source image, to follow the values between cell centres instead.
-
-    Yields:
-        Line ends (n, 2, 2) of (row, col) in source pixels, and whether the cells are negative.
+        smooth_on: Rows and columns of the source image, to follow the values between cell centres instead:
+            where they are as large as the smallest of those cells.
     """
     if not outlined(heatmap):
         return
-    for sign in (1.0, -1.0):
-        if sign < 0 and not scale.signed:
-            break
-        if smooth_on:
-            edges = _level(heatmap, scale, sign, smooth_on)
-        else:
-            edges = _around(heatmap, scale, sign)
-        if len(edges):
-            yield edges, sign < 0
+    for share in sorted(OUTLINED, reverse=True):
+        cells = heaviest(heatmap.values, share)
+        for sign in (1.0, -1.0):
+            own = cells & (sign * heatmap.values > 0)
+            if not own.any():
+                continue
+            if smooth_on:
+                edges = _level(heatmap, sign, float(np.abs(heatmap.values[cells]).min()), smooth_on)
+            else:
+                edges = geometry.apply(heatmap.grid.to_source, _edges(own))
+            if len(edges):
+                yield Outline(edges=edges, negative=sign < 0, thin=share != OUTLINED[0])
 
 
-def _around(heatmap: Heatmap, scale: Scale, sign: float) -> Doubles:
-    """The edges of the strong cells of one sign."""
-    strong = np.isfinite(heatmap.values) & (scale.strength(heatmap.values) >= OUTLINE)
-    if scale.signed:
-        strong &= (heatmap.values < 0) == (sign < 0)
-    return geometry.apply(heatmap.grid.to_source, _edges(strong))
-
-
-def _level(heatmap: Heatmap, scale: Scale, sign: float, source_image: tuple[int, int]) -> Doubles:
-    """Where the interpolated values of one sign reach `OUTLINE` of the scale."""
+def _level(heatmap: Heatmap, sign: float, level: float, source_image: tuple[int, int]) -> Doubles:
+    """Where the interpolated values of one sign reach a level."""
     shape = min(source_image[0], _FINEST_LEVEL), min(source_image[1], _FINEST_LEVEL)
-    values = read(heatmap, source_image, shape, smooth=True)
-    own = sign * values > 0 if scale.signed else np.isfinite(values)
-    strength = np.where(own, scale.strength(values), 0.0)
-    ends = [np.stack([line[:-1], line[1:]], axis=1) for line in level_lines(strength, OUTLINE)]
+    values = sign * read(heatmap, source_image, shape, smooth=True)
+    field = np.where(np.isfinite(values), np.maximum(values, 0.0), 0.0)
+    ends = [np.stack([line[:-1], line[1:]], axis=1) for line in level_lines(field, level)]
     return np.concatenate([np.empty((0, 2, 2)), *ends]) * (np.array(source_image) / shape)
 
 
@@ -235,10 +241,13 @@ def jpeg(
     image = Image.fromarray(to_bytes(overlaid(source_image, shape, heatmap, scale)))
     draw = ImageDraw.Draw(image)
     resize = np.array(shape) / source_image.shape
-    for edges, negative in outlines(heatmap, scale):
-        for start, stop in edges * resize:
+    for outline in outlines(heatmap):
+        # Two lines of one pixel look alike.
+        if outline.thin:
+            continue
+        for start, stop in outline.edges * resize:
             # Half of each edge, which makes the line a dashed one.
-            end = (start + stop) / 2.0 if negative else stop
+            end = (start + stop) / 2.0 if outline.negative else stop
             draw.line([tuple(start[::-1].round()), tuple(end[::-1].round())], fill="white")
     return _encoded(image, "JPEG")
 

@@ -42,7 +42,7 @@ class Part:
     Attributes:
         record: Whose image, question and answer stand with the maps.
         rows: The maps of one method on one grid per row, in the same order of targets or of layers.
-            Rows of one method stand together and share a scale.
+            Rows of one method stand together.
         name: What to call it where it stands beside others.
         contours: Closed lines to draw on each image, by its number; see `groundviz.render.base.contours`.
     """

@@ -42,13 +42,13 @@ def compose(
     *,
     width: Width = "double",
     smooth: bool = False,
-    scale: Rule = "clip",
+    scale: Rule = "root",
     style: Style = "grid",
 ) -> PaperFigure:
     """A figure of one or more parts, side by side where there is room, under each other where not.
 
     Args:
-        parts: What to draw. Maps of one method share a scale where one model made them.
+        parts: What to draw. Maps of one unit share a scale where one model made them.
         width: "single" (89 mm), "onehalf" (120 mm), "double" (183 mm), or millimetres from 60.
         smooth: Interpolate values between cell centres instead of showing the model's cells.
         scale: How values become colours; see `groundviz.render.base.colour.scales`.
@@ -179,10 +179,9 @@ def default_targets(
 def _columns(parts: Sequence[Part], look: Look) -> list[Column]:
     """The parts with their scales: those of one model share them."""
     rows = [_comparable(part, look) for part in parts]
-    known: dict[tuple[str, str], list[Heatmap]] = {}
+    known: dict[str, list[Heatmap]] = {}
     for part, its_rows in zip(parts, rows, strict=True):
-        for heatmap in chain.from_iterable(its_rows):
-            known.setdefault((part.record.provenance.weights, _measure(heatmap)), []).append(heatmap)
+        known.setdefault(part.record.provenance.weights, []).extend(chain.from_iterable(its_rows))
     # By identity, for the same map may stand in two parts.
     found: dict[int, Scale | None] = {}
     for maps in known.values():
@@ -199,11 +198,6 @@ def _letters(parts: int) -> Iterator[str]:
     if 1 < parts <= len(ascii_lowercase):
         return iter(ascii_lowercase)
     return cycle([""])
-
-
-def _measure(heatmap: Heatmap) -> str:
-    """What maps must have in common to share a scale."""
-    return f"{heatmap.method} {heatmap.unit} {heatmap.signed}"
 
 
 def _groups(rows: Sequence[Sequence[Heatmap]], found: Mapping[int, Scale | None]) -> Iterator[list[Strip]]:

@@ -18,11 +18,10 @@ from groundviz.record.targets import find
 from groundviz.record.tiles import drawn, which
 from groundviz.record.types import Answer, Heatmap, Heatmaps, Record, SourceImage, Target
 from groundviz.render.base import captions, embedding, escape, overlay, provenance
-from groundviz.render.base.colour import Scale, scales
+from groundviz.render.base.colour import Scale, bar, scales
 from groundviz.render.base.contours import Outline
 from groundviz.render.base.escape import Html, element
 from groundviz.render.figures.file import PaperFigure
-from groundviz.render.figures.panels import colours
 from groundviz.render.pages import tables
 from groundviz.render.pages.stylesheet import STYLE
 from groundviz.render.viewer import assets, pack
@@ -218,11 +217,12 @@ def _views(record: Record) -> Iterator[Html]:
 
 
 def _explained(record: Record) -> Iterator[tuple[Heatmap, Scale | None]]:
-    """Each method's maps of what was explained; those of one target share a scale."""
+    """Each method's maps of what was explained, all of a unit on one scale."""
+    heatmaps: list[Heatmap] = []
     for maps in _by_method(record):
         for target in _viewed(record):
-            heatmaps = [one.at(target) for one in maps]
-            yield from zip(heatmaps, scales(heatmaps), strict=True)
+            heatmaps += [one.at(target) for one in maps]
+    yield from zip(heatmaps, scales(heatmaps), strict=True)
 
 
 def _viewed(record: Record) -> Sequence[Target]:
@@ -270,18 +270,17 @@ def _tokens(record: Record, most: int | None) -> Iterator[Html]:
     targets = [find(record.answer, index) for index in shown]
     cells: dict[int, list[Html]] = {index: [] for index in shown}
     keys: list[Html] = []
+    heatmaps: list[Heatmap] = []
     for maps in _by_method(record):
-        heatmaps: list[Heatmap] = []
         for target in targets:
             heatmaps += [one.at(target) for one in maps if one.has(target)]
-        # A method that measured none of the tokens alone has no key either.
-        if not heatmaps:
-            continue
-        its_scales = scales(heatmaps)
-        for heatmap, scale in zip(heatmaps, its_scales, strict=True):
-            cells[heatmap.target.tokens[0]].append(_small(record, heatmap, scale))
-        name = element("strong", captions.method_name(heatmaps[0].method))
-        keys.append(element("li", name, *_key(next(filter(None, its_scales), None))))
+    # A method that measured none of the tokens alone has no key either.
+    its_scales: dict[str, Scale | None] = {}
+    for heatmap, scale in zip(heatmaps, scales(heatmaps), strict=True):
+        cells[heatmap.target.tokens[0]].append(_small(record, heatmap, scale))
+        its_scales[heatmap.method] = its_scales.get(heatmap.method) or scale
+    for method, scale in its_scales.items():
+        keys.append(element("li", element("strong", captions.method_name(method)), *_key(scale)))
     yield element("ul", *keys, class_="scales")
     yield element("ol", *(_token(record.answer, *cell) for cell in cells.items()), class_="tokens")
     if len(shown) < count:
@@ -347,9 +346,12 @@ def _key(scale: Scale | None) -> list[Html]:
     if scale is None:
         return [element("span", captions.NO_EVIDENCE)]
     low, high = scale.ends
-    bar = escape.image(overlay.png(colours(scale, 10, 120)), "Colour scale.", width=120, height=10)
-    ends = element("span", element("span", low), bar, element("span", high), class_="bar")
-    return [ends, element("span", scale.unit), element("span", scale.rule, class_="quiet")]
+    if scale.signed:
+        low, high = f"against {low}", f"for {high}"
+    drawn = escape.image(overlay.png(bar(scale, 10, 120)), "Colour scale.", width=120, height=10)
+    ends = element("span", element("span", low), drawn, element("span", high), class_="bar")
+    words = f"{scale.rule}; {scale.summit}"
+    return [ends, element("span", scale.unit), element("span", words, class_="quiet")]
 
 
 def _notes(source_images: Sequence[SourceImage]) -> Iterator[Html]:
