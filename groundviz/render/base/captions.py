@@ -7,9 +7,11 @@ from collections.abc import Container, Iterable, Sequence
 import numpy as np
 
 from groundviz.record.geometry import apply
+from groundviz.record.mass import heaviest
 from groundviz.record.tiles import place
 from groundviz.record.types import Answer, Heatmap, Heatmaps, Prompt, Record, SourceImage
-from groundviz.render.base.overlay import OPACITY, OUTLINE, outlined
+from groundviz.render.base.colour import OPACITY
+from groundviz.render.base.overlay import OUTLINED, WIDEST, outlined
 from groundviz.render.base.parts import WHOLE as WHOLE
 from groundviz.render.base.parts import emphasis as emphasis
 from groundviz.render.base.parts import part as part
@@ -219,21 +221,34 @@ def of_attention(heatmaps: Iterable[Heatmap | Heatmaps]) -> bool:
 
 def _reading(telling: Sequence[Heatmap], *, smooth: bool) -> list[str]:
     """How to read the colours and the outlines of maps that hold evidence."""
-    starts: list[str] = []
-    if not all(heatmap.signed for heatmap in telling):
-        starts.append("the low end")
-    if any(heatmap.signed for heatmap in telling):
-        starts.append("zero")
-    opacity = f"{OPACITY * 100:.0f}% at the end of the scale"
-    sentences = [f"Opacity rises from 0 at {' or '.join(starts)} to {opacity}."]
+    sentences = [
+        f"Opacity rises with the colour, from 0 at zero to {OPACITY * 100:.0f}% at the end of the scale."
+    ]
     lined = [heatmap for heatmap in telling if outlined(heatmap)]
     if lined:
-        what = "what lies" if smooth else "cells"
-        outline = f"Outlined: {what} at {OUTLINE * 100:.0f}% of the scale or more"
+        what = "where the fewest cells" if smooth else "the fewest cells"
+        half, most = OUTLINED
+        outline = f"Outlined: {what} that hold {half * 100:.0f}% of a map (thin: {most * 100:.0f}%)"
+        outline += f", unless they are more than {WIDEST * 100:.0f}% of all"
         if any(heatmap.signed for heatmap in lined):
             outline += ", dashed where negative"
         sentences.append(f"{outline}.")
     return sentences
+
+
+def halves(heatmaps: Iterable[Heatmap]) -> str:
+    """In how many cells half of each map lies, in a few words; empty where none holds evidence.
+
+    A flat map takes half of its cells for it, which is the truth about it.
+    """
+    known = [heatmap for heatmap in heatmaps if heatmap.has_evidence]
+    if not known:
+        return ""
+    counts = [int(heaviest(heatmap.values, OUTLINED[0]).sum()) for heatmap in known]
+    few, many = min(counts), max(counts)
+    taken = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+    cells = "cell holds" if many == 1 else "cells hold"
+    return f"{taken} of {known[0].values.size:,} {cells} half of a map"
 
 
 def _partly_unseen(heatmap: Heatmap, source_image: SourceImage) -> bool:
@@ -264,7 +279,7 @@ def describe(heatmap: Heatmap, images: int = 1) -> str:
         size = np.abs(size)
     row, col = np.unravel_index(np.nanargmax(size), size.shape)
     where = f"row {row + 1} of {size.shape[0]}, column {col + 1} of {size.shape[1]}"
-    known = [f"strongest at {where}, {heatmap.values[row, col]:.3g} {heatmap.unit}"]
+    known = [f"strongest at {where}, {heatmap.values[row, col]:.3g} {heatmap.unit}", halves([heatmap])]
     steps = interrupted(heatmap)
     if steps:
         known.append(f"interrupted after {steps}")

@@ -75,12 +75,13 @@ def _drawn(heatmap: Heatmap) -> Html:
     (scale,) = colour.scales([heatmap])
     if scale is None:
         return element("p", "This map holds no evidence: it is the same everywhere.")
-    colours = colour.paint(scale.position(heatmap.values), signed=scale.signed)
-    drawn = _enlarged(colours, heatmap)
-    unseen = np.isnan(_enlarged(heatmap.values, heatmap))
-    # The veil of a map lies on black here, so that cells without a value are hatched as everywhere.
-    covered = np.dstack([drawn, ~unseen]).astype(np.float32)
-    pixels = overlay.blend(np.zeros_like(drawn), overlay.hatch(covered, unseen))
+    values = _enlarged(heatmap.values, heatmap)
+    colours = colour.paint(scale.position(values), signed=scale.signed)
+    unseen = np.isnan(values)
+    # Without its image a map lies on the ground of its bar, so that its colours are those of the bar.
+    covered = np.dstack([colours, colour.OPACITY * np.nan_to_num(scale.strength(values))])
+    ground = np.full_like(colours, colour.GROUND)
+    pixels = overlay.blend(ground, overlay.hatch(covered.astype(np.float32), unseen))
     # A map of each pixel of a large image would put megabytes into the notebook.
     longest = max(pixels.shape[:2])
     if longest > _MOST:
@@ -90,7 +91,8 @@ def _drawn(heatmap: Heatmap) -> Html:
     low, high = scale.ends
     words = f"{heatmap.method} of {heatmap.target.text}, from {low} to {high} {heatmap.unit}"
     shown = image(overlay.png(pixels), words, width=pixels.shape[1], height=pixels.shape[0])
-    return element("figure", shown, element("figcaption", f"{low} to {high} {heatmap.unit}"))
+    caption = f"{low} to {high} {heatmap.unit}; {scale.summit}"
+    return element("figure", shown, element("figcaption", caption))
 
 
 def _enlarged(cells: Floats, heatmap: Heatmap) -> Floats:

@@ -7,7 +7,6 @@ stronger a cell, the further its colour lies from the tissue under it (tests/ren
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -56,6 +55,7 @@ _CURVES = {
     "linear": "the value",
     "log": f"logarithm of the value over {_DECADES} decades",
 }
+_OVER = {"map": "", "all": ", one scale for all maps of this unit", "each": ", each map its own scale"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -126,7 +126,7 @@ class Scale:
     @property
     def rule(self) -> str:
         """How values become colours, in words."""
-        over = {"map": "", "all": ", one scale for these maps", "each": ", each map its own scale"}[self.over]
+        over = _OVER[self.over]
         span = "± the highest" if self.signed else "0 to the highest"
         if self.negligible:
             span = f"up to {printed(self.top)}, for less is negligible"
@@ -215,14 +215,14 @@ def table(name: str) -> npt.NDArray[np.uint8]:
         colours = paint(position, signed=COLOURS[name])
     else:
         colours = mpl.colormaps[name](np.arange(256))[:, :3]
-    return np.rint(255.0 * colours).astype(np.uint8)
+    return np.asarray(np.rint(255.0 * colours), dtype=np.uint8)
 
 
 def printed(value: float, digits: int = 3) -> str:
     """A number as a journal prints it, with a true minus sign and powers of ten.
 
-    >>> printed(-0.25), printed(2.38e-5)
-    ('−0.25', '2.38 × 10⁻⁵')
+    >>> printed(0.25), printed(1234.5)
+    ('0.25', '1.23 × 10³')
     """
     mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
     text = mantissa.replace("-", "\N{MINUS SIGN}")

@@ -24,6 +24,8 @@ from groundviz.render.base.colour import OPACITY, Scale, paint
 
 # Shares of a map's mass whose cells are outlined; the further one thinly.
 OUTLINED = (0.5, 0.9)
+# Lines around more of a map than this are a maze; that it is spread so wide is told in words.
+WIDEST = 0.25
 # Finer maps, pixel by pixel, would drown in the lines around their cells.
 MOST_OUTLINED = 64
 _FINEST_LEVEL = 256
@@ -168,8 +170,8 @@ def outlined(heatmap: Heatmap) -> bool:
 def outlines(heatmap: Heatmap, *, smooth_on: tuple[int, int] | None = None) -> Iterator[Outline]:
     """Edges around the fewest cells that hold `OUTLINED` of the map's mass, those below zero apart.
 
-    The thin ones come first. A map of more than `MOST_OUTLINED` rows or columns has none, nor has one that
-    holds no evidence.
+    The thin ones come first. What takes more than `WIDEST` of the cells has none, nor has a map of more than
+    `MOST_OUTLINED` rows or columns, or one that holds no evidence.
 
     Args:
         heatmap: The map.
@@ -180,6 +182,8 @@ def outlines(heatmap: Heatmap, *, smooth_on: tuple[int, int] | None = None) -> I
         return
     for share in sorted(OUTLINED, reverse=True):
         cells = heaviest(heatmap.values, share)
+        if cells.mean() > WIDEST:
+            continue
         for sign in (1.0, -1.0):
             own = cells & (sign * heatmap.values > 0)
             if not own.any():

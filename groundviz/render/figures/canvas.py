@@ -228,12 +228,13 @@ class Page:
         )
 
 
-def trace(axes: Axes, edges: Doubles, *, dashed: bool = False) -> None:
+def trace(axes: Axes, edges: Doubles, *, dashed: bool = False, thin: bool = False) -> None:
     """Draw line ends (n, 2, 2) of (row, col) onto an image: white on a dark rim, to show on any ground."""
     segments = list(edges[..., ::-1])
-    rim = LineCollection(segments, colors="black", linewidths=1.4, linestyles=["solid"])
+    width = 0.35 if thin else 0.8
+    rim = LineCollection(segments, colors="black", linewidths=2.0 * width, linestyles=["solid"])
     rim.set_capstyle("projecting")
-    line = LineCollection(segments, colors="white", linewidths=0.7, linestyles=["solid"])
+    line = LineCollection(segments, colors="white", linewidths=width, linestyles=["solid"])
     line.set_capstyle("projecting")
     # The rim stays whole under dashes, and dashes end where they end.
     if dashed:

@@ -13,7 +13,6 @@ from groundviz.record.types import Grid, Heatmap, Record
 from groundviz.render.base import captions
 from groundviz.render.base.colour import Rule, Scale
 from groundviz.render.base.contours import Lines
-from groundviz.render.base.overlay import outlined
 from groundviz.render.figures import styles
 from groundviz.render.figures.canvas import GREY, WARN, Page, Paragraph, Run, paragraph, printable
 from groundviz.render.figures.panels import LABEL, Bar, Layout, Panel, Panels
@@ -142,13 +141,17 @@ class Column:
         letters = cycle([""])
         if len(self.strips) > 1 and not self.letter:
             letters = cycle(ascii_lowercase)
-        for group in self.groups:
-            yield list(self._method(group, layouts, letters, width))
+        for number, group in enumerate(self.groups):
+            blocks = list(self._method(group, layouts, letters, width))
+            # One bar for one scale, under the last method that has it.
+            if number + 1 == len(self.groups) or _scale_of(self.groups[number + 1]) != _scale_of(group):
+                blocks += _bar(group, width)
+            yield blocks
 
     def _method(
         self, group: Sequence[Strip], layouts: Mapping[int, Layout], letters: Iterator[str], width: float
     ) -> Iterator[Block]:
-        """The rows of a method, each with its title, and their colour bar."""
+        """The rows of a method, each with its title."""
         before = ""
         for strip in group:
             details = self._details(strip)
@@ -159,7 +162,6 @@ class Column:
             yield _row_title(name, next(letters), new, steps, width)
             before = details
             yield from self._lines(strip, layouts[strip.grid.image])
-        yield from _bar(group, width)
 
     def _lines(self, strip: Strip, layout: Layout) -> Iterator[Panels]:
         """The image and the maps, over as many lines as they need."""
@@ -227,12 +229,21 @@ def stack(blocks: Sequence[Block], page: Page, left: float, top: float) -> None:
         top += block.height
 
 
+def _known(group: Sequence[Strip]) -> list[Scale]:
+    """The scales of the maps of a method that hold any evidence."""
+    return list(filter(None, chain.from_iterable(strip.scales for strip in group)))
+
+
+def _scale_of(group: Sequence[Strip]) -> Scale | None:
+    """The scale that a method's maps share, if any."""
+    return next(iter(_known(group)), None)
+
+
 def _bar(group: Sequence[Strip], width: float) -> Iterator[Bar]:
     """The colour bar of a method, unless none of its maps holds any evidence."""
-    known = list(filter(None, chain.from_iterable(strip.scales for strip in group)))
+    known = _known(group)
     if known:
-        same = all(scale == known[0] for scale in known)
-        yield Bar(known[0], same, width, any(outlined(strip.maps[0]) for strip in group))
+        yield Bar(known[0], all(scale == known[0] for scale in known), width)
 
 
 def _row_title(name: str, letter: str, details: str, steps: str, width: float) -> Text:

@@ -159,5 +159,8 @@ def _method_sentence(
     scale = next(filter(None, chain.from_iterable(scales)), None)
     coloured = captions.NO_EVIDENCE
     if scale:
-        coloured = f"colours from {scale.rule}"
+        coloured = f"colours follow the {scale.rule}"
+        if scale.over != "each":
+            coloured += f"; {scale.summit}"
+        coloured += f"; {captions.halves(chain.from_iterable(rows))}"
     return f"{captions.method_name(method)} ({'; '.join(parts)}): {coloured}."

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from matplotlib.axes import Axes
 
-from groundviz.record.types import Doubles, Floats, Heatmap, SourceImage
+from groundviz.record.types import Doubles, Heatmap, SourceImage
 from groundviz.render.base import captions, overlay
-from groundviz.render.base.colour import Scale, paint
+from groundviz.render.base.colour import Scale, bar
 from groundviz.render.figures.canvas import (
     GREY,
     INK,
@@ -37,7 +37,8 @@ _GAP = 1.5
 NARROW, ROOMY = 24.0, 34.0
 _HIGHEST = 80.0
 _LABEL_HEIGHT, _RANGE_HEIGHT = 3.4, 3.0
-_BAR_WIDTH, _BAR_HEIGHT = 26.0, 1.8
+_BAR_WIDTH, _BAR_HEIGHT = 34.0, 1.8
+_AGAINST, _FOR = Run("against", colour=GREY), Run("for", colour=GREY)
 _SENTENCE_GAP, _WITH_CONTEXT, _MOST_LINES = 0.6, 4, 8
 # Millimetres that letters take, set small, in a text of narrow ones.
 _NARROW_LETTER = 0.8
@@ -223,8 +224,8 @@ class Panels:
         axes = page.image(left, top, overlay.resample(source_image.pixels, shape), source_image.shape, over)
         if heatmap is not None and scale is not None:
             follow = source_image.shape if self.smooth else None
-            for edges, negative in overlay.outlines(heatmap, scale, smooth_on=follow):
-                trace(axes, edges, dashed=negative)
+            for outline in overlay.outlines(heatmap, smooth_on=follow):
+                trace(axes, outline.edges, dashed=outline.negative, thin=outline.thin)
         for line in self.contours:
             dotted(axes, line)
         if panel.heatmap is not None:
@@ -233,44 +234,73 @@ class Panels:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A colour bar at full opacity between its two ends, with the unit and the rule beside it."""
+    """A colour bar as it looks over mid-grey, values under it; beside it the unit, the rule and the highest.
+
+    Attributes:
+        scale: What it shows.
+        same: Whether all maps have this scale; where each has its own, the ends are named alone.
+        width: Millimetres that bar and words may take.
+    """
 
     scale: Scale
     same: bool
     width: float
-    outlined: bool = True
 
     @property
     def height(self) -> float:
         """Millimetres down to where the next block begins."""
         _, drop, text = self._words()
-        return drop + text.height + 1.5
+        return max(drop + text.height, _BAR_HEIGHT + _RANGE_HEIGHT) + 1.5
 
     def draw(self, page: Page, left: float, top: float) -> None:
-        """Place the bar, its ends and its words."""
-        low, high = map(Run, self._ends)
-        at = left + measure(low, SMALL) + 1.0
-        page.text(left, top, Paragraph((((0.0, low),),), SMALL))
-        axes = page.image(at, top + 0.35, colours(self.scale, dots(_BAR_HEIGHT), dots(_BAR_WIDTH)), (1, 1))
-        # Where the outline lies on the scale.
-        if self.outlined:
-            for mark in _marks(self.scale):
-                trace(axes, np.array([[[0.0, mark], [1.0, mark]]]), dashed=self.scale.signed and mark < 0.5)
-        page.text(at + _BAR_WIDTH + 1.0, top, Paragraph((((0.0, high),),), SMALL))
-        indent, drop, text = self._words()
-        page.text(left + indent, top + drop, text)
+        """Place the bar, its values and its words."""
+        start, _ = self._sides()
+        if self.scale.signed:
+            page.text(left, top, paragraph([_AGAINST], SMALL, self.width))
+            page.text(left + start + _BAR_WIDTH + 1.0, top, paragraph([_FOR], SMALL, self.width))
+        axes = page.image(
+            left + start, top + 0.35, bar(self.scale, dots(_BAR_HEIGHT), dots(_BAR_WIDTH)), (1, 1)
+        )
+        for position, middle, text in self._labels():
+            if 0.0 < position < 1.0:
+                trace(axes, np.array([[[0.0, position], [1.0, position]]]), thin=True)
+            at = left + start + middle - measure(Run(text), SMALL) / 2.0
+            page.text(at, top + _BAR_HEIGHT + 0.5, Paragraph((((0.0, Run(text)),),), SMALL))
+        indent, drop, words = self._words()
+        page.text(left + indent, top + drop, words)
 
-    @property
-    def _ends(self) -> tuple[str, str]:
-        return self.scale.ends if self.same else ("lowest", "highest")
+    def _labels(self) -> list[tuple[float, float, str]]:
+        """Values along the bar: position 0 to 1, millimetres to the label's middle, and the label."""
+        ticks = self.scale.ticks
+        if not self.same:
+            ticks = ((0.0, "lowest" if self.scale.signed else "0"), (1.0, "highest"))
+        kept: list[tuple[float, float, str]] = []
+        for position, text in ticks:
+            middle, half = position * _BAR_WIDTH, measure(Run(text), SMALL) / 2.0 + 0.6
+            near = [abs(middle - other) < half + measure(Run(name), SMALL) / 2.0 for _, other, name in kept]
+            # The ends come first; what lies between gives way.
+            if not any(near):
+                kept.append((position, middle, text))
+        return kept
+
+    def _sides(self) -> tuple[float, float]:
+        """Millimetres that the bar's labels take at its left and at its right."""
+        labels = self._labels()
+        first, last = (measure(Run(text), SMALL) / 2.0 for _, _, text in (labels[0], labels[1]))
+        if self.scale.signed:
+            return max(first, measure(_AGAINST, SMALL) + 1.0), max(last, measure(_FOR, SMALL) + 1.0)
+        return first, last
 
     def _words(self) -> tuple[float, float, Paragraph]:
         """Unit and rule, with their place: beside the bar, or under it where there is no room."""
-        runs = [Run(printable(self.scale.unit)), Run(f"; {self.scale.rule}", colour=GREY)]
-        low, high = map(Run, self._ends)
-        indent = measure(low, SMALL) + measure(high, SMALL) + _BAR_WIDTH + 4.0
+        rule = f"; {self.scale.rule}"
+        if self.same:
+            rule += f"; {printable(self.scale.summit)}"
+        runs = [Run(printable(self.scale.unit)), Run(rule, colour=GREY)]
+        before, behind = self._sides()
+        indent = before + _BAR_WIDTH + behind + 2.0
         if self.width - indent < _BAR_WIDTH:
-            return 0.0, _RANGE_HEIGHT, paragraph(runs, SMALL, self.width)
+            return 0.0, _BAR_HEIGHT + _RANGE_HEIGHT + 0.3, paragraph(runs, SMALL, self.width)
         return indent, 0.0, paragraph(runs, SMALL, self.width - indent)
 
 
@@ -281,21 +311,6 @@ def _fitting(texts: Sequence[str], room: int) -> int:
         if room < 0:
             return count
     return len(texts)
-
-
-def colours(scale: Scale, rows: int, cols: int) -> Floats:
-    """The scale's whole range from left to right, float32 (rows, cols, 3)."""
-    position = np.broadcast_to(np.linspace(0.0, 1.0, cols, dtype=np.float32), (rows, cols))
-    return paint(position, signed=scale.signed)
-
-
-def _marks(scale: Scale) -> list[float]:
-    """Where on the bar the outline is drawn."""
-    if not scale.signed:
-        return [overlay.OUTLINE]
-    # Zero is in the middle of a signed scale.
-    half = overlay.OUTLINE / 2.0
-    return [0.5 - half, 0.5 + half]
 
 
 def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
