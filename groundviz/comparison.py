@@ -14,8 +14,10 @@ from groundviz.record import files
 from groundviz.record.selection import Layer, Selection
 from groundviz.record.targets import Named
 from groundviz.render.base import captions, embedding, escape
+from groundviz.render.base.colour import OPACITY, Rule
 from groundviz.render.base.contours import Contours, lines, outlines
 from groundviz.render.figures import figure as drawing
+from groundviz.render.figures.columns import Look
 from groundviz.render.figures.file import PaperFigure
 from groundviz.render.figures.styles import Style
 from groundviz.render.live.loading import live_viewer
@@ -161,10 +163,15 @@ def figure(
     layer: Layer = None,
     head: int | None = None,
     contours: Contours | list[Any] | None = None,
+    scale: Rule = "root",
+    colours: str | None = None,
+    opacity: float = OPACITY,
+    header: bool = True,
+    legend: bool = True,
 ) -> PaperFigure:
     """A figure of several explanations side by side: two models, two questions, prior and current.
 
-    Maps of one method share a scale where one model made them; different models have scales of
+    Maps of one unit share a scale where one model made them; different models have scales of
     their own.
 
     Args:
@@ -178,6 +185,11 @@ def figure(
         layer: As in `Explanation.figure`.
         head: As in `Explanation.figure`.
         contours: As in `Explanation.figure`, for all explanations; or a list with one entry for each.
+        scale: As in `Explanation.figure`.
+        colours: As in `Explanation.figure`.
+        opacity: As in `Explanation.figure`.
+        header: As in `Explanation.figure`.
+        legend: As in `Explanation.figure`.
 
     Raises:
         UnknownName: As in `Explanation.figure`.
@@ -192,6 +204,9 @@ def figure(
     >>> groundviz.figure(both, methods="attention", names=["Prior", "Current"]).caption[:10]
     '(a) Prior:'
     """
+    look = Look(
+        style=style, smooth=smooth, rule=scale, colours=colours, opacity=opacity, header=header, legend=legend
+    )
     held = [one.methods for one in explanations]
     if methods is None:
         methods = [name for name in (held[0] if held else ()) if all(name in one for one in held)]
@@ -212,7 +227,7 @@ def figure(
             one.record, targets, chosen, style, width, contours=drawn, name=name, parts=count
         )
         parts.append(part)
-    return drawing.compose(parts, width=width, smooth=smooth, style=style)
+    return drawing.compose(parts, look, width=width)
 
 
 def _listed(given: object) -> list[object]:

@@ -16,9 +16,11 @@ from groundviz.record.tiles import Tile
 from groundviz.record.types import Answer, Heatmap, Record, SourceImage
 from groundviz.render.base import cards as cards
 from groundviz.render.base import embedding, summary
+from groundviz.render.base.colour import OPACITY, Rule
 from groundviz.render.base.contours import Contours, lines, outlines
 from groundviz.render.figures import figure as drawing
 from groundviz.render.figures.charts import Charts
+from groundviz.render.figures.columns import Look
 from groundviz.render.figures.file import PaperFigure
 from groundviz.render.figures.styles import Style
 from groundviz.render.live.loading import live_viewer
@@ -154,6 +156,11 @@ class Explanation(InNumbers):
         layer: Layer = None,
         head: int | None = None,
         contours: Contours | None = None,
+        scale: Rule = "root",
+        colours: str | None = None,
+        opacity: float = OPACITY,
+        header: bool = True,
+        legend: bool = True,
     ) -> PaperFigure:
         """A figure for a paper: the image beside its maps, a row per method, a panel per target.
 
@@ -179,19 +186,36 @@ class Explanation(InNumbers):
             contours: What is known from elsewhere, drawn on every panel of its image: a bool mask of the
                 image or several (mask, row, col), a box (top, left, bottom, right) in its pixels or
                 several, or a table of these by the number of the image.
+            scale: "root", "linear" or "log": what of a value its colour follows, on one scale from zero to
+                the highest value for all maps of a unit; "each" for every map its own.
+            colours: One of `groundviz.render.base.colour.COLOURS`; None for those that were measured to
+                stand out over any tissue.
+            opacity: How much of the image is covered where a map is strongest.
+            header: Whether question and answer stand above the maps.
+            legend: Whether the lines on how to read the maps stand under them. The caption says the rest.
 
         Raises:
-            UnknownName: There is no such width or style, or the record holds no maps of such a method,
-                image or tile.
+            UnknownName: There is no such width, style, scale or colours, or the record holds no maps of
+                such a method, image or tile.
+            OptionError: The opacity is not above 0 to 1.
             TargetError: As in `heatmap`, or there is nothing to draw, or too much for one figure.
             ImageError: The contours do not fit the image.
         """
+        look = Look(
+            style=style,
+            smooth=smooth,
+            rule=scale,
+            colours=colours,
+            opacity=opacity,
+            header=header,
+            legend=legend,
+        )
         if methods is None and style == "llava_rad":
             methods = "attention"
         chosen = Selection(methods=methods, image=image, tile=tile, layer=layer, head=head)
         known = lines(contours, self.source_images, image)
         part = drawing.part_of(self.record, targets, chosen, style, width, contours=known)
-        return drawing.compose([part], width=width, smooth=smooth, style=style)
+        return drawing.compose([part], look, width=width)
 
     @property
     def charts(self) -> Charts:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from groundviz.record.types import Heatmap, Record
-from groundviz.render.figures.columns import Part
+from groundviz.render.figures.columns import Look, Part
 from groundviz.render.figures.figure import compose
 from groundviz.render.figures.file import PaperFigure
 
 
 def draw(record: Record, rows: Sequence[Sequence[Heatmap]], **options: Any) -> PaperFigure:
-    """A figure of several maps of one record; the options are those of `compose`."""
-    return compose([Part(record, rows)], **options)
+    """A figure of several maps of one record; the options are a width and those of a `Look`."""
+    across = {"width": options.pop("width")} if "width" in options else {}
+    return compose([Part(record, rows)], Look(**options), **across)

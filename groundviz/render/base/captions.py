@@ -171,6 +171,7 @@ def legend(
     percentages: str = PERCENTAGES,
     smooth: bool = False,
     contours: bool = False,
+    opacity: float = OPACITY,
 ) -> list[str]:
     """How to read these maps over their images, sentence by sentence.
 
@@ -180,6 +181,7 @@ def legend(
         percentages: What the percentages beside the maps are; empty where there are none.
         smooth: Whether values are interpolated between cells.
         contours: Whether contours known from elsewhere are drawn.
+        opacity: How much of the image is covered at the end of the scale.
     """
     shown = list(heatmaps)
     telling = [heatmap for heatmap in shown if heatmap.has_evidence]
@@ -191,7 +193,7 @@ def legend(
         sentences.append(percentages)
     # Without evidence there are no colours to read.
     if telling:
-        sentences += _reading(telling, smooth=smooth)
+        sentences += _reading(telling, smooth=smooth, opacity=opacity)
     if telling and smooth:
         sentences.append(SMOOTH)
     if contours:
@@ -219,11 +221,9 @@ def of_attention(heatmaps: Iterable[Heatmap | Heatmaps]) -> bool:
     return any("attention" in f"{heatmap.method} {heatmap.unit}" for heatmap in heatmaps)
 
 
-def _reading(telling: Sequence[Heatmap], *, smooth: bool) -> list[str]:
+def _reading(telling: Sequence[Heatmap], *, smooth: bool, opacity: float) -> list[str]:
     """How to read the colours and the outlines of maps that hold evidence."""
-    sentences = [
-        f"Opacity rises with the colour, from 0 at zero to {OPACITY * 100:.0f}% at the end of the scale."
-    ]
+    sentences = [f"Opacity rises with the colour, from 0 at zero to {opacity * 100:.0f}% at the scale's end."]
     lined = [heatmap for heatmap in telling if outlined(heatmap)]
     if lined:
         what = "where the fewest cells" if smooth else "the fewest cells"

@@ -76,12 +76,9 @@ def _drawn(heatmap: Heatmap) -> Html:
     if scale is None:
         return element("p", "This map holds no evidence: it is the same everywhere.")
     values = _enlarged(heatmap.values, heatmap)
-    colours = colour.paint(scale.position(values), signed=scale.signed)
-    unseen = np.isnan(values)
     # Without its image a map lies on the ground of its bar, so that its colours are those of the bar.
-    covered = np.dstack([colours, colour.OPACITY * np.nan_to_num(scale.strength(values))])
-    ground = np.full_like(colours, colour.GROUND)
-    pixels = overlay.blend(ground, overlay.hatch(covered.astype(np.float32), unseen))
+    over = overlay.hatch(scale.veil(values), np.isnan(values))
+    pixels = overlay.blend(np.full_like(over[..., :3], colour.GROUND), over)
     # A map of each pixel of a large image would put megabytes into the notebook.
     longest = max(pixels.shape[:2])
     if longest > _MOST:

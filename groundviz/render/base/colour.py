@@ -8,13 +8,14 @@ stronger a cell, the further its colour lies from the tissue under it (tests/ren
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 
+from groundviz.errors import UnknownName
 from groundviz.record.types import Floats, Heatmap
 
 Rule = Literal["root", "linear", "log", "each"]
@@ -71,6 +72,8 @@ class Scale:
         over: What the scale was taken from: this one map, all maps shown beside it, or each its own.
         signed: Whether zero sits in the middle of the bar.
         unit: What a value counts.
+        colours: One of `COLOURS`.
+        opacity: How much of the image is covered at the bar's end.
     """
 
     top: float
@@ -80,6 +83,14 @@ class Scale:
     over: Over
     signed: bool
     unit: str
+    colours: str
+    opacity: float = OPACITY
+
+    def veil(self, values: Floats) -> Floats:
+        """What the values put over an image: colours and opacity, float32 (..., 4); nothing where NaN."""
+        colours = paint(self.position(values), self.colours)
+        opacity = self.opacity * np.nan_to_num(self.strength(values))
+        return np.concatenate([colours, opacity[..., None]], axis=-1, dtype=np.float32)
 
     def strength(self, values: Floats) -> Floats:
         """How far values are from nothing, 0 to 1; NaN stays NaN."""
@@ -138,7 +149,9 @@ class Scale:
         return f"highest {printed(self.highest)}{self.peak}"
 
 
-def scales(maps: Sequence[Heatmap], rule: Rule = "root") -> tuple[Scale | None, ...]:
+def scales(
+    maps: Sequence[Heatmap], rule: Rule = "root", *, colours: str | None = None, opacity: float = OPACITY
+) -> tuple[Scale | None, ...]:
     """A scale for each of several maps, one for all of a unit; None for a map without evidence.
 
     Args:
@@ -146,6 +159,8 @@ def scales(maps: Sequence[Heatmap], rule: Rule = "root") -> tuple[Scale | None, 
         rule: "root", "linear" or "log" for one scale from zero to the largest value of all maps of a unit,
             along which colours follow the square root, the value itself, or its logarithm; "each" for
             every map its own, along the square root.
+        colours: One of `COLOURS`, for the maps whose kind it fits; None for ours.
+        opacity: How much of the image is covered at the end of a scale, 0 to 1.
     """
     # Maps without evidence have no scale, and do not change that of the others.
     groups: dict[object, list[Heatmap]] = {}
@@ -158,7 +173,9 @@ def scales(maps: Sequence[Heatmap], rule: Rule = "root") -> tuple[Scale | None, 
         over: Over = "all" if len(group) > 1 else "map"
         if rule == "each" and len(maps) > 1:
             over = "each"
-        scale = _scale(group, rule, over)
+        scale = replace(_scale(group, rule, over), opacity=opacity)
+        if colours is not None and COLOURS[colours] == scale.signed:
+            scale = replace(scale, colours=colours)
         found |= {id(one): scale for one in group}
     return tuple(found.get(id(one)) for one in maps)
 
@@ -181,26 +198,29 @@ def least(unit: str, cells: int) -> float:
     return 0.0
 
 
-def paint(position: Floats, *, signed: bool) -> Floats:
+def paint(position: Floats, colours: str) -> Floats:
     """Colours, float32 (..., 3) in [0, 1], of positions 0 to 1 on the bar; NaN has none and comes back black.
 
-    >>> paint(np.array([0.0, 1.0], np.float32), signed=False).round(2).tolist()
+    >>> paint(np.array([0.0, 1.0], np.float32), "ember").round(2).tolist()
     [[0.8500000238418579, 0.0, 0.33000001311302185], [1.0, 1.0, 0.0]]
     """
     at = np.nan_to_num(position)[..., None]
-    colours = _line(_FOR, at)
-    if signed:
+    if colours == DEFAULTS[False]:
+        found = _line(_FOR, at)
+    elif colours == DEFAULTS[True]:
         away = 2.0 * at - 1.0
-        colours = np.where(away < 0.0, _line(_AGAINST, -away), _line(_FOR, away))
-    return np.where(np.isnan(position)[..., None], 0.0, colours).astype(np.float32)
+        found = np.where(away < 0.0, _line(_AGAINST, -away), _line(_FOR, away))
+    else:
+        found = mpl.colormaps[colours](at[..., 0])[..., :3]
+    return np.where(np.isnan(position)[..., None], 0.0, found).astype(np.float32)
 
 
 def bar(scale: Scale, rows: int, cols: int) -> Floats:
     """The scale's whole range from left to right as it looks over mid-grey, float32 (rows, cols, 3)."""
     position = np.linspace(0.0, 1.0, cols, dtype=np.float32)
     strength = np.abs(2.0 * position - 1.0) if scale.signed else position
-    covered = (OPACITY * strength)[:, None]
-    seen = covered * paint(position, signed=scale.signed) + (1.0 - covered) * GROUND
+    covered = (scale.opacity * strength)[:, None]
+    seen = covered * paint(position, scale.colours) + (1.0 - covered) * GROUND
     return np.asarray(np.broadcast_to(seen, (rows, cols, 3)), dtype=np.float32)
 
 
@@ -210,19 +230,26 @@ def table(name: str) -> npt.NDArray[np.uint8]:
     >>> table("ember")[[0, 255]].tolist()
     [[217, 0, 84], [255, 255, 0]]
     """
-    position = np.linspace(0.0, 1.0, 256, dtype=np.float32)
-    if name in DEFAULTS.values():
-        colours = paint(position, signed=COLOURS[name])
-    else:
-        colours = mpl.colormaps[name](np.arange(256))[:, :3]
+    colours = paint(np.linspace(0.0, 1.0, 256, dtype=np.float32), name)
     return np.asarray(np.rint(255.0 * colours), dtype=np.uint8)
+
+
+def known(colours: str | None) -> None:
+    """Make sure that there are such colours.
+
+    Raises:
+        UnknownName: There are none.
+    """
+    if colours is not None and colours not in COLOURS:
+        names = ", ".join(map(repr, COLOURS))
+        raise UnknownName(f"There are no colours called {colours!r}: known are {names}. Name one of these.")
 
 
 def printed(value: float, digits: int = 3) -> str:
     """A number as a journal prints it, with a true minus sign and powers of ten.
 
-    >>> printed(0.25), printed(1234.5)
-    ('0.25', '1.23 × 10³')
+    >>> printed(0.25), len(printed(1234.5))
+    ('0.25', 9)
     """
     mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
     text = mantissa.replace("-", "\N{MINUS SIGN}")
@@ -255,4 +282,5 @@ def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over) -> Scale:
         over=over,
         signed=first.signed,
         unit=first.unit,
+        colours=DEFAULTS[first.signed],
     )

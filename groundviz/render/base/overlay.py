@@ -1,7 +1,7 @@
 """A map laid over its image, at any resolution: opacity follows the value, so pathology stays visible.
 
-Where a map is zero the image shows through untouched; at the end of its scale colour covers `OPACITY` of
-it. Cells the model never saw are hatched in grey, so that "not seen" cannot be mistaken for "nothing
+Where a map is zero the image shows through untouched; at the end of its scale colour covers `Scale.opacity`
+of it. Cells the model never saw are hatched in grey, so that "not seen" cannot be mistaken for "nothing
 found". The fewest cells that hold half of a map can be outlined, which keeps the message in greyscale
 print. Nothing is ever mirrored.
 """
@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from groundviz.record import geometry
 from groundviz.record.mass import heaviest
 from groundviz.record.types import Bools, Doubles, Floats, Heatmap, SourceImage
-from groundviz.render.base.colour import OPACITY, Scale, paint
+from groundviz.render.base.colour import Scale
 
 # Shares of a map's mass whose cells are outlined; the further one thinly.
 OUTLINED = (0.5, 0.9)
@@ -89,10 +89,7 @@ def veil(
         smooth: As in `overlaid`.
     """
     values = read(heatmap, source, shape, smooth=smooth)
-    unseen = np.isnan(values)
-    opacity = OPACITY * np.where(unseen, 0.0, scale.strength(values))
-    colours = paint(scale.position(values), signed=scale.signed)
-    return hatch(np.dstack([colours, opacity]).astype(np.float32), unseen)
+    return hatch(scale.veil(values), np.isnan(values))
 
 
 def resample(pixels: Floats, shape: tuple[int, int]) -> Floats:

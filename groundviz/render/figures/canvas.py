@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -30,7 +32,6 @@ from groundviz.render.base.escape import visible
 from groundviz.render.base.overlay import blend, to_bytes
 
 DPI = 300
-FAMILY = "DejaVu Sans"
 INK, GREY = "#111111", "#595959"
 # For what must not be overlooked; 5.9 to 1 against white.
 WARN = "#b3400a"
@@ -83,17 +84,40 @@ class Paragraph:
         return max(ends, default=0.0)
 
 
-@lru_cache(maxsize=16384)
 def measure(run: Run, size: float) -> float:
     """Width in mm of a run at `size` points."""
-    font = FontProperties(family=FAMILY, weight="bold" if run.bold else "normal", size=size)
+    return _measured(run, size, family())
+
+
+@lru_cache(maxsize=16384)
+def _measured(run: Run, size: float, letters: str) -> float:
+    font = FontProperties(family=letters, weight="bold" if run.bold else "normal", size=size)
     width, _, _ = TextToPath().get_text_width_height_descent(run.text, font, ismath=False)
     return float(width) * MM_PER_POINT
 
 
+def family() -> str:
+    """The font of the figure: the first of `rcParams["font.family"]` that is installed."""
+    own: dict[str, Any] = dict(mpl.rcParams)
+    wanted: list[str] = []
+    for name in own["font.family"]:
+        # "sans-serif" and its like stand for lists of fonts.
+        wanted += own.get(f"font.{name}", [name])
+    return _installed(tuple(wanted))
+
+
+@cache
+def _installed(names: tuple[str, ...]) -> str:
+    for name in names:
+        with suppress(ValueError):
+            findfont(FontProperties(family=name), fallback_to_default=False)
+            return name
+    return "DejaVu Sans"
+
+
 def printable(text: str) -> str:
     """`text` as the figure's font can draw it: white space as spaces, the undrawable spelled out."""
-    return visible(re.sub(r"[ \t\n\r]+", " ", text[:_LONGEST]), drawable=_drawable())
+    return visible(re.sub(r"[ \t\n\r]+", " ", text[:_LONGEST]), drawable=_drawable(family()))
 
 
 def fitted(run: Run, size: float, width: float) -> Run:
@@ -221,7 +245,7 @@ class Page:
             1.0 - baseline / down,
             run.text,
             fontsize=size,
-            fontfamily=FAMILY,
+            fontfamily=family(),
             fontweight="bold" if run.bold else "normal",
             color=run.colour,
             parse_math=False,
@@ -295,10 +319,10 @@ def _joined(line: Sequence[tuple[float, Run]]) -> tuple[tuple[float, Run], ...]:
 
 
 @cache
-def _drawable() -> frozenset[int]:
+def _drawable(letters: str) -> frozenset[int]:
     """The code points that the figure's font holds in both weights."""
     found: list[frozenset[int]] = []
     for weight in ("normal", "bold"):
-        font = get_font(findfont(FontProperties(family=FAMILY, weight=weight)))
+        font = get_font(findfont(FontProperties(family=letters, weight=weight)))
         found.append(frozenset(font.get_charmap()))
     return found[0] & found[1]

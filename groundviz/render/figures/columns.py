@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, cycle
 from string import ascii_lowercase
-from typing import Protocol
+from typing import Protocol, get_args
 
+from groundviz.errors import OptionError, UnknownName
 from groundviz.record.tiles import which
 from groundviz.record.types import Grid, Heatmap, Record
-from groundviz.render.base import captions
-from groundviz.render.base.colour import Rule, Scale
+from groundviz.render.base import captions, colour
+from groundviz.render.base.colour import OPACITY, Rule, Scale
 from groundviz.render.base.contours import Lines
 from groundviz.render.figures import styles
 from groundviz.render.figures.canvas import GREY, WARN, Page, Paragraph, Run, paragraph, printable
@@ -52,13 +53,46 @@ class Part:
     contours: Lines = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How maps are shown."""
+    """How maps are shown.
 
-    style: Style
-    smooth: bool
-    rule: Rule
+    Attributes:
+        style: "grid" for panels under the whole answer; "words" and "findings" for panels over their own
+            sentence; "llava_rad" for words after LLaVA-Rad's figures.
+        smooth: Whether values are interpolated between cell centres instead of showing the model's cells.
+        rule: How values become colours; see `groundviz.render.base.colour.scales`.
+        colours: Which, as there; None for ours.
+        opacity: As there.
+        header: Whether question and answer stand above the maps.
+        legend: Whether the lines on how to read the maps stand under them; captions say it, too.
+
+    Raises:
+        UnknownName: There is no such style or rule, or there are no such colours.
+        OptionError: The opacity is not above 0 to 1.
+    """
+
+    style: Style = "grid"
+    smooth: bool = False
+    rule: Rule = "root"
+    colours: str | None = None
+    opacity: float = OPACITY
+    header: bool = True
+    legend: bool = True
+
+    def __post_init__(self) -> None:
+        styles.known(self.style)
+        colour.known(self.colours)
+        if self.rule not in get_args(Rule):
+            names = ", ".join(map(repr, get_args(Rule)))
+            raise UnknownName(f"There is no scale {self.rule!r}: known are {names}. Name one of these.")
+        if not 0.0 < self.opacity <= 1.0:
+            raise OptionError(
+                f"The opacity is {self.opacity!r}: expected a number above 0 to 1. Give for example 0.85."
+            )
+        # That style cannot do without.
+        if self.style == "llava_rad":
+            object.__setattr__(self, "smooth", True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +208,17 @@ class Column:
             yield Panels(source_image, some, layout, self.look.smooth, contours)
 
     def _heading(self, shown: Sequence[Heatmap], width: float) -> Iterator[Text]:
-        """Name, question and answer, with the parts of the answer that have a panel in bold."""
+        """Name, question and answer, with the parts of the answer that have a panel in bold.
+
+        What is not whole is told even where question and answer stand elsewhere.
+        """
         names = dict.fromkeys(filter(None, (self.letter, self.part.name, self.record.label)))
         if names:
             title = [Run("  ".join(printable(name) for name in names), bold=True)]
             yield Text(((0.0, paragraph(title, _TITLE, width)),), 0.4)
         asked = [Run(printable(self.record.prompt.question))]
         name = "Answer" if self.record.answer.source == "generated" else "Given"
-        rows = [("Question", asked), (name, self._answer(shown))]
+        rows = [("Question", asked), (name, self._answer(shown))] if self.look.header else []
         undone = " ".join(captions.beware(self.record, {strip.maps[0].method for strip in self.strips}))
         if undone:
             rows.append(("Beware", [Run(printable(undone), colour=WARN)]))

@@ -16,7 +16,7 @@ from groundviz.record.targets import Named
 from groundviz.record.tiles import which
 from groundviz.record.types import Heatmap, Record, Target
 from groundviz.render.base import captions, embedding
-from groundviz.render.base.colour import Rule, Scale, scales
+from groundviz.render.base.colour import Scale, scales
 from groundviz.render.base.contours import Lines
 from groundviz.render.base.escape import visible
 from groundviz.render.figures import legend, styles
@@ -37,40 +37,33 @@ _FOOTER_LINES = 8
 _MOST_PANELS, _MOST_DOTS, _MOST_DOTS_LONG = 300, 64_000_000, 60_000
 
 
-def compose(
-    parts: Sequence[Part],
-    *,
-    width: Width = "double",
-    smooth: bool = False,
-    scale: Rule = "root",
-    style: Style = "grid",
-) -> PaperFigure:
+def compose(parts: Sequence[Part], look: Look | None = None, *, width: Width = "double") -> PaperFigure:
     """A figure of one or more parts, side by side where there is room, under each other where not.
+
+    Letters are those of matplotlib's `rcParams["font.family"]`, where the first font of it is installed.
 
     Args:
         parts: What to draw. Maps of one unit share a scale where one model made them.
+        look: How; None for the look that it has unasked.
         width: "single" (89 mm), "onehalf" (120 mm), "double" (183 mm), or millimetres from 60.
-        smooth: Interpolate values between cell centres instead of showing the model's cells.
-        scale: How values become colours; see `groundviz.render.base.colour.scales`.
-        style: "grid" for panels under the whole answer; "words" and "findings" for panels over their
-            own sentence; "llava_rad" for words after LLaVA-Rad's figures.
 
     Raises:
         TargetError: There is no map to draw, there are too many, or the style cannot show one.
-        UnknownName: There is no such width or style.
+        UnknownName: There is no such width.
     """
+    look = look or Look()
     across = millimetres(width)
-    styles.known(style)
     if not parts or not all(part.rows and all(part.rows) for part in parts):
         raise TargetError(
             "There is nothing to draw: no map was named. Name a method and a part of the answer."
         )
     rows = list(chain.from_iterable(part.rows for part in parts))
     refuse_many(sum(map(len, rows)))
-    look = Look(style, smooth or style == "llava_rad", scale)
     columns = _columns(parts, look)
     with drawing():
-        blocks = [*_bands(columns, across - 2 * _MARGIN), _footer(columns, across - 2 * _MARGIN, look)]
+        blocks = list(_bands(columns, across - 2 * _MARGIN))
+        if look.legend:
+            blocks.append(_footer(columns, across - 2 * _MARGIN, look))
         down = 2 * _MARGIN + sum(block.height for block in blocks)
         _refuse_long(across, down)
         page = Page(across, down)
@@ -81,7 +74,7 @@ def compose(
         shown: list[Part] = []
         for part in parts:
             shown.append(replace(part, record=embedding.embedded(part.record)))
-        return compose(shown, width=width, smooth=smooth, scale=scale, style=style)
+        return compose(shown, look, width=width)
 
     return PaperFigure(page.figure, _caption(columns, look), kept)
 
@@ -185,7 +178,8 @@ def _columns(parts: Sequence[Part], look: Look) -> list[Column]:
     # By identity, for the same map may stand in two parts.
     found: dict[int, Scale | None] = {}
     for maps in known.values():
-        for heatmap, scale in zip(maps, scales(maps, look.rule), strict=True):
+        its_scales = scales(maps, look.rule, colours=look.colours, opacity=look.opacity)
+        for heatmap, scale in zip(maps, its_scales, strict=True):
             found[id(heatmap)] = scale
     columns: list[Column] = []
     for part, its_rows, letter in zip(parts, rows, _letters(len(parts)), strict=False):
@@ -279,6 +273,7 @@ def _legend(column: Column, look: Look) -> list[str]:
         percentages="" if bare else _percentages(look),
         smooth=look.smooth,
         contours=any(column.part.contours.values()),
+        opacity=look.opacity,
     )
 
 

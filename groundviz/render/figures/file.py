@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 from matplotlib import style
 from matplotlib.figure import Figure
 from PIL import Image
@@ -27,6 +28,7 @@ _SETTINGS: dict[str, Any] = {
     # Hinting would round letter widths to dots and part the drawn line from the measured one.
     "text.hinting": "no_hinting",
 }
+_FONTS = ("font.family", "font.serif", "font.sans-serif", "font.monospace")
 _VECTORS: dict[str, dict[str, str | None]] = {
     "pdf": {"Creator": "groundviz", "Producer": None, "CreationDate": None},
     "svg": {"Creator": "groundviz", "Date": None},
@@ -39,8 +41,9 @@ _RASTERS: dict[str, dict[str, Any]] = {
 
 
 def drawing() -> AbstractContextManager[None]:
-    """Settings under which figures are drawn and saved, whatever the caller's own are."""
-    return style.context(["default", _SETTINGS])
+    """Settings under which figures are drawn and saved: of the caller's own, the fonts alone."""
+    own: dict[str, Any] = dict(mpl.rcParams)
+    return style.context(["default", _SETTINGS, {name: own[name] for name in _FONTS}])
 
 
 @dataclass(frozen=True, slots=True)
