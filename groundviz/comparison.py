@@ -205,7 +205,13 @@ def figure(
     '(a) Prior:'
     """
     look = Look(
-        style=style, smooth=smooth, rule=scale, colours=colours, opacity=opacity, header=header, legend=legend
+        style=style,
+        interpolated=smooth,
+        rule=scale,
+        colours=colours,
+        opacity=opacity,
+        header=header,
+        legend=legend,
     )
     held = [one.methods for one in explanations]
     if methods is None:

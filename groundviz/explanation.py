@@ -203,7 +203,7 @@ class Explanation(InNumbers):
         """
         look = Look(
             style=style,
-            smooth=smooth,
+            interpolated=smooth,
             rule=scale,
             colours=colours,
             opacity=opacity,

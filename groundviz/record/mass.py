@@ -1,6 +1,6 @@
 """Where the mass of a map lies: the fewest cells that together hold a share of it.
 
-Outlines of figures and of the viewer, boxes of exports and what is said of them all count this way.
+Outlines of figures and of the viewer, boxes of exports and captions all count this way.
 """
 
 from __future__ import annotations

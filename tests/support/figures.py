@@ -14,4 +14,5 @@ from groundviz.render.figures.file import PaperFigure
 def draw(record: Record, rows: Sequence[Sequence[Heatmap]], **options: Any) -> PaperFigure:
     """A figure of several maps of one record; the options are a width and those of a `Look`."""
     across = {"width": options.pop("width")} if "width" in options else {}
+    options["interpolated"] = options.pop("smooth", False)
     return compose([Part(record, rows)], Look(**options), **across)

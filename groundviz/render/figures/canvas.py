@@ -98,7 +98,7 @@ def _measured(run: Run, size: float, letters: str) -> float:
 
 def family() -> str:
     """The font of the figure: the first of `rcParams["font.family"]` that is installed."""
-    own: dict[str, Any] = dict(mpl.rcParams)
+    own: Any = mpl.rcParams
     wanted: list[str] = []
     for name in own["font.family"]:
         # "sans-serif" and its like stand for lists of fonts.

@@ -60,7 +60,7 @@ class Look:
     Attributes:
         style: "grid" for panels under the whole answer; "words" and "findings" for panels over their own
             sentence; "llava_rad" for words after LLaVA-Rad's figures.
-        smooth: Whether values are interpolated between cell centres instead of showing the model's cells.
+        interpolated: Whether values are, between cell centres, instead of showing the model's cells.
         rule: How values become colours; see `groundviz.render.base.colour.scales`.
         colours: Which, as there; None for ours.
         opacity: As there.
@@ -73,12 +73,17 @@ class Look:
     """
 
     style: Style = "grid"
-    smooth: bool = False
+    interpolated: bool = False
     rule: Rule = "root"
     colours: str | None = None
     opacity: float = OPACITY
     header: bool = True
     legend: bool = True
+
+    @property
+    def smooth(self) -> bool:
+        """Whether values are interpolated, which one style cannot do without."""
+        return self.interpolated or self.style == "llava_rad"
 
     def __post_init__(self) -> None:
         styles.known(self.style)
@@ -90,9 +95,6 @@ class Look:
             raise OptionError(
                 f"The opacity is {self.opacity!r}: expected a number above 0 to 1. Give for example 0.85."
             )
-        # That style cannot do without.
-        if self.style == "llava_rad":
-            object.__setattr__(self, "smooth", True)
 
 
 @dataclass(frozen=True, slots=True)

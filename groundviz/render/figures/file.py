@@ -42,7 +42,7 @@ _RASTERS: dict[str, dict[str, Any]] = {
 
 def drawing() -> AbstractContextManager[None]:
     """Settings under which figures are drawn and saved: of the caller's own, the fonts alone."""
-    own: dict[str, Any] = dict(mpl.rcParams)
+    own: Any = mpl.rcParams
     return style.context(["default", _SETTINGS, {name: own[name] for name in _FONTS}])
 
 

@@ -261,32 +261,36 @@ class Bar:
         axes = page.image(
             left + start, top + 0.35, bar(self.scale, dots(_BAR_HEIGHT), dots(_BAR_WIDTH)), (1, 1)
         )
-        for position, middle, text in self._labels():
+        for position, _ in self._ticks():
             if 0.0 < position < 1.0:
                 trace(axes, np.array([[[0.0, position], [1.0, position]]]), thin=True)
+        for middle, text in self._labels():
             at = left + start + middle - measure(Run(text), SMALL) / 2.0
             page.text(at, top + _BAR_HEIGHT + 0.5, Paragraph((((0.0, Run(text)),),), SMALL))
         indent, drop, words = self._words()
         page.text(left + indent, top + drop, words)
 
-    def _labels(self) -> list[tuple[float, float, str]]:
-        """Values along the bar: position 0 to 1, millimetres to the label's middle, and the label."""
-        ticks = self.scale.ticks
-        if not self.same:
-            ticks = ((0.0, "lowest" if self.scale.signed else "0"), (1.0, "highest"))
-        kept: list[tuple[float, float, str]] = []
-        for position, text in ticks:
+    def _ticks(self) -> tuple[tuple[float, str], ...]:
+        """Positions 0 to 1 along the bar and their values, the ends first."""
+        if self.same:
+            return self.scale.ticks
+        lowest = "lowest" if self.scale.signed else "0"
+        return (0.0, lowest), (1.0, "highest")
+
+    def _labels(self) -> list[tuple[float, str]]:
+        """Values along the bar: millimetres to the middle of each, as many as stand apart."""
+        kept: list[tuple[float, str]] = []
+        for position, text in self._ticks():
             middle, half = position * _BAR_WIDTH, measure(Run(text), SMALL) / 2.0 + 0.6
-            near = [abs(middle - other) < half + measure(Run(name), SMALL) / 2.0 for _, other, name in kept]
+            near = [abs(middle - other) < half + measure(Run(name), SMALL) / 2.0 for other, name in kept]
             # The ends come first; what lies between gives way.
             if not any(near):
-                kept.append((position, middle, text))
+                kept.append((middle, text))
         return kept
 
     def _sides(self) -> tuple[float, float]:
         """Millimetres that the bar's labels take at its left and at its right."""
-        labels = self._labels()
-        first, last = (measure(Run(text), SMALL) / 2.0 for _, _, text in (labels[0], labels[1]))
+        first, last = (measure(Run(text), SMALL) / 2.0 for _, text in self._labels()[:2])
         if self.scale.signed:
             return max(first, measure(_AGAINST, SMALL) + 1.0), max(last, measure(_FOR, SMALL) + 1.0)
         return first, last
@@ -322,9 +326,9 @@ def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
     if scale is None:
         _say(axes, captions.NO_EVIDENCE, 0.5, LABEL)
         return
-    strongest = float(np.nanmax(scale.strength(heatmap.values)))
-    if strongest < _FAINT:
-        faint = f"≤ {max(1, math.ceil(100 * strongest))}% of scale"
+    if float(np.nanmax(scale.strength(heatmap.values))) < _FAINT:
+        share = float(np.nanmax(np.abs(heatmap.values))) / scale.top
+        faint = "negligible" if scale.negligible else f"≤ {max(1, math.ceil(100 * share))}% of the highest"
         _say(axes, faint, 0.21 if steps else 0.07, SMALL)
 
 

@@ -121,7 +121,8 @@ def test_a_map_is_described_for_those_who_cannot_see_it():
     says = captions.describe(heatmap)
     assert says.startswith("Attention for “nodule in the left upper zone.”: strongest at ")
     assert (
-        f"row {row + 1} of 14, column {col + 1} of 14, {heatmap.values.max():.3g} share of attention." in says
+        f"row {row + 1} of 14, column {col + 1} of 14, {heatmap.values.max():.3g} share of attention; "
+        in says
     )
 
 
@@ -141,12 +142,13 @@ def test_a_flat_map_is_described_as_no_evidence():
 
 def test_the_legend_says_what_can_be_seen_and_only_that():
     plain, signed = PLAIN.at(RECORD.target), SIGNED.at(RECORD.target)
-    assert "Opacity rises from 0 at the low end to 50% at the end of the scale." in captions.legend(
-        RECORD.source_images, [plain]
-    )
+    opacity = "Opacity rises with the colour, from 0 at zero to 85% at the scale's end."
+    assert opacity in captions.legend(RECORD.source_images, [plain])
     text = " ".join(captions.legend(RECORD.source_images, [plain, signed]))
-    assert "from 0 at the low end or zero to 50%" in text
-    assert "Outlined: cells at 50% of the scale or more, dashed where negative." in text
+    assert (
+        "Outlined: the fewest cells that hold 50% of a map (thin: 90%), unless they are more than 25% of "
+        "all, dashed where negative."
+    ) in text
     assert "Hatched" not in text
     holed = replace(plain, values=np.where(np.eye(14), np.nan, plain.values).astype(np.float32))
     assert captions.legend(RECORD.source_images, [holed])[-1] == "Hatched: not seen by the model."
@@ -162,8 +164,9 @@ def test_the_caption_tells_what_where_from_and_how_to_make_it_again():
     caption = legend.single(RECORD, rows, [scales(row) for row in rows])
     for part in (
         "asked “Where is the nodule?” and it answered “nodule in the left upper zone.”",
-        "Attention (share of attention, mean over layers and heads): colours from lowest value to 99th",
-        "Occlusion (Δ log-prob, mean over layers and heads): colours from ± 99th percentile of the",
+        "Attention (share of attention, mean over layers and heads): colours follow the square root of the "
+        "value, 0 to the highest; highest 0.021 at row 1, column 1; 36 of 196 cells hold half of a map.",
+        "Occlusion (Δ log-prob, mean over layers and heads): colours follow the square root of the value, ± ",
         captions.NOT_WHY,
         "Model groundviz/demo revision a1b2c3 (llava, weights sha256:0f3a, float32 on cpu, sdpa ",
         "seed 0; groundviz 0.1.0, torch 2.13.0, transformers 5.23.0.",
@@ -178,7 +181,7 @@ def test_the_caption_tells_the_images_apart_and_says_how_many_maps_there_are():
         "Maps of the images when the model was asked “Where is the nodule?”",
         "First, the image of each row; then",
         "Image 1 of 2, 96 by 96 pixels; image 2 of 2, 60 by 120 pixels.",
-        "mean over layers and heads; rows: image 1 of 2; image 2 of 2): colours from",
+        "mean over layers and heads; rows: image 1 of 2; image 2 of 2): colours follow",
     ):
         assert part in caption
     assert [caption.count(f"{name} (") for name in ("Attention", "Occlusion")] == [1, 1]
@@ -230,7 +233,7 @@ def test_the_legend_says_what_a_reader_sees_besides():
     assert captions.PERCENTAGES not in text
     assert captions.SMOOTH in text
     assert captions.REFERENCE in text
-    assert "Outlined: what lies at 50%" in text
+    assert "Outlined: where the fewest cells that hold 50%" in text
 
 
 def test_a_caption_of_a_sweep_names_its_target_once():

@@ -3,12 +3,12 @@
 import io
 from dataclasses import replace
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
 
 from groundviz.record import geometry
+from groundviz.record.mass import heaviest
 from groundviz.render.base import overlay
 from groundviz.render.base.colour import scales
 from tests.support import records
@@ -29,17 +29,19 @@ def test_every_pixel_is_the_stated_blend_of_image_and_colour(heatmap, smooth):
     scale = _scale(heatmap)
     shown = overlay.overlaid(RECORD.source_image, (60, 48), heatmap, scale, smooth=smooth)
     values = geometry.to_source_pixels(heatmap.values, heatmap.grid, (60, 48), smooth=smooth)
-    colours = mpl.colormaps["managua_r" if heatmap.signed else "inferno"]
     seen = 0
     for row in range(60):
         for col in range(48):
             value, grey = float(values[row, col]), float(RECORD.source_image.pixels[row, col])
             if np.isnan(value):
                 continue
-            position = min(max((value - scale.low) / (scale.high - scale.low), 0.0), 1.0)
-            alpha = 0.5 * (abs(2 * position - 1) if heatmap.signed else position)
-            expected = [(1 - alpha) * grey + alpha * part for part in colours(position)[:3]]
-            np.testing.assert_allclose(shown[row, col], expected, atol=0.008)
+            strength = (abs(value) / scale.top) ** 0.5
+            colour = [0.85 + 0.15 * strength, strength, 0.33 * (1 - strength)]
+            if value < 0:
+                colour = [0.3 * (1 - strength), 0.74 - 0.31 * strength, 0.7 + 0.3 * strength]
+            alpha = 0.85 * strength
+            expected = [(1 - alpha) * grey + alpha * part for part in colour]
+            np.testing.assert_allclose(shown[row, col], expected, atol=1e-4)
             seen += 1
     assert seen == np.isfinite(values).sum() > 1500
 
@@ -128,35 +130,51 @@ def _enclosed(edges) -> float:
     return area
 
 
-def test_the_outline_encloses_exactly_the_strong_cells():
-    scale = _scale(PLAIN)
-    ((edges, negative),) = overlay.outlines(PLAIN, scale)
-    strong = scale.strength(PLAIN.values) >= 0.5
-    assert not negative
-    assert 0 < strong.sum() < 36
-    assert _enclosed(edges) == pytest.approx(strong.sum() * 64, rel=0.02)
+def test_the_outline_encloses_exactly_the_fewest_cells_that_hold_half_of_the_map():
+    (half,) = overlay.outlines(PLAIN)
+    falling = np.sort(PLAIN.values, axis=None)[::-1]
+    count = int(np.searchsorted(np.cumsum(falling), falling.sum() / 2)) + 1
+    assert not half.negative
+    assert not half.thin
+    assert 0 < count < 9
+    assert _enclosed(half.edges) == pytest.approx(count * 64, rel=0.02)
+
+
+def test_ninety_per_cent_are_outlined_thinly_and_first():
+    values = np.zeros((6, 6), np.float32)
+    values[2, 2], values[2, 3], values[4, 4] = 6.0, 3.0, 1.0
+    thin, half = overlay.outlines(replace(PLAIN, values=values))
+    assert (thin.thin, half.thin) == (True, False)
+    assert [_enclosed(one.edges) / 64 for one in (thin, half)] == pytest.approx([2, 1], rel=0.02)
+
+
+def test_what_is_spread_over_more_than_a_quarter_of_the_cells_has_no_lines():
+    values = np.linspace(1.0, 1.1, 36, dtype=np.float32).reshape(6, 6)
+    assert list(overlay.outlines(replace(PLAIN, values=values))) == []
 
 
 def test_negative_cells_are_outlined_apart_and_empty_ones_never():
     values = np.zeros((6, 6), np.float32)
     values[1, 1], values[4, 4], values[0, 0] = 1.0, -1.0, np.nan
     signed = replace(SIGNED, values=values)
-    found = {negative: edges for edges, negative in overlay.outlines(signed, _scale(signed))}
+    found = {one.negative: one.edges for one in overlay.outlines(signed) if not one.thin}
     assert {key: len(edges) for key, edges in found.items()} == {False: 4, True: 4}
     assert found[True].min() >= 32
-    weak = replace(SIGNED, values=np.where(values > 0, values, 0.4 * values))
-    (scale,) = scales([weak], "shared")
-    assert [negative for _, negative in overlay.outlines(weak, scale)] == [False]
+    weak = replace(SIGNED, values=np.where(values > 0, values, 0.1 * values))
+    assert [one.negative for one in overlay.outlines(weak)] == [False, False]
 
 
 @pytest.mark.parametrize("heatmap", [PLAIN, SIGNED])
 def test_an_interpolated_map_is_outlined_where_its_values_cross_the_level(heatmap):
-    scale = _scale(heatmap)
     values = overlay.read(heatmap, (60, 48), (60, 48), smooth=True)
-    strong = np.nan_to_num(scale.strength(values)) >= overlay.OUTLINE
+    level = np.abs(heatmap.values[heaviest(heatmap.values, 0.5)]).min()
+    strong = np.abs(np.nan_to_num(values)) >= level
     held = np.zeros((60, 48), bool)
     centres = np.stack(np.meshgrid(np.arange(60) + 0.5, np.arange(48) + 0.5, indexing="ij"), axis=-1)
-    for edges, negative in overlay.outlines(heatmap, scale, smooth_on=(60, 48)):
+    for outline in overlay.outlines(heatmap, smooth_on=(60, 48)):
+        if outline.thin:
+            continue
+        edges, negative = outline.edges, outline.negative
         # Even-odd: a pixel is inside when a ray to the right crosses an odd number of edges.
         (top, left), (bottom, right) = edges[:, 0].T, edges[:, 1].T
         row, col = centres[..., 0, None], centres[..., 1, None]
@@ -189,7 +207,8 @@ def test_small_images_show_the_map_and_its_outline():
     assert np.ptp(bare, axis=2).max() <= 2
     row, col = int(records.NODULE[0] * 120), int(records.NODULE[1] * 96)
     assert with_map[row, col, 0] - with_map[row, col, 2] > 40
-    assert (with_map.min(axis=2) > 200).sum() > (bare.min(axis=2) > 200).sum() + 20
+    plain = overlay.to_bytes(overlay.overlaid(RECORD.source_image, (120, 96), PLAIN, scale)).astype(int)
+    assert (with_map.min(axis=2) > plain.min(axis=2) + 60).sum() > 20
 
 
 def test_levels_are_rounded_not_cut():
@@ -209,8 +228,7 @@ def test_a_map_of_pixels_has_no_lines_around_them():
     fine[30, 30] = 1.0
     grid = records.cropped_grid(130, 130, 65)
     heatmap = replace(records.record().heatmaps[0].at(RECORD.target), values=fine, grid=grid)
-    (scale,) = scales([heatmap])
-    assert list(overlay.outlines(heatmap, scale)) == []
+    assert list(overlay.outlines(heatmap)) == []
 
 
 @pytest.mark.parametrize(("size", "count"), [(7, 3), (100, 33), (64, 64), (9, 1), (512, 511)])

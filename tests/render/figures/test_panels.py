@@ -1,13 +1,13 @@
 """Panels share the page evenly, in the patient's proportions."""
 
 from dataclasses import replace
+from itertools import pairwise
 
-import numpy as np
 import pytest
 
-from groundviz.render.base.colour import paint, scales
-from groundviz.render.figures.canvas import measure, millimetres
-from groundviz.render.figures.panels import Layout, Sentence, colours
+from groundviz.render.base.colour import scales
+from groundviz.render.figures.canvas import Run, measure, millimetres
+from groundviz.render.figures.panels import Bar, Layout, Sentence
 from tests.support import records
 
 
@@ -43,14 +43,19 @@ def test_source_images_of_different_proportions_share_columns_and_keep_their_sha
     assert {layout.pitch for layout in together} == {alone[0].pitch} != {alone[1].pitch}
 
 
-def test_the_bar_shows_the_scale_from_end_to_end_at_full_opacity():
+def test_a_bar_takes_no_more_width_than_it_has_and_its_labels_stand_apart():
     record = records.record()
     for maps in record.heatmaps:
         (scale,) = scales([maps.at(record.target)])
-        bar = colours(scale, 4, 101)
-        assert bar.shape == (4, 101, 3)
-        ends = paint(np.array([0.0, 0.5, 1.0], np.float32), signed=scale.signed)
-        assert np.array_equal(bar[2, [0, 50, 100]], ends)
+        for width in (60.0, 181.0):
+            bar = Bar(scale, True, width)
+            labels = sorted(bar._labels())
+            assert {scale.ends[0], scale.ends[1]} <= {text for _, text in labels}
+            ends = [
+                (at - measure(Run(name), 6.0) / 2, at + measure(Run(name), 6.0) / 2) for at, name in labels
+            ]
+            assert all(stop < start for (_, stop), (start, _) in pairwise(ends))
+            assert bar.height < 14
 
 
 def _set(sentence: Sentence) -> tuple[list[str], str]:
