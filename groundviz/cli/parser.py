@@ -183,7 +183,7 @@ def _add_export(added: Any) -> None:
     says = "interpolate between the centres of cells; implies --resample"
     how.add_argument("--smooth", action="store_true", help=says)
     how.add_argument("--mask", action="store_true", help="write which cells are strong, 1 or 0, for one map")
-    says = "strong are the highest cells that hold this share of what is above zero (default: 0.5)"
+    says = "strong are those above zero of the fewest cells that hold this share of a map (default: 0.5)"
     how.add_argument("--share", type=values.share, metavar="S", default=0.5, help=says)
     says = "strong are the cells from this raw value on"
     how.add_argument("--threshold", type=values.above_zero, metavar="V", help=says)

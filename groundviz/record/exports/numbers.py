@@ -115,7 +115,7 @@ class InNumbers:
             resample: Read a map at each pixel of the source image, not at the model's cells.
             smooth: Interpolate between the centres of cells when resampling.
             mask: Write which cells are strong, 1 or 0, in place of one map's values.
-            share: Strong are the highest cells that hold this share of a map's values above zero.
+            share: Strong are those above zero of the fewest cells that hold this share of a map's mass.
             threshold: Or all cells from this raw value on.
             overwrite: Whether files of the same names may be replaced.
 
