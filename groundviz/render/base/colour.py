@@ -270,17 +270,32 @@ def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over) -> Scale:
     sizes = [np.where(np.isfinite(one.values), np.abs(one.values), 0.0) for one in maps]
     most = [float(size.max()) for size in sizes]
     at = int(np.argmax(most))
-    row, col = np.unravel_index(int(sizes[at].argmax()), sizes[at].shape)
-    whose = f" for “{maps[at].target.text.strip()}”" if len(maps) > 1 else ""
     floor = max(least(one.unit, one.values.size) for one in maps)
     curve = "root" if rule == "each" else rule
     return Scale(
         top=max(most[at], floor),
         highest=most[at],
-        peak=f"{whose} at row {row + 1}, column {col + 1}",
+        peak=_peak(maps, at),
         curve=curve,
         over=over,
         signed=first.signed,
         unit=first.unit,
         colours=DEFAULTS[first.signed],
     )
+
+
+def _peak(maps: Sequence[Heatmap], at: int) -> str:
+    """Where the highest value lies: the cell, and what tells its map from the others."""
+    one = maps[at]
+    size = np.where(np.isfinite(one.values), np.abs(one.values), 0.0)
+    row, col = np.unravel_index(int(size.argmax()), one.shape)
+    found = f" at row {row + 1}, column {col + 1}"
+    if len({two.grid.image for two in maps}) > 1:
+        found += f" of image {one.grid.image + 1}"
+    if one.grid.label and len({two.grid.label for two in maps}) > 1:
+        found += f" of {one.grid.label}"
+    if len({two.target.scalar for two in maps}) > 1:
+        found += f" for “{one.target.text.strip()}”"
+    if len({two.method for two in maps}) > 1:
+        found += f" by {one.method}"
+    return found

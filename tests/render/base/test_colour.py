@@ -1,5 +1,6 @@
 """Numbers become colours by a rule that is stated, with a scale that is printed."""
 
+import re
 from dataclasses import replace
 
 import matplotlib as mpl
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from groundviz.errors import UnknownName
+from groundviz.record.targets import find
 from groundviz.record.types import Heatmap
 from groundviz.render.base import colour
 from groundviz.render.base.colour import COLOURS, GROUND, OPACITY, paint, scales, table
@@ -35,7 +37,19 @@ def test_one_scale_runs_from_zero_to_the_highest_value_of_all_and_says_where_tha
     assert (one.top, one.highest, one.over, one.negligible) == (7.0, 7.0, "all", False)
     assert one.ends == ("0", "7")
     assert one.rule == "square root of the value, 0 to the highest, one scale for all maps of this unit"
-    assert one.summit == "highest 7 for “nodule in the left upper zone.” at row 1, column 2"
+    assert one.summit == "highest 7 at row 1, column 2"
+
+
+def test_the_highest_value_is_told_with_all_that_tells_its_map_from_the_others():
+    first, second = records.pair().heatmaps[:2]
+    weak = replace(first.at(find(records.pair().answer, "left")), method="rollout")
+    strong = second.at(records.pair().target)
+    strong = replace(strong, values=strong.values * 9)
+    (scale, _) = scales([strong, weak])
+    assert re.fullmatch(
+        r"highest \S+ at row \d+, column \d+ of image 2 for “nodule in the left upper zone.” by attention",
+        scale.summit,
+    )
 
 
 def test_maps_of_different_units_or_signs_have_scales_of_their_own():
