@@ -229,7 +229,7 @@ def _reading(telling: Sequence[Heatmap], *, smooth: bool, opacity: float) -> lis
         what = "where the fewest cells" if smooth else "the fewest cells"
         half, most = OUTLINED
         outline = f"Outlined: {what} that hold {half * 100:.0f}% of a map (thin: {most * 100:.0f}%)"
-        outline += f", unless they are more than {WIDEST * 100:.0f}% of all"
+        outline += f", where these are at most {WIDEST * 100:.0f}% of all and the map is not faint"
         if any(heatmap.signed for heatmap in lined):
             outline += ", dashed where negative"
         sentences.append(f"{outline}.")

@@ -29,6 +29,8 @@ WIDEST = 0.25
 # Finer maps, pixel by pixel, would drown in the lines around their cells.
 MOST_OUTLINED = 64
 _FINEST_LEVEL = 256
+# Of a scale.
+_FAINT = 0.25
 # Grey, and how much of what lies under it a hatching line covers.
 _LINE = (0.5, 0.5, 0.5, 0.6)
 
@@ -164,18 +166,26 @@ def outlined(heatmap: Heatmap) -> bool:
     return heatmap.has_evidence and max(heatmap.grid.rows, heatmap.grid.cols) <= MOST_OUTLINED
 
 
-def outlines(heatmap: Heatmap, *, smooth_on: tuple[int, int] | None = None) -> Iterator[Outline]:
+def is_faint(heatmap: Heatmap, scale: Scale) -> bool:
+    """Whether the colours of a map can hardly be told from none."""
+    return bool(np.nanmax(scale.strength(heatmap.values)) < _FAINT)
+
+
+def outlines(
+    heatmap: Heatmap, scale: Scale, *, smooth_on: tuple[int, int] | None = None
+) -> Iterator[Outline]:
     """Edges around the fewest cells that hold `OUTLINED` of the map's mass, those below zero apart.
 
-    The thin ones come first. What takes more than `WIDEST` of the cells has none, nor has a map of more than
-    `MOST_OUTLINED` rows or columns, or one that holds no evidence.
+    The thin ones come first. What takes more than `WIDEST` of the cells has none, nor has a map that is faint
+    on its scale or has more than `MOST_OUTLINED` rows or columns: white lines would give it weight.
 
     Args:
         heatmap: The map.
+        scale: Its scale.
         smooth_on: Rows and columns of the source image, to follow the values between cell centres instead:
             where they are as large as the smallest of those cells.
     """
-    if not outlined(heatmap):
+    if not outlined(heatmap) or is_faint(heatmap, scale):
         return
     for share in sorted(OUTLINED, reverse=True):
         cells = heaviest(heatmap.values, share)
@@ -242,7 +252,7 @@ def jpeg(
     image = Image.fromarray(to_bytes(overlaid(source_image, shape, heatmap, scale)))
     draw = ImageDraw.Draw(image)
     resize = np.array(shape) / source_image.shape
-    for outline in outlines(heatmap):
+    for outline in outlines(heatmap, scale):
         # Two lines of one pixel look alike.
         if outline.thin:
             continue

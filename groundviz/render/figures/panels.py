@@ -42,8 +42,6 @@ _AGAINST, _FOR = Run("against", colour=GREY), Run("for", colour=GREY)
 _SENTENCE_GAP, _WITH_CONTEXT, _MOST_LINES = 0.6, 4, 8
 # Millimetres that letters take, set small, in a text of narrow ones.
 _NARROW_LETTER = 0.8
-# Weaker than this, colours can hardly be told from none.
-_FAINT = 0.25
 
 
 def panels_per_line(width: float, narrowest: float = NARROW) -> int:
@@ -224,7 +222,7 @@ class Panels:
         axes = page.image(left, top, overlay.resample(source_image.pixels, shape), source_image.shape, over)
         if heatmap is not None and scale is not None:
             follow = source_image.shape if self.smooth else None
-            for outline in overlay.outlines(heatmap, smooth_on=follow):
+            for outline in overlay.outlines(heatmap, scale, smooth_on=follow):
                 trace(axes, outline.edges, dashed=outline.negative, thin=outline.thin)
         for line in self.contours:
             dotted(axes, line)
@@ -326,7 +324,7 @@ def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
     if scale is None:
         _say(axes, captions.NO_EVIDENCE, 0.5, LABEL)
         return
-    if float(np.nanmax(scale.strength(heatmap.values))) < _FAINT:
+    if overlay.is_faint(heatmap, scale):
         share = float(np.nanmax(np.abs(heatmap.values))) / scale.top
         faint = "negligible" if scale.negligible else f"≤ {max(1, math.ceil(100 * share))}% of the highest"
         _say(axes, faint, 0.21 if steps else 0.07, SMALL)

@@ -146,8 +146,8 @@ def test_the_legend_says_what_can_be_seen_and_only_that():
     assert opacity in captions.legend(RECORD.source_images, [plain])
     text = " ".join(captions.legend(RECORD.source_images, [plain, signed]))
     assert (
-        "Outlined: the fewest cells that hold 50% of a map (thin: 90%), unless they are more than 25% of "
-        "all, dashed where negative."
+        "Outlined: the fewest cells that hold 50% of a map (thin: 90%), where these are at most 25% of "
+        "all and the map is not faint, dashed where negative."
     ) in text
     assert "Hatched" not in text
     holed = replace(plain, values=np.where(np.eye(14), np.nan, plain.values).astype(np.float32))

@@ -131,7 +131,7 @@ def _enclosed(edges) -> float:
 
 
 def test_the_outline_encloses_exactly_the_fewest_cells_that_hold_half_of_the_map():
-    (half,) = overlay.outlines(PLAIN)
+    (half,) = overlay.outlines(PLAIN, _scale(PLAIN))
     falling = np.sort(PLAIN.values, axis=None)[::-1]
     count = int(np.searchsorted(np.cumsum(falling), falling.sum() / 2)) + 1
     assert not half.negative
@@ -143,25 +143,34 @@ def test_the_outline_encloses_exactly_the_fewest_cells_that_hold_half_of_the_map
 def test_ninety_per_cent_are_outlined_thinly_and_first():
     values = np.zeros((6, 6), np.float32)
     values[2, 2], values[2, 3], values[4, 4] = 6.0, 3.0, 1.0
-    thin, half = overlay.outlines(replace(PLAIN, values=values))
+    heatmap = replace(PLAIN, values=values)
+    thin, half = overlay.outlines(heatmap, _scale(heatmap))
     assert (thin.thin, half.thin) == (True, False)
     assert [_enclosed(one.edges) / 64 for one in (thin, half)] == pytest.approx([2, 1], rel=0.02)
 
 
 def test_what_is_spread_over_more_than_a_quarter_of_the_cells_has_no_lines():
     values = np.linspace(1.0, 1.1, 36, dtype=np.float32).reshape(6, 6)
-    assert list(overlay.outlines(replace(PLAIN, values=values))) == []
+    heatmap = replace(PLAIN, values=values)
+    assert list(overlay.outlines(heatmap, _scale(heatmap))) == []
+
+
+def test_a_map_that_is_faint_beside_another_has_no_lines():
+    strong = replace(PLAIN, values=20 * PLAIN.values)
+    scale, _ = scales([PLAIN, strong])
+    assert list(overlay.outlines(strong, scale))
+    assert list(overlay.outlines(PLAIN, scale)) == []
 
 
 def test_negative_cells_are_outlined_apart_and_empty_ones_never():
     values = np.zeros((6, 6), np.float32)
     values[1, 1], values[4, 4], values[0, 0] = 1.0, -1.0, np.nan
     signed = replace(SIGNED, values=values)
-    found = {one.negative: one.edges for one in overlay.outlines(signed) if not one.thin}
+    found = {one.negative: one.edges for one in overlay.outlines(signed, _scale(signed)) if not one.thin}
     assert {key: len(edges) for key, edges in found.items()} == {False: 4, True: 4}
     assert found[True].min() >= 32
     weak = replace(SIGNED, values=np.where(values > 0, values, 0.1 * values))
-    assert [one.negative for one in overlay.outlines(weak)] == [False, False]
+    assert [one.negative for one in overlay.outlines(weak, _scale(weak))] == [False, False]
 
 
 @pytest.mark.parametrize("heatmap", [PLAIN, SIGNED])
@@ -171,7 +180,7 @@ def test_an_interpolated_map_is_outlined_where_its_values_cross_the_level(heatma
     strong = np.abs(np.nan_to_num(values)) >= level
     held = np.zeros((60, 48), bool)
     centres = np.stack(np.meshgrid(np.arange(60) + 0.5, np.arange(48) + 0.5, indexing="ij"), axis=-1)
-    for outline in overlay.outlines(heatmap, smooth_on=(60, 48)):
+    for outline in overlay.outlines(heatmap, _scale(heatmap), smooth_on=(60, 48)):
         if outline.thin:
             continue
         edges, negative = outline.edges, outline.negative
@@ -228,7 +237,7 @@ def test_a_map_of_pixels_has_no_lines_around_them():
     fine[30, 30] = 1.0
     grid = records.cropped_grid(130, 130, 65)
     heatmap = replace(records.record().heatmaps[0].at(RECORD.target), values=fine, grid=grid)
-    assert list(overlay.outlines(heatmap)) == []
+    assert list(overlay.outlines(heatmap, _scale(heatmap))) == []
 
 
 @pytest.mark.parametrize(("size", "count"), [(7, 3), (100, 33), (64, 64), (9, 1), (512, 511)])

@@ -185,7 +185,7 @@ def test_panels_are_the_blended_pixels_dot_by_dot(smooth):
         other = (panel != blended).any(axis=2)
         near = np.zeros(shape, bool)
         follow = RECORD.source_image.shape if smooth else None
-        for outline in overlay.outlines(heatmap, smooth_on=follow):
+        for outline in overlay.outlines(heatmap, scale, smooth_on=follow):
             for ends in outline.edges / 96 * shape[0]:
                 (top, left), (bottom, right) = ends.min(axis=0), ends.max(axis=0)
                 near[max(0, int(top) - 5) : int(bottom) + 6, max(0, int(left) - 5) : int(right) + 6] = True
