@@ -50,14 +50,14 @@ def _of_a_report(model: Any, sick: Phantom) -> Iterator[tuple[str, PaperFigure]]
     report = _asked(model, sick, REPORT, methods=["attention", "gradient_attention"])
     truth = np.stack(sick.masks)
     yield "findings", report.figure(methods="attention", style="findings", width="onehalf", contours=truth)
-    yield "words", report.figure(methods="gradient_attention", style="words", contours=truth)
+    yield "words", report.figure(methods="attention", style="words", contours=truth)
     yield "llava_rad", report.figure(style="llava_rad", contours=truth)
 
 
 def _side_by_side(model: Any, sick: Phantom) -> Iterator[tuple[str, PaperFigure]]:
     healthy = phantom(sick.seed, size=SIZE, findings=sick.names, without=sick.names)
     method = "gradient_attention"
-    both = [_asked(model, one, "Is there a nodule?", methods=method) for one in (healthy, sick)]
+    both = [_asked(model, one, "Is there a nodule?", methods="attention") for one in (healthy, sick)]
     truth = sick.mask("nodule")
     names = ["Prior", "Current"]
     yield "prior_and_current", figure(both, names=names, width="onehalf", contours=[None, truth])
