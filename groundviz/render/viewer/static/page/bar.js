@@ -15,17 +15,20 @@ export function makeBar() {
   });
   const ticks = Array.from({ length: MOST_TICKS }, (_, at) =>
     element("span", { class: at < 2 ? "gv-tick gv-end" : "gv-tick" }));
-  const sides = ["against", "for"].map((side) => element("span", { class: "gv-side" }, side));
+  const sides = [0, 1].map(() => element("span", { class: "gv-side" }));
   const axis = element("span", { class: "gv-axis" }, bar, element("span", { class: "gv-ticks" }, ...ticks));
   return { bar, ticks, sides, axis, ends: element("span", { class: "gv-ends" }, sides[0], axis, sides[1]) };
 }
 
 /** Draw a pane's bar as its colours look over mid-grey. */
-export function drawBar(viewer, { axis, bar, scaled, sides, ticks }) {
+export function drawBar(viewer, { axis, bar, difference, scaled, sides, ticks }) {
   const { record, state } = viewer;
   const pixels = colourBar(coloursFor(record, scaled, state.cmap), scaled, state);
   bar.getContext("2d").putImageData(new ImageData(pixels, 256, 1), 0, 0);
-  for (const side of sides) side.hidden = !scaled.signed;
+  sides.forEach((side, at) => {
+    setText(side, (difference ? ["less", "more"] : ["against", "for"])[at]);
+    side.hidden = !scaled.signed;
+  });
   const found = ticksOf(scaled).map(([at, value]) => [at, printed(value)]);
   // To measure texts takes long.
   const key = `${axis.clientWidth} ${found.join(" ")}`;
@@ -49,4 +52,7 @@ function placeTicks(ticks, found, width) {
     tick.hidden = !text || (i > 1 && !(width && free));
     if (!tick.hidden) taken.push([left, left + size]);
   });
+  // Of those on either side of zero, both or none.
+  const pair = found.slice(3).length > 1 ? ticks.slice(3) : [];
+  if (pair.some((tick) => tick.hidden)) for (const tick of pair) tick.hidden = true;
 }

@@ -33,7 +33,8 @@ export function saveImage(viewer) {
 function captionLines(record, pane) {
   const text = (node) => node.textContent;
   const [low, high] = pane.ticks.map(text);
-  const ends = pane.scaled?.signed ? `${low} (against) to ${high} (for)` : `${low} to ${high}`;
+  const [left, right] = pane.sides.map((side) => (side.hidden ? "" : ` (${text(side)})`));
+  const ends = `${low}${left} to ${high}${right}`;
   const scale = `${ends} ${text(pane.unit)}; ${text(pane.rule)}; ${text(pane.summit)}`;
   const answer = record.cut && `the answer is ${record.cut}`;
   const parts = [

@@ -71,7 +71,8 @@ export class Words {
       onclick: (event) => this.pick(at, event),
       onfocus: () => this.focused(at),
     }, token.text);
-    chip.style.setProperty("--gv-sure", token.probability ?? 0);
+    // In quarters, for a screen draws small differences now as none, now as a whole pixel.
+    chip.style.setProperty("--gv-sure", Math.round(4 * (token.probability ?? 0)) / 4);
     return chip;
   }
 
