@@ -70,7 +70,7 @@ export function extentOf(values, map, label) {
   let at = -1;
   let highest = 0;
   values.forEach((value, cell) => {
-    if (!(Math.abs(value) > highest)) return;
+    if (!Number.isFinite(value) || Math.abs(value) <= highest) return;
     highest = Math.abs(value);
     at = cell;
   });
