@@ -150,8 +150,8 @@ function drawOutlines(viewer, pane, context, map, values) {
       const lines = smooth ? smoothLines(smooth, map, levelOf(values, cells), side)
         : edges(cells.map((inside, at) => inside && side * values[at] > 0), map.rows, map.cols);
       context.setLineDash(side < 0 ? [4 * ratio, 4 * ratio] : []);
-      context.globalAlpha = share === MOST ? 0.6 : 1;
-      stroke(context, pathOf(pane, map, lines), ratio, share === MOST ? 0.7 : 1.4);
+      context.globalAlpha = share === MOST ? 0.65 : 1;
+      stroke(context, pathOf(pane, map, lines), ratio, share === MOST ? 1 : 1.4);
       context.globalAlpha = 1;
       context.setLineDash([]);
     }
