@@ -60,7 +60,7 @@ test("one scale for several maps ends at the largest of them, and says whose tha
   assert.equal(summitOf(scaleOver(weak, "root", false)), "highest 1 at row 1, column 2");
 });
 
-test("what is negligible is not stretched, and said to be so", () => {
+test("what is negligible is not stretched, and its rule says so", () => {
   const found = scaleOver(extent([0, 0.001, 0, 0], { least: 0.01 }), "linear", false);
   assert.ok(isNegligible(found));
   assert.deepEqual([found.top, Math.round(100 * position(0.001, found)) / 100], [0.01, 0.1]);
