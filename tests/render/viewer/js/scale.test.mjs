@@ -58,6 +58,8 @@ test("one scale for several maps ends at the largest of them, and says whose tha
   assert.equal(ruleOf(found), "square root of the value, ± the highest, one scale for these maps");
   assert.equal(summitOf(found), "highest 3 for “b” at row 2, column 1");
   assert.equal(summitOf(scaleOver(weak, "root", false)), "highest 1 at row 1, column 2");
+  const tile = extent([0, 1, 0, 0], { place: "tile 2 of 3" });
+  assert.equal(summitOf(scaleOver(tile, "root", false)), "highest 1 at row 1, column 2 of tile 2 of 3");
 });
 
 test("what is negligible is not stretched, and its rule says so", () => {

@@ -135,7 +135,9 @@ export function ruleOf(scale) {
 export function summitOf({ highest, over, peak: { map, at, label } }) {
   const whose = over === "all" ? ` for ${label}` : "";
   const [row, column] = [Math.floor(at / map.cols) + 1, (at % map.cols) + 1];
-  return `highest ${printed(highest)}${whose} at row ${row}, column ${column}`;
+  // Which image and tile, where there are several.
+  const place = map.place ? ` of ${map.place}` : "";
+  return `highest ${printed(highest)}${whose} at row ${row}, column ${column}${place}`;
 }
 
 /** The names of the colours for maps with or without a sign. */
