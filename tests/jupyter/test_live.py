@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from groundviz.record.targets import find
-from groundviz.render.base import escape, overlay
-from groundviz.render.base.colour import scales
+from groundviz.render.base import escape
 from tests.jupyter import cases, notebook
 from tests.jupyter.notebook import PANEL, Viewer
+from tests.support.chromium import expected_of
 
 pytestmark = pytest.mark.jupyter
 
@@ -66,16 +66,6 @@ def live(page):
     page.live.shows(WHOLE)
     page.live.root.scroll_into_view_if_needed()
     return page.live
-
-
-def _blended(record, method, part, *, layer=None, head=None, smooth=False) -> np.ndarray:
-    """What numpy draws, float (rows, cols, 3) in 0 to 255."""
-    maps = next(one for one in record.heatmaps if one.method == method)
-    heatmap = maps.at(find(record.answer, part), layer=layer, head=head)
-    (scale,) = scales([heatmap])
-    return 255.0 * overlay.overlaid(
-        record.source_image, record.source_image.shape, heatmap, scale, smooth=smooth
-    )
 
 
 def _alike(found: np.ndarray, expected: np.ndarray, cells: int) -> None:
@@ -142,7 +132,7 @@ def test_its_pixels_are_what_numpy_blends(page, live, method, part, at):
     state = {"method": method, "selected": [token], "contour": False, "fill": True, **at}
     page.python(f"with live.hold_sync():\n    for pair in {state!r}.items(): setattr(live, *pair)")
     live.shows(f"{method}|{token}|{at.get('layer', -1)}|{at.get('head', -1)}")
-    expected = _blended(record, method, part, **at)
+    expected = expected_of(record, method, part, **at)
     _alike(live.pixels(), expected, 14)
     assert np.abs(expected - 255.0 * record.source_image.pixels[..., None]).mean() > 1.5
 
@@ -156,7 +146,7 @@ def test_heads_that_were_left_out_are_fetched_when_asked_for(page, live):
     large.shows("attention|0|7|1")
     detail.get_by_text("layer 7, head 1").wait_for()
     large.root.locator(".gv-none").wait_for(state="hidden")
-    _alike(large.pixels(), _blended(record, "attention", "nodule", layer=7, head=1), 70)
+    _alike(large.pixels(), expected_of(record, "attention", "nodule", layer=7, head=1), 70)
 
 
 def test_keys_that_are_typed_into_it_edit_no_cell(page, live):

@@ -10,14 +10,15 @@ import pytest
 from PIL import Image
 
 from groundviz.record.geometry import cell_coverage
+from groundviz.record.mass import heaviest
 from groundviz.record.targets import find
 from groundviz.render.base import escape
-from groundviz.render.base.colour import scales
 from groundviz.render.base.contours import outlines
 from groundviz.render.pages import html
 from groundviz.render.pages.stylesheet import STYLE
 from groundviz.render.viewer import assets, pack
 from tests.support.chromium import (
+    TWO_FRAMES,
     bare,
     canvas,
     drawn,
@@ -26,6 +27,7 @@ from tests.support.chromium import (
     page_of,
     press,
     shown,
+    shown_map,
     whole,
 )
 
@@ -83,8 +85,7 @@ def test_words_are_compared_with_what_is_known(browser, tmp_path):
         held = 100.0 * (heatmap.values * coverage).sum() / heatmap.values.sum()
         found = [float(number) for number in re.findall(r"([\d.]+) %", text)]
         assert found == pytest.approx([held, 100.0 * coverage.mean()], rel=0.05)
-        (scale,) = scales([heatmap])
-        strong = heatmap.values - scale.low >= 0.5 * (scale.high - scale.low)
+        strong = heaviest(heatmap.values, 0.5)
         union = strong.sum() + coverage.sum() - (strong * coverage).sum()
         overlap = (strong * coverage).sum() / union
         assert float(text.split("cells ")[1].split(". Strongest")[0]) == pytest.approx(overlap, abs=0.006)
@@ -138,6 +139,44 @@ def test_explanations_side_by_side_share_what_is_shared_and_words_that_both_say(
         # The first never says "no": it stays with its whole answer.
         whole_answer = ",".join(map(str, first.answer.spoken))
         assert roots.nth(0).get_attribute("data-drawn") == f"occlusion|{whole_answer}|1|-1"
+
+
+def _ends(page) -> list[str]:
+    """The number at the end of each viewer's bar."""
+    return page.evaluate(
+        "() => [...document.querySelectorAll('.gv-end:nth-child(2)')].map(one => one.textContent)"
+    )
+
+
+def test_maps_of_one_model_share_a_scale_and_those_of_another_have_their_own(browser, tmp_path):
+    first, second = whole(), whole()
+    faint = [replace(maps, values=maps.values / 3) for maps in second.heatmaps]
+    second = replace(second, heatmaps=tuple(faint))
+    ready = "() => document.querySelectorAll('.gv-root[data-drawn]').length === 2"
+    (scale,) = {shown_map(first, "attention", None)[1].top}
+    with shown(browser, tmp_path, _beside(("Prior", first), ("Current", second))) as page:
+        page.wait_for_function(ready)
+        one, other = _ends(page)
+        assert one == other
+        assert float(one) == pytest.approx(scale, rel=0.02)
+        summits = page.locator(".gv-summit").all_inner_texts()
+        assert summits[0] == summits[1]
+        bare(page)
+        page.evaluate(TWO_FRAMES)
+        painted = [canvas(page, at) for at in (0, 1)]
+        page.get_by_label("Colour", exact=True).uncheck()
+        page.evaluate(TWO_FRAMES)
+        change = [np.abs(painted[at] - canvas(page, at)).mean() for at in (0, 1)]
+        assert change[0] > 1.4 * change[1] > 0
+        page.get_by_label("Scale", exact=True).select_option("each")
+        page.evaluate(TWO_FRAMES)
+        one, other = map(float, _ends(page))
+        assert one == pytest.approx(3 * other, rel=0.02)
+    second = replace(second, provenance=replace(second.provenance, weights="sha256:ffff"))
+    with shown(browser, tmp_path, _beside(("A", first), ("B", second))) as page:
+        page.wait_for_function(ready)
+        one, other = map(float, _ends(page))
+        assert one == pytest.approx(3 * other, rel=0.02)
 
 
 def test_a_method_that_only_one_of_them_has_is_named_and_told_to_be_missing(browser, tmp_path):

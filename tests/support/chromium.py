@@ -18,8 +18,9 @@ from PIL import Image
 
 from benchmarks import browser as chromium
 from groundviz.record.targets import find
+from groundviz.record.types import Heatmap
 from groundviz.render.base import overlay
-from groundviz.render.base.colour import scales
+from groundviz.render.base.colour import Scale, scales
 from groundviz.render.figures.file import PaperFigure
 from groundviz.render.pages import html
 from tests.support import records
@@ -94,9 +95,21 @@ def bare(page):
     page.wait_for_function("() => document.querySelector('.gv-readout').textContent.indexOf('Outlined') < 0")
 
 
-def expected_of(record, method: str, part, *, smooth: bool = False, layer=None) -> np.ndarray:
+def shown_map(record, method: str, part, *, layer=None, head=None) -> tuple[Heatmap, Scale]:
+    """A map as the viewer shows it, with its scale, which is one for the maps of all words."""
     maps = next(one for one in record.heatmaps if one.method == method)
-    heatmap = maps.at(find(record.answer, part), layer=layer)
-    (scale,) = scales([heatmap])
+    heatmap = maps.at(find(record.answer, part), layer=layer, head=head)
+    # A sum over words is held against maps of one word.
+    if maps.reduce[0] == "sum":
+        heatmap = replace(heatmap, values=heatmap.values / len(heatmap.target.tokens))
+    words = [maps.at(one, layer=layer, head=head) for one in maps.targets if len(one.tokens) == 1]
+    scale, *_ = scales([heatmap, *words])
+    assert scale is not None
+    return heatmap, scale
+
+
+def expected_of(record, method: str, part, *, smooth: bool = False, layer=None, head=None) -> np.ndarray:
+    """What numpy draws of a map, float (rows, cols, 3) in 0 to 255."""
+    heatmap, scale = shown_map(record, method, part, layer=layer, head=head)
     source_image = record.source_images[heatmap.grid.image]
     return 255.0 * overlay.overlaid(source_image, source_image.shape, heatmap, scale, smooth=smooth)

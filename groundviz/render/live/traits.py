@@ -17,7 +17,7 @@ Rule = Callable[[Any], bool]
 # As many as the viewer has panes; of boxes it draws one.
 _MOST_PANES, _MOST_BOXES, _MOST_ZOOM = 4, 16, 24.0
 _LONGEST_NAME = 200
-NORMS = ("clip", "each", "shared", "mass")
+NORMS = ("root", "linear", "log", "each", "mass")
 TOOLS = ("pan", "window", "box")
 
 

@@ -41,6 +41,7 @@ from IPython.display import display
 from groundviz.errors import TargetError, UnsupportedMethod
 from groundviz.record.types import Record
 from groundviz.render.base import captions, embedding
+from groundviz.render.base.colour import OPACITY
 from groundviz.render.live import traits
 from groundviz.render.live.background_task import Errand, Tell
 from groundviz.render.pages import html
@@ -89,13 +90,15 @@ class GroundViewer(anywidget.AnyWidget):
         tile: Which tile of an image, or -1 for all tiles.
         layer: One layer, or -1 for all combined.
         head: One head, or -1 for all combined.
-        norm: "clip", "each", "shared" or "mass".
+        norm: "root", "linear" or "log" for one scale from zero to the largest value of all words' maps of a
+            unit, along which colours follow the square root, the value itself, or its logarithm; "each" for
+            every pane its own; "mass" for the share of each map's total.
         sinks: Whether cells that are among the strongest of nearly every token are hidden.
         smooth: Whether values are interpolated between cell centres.
         fill: Whether values are coloured.
-        contour: Whether the strongest cells are outlined.
+        contour: Whether the fewest cells that hold half of a map, and 90 % of it, are outlined.
         opacity: Opacity at the end of the scale, 0 to 1.
-        threshold: Share of the scale below which nothing is coloured.
+        threshold: How far along the colour bar from zero a value must lie to be coloured, 0 to 1.
         cmap: Name of the colours; empty for the usual ones.
         window: Width of the display window, 0 to 1 of what was read.
         level: Centre of the display window, 0 to 1.
@@ -128,12 +131,12 @@ class GroundViewer(anywidget.AnyWidget):
     tile = traitlets.Int(0).tag(sync=True)
     layer = traitlets.Int(-1).tag(sync=True)
     head = traitlets.Int(-1).tag(sync=True)
-    norm = traitlets.Enum(traits.NORMS, "clip").tag(sync=True)
+    norm = traitlets.Enum(traits.NORMS, "root").tag(sync=True)
     sinks = traitlets.Bool(False).tag(sync=True)
     smooth = traitlets.Bool(False).tag(sync=True)
     fill = traitlets.Bool(True).tag(sync=True)
     contour = traitlets.Bool(True).tag(sync=True)
-    opacity = traitlets.Float(0.5, min=0.0, max=1.0).tag(sync=True)
+    opacity = traitlets.Float(OPACITY, min=0.0, max=1.0).tag(sync=True)
     threshold = traitlets.Float(0.0, min=0.0, max=1.0).tag(sync=True)
     cmap = traitlets.Unicode().tag(sync=True)
     window = traitlets.Float(1.0, min=0.01, max=1.0).tag(sync=True)

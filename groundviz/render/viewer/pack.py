@@ -11,6 +11,7 @@ Heads, and then layers, stay behind where they would make the payload large; it 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import struct
@@ -29,7 +30,7 @@ from groundviz.record.targets import findings
 from groundviz.record.tiles import place, which
 from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Record, SourceImage, Target
 from groundviz.render.base import captions, overlay
-from groundviz.render.base.colour import COLOURS, table
+from groundviz.render.base.colour import COLOURS, least, table
 from groundviz.render.base.contours import Outline
 from groundviz.render.base.escape import visible
 from groundviz.render.viewer.quantize import coded, decoded
@@ -77,6 +78,8 @@ def pack(
         "label": visible(label),
         "cut": cut,
         "missing": missing(record),
+        # Maps of the same model share a scale; a name that tells nothing else is enough for that.
+        "weights": hashlib.sha256(record.provenance.weights.encode()).hexdigest()[:12],
         "known": [_outline(one) for one in known],
         "question": visible(record.prompt.question),
         "before": list(map(visible, captions.before(record.prompt))),
@@ -207,6 +210,7 @@ def _maps(
         "errors": _errors(maps),
         "unit": visible(maps.unit),
         "signed": maps.signed,
+        "least": least(maps.unit, maps.grid.rows * maps.grid.cols),
         "reduce": list(maps.reduce),
         "layers": layers,
         "measured": list(maps.values.shape[1:3]),
@@ -289,7 +293,8 @@ def _tokens(answer: Answer) -> Iterator[dict[str, Any]]:
     """Each token of the answer, and how sure the model was of it."""
     written = _written(answer.text, answer.offsets.tolist(), answer.tokens)
     for token, logprob in zip(written, answer.logprobs.tolist(), strict=True):
-        yield {**token, "sure": captions.percent(float(np.exp(logprob)))}
+        sure = float(np.exp(logprob))
+        yield {**token, "sure": captions.percent(sure), "probability": round(sure, 3)}
 
 
 def _asked(record: Record) -> Iterator[dict[str, Any]]:

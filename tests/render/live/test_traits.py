@@ -67,7 +67,7 @@ BAD = {
     "tile": [-2, 99, "0"],
     "layer": [2, -2, True, [0], {}],
     "head": [2, -2, 0.0],
-    "norm": ["best", None, ["clip"]],
+    "norm": ["best", "clip", "shared", None, ["root"]],
     "sinks": [0],
     "smooth": ["true"],
     "fill": [None],

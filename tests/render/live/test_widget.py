@@ -74,4 +74,4 @@ def test_two_viewers_of_one_explanation_are_told_apart():
     assert one._live != other._live
     one.layer = 1
     assert (one.layer, other.layer) == (1, -1)
-    assert np.isclose(one.opacity, 0.5)
+    assert np.isclose(one.opacity, 0.85)

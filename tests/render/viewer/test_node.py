@@ -8,13 +8,16 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from groundviz.record.mass import heaviest
 from groundviz.record.targets import find
-from groundviz.render.base.colour import COLOURS, scales, table
+from groundviz.render.base.colour import COLOURS, OPACITY, bar, paint, printed, scales, table
+from groundviz.render.base.overlay import OUTLINED
 from groundviz.render.viewer import assets, modules, pack
 from tests.support import records
 
@@ -35,11 +38,12 @@ def run(*arguments) -> str:
     return done.stdout
 
 
-def read(folder, payload, *, layer=-1, head=-1, tokens=(0,)):
+def read(folder, payload, *, layer=-1, head=-1, tokens=(0,), curve="root"):
     """What the viewer's own modules read of a payload."""
     place = folder / "payload"
     place.write_bytes(payload)
-    return json.loads(run(HERE / "read_payload.mjs", place, layer, head, ",".join(map(str, tokens))))
+    words = ",".join(map(str, tokens))
+    return json.loads(run(HERE / "read_payload.mjs", place, layer, head, words, curve))
 
 
 @needs_node
@@ -101,24 +105,71 @@ def test_maps_scales_and_colours_are_those_of_python(tmp_path, layer, head, toke
 def check_scale(one, heatmap):
     """What JavaScript takes from its own values is what Python would take from them."""
     values = np.array(one["values"], dtype=float)
-    scale = one["scale"]
-    known = values[np.isfinite(values)]
-    reach = np.abs(known) if scale["signed"] else known
-    assert scale["high"] == pytest.approx(np.percentile(reach, 99.0) if scale["clipped"] else reach.max())
+    assert one["scale"]["highest"] == pytest.approx(np.nanmax(np.abs(values)))
     if heatmap is not None:
         (ours,) = scales([heatmap])
-        assert (scale["clipped"], scale["signed"]) == (ours.clipped, ours.signed)
-        assert scale["high"] == pytest.approx(ours.high, rel=0.02)
-        position = ours.position(np.array(heatmap.values, dtype=np.float64)).ravel()
-        colours = table("managua_r" if ours.signed else "inferno").astype(float)
-        expected = colours[np.minimum(255, np.nan_to_num(position) * 256).astype(int)]
+        assert one["scale"]["signed"] == ours.signed
+        assert one["scale"]["top"] == pytest.approx(ours.top, rel=0.02)
+        strength = ours.strength(heatmap.values).ravel()
+        seen = np.isfinite(strength)
         pixels = np.array(one["pixels"], dtype=float).reshape(-1, 4)
-        seen = np.isfinite(position)
-        assert np.abs(pixels[seen, :3] - expected[seen]).mean() < 3.0
-        np.testing.assert_allclose(
-            pixels[seen, 3], 127.5 * ours.strength(heatmap.values).ravel()[seen], atol=4
-        )
+        colours = 255.0 * paint(ours.position(heatmap.values), signed=ours.signed).reshape(-1, 3)
+        assert np.abs(pixels[seen, :3] - colours[seen]).mean() < 3.0
+        np.testing.assert_allclose(pixels[seen, 3], 255.0 * OPACITY * strength[seen], atol=8)
         assert not pixels[~seen].any()
+
+
+def _noisy(unit, signed, size, seed):
+    """A record of one map of noise with a few high cells, some cells without a value, and a tie."""
+    rng = np.random.default_rng(seed)
+    plain, other = records.record(96, 96, words=("nodule",)).heatmaps
+    values = rng.exponential(size / 20, (1, 1, 1, 14, 14))
+    values[..., 3, 4:6] = size
+    values[..., 9, :5] = np.nan
+    if signed:
+        values *= rng.choice([-1.0, 1.0], values.shape)
+    template = other if signed else plain
+    maps = replace(template, values=values.astype(np.float32), layers=(), unit=unit, signed=signed)
+    return replace(records.record(96, 96, words=("nodule",)), heatmaps=(maps,))
+
+
+@needs_node
+@pytest.mark.parametrize("curve", ["root", "linear", "log"])
+@pytest.mark.parametrize(
+    ("unit", "signed", "size"),
+    [
+        ("share of attention", False, 0.3),
+        ("share of attention", False, 0.002),
+        ("nats", True, 2.0),
+        ("nats", True, 0.004),
+        ("relevancy", False, 7e-6),
+    ],
+)
+def test_same_value_same_colour_same_outline_same_words(tmp_path, curve, unit, signed, size):
+    record = _noisy(unit, signed, size, seed=len(unit) + int(signed))
+    (found,) = read(tmp_path, pack.pack(record, detail="heads"), curve=curve)
+    (one,) = found["maps"]
+    # Of the very values that the viewer holds.
+    values = np.array(one["values"], dtype=float).astype(np.float32).reshape(14, 14)
+    heatmap = replace(record.heatmaps[0].at(record.heatmaps[0].targets[0]), values=values)
+    (scale,) = scales([heatmap], curve)
+    assert (one["scale"]["top"], one["scale"]["highest"]) == pytest.approx((scale.top, scale.highest))
+    assert scale.negligible == (size in (0.002, 0.004))
+    assert (one["rule"], one["summit"]) == (scale.rule, scale.summit)
+    for (at, value), (position, text) in zip(one["ticks"], scale.ticks, strict=True):
+        assert at == pytest.approx(position, abs=1e-6)
+        assert printed(value) == text
+    pixels = np.array(one["pixels"], dtype=float).reshape(14, 14, 4)
+    seen = np.isfinite(values)
+    colours = 255.0 * paint(scale.position(values), signed=signed)
+    strength = scale.strength(values)
+    assert np.abs(pixels[..., :3] - colours)[seen & (strength > 0)].max() <= 2.0
+    np.testing.assert_allclose(pixels[seen, 3], 255.0 * OPACITY * strength[seen], atol=0.51)
+    assert not pixels[~seen].any()
+    bare = np.array(one["bar"], dtype=float).reshape(256, 4)[:, :3]
+    np.testing.assert_allclose(bare, 255.0 * bar(scale, 1, 256)[0], atol=1.01)
+    for name, share in (("half", OUTLINED[0]), ("most", OUTLINED[1])):
+        np.testing.assert_array_equal(np.reshape(one[name], (14, 14)), heaviest(values, share))
 
 
 @needs_node

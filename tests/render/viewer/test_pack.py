@@ -14,7 +14,7 @@ from PIL import Image
 from groundviz.record.targets import Question, find, rather_than
 from groundviz.record.types import Foil
 from groundviz.render.base import overlay
-from groundviz.render.base.colour import COLOURS, paint, table
+from groundviz.render.base.colour import COLOURS, DEFAULTS, least, paint, table
 from groundviz.render.viewer import pack
 from groundviz.render.viewer.quantize import decoded
 from tests.support import records
@@ -273,7 +273,7 @@ def test_colours_are_those_of_the_static_images(name):
     header, _ = pack.read(pack.pack(RECORD))
     kept = np.frombuffer(base64.b64decode(header["colours"][name]), np.uint8).reshape(256, 3)
     np.testing.assert_array_equal(kept, table(name))
-    if name in ("inferno", "managua_r"):
+    if name in DEFAULTS.values():
         painted = paint((np.arange(256) / 255).astype(np.float32), signed=COLOURS[name])
         np.testing.assert_array_equal(kept, overlay.to_bytes(painted))
 
@@ -293,3 +293,26 @@ def test_what_is_not_whole_is_in_the_payload_and_nothing_of_it_where_all_is_whol
     header, _ = pack.read(pack.pack(records.record()))
     assert (header["name"], header["cut"], header["missing"]) == ("", "", [])
     assert [one["shortfall"] for one in header["maps"]] == ["", ""]
+
+
+def test_what_a_scale_spans_at_least_is_in_the_payload():
+    plain, _ = RECORD.heatmaps
+    named = [replace(plain, unit=unit) for unit in ("share of attention", "nats", "relevancy")]
+    header, _ = pack.read(pack.pack(replace(RECORD, heatmaps=tuple(named))))
+    assert [one["least"] for one in header["maps"]] == [1 / 196, 0.01, 0.0]
+    assert [one["least"] for one in header["maps"]] == [least(one.unit, 14 * 14) for one in named]
+
+
+def test_records_of_the_same_weights_are_known_by_a_key_that_tells_nothing_else():
+    other = replace(RECORD, provenance=replace(RECORD.provenance, weights="sha256:ffff"))
+    keys = [pack.read(pack.pack(one))[0]["weights"] for one in (RECORD, records.pair(), other)]
+    assert keys[0] == keys[1] != keys[2]
+    assert all(len(key) == 12 for key in keys)
+    assert "0f3a" not in keys[0]
+
+
+def test_how_sure_the_model_was_of_each_token_is_in_numbers_and_in_words():
+    header, _ = pack.read(pack.pack(RECORD))
+    found = [token["probability"] for token in header["tokens"]]
+    assert found == pytest.approx(np.linspace(0.98, 0.71, 8), abs=6e-4)
+    assert header["tokens"][0]["sure"] == "98%"

@@ -36,9 +36,9 @@ test("colours and outline take turns, and never both are gone", () => {
 
 test("opacity, threshold, scale and reference come round", () => {
   const round = (key, name, times) => Array.from({ length: times }, (_, i) => after(key.repeat(i + 1))[name]);
-  assert.deepEqual(round("o", "opacity", 5), [0.75, 1, 0, 0.25, 0.5]);
+  assert.deepEqual(round("o", "opacity", 5), [1, 0, 0.25, 0.5, 0.85]);
   assert.deepEqual(round("t", "threshold", 4), [0.25, 0.5, 0.75, 0]);
-  assert.deepEqual(round("n", "norm", 4), ["each", "shared", "mass", "clip"]);
+  assert.deepEqual(round("n", "norm", 5), ["linear", "log", "each", "mass", "root"]);
   assert.deepEqual(round("g", "known", 3), [0, 1, -1]);
 });
 

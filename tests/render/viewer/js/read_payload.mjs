@@ -1,16 +1,20 @@
-/** What the viewer reads of a payload, as JSON: `node read_payload.mjs PAYLOAD LAYER HEAD TOKEN,TOKEN`. */
+/** What the viewer reads of a payload, as JSON: `node read_payload.mjs PAYLOAD LAYER HEAD TOKEN,TOKEN CURVE`. */
 
 import { readFile } from "node:fs/promises";
 import { argv, stdout } from "node:process";
 
 import { combined, mapsOf } from "../../../../groundviz/render/viewer/static/data/maps.js";
+import { HALF, heaviest, MOST } from "../../../../groundviz/render/viewer/static/data/mass.js";
 import { readRecords } from "../../../../groundviz/render/viewer/static/data/payload.js";
-import { colouredCells, coloursFor, scaleOver } from "../../../../groundviz/render/viewer/static/data/scale.js";
+import {
+  colourBar, colouredCells, coloursFor, extentOf, ruleOf, scaleOver, summitOf, ticksOf,
+} from "../../../../groundviz/render/viewer/static/data/scale.js";
 
 // Node has no images; what is read of one is the size of its PNG.
 globalThis.createImageBitmap = async (blob) => ({ bytes: blob.size });
 
-const [, , place, layer, head, tokens] = argv;
+const [, , place, layer, head, tokens, curve] = argv;
+const STATE = { opacity: 0.85, threshold: 0 };
 const file = await readFile(place);
 const chosen = { tokens: tokens.split(",").map(Number), foil: null };
 
@@ -18,11 +22,22 @@ function readMap(record, map) {
   const maps = mapsOf(map, +layer, +head, () => {});
   if (typeof maps === "string") return { method: map.method, why: maps };
   const values = combined(map, maps, chosen);
-  const scale = scaleOver([values], map.signed, true);
-  const pixels = scale && colouredCells(values, scale, coloursFor(record, scale, ""), { opacity: 0.5, threshold: 0 });
   const { method, rows, cols, inside } = map;
   const list = (array) => array && [...array].map((value) => (Number.isNaN(value) ? null : value));
-  return { method, rows, cols, scale, values: list(values), pixels: list(pixels), inside: list(inside) };
+  const found = { method, rows, cols, values: list(values), inside: list(inside) };
+  const scale = scaleOver(extentOf(values, map, "“a”"), curve, map.signed);
+  return scale ? { ...found, ...drawn(record, values, scale) } : found;
+}
+
+/** How the values are drawn, and what is told of it. */
+function drawn(record, values, scale) {
+  const colours = coloursFor(record, scale, "");
+  const { top, highest, signed } = scale;
+  return {
+    scale: { top, highest, signed }, rule: ruleOf(scale), summit: summitOf(scale), ticks: ticksOf(scale),
+    pixels: [...colouredCells(values, scale, colours, STATE)], bar: [...colourBar(colours, scale, STATE)],
+    half: heaviest(values, HALF), most: heaviest(values, MOST),
+  };
 }
 
 // A buffer of its own, as a page has it: that of a small file is shared in node.

@@ -73,6 +73,7 @@ export function isolines(values, rows, cols, level) {
     const value = values[clamp(r, 0, rows - 1) * cols + clamp(c, 0, cols - 1)];
     return Number.isNaN(value) ? -Infinity : value;
   };
+  const isIn = (r, c) => values[clamp(r, 0, rows - 1) * cols + clamp(c, 0, cols - 1)] >= level;
   const crossing = (from, to) => {
     const a = read(from);
     const b = read(to);
@@ -83,6 +84,9 @@ export function isolines(values, rows, cols, level) {
   };
   for (let r = -1; r < rows; r++) {
     for (let c = -1; c < cols; c++) {
+      // Most cells are crossed by no line.
+      const inside = isIn(r, c);
+      if (inside === isIn(r, c + 1) && inside === isIn(r + 1, c) && inside === isIn(r + 1, c + 1)) continue;
       const corners = [[c, r], [c + 1, r], [c + 1, r + 1], [c, r + 1]];
       const cut = corners.map((corner, e) => crossing(corner, corners[(e + 1) % 4])).filter(Boolean);
       for (let i = 0; i + 1 < cut.length; i += 2) lines.push([...cut[i], ...cut[i + 1]]);

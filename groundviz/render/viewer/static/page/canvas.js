@@ -2,12 +2,15 @@
 
 import { valueRuns } from "../data/cells.js";
 import { edges, finer, isolines } from "../data/lines.js";
+import { HALF, heaviest, MOST } from "../data/mass.js";
 import { clamp } from "../data/numbers.js";
-import { colouredCells, coloursFor, strength, windowCurve } from "../data/scale.js";
+import { colouredCells, coloursFor, windowCurve } from "../data/scale.js";
 import { element } from "./element.js";
 
 /** Of larger grids, outlines would be all there is to see. */
 const MOST_OUTLINED = 64;
+/** Steps within a cell of the lines through smooth values. */
+const SMOOTH_LINES = 4;
 
 /** Draw a pane, and what is looked up in it. */
 export function paint(viewer, pane, found) {
@@ -28,7 +31,7 @@ export function paint(viewer, pane, found) {
   context.clip();
   if (pane.scaled && state.fill) layers.forEach((map, at) => drawColours(viewer, pane, context, map, values[at]));
   if (layers.length) drawHatching(viewer, pane, context);
-  if (pane.scaled && state.contour) layers.forEach((map, at) => drawOutline(viewer, pane, context, map, values[at]));
+  if (pane.scaled && state.contour) layers.forEach((map, at) => drawOutlines(viewer, pane, context, map, values[at]));
   layers.forEach((map, at) => drawCrosses(pane, context, map, hidden[at]));
   drawReferences(viewer, pane, context);
   drawLookup(viewer, pane, context, found);
@@ -135,34 +138,47 @@ function drawHatching(viewer, pane, context) {
   context.drawImage(mask, 0, 0);
 }
 
-function drawOutline(viewer, pane, context, map, values) {
+/** Lines around the fewest cells that hold most of a map, thinly, and around those that hold half of it. */
+function drawOutlines(viewer, pane, context, map, values) {
   if (Math.max(map.rows, map.cols) > MOST_OUTLINED) return;
-  const { scaled, fit: { ratio } } = pane;
-  // Negative values have an outline of their own, which is dashed.
-  for (const side of scaled.signed ? [1, -1] : [1]) {
-    const strong = values.map((value) =>
-      (Number.isNaN(value) ? NaN : Math.max(0, side * strength(value, scaled))));
-    const path = new Path2D();
-    for (const [x0, y0, x1, y1] of outlineOf(viewer, map, strong)) {
-      const [left, top] = cellBox(pane, map, [x0, y0, 0, 0]);
-      const [right, bottom] = cellBox(pane, map, [x1, y1, 0, 0]);
-      path.moveTo(left, top);
-      path.lineTo(right, bottom);
+  const { scaled: { signed }, fit: { ratio } } = pane;
+  const smooth = viewer.state.smooth ? finer(values, map.rows, map.cols, SMOOTH_LINES) : null;
+  for (const share of [MOST, HALF]) {
+    const cells = heaviest(values, share);
+    // Negative values have an outline of their own, which is dashed.
+    for (const side of signed ? [1, -1] : [1]) {
+      const lines = smooth ? smoothLines(smooth, map, levelOf(values, cells), side)
+        : edges(cells.map((inside, at) => inside && side * values[at] > 0), map.rows, map.cols);
+      context.setLineDash(side < 0 ? [4 * ratio, 4 * ratio] : []);
+      context.globalAlpha = share === MOST ? 0.65 : 1;
+      stroke(context, pathOf(pane, map, lines), ratio, share === MOST ? 1 : 1.4);
+      context.globalAlpha = 1;
+      context.setLineDash([]);
     }
-    context.setLineDash(side < 0 ? [4 * ratio, 4 * ratio] : []);
-    stroke(context, path, ratio, 1.4);
-    context.setLineDash([]);
   }
 }
 
-/** The lines around strong cells, or through smooth values, in cells. */
-function outlineOf(viewer, map, strong) {
-  const { rows, cols } = map;
-  const { level } = viewer;
-  if (!viewer.state.smooth) return edges(Array.from(strong, (value) => value >= level), rows, cols);
-  const factor = 4;
-  const lines = isolines(finer(strong, rows, cols, factor), rows * factor, cols * factor, level);
-  return lines.map((line) => line.map((end) => end / factor));
+/** The smallest magnitude of some cells. */
+function levelOf(values, cells) {
+  return values.reduce((least, value, at) => (cells[at] ? Math.min(least, Math.abs(value)) : least), Infinity);
+}
+
+/** Lines, in cells, where values between cell centres reach a level on one side of zero. */
+function smoothLines(smooth, { rows, cols }, level, side) {
+  const field = smooth.map((value) => Math.max(0, side * value));
+  const lines = isolines(field, rows * SMOOTH_LINES, cols * SMOOTH_LINES, level);
+  return lines.map((line) => line.map((end) => end / SMOOTH_LINES));
+}
+
+function pathOf(pane, map, lines) {
+  const path = new Path2D();
+  for (const [x0, y0, x1, y1] of lines) {
+    const [left, top] = cellBox(pane, map, [x0, y0, 0, 0]);
+    const [right, bottom] = cellBox(pane, map, [x1, y1, 0, 0]);
+    path.moveTo(left, top);
+    path.lineTo(right, bottom);
+  }
+  return path;
 }
 
 /** White on a dark halo, to be seen on lung and on bone. */

@@ -2,9 +2,12 @@
 
 import { cellName } from "../data/cells.js";
 import { headsOf, layerIndex, targetsOf } from "../data/maps.js";
+import { halfOf } from "../data/mass.js";
 import { printed } from "../data/numbers.js";
-import { colourBar, coloursFor } from "../data/scale.js";
+import { isNegligible, ruleOf, summitOf } from "../data/scale.js";
+import { drawBar } from "./bar.js";
 import { setText } from "./element.js";
+import { unitOf } from "./state.js";
 
 /** The cell with the largest value, whatever its sign: {map, at, value}. */
 export function strongest(pane) {
@@ -29,7 +32,8 @@ export function writeCaption(viewer, pane) {
   if (pane.scaled) {
     writeScale(viewer, pane);
     const { map, at, value } = strongest(pane);
-    rest = `Strongest at ${cellName(map, at)}: about ${printed(value)}.`;
+    const little = isNegligible(pane.scaled) ? ", which is negligible" : "";
+    rest = `Strongest at ${cellName(map, at)}: about ${printed(value)}${little}.`;
   }
   pane.canvas.setAttribute("aria-label", `${caption.join(", ")}. ${rest}`);
 }
@@ -44,11 +48,12 @@ function details(viewer, pane) {
   const { images } = viewer.record;
   const { chosen, known, layers } = pane;
   const place = images.length > 1 ? images[pane.image].name : "";
-  if (pane.difference) return [place];
+  const half = pane.scaled ? halfIn(pane) : "";
+  if (pane.difference) return [place, half];
   const words = `${chosen?.label ?? ""}${pane.pinned ? " pinned" : ""}`;
   const tile = layers.length === 1 ? layers[0].label : "";
   const over = known ? aggregation(viewer.state, known) : "";
-  return [words, place, tile, known?.claim, over, errorOf(viewer.state, layers[0], chosen)];
+  return [words, place, tile, known?.claim, over, errorOf(viewer.state, layers[0], chosen), half];
 }
 
 /** Which layer and head, and what is taken over the others. */
@@ -79,26 +84,18 @@ function errorOf({ layer, head }, map, chosen) {
 }
 
 function writeScale(viewer, pane) {
-  const { low, high, clipped, signed } = pane.scaled;
-  const colours = coloursFor(viewer.record, pane.scaled, viewer.state.cmap);
-  pane.bar.getContext("2d").putImageData(new ImageData(colourBar(colours), 256, 1), 0, 0);
-  setText(pane.low, (clipped && signed ? "≤ " : "") + printed(low));
-  setText(pane.high, (clipped ? "≥ " : "") + printed(high));
-  setText(pane.unit, pane.unitText ?? unitOf(viewer.state, pane));
-  setText(pane.rule, ruleOf(viewer.state, pane));
+  drawBar(viewer, pane);
+  setText(pane.unit, pane.unitText ?? unitOf(viewer.state.norm, pane));
+  const sinks = pane.hidden.reduce((total, cells) => total + cells.size, 0);
+  const without = sinks ? `; ${sinks} sink cell${sinks > 1 ? "s" : ""} hidden` : "";
+  setText(pane.rule, `${ruleOf(pane.scaled)}${without}`);
+  setText(pane.summit, summitOf(pane.scaled));
 }
 
-function unitOf({ norm }, { chosen, known }) {
-  if (norm === "mass") return "share of the map’s total";
-  const perToken = norm === "shared" && known.reduce[0] === "sum" && chosen.tokens.length > 1;
-  return perToken ? `${known.unit} per token` : known.unit;
-}
-
-function ruleOf({ norm }, { difference, hidden, scaled }) {
-  const top = scaled.clipped ? "99th percentile" : "highest value";
-  let rule = scaled.signed ? `± ${top} of the magnitude` : `lowest value to ${top}`;
-  if (norm === "shared" && !difference) rule += " of all tokens’ maps";
-  const sinks = hidden.reduce((total, cells) => total + cells.size, 0);
-  if (sinks) rule += `; ${sinks} sink cell${sinks > 1 ? "s" : ""} hidden`;
-  return rule;
+/** How few cells hold half of what is shown. */
+function halfIn({ values }) {
+  const { half, all } = halfOf(values);
+  if (!half) return "";
+  const each = values.length > 1 ? " of each tile" : "";
+  return `${half} of ${all} cells hold half${each}`;
 }

@@ -2,10 +2,10 @@
 
 import { cellAt, middleOf } from "../data/cells.js";
 import { twinOf } from "../data/phrases.js";
-import { scaleOver, strength } from "../data/scale.js";
+import { curveOf, extentOf, joined, scaleOver, strength } from "../data/scale.js";
 import { element } from "./element.js";
 import { keyed } from "./keyboard.js";
-import { OWN } from "./state.js";
+import { OWN, unitOf } from "./state.js";
 
 /** What a change of one viewer changes in one that stands beside it. */
 export function linkedChanges(changes, viewer, peer) {
@@ -35,7 +35,7 @@ function readAt(pane, place, alike) {
     const [found] = cellAt(pane.layers[i], place);
     if (!found) continue;
     const value = pane.values[i][found[0]];
-    return alike ? value : strength(value, pane.scaled);
+    return alike ? value : Math.sign(value) * strength(value, pane.scaled);
   }
   return NaN;
 }
@@ -56,11 +56,15 @@ export function subtract(pane, panes, norm) {
     return readAt(a, place, alike) - readAt(b, place, alike);
   }));
   let unitText = "difference of positions on the two scales";
-  if (alike) unitText = norm === "mass" ? "share of the map’s total" : a.known.unit;
-  const name = (one) => (alike ? one.chosen.label : one.known.name);
+  if (alike) unitText = unitOf(norm, a);
+  const title = (one) => (alike ? one.chosen.label : one.known.name);
+  const name = `${title(a)} − ${title(b)}`;
+  // What is negligible is so in the unit of the maps.
+  const least = alike && norm !== "mass" ? a.known.least : 0;
+  const extents = layers.map((map, at) => ({ ...extentOf(values[at], map, name), least }));
   Object.assign(pane, {
-    layers, values, unitText, name: `${name(a)} − ${name(b)}`, difference: true, chosen: a.chosen,
+    layers, values, unitText, name, difference: true, chosen: a.chosen,
     sources: [a.known, b.known], known: { ...a.known, signed: true },
-    hidden: layers.map(() => new Set()), scaled: scaleOver(values, true, true),
+    hidden: layers.map(() => new Set()), scaled: scaleOver(joined(extents), curveOf(norm), true, "map"),
   });
 }

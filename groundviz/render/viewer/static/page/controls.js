@@ -105,7 +105,7 @@ function colourControls(viewer, fields) {
     fields.check("Hide sink cells", "sinks", () => viewer.maps[0]?.alone.length > 2,
       "Cells that are among the strongest for nearly every token"),
     fields.select("Colours", {
-      options: () => names().map((name) => [name, name.replace("_r", "")]),
+      options: () => names().map((name) => [name, name.replace("_r", "").replace("_", " ")]),
       value: () => (names().includes(state.cmap) ? state.cmap : names()[0]),
       does: (cmap) => viewer.set({ cmap }),
     }),

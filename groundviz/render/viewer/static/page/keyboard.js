@@ -43,7 +43,7 @@ const CHANGES = {
   d: (state) => ({ difference: !state.difference }),
   s: (state) => ({ smooth: !state.smooth }),
   c: nextDrawing,
-  o: (state) => ({ opacity: nextOf([0.25, 0.5, 0.75, 1, 0], state.opacity) }),
+  o: (state) => ({ opacity: nextOf([0.25, 0.5, 0.85, 1, 0], state.opacity) }),
   t: (state) => ({ threshold: nextOf([0, 0.25, 0.5, 0.75], state.threshold) }),
   n: (state) => ({ norm: nextOf(Object.keys(NORMS), state.norm) }),
   k: (state) => ({ sinks: !state.sinks }),

@@ -39,7 +39,7 @@ function head(viewer) {
 
 function answerOf({ record, words }) {
   const given = record.source === "generated" ? "" : " given to the model";
-  const label = labelled(`Answer${given} · point at a word`, { title: `probability ${record.sure}` });
+  const label = labelled(`Answer${given} · probability ${record.sure} · point at a word`);
   // Apart from the tokens, which are the model's own: this sign is ours.
   const cut = record.cut ? element("p", { class: "gv-warn" }, record.cut) : null;
   return element("div", { class: "gv-answer" }, label, words.answer, cut);

@@ -1,11 +1,11 @@
 /** What stands side by side, with its values and its scales. */
 
-import { combined, sinksOf, targetsOf, without } from "../data/maps.js";
-import { same } from "../data/numbers.js";
-import { isFlat, scaleOver } from "../data/scale.js";
+import { combined, sinksOf, without } from "../data/maps.js";
+import { curveOf, extentOf, isFlat, joined, scaleOver } from "../data/scale.js";
+import { makeBar } from "./bar.js";
 import { subtract } from "./compare.js";
 import { element } from "./element.js";
-import { MOST_PANES } from "./state.js";
+import { isShared, MOST_PANES } from "./state.js";
 
 /** What each pane shows, made anew for each drawing. */
 export function preparedPanes(viewer) {
@@ -39,7 +39,7 @@ function wantedPanes(viewer) {
 /** The values of a pane: an array for each grid on its image, or the reason why there are none. */
 function prepared(viewer, wish) {
   const pane = {
-    method: null, chosen: null, pinned: false, of: null, known: null, sources: [], name: null, unitText: null,
+    viewer, method: null, chosen: null, pinned: false, of: null, known: null, sources: [], name: null, unitText: null,
     difference: false, scaled: null, why: "", layers: [], values: [], hidden: [], ...wish,
   };
   if (pane.of) return pane;
@@ -52,68 +52,100 @@ function prepared(viewer, wish) {
 }
 
 function addValues(viewer, pane, map) {
-  const { norm, sinks } = viewer.state;
   const maps = viewer.valuesOf(map);
   if (typeof maps === "string") {
     pane.why = maps;
     return;
   }
-  const found = combined(map, maps, pane.chosen);
-  if (!found) {
+  const values = shownValues(viewer, map, maps, pane.chosen);
+  if (!values) {
     pane.why = `Not measured for ${pane.chosen.label}.`;
     return;
   }
-  const hidden = sinks ? sinksOf(map, maps) : new Set();
   pane.layers.push(map);
-  pane.values.push(normalised(without(found, hidden), norm, map, pane.chosen));
-  pane.hidden.push(hidden);
+  pane.values.push(values);
+  pane.hidden.push(hiddenSinks(viewer, map, maps));
 }
 
-function normalised(values, norm, map, chosen) {
+function hiddenSinks({ state }, map, maps) {
+  return state.sinks ? sinksOf(map, maps) : new Set();
+}
+
+/** The values of a selection as they are coloured, or null where it was not measured. */
+function shownValues(viewer, map, maps, chosen) {
+  const { norm } = viewer.state;
+  const found = combined(map, maps, chosen);
+  if (!found) return null;
+  const values = without(found, hiddenSinks(viewer, map, maps));
   let divide = 1;
   if (norm === "mass") divide = values.reduce((sum, value) => sum + (Math.abs(value) || 0), 0) || 1;
-  // A sum over several words is held against maps of one word.
-  if (norm === "shared" && map.reduce[0] === "sum") divide = targetsOf(map, chosen).length;
+  // On a scale for all words, a sum over several of them is held against maps of one word.
+  if (isShared(norm) && map.reduce[0] === "sum") divide = chosen.tokens.length;
   return divide === 1 ? values : values.map((value) => value / divide);
 }
 
-/** One scale for the maps of one method and the same words, on all images and tiles. */
+/** One scale for the maps of one unit, of whatever methods, words, images and tiles. */
 function setScales(viewer, panes) {
   const { norm } = viewer.state;
-  const shown = panes.filter((pane) => !pane.of && pane.layers.length);
-  for (const one of shown) {
-    if (one.scaled) continue;
-    const family = shown.filter((two) => two.method === one.method
-      && (norm === "shared" || same(two.chosen.tokens, one.chosen.tokens)));
-    const scale = familyScale(viewer, family);
-    for (const two of family) two.scaled = scale;
+  const telling = besideEachOther(viewer, panes);
+  for (const pane of panes) {
+    if (!telling.includes(pane)) continue;
+    const { signed, unit } = pane.known;
+    if (norm === "each") {
+      pane.scaled = scaleOver(joined(extentsOf(pane)), "root", signed, telling.length > 1 ? "each" : "map");
+      continue;
+    }
+    const alike = telling.filter(({ known }) => known.signed === signed && (norm === "mass" || known.unit === unit));
+    const extents = alike.flatMap(norm === "mass" ? extentsOf : extentsOfWords);
+    pane.scaled = scaleOver(joined([...new Set(extents)]), curveOf(norm), signed);
   }
-  for (const pane of panes) if (!pane.of && isFlat(pane.values)) pane.scaled = null;
 }
 
-function familyScale(viewer, family) {
+/** All panes with evidence: these, and those that viewers beside this one show of the same model. */
+function besideEachOther(viewer, panes) {
+  const others = viewer.kin.flatMap((one) => wantedPanes(one).map((pane) => prepared(one, pane)));
+  return [...panes, ...others].filter((pane) => pane.layers.length && !isFlat(pane.values));
+}
+
+/** How far the maps of a pane reach, by themselves. */
+function extentsOf({ chosen, layers, values, viewer }) {
   const { norm } = viewer.state;
-  const arrays = family.flatMap((pane) => pane.values);
-  if (isFlat(arrays)) return null;
-  if (norm === "shared") return sharedScale(viewer, family);
-  return scaleOver(arrays, family[0].known.signed, norm !== "each");
+  return layers.map((map, at) => {
+    const extent = extentOf(values[at], map, chosen.label);
+    // What is negligible is so in a map's own unit.
+    return norm === "mass" ? { ...extent, least: 0 } : extent;
+  });
 }
 
-/** A scale over the maps of every token. It is kept, for it takes long. */
-function sharedScale(viewer, family) {
-  const { record, sharedScales, state: { head, layer, sinks } } = viewer;
-  const maps = [...new Set(family.flatMap((pane) => pane.layers))];
-  const key = [layer, head, sinks, ...maps.map((map) => record.maps.indexOf(map))].join();
-  if (sharedScales.has(key)) return sharedScales.get(key);
-  const arrays = maps.flatMap((map) => {
-    const values = viewer.valuesOf(map);
-    const alone = map.alone.length ? map.alone.map((at) => values[at]) : values;
-    const hidden = sinks ? sinksOf(map, values) : new Set();
-    return alone.map((one) => without(one, hidden));
-  });
-  const scale = scaleOver(arrays, family[0].known.signed, true);
-  sharedScales.set(key, scale);
-  return scale;
+/** How far the maps of every word and of what is chosen reach, on all images and tiles of a pane's method. */
+function extentsOfWords({ chosen, known, method, viewer }) {
+  const each = kept(viewer, method, null, (map) => [...map.singles.keys()].map((at) => viewer.words.selection([at])));
+  const single = chosen.foil == null && chosen.tokens.length === 1 && known.singles.has(chosen.tokens[0]);
+  return single ? [each] : [each, kept(viewer, method, chosen, () => [chosen])];
+}
+
+/** How far some selections of a method's maps reach. It is kept, for it takes long. */
+function kept(viewer, method, chosen, selections) {
+  const { extents, record, state: { head, layer, sinks } } = viewer;
+  const key = JSON.stringify([method, layer, head, sinks, chosen?.tokens, chosen?.foil]);
+  if (extents.has(key)) return extents.get(key);
+  const found = [];
+  let whole = true;
+  for (const map of record.maps.filter((one) => one.method === method)) {
+    const maps = viewer.valuesOf(map);
+    // Heads that are still to come change the scale.
+    if (typeof maps === "string") {
+      whole = false;
+      continue;
+    }
+    for (const one of selections(map)) {
+      const values = shownValues(viewer, map, maps, one);
+      if (values) found.push(extentOf(values, map, one.label));
+    }
+  }
+  const extent = joined(found);
+  if (whole) extents.set(key, extent);
+  return extent;
 }
 
 /** A pane's part of the page: its caption, its canvas, and its scale. */
@@ -122,16 +154,11 @@ export function makePane(viewer) {
   const canvas = element("canvas", {
     tabindex: 0, role: "application", "aria-roledescription": "heatmap",
   });
-  const bar = element("canvas", {
-    class: "gv-bar", width: 256, height: 1, role: "img", "aria-label": "Colour scale",
-  });
   const pane = {
-    canvas, bar, title: part("title"), undone: part("warn"), detail: part("detail"), low: part("end"),
-    high: part("end"), unit: part("unit"), rule: part("rule"), none: element("div", { class: "gv-none" }),
-    layers: [],
+    canvas, title: part("title"), undone: part("warn"), detail: part("detail"), unit: part("unit"),
+    rule: part("rule"), summit: part("summit"), none: element("div", { class: "gv-none" }), layers: [], ...makeBar(),
   };
-  const ends = element("span", { class: "gv-ends" }, pane.low, bar, pane.high);
-  pane.scale = element("div", { class: "gv-scale" }, ends, pane.unit, pane.rule);
+  pane.scale = element("div", { class: "gv-scale" }, pane.ends, pane.unit, pane.rule, pane.summit);
   pane.node = element("figure", { class: "gv-pane" },
     element("figcaption", {}, pane.title, pane.undone, pane.detail),
     element("div", { class: "gv-frame" }, canvas, pane.none), pane.scale);

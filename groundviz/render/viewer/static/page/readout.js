@@ -1,8 +1,8 @@
 /** The line under the panes: what is looked up, in words and numbers. */
 
 import { cellName, valueRuns } from "../data/cells.js";
+import { HALF, heaviest, MOST } from "../data/mass.js";
 import { percent, printed } from "../data/numbers.js";
-import { position } from "../data/scale.js";
 import { strongest } from "./captions.js";
 import { setText } from "./element.js";
 
@@ -47,7 +47,8 @@ function agreement(viewer, map, weights, size) {
   const inside = new Map(weights);
   const best = strongest(pane);
   const lies = best.map === map && inside.get(best.at) >= 0.5 ? "inside" : "outside";
-  const strong = [...values.keys()].filter((at) => position(values[at], pane.scaled) >= viewer.level);
+  const outlined = heaviest(values, HALF);
+  const strong = [...values.keys()].filter((at) => outlined[at]);
   const shared = strong.reduce((sum, at) => sum + (inside.get(at) ?? 0), 0);
   const overlap = printed(shared / (strong.length + size - shared), 2);
   return ` Its strongest cell is ${lies}; intersection over union with the outlined cells ${overlap}.`;
@@ -57,16 +58,14 @@ function agreement(viewer, map, weights, size) {
 function legend(viewer) {
   const { panes, record, state: { contour, fill, opacity } } = viewer;
   const parts = [];
-  if (fill) {
-    const start = panes[0]?.scaled?.signed ? "zero" : "the low end";
-    parts.push(`Opacity rises from 0 at ${start} to ${percent(opacity)}.`);
-  }
+  if (fill) parts.push(`Opacity rises from 0 at zero to ${percent(opacity)}.`);
   if (contour) {
-    const dashed = panes.some(({ scaled }) => scaled?.signed) ? ", dashed where negative" : "";
-    parts.push(`Outlined: ${percent(viewer.level)} of the scale or more${dashed}.`);
+    const dashed = panes.some(({ scaled }) => scaled?.signed) ? "; dashed below zero" : "";
+    parts.push(`Outlined: the fewest cells that hold ${percent(HALF)} of the map; thin: ${percent(MOST)}${dashed}.`);
   }
   if (record.known.length) parts.push("Dotted: reference.");
   parts.push("Hatched: not covered by this map.");
   if (panes.some((pane) => pane.known?.claim)) parts.push(record.says);
+  parts.push("Words are underlined by their probability: thick is sure, dotted below 50 %.");
   return parts.join(" ");
 }

@@ -32,7 +32,10 @@ export function saveImage(viewer) {
 /** A pane's caption and scale as short lines. */
 function captionLines(record, pane) {
   const text = (node) => node.textContent;
-  const scale = `${text(pane.low)} to ${text(pane.high)} ${text(pane.unit)}; ${text(pane.rule)}`;
+  const [low, high] = pane.ticks.map(text);
+  const [left, right] = pane.sides.map((side) => (side.hidden ? "" : ` (${text(side)})`));
+  const ends = `${low}${left} to ${high}${right}`;
+  const scale = `${ends} ${text(pane.unit)}; ${text(pane.rule)}; ${text(pane.summit)}`;
   const answer = record.cut && `the answer is ${record.cut}`;
   const parts = [
     record.name, text(pane.title), text(pane.undone), answer, text(pane.detail),

@@ -2,7 +2,7 @@
 
 export const STATE = {
   selected: [], part: 0, method: "", compare: [], difference: false, pins: [], rois: [], image: -1, tile: 0,
-  layer: -1, head: -1, norm: "clip", sinks: false, smooth: false, fill: true, contour: true, opacity: 0.5,
+  layer: -1, head: -1, norm: "root", sinks: false, smooth: false, fill: true, contour: true, opacity: 0.85,
   threshold: 0, cmap: "", window: 1, level: 0.5, invert: false, view: [0.5, 0.5, 1], tool: "pan",
   hovered_patch: [], known: -1,
 };
@@ -11,11 +11,22 @@ export const STATE = {
 export const OWN = ["selected", "part", "pins", "rois", "hovered_patch"];
 
 export const NORMS = {
-  clip: "to 99th percentile",
-  each: "lowest to highest",
-  shared: "one for all tokens",
+  root: "square root",
+  linear: "linear",
+  log: "logarithm, 3 decades",
+  each: "each its own",
   mass: "share of map’s total",
 };
+
+/** Whether a choice of scale is one for all words: their maps, and the maps of several of them, per word. */
+export const isShared = (norm) => norm !== "each" && norm !== "mass";
+
+/** What the values of a pane count. */
+export function unitOf(norm, { chosen, known }) {
+  if (norm === "mass") return "share of the map’s total";
+  const perToken = isShared(norm) && known.reduce[0] === "sum" && chosen.tokens.length > 1;
+  return perToken ? `${known.unit} per token` : known.unit;
+}
 
 export const TOOLS = { pan: "Move", window: "Window", box: "Box" };
 

@@ -36,7 +36,7 @@ export class Viewer {
     this.seq = 0;
     this.panes = [];
     this.bases = new Map();
-    this.sharedScales = new Map();
+    this.extents = new Map();
     this.scratch = element("canvas");
     this.mask = element("canvas");
     this.pointer = new Pointer(this);
@@ -149,9 +149,9 @@ export class Viewer {
     return this.maps.length ? headsOf(this.maps[0]) : 1;
   }
 
-  /** The share of the scale above which cells are outlined. */
-  get level() {
-    return Math.max(0.5, this.state.threshold);
+  /** Viewers beside this one that show the same model: they share scales. */
+  get kin() {
+    return this.peers.filter(({ record }) => record.weights === this.record.weights);
   }
 
   get shownImages() {
@@ -214,14 +214,18 @@ export class Viewer {
     const [{ method }] = found;
     const { compare } = this.state;
     this.record.maps = [...this.record.maps.filter((map) => map.method !== method), ...found];
-    this.sharedScales.clear();
+    this.extents.clear();
     if (method !== this.state.method) this.set({ compare: [...new Set([...compare, method])] });
   }
 
   // ---- drawing
 
-  /** Draw everything in the next animation frame. */
+  /** Draw everything in the next animation frame, and what shares a scale with it. */
   refresh() {
+    for (const one of [this, ...this.kin]) one.drawSoon();
+  }
+
+  drawSoon() {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       const { layer, head, method } = this.state;

@@ -62,13 +62,18 @@ export class Words {
   }
 
   chip(at, token) {
-    return element("span", {
-      class: token.spoken ? "gv-token" : "gv-token gv-special", role: "option",
+    const kinds = ["gv-token", !token.spoken && "gv-special", at >= 0 && "gv-weighed",
+      token.probability < 0.5 && "gv-unsure"];
+    const chip = element("span", {
+      class: kinds.filter(Boolean).join(" "), role: "option",
       title: token.sure && `probability ${token.sure}`, tabindex: -1,
       onpointerenter: (event) => { if (event.pointerType !== "touch") this.hovered(at); },
       onclick: (event) => this.pick(at, event),
       onfocus: () => this.focused(at),
     }, token.text);
+    // In quarters, for a screen draws small differences now as none, now as a whole pixel.
+    chip.style.setProperty("--gv-sure", Math.round(4 * (token.probability ?? 0)) / 4);
+    return chip;
   }
 
   focused(at) {
