@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from groundviz.errors import UnknownName
 from groundviz.record.types import Floats, Heatmap
+from groundviz.render.base.escape import visible
 
 Rule = Literal["root", "linear", "log", "each"]
 Over = Literal["map", "all", "each"]
@@ -185,7 +186,7 @@ def least(unit: str, cells: int) -> float:
 
     Args:
         unit: What a value counts.
-        cells: How many cells the map has.
+        cells: How many cells it has on all images and tiles.
 
     >>> least("nats", 196), least("share of attention", 200), least("relevancy", 196)
     (0.01, 0.005, 0.0)
@@ -270,10 +271,12 @@ def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over) -> Scale:
     sizes = [np.where(np.isfinite(one.values), np.abs(one.values), 0.0) for one in maps]
     most = [float(size.max()) for size in sizes]
     at = int(np.argmax(most))
-    floor = max(least(one.unit, one.values.size) for one in maps)
+    # Words share the cells of a grid; images and tiles have cells of their own.
+    grids = {(one.method, one.grid.image, one.grid.label): one.values.size for one in maps}
+    cells = max(sum(size for key, size in grids.items() if key[0] == one.method) for one in maps)
     curve = "root" if rule == "each" else rule
     return Scale(
-        top=max(most[at], floor),
+        top=max(most[at], least(first.unit, cells)),
         highest=most[at],
         peak=_peak(maps, at),
         curve=curve,
@@ -289,13 +292,14 @@ def _peak(maps: Sequence[Heatmap], at: int) -> str:
     one = maps[at]
     size = np.where(np.isfinite(one.values), np.abs(one.values), 0.0)
     row, col = np.unravel_index(int(size.argmax()), one.shape)
-    found = f" at row {row + 1}, column {col + 1}"
+    found = ""
+    if len({two.target.scalar for two in maps}) > 1:
+        found = f" for “{visible(one.target.text.strip())}”"
+    found += f" at row {row + 1}, column {col + 1}"
     if len({two.grid.image for two in maps}) > 1:
         found += f" of image {one.grid.image + 1}"
     if one.grid.label and len({two.grid.label for two in maps}) > 1:
-        found += f" of {one.grid.label}"
-    if len({two.target.scalar for two in maps}) > 1:
-        found += f" for “{one.target.text.strip()}”"
+        found += f" of {visible(one.grid.label)}"
     if len({two.method for two in maps}) > 1:
-        found += f" by {one.method}"
+        found += f" by {visible(one.method)}"
     return found

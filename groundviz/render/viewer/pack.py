@@ -33,6 +33,7 @@ from groundviz.render.base import captions, overlay
 from groundviz.render.base.colour import COLOURS, least, table
 from groundviz.render.base.contours import Outline
 from groundviz.render.base.escape import visible
+from groundviz.render.viewer.presets import presets
 from groundviz.render.viewer.quantize import coded, decoded
 
 Detail = Literal["heads", "layers", "combined"]
@@ -40,13 +41,6 @@ Detail = Literal["heads", "layers", "combined"]
 _LONGEST = 1024
 # Values of all maps together: up to the first with every head, up to the second with every layer.
 _MOST_WITH_HEADS, _MOST_WITH_LAYERS = 1_500_000, 2_900_000
-_HOUNSFIELD = {
-    "Lung": (-600.0, 1500.0),
-    "Mediastinum": (40.0, 400.0),
-    "Bone": (500.0, 2000.0),
-    "Brain": (40.0, 80.0),
-    "Liver": (60.0, 160.0),
-}
 
 
 def pack(
@@ -79,7 +73,9 @@ def pack(
         "cut": cut,
         "missing": missing(record),
         # Maps of the same model share a scale; a name that tells nothing else is enough for that.
-        "weights": hashlib.sha256(record.provenance.weights.encode()).hexdigest()[:12],
+        "weights": hashlib.sha256(record.provenance.weights.encode("utf-8", "surrogatepass")).hexdigest()[
+            :12
+        ],
         "known": [_outline(one) for one in known],
         "question": visible(record.prompt.question),
         "before": list(map(visible, captions.before(record.prompt))),
@@ -210,7 +206,7 @@ def _maps(
         "errors": _errors(maps),
         "unit": visible(maps.unit),
         "signed": maps.signed,
-        "least": least(maps.unit, maps.grid.rows * maps.grid.cols),
+        "least": least(maps.unit, _cells(record, maps.method)),
         "reduce": list(maps.reduce),
         "layers": layers,
         "measured": list(maps.values.shape[1:3]),
@@ -221,6 +217,11 @@ def _maps(
         "at": values,
         "inside": inside,
     }
+
+
+def _cells(record: Record, method: str) -> int:
+    """How many cells a method has on all images and tiles."""
+    return sum(maps.grid.rows * maps.grid.cols for maps in record.heatmaps if maps.method == method)
 
 
 def _errors(maps: Heatmaps) -> list[str] | None:
@@ -343,7 +344,7 @@ def _images(record: Record, blobs: list[bytes]) -> list[dict[str, Any]]:
             "source": list(source_image.shape),
             "aspect": [spacing[0] / min(spacing), spacing[1] / min(spacing)],
             "window": _window(source_image),
-            "presets": _presets(source_image),
+            "presets": presets(source_image),
             "at": _add(_png(source_image), blobs),
         }
         images.append(image)
@@ -372,29 +373,3 @@ def _png(source_image: SourceImage) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(levels).save(stream, "PNG")
     return stream.getvalue()
-
-
-def _presets(source_image: SourceImage) -> list[list[Any]]:
-    """Windows to choose from, as (name, level, width) of the display range 0 to 1.
-
-    The window that was applied is all there is; a standard CT window is offered where it lies
-    inside it.
-    """
-    low, high = np.percentile(source_image.pixels, [1.0, 99.0]).tolist()
-    if high <= low:
-        low, high = 0.0, 1.0
-    found: list[list[Any]] = [
-        ["As read", 0.5, 1.0],
-        ["1 to 99 % of the pixels", (low + high) / 2, high - low],
-        ["Darker half", 0.25, 0.5],
-        ["Brighter half", 0.75, 0.5],
-    ]
-    # Values far below zero are Hounsfield units.
-    if source_image.window and not source_image.inverted and source_image.raw_range[0] <= -200.0:
-        centre, width = source_image.window
-        for name, (level, span) in _HOUNSFIELD.items():
-            start = (level - span / 2 - centre) / width + 0.5
-            stop = (level + span / 2 - centre) / width + 0.5
-            if start >= 0.0 and stop <= 1.0:
-                found.append([f"{name} (C {level:.0f} W {span:.0f})", (start + stop) / 2, stop - start])
-    return found

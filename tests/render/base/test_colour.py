@@ -47,7 +47,7 @@ def test_the_highest_value_is_told_with_all_that_tells_its_map_from_the_others()
     strong = replace(strong, values=strong.values * 9)
     (scale, _) = scales([strong, weak])
     assert re.fullmatch(
-        r"highest \S+ at row \d+, column \d+ of image 2 for “nodule in the left upper zone.” by attention",
+        r"highest \S+ for “nodule in the left upper zone.” at row \d+, column \d+ of image 2 by attention",
         scale.summit,
     )
 

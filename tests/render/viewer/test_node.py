@@ -113,7 +113,7 @@ def check_scale(one, heatmap):
         strength = ours.strength(heatmap.values).ravel()
         seen = np.isfinite(strength)
         pixels = np.array(one["pixels"], dtype=float).reshape(-1, 4)
-        colours = 255.0 * paint(ours.position(heatmap.values), signed=ours.signed).reshape(-1, 3)
+        colours = 255.0 * paint(ours.position(heatmap.values), ours.colours).reshape(-1, 3)
         assert np.abs(pixels[seen, :3] - colours[seen]).mean() < 3.0
         np.testing.assert_allclose(pixels[seen, 3], 255.0 * OPACITY * strength[seen], atol=8)
         assert not pixels[~seen].any()
@@ -161,7 +161,7 @@ def test_same_value_same_colour_same_outline_same_words(tmp_path, curve, unit, s
         assert printed(value) == text
     pixels = np.array(one["pixels"], dtype=float).reshape(14, 14, 4)
     seen = np.isfinite(values)
-    colours = 255.0 * paint(scale.position(values), signed=signed)
+    colours = 255.0 * paint(scale.position(values), scale.colours)
     strength = scale.strength(values)
     assert np.abs(pixels[..., :3] - colours)[seen & (strength > 0)].max() <= 2.0
     np.testing.assert_allclose(pixels[seen, 3], 255.0 * OPACITY * strength[seen], atol=0.51)

@@ -274,7 +274,7 @@ def test_colours_are_those_of_the_static_images(name):
     kept = np.frombuffer(base64.b64decode(header["colours"][name]), np.uint8).reshape(256, 3)
     np.testing.assert_array_equal(kept, table(name))
     if name in DEFAULTS.values():
-        painted = paint((np.arange(256) / 255).astype(np.float32), signed=COLOURS[name])
+        painted = paint((np.arange(256) / 255).astype(np.float32), name)
         np.testing.assert_array_equal(kept, overlay.to_bytes(painted))
 
 
@@ -299,8 +299,9 @@ def test_what_a_scale_spans_at_least_is_in_the_payload():
     plain, _ = RECORD.heatmaps
     named = [replace(plain, unit=unit) for unit in ("share of attention", "nats", "relevancy")]
     header, _ = pack.read(pack.pack(replace(RECORD, heatmaps=tuple(named))))
-    assert [one["least"] for one in header["maps"]] == [1 / 196, 0.01, 0.0]
-    assert [one["least"] for one in header["maps"]] == [least(one.unit, 14 * 14) for one in named]
+    assert [one["least"] for one in header["maps"]] == [1 / (3 * 196), 0.01, 0.0]
+    (alone,) = pack.read(pack.pack(replace(RECORD, heatmaps=(plain,))))[0]["maps"]
+    assert alone["least"] == least(plain.unit, 14 * 14) == 1 / 196
 
 
 def test_records_of_the_same_weights_are_known_by_a_key_that_tells_nothing_else():

@@ -42,11 +42,12 @@ def test_the_scale_is_always_printed_with_its_unit(browser, tmp_path):
         assert page.inner_text(".gv-summit") == f"highest {high}{scale.peak}"
         whose = "the value, 0 to the highest"
         for norm, unit, rule in (
-            ("linear", "share of attention", f"{whose}, one scale for these maps"),
+            ("linear", "share of attention", f"{whose}, one scale for all maps of this unit"),
             (
                 "log",
                 "share of attention",
-                "logarithm of the value over 3 decades, 0 to the highest, one scale for these maps",
+                "logarithm of the value over 3 decades, 0 to the highest, one scale for all maps of "
+                "this unit",
             ),
             ("each", "share of attention", f"square root of {whose}"),
             ("mass", "share of the map\u2019s total", f"square root of {whose}"),
@@ -176,7 +177,8 @@ def test_cells_that_hold_half_and_nine_tenths_of_a_map_are_outlined_and_counted(
         assert page.inner_text(".gv-detail").endswith(" · 2 of 196 cells hold half")
         legend = page.inner_text(".gv-readout")
         assert (
-            "Outlined: the fewest cells that hold 50 % of the map; thin: 90 %; dashed below zero." in legend
+            "Outlined: the fewest cells that hold 50 % of the map; thin: 90 %; dashed below zero; none where "
+            "they are over 25 % of all, or the map is faint." in legend
         )
         change = np.abs(canvas(page) - 255.0 * record.source_image.pixels[..., None]).max(axis=2)
         reach = SIDE // 14

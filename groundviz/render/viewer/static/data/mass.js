@@ -3,6 +3,8 @@
 /** Shares of a map's mass whose cells are outlined; the further one thinly. */
 export const HALF = 0.5;
 export const MOST = 0.9;
+/** Lines around more of the cells than this are a maze. */
+export const WIDEST = 0.25;
 
 const sizeOf = (value) => (Number.isFinite(value) ? Math.abs(value) : 0);
 

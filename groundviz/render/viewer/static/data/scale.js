@@ -8,6 +8,8 @@ const GROUND = 0.5;
 const DECADES = 3;
 /** Cells that differ by less than this share of the largest are alike, as in groundviz/record/parts/maps.py. */
 const ROUNDING = 8 * 2 ** -23;
+/** Of a scale. */
+const FAINT = 0.25;
 const CURVES = {
   root: Math.sqrt,
   linear: (share) => share,
@@ -20,7 +22,7 @@ const CURVE_NAMES = {
 };
 /** Shares of the top that have ticks, in the order in which they matter. */
 const TICKS = { plain: [0, 1, 0.25, 0.5], log: [0, 1, 0.1, 0.01], signed: [-1, 1, 0, -0.25, 0.25] };
-const OVER = { map: "", all: ", one scale for these maps", each: ", each map its own scale" };
+const OVER = { map: "", all: ", one scale for all maps of this unit", each: ", each map its own scale" };
 
 /**
  * One map, or several of which only the largest value counts.
@@ -113,6 +115,9 @@ export function strength(value, { top, curve, signed }) {
 /** Where a value lies on a scale, from 0 to 1. */
 export const position = (value, scale) =>
   scale.signed ? 0.5 + 0.5 * Math.sign(value) * strength(value, scale) : strength(value, scale);
+
+/** Whether the colours of a map can hardly be told from none. */
+export const isFaint = (values, scale) => !values.some((value) => strength(value, scale) >= FAINT);
 
 /** Whether the maps do not reach what their scale at least spans. */
 export const isNegligible = ({ highest, top }) => highest < top;

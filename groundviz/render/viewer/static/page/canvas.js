@@ -2,9 +2,9 @@
 
 import { valueRuns } from "../data/cells.js";
 import { edges, finer, isolines } from "../data/lines.js";
-import { HALF, heaviest, MOST } from "../data/mass.js";
+import { HALF, heaviest, MOST, WIDEST } from "../data/mass.js";
 import { clamp } from "../data/numbers.js";
-import { colouredCells, coloursFor, windowCurve } from "../data/scale.js";
+import { colouredCells, coloursFor, isFaint, windowCurve } from "../data/scale.js";
 import { element } from "./element.js";
 
 /** Of larger grids, outlines would be all there is to see. */
@@ -140,11 +140,13 @@ function drawHatching(viewer, pane, context) {
 
 /** Lines around the fewest cells that hold most of a map, thinly, and around those that hold half of it. */
 function drawOutlines(viewer, pane, context, map, values) {
-  if (Math.max(map.rows, map.cols) > MOST_OUTLINED) return;
+  // White lines would give weight to a map that has none.
+  if (Math.max(map.rows, map.cols) > MOST_OUTLINED || isFaint(values, pane.scaled)) return;
   const { scaled: { signed }, fit: { ratio } } = pane;
   const smooth = viewer.state.smooth ? finer(values, map.rows, map.cols, SMOOTH_LINES) : null;
   for (const share of [MOST, HALF]) {
     const cells = heaviest(values, share);
+    if (cells.filter(Boolean).length > WIDEST * map.count) continue;
     // Negative values have an outline of their own, which is dashed.
     for (const side of signed ? [1, -1] : [1]) {
       const lines = smooth ? smoothLines(smooth, map, levelOf(values, cells), side)

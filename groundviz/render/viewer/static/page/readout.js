@@ -1,7 +1,7 @@
 /** The line under the panes: what is looked up, in words and numbers. */
 
 import { cellName, valueRuns } from "../data/cells.js";
-import { HALF, heaviest, MOST } from "../data/mass.js";
+import { HALF, heaviest, MOST, WIDEST } from "../data/mass.js";
 import { percent, printed } from "../data/numbers.js";
 import { strongest } from "./captions.js";
 import { setText } from "./element.js";
@@ -61,7 +61,9 @@ function legend(viewer) {
   if (fill) parts.push(`Opacity rises from 0 at zero to ${percent(opacity)}.`);
   if (contour) {
     const dashed = panes.some(({ scaled }) => scaled?.signed) ? "; dashed below zero" : "";
-    parts.push(`Outlined: the fewest cells that hold ${percent(HALF)} of the map; thin: ${percent(MOST)}${dashed}.`);
+    const none = `none where they are over ${percent(WIDEST)} of all, or the map is faint`;
+    const shares = `${percent(HALF)} of the map; thin: ${percent(MOST)}${dashed}`;
+    parts.push(`Outlined: the fewest cells that hold ${shares}; ${none}.`);
   }
   if (record.known.length) parts.push("Dotted: reference.");
   parts.push("Hatched: not covered by this map.");
