@@ -249,8 +249,8 @@ def known(colours: str | None) -> None:
 def printed(value: float, digits: int = 3) -> str:
     """A number as a journal prints it, with a true minus sign and powers of ten.
 
-    >>> printed(0.25), len(printed(1234.5))
-    ('0.25', 9)
+    >>> printed(0.25), printed(12345.0, digits=5)
+    ('0.25', '12345')
     """
     mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
     text = mantissa.replace("-", "\N{MINUS SIGN}")
