@@ -72,10 +72,7 @@ def pack(
         "label": visible(label),
         "cut": cut,
         "missing": missing(record),
-        # Maps of the same model share a scale; a name that tells nothing else is enough for that.
-        "weights": hashlib.sha256(record.provenance.weights.encode("utf-8", "surrogatepass")).hexdigest()[
-            :12
-        ],
+        "weights": _key(record.provenance.weights),
         "known": [_outline(one) for one in known],
         "question": visible(record.prompt.question),
         "before": list(map(visible, captions.before(record.prompt))),
@@ -217,6 +214,11 @@ def _maps(
         "at": values,
         "inside": inside,
     }
+
+
+def _key(weights: str) -> str:
+    """What tells models apart, and nothing else of them: maps of the same one share a scale."""
+    return hashlib.sha256(weights.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def _cells(record: Record, method: str) -> int:
