@@ -44,6 +44,9 @@ _MM_PER_INCH = 25.4
 MM_PER_POINT = _MM_PER_INCH / 72
 _LEADING = 1.3
 _LONGEST, _LONGEST_LABEL = 2000, 150
+_LISTS = ("serif", "sans-serif", "monospace", "cursive", "fantasy")
+# It comes with matplotlib, and holds every letter that groundviz itself writes.
+_REST = "DejaVu Sans"
 
 
 def dots(millimetres: float) -> int:
@@ -91,7 +94,7 @@ def measure(run: Run, size: float) -> float:
 
 @lru_cache(maxsize=16384)
 def _measured(run: Run, size: float, letters: str) -> float:
-    font = FontProperties(family=letters, weight="bold" if run.bold else "normal", size=size)
+    font = FontProperties(family=_with_rest(letters), weight="bold" if run.bold else "normal", size=size)
     width, _, _ = TextToPath().get_text_width_height_descent(run.text, font, ismath=False)
     return float(width) * MM_PER_POINT
 
@@ -102,8 +105,17 @@ def family() -> str:
     wanted: list[str] = []
     for name in own["font.family"]:
         # "sans-serif" and its like stand for lists of fonts.
-        wanted += own.get(f"font.{name}", [name])
+        wanted += own[f"font.{name}"] if name in _LISTS else [name]
     return _installed(tuple(wanted))
+
+
+def families() -> list[str]:
+    """The font of the figure, and where letters that it lacks come from."""
+    return _with_rest(family())
+
+
+def _with_rest(letters: str) -> list[str]:
+    return list(dict.fromkeys([letters, _REST]))
 
 
 @cache
@@ -112,7 +124,7 @@ def _installed(names: tuple[str, ...]) -> str:
         with suppress(ValueError):
             findfont(FontProperties(family=name), fallback_to_default=False)
             return name
-    return "DejaVu Sans"
+    return _REST
 
 
 def printable(text: str) -> str:
@@ -245,7 +257,7 @@ class Page:
             1.0 - baseline / down,
             run.text,
             fontsize=size,
-            fontfamily=family(),
+            fontfamily=families(),
             fontweight="bold" if run.bold else "normal",
             color=run.colour,
             parse_math=False,
@@ -320,9 +332,11 @@ def _joined(line: Sequence[tuple[float, Run]]) -> tuple[tuple[float, Run], ...]:
 
 @cache
 def _drawable(letters: str) -> frozenset[int]:
-    """The code points that the figure's font holds in both weights."""
-    found: list[frozenset[int]] = []
+    """The code points that the figure's fonts hold in both weights."""
+    found: dict[str, frozenset[int]] = {}
     for weight in ("normal", "bold"):
-        font = get_font(findfont(FontProperties(family=letters, weight=weight)))
-        found.append(frozenset(font.get_charmap()))
-    return found[0] & found[1]
+        held: set[int] = set()
+        for name in _with_rest(letters):
+            held |= set(get_font(findfont(FontProperties(family=name, weight=weight))).get_charmap())
+        found[weight] = frozenset(held)
+    return found["normal"] & found["bold"]

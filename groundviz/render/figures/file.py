@@ -27,6 +27,8 @@ _SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "groundviz",
     # Hinting would round letter widths to dots and part the drawn line from the measured one.
     "text.hinting": "no_hinting",
+    # No axis has numbers; without this, some fonts warn of how they would look.
+    "axes.formatter.use_mathtext": True,
 }
 _FONTS = ("font.family", "font.serif", "font.sans-serif", "font.monospace")
 _VECTORS: dict[str, dict[str, str | None]] = {
