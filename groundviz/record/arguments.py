@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -103,3 +104,12 @@ def check_label(label: object) -> None:
             f"The label cannot be kept: it is {found}, and should be a line of at most {LONGEST_LABEL} "
             'characters. Give a short name, such as label="checkpoint A".'
         )
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number, of numpy or of Python; True is one to Python, and to nobody else.
+
+    >>> is_number(np.float32(0.5)), is_number(True), is_number("0.5")
+    (True, False, False)
+    """
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -10,12 +10,12 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from groundviz.errors import OptionError
+from groundviz.record.arguments import is_number
 from groundviz.record.exports.long import listed
 from groundviz.record.geometry import apply
 from groundviz.record.mass import heaviest
@@ -63,13 +63,13 @@ class Strong:
     threshold: float | None = None
 
     def __post_init__(self) -> None:
-        if not (_is_number(self.share) and 0 < self.share <= 1):
+        if not (is_number(self.share) and 0 < self.share <= 1):
             raise OptionError(
                 f"The share is {self.share!r}: expected a number above 0 to 1. Give for example share=0.5."
             )
         if self.threshold is None:
             return
-        if not (_is_number(self.threshold) and 0 < self.threshold < math.inf):
+        if not (is_number(self.threshold) and 0 < self.threshold < math.inf):
             raise OptionError(
                 f"The threshold is {self.threshold!r}: expected a raw value above 0, as cells below zero "
                 "speak against the target. Give one in the map's unit, or leave it out."
@@ -83,11 +83,6 @@ class Strong:
         if self.threshold is None:
             return above & heaviest(heatmap.values, self.share)
         return above & (heatmap.values >= self.threshold)
-
-
-def _is_number(value: object) -> bool:
-    # True is a number to Python, and no share to anybody.
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def boxes(heatmap: Heatmap, strong: Strong, shape: tuple[int, int]) -> list[Box]:
