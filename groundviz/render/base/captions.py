@@ -14,6 +14,7 @@ from groundviz.render.base.colour import OPACITY
 from groundviz.render.base.overlay import OUTLINED, WIDEST, outlined
 from groundviz.render.base.parts import WHOLE as WHOLE
 from groundviz.render.base.parts import emphasis as emphasis
+from groundviz.render.base.parts import layer_name as layer_name
 from groundviz.render.base.parts import part as part
 from groundviz.render.base.parts import percent as percent
 from groundviz.render.base.parts import pieces as pieces
@@ -244,11 +245,18 @@ def halves(heatmaps: Iterable[Heatmap]) -> str:
     known = [heatmap for heatmap in heatmaps if heatmap.has_evidence]
     if not known:
         return ""
-    counts = [int(heaviest(heatmap.values, OUTLINED[0]).sum()) for heatmap in known]
+    counts = [(int(heaviest(one.values, OUTLINED[0]).sum()), _held(one)) for one in known]
     few, many = min(counts), max(counts)
-    taken = f"{few:,}" if few == many else f"{few:,} to {many:,}"
-    cells = "cell holds" if many == 1 else "cells hold"
-    return f"{taken} of {known[0].values.size:,} {cells} half of a map"
+    if few[1] != many[1]:
+        return f"{few[0]:,} of {few[1]:,} to {many[0]:,} of {many[1]:,} cells hold half of a map"
+    taken = f"{few[0]:,}" if few == many else f"{few[0]:,} to {many[0]:,}"
+    hold = "holds" if many[0] == 1 else "hold"
+    return f"{taken} of {many[1]:,} cells {hold} half of a map"
+
+
+def _held(heatmap: Heatmap) -> int:
+    """How many cells hold a value."""
+    return int(np.isfinite(heatmap.values).sum())
 
 
 def _partly_unseen(heatmap: Heatmap, source_image: SourceImage) -> bool:
@@ -258,7 +266,7 @@ def _partly_unseen(heatmap: Heatmap, source_image: SourceImage) -> bool:
     # Half a pixel is rounding, and cannot be seen.
     before = top > 0.5 or left > 0.5
     behind = bottom < rows - 0.5 or right < cols - 0.5
-    return bool(before or behind or np.isnan(heatmap.values).any())
+    return bool(before or behind or _held(heatmap) < heatmap.values.size)
 
 
 def describe(heatmap: Heatmap, images: int = 1) -> str:
@@ -292,20 +300,6 @@ def describe(heatmap: Heatmap, images: int = 1) -> str:
 def by_layer(maps: Iterable[Heatmap]) -> bool:
     """Whether a row of maps shows one target layer by layer."""
     return len({heatmap.layer for heatmap in maps}) > 1
-
-
-def layer_name(heatmap: Heatmap) -> str:
-    """What to call the layer of a map: its place in the model where the method says so.
-
-    >>> import groundviz
-    >>> explanation = groundviz.explain("demo", np.zeros((112, 112), np.uint8), "Is there a nodule?")
-    >>> layer_name(explanation.heatmap("attention", layer=2))
-    'layer 2'
-    """
-    sites = heatmap.params.get("sites", ())
-    if heatmap.layer is None or heatmap.layer >= len(sites):
-        return f"layer {heatmap.layer}"
-    return str(sites[heatmap.layer]).replace(".", " ")
 
 
 def undrawn(record: Record, shown: Iterable[Heatmap]) -> list[str]:

@@ -7,7 +7,7 @@ stronger a cell, the further its colour lies from the tissue under it (tests/ren
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from groundviz.errors import UnknownName
 from groundviz.record.types import Floats, Heatmap
 from groundviz.render.base.escape import visible
+from groundviz.render.base.parts import layer_name
 
 Rule = Literal["root", "linear", "log", "each"]
 Over = Literal["map", "all", "each"]
@@ -58,6 +59,7 @@ _CURVES = {
     "log": f"logarithm of the value over {_DECADES} decades",
 }
 _OVER = {"map": "", "all": ", one scale for all maps of this unit", "each": ", each map its own scale"}
+_LONGEST_NAME = 60
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -110,6 +112,11 @@ class Scale:
             return strength
         return np.asarray(0.5 + 0.5 * np.sign(values) * strength, dtype=np.float32)
 
+    def largest(self, values: Floats) -> float:
+        """The largest magnitude among values that have a colour; what is not finite has none."""
+        size = np.abs(values) if self.signed else np.maximum(values, 0.0)
+        return float(np.max(size, where=np.isfinite(values), initial=0.0))
+
     @property
     def negligible(self) -> bool:
         """Whether the maps do not reach what the scale at least spans."""
@@ -151,7 +158,12 @@ class Scale:
 
 
 def scales(
-    maps: Sequence[Heatmap], rule: Rule = "root", *, colours: str | None = None, opacity: float = OPACITY
+    maps: Sequence[Heatmap],
+    rule: Rule = "root",
+    *,
+    colours: str | None = None,
+    opacity: float = OPACITY,
+    whose: Sequence[str] = (),
 ) -> tuple[Scale | None, ...]:
     """A scale for each of several maps, one for all of a unit; None for a map without evidence.
 
@@ -162,7 +174,9 @@ def scales(
             every map its own, along the square root.
         colours: One of `COLOURS`, for the maps whose kind it fits; None for ours.
         opacity: How much of the image is covered at the end of a scale, 0 to 1.
+        whose: What to call the part of the figure that each map is in, where there are several.
     """
+    parts = dict(zip(map(id, maps), whose, strict=False))
     # Maps without evidence have no scale, and do not change that of the others.
     groups: dict[object, list[Heatmap]] = {}
     for number, one in enumerate(maps):
@@ -174,11 +188,21 @@ def scales(
         over: Over = "all" if len(group) > 1 else "map"
         if rule == "each" and len(maps) > 1:
             over = "each"
-        scale = replace(_scale(group, rule, over), opacity=opacity)
+        scale = replace(_scale(group, rule, over, parts), opacity=opacity)
         if colours is not None and COLOURS[colours] == scale.signed:
             scale = replace(scale, colours=colours)
         found |= {id(one): scale for one in group}
     return tuple(found.get(id(one)) for one in maps)
+
+
+def ruled(known: Sequence[Scale]) -> str:
+    """The rule of scales that stand side by side, in words that hold for each of them."""
+    # Negligible maps have another rule; where each has its own scale, both kinds may be there.
+    plain = next((scale for scale in known if not scale.negligible), known[0])
+    few = next((scale for scale in known if scale.negligible), plain)
+    if plain.negligible == few.negligible:
+        return plain.rule
+    return f"{plain.rule}, or up to {printed(few.top)} where a map is negligible"
 
 
 def least(unit: str, cells: int) -> float:
@@ -241,7 +265,7 @@ def known(colours: str | None) -> None:
     Raises:
         UnknownName: There are none.
     """
-    if colours is not None and colours not in COLOURS:
+    if colours is not None and not (isinstance(colours, str) and colours in COLOURS):
         names = ", ".join(map(repr, COLOURS))
         raise UnknownName(f"There are no colours called {colours!r}: known are {names}. Name one of these.")
 
@@ -265,7 +289,7 @@ def _line(ends: tuple[tuple[float, ...], tuple[float, ...]], at: Floats) -> Floa
     return np.asarray(start + at * (stop - start), dtype=np.float32)
 
 
-def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over) -> Scale:
+def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over, parts: Mapping[int, str]) -> Scale:
     first = maps[0]
     # Infinities would leave nothing else to be seen.
     sizes = [np.where(np.isfinite(one.values), np.abs(one.values), 0.0) for one in maps]
@@ -278,7 +302,7 @@ def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over) -> Scale:
     return Scale(
         top=max(most[at], least(first.unit, cells)),
         highest=most[at],
-        peak=_peak(maps, at),
+        peak=_peak(maps, at, parts),
         curve=curve,
         over=over,
         signed=first.signed,
@@ -287,14 +311,14 @@ def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over) -> Scale:
     )
 
 
-def _peak(maps: Sequence[Heatmap], at: int) -> str:
+def _peak(maps: Sequence[Heatmap], at: int, parts: Mapping[int, str]) -> str:
     """Where the highest value lies: the cell, and what tells its map from the others."""
     one = maps[at]
     size = np.where(np.isfinite(one.values), np.abs(one.values), 0.0)
     row, col = np.unravel_index(int(size.argmax()), one.shape)
     found = ""
     if len({two.target.scalar for two in maps}) > 1:
-        found = f" for “{visible(one.target.text.strip())}”"
+        found = f" for “{visible(_short(one.target.text.strip()))}”"
     found += f" at row {row + 1}, column {col + 1}"
     if len({two.grid.image for two in maps}) > 1:
         found += f" of image {one.grid.image + 1}"
@@ -302,4 +326,13 @@ def _peak(maps: Sequence[Heatmap], at: int) -> str:
         found += f" of {visible(one.grid.label)}"
     if len({two.method for two in maps}) > 1:
         found += f" by {visible(one.method)}"
+    if len({two.layer for two in maps}) > 1:
+        found += f" in {visible(layer_name(one))}"
+    if len({parts.get(id(two)) for two in maps}) > 1:
+        found += f" in {visible(parts[id(one)])}"
     return found
+
+
+def _short(text: str) -> str:
+    """The text, which may be a whole report, cut to what leaves room for its place."""
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1].rstrip()}…"

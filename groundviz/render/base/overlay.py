@@ -168,7 +168,8 @@ def outlined(heatmap: Heatmap) -> bool:
 
 def is_faint(heatmap: Heatmap, scale: Scale) -> bool:
     """Whether the colours of a map can hardly be told from none."""
-    return bool(np.nanmax(scale.strength(heatmap.values)) < _FAINT)
+    largest = np.array(scale.largest(heatmap.values), np.float32)
+    return bool(scale.strength(largest) < _FAINT)
 
 
 def outlines(

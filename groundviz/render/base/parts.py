@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 
 from groundviz.record.targets import answered, find
-from groundviz.record.types import Answer, Target
+from groundviz.record.types import Answer, Heatmap, Target
 
 WHOLE = "whole answer"
 _WORD = re.compile(r"\w+(?:[-'/.\u2019]\w+)*")
@@ -42,6 +42,20 @@ def quoted(target: Target) -> str:
     ('“nodule” (in the question)', '“yes”')
     """
     return f"“{target.text.strip()}”{_where(target)}"
+
+
+def layer_name(heatmap: Heatmap) -> str:
+    """What to call the layer of a map: its place in the model where the method says so.
+
+    >>> import groundviz
+    >>> explanation = groundviz.explain("demo", np.zeros((112, 112), np.uint8), "Is there a nodule?")
+    >>> layer_name(explanation.heatmap("attention", layer=2))
+    'layer 2'
+    """
+    sites = heatmap.params.get("sites", ())
+    if heatmap.layer is None or heatmap.layer >= len(sites):
+        return f"layer {heatmap.layer}"
+    return str(sites[heatmap.layer]).replace(".", " ")
 
 
 def _where(target: Target) -> str:

@@ -9,6 +9,7 @@ from string import ascii_lowercase
 from typing import Protocol, get_args
 
 from groundviz.errors import OptionError, UnknownName
+from groundviz.record.arguments import is_number
 from groundviz.record.tiles import which
 from groundviz.record.types import Grid, Heatmap, Record
 from groundviz.render.base import captions, colour
@@ -65,7 +66,8 @@ class Look:
         colours: Which, as there; None for ours.
         opacity: As there.
         header: Whether question and answer stand above the maps.
-        legend: Whether the lines on how to read the maps stand under them; captions say it, too.
+        legend: Whether the lines on how to read the maps stand under them. What is to beware of in an image
+            stays.
 
     Raises:
         UnknownName: There is no such style or rule, or there are no such colours.
@@ -88,10 +90,10 @@ class Look:
     def __post_init__(self) -> None:
         styles.known(self.style)
         colour.known(self.colours)
-        if self.rule not in get_args(Rule):
+        if not isinstance(self.rule, str) or self.rule not in get_args(Rule):
             names = ", ".join(map(repr, get_args(Rule)))
             raise UnknownName(f"There is no scale {self.rule!r}: known are {names}. Name one of these.")
-        if not 0.0 < self.opacity <= 1.0:
+        if not (is_number(self.opacity) and 0.0 < self.opacity <= 1.0):
             raise OptionError(
                 f"The opacity is {self.opacity!r}: expected a number above 0 to 1. Give for example 0.85."
             )
@@ -282,7 +284,7 @@ def _bar(group: Sequence[Strip], width: float) -> Iterator[Bar]:
     """The colour bar of a method, unless none of its maps holds any evidence."""
     known = _known(group)
     if known:
-        yield Bar(known[0], all(scale == known[0] for scale in known), width)
+        yield Bar(known[0], colour.ruled(known), all(scale == known[0] for scale in known), width)
 
 
 def _row_title(name: str, letter: str, details: str, steps: str, width: float) -> Text:

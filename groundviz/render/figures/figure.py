@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from groundviz.errors import TargetError, UnknownName
+from groundviz.record.arguments import is_number
 from groundviz.record.selection import Selection, target
 from groundviz.record.targets import Named
 from groundviz.record.tiles import which
@@ -62,8 +63,7 @@ def compose(parts: Sequence[Part], look: Look | None = None, *, width: Width = "
     columns = _columns(parts, look)
     with drawing():
         blocks = list(_bands(columns, across - 2 * _MARGIN))
-        if look.legend:
-            blocks.append(_footer(columns, across - 2 * _MARGIN, look))
+        blocks += _footer(columns, across - 2 * _MARGIN, look)
         down = 2 * _MARGIN + sum(block.height for block in blocks)
         _refuse_long(across, down)
         page = Page(across, down)
@@ -150,7 +150,7 @@ def millimetres(width: Width) -> float:
     if isinstance(width, str):
         across = _WIDTHS.get(width, 0.0)
     else:
-        across = float(width)
+        across = float(width) if is_number(width) else 0.0
     if not _NARROWEST <= across <= 1000.0:
         known = ", ".join(f"{name!r} ({size:.0f} mm)" for name, size in _WIDTHS.items())
         raise UnknownName(
@@ -172,13 +172,16 @@ def default_targets(
 def _columns(parts: Sequence[Part], look: Look) -> list[Column]:
     """The parts with their scales: those of one model share them."""
     rows = [_comparable(part, look) for part in parts]
-    known: dict[str, list[Heatmap]] = {}
-    for part, its_rows in zip(parts, rows, strict=True):
-        known.setdefault(part.record.provenance.weights, []).extend(chain.from_iterable(its_rows))
+    known: dict[str, list[tuple[Heatmap, str]]] = {}
+    for part, its_rows, letter in zip(parts, rows, _letters(len(parts)), strict=False):
+        called = f"({letter})" if letter else part.name
+        its_maps = known.setdefault(part.record.provenance.weights, [])
+        its_maps += [(heatmap, called) for heatmap in chain.from_iterable(its_rows)]
     # By identity, for the same map may stand in two parts.
     found: dict[int, Scale | None] = {}
-    for maps in known.values():
-        its_scales = scales(maps, look.rule, colours=look.colours, opacity=look.opacity)
+    for pairs in known.values():
+        maps, whose = zip(*pairs, strict=True)
+        its_scales = scales(maps, look.rule, colours=look.colours, opacity=look.opacity, whose=whose)
         for heatmap, scale in zip(maps, its_scales, strict=True):
             found[id(heatmap)] = scale
     columns: list[Column] = []
@@ -245,20 +248,23 @@ def _bands(columns: Sequence[Column], room: float) -> Iterator[Block]:
             yield Aligned(list(map(list, stacks)), width + _BETWEEN)
 
 
-def _footer(columns: Sequence[Column], width: float, look: Look) -> Text:
-    """How to read the colours, and what to beware of in the images."""
+def _footer(columns: Sequence[Column], width: float, look: Look) -> Iterator[Text]:
+    """How to read the colours, and what to beware of in the images, which is told in any case."""
     # Each sentence once, in the order in which it first came.
     sentences: dict[str, None] = {}
     about: list[str] = []
     for column in columns:
-        sentences |= dict.fromkeys(_legend(column, look))
+        if look.legend:
+            sentences |= dict.fromkeys(_legend(column, look))
         about += _notes(column)
-    if look.style == "llava_rad":
+    if look.legend and look.style == "llava_rad":
         sentences[styles.SINKS] = None
     text = " ".join([*sentences, *about])
+    if not text:
+        return
     lines = _FOOTER_LINES * max(1, len(about))
     runs = [Run(printable(text), colour=GREY)]
-    return Text(((0.0, paragraph(runs, SMALL, width, most_lines=lines)),), 0.0)
+    yield Text(((0.0, paragraph(runs, SMALL, width, most_lines=lines)),), 0.0)
 
 
 def _legend(column: Column, look: Look) -> list[str]:
@@ -310,9 +316,9 @@ def _caption(columns: Sequence[Column], look: Look) -> str:
         # A single part is called nothing, and its caption has another form.
         if len(columns) == 1:
             return legend.single(column.record, maps, its_scales, notes)
-        name = f"({column.letter})"
-        if column.part.name:
-            name += f" {column.part.name}:"
+        letter = f"({column.letter})" if column.letter else ""
+        called = f"{column.part.name}:" if column.part.name else ""
+        name = " ".join(filter(None, (letter, called)))
         sentences = legend.shown(column.record, maps, its_scales)
         origin = visible(captions.made_with(column.record.provenance))
         parts.append((visible(name), sentences, origin))

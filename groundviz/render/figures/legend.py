@@ -8,7 +8,7 @@ from itertools import chain, groupby
 from groundviz.record.tiles import place, which
 from groundviz.record.types import Heatmap, Record, SourceImage
 from groundviz.render.base import captions
-from groundviz.render.base.colour import Scale
+from groundviz.render.base.colour import Scale, ruled
 from groundviz.render.base.escape import visible
 
 
@@ -155,12 +155,11 @@ def _method_sentence(
     error = captions.uncertainties(list(chain.from_iterable(rows)))
     if error:
         parts.append(error)
-    # All maps with evidence have scales by one rule.
-    scale = next(filter(None, chain.from_iterable(scales)), None)
+    known = list(filter(None, chain.from_iterable(scales)))
     coloured = captions.NO_EVIDENCE
-    if scale:
-        coloured = f"colours follow the {scale.rule}"
-        if scale.over != "each":
-            coloured += f"; {scale.summit}"
+    if known:
+        coloured = f"colours follow the {ruled(known)}"
+        if known[0].over != "each":
+            coloured += f"; {known[0].summit}"
         coloured += f"; {captions.halves(chain.from_iterable(rows))}"
     return f"{captions.method_name(method)} ({'; '.join(parts)}): {coloured}."

@@ -22,6 +22,7 @@ from groundviz.render.figures.canvas import (
     Run,
     dots,
     dotted,
+    families,
     fitted,
     measure,
     millimetres,
@@ -37,7 +38,7 @@ _GAP = 1.5
 NARROW, ROOMY = 24.0, 34.0
 _HIGHEST = 80.0
 _LABEL_HEIGHT, _RANGE_HEIGHT = 3.4, 3.0
-_BAR_WIDTH, _BAR_HEIGHT = 34.0, 1.8
+_BAR_WIDTH, _BAR_HEIGHT, _BAR_LINES = 34.0, 1.8, 8
 _AGAINST, _FOR = Run("against", colour=GREY), Run("for", colour=GREY)
 _SENTENCE_GAP, _WITH_CONTEXT, _MOST_LINES = 0.6, 4, 8
 # Millimetres that letters take, set small, in a text of narrow ones.
@@ -236,11 +237,13 @@ class Bar:
 
     Attributes:
         scale: What it shows.
+        rule: How values become colours, in words that hold for all of the maps.
         same: Whether all maps have this scale; where each has its own, the ends are named alone.
         width: Millimetres that bar and words may take.
     """
 
     scale: Scale
+    rule: str
     same: bool
     width: float
 
@@ -295,15 +298,16 @@ class Bar:
 
     def _words(self) -> tuple[float, float, Paragraph]:
         """Unit and rule, with their place: beside the bar, or under it where there is no room."""
-        rule = f"; {self.scale.rule}"
+        rule = f"; {self.rule}"
         if self.same:
             rule += f"; {printable(self.scale.summit)}"
         runs = [Run(printable(self.scale.unit)), Run(rule, colour=GREY)]
         before, behind = self._sides()
         indent = before + _BAR_WIDTH + behind + 2.0
         if self.width - indent < _BAR_WIDTH:
-            return 0.0, _BAR_HEIGHT + _RANGE_HEIGHT + 0.3, paragraph(runs, SMALL, self.width)
-        return indent, 0.0, paragraph(runs, SMALL, self.width - indent)
+            drop = _BAR_HEIGHT + _RANGE_HEIGHT + 0.3
+            return 0.0, drop, paragraph(runs, SMALL, self.width, most_lines=_BAR_LINES)
+        return indent, 0.0, paragraph(runs, SMALL, self.width - indent, most_lines=_BAR_LINES)
 
 
 def _fitting(texts: Sequence[str], room: int) -> int:
@@ -325,7 +329,7 @@ def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
         _say(axes, captions.NO_EVIDENCE, 0.5, LABEL)
         return
     if overlay.is_faint(heatmap, scale):
-        share = float(np.nanmax(np.abs(heatmap.values))) / scale.top
+        share = scale.largest(heatmap.values) / scale.top
         faint = "negligible" if scale.negligible else f"≤ {max(1, math.ceil(100 * share))}% of the highest"
         _say(axes, faint, 0.21 if steps else 0.07, SMALL)
 
@@ -339,6 +343,7 @@ def _say(axes: Axes, text: str, height: float, size: float, *, edge: str = "whit
         ha="center",
         va="center",
         fontsize=size,
+        fontfamily=families(),
         color="white",
         bbox={"facecolor": "black", "edgecolor": edge, "linewidth": 0.5, "pad": 0.35 * size},
     )

@@ -133,6 +133,16 @@ def test_a_negative_map_is_strongest_where_its_magnitude_is():
     assert "row 3 of 14, column 4 of 14, -2 Δ log-prob" in says
 
 
+def test_in_how_many_cells_half_of_a_map_lies_is_told_of_those_that_hold_a_value():
+    def one(values):
+        return replace(PLAIN.at(RECORD.target), values=np.asarray(values, np.float32))
+
+    many, few = one(np.eye(4)), one([[9, 1], [np.nan, 1]])
+    assert captions.halves([many]) == "4 of 16 cells hold half of a map"
+    assert captions.halves([few]) == "1 of 3 cells holds half of a map"
+    assert captions.halves([many, few]) == "1 of 3 to 4 of 16 cells hold half of a map"
+
+
 def test_a_flat_map_is_described_as_no_evidence():
     flat = replace(PLAIN.at(RECORD.target), values=np.full((14, 14), 0.5, np.float32))
     assert captions.describe(flat).endswith("no evidence: every cell holds the same value.")

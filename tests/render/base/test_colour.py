@@ -18,6 +18,7 @@ from groundviz.render.base.colour import COLOURS, GROUND, OPACITY, paint, scales
 from tests.support import records
 
 PLAIN, SIGNED = (maps.at(records.record().target) for maps in records.record().heatmaps)
+SHORT = records.record().heatmaps[0].at(find(records.record().answer, "left"))
 NAN = np.nan
 
 
@@ -50,6 +51,19 @@ def test_the_highest_value_is_told_with_all_that_tells_its_map_from_the_others()
         r"highest \S+ for “nodule in the left upper zone.” at row \d+, column \d+ of image 2 by attention",
         scale.summit,
     )
+
+
+def test_a_long_text_leaves_room_for_the_place_of_the_highest_value():
+    report = replace(PLAIN.target, text="word " * 200)
+    (scale, _) = scales([replace(PLAIN, target=report, values=9 * PLAIN.values), SHORT])
+    assert re.fullmatch(r"highest \S+ for “(word )+word…” at row \d+, column \d+", scale.summit)
+    assert len(scale.summit) < 120
+
+
+def test_the_largest_value_that_has_a_colour_is_finite():
+    plain, signed = scales([_map([[1, 9]]), _map([[-1, 9]], SIGNED)])
+    values = np.array([-np.inf, np.inf, NAN, -7, 2], np.float32)
+    assert (plain.largest(values), signed.largest(values)) == (2.0, 7.0)
 
 
 def test_maps_of_different_units_or_signs_have_scales_of_their_own():

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -650,6 +651,8 @@ def test_header_and_legend_may_stand_elsewhere_but_not_what_is_missing():
     assert bare.caption == whole.caption
     flawed = records.flawed()
     assert "Beware" in _texts(draw(flawed, _rows(flawed), header=False))
+    noted = " ".join(_texts(draw(PAIR, _rows(PAIR, "left"), legend=False)))
+    assert "Image 2 of 2: shown inverted (MONOCHROME1)." in noted
 
 
 def test_the_journal_s_font_is_taken_where_it_is_installed():
@@ -661,6 +664,42 @@ def test_the_journal_s_font_is_taken_where_it_is_installed():
     assert {text.get_fontfamily()[0] for text in draw(RECORD, rows).figure.texts} == {"DejaVu Sans"}
 
 
+@pytest.mark.parametrize("name", ["STIXGeneral", "cmr10", "size"])
+def test_letters_that_the_font_lacks_come_from_another(name):
+    tiny = replace(RECORD.heatmaps[0], values=1e-7 * RECORD.heatmaps[0].values, unit="relevancy")
+    flawed = replace(records.flawed(), heatmaps=(tiny,))
+    with mpl.rc_context({"font.family": [name]}), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = draw(flawed, _rows(flawed, "left"))
+        figure.to_bytes("pdf")
+        assert any("10⁻⁹" in text for text in _texts(figure))
+
+
+def test_where_each_map_has_its_own_scale_the_words_hold_for_negligible_ones_too():
+    plain = replace(RECORD.heatmaps[0], unit="nats")
+    weak, strong = plain.at(find(ANSWER, "left")), plain.at(find(ANSWER, "nodule"))
+    weak = replace(weak, values=weak.values / 100)
+    rule = "0 to the highest, each map its own scale, or up to 0.01 where a map is negligible"
+    for row in ([weak, strong], [strong, weak]):
+        figure = draw(RECORD, [row], rule="each")
+        assert rule in figure.caption
+        assert rule in " ".join(_texts(figure))
+
+
+def test_the_highest_value_of_several_parts_or_layers_is_told_with_its_own():
+    strong = replace(RECORD, heatmaps=(replace(RECORD.heatmaps[0], values=10 * RECORD.heatmaps[0].values),))
+    parts = [Part(one, _rows(one, "left")[:1], name) for one, name in ((RECORD, "Prior"), (strong, "Now"))]
+    assert re.search(r"highest \S+ at row \d+, column \d+ in \(b\);", compose(parts).caption)
+    plain = strong.heatmaps[0]
+    row = [replace(plain.at(find(ANSWER, "left"), layer=layer)) for layer in plain.layers]
+    assert re.search(r"highest \S+ at row \d+, column \d+ in layer [01];", draw(RECORD, [row]).caption)
+
+
+def test_more_parts_than_letters_have_their_names_alone():
+    parts = [Part(RECORD, _rows(RECORD, "left")[:1], f"Case {number}") for number in range(27)]
+    assert compose(parts).caption.startswith("Case 0: ")
+
+
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
@@ -668,6 +707,12 @@ def test_the_journal_s_font_is_taken_where_it_is_installed():
         ({"colours": "jet"}, UnknownName, "no colours called 'jet'"),
         ({"opacity": 0.0}, OptionError, "The opacity is 0.0: expected a number above 0 to 1"),
         ({"opacity": 85}, OptionError, "The opacity is 85"),
+        ({"opacity": "x"}, OptionError, "The opacity is 'x'"),
+        ({"opacity": None}, OptionError, "The opacity is None"),
+        ({"opacity": True}, OptionError, "The opacity is True"),
+        ({"colours": ["ember"]}, UnknownName, r"no colours called \['ember'\]"),
+        ({"width": None}, UnknownName, "no figure width None"),
+        ({"width": [89]}, UnknownName, r"no figure width \[89\]"),
     ],
 )
 def test_a_look_that_cannot_be_is_refused(options, error, says):

@@ -48,7 +48,7 @@ def test_a_bar_takes_no_more_width_than_it_has_and_its_labels_stand_apart():
     for maps in record.heatmaps:
         (scale,) = scales([maps.at(record.target)])
         for width in (60.0, 181.0):
-            bar = Bar(scale, True, width)
+            bar = Bar(scale, scale.rule, True, width)
             labels = sorted(bar._labels())
             assert {scale.ends[0], scale.ends[1]} <= {text for _, text in labels}
             ends = [
