@@ -77,6 +77,7 @@ class Scale:
         unit: What a value counts.
         colours: One of `COLOURS`.
         opacity: How much of the image is covered at the bar's end.
+        negative: Whether the value of the largest magnitude is below zero.
     """
 
     top: float
@@ -88,6 +89,7 @@ class Scale:
     unit: str
     colours: str
     opacity: float = OPACITY
+    negative: bool = False
 
     def veil(self, values: Floats) -> Floats:
         """What the values put over an image: colours and opacity, float32 (..., 4); nothing where NaN."""
@@ -153,7 +155,9 @@ class Scale:
 
     @property
     def summit(self) -> str:
-        """The highest value and its place, in words."""
+        """The highest value, or the strongest where that is below zero, and its place, in words."""
+        if self.negative:
+            return f"strongest {printed(-self.highest)}{self.peak}"
         return f"highest {printed(self.highest)}{self.peak}"
 
 
@@ -296,7 +300,7 @@ def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over, parts: Mapping[int, 
     most = [float(size.max()) for size in sizes]
     at = int(np.argmax(most))
     # Words share the cells of a grid; images and tiles have cells of their own.
-    grids = {(one.method, one.grid.image, one.grid.label): one.values.size for one in maps}
+    grids = {(one.method, one.grid.image, one.grid.to_source.tobytes()): one.values.size for one in maps}
     cells = max(sum(size for key, size in grids.items() if key[0] == one.method) for one in maps)
     curve = "root" if rule == "each" else rule
     return Scale(
@@ -308,6 +312,7 @@ def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over, parts: Mapping[int, 
         signed=first.signed,
         unit=first.unit,
         colours=DEFAULTS[first.signed],
+        negative=bool(maps[at].values.flat[int(sizes[at].argmax())] < 0),
     )
 
 

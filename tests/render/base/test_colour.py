@@ -66,6 +66,11 @@ def test_the_largest_value_that_has_a_colour_is_finite():
     assert (plain.largest(values), signed.largest(values)) == (2.0, 7.0)
 
 
+def test_what_is_strongest_below_zero_keeps_its_sign():
+    (scale,) = scales([_map([[-3, 1]], SIGNED)])
+    assert scale.summit == "strongest \N{MINUS SIGN}3 at row 1, column 1"
+
+
 def test_maps_of_different_units_or_signs_have_scales_of_their_own():
     shares, others, signed = _map([[1, 2]]), replace(_map([[3, 7]]), unit="nats"), _map([[-9, 1]], SIGNED)
     tops = [scale.top for scale in scales([shares, others, signed])]

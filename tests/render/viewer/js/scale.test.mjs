@@ -56,7 +56,7 @@ test("one scale for several maps ends at the largest of them, and says whose tha
   const found = scaleOver(joined([weak, strong, flat]), "root", true);
   assert.equal(found.top, 3);
   assert.equal(ruleOf(found), "square root of the value, ± the highest, one scale for all maps of this unit");
-  assert.equal(summitOf(found), "highest 3 for “b” at row 2, column 1");
+  assert.equal(summitOf(found), "strongest −3 for “b” at row 2, column 1");
   assert.equal(summitOf(scaleOver(weak, "root", false)), "highest 1 at row 1, column 2");
   const tile = extent([0, 1, 0, 0], { place: "tile 2 of 3" });
   assert.equal(summitOf(scaleOver(tile, "root", false)), "highest 1 at row 1, column 2 of tile 2 of 3");

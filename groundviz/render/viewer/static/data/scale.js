@@ -31,7 +31,8 @@ const OVER = { map: "", all: ", one scale for all maps of this unit", each: ", e
  * @property {number} highest the largest magnitude
  * @property {number} least what a scale of it spans at least
  * @property {number} count how many maps these are, those without evidence left out
- * @property {?{map: object, at: number, label: string}} peak the map that holds the largest, and its cell
+ * @property {?{map: object, at: number, label: string, negative: boolean}} peak the map that holds the
+ *   largest, its cell, and whether that is below zero
  */
 
 /**
@@ -76,7 +77,7 @@ export function extentOf(values, map, label) {
     highest = Math.abs(value);
     at = cell;
   });
-  return { highest, least: map.least, count: 1, peak: { map, at, label } };
+  return { highest, least: map.least, count: 1, peak: { map, at, label, negative: values[at] < 0 } };
 }
 
 /**
@@ -136,13 +137,14 @@ export function ruleOf(scale) {
   return `${CURVE_NAMES[scale.curve]}, ${span}${OVER[scale.over]}`;
 }
 
-/** The highest value and its place, in words. */
-export function summitOf({ highest, over, peak: { map, at, label } }) {
+/** The highest value, or the strongest where that is below zero, and its place, in words. */
+export function summitOf({ highest, over, peak: { map, at, label, negative } }) {
   const whose = over === "all" ? ` for ${label}` : "";
   const [row, column] = [Math.floor(at / map.cols) + 1, (at % map.cols) + 1];
   // Which image and tile, where there are several.
   const place = map.place ? ` of ${map.place}` : "";
-  return `highest ${printed(highest)}${whose} at row ${row}, column ${column}${place}`;
+  const value = negative ? `strongest ${printed(-highest)}` : `highest ${printed(highest)}`;
+  return `${value}${whose} at row ${row}, column ${column}${place}`;
 }
 
 /** The names of the colours for maps with or without a sign. */
