@@ -9,6 +9,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from groundviz import comparison
@@ -17,6 +18,7 @@ from groundviz.errors import MissingExtra, StoreError, TargetError, UnknownName
 from groundviz.explanation import Explanation
 from groundviz.record.targets import Question, find
 from groundviz.record.types import Target
+from groundviz.render.figures.panels import LABEL
 from groundviz.render.viewer import assets
 from tests.support import records
 
@@ -184,7 +186,10 @@ def test_smooth_figures_differ_and_widths_are_kept():
 
 
 def test_a_figure_layer_by_layer_has_a_row_for_each_method_that_tells_layers_apart():
-    swept = [label for label in _labels(HELD.figure("left", layer="each")) if label.startswith("layer ")]
+    texts = HELD.figure("left", layer="each").figure.findobj(Text)
+    # The words beside a bar are smaller, and may name a layer, too.
+    labels = [text.get_text() for text in texts if text.get_fontsize() == LABEL]
+    swept = [label for label in labels if label.startswith("layer ")]
     assert swept == ["layer 0", "layer 1"] * 2
     merged = replace(RECORD.heatmaps[1], values=RECORD.heatmaps[1].values[:, :1], layers=())
     half = Explanation(replace(RECORD, heatmaps=(RECORD.heatmaps[0], merged)))
