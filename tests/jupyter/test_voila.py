@@ -79,7 +79,7 @@ def test_the_quickstart(voila, rendered):
 
 
 def changes_under_the_pointer(viewer: Viewer) -> bool:
-    """Whether pointing at the first token draws something else: Voila may still move and replace its widgets."""
+    """Whether pointing at the first token draws something else; Voila may still be moving its widgets."""
     for _ in range(20):
         viewer.away()
         viewer.page.evaluate(TWO_FRAMES)
