@@ -192,7 +192,8 @@ class Explanation(InNumbers):
                 stand out over any tissue.
             opacity: How much of the image is covered where a map is strongest.
             header: Whether question and answer stand above the maps.
-            legend: Whether the lines on how to read the maps stand under them. The caption says the rest.
+            legend: Whether the lines on how to read the maps stand under them; what to beware of in an
+                image stays.
 
         Raises:
             UnknownName: There is no such width, style, scale or colours, or the record holds no maps of

@@ -10,6 +10,11 @@ import numpy as np
 from groundviz.record.types import Bools, Floats
 
 
+def magnitudes(values: Floats) -> Floats:
+    """How much each cell holds, whatever its sign; what is not finite holds nothing."""
+    return np.where(np.isfinite(values), np.abs(values), 0.0)
+
+
 def heaviest(values: Floats, share: float) -> Bools:
     """The fewest cells that hold a share of a map's mass, which is the sum of the magnitudes of its values.
 
@@ -23,7 +28,7 @@ def heaviest(values: Floats, share: float) -> Bools:
     >>> heaviest(np.array([0.1, -5.0, 1.0, 3.0], np.float32), 0.5).tolist()
     [False, True, False, False]
     """
-    mass = np.where(np.isfinite(values), np.abs(values), 0.0).astype(np.float64)
+    mass = magnitudes(values).astype(np.float64)
     if not mass.any():
         return np.zeros(mass.shape, dtype=bool)
     falling = np.sort(mass, axis=None)[::-1]

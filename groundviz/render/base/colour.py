@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from groundviz.errors import UnknownName
+from groundviz.record.mass import magnitudes
 from groundviz.record.types import Floats, Heatmap
 from groundviz.render.base.escape import visible
 from groundviz.render.base.parts import layer_name
@@ -296,9 +297,10 @@ def _line(ends: tuple[tuple[float, ...], tuple[float, ...]], at: Floats) -> Floa
 def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over, parts: Mapping[int, str]) -> Scale:
     first = maps[0]
     # Infinities would leave nothing else to be seen.
-    sizes = [np.where(np.isfinite(one.values), np.abs(one.values), 0.0) for one in maps]
+    sizes = [magnitudes(one.values) for one in maps]
     most = [float(size.max()) for size in sizes]
     at = int(np.argmax(most))
+    cell = int(sizes[at].argmax())
     # Words share the cells of a grid; images and tiles have cells of their own.
     grids = {(one.method, one.grid.image, one.grid.to_source.tobytes()): one.values.size for one in maps}
     cells = max(sum(size for key, size in grids.items() if key[0] == one.method) for one in maps)
@@ -306,21 +308,20 @@ def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over, parts: Mapping[int, 
     return Scale(
         top=max(most[at], least(first.unit, cells)),
         highest=most[at],
-        peak=_peak(maps, at, parts),
+        peak=_peak(maps, at, cell, parts),
         curve=curve,
         over=over,
         signed=first.signed,
         unit=first.unit,
         colours=DEFAULTS[first.signed],
-        negative=bool(maps[at].values.flat[int(sizes[at].argmax())] < 0),
+        negative=bool(maps[at].values.flat[cell] < 0),
     )
 
 
-def _peak(maps: Sequence[Heatmap], at: int, parts: Mapping[int, str]) -> str:
+def _peak(maps: Sequence[Heatmap], at: int, cell: int, parts: Mapping[int, str]) -> str:
     """Where the highest value lies: the cell, and what tells its map from the others."""
     one = maps[at]
-    size = np.where(np.isfinite(one.values), np.abs(one.values), 0.0)
-    row, col = np.unravel_index(int(size.argmax()), one.shape)
+    row, col = divmod(cell, one.shape[1])
     found = ""
     if len({two.target.scalar for two in maps}) > 1:
         found = f" for “{visible(_short(one.target.text.strip()))}”"

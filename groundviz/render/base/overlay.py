@@ -36,7 +36,7 @@ _LINE = (0.5, 0.5, 0.5, 0.6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outline:
+class Border:
     """Lines around cells of one sign.
 
     Attributes:
@@ -172,9 +172,7 @@ def is_faint(heatmap: Heatmap, scale: Scale) -> bool:
     return bool(scale.strength(largest) < _FAINT)
 
 
-def outlines(
-    heatmap: Heatmap, scale: Scale, *, smooth_on: tuple[int, int] | None = None
-) -> Iterator[Outline]:
+def outlines(heatmap: Heatmap, scale: Scale, *, smooth_on: tuple[int, int] | None = None) -> Iterator[Border]:
     """Edges around the fewest cells that hold `OUTLINED` of the map's mass, those below zero apart.
 
     The thin ones come first. What takes more than `WIDEST` of the cells has none, nor has a map that is faint
@@ -201,7 +199,7 @@ def outlines(
             else:
                 edges = geometry.apply(heatmap.grid.to_source, _edges(own))
             if len(edges):
-                yield Outline(edges=edges, negative=sign < 0, thin=share != OUTLINED[0])
+                yield Border(edges=edges, negative=sign < 0, thin=share != OUTLINED[0])
 
 
 def _level(heatmap: Heatmap, sign: float, level: float, source_image: tuple[int, int]) -> Doubles:
