@@ -9,6 +9,8 @@ from typing import Any
 
 from groundviz import images, models
 from groundviz.errors import UnsupportedMethod
+from groundviz.evidence.check import Case
+from groundviz.evidence.running import Extent, checks_of, examine
 from groundviz.explanation import Explanation
 from groundviz.methods import DEFAULT, DEFAULT_CONTRAST, DEFAULT_QUESTION
 from groundviz.methods.running.choose import Recipes, choose
@@ -16,12 +18,12 @@ from groundviz.methods.running.measure import measure
 from groundviz.record import arguments
 from groundviz.record.conversation import Verbatim, asking
 from groundviz.record.targets import Named, names_question
-from groundviz.record.types import Answer, Heatmaps, Prompt, Record, Target
+from groundviz.record.types import Answer, Check, Heatmaps, Prompt, Record, Target
 from groundviz.runtime import Live, borrow
 from groundviz.runtime.loan.progress import Tell
 from groundviz.runtime.passes.generation_settings import checked
 
-Measured = tuple[Answer, tuple[Target, ...], tuple[Heatmaps, ...], tuple[str, ...]]
+Measured = tuple[Answer, tuple[Target, ...], tuple[Heatmaps, ...], tuple[str, ...], tuple[Check, ...]]
 
 
 def explain(
@@ -38,6 +40,7 @@ def explain(
     processor: Any = None,
     seed: int = 0,
     certify: bool = True,
+    evidence: Extent = "quick",
     label: str = "",
     window: Any = None,
     frame: Any = None,
@@ -72,6 +75,8 @@ def explain(
         seed: Of everything random inside; the caller's random state is not touched.
         certify: Whether a model that is explained for the first time is certified, see `certify`:
             one that is wrong gets a RuntimeWarning. The verdict is kept in the record's provenance.
+        evidence: "quick" tells whether the answer needs the image at all, for three more passes in one batch;
+            "full" puts each map to the test as well, as `challenge` does; None measures neither.
         label: A name of your own for the model or the run, such as "checkpoint A", for records and tables;
             at most 200 characters. It is kept as it is: leave patients out of it.
         window: (centre, width) of the values shown from black to white, for the model as for you, in the
@@ -94,6 +99,7 @@ def explain(
     asked, settings = asking(question, system), checked(generation, answer)
     arguments.check(methods=methods, answer=answer, target=target, against=against, seed=seed)
     arguments.check_label(label)
+    checks = checks_of(evidence)
     usual = DEFAULT_CONTRAST if against else DEFAULT_QUESTION if names_question(target) else DEFAULT
     recipes = choose(methods or usual)
     vlm = models.resolve(model, processor)
@@ -108,10 +114,16 @@ def explain(
             chosen = recipes
             if not methods and prompt.image_ids.intersection(generated.token_ids.tolist()):
                 chosen = _without_refusals(recipes, live, prompt, generated, goals)
-            return generated, goals, *measure(chosen, live, prompt, generated, goals)
+            maps, missing = measure(chosen, live, prompt, generated, goals)
+            made = replace(live.provenance, certificate=verdict)
+            case = Case(
+                live=live, prompt=prompt, answer=generated, targets=goals, heatmaps=maps, provenance=made
+            )
+            # Whoever interrupted the maps does not wait for checks of them.
+            return generated, goals, maps, missing, examine(case, () if missing else checks)
 
         # Once, unless another thread trains the model meanwhile.
-        generated, goals, maps, unmeasured = live.steadily(measured)
+        generated, goals, maps, unmeasured, found = live.steadily(measured)
         provenance = replace(live.provenance, certificate=verdict)
     return Explanation(
         Record(
@@ -121,6 +133,7 @@ def explain(
             targets=goals,
             heatmaps=maps,
             provenance=provenance,
+            checks=found,
             unmeasured=unmeasured,
             label=label,
         )

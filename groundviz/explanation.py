@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundviz.record import files, selection, store, tiles
+from groundviz.record.evidence import Evidence
 from groundviz.record.exports.numbers import InNumbers
 from groundviz.record.selection import Layer, Selection
 from groundviz.record.targets import Named
@@ -83,6 +84,11 @@ class Explanation(InNumbers):
     def source_images(self) -> tuple[SourceImage, ...]:
         """All images that were asked about, in the order they were given."""
         return self.record.source_images
+
+    @property
+    def evidence(self) -> Evidence:
+        """Whether the maps are to be believed, as far as that was checked: `print(explanation.evidence)`."""
+        return Evidence(self.record)
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ import safetensors.numpy
 from groundviz.errors import StoreError
 from groundviz.record import files
 from groundviz.record.consistency import examine
-from groundviz.record.types import Answer, Heatmaps, Prompt, Provenance, Record, SourceImage, Target
+from groundviz.record.types import Answer, Check, Heatmaps, Prompt, Provenance, Record, SourceImage, Target
 
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
@@ -43,6 +43,7 @@ _SEAL = 64
 # Fields that files lack which were written before there were any, and what they hold then.
 _LATER: Mapping[Any, Mapping[str, object]] = {
     Answer: {"finished": None},
+    Check: {"unit": "", "cost": "", "source": "", "method": "", "numbers": {}, "samples": None},
     Heatmaps: {"standard_error": None, "samples": None},
     Prompt: {"offsets": None, "messages": [], "verbatim": False},
     Provenance: {"adapters": {}, "generation": {}},

@@ -18,7 +18,7 @@ from groundviz.record.types import Answer, Floats, Grid, Prompt, Provenance, Sou
 from groundviz.runtime.identity.provenance import describe_run
 from groundviz.runtime.inputs.encoded import Cells
 from groundviz.runtime.inputs.explainable import Explainable
-from groundviz.runtime.inputs.sites import Site, find_site, sites
+from groundviz.runtime.inputs.sites import Change, Site, find_site, sites
 from groundviz.runtime.loan import guard
 from groundviz.runtime.loan.progress import Progress
 from groundviz.runtime.loan.steady import steadily
@@ -129,17 +129,22 @@ class Live:
         self._generation = decoding.recorded()
         return replace(answer, finished=decoding.finished(trace.token_ids, answer.text))
 
-    def ask(self, question: str) -> Live:
-        """The same model on the same image with another question, as a control.
+    def ask(self, question: str | None = None, images: Sequence[SourceImage] | None = None) -> Live:
+        """The same model with another question, or on other images, as a control.
 
-        Earlier turns of the conversation stay. A verbatim prompt is replaced by the question in the
-        model's own template.
+        Args:
+            question: In place of the last turn; earlier turns of the conversation stay. A verbatim
+                prompt is replaced by the question in the model's own template. The same when None.
+            images: As many as there were; the same when None.
 
         Raises:
             PromptError: As in `encode`.
         """
+        asked = asked_again(self.prompt)
+        if question is not None:
+            asked = instead(asked, question)
         other = Live(self.vlm, self._loan, self.progress)
-        other.encode(self.source_images, instead(asked_again(self.prompt), question))
+        other.encode(images or self.source_images, asked)
         return other
 
     def targets(
@@ -199,8 +204,7 @@ class Live:
     def attention_gradients(self, token_ids: Sequence[int] | None = None) -> tuple[Floats, Floats]:
         """Attention as `attention` gives it, and the gradient of each token's log-probability there.
 
-        Args:
-            token_ids: Teacher-forced tokens; the answer's when None.
+        The tokens are the answer's unless others are given; they are teacher-forced.
 
         Returns:
             Two float32 (token, layer, head, cell): attention weights, and nats per unit of weight, of
@@ -221,7 +225,7 @@ class Live:
         return relevancy_passes.rollout(self._inside)
 
     def relevancy(self, targets: Sequence[Target], **options: Any) -> Tensor:
-        """Relevancy of cells for targets, (target, cell); see `relevancy_passes.relevancy`."""
+        """Relevancy of cells for targets, (target, cell); see `relevancy_passes`."""
         return relevancy_passes.relevancy(self._inside, targets, **options)
 
     # --- the image inside the model ------------------------------------------------------------
@@ -267,11 +271,9 @@ class Live:
         return self._passes.read(Site("language", layer), whole=True)[0][0]
 
     def unembed(self, hidden: Tensor, token_ids: Sequence[int] | None = None) -> Tensor:
-        """Logits (..., token) of hidden states (..., channel), as if of the last layer (logit lens).
+        """Logits (..., token) of hidden states (..., channel) of any layer, as if of the last (logit lens).
 
-        Args:
-            hidden: Hidden states of any layer.
-            token_ids: Which logits; all when None.
+        Only those of `token_ids`, if some are given.
         """
         logits: Tensor = self._parts.output_head(self._parts.final_norm(hidden))
         cap = getattr(self.vlm.model.config.get_text_config(), "final_logit_softcapping", None)
@@ -282,7 +284,12 @@ class Live:
         return logits.float()
 
     def scores(
-        self, targets: Sequence[Target], site: Site | None = None, values: Tensor | None = None
+        self,
+        targets: Sequence[Target],
+        site: Site | None = None,
+        values: Tensor | None = None,
+        *,
+        behind: Mapping[Site, Change] | None = None,
     ) -> Tensor:
         """The scalar of each target, with the image replaced at a site: float32 (batch, target).
 
@@ -291,15 +298,12 @@ class Live:
             site: Where to replace the image; nowhere when None.
             values: The replacement, shaped like `read(site)` with a batch of any size. Gradients
                 flow to it where they are enabled.
+            behind: What to make of the batch's cells, (batch, cell, channel), at sites behind it.
         """
-        return self._passes.scores(targets, site, values)
+        return self._passes.scores(targets, site, values, behind or {})
 
     def gradients(self, targets: Sequence[Target], *at: Site) -> list[tuple[Tensor, Tensor]]:
-        """The image at some sites, and the gradient of each target's scalar there.
-
-        Args:
-            targets: What to differentiate.
-            at: Sites, in the order the image passes them.
+        """The image at some sites, in the order it passes them, and each target's gradient there.
 
         Returns:
             For each site the values as `read` gives them but without the batch, and float32

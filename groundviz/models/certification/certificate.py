@@ -155,4 +155,4 @@ def closeness(name: str, apart: float, most: float, says: str, otherwise: str) -
 
 def unmeasured(name: str, why: str) -> Check:
     """A check that could not be made, and why."""
-    return Check(name=name, value=float("nan"), reference=float("nan"), verdict=OPEN, says=why)
+    return Check(name=name, value=None, reference=None, verdict=OPEN, says=why)

@@ -15,7 +15,7 @@ from groundviz.record.parts import brief
 from groundviz.record.parts.arrays import Floats
 from groundviz.record.parts.goal import Target
 from groundviz.record.parts.image import Grid
-from groundviz.record.parts.provenance import Check, Samples
+from groundviz.record.parts.provenance import Samples
 
 # Cells that differ by less than this share of the largest are alike: a few last digits of float32.
 ROUNDING = 8 * float(np.finfo(np.float32).eps)
@@ -38,7 +38,6 @@ class Heatmap:
         layer: One layer of the model, or None when aggregated over layers.
         head: One attention head, or None when aggregated over heads.
         params: What the method was run with.
-        checks: What is known about whether to believe it.
         standard_error: float32 like `values`, of each cell, in `unit`, where the method draws at random;
             None where it does not, or where the error of a combined map is not known.
         samples: What the map rests on, where the method counts its steps.
@@ -61,7 +60,6 @@ class Heatmap:
     layer: int | None = None
     head: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
-    checks: tuple[Check, ...] = ()
     standard_error: Floats | None = None
     samples: Samples | None = None
 

@@ -10,21 +10,6 @@ from groundviz.record.parts import brief
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One question put to a map, and what came of it, in one plain sentence."""
-
-    name: str
-    value: float
-    reference: float
-    verdict: str
-    says: str
-
-    def __repr__(self) -> str:
-        measured = f"{self.value:.3g} against {self.reference:.3g}"
-        return brief.line("Check", brief.quoted(self.name), brief.quoted(self.verdict), measured)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
     """How many random draws, or other steps, a map rests on.
 
@@ -40,6 +25,53 @@ class Samples:
     def complete(self) -> bool:
         """Whether all were made."""
         return self.done >= self.asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One question put to a model, an answer or a map, and what came of it, in one plain sentence.
+
+    Attributes:
+        name: Which check it is, such as "needs_image".
+        value: What was measured, in `unit`; None where it could not be.
+        reference: What the value is compared with; None where there is nothing to compare with.
+        verdict: The outcome in a word or two.
+        says: The outcome in one sentence.
+        unit: What value and reference count.
+        cost: The passes through the model that it took.
+        source: Where the check comes from: a paper, or the convention that it follows.
+        method: The method whose map was checked; empty where the check is of the answer or the model.
+        numbers: What else was measured, by its name.
+        samples: How many of its steps were made, where it has steps: fewer than asked for are partial.
+    """
+
+    name: str
+    value: float | None
+    reference: float | None
+    verdict: str
+    says: str
+    unit: str = ""
+    cost: str = ""
+    source: str = ""
+    method: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    samples: Samples | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether the work was interrupted."""
+        return self.samples is not None and not self.samples.complete
+
+    def __repr__(self) -> str:
+        measured = ""
+        if self.value is not None:
+            measured = f"{self.value:.3g}"
+        if measured and self.reference is not None:
+            measured += f" against {self.reference:.3g}"
+        method = ""
+        if self.method:
+            method = f"of {self.method}"
+        return brief.line("Check", brief.quoted(self.name), method, brief.quoted(self.verdict), measured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

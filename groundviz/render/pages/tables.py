@@ -41,5 +41,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> H
     return element("table", caption, element("thead", head), element("tbody", *body))
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
     return f"{value:.3g}"

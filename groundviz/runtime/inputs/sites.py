@@ -21,6 +21,9 @@ from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.runtime.attention.propagation import Flow
 from groundviz.runtime.inputs.encoded import Cells
 
+# What to make of the image's cells, (batch, cell, channel), at a site.
+Change = Callable[[Tensor], Tensor]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Parts:
@@ -130,7 +133,7 @@ class SiteHook:
 
     index: Tensor
     batch: int = 1
-    change: Callable[[Tensor], Tensor] | None = None
+    change: Change | None = None
     seen: Tensor = field(default_factory=lambda: torch.empty(0))
     last: int = field(init=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from groundviz.errors import UnsupportedMethod
 from groundviz.record.types import Target
 from groundviz.runtime.inputs.encoded import PIXELS
 from groundviz.runtime.inputs.pixels import ImageInput
-from groundviz.runtime.inputs.sites import Parts, Site, SiteHook, module_at
+from groundviz.runtime.inputs.sites import Change, Parts, Site, SiteHook, module_at
 from groundviz.runtime.loan.guard import Loan
 from groundviz.runtime.loan.preflight import GRADIENT_FREE
 from groundviz.runtime.passes.float32_head import ExactHead, widens
@@ -93,8 +93,17 @@ class Passes:
                 found.append(hooks[site].cells(hooks[site].seen))
         return found
 
-    def scores(self, targets: Sequence[Target], site: Site | None, values: Tensor | None) -> Tensor:
-        """The scalar of each target, float32 (batch, target), with the image replaced at a site."""
+    def scores(
+        self,
+        targets: Sequence[Target],
+        site: Site | None,
+        values: Tensor | None,
+        behind: Mapping[Site, Change],
+    ) -> Tensor:
+        """The scalar of each target, float32 (batch, target), with the image replaced at a site.
+
+        See `Live.scores`.
+        """
         hooks: dict[Site, SiteHook] = {}
         pixels, batch = None, 1
         if site is not None and values is not None:
@@ -103,6 +112,8 @@ class Passes:
                 pixels = values
             else:
                 hooks[site] = self._site_hook(site, batch, lambda cells: values)
+        for later, change in behind.items():
+            hooks[later] = self._site_hook(later, batch, change)
 
         def logprobs(token_ids: tuple[int, ...]) -> Tensor:
             return self._logprobs(token_ids, hooks, pixels=pixels, batch=batch)
@@ -169,9 +180,7 @@ class Passes:
             logits = last_logits(self.model, inputs, count + 1)
         return log_probabilities(logits[:, :-1], inputs["input_ids"][:, -count:])
 
-    def _site_hook(
-        self, site: Site, batch: int = 1, change: Callable[[Tensor], Tensor] | None = None
-    ) -> SiteHook:
+    def _site_hook(self, site: Site, batch: int = 1, change: Change | None = None) -> SiteHook:
         # A layer whose output holds no image cells can still be read whole.
         no_cells = self.columns[:0]
         return SiteHook(self.index.get(site.stage, no_cells), batch, change)

@@ -1,0 +1,116 @@
+"""What a check is: a function from a case to what came of one question, and the facts it states of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from groundviz.record.types import Answer, Check, Heatmap, Heatmaps, Prompt, Provenance, Target
+from groundviz.registry import Registry
+from groundviz.runtime import Live
+
+# "always" belongs to every explanation, "request" to a challenge, "cohort" to a challenge with other images.
+When = Literal["always", "request", "cohort"]
+COPIES = 19
+# The verdict of a check that is a number and no answer.
+MEASURED = "measured"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the registration of a check states.
+
+    Attributes:
+        asks: The question it puts, as a reader would.
+        unit: What its value and its reference count.
+        cost: Its passes through the model.
+        source: The paper it comes from, or the convention that it follows.
+        known_failure: When it is not to be believed.
+        when: When it is made.
+    """
+
+    asks: str
+    unit: str
+    cost: str
+    source: str
+    known_failure: str
+    when: When
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """One answer of a borrowed model, its maps, and what they are to be checked with.
+
+    Attributes:
+        live: The model, which has read the prompt and the answer.
+        prompt: What it was asked.
+        answer: What it answered.
+        targets: What was explained.
+        heatmaps: The maps to be checked.
+        provenance: What made them.
+        copies: How many moved copies a map is compared with.
+        others: Other images, and what is known of the answer on them.
+    """
+
+    live: Live
+    prompt: Prompt
+    answer: Answer
+    targets: tuple[Target, ...]
+    heatmaps: tuple[Heatmaps, ...]
+    provenance: Provenance
+    copies: int = COPIES
+    others: Sequence[Any] = field(default_factory=tuple)
+
+    @property
+    def target(self) -> Target:
+        """What was explained first: checks of maps are of its maps."""
+        return self.targets[0]
+
+    def maps(self) -> Iterator[tuple[str, list[Heatmap]]]:
+        """By method, the maps of the target, one for each grid; not of a method whose cells are all alike."""
+        for method in dict.fromkeys(maps.method for maps in self.heatmaps):
+            own = [maps for maps in self.heatmaps if maps.method == method and maps.has(self.target)]
+            found = [maps.at(self.target) for maps in own]
+            if any(heatmap.has_evidence for heatmap in found):
+                yield method, found
+
+
+CheckFunction = Callable[[Case], list[Check]]
+CHECKS: Registry[CheckFunction] = Registry("check", "groundviz.evidence", facts=Facts)
+
+
+def outcome(
+    name: str,
+    verdict: str,
+    says: str,
+    *,
+    value: float | None = None,
+    reference: float | None = None,
+    numbers: Mapping[str, float] | None = None,
+    **more: Any,
+) -> Check:
+    """What came of a check, with the unit, cost and source that its registration states.
+
+    Args:
+        name: The name it is registered by.
+        verdict: As in `Check`, as all that follow.
+        says: One sentence.
+        value: None where it could not be measured.
+        reference: What it is compared with.
+        numbers: What else was measured.
+        more: The method whose map was checked, and samples.
+    """
+    facts = CHECKS.facts(name)
+    return Check(
+        name=name,
+        value=value,
+        reference=reference,
+        verdict=verdict,
+        says=says,
+        unit=facts.unit,
+        cost=facts.cost,
+        source=facts.source,
+        numbers=dict(numbers or {}),
+        **more,
+    )

@@ -1,0 +1,216 @@
+"""Is a map to be believed? What the checks of a record say of it, in words.
+
+No score is made of several checks, and nothing here says whether an answer is right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from groundviz.record import selection
+from groundviz.record.types import Check, Record
+
+Marked = Literal["shown", "not shown", "depends"]
+
+# Names of the checks whose outcome a verdict rests on.
+NEEDS_IMAGE, MARKED_PLACE = "needs_image", "marked_place"
+YES, NO = "yes", "no"
+CERTIFIED = "certified"
+NOT_MEASURED = "not measured"
+
+SAYS_NOTHING = "Says nothing about whether the answer is right."
+ABSENCE = (
+    "An answer that something is absent would not need it either: only another image, one that shows the "
+    "finding, can tell them apart."
+)
+_OF_MARKED: Mapping[str, str] = {
+    "shown": (
+        "Covering the marked place weakens the answer more than covering the same shape elsewhere "
+        "({beats}, with both fills)."
+    ),
+    "depends": "Depends on how the place is covered ({fills} of two).",
+    "not shown": (
+        "Not shown: covering it weakens the answer no more than elsewhere. This does not say that the map "
+        "is wrong; right maps also land here."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Evidence:
+    """What is known about whether the maps of one explanation are to be believed.
+
+    `verdict()` is one sentence, `line()` the three facts that a reader needs first, `checks` the numbers.
+
+    Attributes:
+        record: What holds the maps and their checks.
+
+    >>> import groundviz
+    >>> from groundviz.demo.phantoms import phantom
+    >>> image = phantom(3, findings=["nodule"]).pixels
+    >>> evidence = groundviz.explain("demo", image, "Where is the nodule?").evidence
+    >>> evidence.needs_image, min(evidence.drops.values()) > 2
+    (True, True)
+    >>> evidence.verdict()
+    'Not measured.'
+    """
+
+    record: Record
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Every check with its value, reference, cost and source, in the order they were made."""
+        return self.record.checks
+
+    @property
+    def needs_image(self) -> bool | None:
+        """Whether the answer loses at least half of its probability without the image; None if not measured.
+
+        False is said of an answer that ignores the image, and of one that something is absent.
+        """
+        return {YES: True, NO: False}.get(self._outcome(NEEDS_IMAGE))
+
+    @property
+    def drops(self) -> dict[str, float]:
+        """By twin of the image, how many nats the answer's log-probability falls when the twin is shown."""
+        check = self._check(NEEDS_IMAGE)
+        return dict(check.numbers) if check else {}
+
+    @property
+    def marked_place(self) -> dict[str, Marked | None]:
+        """By method, whether covering the place it marks weakens the answer; None if not measured."""
+        return {method: self._marked(method) for method in selection.methods(self.record)}
+
+    def verdict(self, method: str | None = None) -> str:
+        """What is known of the map of one method, in one sentence; the first that applies.
+
+        Args:
+            method: One whose maps the record holds; None for the first.
+
+        Raises:
+            UnknownName: The record holds no maps of that method.
+        """
+        maps = selection.measured(self.record, method)
+        certificate = self.record.provenance.certificate
+        if certificate is not None and certificate != CERTIFIED:
+            return f"Misplaced: do not read this map. The model's certificate: {certificate}."
+        of_target = [one.at(self.record.target) for one in maps if one.has(self.record.target)]
+        if of_target and not any(heatmap.has_evidence for heatmap in of_target):
+            return "No map: all cells alike."
+        if self.needs_image is False:
+            return f"This answer does not need this image ({self._kept()}). The map is no evidence for it."
+        marked = self._marked(maps[0].method)
+        if marked is None:
+            return self._unmeasured(maps[0].method)
+        return self._of_marked(marked, maps[0].method)
+
+    def line(self, method: str | None = None) -> str:
+        """The answer's probability, and whether it needs the image and the marked place, in one line.
+
+        Args:
+            method: As in `verdict`.
+        """
+        return " · ".join(f"{asked}: {found}" for asked, found in self.facts(method))
+
+    def facts(self, method: str | None = None) -> tuple[tuple[str, str], ...]:
+        """What `line` says, as pairs of what was asked and what was found.
+
+        Args:
+            method: As in `verdict`.
+        """
+        answer = self.record.answer
+        needs = {True: YES, False: NO, None: NOT_MEASURED}[self.needs_image]
+        marked: str = NOT_MEASURED
+        if self.record.heatmaps:
+            name = selection.measured(self.record, method)[0].method
+            marked = self._marked(name) or NOT_MEASURED
+        probable = f"{answer.text} (p {probability(answer.confidence)})"
+        return ("answer", probable), ("needs the image", needs), ("needs the marked place", marked)
+
+    def sentences(self) -> Iterator[str]:
+        """Everything known in plain sentences: the verdict on each map, and what a verdict does not say."""
+        found: dict[str, list[str]] = {}
+        for method in selection.methods(self.record):
+            found.setdefault(self.verdict(method), []).append(method.replace("_", " "))
+        for verdict, methods in found.items():
+            if len(found) == 1:
+                yield verdict
+            else:
+                yield f"{', '.join(methods).capitalize()}: {verdict}"
+        if self.needs_image is False:
+            yield ABSENCE
+        yield SAYS_NOTHING
+
+    def __str__(self) -> str:
+        return "\n".join([self.line(), *self.sentences()])
+
+    def __repr__(self) -> str:
+        return f"<Evidence: {self.line()}>"
+
+    def _check(self, name: str, method: str = "") -> Check | None:
+        """The latest check of that name, of one method's map or of the answer."""
+        found = [check for check in self.checks if (check.name, check.method) == (name, method)]
+        return found[-1] if found else None
+
+    def _outcome(self, name: str, method: str = "") -> str:
+        """The verdict of a check that is whole; empty for one that was not made, or is partial."""
+        check = self._check(name, method)
+        if check is None or check.partial:
+            return ""
+        return check.verdict
+
+    def _marked(self, method: str) -> Marked | None:
+        outcome = self._outcome(MARKED_PLACE, method)
+        return cast(Marked, outcome) if outcome in get_args(Marked) else None
+
+    def _kept(self) -> str:
+        """How probable the answer still is without the image, by the twin that weakens it least."""
+        smallest = min(self.drops.values(), default=0.0)
+        confidence = self.record.answer.confidence
+        # Of a long answer even the best is improbable as a whole.
+        if confidence < 0.05:
+            return f"still {kept(smallest)} of its probability without it"
+        return f"still p {probability(min(confidence * math.exp(-smallest), 1.0))} without it"
+
+    def _unmeasured(self, method: str) -> str:
+        check = self._check(MARKED_PLACE, method)
+        if check is not None and check.partial:
+            return f"Not measured: {check.says}"
+        return "Not measured."
+
+    def _of_marked(self, marked: Marked, method: str) -> str:
+        check = self._check(MARKED_PLACE, method)
+        numbers: Mapping[str, float] = check.numbers if check else {}
+        copies, beaten = numbers.get("copies", 0.0), numbers.get("beats", 0.0)
+        return _OF_MARKED[marked].format(beats=f"beats {beaten:.0f} of {copies:.0f}", fills="one fill")
+
+
+def probability(share: float) -> str:
+    """A probability as "= .93", "> .99" or "< .001".
+
+    >>> probability(0.934), probability(0.9999), probability(0.0)
+    ('= .93', '> .99', '< .001')
+    """
+    if share >= 0.995:
+        return "> .99"
+    if share < 0.001:
+        return "< .001"
+    digits = 2 if share >= 0.01 else 3
+    return f"= {share:.{digits}f}".replace("0.", ".", 1)
+
+
+def kept(drop: float) -> str:
+    """The share of a probability that is left when its logarithm falls by `drop` nats.
+
+    >>> kept(0.1), kept(9.0), kept(-0.2)
+    ('90%', 'less than 1%', 'all')
+    """
+    share = math.exp(-drop)
+    if share >= 1:
+        return "all"
+    if share < 0.01:
+        return "less than 1%"
+    return f"{share:.0%}"
