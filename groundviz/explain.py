@@ -115,10 +115,7 @@ def explain(
             if not methods and prompt.image_ids.intersection(generated.token_ids.tolist()):
                 chosen = _without_refusals(recipes, live, prompt, generated, goals)
             maps, missing = measure(chosen, live, prompt, generated, goals)
-            made = replace(live.provenance, certificate=verdict)
-            case = Case(
-                live=live, prompt=prompt, answer=generated, targets=goals, heatmaps=maps, provenance=made
-            )
+            case = Case(live, prompt, generated, goals, maps, verdict)
             # Whoever interrupted the maps does not wait for checks of them.
             return generated, goals, maps, missing, examine(case, () if missing else checks)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from groundviz.record.types import Answer, Check, Heatmap, Heatmaps, Prompt, Provenance, Target
+from groundviz.record.types import Answer, Check, Heatmap, Heatmaps, Prompt, Target
 from groundviz.registry import Registry
 from groundviz.runtime import Live
 
@@ -38,7 +38,7 @@ class Facts:
     when: When
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """One answer of a borrowed model, its maps, and what they are to be checked with.
 
@@ -48,7 +48,7 @@ class Case:
         answer: What it answered.
         targets: What was explained.
         heatmaps: The maps to be checked.
-        provenance: What made them.
+        certificate: What came of certifying the model; None if nobody asked.
         copies: How many moved copies a map is compared with.
         others: Other images, and what is known of the answer on them.
     """
@@ -58,7 +58,7 @@ class Case:
     answer: Answer
     targets: tuple[Target, ...]
     heatmaps: tuple[Heatmaps, ...]
-    provenance: Provenance
+    certificate: str | None
     copies: int = COPIES
     others: Sequence[Any] = field(default_factory=tuple)
 

@@ -18,7 +18,7 @@ from groundviz.record.types import Check
 )
 def place(case: Case) -> list[Check]:
     """The model's certificate, and a check for each method whose cells are all alike."""
-    certificate = case.provenance.certificate
+    certificate = case.certificate
     if certificate is None:
         found = [outcome("place", "not certified", "Nobody certified the model: cells may lie elsewhere.")]
     elif certificate == CERTIFIED:

@@ -133,8 +133,7 @@ class Live:
         """The same model with another question, or on other images, as a control.
 
         Args:
-            question: In place of the last turn; earlier turns of the conversation stay. A verbatim
-                prompt is replaced by the question in the model's own template. The same when None.
+            question: In place of the last turn, or of a verbatim prompt; the same when None.
             images: As many as there were; the same when None.
 
         Raises:
@@ -251,8 +250,7 @@ class Live:
     def repainted(self, paint: Callable[[Floats], Floats]) -> Tensor:
         """The pixels, as `read` gives them, of changed images: (1, cell, channel).
 
-        Args:
-            paint: Makes a changed image of the same shape, float32 in [0, 1] as in `SourceImage`.
+        `paint` makes a changed image of the same shape, float32 in [0, 1] as in `SourceImage`.
         """
         source_images = [replace(each, pixels=paint(each.pixels)) for each in self.source_images]
         other = self.vlm.encode(source_images, asked_again(self.prompt))
@@ -326,9 +324,8 @@ class Live:
     ) -> Tensor:
         """The rows of `run(slice)` for all of range(count), concatenated: (done, ...).
 
-        Batches of at most `most` items are halved when memory runs out. The work ends early, with fewer
-        than `count` rows, after Ctrl-C, or when `enough` returns True for the rows so far. A bar shows
-        the time left.
+        Batches of at most `most` items are halved when memory runs out; a bar shows the time left. The work
+        ends early after Ctrl-C, or when `enough` returns True for the rows so far.
 
         Raises:
             OutOfMemory: Not even one item fits.

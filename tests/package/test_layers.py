@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evidence": BASE | {"images", "runtime", "models", "methods"},
     "metrics": BASE | {"images", "runtime", "models", "methods"},
     "render": BASE,
-    "explanation": BASE | {"render", "methods", "evidence"},
+    "explanation": BASE | {"render", "methods"},
     "comparison": BASE | {"render", "explanation"},
     "explain": BASE | {"images", "runtime", "models", "methods", "evidence", "explanation"},
     "demo": BASE | {"images", "runtime", "models", "methods", "render", "explanation", "explain"},
@@ -56,7 +56,7 @@ INNER = {
     "testing": ["tiny", "families", ""],
 }
 # Without a model nothing needs torch: who looks at maps imports what measures more of them when asked to.
-LAZY = {"explanation.py": {"methods", "evidence"}}
+LAZY = {"explanation.py": {"methods"}}
 MOST_FILES = 15
 # Here every entry has a file of its own.
 A_FILE_EACH = {"methods", "models/families", "testing/families"}
