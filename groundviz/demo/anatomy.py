@@ -43,6 +43,7 @@ class Anatomy:
         base: Row of the lowest lung, in the angle between ribs and diaphragm.
         half_width: From the spine to the outer border of a lung.
         middle: Column of the spine.
+        taper: How fast the rib cage narrows towards the tips: 0.4 is a barrel, 0.5 a bell.
         turn: How much wider the left half looks, as in a patient who stands a little turned.
         dome: How high the right half of the diaphragm rises above `base`.
         depth: From breast to back at the spine.
@@ -63,6 +64,7 @@ class Anatomy:
     base: float
     half_width: float
     middle: float
+    taper: float
     turn: float
     dome: float
     depth: float
@@ -103,7 +105,9 @@ class Anatomy:
         """Half the width of the rib cage at some rows; 0 above the lungs' tips."""
         down = np.clip((row - np.float32(self.top)) / np.float32(0.8 * (self.base - self.top)), 0, 1)
         narrow = (1 - down) ** np.float32(2.2)
-        return np.asarray(np.float32(self.half_width) * (1 - narrow) ** np.float32(0.455), dtype=np.float32)
+        return np.asarray(
+            np.float32(self.half_width) * (1 - narrow) ** np.float32(self.taper), dtype=np.float32
+        )
 
     def across(self, outward: Floats, row: Floats) -> Floats:
         """Where points lie across their lung: -1 at the mediastinum, 1 at the ribs, for any rows."""
@@ -135,6 +139,7 @@ def sample_anatomy(rng: np.random.Generator) -> Anatomy:
         base=base,
         half_width=half_width,
         middle=middle,
+        taper=rng.uniform(0.40, 0.50),
         turn=rng.uniform(-0.05, 0.05),
         dome=dome,
         depth=rng.uniform(0.50, 0.60),

@@ -109,6 +109,8 @@ def _scapulae(canvas: Canvas, anatomy: Anatomy, outward: Floats) -> Floats:
     # Upper inner, lower, and outer corner, as distance from the spine and row.
     corners = ((0.80 * wide, top + 0.005), (0.97 * wide, top + 0.29), (1.18 * wide, top + 0.045))
     edges = []
+    # Its borders are hollow.
+    outward = outward + np.float32(0.012) * np.sin((canvas.row - np.float32(top)) * np.float32(13))
     for (x, y), (x_next, y_next) in zip(corners, (*corners[1:], corners[0]), strict=True):
         length = np.hypot(x_next - x, y_next - y)
         normal = (outward - np.float32(x)) * np.float32((y_next - y) / length)

@@ -59,20 +59,22 @@ class Canvas:
         along = np.clip((down * axis[0] + right * axis[1]) / np.float32(axis @ axis), 0, 1)
         return np.asarray(np.hypot(down - along * axis[0], right - along * axis[1]), dtype=np.float32)
 
-    def line(self, start: Point, stop: Point, width: float) -> Floats:
-        """A straight stroke of full width `width` with soft borders, a pixel or more."""
-        return step(np.float32(width / 2) - self.distance(start, stop), max(width / 4, 1 / self.size))
-
     def tube(self, points: tuple[Point, ...], radius: float) -> Floats:
         """The chord of a bent tube that lies in the plane of the image."""
-        near = np.minimum.reduce([self.distance(a, b) for a, b in pairwise(points)])
+        near = self._near(points)
         left = np.maximum(np.float32(radius * radius) - near * near, 0)
         return np.asarray(2 * np.sqrt(left), dtype=np.float32)
 
     def strokes(self, points: tuple[Point, ...], width: float) -> Floats:
-        """A chain of straight strokes through `points`."""
-        chain = [self.line(a, b, width) for a, b in pairwise(points)]
-        return np.asarray(np.maximum.reduce(chain), dtype=np.float32)
+        """A chain of strokes of full width `width` with soft borders, a pixel or more."""
+        return step(np.float32(width / 2) - self._near(points), max(width / 4, 1 / self.size))
+
+    def _near(self, points: tuple[Point, ...]) -> Floats:
+        """The distance from a chain of straight stretches."""
+        near = np.full((self.row.size, self.col.size), np.inf, np.float32)
+        for start, stop in pairwise(points):
+            np.minimum(near, self.distance(start, stop), out=near)
+        return near
 
     def box(self, centre: Point, half: Point, edge: float) -> Floats:
         """An upright rectangle with soft, rounded borders."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from groundviz.demo.anatomy import SIDES, Anatomy, Side, direction, lung_profile
 from groundviz.demo.bones import draw_bones
-from groundviz.demo.canvas import Canvas, step
+from groundviz.demo.canvas import Canvas, smooth_noise, step
 from groundviz.demo.vessels import draw_vessels, hilum
 from groundviz.record.types import Floats
 
@@ -56,6 +56,7 @@ def draw_chest(canvas: Canvas, anatomy: Anatomy) -> Chest:
     vessels = draw_vessels(canvas, anatomy) * (lungs["right"] + lungs["left"])
     attenuation = SOFT * (body - AIRY * air) + AIRY * SOFT * np.minimum(vessels, air)
     attenuation = attenuation + draw_bones(canvas, anatomy) * step(body - np.float32(0.03), 0.05)
+    attenuation = attenuation + _fissure(canvas, anatomy, outward) * lungs["right"]
     attenuation = attenuation - SOFT * _other_gas(canvas, anatomy)
     return Chest(
         anatomy=anatomy,
@@ -86,8 +87,15 @@ def _body(canvas: Canvas, anatomy: Anatomy, outward: Floats) -> Floats:
         arm = (anatomy.top + 0.33, anatomy.column(side, skin + 0.155))
         shoulders += canvas.ball(shoulder, (0.135, 0.155), 0.30) ** 3
         shoulders += canvas.ball(arm, (0.37, 0.145), 0.26, -0.36 * direction(side)) ** 3
-    body = (trunk**3 + shoulders) ** np.float32(1 / 3)
+    body = (trunk**3 + shoulders) ** np.float32(1 / 3) * _muscles(canvas, anatomy)
     return _float32(body + _breasts(canvas, anatomy))
+
+
+def _muscles(canvas: Canvas, anatomy: Anatomy) -> Floats:
+    """Muscle and fat lie unevenly: a factor around 1."""
+    rng = np.random.default_rng([anatomy.branching, 1])
+    uneven = np.float32(0.010) * smooth_noise(rng, 9, canvas.size)
+    return 1 + uneven + np.float32(0.008) * smooth_noise(rng, 23, canvas.size)
 
 
 def _breasts(canvas: Canvas, anatomy: Anatomy) -> Floats:
@@ -155,6 +163,15 @@ def _great_vessels(canvas: Canvas, anatomy: Anatomy) -> Floats:
     aorta = ((at(4.3), middle + 0.058), (at(8), middle + 0.050), (at(12), middle + 0.025))
     squares.append(canvas.tube(aorta, 0.033) ** 2)
     return _float32(np.sqrt(np.add.reduce(squares)))
+
+
+def _fissure(canvas: Canvas, anatomy: Anatomy, outward: Floats) -> Floats:
+    """The thin line between the upper and the middle lobe of the right lung, seen on edge."""
+    part = outward / np.float32(anatomy.half_width)
+    line = np.float32(anatomy.vertebra(7.0)) + np.float32(0.05) * (part - np.float32(0.55)) ** 2
+    thick = max(0.0022, 0.5 / canvas.size)
+    seen = np.exp(-(((canvas.row - line) / np.float32(thick)) ** 2)) * np.float32(0.0022 / thick)
+    return _float32(seen * np.float32(0.10) * step(part - np.float32(0.35), 0.15))
 
 
 def _other_gas(canvas: Canvas, anatomy: Anatomy) -> Floats:
