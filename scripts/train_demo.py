@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +77,9 @@ def train(seed: int, schedule: Schedule, device: str) -> LlavaForConditionalGene
     nn.Module.to(model, device)
     head = nn.Linear(WIDTH, len(FINDINGS) + ZONE_CLASSES).to(device)
     _learn_to_see(model, head, schedule)
-    _learn_to_answer(model, head, schedule, seed)
+    start = schedule.vision_steps * schedule.vision_batch
+    batches = drawn_ahead(start, schedule.answer_batch, schedule.answer_steps)
+    learn_to_answer(model, head, schedule, seed, batches)
     nn.Module.to(model.eval(), "cpu")
     return model
 
@@ -95,11 +98,23 @@ def _learn_to_see(model: LlavaForConditionalGeneration, head: nn.Linear, schedul
             progress.set_postfix(loss=f"{loss.item():.4f}")
 
 
-def _learn_to_answer(
-    model: LlavaForConditionalGeneration, head: nn.Linear, schedule: Schedule, seed: int
+def learn_to_answer(
+    model: LlavaForConditionalGeneration,
+    head: nn.Linear,
+    schedule: Schedule,
+    seed: int,
+    batches: Iterable[list[Phantom]],
 ) -> None:
-    steps, batch = schedule.answer_steps, schedule.answer_batch
-    start = schedule.vision_steps * schedule.vision_batch
+    """The second stage: the whole model learns to answer questions about batches of images.
+
+    Args:
+        model: In training mode; its tower can see already.
+        head: Tells findings and zones of a cell from the tower's features.
+        schedule: Steps and learning rates.
+        seed: Of the questions.
+        batches: One for each step.
+    """
+    steps = schedule.answer_steps
     tower = [*vision_part(model).parameters(), *head.parameters()]
     tower_ids = {id(weight) for weight in tower}
     others = [weight for weight in model.parameters() if id(weight) not in tower_ids]
@@ -112,7 +127,7 @@ def _learn_to_answer(
         optimiser, [lambda step: _cosine(step, steps), lambda step: _cosine(step - thaw, steps - thaw)]
     )
     packer, progress = Packer(), tqdm(range(steps), desc="answering", unit="step")
-    for step, images in zip(progress, drawn_ahead(start, batch, steps), strict=True):
+    for step, images in zip(progress, batches, strict=True):
         packed = packer.pack([_questions(p, seed + step) for p in images])
         with torch.set_grad_enabled(step >= thaw):
             seen = _see(model, images)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 
@@ -19,7 +19,9 @@ HOW_MANY = {0: 0.12, 1: 0.36, 2: 0.36, 3: 0.16}
 AHEAD = 6
 
 
-def drawn_ahead(start: int, batch: int, steps: int) -> Iterator[list[Phantom]]:
+def drawn_ahead(
+    start: int, batch: int, steps: int, draw: Callable[[int], Phantom] | None = None
+) -> Iterator[list[Phantom]]:
     """Batches of training images, the next ones drawn while the caller works on one.
 
     The number of an image alone says what it shows, so that a second process changes nothing.
@@ -28,22 +30,23 @@ def drawn_ahead(start: int, batch: int, steps: int) -> Iterator[list[Phantom]]:
         start: Number of the first image.
         batch: Images of a batch.
         steps: How many batches.
+        draw: Draws the image of a number, a function of a module; `training_phantom` when None.
     """
     waiting: deque[Future[list[Phantom]]] = deque()
     # A fresh process: a copy of one that runs torch could hang.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as artist:
         for step in range(steps):
-            waiting.append(artist.submit(draw_batch, start + step * batch, batch))
+            waiting.append(artist.submit(draw_batch, start + step * batch, batch, draw or training_phantom))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def draw_batch(first: int, batch: int) -> list[Phantom]:
+def draw_batch(first: int, batch: int, draw: Callable[[int], Phantom]) -> list[Phantom]:
     """The training images numbered from `first` on."""
-    return [training_phantom(first + i) for i in range(batch)]
+    return [draw(first + i) for i in range(batch)]
 
 
 def training_phantom(index: int) -> Phantom:
