@@ -77,7 +77,7 @@ def marked(
 
 
 def _beside(drawn: Phantom, found: Finding) -> Point:
-    """The middle of the ring: on the height of the nodule, to one side of it, in the same half of the chest."""
+    """The middle of the ring: level with the nodule, to one side of it, in the same half of the chest."""
     rng = np.random.default_rng([drawn.seed, 5])
     apart, outward = rng.uniform(*APART), rng.uniform() < 0.5
     row, col = found.centre
@@ -87,7 +87,7 @@ def _beside(drawn: Phantom, found: Finding) -> Point:
         ways.reverse()
     for way in ways:
         # Not on the edge of the image, and not across the midline.
-        if 0.08 < col + way < 0.92 and sign * (col + way - middle) > 0.03:
+        if 0.08 < col + way < 0.92 and sign * (col + way - middle) > 0.07:
             return row, col + way
     return row, col + sign * apart
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from groundviz.models.loading.shipped import shipped_name
+
 # Paths in messages: in quotes, where they may have blanks, and without quotes.
 PATHS = (
     re.compile(r"(?<=')(?:[A-Za-z]:)?[\\/][^']*(?=')"),
