@@ -17,6 +17,8 @@ Marked = Literal["shown", "not shown", "depends"]
 
 # Names of the checks whose outcome a verdict rests on.
 NEEDS_IMAGE, MARKED_PLACE, OTHER_IMAGES = "needs_image", "marked_place", "other_images"
+# What stands before the name of a place that somebody else marked, where a check names a method.
+GIVEN = "given:"
 YES, NO = "yes", "no"
 CERTIFIED = "certified"
 NOT_MEASURED = "not measured"
@@ -83,6 +85,12 @@ class Evidence:
     def marked_place(self) -> dict[str, Marked | None]:
         """By method, whether covering the place it marks weakens the answer; None if not measured."""
         return {method: self._marked(method) for method in selection.methods(self.record)}
+
+    @property
+    def places(self) -> dict[str, Marked | None]:
+        """By name, whether covering a place that somebody else marked weakens the answer; see `challenge`."""
+        named = [check.method for check in self.checks if check.name == MARKED_PLACE]
+        return {name.removeprefix(GIVEN): self._marked(name) for name in named if name.startswith(GIVEN)}
 
     def verdict(self, method: str | None = None) -> str:
         """What is known of the map of one method, in one sentence; the first that applies.
