@@ -82,7 +82,7 @@ def marked_place(vlm: VLM, seeds: Iterable[int], copies: int) -> list[tuple[str,
 
 
 def cheat(vlm: VLM, seeds: Iterable[int], copies: int) -> list[tuple[str, ...]]:
-    """What the evidence says of the cheat's right answers: of the lesion, of the ring, and of its own maps."""
+    """What the evidence says of the cheat's right answers: of lesion, ring and its own maps."""
     counts: dict[str, list[bool]] = defaultdict(list)
     for seed in _slowly(list(seeds), "the cheat"):
         image = marked(seed)
