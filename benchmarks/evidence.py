@@ -2,7 +2,8 @@
 
 A LLaVA of 300 million random weights with 256 image tokens and 64 answer tokens. Ways to run it take turns
 in one process; times are of the clock, ratios are to `explain` without evidence in the same turn, and their
-median is given. What a user would run instead of a challenge is occlusion, which covers one window after the other.
+median is given. What a user would run instead of a challenge is occlusion, which covers one window after the
+other.
 """
 
 from __future__ import annotations

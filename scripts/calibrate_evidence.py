@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.report import machine, publish
 from groundviz.demo.cheat import marked
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import phantom, with_finding
@@ -32,6 +33,7 @@ from groundviz.record.types import Bools
 from scripts.demo_exact_match import fresh_phantoms
 from scripts.planted_cases import Share, answered, blind_twin, coverage, kind_of, with_planted, wrong_maps
 
+PAGE = Path(__file__).parents[1] / "docs" / "evidence.md"
 Tables = dict[str, list[tuple[str, ...]]]
 
 
@@ -213,11 +215,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--few", type=int, default=10, help="how many for each method (default 10)")
     parser.add_argument("--copies", type=int, default=19, help="moved copies of each map (default 19)")
     parser.add_argument("--methods", nargs="+", default=METHODS.ours_first(), help="default: all")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/evidence.md")
     chosen = parser.parse_args(argv)
     if chosen.seed < 0 or chosen.phantoms < 2:
         parser.error("--seed must be 0 or more, and --phantoms 2 or more.")
     tables = calibrate(chosen.seed, chosen.phantoms, chosen.few, chosen.methods, chosen.copies)
-    sys.stdout.write(markdown(tables))
+    how = f"{chosen.phantoms} phantoms of seed {chosen.seed}, {chosen.few} for each method, {machine()}"
+    publish("calibration", f"{how}\n\n{markdown(tables)}", write=chosen.write, on=PAGE)
 
 
 if __name__ == "__main__":
