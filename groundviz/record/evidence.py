@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from groundviz.cards import card
 from groundviz.record import selection
 from groundviz.record.types import Check, Record
 
 Marked = Literal["shown", "not shown", "depends"]
 
+# Letters of an answer that stand in a line beside what is known of it.
+_LONGEST_ANSWER = 60
 # Names of the checks whose outcome a verdict rests on.
 NEEDS_IMAGE, MARKED_PLACE = "needs_image", "marked_place"
 YES, NO = "yes", "no"
@@ -110,6 +113,8 @@ class Evidence:
     def line(self, method: str | None = None) -> str:
         """The answer's probability, and whether it needs the image and the marked place, in one line.
 
+        Of a long answer the beginning stands there.
+
         Args:
             method: As in `verdict`.
         """
@@ -127,7 +132,7 @@ class Evidence:
         if self.record.heatmaps:
             name = selection.measured(self.record, method)[0].method
             marked = self._marked(name) or NOT_MEASURED
-        probable = f"{answer.text} (p {probability(answer.confidence)})"
+        probable = f"{_beginning(answer.text)} (p {probability(answer.confidence)})"
         return ("answer", probable), ("needs the image", needs), ("needs the marked place", marked)
 
     def sentences(self) -> Iterator[str]:
@@ -149,6 +154,9 @@ class Evidence:
 
     def __repr__(self) -> str:
         return f"<Evidence: {self.line()}>"
+
+    def _repr_html_(self) -> str | None:
+        return card(self)
 
     def _check(self, name: str, method: str = "") -> Check | None:
         """The latest check of that name, of one method's map or of the answer."""
@@ -186,6 +194,14 @@ class Evidence:
         numbers: Mapping[str, float] = check.numbers if check else {}
         copies, beaten = numbers.get("copies", 0.0), numbers.get("beats", 0.0)
         return _OF_MARKED[marked].format(beats=f"beats {beaten:.0f} of {copies:.0f}", fills="one fill")
+
+
+def _beginning(text: str) -> str:
+    """A text in one line, cut short where it is long."""
+    line = " ".join(text.split())
+    if len(line) <= _LONGEST_ANSWER:
+        return line
+    return f"{line[: _LONGEST_ANSWER - 1].rstrip()}…"
 
 
 def probability(share: float) -> str:
