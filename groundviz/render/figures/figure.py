@@ -12,6 +12,7 @@ import numpy as np
 
 from groundviz.errors import TargetError, UnknownName
 from groundviz.record.arguments import is_number
+from groundviz.record.evidence import SAYS_NOTHING
 from groundviz.record.selection import Selection, target
 from groundviz.record.targets import Named
 from groundviz.record.tiles import which
@@ -259,6 +260,8 @@ def _footer(columns: Sequence[Column], width: float, look: Look) -> Iterator[Tex
         about += _notes(column)
     if look.legend and look.style == "llava_rad":
         sentences[styles.SINKS] = None
+    if look.legend:
+        sentences[SAYS_NOTHING] = None
     text = " ".join([*sentences, *about])
     if not text:
         return
