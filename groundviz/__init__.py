@@ -5,6 +5,7 @@
     certify       test on a model that its maps will lie where it looked
     open          an explanation that was saved
     explain_more  further methods on an answer that was explained before
+    challenge     does the answer need the places that its maps mark?
     compare       several explanations side by side, in one viewer
     figure        several explanations side by side, for a paper
     Explanation   what explain and open return: the answer, its maps, figures, pages, files
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from groundviz import images as images
     from groundviz.comparison import compare as compare
     from groundviz.comparison import figure as figure
+    from groundviz.explain import challenge as challenge
     from groundviz.explain import explain as explain
     from groundviz.explain import explain_more as explain_more
     from groundviz.explanation import Explanation as Explanation
@@ -68,6 +70,7 @@ __all__ = [
     "Verbatim",
     "__version__",
     "certify",
+    "challenge",
     "compare",
     "errors",
     "explain",
@@ -89,6 +92,7 @@ _HOMES = {
     "SourceImage": "groundviz.record.types",
     "Verbatim": "groundviz.record.conversation",
     "certify": "groundviz.models",
+    "challenge": "groundviz.explain",
     "compare": "groundviz.comparison",
     "explain": "groundviz.explain",
     "explain_more": "groundviz.explain",

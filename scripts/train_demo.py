@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,8 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 from transformers import LlavaForConditionalGeneration
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from groundviz.demo.anatomy import ZONES, zone_map
 from groundviz.demo.architecture import (
@@ -35,12 +39,11 @@ from groundviz.demo.architecture import (
 )
 from groundviz.demo.canvas import Canvas
 from groundviz.demo.findings import FINDINGS
-from groundviz.demo.phantoms import SIZE, Phantom, phantom
+from groundviz.demo.phantoms import SIZE, Phantom
 from groundviz.demo.questions import KINDS, Question, ask
 from groundviz.record import files
+from scripts.training_phantoms import drawn_ahead
 
-TRAINING_SEEDS = 10_000_000
-HOW_MANY = {0: 0.12, 1: 0.36, 2: 0.36, 3: 0.16}
 QUESTIONS_PER_IMAGE = 10
 ZONE_CLASSES = 1 + 2 * len(ZONES)
 
@@ -74,32 +77,11 @@ def train(seed: int, schedule: Schedule, device: str) -> LlavaForConditionalGene
     nn.Module.to(model, device)
     head = nn.Linear(WIDTH, len(FINDINGS) + ZONE_CLASSES).to(device)
     _learn_to_see(model, head, schedule)
-    _learn_to_answer(model, head, schedule, seed)
+    start = schedule.vision_steps * schedule.vision_batch
+    batches = drawn_ahead(start, schedule.answer_batch, schedule.answer_steps)
+    learn_to_answer(model, head, schedule, seed, batches)
     nn.Module.to(model.eval(), "cpu")
     return model
-
-
-def training_phantom(index: int) -> Phantom:
-    """The `index`-th training image; training never uses a seed of TRAINING_SEEDS or above."""
-    seed = index % TRAINING_SEEDS
-    rng = np.random.default_rng([seed, 9])
-    count = int(rng.choice(list(HOW_MANY), p=list(HOW_MANY.values())))
-    # Small findings are the hard ones, so they are shown more often.
-    odds = np.array([3.0, 2.5, 1.5, 1.5, 1.0, 1.0])
-    chosen = rng.choice(len(FINDINGS), size=count, replace=False, p=odds / odds.sum())
-    names = [FINDINGS[i] for i in chosen]
-    # Real files are larger than what the model sees; every fourth image is shrunk like one.
-    return (
-        phantom(seed, findings=names) if index % 4 else _halved(phantom(seed, size=2 * SIZE, findings=names))
-    )
-
-
-def _halved(large: Phantom) -> Phantom:
-    blocks = (SIZE, 2, SIZE, 2)
-    pixels = large.pixels.reshape(blocks).mean((1, 3))
-    return replace(
-        large, pixels=pixels, masks=tuple(m.reshape(blocks).mean((1, 3)) >= 0.5 for m in large.masks)
-    )
 
 
 def _learn_to_see(model: LlavaForConditionalGeneration, head: nn.Linear, schedule: Schedule) -> None:
@@ -108,8 +90,7 @@ def _learn_to_see(model: LlavaForConditionalGeneration, head: nn.Linear, schedul
     optimiser = torch.optim.AdamW(weights, lr=schedule.vision_rate, weight_decay=0.02)
     rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _cosine(step, steps))
     progress = tqdm(range(steps), desc="seeing", unit="step")
-    for step in progress:
-        images = [training_phantom(step * batch + i) for i in range(batch)]
+    for step, images in zip(progress, drawn_ahead(0, batch, steps), strict=True):
         loss = _mask_loss(head, _see(model, images), images)
         _descend(optimiser, loss, weights)
         rate.step()
@@ -117,11 +98,23 @@ def _learn_to_see(model: LlavaForConditionalGeneration, head: nn.Linear, schedul
             progress.set_postfix(loss=f"{loss.item():.4f}")
 
 
-def _learn_to_answer(
-    model: LlavaForConditionalGeneration, head: nn.Linear, schedule: Schedule, seed: int
+def learn_to_answer(
+    model: LlavaForConditionalGeneration,
+    head: nn.Linear,
+    schedule: Schedule,
+    seed: int,
+    batches: Iterable[list[Phantom]],
 ) -> None:
-    steps, batch = schedule.answer_steps, schedule.answer_batch
-    start = schedule.vision_steps * schedule.vision_batch
+    """The second stage: the whole model learns to answer questions about batches of images.
+
+    Args:
+        model: In training mode; its tower can see already.
+        head: Tells findings and zones of a cell from the tower's features.
+        schedule: Steps and learning rates.
+        seed: Of the questions.
+        batches: One for each step.
+    """
+    steps = schedule.answer_steps
     tower = [*vision_part(model).parameters(), *head.parameters()]
     tower_ids = {id(weight) for weight in tower}
     others = [weight for weight in model.parameters() if id(weight) not in tower_ids]
@@ -134,8 +127,7 @@ def _learn_to_answer(
         optimiser, [lambda step: _cosine(step, steps), lambda step: _cosine(step - thaw, steps - thaw)]
     )
     packer, progress = Packer(), tqdm(range(steps), desc="answering", unit="step")
-    for step in progress:
-        images = [training_phantom(start + step * batch + i) for i in range(batch)]
+    for step, images in zip(progress, batches, strict=True):
         packed = packer.pack([_questions(p, seed + step) for p in images])
         with torch.set_grad_enabled(step >= thaw):
             seen = _see(model, images)

@@ -75,9 +75,16 @@ def explain(chosen: argparse.Namespace) -> int:
         code = asked.one(cases[0], source_images)
     else:
         code = asked.each(cases)
-    if chosen.model == "demo":
+    if _ships(chosen.model):
         say("", printing.PHANTOMS_ONLY, printing.NOT_A_DEVICE)
     return code
+
+
+def _ships(model: str) -> bool:
+    # Not at the top: it needs torch.
+    from groundviz.models.loading.shipped import SHIPPED
+
+    return model in SHIPPED
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     certify = _command(
         added, "certify", commands.certify, "test whether maps of a model show where it looked"
     )
-    certify.add_argument("model", metavar="MODEL", help="'demo', a local folder, or a hub id")
+    certify.add_argument("model", metavar="MODEL", help="'demo', 'cheat', a local folder, or a hub id")
     says = "with images of this one's size (default: two odd sizes)"
     certify.add_argument("--image", metavar="FILE", help=says)
 
@@ -192,7 +192,7 @@ def _add_export(added: Any) -> None:
 
 def _add_run(explain: argparse.ArgumentParser) -> None:
     run = explain.add_argument_group("model and methods")
-    run.add_argument("--model", required=True, help="'demo', a local folder, or a hub id")
+    run.add_argument("--model", required=True, help="'demo', 'cheat', a local folder, or a hub id")
     run.add_argument("--method", action="append", help="may be repeated; `groundviz methods` lists them")
     each: dict[str, Any] = {"action": "append", "default": []}
     says = "an option of a method, such as rise.masks=64; may be repeated"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from groundviz.demo.anatomy import SIDES, ZONES, Anatomy, Chest, Side, direction
+from groundviz.demo.anatomy import SIDES, ZONES, Anatomy, Side, direction, lung_profile
 from groundviz.demo.canvas import Canvas, Point, inside, step
+from groundviz.demo.thorax import AIRY, SOFT, Chest
 from groundviz.record.types import Bools, Floats, Ints
 
 FINDINGS = ("nodule", "opacity", "effusion", "pneumothorax", "cardiomegaly", "device")
@@ -81,9 +82,9 @@ def sample_findings(
     return tuple(placed[name] for name in FINDINGS if name in placed)
 
 
-def draw_finding(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding) -> Drawn:
-    """Add one finding to a drawn chest; returns the new image and the finding's mask."""
-    return _DRAW[finding.name](canvas, pixels, chest, finding)
+def draw_finding(canvas: Canvas, attenuation: Floats, chest: Chest, finding: Finding) -> Drawn:
+    """Add one finding to a drawn chest; returns the new attenuation and the finding's mask."""
+    return _DRAW[finding.name](canvas, attenuation, chest, finding)
 
 
 def _take(free: list[tuple[Side, str]], order: Ints, zone: str | None) -> tuple[Side, str]:
@@ -117,92 +118,116 @@ def _place(rng: np.random.Generator, anatomy: Anatomy, name: str, slot: tuple[Si
 
 
 def _centre(rng: np.random.Generator, anatomy: Anatomy, side: Side, zone: str) -> Point:
-    """A point in one third of a lung, clear of its borders and of the heart."""
+    """A point in one third of a lung, clear of its borders, of the hilum and of the heart."""
     start, stop = anatomy.zone_rows(zone)
-    row_lung, col_lung = anatomy.lung_centre(side)
-    rows, cols = anatomy.lung_radius()
+    heart_row, heart_col = anatomy.heart
     # Most points are refused at most a few times.
     for _ in range(200):
-        row = rng.uniform(start + 0.04, stop - 0.04)
-        col = col_lung + rng.uniform(-0.75, 0.75) * cols
-        off_axis = (col - col_lung) / cols
-        deep = ((row - row_lung) / rows) ** 2 + off_axis**2 < 0.62
-        above_floor = row < anatomy.base - anatomy.dome * (1 - off_axis**2) - 0.05
-        heart = ((row - anatomy.heart[0]) / (anatomy.heart_radius[0] * 1.3)) ** 2
-        heart += ((col - anatomy.heart[1]) / (anatomy.heart_radius[1] * 1.3)) ** 2
-        if deep and above_floor and heart > 1.0:
+        row, outward = rng.uniform(start + 0.04, stop - 0.04), rng.uniform(0.30, 0.90) * anatomy.half_width
+        col, where = anatomy.column(side, outward), np.float32(outward)
+        clear = abs(float(anatomy.across(where, np.float32(row)))) < 0.62
+        above_floor = row < float(anatomy.floor(side, where)) - 0.06
+        heart = ((row - heart_row) / (anatomy.heart_radius[0] * 1.35)) ** 2
+        heart += ((col - heart_col) / (anatomy.heart_radius[1] * 1.55)) ** 2
+        if clear and above_floor and heart > 1.0 and row > anatomy.top + 0.09:
             return float(row), float(col)
     # The lung has no room there: a point at its outer side will do.
-    return float((start + stop) / 2), float(col_lung + direction(side) * 0.35 * cols)
+    return float(start + 0.10), float(anatomy.column(side, 0.72 * anatomy.half_width))
 
 
-def _nodule(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding) -> Drawn:
-    radius = 0.036 * finding.extent
-    squeeze = 0.85 + 0.3 * finding.shape[0]
+def _nodule(canvas: Canvas, attenuation: Floats, chest: Chest, finding: Finding) -> Drawn:
+    """A dense ellipsoid with two lobes."""
+    radius, numbers = 0.036 * finding.extent, finding.shape
+    squeeze = 0.85 + 0.3 * numbers[0]
     axes = (radius * squeeze, radius / squeeze)
-    profile = canvas.ellipse(finding.centre, axes, 0.35, np.pi * finding.shape[1])
-    return pixels + profile * np.float32(0.19 * finding.strength), inside(profile)
+    power = canvas.ball(finding.centre, axes, 1.0, np.pi * numbers[1]) ** 4
+    for lobe in (2, 3):
+        angle = 2 * np.pi * numbers[lobe]
+        row = finding.centre[0] + 0.45 * radius * np.sin(angle)
+        col = finding.centre[1] + 0.45 * radius * np.cos(angle)
+        power = power + canvas.ball((row, col), (0.68 * radius, 0.68 * radius), 0.8) ** 4
+    profile = np.minimum(np.sqrt(np.sqrt(power)), np.float32(1))
+    return attenuation + profile * np.float32(0.76 * finding.strength), inside(profile)
 
 
-def _opacity(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding) -> Drawn:
+def _opacity(canvas: Canvas, attenuation: Floats, chest: Chest, finding: Finding) -> Drawn:
     """A ragged patch of several overlapping soft blobs, kept inside the lung."""
     radius, numbers = 0.062 * finding.extent, finding.shape
-    patch = np.zeros_like(pixels)
+    patch = np.zeros_like(attenuation)
     for blob in range(4):
         angle = 2 * np.pi * (blob / 4 + 0.2 * numbers[blob])
         reach = radius * (0.45 + 0.4 * numbers[4 + blob])
         centre = (finding.centre[0] + reach * np.sin(angle), finding.centre[1] + reach * np.cos(angle))
         size = radius * (0.65 + 0.35 * numbers[8 + blob])
         patch = np.maximum(patch, canvas.ellipse(centre, (size, size), 0.8))
-    patch = patch * chest.lungs[finding.side or "right"] * (1 - chest.heart)
-    return pixels + patch * np.float32(0.15 * finding.strength), inside(patch)
+    patch = patch * chest.lungs[finding.side or "right"] * step(np.float32(0.12) - chest.heart, 0.2)
+    return attenuation + patch * np.float32(0.62 * finding.strength), inside(patch)
 
 
-def _effusion(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding) -> Drawn:
-    """Fluid in the base of one lung, its surface rising towards the chest wall."""
+def _effusion(canvas: Canvas, attenuation: Floats, chest: Chest, finding: Finding) -> Drawn:
+    """Fluid in the base of one lung, its surface rising towards the chest wall: air gives way to it."""
     side, anatomy = finding.side or "right", chest.anatomy
-    outward = (canvas.col - np.float32(anatomy.lung_centre(side)[1])) / np.float32(anatomy.lung_width)
-    outward = outward * np.float32(direction(side))
-    depth = 0.085 * finding.extent
-    surface = np.float32(anatomy.base - anatomy.dome * 0.5 - depth)
-    surface = surface - np.float32(0.05) * np.clip(outward, 0, 1) ** 2
-    profile = step(canvas.row - surface, 0.02) * chest.lungs[side]
-    fluid = np.float32(0.40 + 0.10 * finding.strength)
-    return pixels + profile * np.clip(fluid - pixels, 0, 1), inside(profile)
+    outward = anatomy.outward(canvas.col)
+    across = np.clip(2 * outward / np.float32(anatomy.half_width) - 1, -1, 1)
+    level = float(anatomy.floor(side, np.float32(0.45 * anatomy.half_width))) - 0.035 * finding.extent
+    surface = np.float32(level) - np.float32(0.05) * np.maximum(across, 0) ** 2
+    here = (canvas.col - np.float32(anatomy.middle)) * direction(side) > 0
+    profile = step(canvas.row - surface, 0.025) * here
+    # It also fills what reaches down behind the diaphragm.
+    fluid = np.float32(AIRY * SOFT) * np.maximum(chest.air - chest.vessels, 0)
+    return attenuation + profile * fluid, inside(profile * chest.lungs[side])
 
 
-def _pneumothorax(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding) -> Drawn:
+def _pneumothorax(canvas: Canvas, attenuation: Floats, chest: Chest, finding: Finding) -> Drawn:
     """Air between chest wall and a lung that has shrunk away from the apex, with its pleural line."""
     side, anatomy = finding.side or "right", chest.anatomy
-    row, col = anatomy.lung_centre(side)
-    rows, cols = anatomy.lung_radius()
-    gap = 0.085 * finding.extent
-    inward = -direction(side) * 0.45 * gap
-    shrunk = canvas.ellipse((row + gap, col + inward), (rows, cols * (1 - 0.5 * gap / cols)), 0.04)
+    gap = 0.075 * finding.extent
+    shrunk = lung_profile(
+        canvas, replace(anatomy, top=anatomy.top + gap, half_width=anatomy.half_width - 0.5 * gap), side
+    )
     upper = step(np.float32(anatomy.top + 0.30) - canvas.row, 0.08)
-    air = chest.lungs[side] * (1 - shrunk) * upper
-    pleura = 4 * shrunk * (1 - shrunk) * upper * chest.lungs[side]
-    darker = pixels * (1 - air * np.float32(0.35 + 0.2 * finding.strength))
-    return darker + pleura * np.float32(0.14 * finding.strength), inside(air)
+    within = chest.lungs[side] * upper
+    air = within * (1 - shrunk)
+    pleura = np.float32(4) * shrunk * (1 - shrunk) * within
+    # No vessel and no lung tissue is left there.
+    lost = np.float32(AIRY * SOFT) * np.minimum(chest.vessels, chest.air)
+    lost = lost + np.float32((1 - AIRY) * SOFT) * chest.air + np.float32(0.15 * finding.strength)
+    return attenuation - air * lost + pleura * np.float32(0.35 * finding.strength), inside(air)
 
 
-def _cardiomegaly(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding) -> Drawn:
+def _cardiomegaly(canvas: Canvas, attenuation: Floats, chest: Chest, finding: Finding) -> Drawn:
     """The heart was already drawn enlarged; its outline is the mask."""
-    return pixels, inside(chest.heart)
+    return attenuation, np.asarray(chest.heart > 0)
 
 
-def _device(canvas: Canvas, pixels: Floats, chest: Chest, finding: Finding) -> Drawn:
-    """A pacemaker: a metal box below one clavicle with a lead into the heart."""
+def _device(canvas: Canvas, attenuation: Floats, chest: Chest, finding: Finding) -> Drawn:
+    """A pacemaker: a metal can below one clavicle, its connector, and a lead into the heart."""
     anatomy, side = chest.anatomy, finding.side or "left"
-    sign = direction(side)
-    row = anatomy.top + 0.085 + 0.03 * finding.shape[0]
-    col = anatomy.middle + sign * anatomy.half_width * (0.62 + 0.12 * finding.shape[1])
-    case = canvas.box((row, col), (0.036 * finding.extent**0.5, 0.045 * finding.extent**0.5), 0.2)
-    vein = (row - 0.03, anatomy.middle + sign * 0.03)
-    tip = (anatomy.heart[0] + 0.05, anatomy.heart[1] + 0.03)
-    lead = canvas.strokes(((row, col), vein, (anatomy.heart[0] - 0.08, anatomy.middle), tip), 0.013)
-    metal = np.maximum(case, lead * np.float32(0.75))
-    return np.maximum(pixels, metal * np.float32(0.97)), inside(np.maximum(case, lead))
+    row = anatomy.top + 0.105 + 0.03 * finding.shape[0]
+    outward = anatomy.half_width * (0.62 + 0.12 * finding.shape[1])
+    col, size = anatomy.column(side, outward), finding.extent**0.5
+    can = canvas.box((row, col), (0.034 * size, 0.043 * size), 0.12)
+    header_row = row - 0.034 * size
+    header = canvas.box((header_row, col), (0.016 * size, 0.032 * size), 0.3)
+    tip = (anatomy.heart[0] + 0.06, anatomy.heart[1] + 0.04)
+    vein = (header_row - 0.02, anatomy.column(side, 0.12))
+    atrium = (anatomy.heart[0] - 0.02, anatomy.middle - 0.055)
+    caval = (anatomy.vertebra(4), anatomy.middle - 0.035)
+    lead = canvas.strokes(_curve(((header_row, col), vein, caval, atrium, tip)), 0.0095)
+    metal = 4.5 * can + 1.8 * np.maximum(header - can, 0) + 2.2 * lead * (1 - can)
+    return attenuation + np.asarray(metal, np.float32), inside(np.maximum(np.maximum(can, header), lead))
+
+
+def _curve(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    """A smooth chain of points through the given ones: a Catmull-Rom spline of six steps each."""
+    ends = np.array([points[0], *points, points[-1]])
+    chain = [points[0]]
+    for before, start, stop, after in zip(ends, ends[1:], ends[2:], ends[3:], strict=False):
+        for t in np.arange(1, 7) / 6:
+            bend = (3 * start - 3 * stop + after - before) * t + 2 * before - 5 * start + 4 * stop - after
+            row, col = start + t / 2 * (stop - before + t * bend)
+            chain.append((float(row), float(col)))
+    return tuple(chain)
 
 
 _DRAW = {

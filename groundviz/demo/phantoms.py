@@ -14,9 +14,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from groundviz.demo.anatomy import Anatomy, draw_anatomy, draw_marker, sample_anatomy
-from groundviz.demo.canvas import Canvas, smooth_noise
+from groundviz.demo.anatomy import Anatomy, sample_anatomy
+from groundviz.demo.canvas import Canvas
+from groundviz.demo.detector import expose
 from groundviz.demo.findings import Finding, draw_finding, sample_findings
+from groundviz.demo.thorax import draw_chest
 from groundviz.record.types import Bools, Floats
 
 SIZE = 112
@@ -93,23 +95,12 @@ def _draw(
     enlarged = any(finding.name == "cardiomegaly" for finding in findings)
     if enlarged:
         anatomy = replace(anatomy, heart_scale=anatomy.enlarged_scale)
-    pixels, chest = draw_anatomy(canvas, anatomy)
-    masks = []
+    chest = draw_chest(canvas, anatomy)
+    attenuation, masks = chest.attenuation, []
     for finding in findings:
-        pixels, mask = draw_finding(canvas, pixels, chest, finding)
+        attenuation, mask = draw_finding(canvas, attenuation, chest, finding)
         masks.append(mask)
-    pixels = draw_marker(canvas, pixels)
-    return _with_texture(pixels, np.random.default_rng([seed, 2])), tuple(masks)
-
-
-def _with_texture(pixels: Floats, rng: np.random.Generator) -> Floats:
-    """Add mottle and grain, then the exposure of this image."""
-    size = len(pixels)
-    mottle = smooth_noise(rng, 20, size) * 0.012 + smooth_noise(rng, 44, size) * 0.012
-    grain = smooth_noise(rng, 112, size) * 0.014
-    gain, offset = rng.uniform(0.9, 1.08), rng.uniform(-0.03, 0.03)
-    textured = (pixels + mottle + grain) * np.float32(gain) + np.float32(offset)
-    return np.asarray(np.clip(textured, 0, 1), dtype=np.float32)
+    return expose(canvas, attenuation, chest.plain, np.random.default_rng([seed, 2])), tuple(masks)
 
 
 def with_finding(seed: int, finding: str) -> Phantom:

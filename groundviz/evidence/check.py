@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
+from groundviz.evidence.cohort import Cohort
+from groundviz.models.adapter.vlm import VLM
+from groundviz.record.targets import find
 from groundviz.record.types import Answer, Check, Heatmap, Heatmaps, Prompt, Target
 from groundviz.registry import Registry
 from groundviz.runtime import Live
@@ -50,7 +55,8 @@ class Case:
         heatmaps: The maps to be checked.
         certificate: What came of certifying the model; None if nobody asked.
         copies: How many moved copies a map is compared with.
-        others: Other images, and what is known of the answer on them.
+        cohort: Other images, and what is known of the answer on them.
+        replica: The model with a copy of its weights, which may be written to.
     """
 
     live: Live
@@ -60,12 +66,17 @@ class Case:
     heatmaps: tuple[Heatmaps, ...]
     certificate: str | None
     copies: int = COPIES
-    others: Sequence[Any] = field(default_factory=tuple)
+    cohort: Cohort = field(default_factory=Cohort)
+    replica: VLM | None = None
 
     @property
     def target(self) -> Target:
         """What was explained first: checks of maps are of its maps."""
         return self.targets[0]
+
+    def random(self) -> np.random.Generator:
+        """A random stream that depends on the seed of the explanation alone."""
+        return np.random.default_rng(self.live.stream().initial_seed())
 
     def maps(self) -> Iterator[tuple[str, list[Heatmap]]]:
         """By method, the maps of the target, one for each grid; not of a method whose cells are all alike."""
@@ -76,8 +87,15 @@ class Case:
                 yield method, found
 
 
-CheckFunction = Callable[[Case], list[Check]]
+CheckFunction = Callable[[Case], Iterable[Check]]
 CHECKS: Registry[CheckFunction] = Registry("check", "groundviz.evidence", facts=Facts)
+
+
+def scored(case: Case) -> Target:
+    """What is scored where a map is put to the test: its target, or the answer to the question it is of."""
+    if case.target.in_question:
+        return find(case.answer)
+    return case.target
 
 
 def outcome(

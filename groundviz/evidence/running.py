@@ -49,7 +49,9 @@ def examine(case: Case, checks: Iterable[str]) -> tuple[Check, ...]:
             break
         try:
             case.live.progress.at(CHECKS.facts(name).asks)
-            found += CHECKS[name](case)
+            # One by one: an interruption keeps those that are made.
+            for check in CHECKS[name](case):
+                found.append(check)
         except ModelChanged:
             raise
         except GroundvizError as error:

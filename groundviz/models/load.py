@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from groundviz.models.loading.adapter_folders import (
     has_processor,
     holds_adapter_alone,
 )
-from groundviz.models.loading.cache import DEMO, loaded_once
+from groundviz.models.loading.cache import loaded_once
 from groundviz.models.loading.device import device_map_of, dtype_of
 from groundviz.models.loading.errors import complete, explained
 from groundviz.models.loading.naming import public_name
@@ -35,6 +34,7 @@ from groundviz.models.loading.places import Place, local_folder
 from groundviz.models.loading.processor import checked, processor_at, processor_of
 from groundviz.models.loading.progress_bar import bar
 from groundviz.models.loading.quantization import bits_of, check_unpacked, describe_packing, packing_at
+from groundviz.models.loading.shipped import shipped_folder
 from groundviz.models.loading.unwrap import unpacked
 
 Source = str | os.PathLike[str] | PreTrainedModel | VLM
@@ -62,7 +62,7 @@ def load(
     have none on a CPU, methods that need one refuse; attention and perturbation methods work.
 
     Args:
-        source: "demo" for the model that ships with groundviz, a local folder, or a hub id.
+        source: "demo" or "cheat" for the models that ship with groundviz, a local folder, or a hub id.
         base: Folder or hub id of the language model, or of the weights beneath a delta, for layouts
             that were published without (LLaVA-Rad, LLaVA-Med v1.0), and beneath an adapter of peft.
         vision: Folder or hub id of the vision tower, for layouts that were published without, or to
@@ -88,18 +88,18 @@ def load(
         given = {"base": base, "vision": vision, "revision": revision, "dtype": dtype, "device": device}
         _refuse(given, "the model is loaded already")
         return resolve(source, processor)
-    demo, bits = source == DEMO, bits_of(dtype)
-    folder: Any
-    if demo:
-        folder, shown = files("groundviz.demo") / "weights", DEMO
+    shipped, bits = shipped_folder(source), bits_of(dtype)
+    folder: Path | None
+    if shipped:
+        folder, shown = shipped, os.fspath(source)
     else:
         folder = local_folder(source, revision=revision)
         # The path of a folder may name a person, so it is not shown.
         shown = "local folder" if folder else os.fspath(source)
     if folder:
         _refuse({"revision": revision}, "only hub ids have revisions")
-    if demo and (bits or dtype is None):
-        # The demo is stored in float16 to be small; a CPU computes in float32.
+    if shipped and (bits or dtype is None):
+        # What ships is stored in float16 to be small; a CPU computes in float32.
         computed: Any = "float32"
     elif bits:
         computed = None
@@ -114,7 +114,7 @@ def load(
         bits=bits,
         device_map=device_map_of(device),
     )
-    with explained(str(request.source), shown), bar(wanted=not demo), closed(wanted=bool(folder)):
+    with explained(str(request.source), shown), bar(wanted=not shipped), closed(wanted=bool(folder)):
         if processor is not None:
             processor = checked(processor)
         made = _made(request, processor)

@@ -19,7 +19,7 @@ Marked = Literal["shown", "not shown", "depends"]
 # Letters of an answer that stand in a line beside what is known of it.
 _LONGEST_ANSWER = 60
 # Names of the checks whose outcome a verdict rests on.
-NEEDS_IMAGE, MARKED_PLACE = "needs_image", "marked_place"
+NEEDS_IMAGE, MARKED_PLACE, OTHER_IMAGES = "needs_image", "marked_place", "other_images"
 YES, NO = "yes", "no"
 CERTIFIED = "certified"
 NOT_MEASURED = "not measured"
@@ -146,7 +146,7 @@ class Evidence:
             else:
                 yield f"{', '.join(methods).capitalize()}: {verdict}"
         if self.needs_image is False:
-            yield ABSENCE
+            yield self._on_others() or ABSENCE
         yield SAYS_NOTHING
 
     def __str__(self) -> str:
@@ -182,6 +182,11 @@ class Evidence:
         if confidence < 0.05:
             return f"still {kept(smallest)} of its probability without it"
         return f"still p {probability(min(confidence * math.exp(-smallest), 1.0))} without it"
+
+    def _on_others(self) -> str:
+        """What came of showing other images; empty where it was not measured."""
+        check = self._check(OTHER_IMAGES)
+        return check.says if check and self._outcome(OTHER_IMAGES) in (YES, NO) else ""
 
     def _unmeasured(self, method: str) -> str:
         check = self._check(MARKED_PLACE, method)

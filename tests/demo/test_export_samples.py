@@ -84,7 +84,7 @@ def test_the_samples_show_every_finding_none_and_two() -> None:
 
 
 def test_no_sample_was_trained_on() -> None:
-    from scripts.train_demo import TRAINING_SEEDS
+    from scripts.training_phantoms import TRAINING_SEEDS
 
     assert all(sample.seed >= TRAINING_SEEDS for sample in SAMPLES)
 

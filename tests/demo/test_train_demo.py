@@ -8,7 +8,8 @@ from groundviz.demo.phantoms import phantom
 from groundviz.demo.questions import ask
 from groundviz.models import load
 from scripts.demo_exact_match import fresh_phantoms
-from scripts.train_demo import TRAINING_SEEDS, Packer, Schedule, save, train, training_phantom
+from scripts.train_demo import Packer, Schedule, save, train
+from scripts.training_phantoms import TRAINING_SEEDS, training_phantom
 
 SHORT = Schedule(vision_steps=2, vision_batch=2, answer_steps=3, answer_batch=2)
 

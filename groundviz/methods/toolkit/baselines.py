@@ -28,8 +28,8 @@ def baseline(live: Live, kind: str) -> Tensor:
     Args:
         live: A borrowed model with an encoded image.
         kind: "blur", a Gaussian whose sigma is 0.15 of the shorter side; "mean", the mean of a
-            square half as wide as the shorter side around each pixel; or "black", which is air on a
-            radiograph and thus no neutral image of one.
+            square half as wide as the shorter side around each pixel; "flat", the mean of the whole image;
+            or "black", which is air on a radiograph and thus no neutral image of one.
 
     Raises:
         UnknownName: There is no such kind.
@@ -64,6 +64,11 @@ def local_mean(pixels: Floats) -> Floats:
     return _weighed(pixels, lambda apart: apart <= reach)
 
 
+def flat(pixels: Floats) -> Floats:
+    """Pixels, (rows, cols) or (rows, cols, 3), each the mean of all."""
+    return np.broadcast_to(pixels.mean(axis=(0, 1), dtype=np.float64), pixels.shape).astype(np.float32)
+
+
 def _weighed(pixels: Floats, weigh: Callable[[Distances], Distances]) -> Floats:
     """Weighted means along rows and columns; a neighbour beyond the border has no weight."""
     along_rows, along_cols = (_weights(side, weigh) for side in pixels.shape[:2])
@@ -80,5 +85,5 @@ def _weights(side: int, weigh: Callable[[Distances], Distances]) -> Floats:
 
 
 _KINDS: Mapping[str, Callable[[Floats], Floats]] = MappingProxyType(
-    {"blur": blurred, "mean": local_mean, "black": np.zeros_like}
+    {"blur": blurred, "mean": local_mean, "black": np.zeros_like, "flat": flat}
 )

@@ -2,7 +2,7 @@
 
 ::
 
-    the demo        it is small, and stays
+    what ships      the demo and the cheat are small, and stay
     one other       what was named last; it goes before another is loaded, so there is never room for two
 """
 
@@ -18,8 +18,7 @@ from groundviz.forking import fork_safe_lock
 from groundviz.models.adapter.vlm import VLM
 from groundviz.models.loading.places import Place, local_folder
 from groundviz.models.loading.processor import checked
-
-DEMO = "demo"
+from groundviz.models.loading.shipped import shipped_folder
 
 
 class _Kept(NamedTuple):
@@ -29,7 +28,8 @@ class _Kept(NamedTuple):
     own: bool
 
 
-_KEPT: dict[bool, _Kept] = {}
+# By name where it ships with groundviz; what else was named last is under "".
+_KEPT: dict[str, _Kept] = {}
 _TURN = fork_safe_lock()
 
 
@@ -48,21 +48,21 @@ def loaded_once(place: Place, load: Callable[..., VLM], processor: Any = None) -
     """The model of that name, from memory if it was loaded before and its files are still the same.
 
     Args:
-        place: "demo", a local folder, or a hub id.
+        place: "demo", "cheat", a local folder, or a hub id.
         load: What loads it. Other threads that name a model wait while it runs.
         processor: What the user gave as its processor.
     """
-    demo = place == DEMO
-    key = DEMO if demo else _key(place)
+    kept = str(place) if shipped_folder(place) else ""
+    key = kept or _key(place)
     with _TURN:
-        known = _KEPT.get(demo)
+        known = _KEPT.get(kept)
         if known is not None and known.key == key and (processor is not None or known.own):
             return known.vlm if processor is None else replace(known.vlm, processor=checked(processor))
         # Before the next one is loaded: two large models may not fit.
-        _KEPT.pop(demo, None)
+        _KEPT.pop(kept, None)
         del known
         vlm = load(place, processor=processor)
-        _KEPT[demo] = _Kept(key, vlm, processor is None)
+        _KEPT[kept] = _Kept(key, vlm, processor is None)
         return vlm
 
 

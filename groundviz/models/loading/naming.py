@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from pathlib import Path
+
+from groundviz.models.loading.shipped import shipped_name
 
 # Paths in messages: in quotes, where they may have blanks, and without quotes.
 PATHS = (
@@ -14,7 +15,7 @@ PATHS = (
 
 
 def public_name(origin: str, architecture: str) -> str:
-    """What a live model is called: its hub id, "demo", or its architecture.
+    """What a live model is called: its hub id, "demo", "cheat", or its architecture.
 
     >>> public_name("microsoft/llava-med", "LlavaForConditionalGeneration")
     'microsoft/llava-med'
@@ -23,8 +24,8 @@ def public_name(origin: str, architecture: str) -> str:
     """
     if not origin:
         return architecture
-    if Path(origin) == Path(str(files("groundviz.demo") / "weights")):
-        return "demo"
+    if shipped := shipped_name(origin):
+        return shipped
     if _is_folder(origin) or Path(origin).is_absolute():
         return architecture
     return origin

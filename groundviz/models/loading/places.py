@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from groundviz.errors import UnsupportedModel
+from groundviz.models.loading.shipped import SHIPPED
 
 Place = str | os.PathLike[str]
 
@@ -71,8 +72,9 @@ def _neither(place: Place, called: str) -> str:
     found = f"What was given as {called} is 'a folder that is not there'."
     if called == "model":
         found = "No model could be loaded from 'a folder that is not there'."
-    if called == "model" and difflib.get_close_matches(name.lower(), ["demo"], cutoff=0.7):
-        return f'{found} Did you mean "demo"?'
+    near_names = difflib.get_close_matches(name.lower(), SHIPPED, n=1, cutoff=0.7)
+    if called == "model" and near_names:
+        return f'{found} Did you mean "{near_names[0]}"?'
     if near := sum(1 for _ in _alike(Path(name))):
         found += f" Folders beside it that have nearly that name: {near}."
     if isinstance(place, str) and _is_hub_id(name):
