@@ -135,6 +135,13 @@ class Evidence:
         probable = f"{_beginning(answer.text)} (p {probability(answer.confidence)})"
         return ("answer", probable), ("needs the image", needs), ("needs the marked place", marked)
 
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What stands beside any verdict: what tells apart answers of absence, and what no check can say."""
+        if self.needs_image is False:
+            return self._on_others() or ABSENCE, SAYS_NOTHING
+        return (SAYS_NOTHING,)
+
     def sentences(self) -> Iterator[str]:
         """Everything known in plain sentences: the verdict on each map, and what a verdict does not say."""
         found: dict[str, list[str]] = {}
@@ -145,9 +152,7 @@ class Evidence:
                 yield verdict
             else:
                 yield f"{', '.join(methods).capitalize()}: {verdict}"
-        if self.needs_image is False:
-            yield self._on_others() or ABSENCE
-        yield SAYS_NOTHING
+        yield from self.caveats
 
     def __str__(self) -> str:
         return "\n".join([self.line(), *self.sentences()])

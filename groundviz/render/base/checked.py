@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from groundviz.record.evidence import ABSENCE, NOT_MEASURED, SAYS_NOTHING, Evidence
+from groundviz.record.evidence import NOT_MEASURED, Evidence, probability
 from groundviz.record.selection import methods
 from groundviz.record.types import Check, Record
 from groundviz.render.base.captions import method_name
@@ -105,7 +105,7 @@ def verdicts(record: Record, shown: Iterable[str] | None = None) -> list[str]:
         record: As in `facts`.
         shown: As in `facts`.
     """
-    return [*_of_maps(_each(record, shown)), *_always(record)]
+    return [*_of_maps(_each(record, shown)), *_caveats(record)]
 
 
 def sentences(record: Record, shown: Iterable[str] | None = None) -> list[str]:
@@ -137,7 +137,7 @@ def payload(record: Record) -> dict[str, Any]:
     return {
         # The first is of the answer alone, for a viewer that shows no map of these methods.
         "known": [asdict(one) for one in (known(record), *each)],
-        "always": " ".join(_always(record)),
+        "always": " ".join(_caveats(record)),
         # One that all maps share stands in the viewer's first lines.
         "verdicts": _of_maps(each) if differ else [],
         "more": EVERY_CHECK,
@@ -181,11 +181,8 @@ def _of_maps(each: Sequence[Known]) -> list[str]:
     return found
 
 
-def _always(record: Record) -> list[str]:
-    """What stands beside any verdict: what tells an answer of absence apart, and what no check can say."""
-    if Evidence(record).needs_image is False:
-        return [ABSENCE, SAYS_NOTHING]
-    return [SAYS_NOTHING]
+def _caveats(record: Record) -> list[str]:
+    return list(map(visible, Evidence(record).caveats))
 
 
 def _visible(pairs: Facts) -> Facts:
@@ -195,11 +192,11 @@ def _visible(pairs: Facts) -> Facts:
 def _row(check: Check) -> tuple[str, ...]:
     words = check.says
     if check.numbers:
-        measured = ", ".join(f"{name} {_number(value)}" for name, value in check.numbers.items())
+        measured = "; ".join(f"{name}: {_number(value)}" for name, value in check.numbers.items())
         words = f"{words} Measured: {measured}."
     cells = (
         method_name(check.name),
-        _found(check),
+        outcome_of(check),
         _counted(check.value, check.unit),
         _counted(check.reference, check.unit),
         words,
@@ -208,8 +205,8 @@ def _row(check: Check) -> tuple[str, ...]:
     return tuple(map(visible, cells))
 
 
-def _found(check: Check) -> str:
-    """The verdict, which a check that was interrupted does not have."""
+def outcome_of(check: Check) -> str:
+    """The outcome of a check, which one that was interrupted does not have."""
     if check.samples is not None and check.partial:
         return f"{NOT_MEASURED} (partial: {check.samples.done:,} of {check.samples.asked:,} steps)"
     return check.verdict
@@ -218,6 +215,8 @@ def _found(check: Check) -> str:
 def _counted(value: float | None, unit: str) -> str:
     if value is None:
         return ""
+    if unit == "p":
+        return f"p {probability(value)}"
     return f"{_number(value)} {unit}".strip()
 
 

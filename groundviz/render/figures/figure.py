@@ -34,7 +34,7 @@ _WIDTHS = {"single": 89.0, "onehalf": 120.0, "double": 183.0}
 _NARROWEST = 60.0
 _MARGIN = 1.0
 _BETWEEN, _NARROWEST_COLUMN = 5.0, 55.0
-_FOOTER_LINES = 8
+_FOOTER_LINES = 10
 # More panels than this nobody reads, and each takes a megabyte; more dots than this fit no file.
 _MOST_PANELS, _MOST_DOTS, _MOST_DOTS_LONG = 300, 64_000_000, 60_000
 
