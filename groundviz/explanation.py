@@ -260,8 +260,9 @@ class Explanation(InNumbers):
         `viewer.selected`, `viewer.layer`, `viewer.observe(react, "selected")`. A saved notebook keeps a
         snapshot of it that works without a kernel.
 
-        With the model, methods that were not measured yet can be asked for in the viewer, and
-        `viewer.explanation` then holds their maps; `groundviz.explain_more` does so without a viewer.
+        With the model, methods that were not measured yet can be asked for in the viewer, and its maps put
+        to the test; `viewer.explanation` then holds what was found. `groundviz.explain_more` and
+        `groundviz.challenge` do so without a viewer.
 
         Args:
             model: The model that answered, as `groundviz.explain` takes it; None to measure no more.
@@ -277,7 +278,7 @@ class Explanation(InNumbers):
         side = html.Side("", self.record, outlines(contours, self.source_images))
         if model is not None:
             # Only here: without a model nothing needs torch.
-            from groundviz.methods.running.on_demand import OnDemand
+            from groundviz.evidence.on_demand import OnDemand
 
             state["more"] = OnDemand.of(self.record, model, processor)
         return live_viewer()([side], explanation=self, **state)

@@ -63,6 +63,10 @@ def explain(chosen: argparse.Namespace) -> int:
     with importing("Loading the libraries"):
         # A public name is imported, with all it needs, when it is first used.
         load, _ = groundviz.load, groundviz.explain
+        if chosen.copies is not None:
+            from groundviz.evidence.challenge import check_copies
+
+            check_copies(chosen.copies)
         recipes = _recipes(chosen)
         cases = list(_cases(chosen, places, recipes, several=several))
     cases = _not_taken(chosen, cases, folder, several=several)
@@ -101,6 +105,7 @@ class _Asked:
         explained = self._explained(source_images)
         written = [self._kept(explained, case)]
         try:
+            explained = self._challenged(explained, written[0])
             with working("Drawing figure and page"):
                 self._draw(explained, written)
         finally:
@@ -120,8 +125,10 @@ class _Asked:
                     continue
                 written = [self._kept(explained, case)]
                 done += 1
+                explained = self._challenged(explained, written[0])
                 self._draw(explained, written)
-                say(f"{case.title}: {printing.answered(explained)}", *printing.maps(explained))
+                say(f"{case.title}: {printing.answered(explained)}", *printing.evidence(explained))
+                say(*printing.maps(explained))
                 code = _told_if_incomplete(explained)
                 if code:
                     break
@@ -163,6 +170,21 @@ class _Asked:
                 record = self.folder / f"{case.stem}-{number}.gvz"
         raise AssertionError("There is always another number.")
 
+    def _challenged(self, explained: Explanation, record: Path) -> Explanation:
+        """Put the maps to the test where that was asked for, and save what was found in the record's file.
+
+        An interruption that comes too early for anything leaves the record as it is.
+        """
+        if not self.chosen.challenge:
+            return explained
+        options = {}
+        if self.chosen.copies is not None:
+            options["copies"] = self.chosen.copies
+        with working("Challenging the maps"):
+            found = groundviz.challenge(explained, self.vlm, **options)
+        found.save(record, overwrite=True)
+        return found
+
     def _draw(self, explained: Explanation, written: list[Path]) -> None:
         """Write figures and page beside the record, and add each to what is written."""
         record, overwrite = written[0], self.chosen.overwrite
@@ -177,7 +199,8 @@ class _Asked:
 def _told_if_incomplete(explained: Explanation) -> int:
     from groundviz.render.base import captions
 
-    if not captions.incomplete(explained.record):
+    partial = any(check.partial for check in explained.record.checks)
+    if not partial and not captions.incomplete(explained.record):
         return 0
     complain("groundviz: interrupted: what was measured until then is written, and is incomplete")
     return INTERRUPTED
@@ -257,7 +280,14 @@ def _settings(chosen: argparse.Namespace) -> Mapping[str, Any]:
         "label": chosen.label,
         "certify": certify,
     }
-    return {name: value for name, value in wanted.items() if value is not None}
+    settings = {name: value for name, value in wanted.items() if value is not None}
+    extent = chosen.evidence
+    # A challenge makes the same checks, with as many copies as were asked for.
+    if extent == "full" and chosen.challenge:
+        extent = "quick"
+    if extent != "quick":
+        settings["evidence"] = None if extent == "none" else extent
+    return settings
 
 
 def _cases(

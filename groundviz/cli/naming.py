@@ -85,6 +85,7 @@ def _mark(chosen: argparse.Namespace, places: Sequence[str], recipes: Recipes) -
         "system": chosen.system,
         "seed": chosen.seed or 0,
         "label": chosen.label,
+        "evidence": [chosen.evidence, chosen.challenge, chosen.copies],
     }
     # repr, because an option of a method may be of a type that JSON does not know.
     text = json.dumps(request, sort_keys=True, default=repr)

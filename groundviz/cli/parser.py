@@ -44,6 +44,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     chosen.extra = extra
     if chosen.run is asking.explain:
         _settle(parser, chosen)
+        if chosen.copies is not None and not chosen.challenge:
+            parser.error("--copies is of --challenge, which is not asked for")
     return chosen
 
 
@@ -149,6 +151,7 @@ def _add_explain(added: Any) -> None:
     )
     window.default = []
     _add_run(explain)
+    _add_evidence(explain)
     _add_answer(explain)
     files = explain.add_argument_group("files")
     _add_folder(files, FOLDER)
@@ -203,6 +206,19 @@ def _add_run(explain: argparse.ArgumentParser) -> None:
     run.add_argument("--seed", type=values.seed, metavar="N", help="of everything random (default: 0)")
     says = "do not test first whether maps show where the model looked"
     run.add_argument("--no-certify", action="store_true", help=says)
+
+
+def _add_evidence(explain: argparse.ArgumentParser) -> None:
+    evidence = explain.add_argument_group("evidence", "whether the maps are to be believed")
+    says = (
+        "quick: whether the answer needs the image, for three more passes; full: whether it needs the places "
+        "that the maps mark, too, for about 140 passes a method; none (default: quick)"
+    )
+    evidence.add_argument("--evidence", choices=("quick", "full", "none"), default="quick", help=says)
+    says = "put the maps to the test when the record is written: what is interrupted keeps the maps"
+    evidence.add_argument("--challenge", action="store_true", help=says)
+    says = "moved copies that a challenge compares a marked place with, at least 19 (default: 19)"
+    evidence.add_argument("--copies", type=values.positive, metavar="N", help=says)
 
 
 def _add_answer(explain: argparse.ArgumentParser) -> None:

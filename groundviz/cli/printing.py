@@ -142,13 +142,14 @@ def explanation(told: Explanation) -> list[str]:
     import numpy as np
 
     from groundviz.record import tiles
-    from groundviz.render.base import captions
+    from groundviz.render.base import captions, checked
 
     record, answer = told.record, told.answer
     lines = []
     if record.label:
         lines.append(f"label: {record.label}")
     lines += [f"question: {told.question}", *captions.before(record.prompt), f"answer: {answered(told)}"]
+    lines += evidence(told)
     lines += [f"explained: {target.text}" for target in record.targets]
     for image, source_image in enumerate(told.source_images):
         rows, cols = source_image.shape
@@ -161,7 +162,11 @@ def explanation(told: Explanation) -> list[str]:
         table.append(("", visible(token), captions.percent(float(share))))
     lines += ["", "probability of each token:", *aligned(table)]
     lines += ["", "maps:", *maps(told)]
-    lines += [f"{check.name}: {check.says}" for check in record.checks]
+    if record.checks:
+        lines += ["", "checks:"]
+    for check in record.checks:
+        of = f" of {check.method}" if check.method else ""
+        lines.append(f"  {check.name}{of}: {checked.outcome_of(check)}. {check.says}")
     lines += ["", captions.made_with(record.provenance)]
     # Texts may come from a stranger's file: control characters must not reach the terminal.
     return [visible(line) for line in lines]
@@ -174,6 +179,14 @@ def answered(told: Explanation) -> str:
     answer = told.answer
     facts = [captions.percent(answer.confidence), answer.source, captions.cut_off(answer)]
     return f"{answer.text} ({', '.join(filter(None, facts))})"
+
+
+def evidence(told: Explanation) -> list[str]:
+    """Whether the answer needs the image and the marked places, and what that says of the maps."""
+    from groundviz.render.base import checked
+
+    record = told.record
+    return [f"evidence: {checked.line(record)}", *(f"  {text}" for text in checked.verdicts(record))]
 
 
 def maps(told: Explanation) -> list[str]:

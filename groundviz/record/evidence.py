@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from groundviz.cards import card
 from groundviz.record import selection
 from groundviz.record.types import Check, Record
 
 Marked = Literal["shown", "not shown", "depends"]
 
+# Letters of an answer that stand in a line beside what is known of it.
+_LONGEST_ANSWER = 60
 # Names of the checks whose outcome a verdict rests on.
 NEEDS_IMAGE, MARKED_PLACE, OTHER_IMAGES = "needs_image", "marked_place", "other_images"
 # What stands before the name of a place that somebody else marked, where a check names a method.
@@ -118,6 +121,8 @@ class Evidence:
     def line(self, method: str | None = None) -> str:
         """The answer's probability, and whether it needs the image and the marked place, in one line.
 
+        Of a long answer the beginning stands there.
+
         Args:
             method: As in `verdict`.
         """
@@ -135,8 +140,15 @@ class Evidence:
         if self.record.heatmaps:
             name = selection.measured(self.record, method)[0].method
             marked = self._marked(name) or NOT_MEASURED
-        probable = f"{answer.text} (p {probability(answer.confidence)})"
+        probable = f"{_beginning(answer.text)} (p {probability(answer.confidence)})"
         return ("answer", probable), ("needs the image", needs), ("needs the marked place", marked)
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What stands beside any verdict: what tells apart answers of absence, and what no check can say."""
+        if self.needs_image is False:
+            return self._on_others() or ABSENCE, SAYS_NOTHING
+        return (SAYS_NOTHING,)
 
     def sentences(self) -> Iterator[str]:
         """Everything known in plain sentences: the verdict on each map, and what a verdict does not say."""
@@ -148,15 +160,16 @@ class Evidence:
                 yield verdict
             else:
                 yield f"{', '.join(methods).capitalize()}: {verdict}"
-        if self.needs_image is False:
-            yield self._on_others() or ABSENCE
-        yield SAYS_NOTHING
+        yield from self.caveats
 
     def __str__(self) -> str:
         return "\n".join([self.line(), *self.sentences()])
 
     def __repr__(self) -> str:
         return f"<Evidence: {self.line()}>"
+
+    def _repr_html_(self) -> str | None:
+        return card(self)
 
     def _check(self, name: str, method: str = "") -> Check | None:
         """The latest check of that name, of one method's map or of the answer."""
@@ -199,6 +212,14 @@ class Evidence:
         numbers: Mapping[str, float] = check.numbers if check else {}
         copies, beaten = numbers.get("copies", 0.0), numbers.get("beats", 0.0)
         return _OF_MARKED[marked].format(beats=f"beats {beaten:.0f} of {copies:.0f}", fills="one fill")
+
+
+def _beginning(text: str) -> str:
+    """A text in one line, cut short where it is long."""
+    line = " ".join(text.split())
+    if len(line) <= _LONGEST_ANSWER:
+        return line
+    return f"{line[: _LONGEST_ANSWER - 1].rstrip()}…"
 
 
 def probability(share: float) -> str:

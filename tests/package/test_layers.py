@@ -34,12 +34,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evidence": BASE | {"images", "runtime", "models", "methods"},
     "metrics": BASE | {"images", "runtime", "models", "methods"},
     "render": BASE,
-    "explanation": BASE | {"render", "methods"},
+    "explanation": BASE | {"render", "methods", "evidence"},
     "comparison": BASE | {"render", "explanation"},
     "explain": BASE | {"images", "runtime", "models", "methods", "evidence", "explanation"},
     "demo": BASE | {"images", "runtime", "models", "methods", "render", "explanation", "explain"},
     "__init__": BASE | {"images", "models", "methods", "render", "explanation", "comparison", "explain"},
-    "cli": BASE | {"__init__", "images", "models", "methods", "render", "explanation", "explain", "demo"},
+    "cli": BASE
+    | {"__init__", "images", "models", "methods", "evidence", "render", "explanation", "explain", "demo"},
     "__main__": {"cli"},
     "testing": BASE
     | {"__init__", "images", "runtime", "models", "methods", "explanation", "explain", "demo"},
@@ -56,7 +57,7 @@ INNER = {
     "testing": ["tiny", "families", ""],
 }
 # Without a model nothing needs torch: who looks at maps imports what measures more of them when asked to.
-LAZY = {"explanation.py": {"methods"}}
+LAZY = {"explanation.py": {"methods", "evidence"}}
 MOST_FILES = 15
 # Here every entry has a file of its own.
 A_FILE_EACH = {"methods", "models/families", "testing/families"}

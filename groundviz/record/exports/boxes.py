@@ -16,6 +16,7 @@ import numpy as np
 
 from groundviz.errors import OptionError
 from groundviz.record.arguments import is_number
+from groundviz.record.exports import believed
 from groundviz.record.exports.long import listed
 from groundviz.record.geometry import apply
 from groundviz.record.mass import heaviest
@@ -145,7 +146,7 @@ def as_coco(record: Record, heatmaps: Iterable[Heatmap], strong: Strong) -> byte
     Every image has its number in the record as its id, and no file name of its owner's. A category is
     what one method measured of one target. Each annotation holds `score`, the highest raw value in its
     box, `unit`, and `mass` beside what COCO asks for, so that the list of annotations alone is a COCO
-    results file.
+    results file. `info` says of each method whether its maps are to be believed.
     """
     categories: dict[tuple[str, str], dict[str, Any]] = {}
     annotations: list[dict[str, Any]] = []
@@ -159,8 +160,13 @@ def as_coco(record: Record, heatmaps: Iterable[Heatmap], strong: Strong) -> byte
     for number, source_image in enumerate(record.source_images):
         height, width = source_image.shape
         images.append({"id": number, "width": width, "height": height, "file_name": f"image-{number}.png"})
+    info = {
+        "description": _described(strong),
+        "version": record.provenance.versions.get("groundviz"),
+        "evidence": believed.of_each(record),
+    }
     document = {
-        "info": {"description": _described(strong), "version": record.provenance.versions.get("groundviz")},
+        "info": info,
         "images": images,
         "categories": list(categories.values()),
         "annotations": annotations,

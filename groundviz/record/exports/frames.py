@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groundviz.errors import MissingExtra
+from groundviz.record.exports import believed
 from groundviz.record.exports.long import Column, listed
 from groundviz.record.types import Doubles, Grid, Heatmaps, Record
 
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def frame(table: Mapping[str, Column]) -> pd.DataFrame:
+def frame(table: Mapping[str, Column], attributes: Mapping[str, Any]) -> pd.DataFrame:
     """The columns of `groundviz.record.exports.long` as a table of pandas.
+
+    Args:
+        table: The columns by their names.
+        attributes: What is known of the whole table.
 
     Raises:
         MissingExtra: pandas is not installed.
@@ -33,7 +38,9 @@ def frame(table: Mapping[str, Column]) -> pd.DataFrame:
         columns[name] = column
         if isinstance(column, np.ma.MaskedArray):
             columns[name] = pd.arrays.IntegerArray(column.data, np.ma.getmaskarray(column))
-    return pd.DataFrame(columns)
+    made = pd.DataFrame(columns)
+    made.attrs.update(attributes)
+    return made
 
 
 def dataset(record: Record, maps: Heatmaps) -> xr.Dataset:
@@ -89,6 +96,7 @@ def _attributes(record: Record, maps: Heatmaps) -> dict[str, Any]:
         "cell_size": np.diag(grid.to_source).tolist(),
         "question": record.prompt.question,
         "answer": record.answer.text,
+        **believed.of_method(record, maps.method),
         "provenance": json.dumps(asdict(record.provenance), sort_keys=True, default=dict),
     }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundviz.record import selection, tiles
-from groundviz.record.exports import frames, long, writing
+from groundviz.record.exports import believed, frames, long, writing
 from groundviz.record.exports.boxes import Strong
 from groundviz.record.exports.choice import Choice, Which
 from groundviz.record.exports.writing import Form
@@ -45,6 +45,7 @@ class InNumbers:
         Its columns are token, method, layer, head, image, row, col, value and unit; behind them target,
         tokens, tile and standard_error. `token` is the answer's token, below zero for one of the question,
         and missing where a target has several, which `tokens` lists. Cells without a value stay, as NaN.
+        `attrs["evidence"]` says of each method whether its maps are to be believed.
 
         Args:
             methods: One method, or several; None for all.
@@ -61,14 +62,16 @@ class InNumbers:
             MissingExtra: pandas is not installed.
         """
         choice = Choice(methods=methods, targets=targets, layers=layers, heads=heads)
-        return frames.frame(long.columns(self.record, choice))
+        columns = long.columns(self.record, choice)
+        return frames.frame(columns, {"evidence": believed.of_each(self.record)})
 
     def to_xarray(self, method: str | None = None, *, image: int = 0, tile: Tile | None = None) -> xr.Dataset:
         """All that one method measured on one image or tile, as a data set of xarray, uncombined.
 
         `value` has the axes target, layer, head, row and col, the last two labelled with the centres of
         cells in pixels of the source image; `standard_error` as well where it is known. Attributes hold
-        unit, method, how axes combine, question, answer and provenance.
+        unit, method, how axes combine, question, answer, `needs_image`, `marked_place`, the verdict on the
+        maps, and provenance.
 
         Args:
             method: One of `methods`; None for the first.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from groundviz.cards import Table, card
+from groundviz.record.evidence import Evidence
 from groundviz.record.types import Floats, Heatmap
 from groundviz.render.base.escape import Html, element, image
 
@@ -25,6 +26,18 @@ def _of_heatmap(heatmap: Heatmap) -> str:
 @card.register
 def _of_table(shown: Table) -> str:
     return element("div", table(shown), class_="groundviz").markup
+
+
+@card.register
+def _of_evidence(evidence: Evidence) -> str:
+    """The line and the sentences of a print, over a table of every check."""
+    # Only here: its words need what draws maps.
+    from groundviz.render.base import checked
+
+    parts = [element("p", text) for text in str(evidence).splitlines()]
+    for group in checked.groups(evidence.record):
+        parts.append(table(Table(title=group.name, head=checked.HEAD, rows=group.rows)))
+    return element("div", *parts, class_="groundviz").markup
 
 
 def table(shown: Table) -> Html:

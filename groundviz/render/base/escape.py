@@ -25,7 +25,10 @@ _TAGS = _VOID | set(
     "article bdi body caption dd details div dl dt figcaption figure footer h1 h2 h3 head header html li "
     "main ol p section span strong style summary table tbody td th thead title tr ul".split()
 )
-_ATTRIBUTES = set("alt charset class content data-gv height http-equiv lang name scope src width".split())
+_ATTRIBUTES = set(
+    "alt aria-label charset class colspan content data-gv height http-equiv lang name role scope src "
+    "tabindex width".split()
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from groundviz.record.evidence import Evidence
 from groundviz.record.selection import measured, methods
 from groundviz.record.types import Record
 from groundviz.render.base import captions
@@ -12,9 +13,11 @@ def of(record: Record) -> str:
     """The line that stands for a record where nothing but text is shown.
 
     >>> import groundviz, numpy as np
-    >>> explanation = groundviz.explain("demo", np.zeros((112, 112), np.uint8), "Is there a nodule?")
+    >>> explanation = groundviz.explain(
+    ...     "demo", np.zeros((112, 112), np.uint8), "Is there a nodule?", methods="attention"
+    ... )
     >>> of(explanation.record)
-    'Is there a nodule? no (> 99%; maps: attention, gradient_attention)'
+    'Is there a nodule? no (> 99%; needs the image: no; maps: attention)'
     """
     answer = record.answer
     known = [captions.percent(answer.confidence)]
@@ -25,6 +28,8 @@ def of(record: Record) -> str:
         known.append(cut)
     if captions.before(record.prompt):
         known.append("more than the question was asked")
+    _, needs_image, _ = Evidence(record).facts()
+    known.append(": ".join(needs_image))
     known.append(f"maps: {', '.join(_method(record, name) for name in methods(record))}")
     if record.unmeasured:
         known.append(f"never ran: {', '.join(record.unmeasured)}")

@@ -12,7 +12,7 @@ from groundviz.errors import OptionError, UnknownName
 from groundviz.record.arguments import is_number
 from groundviz.record.tiles import which
 from groundviz.record.types import Grid, Heatmap, Record
-from groundviz.render.base import captions, colour
+from groundviz.render.base import captions, checked, colour
 from groundviz.render.base.colour import OPACITY, Rule, Scale
 from groundviz.render.base.contours import Lines
 from groundviz.render.figures import styles
@@ -222,8 +222,11 @@ class Column:
             yield Text(((0.0, paragraph(title, _TITLE, width)),), 0.4)
         asked = [Run(printable(self.record.prompt.question))]
         name = "Answer" if self.record.answer.source == "generated" else "Given"
-        rows = [("Question", asked), (name, self._answer(shown))] if self.look.header else []
-        undone = " ".join(captions.beware(self.record, {strip.maps[0].method for strip in self.strips}))
+        methods = [strip.maps[0].method for strip in self.strips]
+        rows: list[tuple[str, list[Run]]] = []
+        if self.look.header:
+            rows = [("Question", asked), (name, self._answer(shown)), ("Evidence", self._evidence(methods))]
+        undone = " ".join(captions.beware(self.record, methods))
         if undone:
             rows.append(("Beware", [Run(printable(undone), colour=WARN)]))
         for label, runs in rows:
@@ -233,6 +236,15 @@ class Column:
             beside = paragraph(runs, _TITLE, width - _INDENT, most_lines=most)
             after = 1.6 if label == rows[-1][0] else 0.4
             yield Text(((0.0, aside), (_INDENT, beside)), after)
+
+    def _evidence(self, methods: Sequence[str]) -> list[Run]:
+        """Whether the answer needs the image and the marked place, and a verdict that all maps share."""
+        runs = [Run(printable(checked.line(self.record, methods)))]
+        verdicts = {checked.known(self.record, method).verdict for method in methods}
+        # Verdicts that differ stand in the caption, which has room for them.
+        if len(verdicts) == 1 and (verdict := verdicts.pop()):
+            runs.append(Run(printable(f". {verdict}"), colour=GREY))
+        return runs
 
     def _answer(self, shown: Sequence[Heatmap]) -> list[Run]:
         """The answer with its parts in bold, what it lacks, and its probability."""

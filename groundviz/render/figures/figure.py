@@ -12,6 +12,7 @@ import numpy as np
 
 from groundviz.errors import TargetError, UnknownName
 from groundviz.record.arguments import is_number
+from groundviz.record.evidence import SAYS_NOTHING
 from groundviz.record.selection import Selection, target
 from groundviz.record.targets import Named
 from groundviz.record.tiles import which
@@ -33,7 +34,7 @@ _WIDTHS = {"single": 89.0, "onehalf": 120.0, "double": 183.0}
 _NARROWEST = 60.0
 _MARGIN = 1.0
 _BETWEEN, _NARROWEST_COLUMN = 5.0, 55.0
-_FOOTER_LINES = 8
+_FOOTER_LINES = 10
 # More panels than this nobody reads, and each takes a megabyte; more dots than this fit no file.
 _MOST_PANELS, _MOST_DOTS, _MOST_DOTS_LONG = 300, 64_000_000, 60_000
 
@@ -259,6 +260,8 @@ def _footer(columns: Sequence[Column], width: float, look: Look) -> Iterator[Tex
         about += _notes(column)
     if look.legend and look.style == "llava_rad":
         sentences[styles.SINKS] = None
+    if look.legend:
+        sentences[SAYS_NOTHING] = None
     text = " ".join([*sentences, *about])
     if not text:
         return

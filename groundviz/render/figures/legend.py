@@ -7,7 +7,7 @@ from itertools import chain, groupby
 
 from groundviz.record.tiles import place, which
 from groundviz.record.types import Heatmap, Record, SourceImage
-from groundviz.render.base import captions
+from groundviz.render.base import captions, checked
 from groundviz.render.base.colour import Scale, ruled
 from groundviz.render.base.escape import visible
 
@@ -71,6 +71,7 @@ def shown(
     sentences += _left_out(record, rows)
     if captions.of_attention(firsts):
         sentences.append(captions.NOT_WHY)
+    sentences += checked.sentences(record, [one.method for one in firsts])
     return list(map(visible, sentences))
 
 

@@ -24,6 +24,7 @@ class Errand:
         what: What is worked at, for sentences and the thread's name.
         work: Called with a `Tell`, through which it is stopped, too: it raises KeyboardInterrupt,
             once for each `stop`, so the work does what it does after Ctrl-C.
+        keeps: What is left after a stop that came late enough, for a sentence.
         show: Called with how far it has come, at most ten times a second.
         done: Called at the end with what the work returned and a sentence to be read by the user, or "";
             or with None and the error, in which case the sentence says what went wrong.
@@ -34,10 +35,12 @@ class Errand:
         what: str,
         work: Callable[[Tell], Any],
         *,
+        keeps: str = "its maps rest",
         show: Tell,
         done: Callable[[Any, str, BaseException | None], object],
     ) -> None:
         self._what, self._work, self._show, self._done = what, work, show, done
+        self._keeps = keeps
         self._stopping = threading.Event()
         self._cut: tuple[int, int] | None = None
         self._shown = 0.0
@@ -85,4 +88,4 @@ class Errand:
         if self._cut is None:
             return ""
         done, total = self._cut
-        return f"{self._what} was stopped: its maps rest on {done} of {total} steps."
+        return f"{self._what} was stopped: {self._keeps} on {done} of {total} steps."

@@ -4,21 +4,23 @@ Besides traits there are messages. The browser sends ::
 
     {"need": "heads", "map": 2, "layer": 5}     every head of one layer of one map
     {"need": "method", "method": "rise"}        a method that is not there, one of `_more`
-    {"need": "stop"}                            an end to that
+    {"need": "challenge"}                       the test of the maps, where `_challenge` offers it
+    {"need": "stop"}                            an end to either
     {"need": "images"}                          the pixels, where `_pack` holds less than all of them
 
 and gets ::
 
     {"heads": 2, "layer": 5}, [bytes]                                     as `pack.heads_of` codes them
     {"images": [[side, image, start, length], ...]}, [bytes]              each a PNG image
-    {"maps": [header, ...], "method": "rise", "says": sentence, "missing": [sentence, ...]}, [bytes]
-                                                                          as `pack.maps_of` codes them
-    {"failed": sentence, "method": "rise"}                                why there are no maps
+    {"maps": [header, ...], "method": "rise", "says": sentence, "missing": [sentence, ...],
+     "evidence": table}, [bytes]                                          as `pack.maps_of` codes them
+    {"evidence": table, "says": sentence}                                 as `checked.payload` makes it
+    {"failed": sentence, "method": "rise"}                                why there is neither
 
 `says` is empty, or tells that the maps rest on less than they should; `missing` tells which methods never
-ran. While a method is measured, `_busy`
-holds {"method", "done", "total", "says"}, `says` being all that there is to read and `total` 0 where
-steps are not counted; it is empty otherwise.
+ran. While a method is measured, or the maps are challenged, `_busy` holds {"method", "done", "total",
+"says"}, `says` being all that there is to read and `total` 0 where steps are not counted; it is empty
+otherwise.
 
 Whatever runs or saves a notebook may keep the traits, but keeps no messages. So the traits hold as much of
 the images as `groundviz.options.embed` allows, and the rest goes by message to whoever looks. The browser
@@ -40,22 +42,32 @@ from IPython.display import display
 
 from groundviz.errors import TargetError, UnsupportedMethod
 from groundviz.record.types import Record
-from groundviz.render.base import captions, embedding
+from groundviz.render.base import captions, checked, embedding
 from groundviz.render.base.colour import OPACITY
 from groundviz.render.live import traits
 from groundviz.render.live.background_task import Errand, Tell
 from groundviz.render.pages import html
 from groundviz.render.viewer import assets, pack
 
+CHALLENGE = "Challenge the map"
+# Stands where a method's name does.
+CHALLENGED = "the challenge"
+
 
 class More(Protocol):
-    """Where maps come from that were not measured yet."""
+    """Where maps and checks come from that were not made yet."""
 
     def offers(self, record: Record) -> list[dict[str, str]]:
         """The methods that can be measured: "name", "does" and "cost" of each."""
 
     def measure(self, explanation: Any, method: str, tell: Tell) -> Any:
         """The explanation with the maps of one of them."""
+
+    def unchallenged(self, record: Record) -> dict[str, str]:
+        """What putting the maps to the test asks ("does") and its cost; empty where that was done."""
+
+    def challenge(self, explanation: Any, tell: Tell) -> Any:
+        """The explanation with what came of it."""
 
 
 class GroundViewer(anywidget.AnyWidget):
@@ -65,9 +77,9 @@ class GroundViewer(anywidget.AnyWidget):
     watched with `observe`, and what is assigned here is shown. Observers may run beside the cell that is
     running, so they should be short.
 
-    With a model behind it, methods that were not measured yet can be asked for in the browser. They are
-    measured one at a time, in a thread of their own; a cell that explains with the same model waits
-    for them, and they for it.
+    With a model behind it, methods that were not measured yet can be asked for in the browser, and the maps
+    challenged. That is done one at a time, in a thread of its own; a cell that explains with the same model
+    waits for it, and it for the cell.
 
     Args:
         sides: What is shown: one explanation, or several side by side.
@@ -115,6 +127,7 @@ class GroundViewer(anywidget.AnyWidget):
     # Whether the browser must ask for the images.
     _withheld = traitlets.Bool(False).tag(sync=True)
     _more = traitlets.List(traitlets.Dict()).tag(sync=True)
+    _challenge = traitlets.Dict().tag(sync=True)
     _busy = traitlets.Dict().tag(sync=True)
 
     explanation = traitlets.Any(read_only=True)
@@ -166,7 +179,8 @@ class GroundViewer(anywidget.AnyWidget):
             "_withheld": embedding.embedded(self._record) is not self._record,
             "method": known[0] if known else "",
         }
-        super().__init__(**{**start, "_more": self._offers(), **state})
+        offered = {"_more": self._offers(), "_challenge": self._unchallenged()}
+        super().__init__(**{**start, **offered, **state})
         self.set_trait("explanation", explanation)
         self.on_msg(self._asked)
 
@@ -239,6 +253,13 @@ class GroundViewer(anywidget.AnyWidget):
                 offered.append({**one, "title": captions.method_name(one["name"])})
         return offered
 
+    def _unchallenged(self) -> dict[str, str]:
+        """What the button that challenges the maps is called, and what it costs; empty without one."""
+        if self._source is None or not self._record.heatmaps:
+            return {}
+        offered = self._source.unchallenged(self._record)
+        return {**offered, "title": CHALLENGE} if offered else {}
+
     def _asked(self, _: object, content: dict[str, Any], __: object) -> None:
         """Do what the browser asks for; a method takes its time, and so gets a thread."""
         match content.get("need"):
@@ -248,6 +269,8 @@ class GroundViewer(anywidget.AnyWidget):
                 self._send_images()
             case "method" if traits.is_name(content.get("method")):
                 self._begin(content["method"])
+            case "challenge":
+                self._begin(CHALLENGED)
             case "stop":
                 if errand := self._errand:
                     errand.stop()
@@ -270,14 +293,19 @@ class GroundViewer(anywidget.AnyWidget):
         self.send({"heads": number, "layer": layer}, [blob])
 
     def _begin(self, method: str) -> None:
+        """Measure a method, or put the maps to the test where it is `CHALLENGED`."""
         with self._turn:
             source, refusal = self._source, self._refusal(method)
             if refusal or source is None:
                 self.send({"failed": refusal, "method": method})
                 return
+            work, keeps = partial(source.measure, self._latest, method), "its maps rest"
+            if method == CHALLENGED:
+                work, keeps = partial(source.challenge, self._latest), "what it found rests"
             self._errand = Errand(
                 captions.method_name(method),
-                partial(source.measure, self._latest, method),
+                work,
+                keeps=keeps,
                 show=partial(self._show, method),
                 done=partial(self._finish, method),
             )
@@ -288,8 +316,11 @@ class GroundViewer(anywidget.AnyWidget):
         """Why a method cannot be measured now; empty if it can."""
         if self._busy:
             running = captions.method_name(self._busy["method"])
-            return f"{running} is being measured. Ask again when it is done, or stop it first."
-        if method not in [one["name"] for one in self._more]:
+            return f"{running} is under way. Ask again when it is done, or stop it first."
+        offered = [one["name"] for one in self._more]
+        if self._challenge:
+            offered.append(CHALLENGED)
+        if method not in offered:
             return "There is no such method to be measured here. Choose one of those that are offered."
         return ""
 
@@ -318,16 +349,20 @@ class GroundViewer(anywidget.AnyWidget):
         finally:
             with self._turn:
                 self._errand = None
-                self._more, self._busy = self._offers(), {}
+                self._more, self._challenge = self._offers(), self._unchallenged()
+                self._busy = {}
         if found is not None:
             self.set_trait("explanation", found)
 
     def _add(self, method: str, record: Record, says: str) -> None:
-        """Show new maps here, and in views and snapshots that are made later."""
+        """Show new maps or checks here, and in views and snapshots that are made later."""
         first = self._sides[0] = replace(self._sides[0], record=record)
-        maps = [one for one in record.heatmaps if one.method == method]
-        headers, blob = pack.maps_of(record, maps, known=first.known)
-        missing = pack.missing(record)
-        self.send({"maps": headers, "method": method, "says": says, "missing": missing}, [blob])
+        told: dict[str, Any] = {"says": says, "evidence": checked.payload(record)}
+        if method == CHALLENGED:
+            self.send(told)
+        else:
+            maps = [one for one in record.heatmaps if one.method == method]
+            headers, blob = pack.maps_of(record, maps, known=first.known)
+            self.send({**told, "maps": headers, "method": method, "missing": pack.missing(record)}, [blob])
         with self._turn:
             self._pack = self._packed()

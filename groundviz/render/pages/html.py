@@ -168,6 +168,7 @@ def _still(record: Record) -> list[Html]:
     parts: list[Html] = []
     if record.label:
         parts.append(element("p", record.label, class_="label"))
+    parts.append(tables.evidence(record))
     parts.append(element("h2", *escape.lines(record.prompt.question)))
     for one in captions.before(record.prompt):
         parts.append(element("p", one, class_="quiet"))

@@ -38,6 +38,11 @@ div.groundviz article { border: 0; background: none; padding: 6px 0; margin: 0; 
 .groundviz .answer { font-size: 1.1em; }
 .groundviz .answer strong { color: var(--mark); font-weight: 650; }
 .groundviz .quiet, .groundviz figcaption, .groundviz caption { color: var(--quiet); font-size: .85em; }
+.groundviz .evidence { margin: 0 0 .9em; }
+.groundviz .facts .quiet { font-size: 1em; }
+.groundviz .facts strong { font-weight: 650; }
+.groundviz .room { overflow-x: auto; }
+.groundviz .room table { min-width: 640px; overflow-wrap: break-word; }
 .groundviz .label { color: var(--quiet); font-weight: 650; }
 .groundviz .warn { color: var(--warn); font-weight: 600; }
 .groundviz .answer .warn { font-size: .8em; white-space: nowrap; }

@@ -5,18 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from groundviz.record.types import Record
+from groundviz.render.base import checked
 from groundviz.render.base.escape import Html, element
 
 
+def evidence(record: Record) -> Html:
+    """What a reader must know first: the answer, whether it needs the image, and the marked place."""
+    parts: list[Html | str] = []
+    for asked, found in checked.facts(record):
+        if parts:
+            parts.append(" \N{MIDDLE DOT} ")
+        parts += [element("span", f"{asked}: ", class_="quiet"), element("strong", found)]
+    says = " ".join(checked.verdicts(record))
+    return element(
+        "div", element("p", *parts, class_="facts"), element("p", says, class_="quiet"), class_="evidence"
+    )
+
+
 def checks(record: Record) -> Iterator[Html]:
-    """Every check of whether the maps are to be believed; nothing where there was none."""
-    if record.checks:
-        yield element("h3", "Is this to be believed?")
-        rows: list[Sequence[str]] = []
-        for one in record.checks:
-            numbers = _number(one.value), _number(one.reference)
-            rows.append((one.name, one.verdict, one.says, *numbers))
-        yield _table(("Check", "Verdict", "What it says", "Value", "Reference"), rows, record.label)
+    """Whether the maps are to be believed, in sentences, and every check of it that was made."""
+    yield element("h3", checked.TITLE)
+    yield element("p", " ".join(checked.sentences(record)))
+    found = list(checked.groups(record))
+    if found:
+        # Where it is wider than the screen, keys move it, too.
+        table = _grouped(found, record.label)
+        yield element(
+            "div", table, class_="room", tabindex="0", role="region", aria_label=checked.EVERY_CHECK
+        )
+
+
+def _grouped(found: Sequence[checked.Group], label: str) -> Html:
+    """A table whose rows stand under the names of their groups."""
+    bodies: list[Html] = []
+    for group in found:
+        name = element("th", group.name, scope="rowgroup", colspan=str(len(checked.HEAD)))
+        bodies.append(element("tbody", element("tr", name), *map(_row, group.rows)))
+    return element("table", *_caption(label), _head(checked.HEAD), *bodies)
 
 
 def scores(record: Record) -> Iterator[Html]:
@@ -31,14 +56,22 @@ def scores(record: Record) -> Iterator[Html]:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> Html:
-    caption = element("caption", label) if label else None
-    head = element("tr", *(element("th", text, scope="col") for text in heads))
-    body: list[Html] = []
-    # The first cell of a row names it, for a reader who hears the table.
-    for first, *others in rows:
-        cells = [element("td", text) for text in others]
-        body.append(element("tr", element("th", first, scope="row"), *cells))
-    return element("table", caption, element("thead", head), element("tbody", *body))
+    return element("table", *_caption(label), _head(heads), element("tbody", *map(_row, rows)))
+
+
+def _caption(label: str) -> Iterator[Html]:
+    if label:
+        yield element("caption", label)
+
+
+def _head(heads: Sequence[str]) -> Html:
+    return element("thead", element("tr", *(element("th", text, scope="col") for text in heads)))
+
+
+def _row(cells: Sequence[str]) -> Html:
+    """The first cell of a row names it, for a reader who hears the table."""
+    first, *others = cells
+    return element("tr", element("th", first, scope="row"), *(element("td", text) for text in others))
 
 
 def _number(value: float | None) -> str:

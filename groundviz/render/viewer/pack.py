@@ -29,7 +29,7 @@ from groundviz.record.geometry import cell_coverage
 from groundviz.record.targets import findings
 from groundviz.record.tiles import place, which
 from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Record, SourceImage, Target
-from groundviz.render.base import captions, overlay
+from groundviz.render.base import captions, checked, overlay
 from groundviz.render.base.colour import COLOURS, least, table
 from groundviz.render.base.contours import Outline
 from groundviz.render.base.escape import visible
@@ -72,6 +72,7 @@ def pack(
         "label": visible(label),
         "cut": cut,
         "missing": missing(record),
+        "evidence": checked.payload(record),
         "weights": _key(record.provenance.weights),
         "known": [_outline(one) for one in known],
         "question": visible(record.prompt.question),

@@ -182,7 +182,7 @@ def test_one_at_a_time(tiny, source_image, monkeypatch):
         assert begun.wait(30)
         browser.ask(need="method", method="occlusion")
         [(content, _)] = browser.messages
-        assert content["failed"].startswith("RISE is being measured. Ask again when it is done")
+        assert content["failed"].startswith("RISE is under way. Ask again when it is done")
         assert content["method"] == "occlusion"
         go_on.set()
         browser.wait()

@@ -389,7 +389,7 @@ def test_colour_images_and_any_proportion_can_be_drawn():
         record = replace(RECORD, source_images=(source_image,), heatmaps=(maps,))
         drawn = Image.open(io.BytesIO(draw(record, _rows(record, "nodule"), width=60).to_bytes("png")))
         assert drawn.size[0] == 708
-        assert 300 < drawn.size[1] < 1800
+        assert 300 < drawn.size[1] < 1900
 
 
 def test_a_file_stays_small_because_the_image_is_resampled():

@@ -7,6 +7,7 @@ import { printed } from "../data/numbers.js";
 import { isNegligible, ruleOf, summitOf } from "../data/scale.js";
 import { drawBar } from "./bar.js";
 import { setText } from "./element.js";
+import { knownOf } from "./evidence.js";
 import { unitOf } from "./state.js";
 
 /** The cell with the largest value, whatever its sign: {map, at, value}. */
@@ -53,7 +54,9 @@ function details(viewer, pane) {
   const words = `${chosen?.label ?? ""}${pane.pinned ? " pinned" : ""}`;
   const tile = layers.length === 1 ? layers[0].label : "";
   const over = known ? aggregation(viewer.state, known) : "";
-  return [words, place, tile, known?.claim, over, errorOf(viewer.state, layers[0], chosen), half];
+  const several = new Set(viewer.panes.map(({ method }) => method).filter(Boolean)).size > 1;
+  const needs = several ? knownOf(viewer.record, [pane.method])[0].facts.at(-1).join(": ") : "";
+  return [words, place, tile, known?.claim, over, errorOf(viewer.state, layers[0], chosen), half, needs];
 }
 
 /** Which layer and head, and what is taken over the others. */

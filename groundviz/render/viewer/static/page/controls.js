@@ -176,7 +176,20 @@ function measuring(viewer, fields) {
     ask.hidden = !free() || !wished();
     setText(cost, wished()?.cost ?? "");
   });
-  return [more, ask, progressOf(viewer, fields)];
+  return [more, ask, challengeOf(viewer, fields), progressOf(viewer, fields)];
+}
+
+/** Puts the maps to the test. */
+function challengeOf({ model }, fields) {
+  const challenge = button("", () => model.send({ need: "challenge" }));
+  const line = row(challenge);
+  fields.updates.push(() => {
+    const { title = "", does, cost } = model.get("_challenge") ?? {};
+    line.hidden = !title || Boolean((model.get("_busy") ?? {}).method);
+    setText(challenge, title);
+    challenge.title = `${does} ${cost}`;
+  });
+  return line;
 }
 
 function progressOf(viewer, fields) {

@@ -1,6 +1,7 @@
 /** What stands around the panes: the question, the answer, the keys. */
 
 import { button, element, setText } from "./element.js";
+import { evidenceOf, followEvidence } from "./evidence.js";
 import { KEYS, keyed } from "./keyboard.js";
 
 const labelled = (text, more = {}) => element("span", { class: "gv-label", ...more }, text);
@@ -34,7 +35,7 @@ function head(viewer) {
   const name = record.name ? element("p", { class: "gv-name" }, record.name, label) : null;
   const before = record.before.map((one) => element("p", { class: "gv-special" }, one));
   const question = element("div", {}, labelled("Question"), words.question, ...before);
-  return element("div", { class: "gv-head" }, name, question, answerOf(viewer), viewer.beware, partsOf(viewer));
+  return element("div", { class: "gv-head" }, name, evidenceOf(viewer), question, answerOf(viewer), viewer.beware, partsOf(viewer));
 }
 
 function answerOf({ record, words }) {
@@ -55,7 +56,7 @@ function partsOf(viewer) {
   return element("div", names, ...viewer.parts);
 }
 
-/** Bring up to date what is not whole, which part is chosen, and the tool. */
+/** Bring up to date what is known and not whole, which part is chosen, and the tool. */
 export function followState(viewer) {
   const { beware, record, state } = viewer;
   const lines = [...new Set([...record.maps.map((map) => map.shortfall), ...record.missing])].filter(Boolean);
@@ -66,4 +67,5 @@ export function followState(viewer) {
   viewer.parts.forEach((part, at) =>
     part.setAttribute("aria-pressed", !state.selected.length && at === state.part));
   viewer.root.dataset.tool = state.tool;
+  followEvidence(viewer);
 }

@@ -1,6 +1,7 @@
 /** The panes as one image, to be kept. */
 
 import { element } from "./element.js";
+import { factsOf, knownOf } from "./evidence.js";
 
 /** Save the panes as they are shown, with their captions and scales. */
 export function saveImage(viewer) {
@@ -37,9 +38,10 @@ function captionLines(record, pane) {
   const ends = `${low}${left} to ${high}${right}`;
   const scale = `${ends} ${text(pane.unit)}; ${text(pane.rule)}; ${text(pane.summit)}`;
   const answer = record.cut && `the answer is ${record.cut}`;
+  const facts = factsOf(knownOf(record, [pane.method])).map((pair) => pair.join(": "));
   const parts = [
-    record.name, text(pane.title), text(pane.undone), answer, text(pane.detail),
-    pane.scaled ? scale : text(pane.none),
+    record.name, facts[0], text(pane.title), text(pane.undone), answer, text(pane.detail),
+    pane.scaled ? scale : text(pane.none), ...facts.slice(1),
   ];
   return parts.join(" · ").split(/ · |; /).filter(Boolean);
 }

@@ -196,6 +196,7 @@ export class Viewer {
     } else {
       this.notice = content.failed || content.says;
       if (content.missing) this.record.missing = content.missing;
+      if (content.evidence) this.record.evidence = content.evidence;
       if (content.maps) await this.addMaps(content.maps, bytes);
     }
     this.refresh();
