@@ -26,7 +26,7 @@ BESIDE = "effusion"
 
 
 def score(vlm: VLM, seeds: Iterable[int]) -> list[list[str]]:
-    """How often answers about the nodule follow the ring, how often the truth; and those about other findings.
+    """How often answers about the nodule follow the ring, or the truth; and those about other findings.
 
     Returns:
         A row for each kind of image: whether it has a nodule and a ring, and three shares.
