@@ -228,7 +228,7 @@ def probability(share: float) -> str:
     >>> probability(0.934), probability(0.9999), probability(0.0)
     ('= .93', '> .99', '< .001')
     """
-    if share >= 0.995:
+    if share > 0.99:
         return "> .99"
     if share < 0.001:
         return "< .001"
