@@ -18,11 +18,13 @@ from groundviz.render.pages import html
 from groundviz.render.pages.stylesheet import STYLE
 from groundviz.render.viewer import assets, pack
 from tests.support.chromium import (
+    HOST,
     TWO_FRAMES,
     bare,
     canvas,
     drawn,
     expected_of,
+    live,
     needs_browser,
     page_of,
     press,
@@ -210,31 +212,6 @@ def test_the_panes_are_kept_as_one_image_with_their_scales(browser, tmp_path):
     assert (np.abs(below - below[-1, -1]).max(axis=2) > 60).mean() > 0.01
 
 
-LIVE = """([payload, values]) => {
-  const bytes = (text) => new DataView(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
-  const calls = {};
-  window.model = {
-    values: { _pack: bytes(payload), ...values }, sent: [],
-    get(name) { return this.values[name]; },
-    set(name, value) { this.values[name] = value; },
-    on(event, call) { calls[event] = call; }, off() {}, save_changes() {},
-    send(wish) { this.sent.push(wish); },
-    now(values) { Object.assign(this.values, values); calls.change(); },
-    hear(content, blob) { return calls["msg:custom"](content, blob ? [bytes(blob)] : []); },
-  };
-  return render({ model, el: document.body });
-}"""
-
-
-def _live(page, record, **values):
-    page.evaluate(LIVE, [base64.b64encode(pack.pack(record)).decode(), values])
-    page.wait_for_selector(".gv-root[data-drawn]")
-
-
-MODULE = assets.module().replace("export default { render };", "window.render = render;")
-HOST = f"<!DOCTYPE html><style>{assets.style()}</style><body><p>Notebook</p><script>{MODULE}</script></body>"
-
-
 def test_a_method_is_asked_for_watched_stopped_and_shown(browser, tmp_path):
     record = whole()
     attention, occlusion = record.heatmaps
@@ -242,7 +219,7 @@ def test_a_method_is_asked_for_watched_stopped_and_shown(browser, tmp_path):
     headers, blob = pack.maps_of(record, [occlusion])
     more = [{"name": "occlusion", "title": "Occlusion", "cost": "many passes"}]
     with shown(browser, tmp_path, HOST, wait="body", bypass_csp=True) as page:
-        _live(page, alone, method="attention", _more=more)
+        live(page, alone, method="attention", _more=more)
         bar = page.get_by_role("progressbar")
         assert not bar.is_visible()
         page.get_by_label("Also").select_option(label="Occlusion")
@@ -279,7 +256,7 @@ def test_pixels_that_the_payload_leaves_out_are_asked_for_and_shown(browser, tmp
     )
     places, blob = pack.images_of([record])
     with shown(browser, tmp_path, HOST, wait="body", bypass_csp=True) as page:
-        _live(page, dark, _withheld=True)
+        live(page, dark, _withheld=True)
         assert page.evaluate("model.sent") == [{"need": "images"}]
         assert canvas(page).max() == 0
         with drawn(page):

@@ -23,6 +23,7 @@ from groundviz.render.base import overlay
 from groundviz.render.base.colour import Scale, scales
 from groundviz.render.figures.file import PaperFigure
 from groundviz.render.pages import html
+from groundviz.render.viewer import assets, pack
 from tests.support import records
 
 NEEDED = {"playwright": importlib.util.find_spec("playwright"), "Chromium": chromium.found()}
@@ -113,3 +114,30 @@ def expected_of(record, method: str, part, *, smooth: bool = False, layer=None, 
     heatmap, scale = shown_map(record, method, part, layer=layer, head=head)
     source_image = record.source_images[heatmap.grid.image]
     return 255.0 * overlay.overlaid(source_image, source_image.shape, heatmap, scale, smooth=smooth)
+
+
+# A page that hosts the viewer as a notebook does.
+LIVE = """([payload, values]) => {
+  const bytes = (text) => new DataView(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
+  const calls = {};
+  window.model = {
+    values: { _pack: bytes(payload), ...values }, sent: [],
+    get(name) { return this.values[name]; },
+    set(name, value) { this.values[name] = value; },
+    on(event, call) { calls[event] = call; }, off() {}, save_changes() {},
+    send(wish) { this.sent.push(wish); },
+    now(values) { Object.assign(this.values, values); calls.change(); },
+    hear(content, blob) { return calls["msg:custom"](content, blob ? [bytes(blob)] : []); },
+  };
+  return render({ model, el: document.body });
+}"""
+
+
+def live(page, record, **values):
+    """Show a record as a live widget does, with a model whose messages are kept in `model.sent`."""
+    page.evaluate(LIVE, [base64.b64encode(pack.pack(record)).decode(), values])
+    page.wait_for_selector(".gv-root[data-drawn]")
+
+
+MODULE = assets.module().replace("export default { render };", "window.render = render;")
+HOST = f"<!DOCTYPE html><style>{assets.style()}</style><body><p>Notebook</p><script>{MODULE}</script></body>"

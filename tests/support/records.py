@@ -193,6 +193,35 @@ def record_of(
     )
 
 
+def checked(one: Record, needs: str = "yes", **marked: str) -> Record:
+    """The record with these outcomes: whether it needs the image, and by method whether the marked place."""
+    image = Check(
+        name="needs_image",
+        value=3.0 if needs == "yes" else 0.05,
+        reference=0.693,
+        verdict=needs,
+        says="The image was blurred.",
+        unit="nats",
+        cost="3 forwards",
+        source="a paper",
+        numbers={"blurred": 3.0 if needs == "yes" else 0.05, "local mean": 4.0},
+    )
+    places: list[Check] = []
+    for method, verdict in marked.items():
+        place = Check(
+            name="marked_place",
+            value=0.05,
+            reference=0.05,
+            verdict=verdict,
+            says="The place was covered.",
+            unit="p",
+            method=method,
+            numbers={"copies": 19.0, "beats": 19.0},
+        )
+        places.append(place)
+    return replace(one, checks=(image, *places))
+
+
 def asked(one: Record, words: Sequence[str] = ("Where", " is", " the", " nodule", "?")) -> Record:
     """The record with a map of attention for each of these words of its question, too."""
     given, prompt = answer(words, end=None), one.prompt

@@ -239,12 +239,12 @@ class Column:
 
     def _evidence(self, methods: Sequence[str]) -> list[Run]:
         """Whether the answer needs the image and the marked place, and a verdict that all maps share."""
-        runs = [Run(printable(checked.line(self.record, methods)))]
+        line = printable(checked.line(self.record, methods))
         verdicts = {checked.known(self.record, method).verdict for method in methods}
         # Verdicts that differ stand in the caption, which has room for them.
         if len(verdicts) == 1 and (verdict := verdicts.pop()):
-            runs.append(Run(printable(f". {verdict}"), colour=GREY))
-        return runs
+            return [Run(f"{line}."), Run(printable(f" {verdict}"), colour=GREY)]
+        return [Run(line)]
 
     def _answer(self, shown: Sequence[Heatmap]) -> list[Run]:
         """The answer with its parts in bold, what it lacks, and its probability."""

@@ -130,3 +130,12 @@ def test_each_box_says_what_it_is_of(tmp_path):
     assert len(one["bbox"]) == 4
     assert one["score"] > 0
     assert [image["file_name"] for image in document["images"]] == ["image-0.png"]
+
+
+def test_the_file_says_whether_maps_are_to_be_believed(tmp_path):
+    record = records.checked(records.record(), "no", occlusion="shown")
+    (path,) = Explanation(record).export(tmp_path / "boxes.json", "occlusion", ["nodule"])
+    told = json.loads(path.read_text())["info"]["evidence"]
+    assert (told["occlusion"]["needs_image"], told["occlusion"]["marked_place"]) == ("no", "shown")
+    assert told["occlusion"]["verdict"].startswith("This answer does not need this image")
+    assert told["attention"]["marked_place"] == "not measured"

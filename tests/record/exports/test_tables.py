@@ -181,6 +181,22 @@ def test_a_labelled_array_holds_all_that_was_measured_where_it_lies():
     np.testing.assert_array_equal(chosen, maps.at(maps.targets[0], layer=1, head=0).values)
 
 
+def test_tables_and_arrays_say_whether_maps_are_to_be_believed():
+    made = Explanation(records.checked(RECORD, "yes", occlusion="shown"))
+    told = made.to_dataframe().attrs["evidence"]
+    assert told["attention"]["needs_image"] == told["occlusion"]["needs_image"] == "yes"
+    assert told["attention"]["marked_place"] == "not measured"
+    assert told["occlusion"]["marked_place"] == "shown"
+    assert told["occlusion"]["verdict"].startswith("Covering the marked place weakens")
+    attributes = made.to_xarray("occlusion").attrs
+    assert (attributes["needs_image"], attributes["marked_place"]) == ("yes", "shown")
+    old = Explanation(replace(RECORD, checks=())).to_xarray("attention").attrs
+    assert (old["needs_image"], old["marked_place"], old["verdict"]) == (
+        *["not measured"] * 2,
+        "Not measured.",
+    )
+
+
 def test_who_writes_into_a_labelled_array_leaves_the_record_as_it_is():
     sampled = records.flawed()
     maps = sampled.heatmaps[1]

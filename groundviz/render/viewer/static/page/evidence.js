@@ -38,7 +38,7 @@ export function followEvidence({ checks, facts, panes, record, verdict }) {
   const key = JSON.stringify(pairs);
   if (facts.dataset.key !== key) {
     facts.dataset.key = key;
-    facts.replaceChildren(...pairs.map(factOf));
+    facts.replaceChildren(...pairs.flatMap((pair, at) => (at ? [" · ", factOf(pair)] : [factOf(pair)])));
   }
   // Verdicts that differ are too long for here: each stands with its method over the numbers.
   const alike = known.every((one) => one.verdict === known[0].verdict);
