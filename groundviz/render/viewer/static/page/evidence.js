@@ -63,6 +63,6 @@ function unfolded({ groups, head, more, verdicts }) {
   const names = element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)));
   const table = element("table", {}, element("thead", {}, names), ...bodies);
   // Where it is wider than the screen, keys move it, too.
-  const room = element("div", { class: "gv-room", tabindex: 0, role: "region", "aria-label": more }, table);
+  const room = element("div", { class: "gv-room", tabindex: 0, role: "group", "aria-label": more }, table);
   return [element("summary", {}, more), ...verdicts.map((text) => element("p", {}, text)), room];
 }
