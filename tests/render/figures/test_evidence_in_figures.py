@@ -57,3 +57,9 @@ def test_what_holds_for_all_parts_of_a_figure_is_told_once():
     figure = compose([Part(one, _rows(one, "nodule"), name) for one, name in parts])
     assert figure.caption.count(SAYS_NOTHING) == 1
     assert figure.caption.count("Needs the image: yes") == figure.caption.count("Needs the image: no") == 1
+
+
+def test_a_verdict_is_not_cut_short_where_there_is_little_room():
+    found = records.checked(RECORD, "yes", attention="not shown")
+    narrow = draw(found, _rows(found, "nodule")[:1], width=60)
+    assert "right maps also land here." in " ".join(" ".join(_texts(narrow)).split())
