@@ -54,10 +54,18 @@ SIGPHI_MED = Shape(
 )  # fmt: skip
 
 
-def smallest(name: str = "toy") -> Shape:
+def smallest(name: str = "toy", *, side: int = 4) -> Shape:
     """A model that only shows that the code runs."""
     return Shape(
-        name=name, side=4, layers=1, width=64, inner=96, heads=4, kv_heads=2, vocabulary=400, vision_layers=2
+        name=name,
+        side=side,
+        layers=1,
+        width=64,
+        inner=96,
+        heads=4,
+        kv_heads=2,
+        vocabulary=400,
+        vision_layers=2,
     )
 
 

@@ -22,6 +22,7 @@ PAGES = {
     "CODE_OF_CONDUCT.md": "code_of_conduct.md",
     "CHANGELOG.md": "changelog.md",
     "groundviz/demo/weights/README.md": "demo_model.md",
+    "groundviz/demo/cheat_weights/README.md": "cheat_model.md",
 }
 PLAIN = ("LICENSE", "CITATION.cff")
 LINK = re.compile(r"(?<=\]\()([^)#:]+)(?=[)#])")
@@ -70,8 +71,10 @@ def of_notebook(path: Path) -> str:
     heading, _, rest = title.partition("\n")
     along = f"[Take this notebook along]({path.name}){{ download }}, or read it here without its images."
     text = "\n\n".join([heading, along, rest, *told])
-    card = "groundviz/demo/weights/README.md"
-    return text.replace("](../docs/", "](../").replace(f"](../{card})", f"](../{PAGES[card]})")
+    text = text.replace("](../docs/", "](../")
+    for card, page in PAGES.items():
+        text = text.replace(f"](../{card})", f"](../{page})")
+    return text
 
 
 def as_markdown(cell: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from groundviz import images, models
 from groundviz.errors import UnsupportedMethod
 from groundviz.evidence.challenge import challenged, check_copies, chosen, cohort_of
 from groundviz.evidence.check import COPIES, Case
+from groundviz.evidence.places import given
 from groundviz.evidence.running import Extent, checks_of, examine
 from groundviz.explanation import Explanation
 from groundviz.methods import DEFAULT, DEFAULT_CONTRAST, DEFAULT_QUESTION
@@ -208,6 +209,7 @@ def challenge(
     checks: str | Iterable[str] | None = None,
     copies: int = COPIES,
     others: Iterable[Any] = (),
+    places: Mapping[str, Any] | None = None,
     processor: Any = None,
     tell: Tell | None = None,
 ) -> Explanation:
@@ -224,6 +226,8 @@ def challenge(
             with other images, also "other_images", "own_map" and "weights".
         copies: How many moved copies a place is compared with: 19 reach p = .05, take 99 for a paper.
         others: At least 3 other images, each an image as `explain` takes it, an explanation, or a .gvz file.
+        places: By name, places of the first image that somebody else marked, such as a radiologist: bool
+            masks (rows, cols), put to the same test as maps; `evidence.places` says what came of them.
         processor: The model's processor, when it does not lie beside its weights.
         tell: Called with how far the work has come, as in `explain_more`. It may raise KeyboardInterrupt,
             which does what Ctrl-C does: what was found is kept, and named partial.
@@ -236,6 +240,7 @@ def challenge(
         UnsupportedModel: It is not the model that answered.
         UnknownName: There is no such check.
         OptionError: There are too few copies, or the others are not like the images that were asked about.
+        ImageError: A place is no mask of the image.
         KeyboardInterrupt: Nothing was found before the interruption.
 
     >>> import groundviz
@@ -248,5 +253,8 @@ def challenge(
     check_copies(copies)
     cohort = cohort_of(others, len(explanation.source_images))
     wanted = chosen(checks, with_others=bool(cohort.images))
+    marked = given(explanation.record, places or {})
     vlm = models.resolve(model, processor)
-    return Explanation(challenged(explanation.record, vlm, wanted, copies=copies, cohort=cohort, tell=tell))
+    return Explanation(
+        challenged(explanation.record, vlm, wanted, copies=copies, cohort=cohort, places=marked, tell=tell)
+    )

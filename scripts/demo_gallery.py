@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _sample(name: str) -> Phantom:
     sample = next(sample for sample in SAMPLES if sample.name == name)
-    return phantom(sample.seed, size=SIZE, findings=sample.findings)
+    return sample.draw_at(SIZE)
 
 
 def _asked(model: Any, drawn: Phantom, question: str, **options: Any) -> Explanation:

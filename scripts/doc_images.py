@@ -20,9 +20,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import groundviz
 from groundviz.record import files
 from scripts.demo_gallery import gallery
+from scripts.phantom_images import sheets
 
 FOLDER = Path(__file__).parents[1] / "docs" / "img"
-KINDS = ("figures", "charts", "viewer")
+KINDS = ("figures", "charts", "viewer", "phantoms")
 # Photographs of screens may lose what no eye misses; figures lose nothing.
 EXACT = {"lossless": True, "quality": 100}
 LIGHT = {"quality": 84}
@@ -39,6 +40,10 @@ def drawn(kind: str, vlm: Any) -> Iterator[tuple[Path, bytes, dict[str, Any]]]:
 
         for name, photograph in charts(vlm):
             yield FOLDER / f"{name}.webp", photograph, EXACT
+        return
+    if kind == "phantoms":
+        for name, sheet in sheets():
+            yield FOLDER / "phantoms" / f"{name}.webp", sheet, LIGHT
         return
     from scripts.screenshots import screens
 

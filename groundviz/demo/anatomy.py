@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from groundviz.demo.canvas import Canvas, Point, inside, step
+from groundviz.demo.canvas import Canvas, Point, Positions, inside, step
 from groundviz.record.types import Floats, Ints
 
 Side = Literal["right", "left"]
@@ -101,7 +101,7 @@ class Anatomy:
         sign = direction(side)
         return self.middle + sign * outward / (1 - sign * self.turn)
 
-    def cage(self, row: Floats) -> Floats:
+    def cage(self, row: Positions) -> Floats:
         """Half the width of the rib cage at some rows; 0 above the lungs' tips."""
         down = np.clip((row - np.float32(self.top)) / np.float32(0.8 * (self.base - self.top)), 0, 1)
         narrow = (1 - down) ** np.float32(2.2)
@@ -109,7 +109,7 @@ class Anatomy:
             np.float32(self.half_width) * (1 - narrow) ** np.float32(self.taper), dtype=np.float32
         )
 
-    def across(self, outward: Floats, row: Floats) -> Floats:
+    def across(self, outward: Positions, row: Positions) -> Floats:
         """Where points lie across their lung: -1 at the mediastinum, 1 at the ribs, for any rows."""
         outer = self.cage(row)
         tip = np.exp(-np.maximum(row - np.float32(self.top), 0) / np.float32(0.03))
@@ -117,7 +117,7 @@ class Anatomy:
         half = np.maximum((outer - inner) / 2, np.float32(1e-3))
         return np.asarray((outward - (outer + inner) / 2) / half, dtype=np.float32)
 
-    def floor(self, side: Side, outward: Floats) -> Floats:
+    def floor(self, side: Side, outward: Positions) -> Floats:
         """The row of the diaphragm: a dome that falls more steeply towards the ribs."""
         lower = _LEFT_LOWER if side == "left" else 0.0
         from_top = (2 * outward / np.float32(self.half_width) - np.float32(0.8)) / np.float32(1.2)

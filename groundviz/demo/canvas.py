@@ -14,6 +14,8 @@ import numpy as np
 from groundviz.record.types import Bools, Floats
 
 Point = tuple[float, float]
+# One or many positions.
+Positions = Floats | np.float32
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,7 +33,7 @@ def expose(canvas: Canvas, attenuation: Floats, plain: Floats, rng: np.random.Ge
     """
     contrast, centre = rng.uniform(0.98, 1.14), rng.uniform(-0.12, 0.12) + 1.68
     at = (rng.uniform(0.035, 0.05), rng.uniform(0.035, 0.055))
-    borders = rng.uniform(-0.012, 0.016, 4)
+    borders = rng.uniform(-0.012, 0.016, 4).astype(np.float32)
     sharp = _unsharp(attenuation, canvas.size)
     signal = np.exp(-sharp) + np.float32(_SCATTER_SHARE) * _blurred(np.exp(-plain))
     noise = _grain(rng, canvas.size) * np.float32(_QUANTA) / np.sqrt(signal)
@@ -70,8 +70,9 @@ def _unsharp(values: Floats, size: int) -> Floats:
     for axis in (0, 1):
         pad = [(reach, reach) if a == axis else (0, 0) for a in (0, 1)]
         padded = np.pad(values, pad, mode="edge")
-        moved = (np.take(padded, range(k, k + size), axis) for k in range(len(taps)))
-        values = sum(np.float32(tap / taps.sum()) * part for tap, part in zip(taps, moved, strict=True))
+        values = np.zeros_like(values)
+        for first, tap in enumerate(taps):
+            values += np.float32(tap / taps.sum()) * np.take(padded, range(first, first + size), axis)
     return values
 
 
@@ -98,7 +99,7 @@ def _with_marker(canvas: Canvas, shown: Floats, at: Point) -> Floats:
 
 def _collimated(canvas: Canvas, shown: Floats, borders: Floats) -> Floats:
     """Black where the shutters stood; a border below zero is outside the image."""
-    top, left, bottom, right = borders.astype(np.float32)
+    top, left, bottom, right = borders
     rows = step(canvas.row - top, 0.006) * step(1 - bottom - canvas.row, 0.006)
     cols = step(canvas.col - left, 0.006) * step(1 - right - canvas.col, 0.006)
     return np.asarray(shown * rows * cols, dtype=np.float32)

@@ -146,7 +146,7 @@ def _nodule(canvas: Canvas, attenuation: Floats, chest: Chest, finding: Finding)
         row = finding.centre[0] + 0.45 * radius * np.sin(angle)
         col = finding.centre[1] + 0.45 * radius * np.cos(angle)
         power = power + canvas.ball((row, col), (0.68 * radius, 0.68 * radius), 0.8) ** 4
-    profile = np.minimum(np.sqrt(np.sqrt(power)), np.float32(1))
+    profile = np.asarray(np.minimum(np.sqrt(np.sqrt(power)), 1), dtype=np.float32)
     return attenuation + profile * np.float32(0.76 * finding.strength), inside(profile)
 
 

@@ -1,8 +1,9 @@
 """Procedural chest phantoms with findings whose place is known to the pixel.
 
-A phantom is drawn in two independent steps, anatomy and findings, each from a random stream of its
-own. Leave a finding out and everything else stays where it was: every phantom has a twin without
-its lesion. Patient right is image left, as on a radiograph, and an "R" marks it.
+A phantom is a projection: attenuation along parallel rays through simple solids, seen by a detector.
+Anatomy, findings and noise each have a random stream of their own. Leave a finding out and everything
+else stays where it was: every phantom has a twin without its lesion. Patient right is image left, as
+on a radiograph, and an "R" marks it.
 """
 
 from __future__ import annotations

@@ -24,7 +24,11 @@ class Sample:
 
     def draw(self) -> Phantom:
         """The phantom, 512 by 512 pixels."""
-        return phantom(self.seed, size=SIZE, findings=self.findings)
+        return self.draw_at(SIZE)
+
+    def draw_at(self, size: int) -> Phantom:
+        """The phantom, size by size pixels."""
+        return phantom(self.seed, size=size, findings=self.findings)
 
 
 # No seed from 10 000 000 on is ever trained on.

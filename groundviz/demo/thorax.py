@@ -7,8 +7,10 @@ some of it away, and what is solid in a lung brings it back.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from groundviz.demo.anatomy import SIDES, Anatomy, Side, direction, lung_profile
 from groundviz.demo.bones import draw_bones
@@ -192,5 +194,5 @@ def _other_gas(canvas: Canvas, anatomy: Anatomy) -> Floats:
     return _float32(tubes * np.float32(1.5) + bubble * under)
 
 
-def _float32(values: Floats) -> Floats:
+def _float32(values: npt.NDArray[Any]) -> Floats:
     return np.asarray(values, dtype=np.float32)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from groundviz.demo.phantoms import phantom
 from groundviz.demo.questions import Question, ask
 from groundviz.demo.samples import SAMPLES, to_levels
 from groundviz.explain import explain
@@ -58,7 +57,7 @@ def tour(model: Any) -> Iterator[TourAnswer]:
     samples = {sample.name: sample for sample in SAMPLES}
     for name, kind, finding in STOPS:
         sample = samples[name]
-        drawn = phantom(sample.seed, size=SIZE, findings=sample.findings)
+        drawn = sample.draw_at(SIZE)
         question = ask(drawn, kind, finding)
         explanation = explain(model, to_levels(drawn.pixels, 8), question.text)
         yield TourAnswer(name, question, explanation)

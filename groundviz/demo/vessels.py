@@ -90,12 +90,14 @@ def _draw(chords: Floats, canvas: Canvas, branches: Branches) -> None:
     each = max(1, _CHUNK // window.size**2)
     for first in range(0, len(centre), each):
         chunk = slice(first, first + each)
-        at = (centre[chunk] * size).astype(int)
-        rows, cols = at[:, 0, None, None] + window[None, :, None], at[:, 1, None, None] + window[None, None]
+        middle = (centre[chunk] * size).astype(int)
+        rows = middle[:, 0, None, None] + window[None, :, None]
+        cols = middle[:, 1, None, None] + window[None, None]
         part = Branches(
             branches.start[chunk], branches.stop[chunk], branches.radius[chunk], branches.thin[chunk]
         )
-        chord = _chords(part, (rows + 0.5).astype(np.float32) / size, (cols + 0.5).astype(np.float32) / size)
+        row, col = (((at + 0.5).astype(np.float32) / np.float32(size)) for at in (rows, cols))
+        chord = _chords(part, row, col)
         within = (chord > 0) & (rows >= 0) & (rows < size) & (cols >= 0) & (cols < size)
         # Of two tubes that meet, the thicker counts: joints are no knots.
         np.maximum.at(chords, (rows * size + cols)[within], chord[within])

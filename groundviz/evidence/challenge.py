@@ -17,7 +17,7 @@ from groundviz.evidence.weights import replica_of
 from groundviz.models.adapter.vlm import VLM
 from groundviz.record import store
 from groundviz.record.conversation import asked_again
-from groundviz.record.types import Check, Record, SourceImage
+from groundviz.record.types import Check, Heatmaps, Record, SourceImage
 from groundviz.runtime import borrow
 from groundviz.runtime.identity import same_model
 from groundviz.runtime.loan.progress import Tell
@@ -33,6 +33,7 @@ def challenged(
     *,
     copies: int = COPIES,
     cohort: Cohort | None = None,
+    places: tuple[Heatmaps, ...] = (),
     tell: Tell | None = None,
 ) -> Record:
     """The record with the outcomes of some checks behind its own; one that was made before is replaced.
@@ -43,6 +44,7 @@ def challenged(
         checks: Names of checks.
         copies: How many moved copies a map is compared with.
         cohort: Other images.
+        places: What somebody else marked, as maps.
         tell: Called with how far the work has come; it may raise KeyboardInterrupt.
 
     Raises:
@@ -71,6 +73,7 @@ def challenged(
                 record.provenance.certificate,
                 copies=copies,
                 cohort=cohort or Cohort(),
+                places=places,
                 replica=replica,
             )
             return examine(case, checks)

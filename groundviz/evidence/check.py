@@ -56,6 +56,7 @@ class Case:
         certificate: What came of certifying the model; None if nobody asked.
         copies: How many moved copies a map is compared with.
         cohort: Other images, and what is known of the answer on them.
+        places: What somebody else marked, as maps.
         replica: The model with a copy of its weights, which may be written to.
     """
 
@@ -67,6 +68,7 @@ class Case:
     certificate: str | None
     copies: int = COPIES
     cohort: Cohort = field(default_factory=Cohort)
+    places: tuple[Heatmaps, ...] = ()
     replica: VLM | None = None
 
     @property
@@ -78,10 +80,15 @@ class Case:
         """A random stream that depends on the seed of the explanation alone."""
         return np.random.default_rng(self.live.stream().initial_seed())
 
-    def maps(self) -> Iterator[tuple[str, list[Heatmap]]]:
-        """By method, the maps of the target, one for each grid; not of a method whose cells are all alike."""
-        for method in dict.fromkeys(maps.method for maps in self.heatmaps):
-            own = [maps for maps in self.heatmaps if maps.method == method and maps.has(self.target)]
+    def maps(self, *, given: bool = False) -> Iterator[tuple[str, list[Heatmap]]]:
+        """By method, the maps of the target, one for each grid; not of a method whose cells are all alike.
+
+        Args:
+            given: Whether places that somebody else marked are among them, which no method can measure again.
+        """
+        marked = (*self.heatmaps, *self.places) if given else self.heatmaps
+        for method in dict.fromkeys(maps.method for maps in marked):
+            own = [maps for maps in marked if maps.method == method and maps.has(self.target)]
             found = [maps.at(self.target) for maps in own]
             if any(heatmap.has_evidence for heatmap in found):
                 yield method, found

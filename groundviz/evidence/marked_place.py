@@ -12,7 +12,7 @@ from groundviz.evidence import covering
 from groundviz.evidence.check import CHECKS, Case, outcome, scored
 from groundviz.methods.toolkit.baselines import baseline
 from groundviz.methods.toolkit.regions import mixed
-from groundviz.record.evidence import MARKED_PLACE
+from groundviz.record.evidence import GIVEN, MARKED_PLACE
 from groundviz.record.types import Check, Doubles, Heatmap, Samples
 
 FILLS = ("blur", "mean", "flat")
@@ -42,7 +42,7 @@ def marked_place(case: Case) -> Iterator[Check]:
     Formula: p = (1 + copies with at least the drop) / (copies + 1) for each of two fills, neither the
     method's own; shown where both are at most .05, and the drop is not negligible.
     """
-    for method, heatmaps in case.maps():
+    for method, heatmaps in case.maps(given=True):
         if not case.live.interrupted:
             yield _of_map(case, method, heatmaps)
 
@@ -92,7 +92,7 @@ def _drops(
 
     with torch.no_grad():
         whole = live.scores([target])
-        label = f"covering what {method.replace('_', ' ')} marks"
+        label = f"covering what {method.removeprefix(GIVEN).replace('_', ' ')} marks"
         found = live.in_batches(len(places) * ways, run, label=label)
     drops = (whole - found)[:, 0].double().cpu().numpy()
     each = sizes * ways

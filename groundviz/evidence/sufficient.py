@@ -13,6 +13,7 @@ from groundviz.evidence.check import CHECKS, Case, outcome, scored
 from groundviz.evidence.marked_place import LEVEL
 from groundviz.methods.toolkit.baselines import baseline
 from groundviz.methods.toolkit.regions import mixed
+from groundviz.record.evidence import GIVEN
 from groundviz.record.types import Check, Heatmap, Samples
 
 KEPT = 0.20
@@ -35,7 +36,7 @@ def sufficient(case: Case) -> Iterator[Check]:
 
     Formula: p = (1 + copies with at least the score) / (copies + 1); the rest of the image is blurred.
     """
-    for method, heatmaps in case.maps():
+    for method, heatmaps in case.maps(given=True):
         if not case.live.interrupted:
             yield _of_map(case, method, heatmaps)
 
@@ -54,7 +55,7 @@ def _of_map(case: Case, method: str, heatmaps: Sequence[Heatmap]) -> Check:
         return live.scores([target], pixels, mixed(blank, image, covered(part)))
 
     with torch.no_grad():
-        label = f"keeping what {method.replace('_', ' ')} marks"
+        label = f"keeping what {method.removeprefix(GIVEN).replace('_', ' ')} marks"
         found = live.in_batches(len(places), run, label=label)[:, 0].double().cpu().numpy()
     alone, others = float(found[0]), found[1:]
     as_good = int(np.sum(others >= alone))

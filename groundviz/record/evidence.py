@@ -20,6 +20,8 @@ Marked = Literal["shown", "not shown", "depends"]
 _LONGEST_ANSWER = 60
 # Names of the checks whose outcome a verdict rests on.
 NEEDS_IMAGE, MARKED_PLACE, OTHER_IMAGES = "needs_image", "marked_place", "other_images"
+# What stands before the name of a place that somebody else marked, where a check names a method.
+GIVEN = "given:"
 YES, NO = "yes", "no"
 CERTIFIED = "certified"
 NOT_MEASURED = "not measured"
@@ -86,6 +88,12 @@ class Evidence:
     def marked_place(self) -> dict[str, Marked | None]:
         """By method, whether covering the place it marks weakens the answer; None if not measured."""
         return {method: self._marked(method) for method in selection.methods(self.record)}
+
+    @property
+    def places(self) -> dict[str, Marked | None]:
+        """By name, whether covering a place that somebody else marked weakens the answer; see `challenge`."""
+        named = [check.method for check in self.checks if check.name == MARKED_PLACE]
+        return {name.removeprefix(GIVEN): self._marked(name) for name in named if name.startswith(GIVEN)}
 
     def verdict(self, method: str | None = None) -> str:
         """What is known of the map of one method, in one sentence; the first that applies.
@@ -220,7 +228,7 @@ def probability(share: float) -> str:
     >>> probability(0.934), probability(0.9999), probability(0.0)
     ('= .93', '> .99', '< .001')
     """
-    if share >= 0.995:
+    if share > 0.99:
         return "> .99"
     if share < 0.001:
         return "< .001"

@@ -130,11 +130,9 @@ class Live:
         return replace(answer, finished=decoding.finished(trace.token_ids, answer.text))
 
     def ask(self, question: str | None = None, images: Sequence[SourceImage] | None = None) -> Live:
-        """The same model with another question, or on other images, as a control.
+        """The same model with another question, or on as many other images, as a control.
 
-        Args:
-            question: In place of the last turn, or of a verbatim prompt; the same when None.
-            images: As many as there were; the same when None.
+        The question takes the place of the last turn, or of a verbatim prompt.
 
         Raises:
             PromptError: As in `encode`.
@@ -197,8 +195,8 @@ class Live:
     @property
     def attending_layers(self) -> tuple[int, ...]:
         """The decoder layers of `attention`: all, or those with cross-attention to the image."""
-        modules = enumerate(self._parts.decoder_attention)
-        return tuple(layer for layer, module in modules if module in self._parts.attending)
+        attending = self._parts.attending
+        return tuple(at for at, module in enumerate(self._parts.decoder_attention) if module in attending)
 
     def attention_gradients(self, token_ids: Sequence[int] | None = None) -> tuple[Floats, Floats]:
         """Attention as `attention` gives it, and the gradient of each token's log-probability there.

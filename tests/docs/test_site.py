@@ -35,7 +35,7 @@ def test_every_page_of_docs_and_every_notebook_is_there(site: Path) -> None:
     pages = {path.parent.relative_to(site).as_posix() for path in site.rglob("index.html")}
     docs = {path.stem for path in (ROOT / "docs").glob("*.md")}
     notebooks = {f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb")}
-    others = {".", "security", "contributing", "code_of_conduct", "demo_model", "changelog"}
+    others = {".", "security", "contributing", "code_of_conduct", "demo_model", "cheat_model", "changelog"}
     assert pages == others | docs - {"index"} | notebooks
 
 

@@ -15,6 +15,8 @@ from groundviz.runtime.live import Live
 # Shares of the image's shorter side: both wide enough that no small finding is left to be seen.
 BLUR_SIGMA = 0.15
 MEAN_WIDTH = 0.5
+# Pixels along the shorter side from which on the means of blocks are weighed.
+FINE = 512
 
 Distances = np.ndarray
 
@@ -70,17 +72,39 @@ def flat(pixels: Floats) -> Floats:
 
 
 def _weighed(pixels: Floats, weigh: Callable[[Distances], Distances]) -> Floats:
-    """Weighted means along rows and columns; a neighbour beyond the border has no weight."""
-    along_rows, along_cols = (_weights(side, weigh) for side in pixels.shape[:2])
+    """Weighted means along rows and columns; a neighbour beyond the border has no weight.
+
+    Of a large image the means of small blocks are weighed: weights are wide, and hardly change within one.
+    """
+    step = max(1, min(pixels.shape[:2]) // FINE)
+    blocks = pixels
+    for axis in (0, 1):
+        blocks = _block_means(blocks, step, axis)
+    along_rows, along_cols = (_weights(side, step, weigh) for side in pixels.shape[:2])
     return np.asarray(
-        np.einsum("pr,rc...,qc->pq...", along_rows, pixels, along_cols, optimize=True), np.float32
+        np.einsum("pr,rc...,qc->pq...", along_rows, blocks, along_cols, optimize=True), np.float32
     )
 
 
-def _weights(side: int, weigh: Callable[[Distances], Distances]) -> Floats:
-    """(side, side) weight of each pixel along an axis in the mean around each other; rows add up to 1."""
+def _block_means(pixels: Floats, step: int, axis: int) -> Floats:
+    """Means of runs of `step` pixels along an axis; the last run may be shorter."""
+    if step == 1:
+        return pixels
+    starts = np.arange(0, pixels.shape[axis], step)
+    counts = np.diff([*starts, pixels.shape[axis]]).astype(np.float32)
+    shape = [1] * pixels.ndim
+    shape[axis] = len(counts)
+    sums = np.add.reduceat(pixels, starts, axis=axis)
+    return np.asarray(sums / counts.reshape(shape), dtype=np.float32)
+
+
+def _weights(side: int, step: int, weigh: Callable[[Distances], Distances]) -> Floats:
+    """(side, block) weight of each block of `step` pixels in the mean around each pixel; rows add up to 1."""
     at = np.arange(side, dtype=np.float32)
-    weights = weigh(np.abs(at[:, None] - at)).astype(np.float32)
+    starts = np.arange(0, side, step)
+    counts = np.diff([*starts, side]).astype(np.float32)
+    middles = (starts + (counts - 1) / 2).astype(np.float32)
+    weights = weigh(np.abs(at[:, None] - middles)).astype(np.float32) * counts
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
 
 

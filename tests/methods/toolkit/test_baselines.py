@@ -6,6 +6,7 @@ import torch
 
 from groundviz.demo.phantoms import phantom
 from groundviz.errors import UnknownName
+from groundviz.methods.toolkit import baselines
 from groundviz.methods.toolkit.baselines import baseline, blurred, local_mean
 from groundviz.runtime import borrow
 
@@ -53,7 +54,25 @@ def test_a_nodule_leaves_next_to_no_trace(filtered):
     assert after < 0.1 * before
 
 
-@pytest.mark.parametrize("kind", ["blur", "mean", "black"])
+@pytest.mark.parametrize(("filtered", "apart"), [(blurred, 1e-4), (local_mean, 1.5e-2)])
+def test_blocks_of_a_large_image_weigh_as_its_pixels_do(filtered, apart, monkeypatch):
+    pixels = phantom(3, size=400).pixels[:, :331]
+    whole = filtered(pixels)
+    # As in an image of 1,536 pixels: three to a block, the last ones of fewer.
+    monkeypatch.setattr(baselines, "FINE", 110)
+    found = filtered(pixels)
+    assert not np.array_equal(found, whole)
+    np.testing.assert_allclose(found, whole, atol=apart)
+
+
+def test_flat_is_the_mean_of_each_colour():
+    pixels = RNG.random((5, 7, 3), dtype=np.float32)
+    found = baselines.flat(pixels)
+    np.testing.assert_allclose(found[4, 6], pixels.mean(axis=(0, 1)), atol=1e-6)
+    assert np.ptp(found, axis=(0, 1)).max() == 0
+
+
+@pytest.mark.parametrize("kind", ["blur", "mean", "black", "flat"])
 def test_it_reads_like_the_image_at_the_pixels(tiny, source_image, kind):
     with borrow(tiny) as live:
         live.encode(source_image, "Is there a nodule?")
