@@ -168,17 +168,19 @@ def _keep_tour(asked: Sequence[TourAnswer], folder: Path, *, overwrite: bool) ->
 def _say_answers(asked: Iterable[TourAnswer]) -> None:
     from groundviz.render.base.captions import percent
 
-    head = ("image", "question", "answer", "truth", "confidence", "")
+    head = ("image", "question", "answer", "truth", "confidence", "needs the image", "")
     rows = [head]
     for one in asked:
         answer = one.explanation.answer
         mark = "" if one.right else "<- wrong"
+        _, (_, needs_image), _ = one.explanation.evidence.facts()
         row = (
             one.image,
             one.question.text,
             answer.text,
             one.question.answer,
             percent(answer.confidence),
+            needs_image,
             mark,
         )
         rows.append(row)

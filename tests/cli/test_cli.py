@@ -55,7 +55,10 @@ def test_the_demo_answers_and_says_where_everything_is(
     assert cli.main(["demo", "--out", str(folder)]) == 0
     out = capsys.readouterr().out
     head, *rows = out.splitlines()[: 1 + len(stops)]
-    assert head.split() == ["image", "question", "answer", "truth", "confidence"]
+    names = ["image", "question", "answer", "truth", "confidence", "needs the image"]
+    assert re.split("  +", head.strip()) == names
+    needs = head.index("needs the image")
+    assert {row[needs:].split()[0] for row in rows} <= {"yes", "no"}
     # Columns are straight: whatever stands under "truth" starts where it does.
     assert all(row[head.index("truth") - 1] == " " != row[head.index("truth")] for row in rows)
     assert all(re.search(r"\d+%( |$)", row) for row in rows)

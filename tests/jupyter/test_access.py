@@ -10,6 +10,7 @@ import pytest
 from groundviz.explanation import Explanation
 from tests.jupyter import cases, notebook
 from tests.jupyter.notebook import Viewer
+from tests.support import records
 
 pytestmark = pytest.mark.jupyter
 
@@ -31,6 +32,7 @@ def _faults(page, within=None) -> list[tuple[str, list[str]]]:
 
 def _used(viewer: Viewer) -> None:
     """All of it unfolded, a token chosen, and another under the pointer."""
+    viewer.root.get_by_text("Every check").click()
     viewer.root.get_by_text("Keys and gestures").click()
     viewer.token("left").click()
     viewer.token("upper").hover()
@@ -40,7 +42,7 @@ def _used(viewer: Viewer) -> None:
 @pytest.mark.parametrize("theme", THEMES)
 def test_the_page_of_its_own(shown, tmp_path, theme):
     place = tmp_path / "case.html"
-    Explanation(cases.case()).to_html(place)
+    Explanation(records.checked(cases.case(), "no", attention="shown", occlusion="depends")).to_html(place)
     # Its policy allows no script but the viewer's, and so not axe-core either.
     with shown(place.as_uri(), color_scheme=theme, bypass_csp=True) as page:
         viewer = Viewer(page.locator(".gv-root")).wait()

@@ -60,3 +60,17 @@ def test_stop_keeps_what_is_there(page):
     done = page.value("live.explanation.record.heatmaps[-1].params['masks_done']")
     assert 16 <= done < 1920
     page.becomes("live._busy", {})
+
+
+def test_the_maps_are_challenged_and_the_first_line_follows(lab, opened):
+    notebook.write(lab.folder / "challenge.ipynb", *CELLS[:2])
+    with opened("challenge.ipynb") as page:
+        page.run()
+        root = page.live.wait().root
+        facts = root.locator(".gv-facts")
+        facts.filter(has_text="needs the marked place: not measured").wait_for()
+        root.get_by_role("button", name="Challenge the map").click()
+        root.locator(".gv-busy [role=status]").filter(has_text="of 120").wait_for()
+        page.becomes("live.explanation.evidence.marked_place['attention'] is not None", True)
+        facts.filter(has_text=re.compile("needs the marked place: (shown|not shown|depends)$")).wait_for()
+        root.get_by_role("button", name="Challenge the map").wait_for(state="hidden")

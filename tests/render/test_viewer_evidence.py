@@ -40,6 +40,20 @@ def test_it_stands_above_everything_and_follows_the_method_that_is_shown(browser
         assert verdict.endswith(SAYS_NOTHING)
 
 
+def test_of_another_part_than_was_tested_it_names_the_one_that_was(browser, tmp_path):
+    with shown(browser, tmp_path, page_of(BOTH)) as page:
+        with drawn(page):
+            page.get_by_role("option", name="nodule").click()
+        assert _line(page).endswith("needs the marked place: not shown, the whole answer")
+        with drawn(page):
+            page.get_by_role("option", name="nodule").press("Escape")
+        assert _line(page).endswith("needs the marked place: not shown")
+    with shown(browser, tmp_path, page_of(NOT)) as page:
+        with drawn(page):
+            page.get_by_role("option", name="nodule").click()
+        assert _line(page).endswith("needs the marked place: not measured")
+
+
 def test_of_methods_side_by_side_each_finding_is_named_and_stands_with_its_map(browser, tmp_path):
     with shown(browser, tmp_path, page_of(BOTH)) as page:
         assert "needs the marked place" not in page.locator(".gv-detail").inner_text()

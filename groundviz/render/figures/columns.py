@@ -21,8 +21,9 @@ from groundviz.render.figures.panels import LABEL, Bar, Layout, Panel, Panels
 from groundviz.render.figures.styles import Style
 
 _TITLE, _INDENT = 8.0, 15.0
-# A warning is not to be cut short.
+# What a reader is to beware of is not to be cut short.
 _LINES, _BEWARE_LINES = 4, 20
+_WHOLE = ("Evidence", "Beware")
 
 
 class Block(Protocol):
@@ -232,7 +233,7 @@ class Column:
         for label, runs in rows:
             warns = label == "Beware"
             aside = paragraph([Run(label, colour=WARN if warns else GREY)], _TITLE, _INDENT)
-            most = _BEWARE_LINES if warns else _LINES
+            most = _BEWARE_LINES if label in _WHOLE else _LINES
             beside = paragraph(runs, _TITLE, width - _INDENT, most_lines=most)
             after = 1.6 if label == rows[-1][0] else 0.4
             yield Text(((0.0, aside), (_INDENT, beside)), after)

@@ -260,8 +260,9 @@ def _footer(columns: Sequence[Column], width: float, look: Look) -> Iterator[Tex
         about += _notes(column)
     if look.legend and look.style == "llava_rad":
         sentences[styles.SINKS] = None
-    if look.legend:
-        sentences[SAYS_NOTHING] = None
+    # What the row of evidence over the maps does not say.
+    if look.legend and look.header:
+        sentences[f"Evidence {SAYS_NOTHING[:1].lower()}{SAYS_NOTHING[1:]}"] = None
     text = " ".join([*sentences, *about])
     if not text:
         return

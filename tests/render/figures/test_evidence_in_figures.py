@@ -35,7 +35,10 @@ def test_every_figure_says_whether_the_answer_needs_the_image_and_the_marked_pla
     at = texts.index("needs the image: yes · needs the marked place: shown.")
     assert texts[at + 1].startswith("Covering the marked place weakens the answer more than")
     assert "Attention" not in alone.caption.partition("Needs the image")[2].partition("Model")[0]
-    assert SAYS_NOTHING in " ".join(_texts(alone))
+    assert "Evidence says nothing about whether the answer is right." in " ".join(texts)
+    bare = " ".join(_texts(draw(both, _rows(both, "nodule"), header=False)))
+    assert "needs the image" not in bare
+    assert "says nothing" not in bare
 
 
 def test_a_map_without_evidence_says_that_it_was_not_measured():
@@ -57,3 +60,9 @@ def test_what_holds_for_all_parts_of_a_figure_is_told_once():
     figure = compose([Part(one, _rows(one, "nodule"), name) for one, name in parts])
     assert figure.caption.count(SAYS_NOTHING) == 1
     assert figure.caption.count("Needs the image: yes") == figure.caption.count("Needs the image: no") == 1
+
+
+def test_a_verdict_is_not_cut_short_where_there_is_little_room():
+    found = records.checked(RECORD, "yes", attention="not shown")
+    narrow = draw(found, _rows(found, "nodule")[:1], width=60)
+    assert "right maps also land here." in " ".join(" ".join(_texts(narrow)).split())

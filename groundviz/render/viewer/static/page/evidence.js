@@ -30,10 +30,13 @@ function together(pairs) {
 }
 
 /** Follow the methods that are shown, and checks that came since. */
-export function followEvidence({ checks, facts, panes, record, verdict }) {
+export function followEvidence({ checks, facts, panes, record, state, verdict }) {
   const { always } = record.evidence;
   const known = knownOf(record, panes.map((pane) => pane.method));
   const pairs = factsOf(known);
+  // Maps were tested of what was explained, and a map of another part may be shown.
+  const measured = known.some((one) => one.facts.at(-1)[1] !== record.evidence.known[0].facts.at(-1)[1]);
+  if (measured && (state.selected.length || state.part)) pairs.at(-1)[1] += `, ${record.parts[0].label}`;
   // A screen reader that stands on the line is not to lose it.
   const key = JSON.stringify(pairs);
   if (facts.dataset.key !== key) {
@@ -63,6 +66,6 @@ function unfolded({ groups, head, more, verdicts }) {
   const names = element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)));
   const table = element("table", {}, element("thead", {}, names), ...bodies);
   // Where it is wider than the screen, keys move it, too.
-  const room = element("div", { class: "gv-room", tabindex: 0, role: "region", "aria-label": more }, table);
+  const room = element("div", { class: "gv-room", tabindex: 0, role: "group", "aria-label": more }, table);
   return [element("summary", {}, more), ...verdicts.map((text) => element("p", {}, text)), room];
 }

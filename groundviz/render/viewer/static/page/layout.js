@@ -35,7 +35,8 @@ function head(viewer) {
   const name = record.name ? element("p", { class: "gv-name" }, record.name, label) : null;
   const before = record.before.map((one) => element("p", { class: "gv-special" }, one));
   const question = element("div", {}, labelled("Question"), words.question, ...before);
-  return element("div", { class: "gv-head" }, name, evidenceOf(viewer), question, answerOf(viewer), viewer.beware, partsOf(viewer));
+  return element("div", { class: "gv-head" },
+    name, evidenceOf(viewer), question, answerOf(viewer), viewer.beware, partsOf(viewer));
 }
 
 function answerOf({ record, words }) {

@@ -40,8 +40,9 @@ function captionLines(record, pane) {
   const answer = record.cut && `the answer is ${record.cut}`;
   const facts = factsOf(knownOf(record, [pane.method])).map((pair) => pair.join(": "));
   const parts = [
-    record.name, facts[0], text(pane.title), text(pane.undone), answer, text(pane.detail),
-    pane.scaled ? scale : text(pane.none), ...facts.slice(1),
+    record.name, ...facts, text(pane.title), text(pane.undone), answer, text(pane.detail),
+    pane.scaled ? scale : text(pane.none),
   ];
-  return parts.join(" · ").split(/ · |; /).filter(Boolean);
+  // What a caption repeats stands there once.
+  return [...new Set(parts.join(" · ").split(/ · |; /))].filter(Boolean);
 }
