@@ -165,3 +165,12 @@ def test_ranks_are_shared_by_equal_values():
     assert spearman(one, other) == pytest.approx(0.5)
     assert spearman(one, one) == 1.0
     assert spearman(one, np.ones(4)) is None
+
+
+def test_a_map_that_is_measured_again_has_not_been_put_to_the_test(explained, demo):
+    challenged = groundviz.challenge(explained, demo, checks="marked_place")
+    other = groundviz.explain_more(challenged, demo, "attention")
+    assert other.evidence.marked_place["gradient_attention"] is not None
+    again = groundviz.explain_more(challenged, demo, "gradient_attention")
+    assert again.evidence.marked_place == {"gradient_attention": None}
+    assert again.evidence.needs_image is not None

@@ -83,7 +83,9 @@ def measure_more(record: Record, vlm: VLM, recipes: Recipes, tell: Tell | None =
     held = {one.method for one in joined}
     missing = (*before, *(name for name in unmeasured if name not in held))
     provenance = replace(record.provenance, seconds=seconds)
-    return replace(record, heatmaps=joined, unmeasured=missing, provenance=provenance)
+    # What was found out about a map does not hold for the one in its place.
+    checks = tuple(check for check in record.checks if check.method not in recipes)
+    return replace(record, heatmaps=joined, unmeasured=missing, provenance=provenance, checks=checks)
 
 
 def _joined(old: Iterable[Heatmaps], new: Iterable[Heatmaps]) -> tuple[Heatmaps, ...]:
