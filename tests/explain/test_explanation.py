@@ -264,20 +264,20 @@ def test_a_page_is_returned_and_written(tmp_path):
 
 
 def test_it_reads_as_one_line_whatever_the_answer():
-    assert (
-        str(HELD) == "Where is the nodule? nodule in the left upper zone. (35%; maps: attention, occlusion)"
-    )
+    needs = "needs the image: not measured"
+    maps = f"{needs}; maps: attention, occlusion"
+    assert str(HELD) == f"Where is the nodule? nodule in the left upper zone. (35%; {maps})"
     assert repr(HELD) == f"<Explanation: {HELD}>"
     flawed = records.flawed()
     assert str(Explanation(flawed)) == (
         "checkpoint A: Where is the nodule? nodule in the left upper zone. ⟦…⟧ (35%; cut off by its length; "
-        "maps: attention, occlusion [interrupted: 112 of 480 steps]; never ran: shapley)"
+        f"{maps} [interrupted: 112 of 480 steps]; never ran: shapley)"
     )
     plain, sampled = flawed.heatmaps
     flat = replace(flawed, heatmaps=(replace(plain, values=plain.values * 0), sampled))
     assert "maps: attention [no evidence], occlusion [" in str(Explanation(flat))
     sly = Explanation(records.record(24, 24, cells=2, question="a\nb\x1b[2J\u202e", words=("c\rd",)))
-    assert str(sly) == "a␊b␛[2J⟦U+202E⟧ c␍d (98%; maps: attention, occlusion)"
+    assert str(sly) == f"a␊b␛[2J⟦U+202E⟧ c␍d (98%; {maps})"
 
 
 def test_a_notebook_keeps_html_a_image_and_a_line_and_no_widget():
