@@ -26,12 +26,13 @@ def machine(device: str = "cpu") -> str:
     return f"{name}{threads}, torch {torch.__version__}, transformers {transformers.__version__}"
 
 
-def publish(name: str, text: str, *, write: bool, on: Path = PAGE) -> None:
+def publish(name: str, text: str, *, write: bool, on: Path | None = None) -> None:
     """Print a table; with `write`, also put it between its two markers on a page of the docs."""
     sys.stdout.write(f"{text}\n")
     if not write:
         return
-    page = on.read_text("utf-8")
+    place = on or PAGE
+    page = place.read_text("utf-8")
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
     before, rest = page.split(begin)
-    on.write_text(f"{before}{begin}{text}{end}{rest.split(end)[1]}", "utf-8")
+    place.write_text(f"{before}{begin}{text}{end}{rest.split(end)[1]}", "utf-8")

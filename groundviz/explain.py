@@ -9,10 +9,10 @@ from typing import Any
 
 from groundviz import images, models
 from groundviz.errors import UnsupportedMethod
-from groundviz.evidence.challenge import challenged, check_copies, chosen, cohort_of
-from groundviz.evidence.check import COPIES, Case
-from groundviz.evidence.places import given
-from groundviz.evidence.running import Extent, checks_of, examine
+from groundviz.evidence.running.challenge import challenged, check_copies, chosen, cohort_of
+from groundviz.evidence.running.examine import Extent, checks_of, examine
+from groundviz.evidence.running.places import given
+from groundviz.evidence.toolkit.check import COPIES, Case
 from groundviz.explanation import Explanation
 from groundviz.methods import DEFAULT, DEFAULT_CONTRAST, DEFAULT_QUESTION
 from groundviz.methods.running.choose import Recipes, choose

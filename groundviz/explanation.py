@@ -278,7 +278,7 @@ class Explanation(InNumbers):
         side = html.Side("", self.record, outlines(contours, self.source_images))
         if model is not None:
             # Only here: without a model nothing needs torch.
-            from groundviz.evidence.on_demand import OnDemand
+            from groundviz.evidence.running.on_demand import OnDemand
 
             state["more"] = OnDemand.of(self.record, model, processor)
         return live_viewer()([side], explanation=self, **state)

@@ -64,7 +64,7 @@ def explain(chosen: argparse.Namespace) -> int:
         # A public name is imported, with all it needs, when it is first used.
         load, _ = groundviz.load, groundviz.explain
         if chosen.copies is not None:
-            from groundviz.evidence.challenge import check_copies
+            from groundviz.evidence.running.challenge import check_copies
 
             check_copies(chosen.copies)
         recipes = _recipes(chosen)

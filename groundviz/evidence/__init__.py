@@ -3,9 +3,10 @@
 from importlib import import_module as _import_module
 from pkgutil import iter_modules as _iter_modules
 
-from groundviz.evidence.check import CHECKS
+from groundviz.evidence.toolkit.check import CHECKS
 
 for _module in _iter_modules(__path__):
-    _import_module(f"{__name__}.{_module.name}")
+    if not _module.ispkg:  # Those hold what checks are made of, and what runs them.
+        _import_module(f"{__name__}.{_module.name}")
 
 __all__ = ["CHECKS"]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from groundviz.evidence.check import CHECKS, MEASURED, Case, outcome
+from groundviz.evidence.toolkit.check import CHECKS, MEASURED, Case, outcome
 from groundviz.record.types import Check
 
 TOP = 0.01

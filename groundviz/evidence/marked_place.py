@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.evidence import covering
-from groundviz.evidence.check import CHECKS, Case, outcome, scored
+from groundviz.evidence.toolkit import covering
+from groundviz.evidence.toolkit.check import CHECKS, Case, outcome, scored
 from groundviz.methods.toolkit.baselines import baseline
 from groundviz.methods.toolkit.regions import mixed
 from groundviz.record.evidence import GIVEN, MARKED_PLACE

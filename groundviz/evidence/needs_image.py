@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.evidence.check import CHECKS, Case, outcome
+from groundviz.evidence.toolkit.check import CHECKS, Case, outcome
 from groundviz.methods.toolkit.baselines import baseline
 from groundviz.record.evidence import NEEDS_IMAGE, NO, YES, kept
 from groundviz.record.types import Check

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from groundviz.evidence.check import CHECKS, Case, outcome
 from groundviz.evidence.needs_image import HALF
-from groundviz.evidence.remeasuring import drop
+from groundviz.evidence.toolkit.check import CHECKS, Case, outcome
+from groundviz.evidence.toolkit.remeasuring import drop
 from groundviz.record.evidence import NO, OTHER_IMAGES, YES
 from groundviz.record.types import Check
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from groundviz.evidence.check import CHECKS, MEASURED, Case, outcome
-from groundviz.evidence.similarity import flat, spearman
+from groundviz.evidence.toolkit.check import CHECKS, MEASURED, Case, outcome
+from groundviz.evidence.toolkit.similarity import flat, spearman
 from groundviz.record.evidence import NOT_MEASURED
 from groundviz.record.types import Check, Doubles, Heatmap
 

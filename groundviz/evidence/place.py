@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundviz.evidence.check import CHECKS, Case, outcome
+from groundviz.evidence.toolkit.check import CHECKS, Case, outcome
 from groundviz.record.evidence import CERTIFIED
 from groundviz.record.types import Check
 

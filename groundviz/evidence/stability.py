@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from groundviz.evidence.check import CHECKS, MEASURED, Case, outcome
 from groundviz.evidence.needs_image import HALF
-from groundviz.evidence.remeasuring import Reading, again, drop, reading
-from groundviz.evidence.similarity import rank_correlation
+from groundviz.evidence.toolkit.check import CHECKS, MEASURED, Case, outcome
+from groundviz.evidence.toolkit.remeasuring import Reading, again, drop, reading
+from groundviz.evidence.toolkit.similarity import rank_correlation
 from groundviz.record.evidence import NOT_MEASURED
 from groundviz.record.types import Check, Floats, Heatmap, Samples
 

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.evidence.check import CHECKS, MEASURED, Case, outcome
-from groundviz.evidence.remeasuring import again, mean, reading
-from groundviz.evidence.similarity import rank_correlation
+from groundviz.evidence.toolkit.check import CHECKS, MEASURED, Case, outcome
+from groundviz.evidence.toolkit.remeasuring import again, mean, reading
+from groundviz.evidence.toolkit.similarity import rank_correlation
 from groundviz.models.adapter.vlm import VLM
 from groundviz.record.conversation import asked_again
 from groundviz.record.evidence import NOT_MEASURED

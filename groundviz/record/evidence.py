@@ -74,7 +74,7 @@ class Evidence:
     def needs_image(self) -> bool | None:
         """Whether the answer loses at least half of its probability without the image; None if not measured.
 
-        False is said of an answer that ignores the image, and of one that something is absent.
+        It is False for an answer that ignores the image, and for one that something is absent.
         """
         return {YES: True, NO: False}.get(self._outcome(NEEDS_IMAGE))
 

@@ -11,7 +11,7 @@ from groundviz import models
 from groundviz.demo.phantoms import phantom
 from groundviz.errors import OptionError, UnknownName, UnsupportedModel
 from groundviz.evidence import CHECKS
-from groundviz.evidence.similarity import spearman
+from groundviz.evidence.toolkit.similarity import spearman
 from groundviz.testing.fingerprint import difference, fingerprint
 
 QUESTION = "Where is the nodule?"
@@ -141,7 +141,7 @@ def test_stability_is_that_of_the_changed_images(explained, demo):
         ({"others": [np.zeros((9, 9), np.uint8)] * 2, "checks": "own_map"}, None, "needs at least 3"),
     ],
 )
-def test_what_will_not_do_is_said(explained, demo, options, error, says):
+def test_what_will_not_do_is_refused_in_words(explained, demo, options, error, says):
     if error is None:
         (check,) = [
             c for c in groundviz.challenge(explained, demo, **options).record.checks if c.name == "own_map"

@@ -7,7 +7,7 @@ import torch
 import groundviz
 from groundviz import models
 from groundviz.errors import UnsupportedMethod
-from groundviz.evidence import covering
+from groundviz.evidence.toolkit import covering
 from groundviz.methods.toolkit.regions import Canvas
 from groundviz.record.geometry import squeezed
 from groundviz.record.types import Heatmap, Target

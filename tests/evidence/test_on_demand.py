@@ -7,7 +7,7 @@ from groundviz import models
 from groundviz.demo.phantoms import phantom
 from groundviz.errors import UnsupportedModel
 from groundviz.evidence import CHECKS
-from groundviz.evidence.on_demand import OnDemand
+from groundviz.evidence.running.on_demand import OnDemand
 from groundviz.render.base import checked
 from groundviz.render.live import background_task
 from groundviz.render.viewer import pack

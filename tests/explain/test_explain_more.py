@@ -158,7 +158,7 @@ def test_a_listener_that_interrupts_keeps_what_is_there(tiny, source_image):
             pending.clear()
             raise KeyboardInterrupt
 
-    with pytest.warns(RuntimeWarning, match=r"its maps rest on 32 of 1920 steps"):
+    with pytest.warns(RuntimeWarning, match=r"the result rests on 32 of 1920 steps"):
         found = explain_more(asked, tiny, ["rise", "occlusion"], tell=tell)
     assert found.methods == ("attention", "rise")
     assert found.record.heatmaps[-1].params["masks_done"] == 32

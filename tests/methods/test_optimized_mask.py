@@ -91,7 +91,7 @@ def test_ctrl_c_keeps_the_masks_that_were_reached(tiny, source_image, monkeypatc
 
     monkeypatch.setattr(Live, "scores", interrupted)
     recipe = {"optimized_mask": {"steps": 9}, "attention": {}}
-    with pytest.warns(RuntimeWarning, match="optimized_mask was interrupted: its maps rest on 2 of 9"):
+    with pytest.warns(RuntimeWarning, match="optimized_mask was interrupted: the result rests on 2 of 9"):
         explanation = explain(tiny, source_image, QUESTION, methods=recipe, answer=ANSWER)
     found = explanation.record.heatmaps[0]
     assert found.params["steps_done"] == 2

@@ -94,7 +94,7 @@ def test_ctrl_c_keeps_what_was_computed(tiny, source_image, monkeypatch, name):
     monkeypatch.setattr(Live, "scores", interrupted)
     monkeypatch.setattr(Live, "in_batches", small)
     done = 3 * AFTER.get(name, 4)
-    with pytest.warns(RuntimeWarning, match=f"interrupted: its maps rest on {done} of"):
+    with pytest.warns(RuntimeWarning, match=f"interrupted: the result rests on {done} of"):
         explanation, found = maps_of(tiny, source_image, name)
     assert found.params[DONE[name]] == done
     assert whole.params[DONE[name]] > done

@@ -69,7 +69,7 @@ def in_batches(
             if not done:
                 raise
             warnings.warn(
-                f"{label} was interrupted: its maps rest on {start} of {count} steps.",
+                f"{label} was interrupted: the result rests on {start} of {count} steps.",
                 RuntimeWarning,
                 stacklevel=2,
             )

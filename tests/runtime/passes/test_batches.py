@@ -111,7 +111,7 @@ def test_ctrl_c_keeps_what_was_computed_and_says_so():
             raise KeyboardInterrupt
         return ITEMS[part]
 
-    with pytest.warns(RuntimeWarning, match=r"^work was interrupted: its maps rest on 32 of 37 steps\.$"):
+    with pytest.warns(RuntimeWarning, match=r"^work was interrupted: the result rests on 32 of 37 steps\.$"):
         found = in_batches(37, run, label="work")
     assert torch.equal(found, ITEMS[:32])
 

@@ -10,9 +10,9 @@ from typing import Any
 from groundviz import images
 from groundviz.errors import OptionError
 from groundviz.evidence import CHECKS
-from groundviz.evidence.check import COPIES, Case
-from groundviz.evidence.cohort import Cohort
-from groundviz.evidence.running import examine, names
+from groundviz.evidence.running.examine import examine, names
+from groundviz.evidence.toolkit.check import COPIES, Case
+from groundviz.evidence.toolkit.cohort import Cohort
 from groundviz.evidence.weights import replica_of
 from groundviz.models.adapter.vlm import VLM
 from groundviz.record import store

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from groundviz.evidence.cohort import Cohort
+from groundviz.evidence.toolkit.cohort import Cohort
 from groundviz.models.adapter.vlm import VLM
 from groundviz.record.targets import find
 from groundviz.record.types import Answer, Check, Heatmap, Heatmaps, Prompt, Target

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from groundviz.errors import OptionError
-from groundviz.evidence.remeasuring import Reading, again, reading
+from groundviz.evidence.toolkit.remeasuring import Reading, again, reading
 from groundviz.record.types import Answer, Heatmap, SourceImage, Target
 from groundviz.runtime import Live
 

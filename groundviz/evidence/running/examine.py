@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from groundviz.errors import GroundvizError, ModelChanged, UnknownName
-from groundviz.evidence.check import CHECKS, Case, When, outcome
+from groundviz.evidence.toolkit.check import CHECKS, Case, When, outcome
 from groundviz.record.evidence import NOT_MEASURED
 from groundviz.record.types import Check
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from groundviz.evidence.challenge import challenged
-from groundviz.evidence.check import CHECKS
-from groundviz.evidence.running import names
+from groundviz.evidence.running.challenge import challenged
+from groundviz.evidence.running.examine import names
+from groundviz.evidence.toolkit.check import CHECKS
 from groundviz.methods.running import on_demand
 from groundviz.record.evidence import Evidence
 from groundviz.record.types import Record

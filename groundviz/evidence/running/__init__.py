@@ -1,0 +1,1 @@
+"""From named checks to what came of them."""
