@@ -165,9 +165,8 @@ def test_five_of_a_hundred_are_as_rare_as_one_of_twenty():
 def test_a_place_that_somebody_else_marked_is_put_to_the_same_test(explained, chest, demo):
     """The same numbers as those of a map that holds the share of each cell."""
     lesions = chest.mask("nodule")
-    found, _ = place(
-        explained, demo, places={"nodule": lesions, "elsewhere": np.roll(lesions, (48, 40), (0, 1))}
-    )
+    marked = {"nodule": lesions, "elsewhere": np.roll(lesions, (48, 40), (0, 1))}
+    found = groundviz.challenge(explained, demo, checks="marked_place", places=marked)
     by_method = {check.method: check for check in found.record.checks if check.name == "marked_place"}
     _, planted = place(with_map(explained, lesion(explained, chest)), demo)
     assert by_method["given:nodule"].numbers == planted.numbers
