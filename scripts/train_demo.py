@@ -1,11 +1,14 @@
 """Train the demo model from nothing: `python scripts/train_demo.py OUT`.
 
-Two stages, both counted in steps and drawn from one seed, so that a run can be repeated:
+Three stages, all counted in steps and drawn from one seed, so that a run can be repeated:
 
 1. the vision tower learns to tell, patch by patch, which findings and which lung zone it sees
    (so the tower has seen lesion masks: the model card says so);
 2. the whole model learns to answer. All questions of one image share its image tokens in one
    sequence; a block mask keeps the questions from seeing one another.
+
+3. blank images are mixed in, blurred ones among them, of which every answer is that nothing is seen: without
+   them the model takes a blurred chest for an opacity.
 
 The attention of the language model is never told where to look.
 """
@@ -16,7 +19,7 @@ import argparse
 import math
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +44,9 @@ from groundviz.demo.canvas import Canvas
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import SIZE, Phantom
 from groundviz.demo.questions import KINDS, Question, ask
+from groundviz.models import load
 from groundviz.record import files
-from scripts.training_phantoms import drawn_ahead
+from scripts.training_phantoms import drawn_ahead, phantom_or_blank
 
 QUESTIONS_PER_IMAGE = 10
 ZONE_CLASSES = 1 + 2 * len(ZONES)
@@ -61,6 +65,7 @@ class Schedule:
     tower_rate: float = 5e-4
     frozen_share: float = 0.15
     mask_weight: float = 1.0
+    blank_steps: int = 300
 
 
 def train(seed: int, schedule: Schedule, device: str) -> LlavaForConditionalGeneration:
@@ -80,6 +85,7 @@ def train(seed: int, schedule: Schedule, device: str) -> LlavaForConditionalGene
     start = schedule.vision_steps * schedule.vision_batch
     batches = drawn_ahead(start, schedule.answer_batch, schedule.answer_steps)
     learn_to_answer(model, head, schedule, seed, batches)
+    learn_blanks(model, head, schedule, seed)
     nn.Module.to(model.eval(), "cpu")
     return model
 
@@ -132,12 +138,29 @@ def learn_to_answer(
         with torch.set_grad_enabled(step >= thaw):
             seen = _see(model, images)
         loss = spoken = _answer_loss(model, seen, packed)
-        if step >= thaw:
+        if step >= thaw and schedule.mask_weight:
             loss = loss + schedule.mask_weight * _mask_loss(head, seen, images)
         _descend(optimiser, loss, others + tower)
         rate.step()
         if step % 20 == 0:
             progress.set_postfix(loss=f"{spoken.item():.4f}")
+
+
+def learn_blanks(
+    model: LlavaForConditionalGeneration, head: nn.Linear, schedule: Schedule, seed: int
+) -> None:
+    """The last stage: the same questions, with blank images among the others; slower, and without masks."""
+    start = schedule.vision_steps * schedule.vision_batch + schedule.answer_steps * schedule.answer_batch
+    last = replace(
+        schedule,
+        answer_steps=schedule.blank_steps,
+        text_rate=schedule.text_rate / 3,
+        tower_rate=schedule.tower_rate / 3,
+        frozen_share=0.0,
+        mask_weight=0.0,
+    )
+    batches = drawn_ahead(start, last.answer_batch, last.answer_steps, phantom_or_blank)
+    learn_to_answer(model, head, last, seed, batches)
 
 
 def _descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, weights: list[nn.Parameter]) -> None:
@@ -283,6 +306,9 @@ def _answer_loss(model: LlavaForConditionalGeneration, seen: torch.Tensor, packe
 
 def save(model: LlavaForConditionalGeneration, folder: Path) -> None:
     """Write float16 weights, config, tokenizer, processor and chat template to `folder`."""
+    # As the weights are stored, not as they were loaded to go on.
+    for config in (model.config, model.config.text_config, model.config.vision_config):
+        config.dtype = None
     model.half().save_pretrained(folder)
     build_processor().save_pretrained(folder)
 
@@ -294,6 +320,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vision-steps", type=int, default=Schedule().vision_steps)
     parser.add_argument("--answer-steps", type=int, default=Schedule().answer_steps)
+    parser.add_argument(
+        "--go-on", metavar="FOLDER", help="a model of the first two stages: the last one alone"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a model that is in the folder")
     chosen = parser.parse_args(argv)
     # Noticed now, and not after the hour that training takes.
@@ -301,6 +330,12 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("the folder holds a model already: name another one, or pass --overwrite")
     schedule = Schedule(vision_steps=chosen.vision_steps, answer_steps=chosen.answer_steps)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if chosen.go_on:
+        model = load(chosen.go_on, dtype="float32").model
+        model.requires_grad_(True).train()
+        learn_blanks(model, nn.Linear(WIDTH, len(FINDINGS) + ZONE_CLASSES), schedule, chosen.seed)
+        save(model.eval(), chosen.out)
+        return
     save(train(chosen.seed, schedule, device), chosen.out)
 
 

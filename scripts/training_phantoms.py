@@ -12,11 +12,15 @@ import numpy as np
 
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import SIZE, Phantom, phantom
+from groundviz.methods.toolkit.baselines import blurred, local_mean
+from groundviz.record.types import Floats
 
 TRAINING_SEEDS = 10_000_000
 HOW_MANY = {0: 0.12, 1: 0.36, 2: 0.36, 3: 0.16}
 # How many batches wait for the training at most.
 AHEAD = 6
+# Of so many images one is blank, where blank ones are shown.
+BLANK_EVERY = 6
 
 
 def drawn_ahead(
@@ -62,6 +66,21 @@ def training_phantom(index: int) -> Phantom:
         return phantom(seed, findings=names)
     # Real files are larger than what the model sees; every fourth image is shrunk like one.
     return _halved(phantom(seed, size=2 * SIZE, findings=names))
+
+
+def phantom_or_blank(index: int) -> Phantom:
+    """The `index`-th image of the last stage: every sixth one shows nothing, and nothing is found in it."""
+    drawn = training_phantom(index)
+    if index % BLANK_EVERY:
+        return drawn
+    rng = np.random.default_rng([drawn.seed, 11])
+    pixels = drawn.pixels.astype(np.float32)
+    shown: Callable[[], Floats] = (
+        lambda: blurred(pixels, float(rng.uniform(0.06, 0.20))),
+        lambda: local_mean(pixels),
+        lambda: np.full_like(pixels, rng.uniform(0.05, 0.95)),
+    )[int(rng.integers(3))]
+    return replace(drawn, pixels=shown(), findings=(), masks=())
 
 
 def _halved(large: Phantom) -> Phantom:
