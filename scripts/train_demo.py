@@ -30,7 +30,6 @@ from transformers import LlavaForConditionalGeneration
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from groundviz.demo.anatomy import ZONES, zone_map
 from groundviz.demo.architecture import (
     CELLS,
     PATCH,
@@ -40,9 +39,10 @@ from groundviz.demo.architecture import (
     cell_shares,
     vision_part,
 )
-from groundviz.demo.canvas import Canvas
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import SIZE, Phantom
+from groundviz.demo.projection.anatomy import ZONES, zone_map
+from groundviz.demo.projection.canvas import Canvas
 from groundviz.demo.questions import KINDS, Question, ask
 from groundviz.models import load
 from groundviz.record import files

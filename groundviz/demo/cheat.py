@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from groundviz.demo.anatomy import direction
-from groundviz.demo.canvas import Canvas, Point, inside, step
 from groundviz.demo.findings import Finding
 from groundviz.demo.phantoms import SIZE, Phantom, phantom
+from groundviz.demo.projection.anatomy import direction
+from groundviz.demo.projection.canvas import Canvas, Point, inside, step
 from groundviz.record.types import Bools, Floats
 
 # In units of the image's side: the ring's radius, the width of its line, and how far it is from the nodule.

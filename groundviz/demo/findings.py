@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from groundviz.demo.anatomy import SIDES, ZONES, Anatomy, Side, direction, lung_profile
-from groundviz.demo.canvas import Canvas, Point, inside, step
-from groundviz.demo.thorax import AIRY, SOFT, Chest
+from groundviz.demo.projection.anatomy import SIDES, ZONES, Anatomy, Side, direction, lung_profile
+from groundviz.demo.projection.canvas import Canvas, Point, inside, step
+from groundviz.demo.projection.thorax import AIRY, SOFT, Chest
 from groundviz.record.types import Bools, Floats, Ints
 
 FINDINGS = ("nodule", "opacity", "effusion", "pneumothorax", "cardiomegaly", "device")

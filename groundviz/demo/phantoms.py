@@ -15,11 +15,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from groundviz.demo.anatomy import Anatomy, sample_anatomy
-from groundviz.demo.canvas import Canvas
-from groundviz.demo.detector import expose
 from groundviz.demo.findings import Finding, draw_finding, sample_findings
-from groundviz.demo.thorax import draw_chest
+from groundviz.demo.projection.anatomy import Anatomy, sample_anatomy
+from groundviz.demo.projection.canvas import Canvas
+from groundviz.demo.projection.detector import expose
+from groundviz.demo.projection.thorax import draw_chest
 from groundviz.record.types import Bools, Floats
 
 SIZE = 112

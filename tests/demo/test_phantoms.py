@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from groundviz.demo.anatomy import SIDES, ZONES, zone_map
-from groundviz.demo.canvas import Canvas
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import HOW_MANY, Phantom, phantom
+from groundviz.demo.projection.anatomy import SIDES, ZONES, zone_map
+from groundviz.demo.projection.canvas import Canvas
 
 SEEDS = range(8)
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from groundviz.demo.anatomy import SIDES, Anatomy, direction, sample_anatomy
-from groundviz.demo.bones import draw_bones
-from groundviz.demo.canvas import Canvas
-from groundviz.demo.detector import expose
 from groundviz.demo.phantoms import phantom
-from groundviz.demo.thorax import Chest, draw_chest
-from groundviz.demo.vessels import draw_vessels
+from groundviz.demo.projection.anatomy import SIDES, Anatomy, direction, sample_anatomy
+from groundviz.demo.projection.bones import draw_bones
+from groundviz.demo.projection.canvas import Canvas
+from groundviz.demo.projection.detector import expose
+from groundviz.demo.projection.thorax import Chest, draw_chest
+from groundviz.demo.projection.vessels import draw_vessels
 from scripts.training_phantoms import draw_batch, drawn_ahead
 
 SIZE = 224

@@ -53,6 +53,7 @@ INNER = {
     "models": ["prompting", "adapter", "families", "loading", "certification", "checkpoints", ""],
     "models/checkpoints": ["reading", "building", ""],
     "methods": ["toolkit", "captum", "", "running"],
+    "demo": ["projection", ""],
     "evidence": ["toolkit", "", "running"],
     "render": ["base", "figures", "viewer", "pages", "live", ""],
     "testing": ["tiny", "families", ""],

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from groundviz.demo.anatomy import SIDES, Anatomy, Side, direction, lung_profile
-from groundviz.demo.bones import draw_bones
-from groundviz.demo.canvas import Canvas, smooth_noise, step
-from groundviz.demo.vessels import draw_vessels, hilum
+from groundviz.demo.projection.anatomy import SIDES, Anatomy, Side, direction, lung_profile
+from groundviz.demo.projection.bones import draw_bones
+from groundviz.demo.projection.canvas import Canvas, smooth_noise, step
+from groundviz.demo.projection.vessels import draw_vessels, hilum
 from groundviz.record.types import Floats
 
 # What the image's side of soft tissue absorbs, and the share of it that a lung full of air does not.

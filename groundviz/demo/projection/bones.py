@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from groundviz.demo.anatomy import SIDES, Anatomy
-from groundviz.demo.canvas import Canvas, step
+from groundviz.demo.projection.anatomy import SIDES, Anatomy
+from groundviz.demo.projection.canvas import Canvas, step
 from groundviz.record.types import Floats
 
 # What a unit of dense and of spongy bone absorbs beyond soft tissue, as a natural logarithm.

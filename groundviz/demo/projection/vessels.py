@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from groundviz.demo.anatomy import SIDES, Anatomy, direction
-from groundviz.demo.canvas import Canvas
+from groundviz.demo.projection.anatomy import SIDES, Anatomy, direction
+from groundviz.demo.projection.canvas import Canvas
 from groundviz.record.types import Floats
 
 # Each trunk: its angle below the outward direction, in degrees, its radius, and its start below the hilum.

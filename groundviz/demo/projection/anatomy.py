@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from groundviz.demo.canvas import Canvas, Point, Positions, inside, step
+from groundviz.demo.projection.canvas import Canvas, Point, Positions, inside, step
 from groundviz.record.types import Floats, Ints
 
 Side = Literal["right", "left"]

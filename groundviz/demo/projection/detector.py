@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from groundviz.demo.canvas import Canvas, Point, smooth_noise, step, stretched
+from groundviz.demo.projection.canvas import Canvas, Point, smooth_noise, step, stretched
 from groundviz.record.types import Floats
 
 _LETTER_R: tuple[tuple[Point, ...], ...] = (
