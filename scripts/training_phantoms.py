@@ -41,16 +41,17 @@ def drawn_ahead(
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as artist:
         for step in range(steps):
-            waiting.append(artist.submit(draw_batch, start + step * batch, batch, draw or training_phantom))
+            waiting.append(artist.submit(draw_batch, start + step * batch, batch, draw))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def draw_batch(first: int, batch: int, draw: Callable[[int], Phantom]) -> list[Phantom]:
-    """The training images numbered from `first` on."""
-    return [draw(first + i) for i in range(batch)]
+def draw_batch(first: int, batch: int, draw: Callable[[int], Phantom] | None = None) -> list[Phantom]:
+    """The training images numbered from `first` on; of the first two stages when `draw` is None."""
+    shown = draw or training_phantom
+    return [shown(first + i) for i in range(batch)]
 
 
 def training_phantom(index: int) -> Phantom:

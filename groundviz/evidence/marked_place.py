@@ -18,8 +18,8 @@ from groundviz.record.types import Check, Doubles, Heatmap, Samples
 FILLS = ("blur", "mean", "flat")
 # How improbable a drop must be among those of the copies.
 LEVEL = 0.05
-# Nats: a drop below it is none.
-NEGLIGIBLE = 0.01
+# Nats: an answer that keeps nine tenths of its probability is not weakened.
+NEGLIGIBLE = 0.1
 _VERDICTS = ("not shown", "depends", "shown")
 
 

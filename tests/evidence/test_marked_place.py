@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 import groundviz
 from groundviz import models
@@ -77,14 +78,16 @@ def test_a_drop_is_that_of_the_covered_image(explained, chest, demo):
 
     mask = lesion(explained, chest)
     _, check = place(with_map(explained, mask), demo)
-    order = np.argsort(-mask.reshape(-1).astype(float), kind="stable")
-    held = np.cumsum(np.sort(mask.reshape(-1).astype(float))[::-1])
+    values = mask.astype(float)
+    near = gaussian_filter(values, 1.5, mode="constant")
+    order = np.lexsort((-near.reshape(-1), -values.reshape(-1)))
+    held = np.cumsum(np.sort(values.reshape(-1))[::-1])
     given = explained.answer.token_ids.tolist()
     whole = explained.answer.logprobs[list(explained.answer.spoken)].sum(dtype=float)
     for fill, paint in (("blur", blurred), ("mean", local_mean)):
         drops = []
-        for share in (0.25, 0.5, 0.75):
-            count = int(np.clip(np.searchsorted(held, share * held[-1]) + 1, 2, 19))
+        for share, least in ((0.25, 2), (0.5, 4), (0.75, 6)):
+            count = int(np.clip(np.searchsorted(held, share * held[-1]) + 1, least, 19))
             cells = np.zeros(196, bool)
             cells[order[:count]] = True
             covered = np.kron(cells.reshape(14, 14), np.ones((8, 8), bool))

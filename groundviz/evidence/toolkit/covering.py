@@ -21,10 +21,12 @@ from groundviz.runtime import Live
 
 # Finer maps, such as those of pixels, are added up to so many cells along a side.
 MOST_CELLS = 32
-# Of the map's mass, and the bounds on what they may take of the image. Above a fifth of it removed, the
-# curves of good maps are not monotone any more.
-SHARES = (0.25, 0.5, 0.75)
-LEAST_AREA, MOST_AREA = 0.01, 0.10
+# Of the map's mass, each with the least that it takes of the image: what is marked by few cells straddles
+# their neighbours. Above a fifth of the image covered, the curves of good maps are not monotone any more.
+SHARES = {0.25: 0.01, 0.5: 0.02, 0.75: 0.03}
+MOST_AREA = 0.10
+# Cells over which the map is smoothed to tell which of two equal ones is nearer to what it marks.
+NEARNESS = 1.5
 # How far a copy is moved at least, in cells and as a share of the longer side: it must not lie on the place.
 LEAST_CELLS, LEAST_SHARE = 3, 0.2
 
@@ -108,29 +110,38 @@ def _density(canvas: Canvas, heatmap: Heatmap) -> Doubles:
 def marked(parts: Sequence[Lattice]) -> list[Places]:
     """The place that a map marks, in three sizes: the cells that hold a quarter, half and three quarters.
 
-    Each takes from 1 to 10 % of all cells.
+    They take at least 1, 2 and 3 % of all cells, and at most 10 %.
 
     Returns:
         For each size, bool (row, col) of each lattice.
     """
     flat = np.concatenate([part.values.reshape(-1) for part in parts])
-    held = np.cumsum(np.sort(flat)[::-1])
-    least, most = max(1, math.ceil(LEAST_AREA * len(flat))), max(1, math.floor(MOST_AREA * len(flat)))
+    held, most = np.cumsum(np.sort(flat)[::-1]), max(1, math.floor(MOST_AREA * len(flat)))
     found = []
-    for share in SHARES:
+    for share, area in SHARES.items():
+        least = min(max(1, math.ceil(area * len(flat))), most)
         count = int(np.searchsorted(held, share * held[-1])) + 1
         found.append(strongest(parts, int(np.clip(count, least, most))))
     return found
 
 
 def strongest(parts: Sequence[Lattice], count: int) -> Places:
-    """The strongest cells of a map, bool (row, col) of each lattice."""
+    """The strongest cells of a map, bool (row, col) of each lattice; of equal ones those near the others."""
     flat = np.concatenate([part.values.reshape(-1) for part in parts])
+    near = np.concatenate([_smoothed(part.values).reshape(-1) for part in parts])
     chosen = np.zeros(len(flat), dtype=bool)
-    chosen[np.argsort(-flat, kind="stable")[:count]] = True
+    chosen[np.lexsort((-near, -flat))[:count]] = True
     stops = np.cumsum([part.values.size for part in parts])[:-1]
     split = np.split(chosen, stops)
     return tuple(own.reshape(part.values.shape) for own, part in zip(split, parts, strict=True))
+
+
+def _smoothed(values: Doubles) -> Doubles:
+    """How much of a map lies around each cell, (row, col)."""
+    along_rows, along_cols = (
+        np.exp(-0.5 * ((np.arange(side)[:, None] - np.arange(side)) / NEARNESS) ** 2) for side in values.shape
+    )
+    return np.asarray(along_rows @ values @ along_cols.T, dtype=np.float64)
 
 
 def moves(parts: Sequence[Lattice], copies: int, rng: np.random.Generator) -> list[list[tuple[int, int]]]:
