@@ -22,7 +22,7 @@ from groundviz.runtime import Live
     caution="On a real Gemma 3 it found a planted object in 1 of 3 places: compare with other methods.",
     known_failure=(
         "It is exact only where everything behind the layer is linear, which a decoder is not; it is "
-        "first-order, as input_gradient. On the demo model's nodules the highest cell lies in the nodule 6 "
+        "first-order, as input_gradient. On the demo model's nodules the highest cell lies in the nodule 7 "
         "times in 10. Where what follows normalises each cell by itself, the products cancel: such a place "
         "is refused."
     ),

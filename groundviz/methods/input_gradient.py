@@ -25,7 +25,7 @@ from groundviz.runtime import Live
         "It measures against zero, which at "
         "the pixels is mid-grey and in a layer nothing in particular: what has the value zero gets no share "
         "however much it matters. Pixel maps are grainy: on the demo model's nodules the highest pixel lies "
-        "in the nodule 1 time in 20, the highest cell of the projector 2 times in 3. Where what follows "
+        "in the nodule 2 times in 9, the highest cell of the projector 7 times in 10. Where what follows "
         "normalises each cell by itself, as behind the last layer of most towers, the products cancel: such "
         "a place is refused."
     ),

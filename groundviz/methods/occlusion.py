@@ -30,7 +30,7 @@ INPAINTING = {"inpaint": biharmonic, "telea": telea}
     source='Zeiler & Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014',
     known_failure=(
         "A blurred window can look like a finding itself, and hides little of a finding wider than it. On "
-        "the demo model's nodules its highest cell is on the nodule in .40 of 30 fresh phantoms. What two "
+        "the demo model's nodules its highest cell is on the nodule in 6 of 9 fresh phantoms. What two "
         "places show alike is missed, for hiding either of them costs nothing. In a model in 16 bits, "
         "`rounding` in `params` says how far scores move, in nats, when only the last digit of the pixels "
         "does."

@@ -19,9 +19,9 @@ from groundviz.runtime import Live
         'data set, and ask to "Write a general description of the image."'
     ),
     known_failure=(
-        "Where the neutral instruction makes the model look at the same place, the place cancels out. The "
-        "demo model looks for findings whatever it is asked: its maps point at 73 to 78 % of nodules when "
-        "it is asked where they are (attention at all of them; 15 % with a `floor` of 0)."
+        "Where the neutral instruction makes the model look at the same place, the place cancels out: a "
+        "model that looks for findings whatever it is asked may get a map without them. With a `floor` of 0 "
+        "cells that nothing attends to are divided by next to nothing."
     ),
     contrasts=False,
 )

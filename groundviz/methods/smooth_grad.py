@@ -25,8 +25,8 @@ from groundviz.runtime import Live
     known_failure=(
         "The paper's noise of 0.1 to 0.2, chosen on photographs, is as strong as many a finding on a "
         "radiograph; the default is about the grain of one. Averaging does not find what the gradient does "
-        "not show: on the demo model's nodules the highest pixel lies in the nodule 3 to 4 times in 10, as "
-        "without noise, and 2 to 3 times in 10 at 0.15."
+        "not show: on the demo model's nodules the highest pixel lies in the nodule 3 times in 10, no "
+        "more often than without noise, and 1 time in 28 at 0.15."
     ),
     gradients=True,
     random=True,

@@ -28,7 +28,7 @@ from groundviz.runtime import Live
     source="Zeiler & Fergus, ECCV 2014, carried over from pixels to the tokens of the image",
     known_failure=(
         "The tower has already told a token's neighbours what it saw, so that a lesion outlives the loss of "
-        "its block. On the demo model's nodules the highest block is on the nodule in .50 of 58 fresh "
+        "its block. On the demo model's nodules the highest block is on the nodule in .58 of 20 fresh "
         "phantoms. Losses are small, and in a model in 16 bits may drown in its rounding, though scores are "
         "computed in 32: `rounding` in `params` says how far they move, in nats, when only the last digit "
         "of the tokens does."
