@@ -19,7 +19,7 @@ from groundviz.record.types import Bools, Floats
 
 # In units of the image's side: the ring's radius, the width of its line, and how far it is from the nodule.
 RADIUS, LINE = 0.030, 0.014
-APART = (0.15, 0.19)
+APART = (0.19, 0.22)
 BRIGHTNESS = 0.98
 
 
@@ -82,14 +82,12 @@ def _beside(drawn: Phantom, found: Finding) -> Point:
     apart, outward = rng.uniform(*APART), rng.uniform() < 0.5
     row, col = found.centre
     middle, sign = drawn.anatomy.middle, direction(found.side or "right")
-    ways = [sign * apart, -sign * apart]
-    if not outward:
-        ways.reverse()
-    for way in ways:
-        # Not on the edge of the image, and not across the midline.
-        if 0.08 < col + way < 0.92 and sign * (col + way - middle) > 0.07:
-            return row, col + way
-    return row, col + sign * apart
+    # Not on the edge of the image, and not across the midline.
+    lateral, medial = (0.05, middle - 0.04) if sign < 0 else (0.95, middle + 0.04)
+    room = {lateral: abs(lateral - col), medial: abs(medial - col)}
+    ends = [end for end in (lateral, medial) if room[end] >= apart] or [max(room, key=lambda end: room[end])]
+    end = ends[0] if outward else ends[-1]
+    return row, col + np.sign(end - col) * min(apart, room[end])
 
 
 def _ring(canvas: Canvas, centre: Point) -> tuple[Floats, Bools]:
