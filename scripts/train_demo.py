@@ -324,11 +324,14 @@ def main(argv: list[str] | None = None) -> None:
         "--go-on", metavar="FOLDER", help="a model of the first two stages: the last one alone"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a model that is in the folder")
+    parser.add_argument("--blank-steps", type=int, default=Schedule().blank_steps)
     chosen = parser.parse_args(argv)
     # Noticed now, and not after the hour that training takes.
     if (files.folder_for_writing(chosen.out) / "config.json").exists() and not chosen.overwrite:
         parser.error("the folder holds a model already: name another one, or pass --overwrite")
-    schedule = Schedule(vision_steps=chosen.vision_steps, answer_steps=chosen.answer_steps)
+    schedule = Schedule(
+        vision_steps=chosen.vision_steps, answer_steps=chosen.answer_steps, blank_steps=chosen.blank_steps
+    )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if chosen.go_on:
         model = load(chosen.go_on, dtype="float32").model

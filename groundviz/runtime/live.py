@@ -296,7 +296,8 @@ class Live:
                 flow to it where they are enabled.
             behind: What to make of the batch's cells, (batch, cell, channel), at sites behind it.
         """
-        return self._passes.scores(targets, site, values, behind or {})
+        later = () if behind is None else (behind,)
+        return self._passes.scores(targets, site, values, *later)
 
     def gradients(self, targets: Sequence[Target], *at: Site) -> list[tuple[Tensor, Tensor]]:
         """The image at some sites, in the order it passes them, and each target's gradient there.

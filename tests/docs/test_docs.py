@@ -53,8 +53,11 @@ MODULES = sorted(
 
 # What would take hours, or more than a glance.
 SHORTER = {
-    "scripts.train_demo": ["--vision-steps", "1", "--answer-steps", "1"],
+    "scripts.train_demo": ["--vision-steps", "1", "--answer-steps", "1", "--blank-steps", "1"],
     "scripts.score_demo": ["--images", "2", "--methods", "attention"],
+    "scripts.train_cheat": ["--steps", "1"],
+    "scripts.score_cheat": ["--images", "1"],
+    "scripts.calibrate_evidence": ["--phantoms", "2", "--few", "1", "--methods", "attention"],
 }
 COMMANDS = {"demo", "explain", "certify", "lab", "methods", "models", "open", "export"}
 

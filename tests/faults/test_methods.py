@@ -97,6 +97,8 @@ def each_forward(see):
 
 def strike_forwards(model, work, *, size, errors):
     """Raise errors in turn in the forward pass of some module, at some of all passes; how often."""
+    # A model is certified once; later explanations have fewer passes.
+    work()
     seen = []
     with each_forward(lambda n, module: seen.append(n)):
         work()

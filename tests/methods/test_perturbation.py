@@ -134,8 +134,8 @@ def test_shapley_interrupted_before_its_shares_are_determined_has_nothing_to_sho
 def test_the_answers_graph_is_never_built(tiny, source_image, monkeypatch, name):
     scores, graphs = Live.scores, []
 
-    def watched(self, targets, site=None, values=None):
-        found = scores(self, targets, site, values)
+    def watched(self, targets, site=None, values=None, **options):
+        found = scores(self, targets, site, values, **options)
         graphs.append(found.requires_grad)
         return found
 

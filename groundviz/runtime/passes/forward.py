@@ -98,7 +98,7 @@ class Passes:
         targets: Sequence[Target],
         site: Site | None,
         values: Tensor | None,
-        behind: Mapping[Site, Change],
+        behind: Mapping[Site, Change] | None = None,
     ) -> Tensor:
         """The scalar of each target, float32 (batch, target), with the image replaced at a site.
 
@@ -112,7 +112,7 @@ class Passes:
                 pixels = values
             else:
                 hooks[site] = self._site_hook(site, batch, lambda cells: values)
-        for later, change in behind.items():
+        for later, change in (behind or {}).items():
             hooks[later] = self._site_hook(later, batch, change)
 
         def logprobs(token_ids: tuple[int, ...]) -> Tensor:

@@ -26,7 +26,7 @@ def test_source_and_failure_are_told_apart():
     *_, source, failure = row("relative_attention")
     assert source.endswith('ask to "Write a general description of the image."')
     assert failure.startswith("Where the neutral instruction makes the model look at the same place, the")
-    assert failure.endswith("15 % with a `floor` of 0).")
+    assert failure.endswith("are divided by next to nothing.")
 
 
 def test_default_methods_are_marked_in_the_list():
