@@ -48,7 +48,7 @@ def test_methods_at_one_layer_share_the_pass(tiny, source_image):
     calls = []
     handle = tiny.model.register_forward_hook(lambda *_: calls.append(1))
     for methods in (["grad_cam"], ["grad_cam", "hires_cam", "layer_cam"]):
-        explain(tiny, source_image, QUESTION, answer=ANSWER, methods=methods)
+        explain(tiny, source_image, QUESTION, answer=ANSWER, methods=methods, evidence=None)
     handle.remove()
     # Reading the answer, and one pass with gradients; both times.
     assert len(calls) == 4
