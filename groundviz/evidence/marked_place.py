@@ -10,14 +10,13 @@ from torch import Tensor
 
 from groundviz.evidence.toolkit import covering
 from groundviz.evidence.toolkit.check import CHECKS, Case, outcome, scored
+from groundviz.evidence.toolkit.permutation import LEVEL, is_rare, p_value, partial
 from groundviz.methods.toolkit.baselines import baseline
 from groundviz.methods.toolkit.regions import mixed
 from groundviz.record.evidence import GIVEN, MARKED_PLACE
 from groundviz.record.types import Check, Doubles, Heatmap, Samples
 
 FILLS = ("blur", "mean", "flat")
-# How improbable a drop must be among those of the copies.
-LEVEL = 0.05
 # Nats: an answer that keeps nine tenths of its probability is not weakened.
 NEGLIGIBLE = 0.1
 _VERDICTS = ("not shown", "depends", "shown")
@@ -108,16 +107,14 @@ def _numbers(drops: Doubles, fills: Sequence[str]) -> dict[str, float]:
     copies = len(drops) - 1
     beats = []
     for fill, (own, *others) in zip(fills, drops.T, strict=True):
-        as_large = int(np.sum(np.array(others) >= own))
         numbers[f"drop, {fill}"] = float(own)
-        numbers[f"p, {fill}"] = (1 + as_large) / (copies + 1)
-        beats.append(float(copies - as_large))
+        numbers[f"p, {fill}"] = p_value(own, np.array(others))
+        beats.append(float(np.sum(np.array(others) < own)))
     return {**numbers, "copies": float(copies), "beats": min(beats)}
 
 
 def _is_shown(numbers: Mapping[str, float], fill: str) -> bool:
-    # Shares of twentieths are not exact in binary.
-    return numbers[f"p, {fill}"] <= LEVEL + 1e-9 and numbers[f"drop, {fill}"] > NEGLIGIBLE
+    return is_rare(numbers[f"p, {fill}"]) and numbers[f"drop, {fill}"] > NEGLIGIBLE
 
 
 def _share(places: covering.Places) -> float:
@@ -134,6 +131,4 @@ def _says(case: Case, numbers: Mapping[str, float], fills: Sequence[str], sample
         f"Covering it lowers the log-probability{of} by {drops} nats; "
         f"with both fills that is more than {numbers['beats']:.0f} of {numbers['copies']:.0f} moved copies."
     )
-    if not samples.complete:
-        says += f" Partial: {samples.done} of {samples.asked} copies."
-    return says
+    return says + partial(samples)

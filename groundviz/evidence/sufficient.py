@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.evidence.marked_place import LEVEL
 from groundviz.evidence.toolkit import covering
 from groundviz.evidence.toolkit.check import CHECKS, Case, outcome, scored
+from groundviz.evidence.toolkit.permutation import LEVEL, is_rare, p_value, partial
 from groundviz.methods.toolkit.baselines import baseline
 from groundviz.methods.toolkit.regions import mixed
 from groundviz.record.evidence import GIVEN
@@ -58,19 +58,16 @@ def _of_map(case: Case, method: str, heatmaps: Sequence[Heatmap]) -> Check:
         label = f"keeping what {method.removeprefix(GIVEN).replace('_', ' ')} marks"
         found = live.in_batches(len(places), run, label=label)[:, 0].double().cpu().numpy()
     alone, others = float(found[0]), found[1:]
-    as_good = int(np.sum(others >= alone))
-    p = (1 + as_good) / (len(others) + 1)
+    p = p_value(alone, others)
     samples = Samples(done=len(others), asked=case.copies)
     says = (
         f"The strongest {KEPT:.0%} of the cells alone keep the answer better than "
-        f"{len(others) - as_good} of {len(others)} moved copies of them do."
+        f"{int(np.sum(others < alone))} of {len(others)} moved copies of them do."
     )
-    if not samples.complete:
-        says += f" Partial: {samples.done} of {samples.asked} copies."
     return outcome(
         "sufficient",
-        "shown" if p <= LEVEL + 1e-9 else "not shown",
-        says,
+        "shown" if is_rare(p) else "not shown",
+        says + partial(samples),
         value=p,
         reference=LEVEL,
         numbers={"log-probability, alone": alone, "copies": float(len(others))},
