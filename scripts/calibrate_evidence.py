@@ -11,11 +11,13 @@ import argparse
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -107,7 +109,7 @@ def cheat(vlm: VLM, seeds: Iterable[int], copies: int) -> list[tuple[str, ...]]:
 
 
 def methods(
-    vlm: VLM, images: list[tuple[int, Bools]], names: Iterable[str], *, rings: bool
+    vlm: VLM, images: list[tuple[int, Bools]], names: Iterable[str], rings: bool
 ) -> list[tuple[str, ...]]:
     """Each method's maps of right answers, those that are shown most often first.
 
@@ -160,7 +162,9 @@ def _tried(vlm: VLM, seed: int, place: Bools, method: str, *, rings: bool) -> _T
     )
 
 
-def calibrate(seed: int, count: int, few: int, names: Iterable[str], copies: int) -> Tables:
+def calibrate(
+    seed: int, count: int, few: int, names: Iterable[str], copies: int, *, workers: int = 1
+) -> Tables:
     """All tables, as rows of cells, the first row of each its head.
 
     Args:
@@ -169,20 +173,38 @@ def calibrate(seed: int, count: int, few: int, names: Iterable[str], copies: int
         few: How many for each method.
         names: Of methods.
         copies: How many moved copies a map is compared with.
+        workers: How many tables are made at a time, each in a process of its own with one thread.
     """
-    demo, second = load("demo"), load("cheat")
-    seeds = list(fresh_phantoms(seed, count))
+    seeds, names = list(fresh_phantoms(seed, count)), list(names)
     some = seeds[: max(2, few)]
     lesions = [(one, marked(one, ring=False).phantom.mask("nodule")) for one in some]
     rings = [(one, marked(one).ring) for one in some]
-    head = ("method", "shown", "points at the place", "stability", "seconds")
-    return {
-        "Needs the image": [("answers", "share"), *needs_image(demo, seeds[: max(2, count // 3)])],
-        "Needs the marked place": [("maps", "shown", "depends"), *marked_place(demo, seeds, copies)],
-        "The cheat": [("", "share"), *cheat(second, seeds, copies)],
-        "Methods on the demo": [head, *methods(demo, lesions, names, rings=False)],
-        "Methods on the cheat": [head, *methods(second, rings, names, rings=True)],
+    of_methods = ("method", "shown", "points at the place", "stability", "seconds")
+    heads = {
+        "Needs the image": ("answers", "share"),
+        "Needs the marked place": ("maps", "shown", "depends"),
+        "The cheat": ("", "share"),
+        "Methods on the demo": of_methods,
+        "Methods on the cheat": of_methods,
     }
+    work = {
+        "Needs the marked place": (marked_place, "demo", seeds, copies),
+        "Methods on the demo": (methods, "demo", lesions, names, False),
+        "Methods on the cheat": (methods, "cheat", rings, names, True),
+        "The cheat": (cheat, "cheat", seeds, copies),
+        "Needs the image": (needs_image, "demo", seeds[: max(2, count // 3)]),
+    }
+    if workers == 1:
+        rows = {title: _rows(*job) for title, job in work.items()}
+    else:
+        with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            made = {title: pool.submit(_rows, *job) for title, job in work.items()}
+            rows = {title: one.result() for title, one in made.items()}
+    return {title: [head, *rows[title]] for title, head in heads.items()}
+
+
+def _rows(table: Callable[..., list[tuple[str, ...]]], model: str, *args: object) -> list[tuple[str, ...]]:
+    return table(load(model), *args)
 
 
 def markdown(tables: Tables) -> str:
@@ -215,11 +237,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--few", type=int, default=10, help="how many for each method (default 10)")
     parser.add_argument("--copies", type=int, default=19, help="moved copies of each map (default 19)")
     parser.add_argument("--methods", nargs="+", default=METHODS.ours_first(), help="default: all")
+    parser.add_argument("--workers", type=int, default=1, help="tables made at a time (default 1)")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/evidence.md")
     chosen = parser.parse_args(argv)
     if chosen.seed < 0 or chosen.phantoms < 2:
         parser.error("--seed must be 0 or more, and --phantoms 2 or more.")
-    tables = calibrate(chosen.seed, chosen.phantoms, chosen.few, chosen.methods, chosen.copies)
+    tables = calibrate(
+        chosen.seed, chosen.phantoms, chosen.few, chosen.methods, chosen.copies, workers=chosen.workers
+    )
     how = f"{chosen.phantoms} phantoms of seed {chosen.seed}, {chosen.few} for each method, {machine()}"
     publish("calibration", f"{how}\n\n{markdown(tables)}", write=chosen.write, on=PAGE)
 
