@@ -17,7 +17,7 @@ from groundviz.models.checkpoints.building.assembly import Assembled, Request, a
 from groundviz.models.checkpoints.building.layout import LAYOUTS
 from groundviz.models.checkpoints.reading.folders import config_at
 from groundviz.models.checkpoints.reading.sizes import check_folder
-from groundviz.models.families.black_box import UNKNOWN, check_usable
+from groundviz.models.families.black_box import check_usable
 from groundviz.models.loading.adapter_folders import (
     add_adapter,
     base_of,
@@ -36,6 +36,7 @@ from groundviz.models.loading.progress_bar import bar
 from groundviz.models.loading.quantization import bits_of, check_unpacked, describe_packing, packing_at
 from groundviz.models.loading.shipped import shipped_folder
 from groundviz.models.loading.unwrap import unpacked
+from groundviz.models.measured.family import MEASURED
 
 Source = str | os.PathLike[str] | PreTrainedModel | VLM
 
@@ -217,4 +218,4 @@ def _family(model: Any, processor: Any) -> str:
     if (name := family_of(config)) is not None:
         return name
     check_usable(model, processor)
-    return UNKNOWN
+    return MEASURED

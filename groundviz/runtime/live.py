@@ -195,8 +195,9 @@ class Live:
     @property
     def attending_layers(self) -> tuple[int, ...]:
         """The decoder layers of `attention`: all, or those with cross-attention to the image."""
-        attending = self._parts.attending
-        return tuple(at for at, module in enumerate(self._parts.decoder_attention) if module in attending)
+        attending = set(self._parts.attending)
+        layers = enumerate(self._parts.decoder_layers)
+        return tuple(at for at, layer in layers if not attending.isdisjoint(layer.modules()))
 
     def attention_gradients(self, token_ids: Sequence[int] | None = None) -> tuple[Floats, Floats]:
         """Attention as `attention` gives it, and the gradient of each token's log-probability there.
@@ -273,7 +274,7 @@ class Live:
         """
         logits: Tensor = self._parts.output_head(self._parts.final_norm(hidden))
         cap = getattr(self.vlm.model.config.get_text_config(), "final_logit_softcapping", None)
-        if cap and self._once("bounded", lambda: image_attention.bounds_logits(self._inside)):
+        if cap and self._once("bounded", lambda: image_attention.bounds_logits(self._passes)):
             logits = torch.tanh(logits / cap) * cap
         if token_ids is not None:
             logits = logits[..., list(token_ids)]
@@ -363,9 +364,8 @@ class Live:
 
     @property
     def _inside(self) -> Passes:
-        """The passes, for readings that need the model's modules to be known."""
-        if self._parts.unknown:
-            raise UnsupportedMethod(self._parts.unknown, lacks="modules")
+        """The passes, for readings of attention."""
+        self._parts.check_attention()
         return self._passes
 
     @property

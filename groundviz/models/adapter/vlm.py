@@ -161,6 +161,10 @@ class VLM:
 
     def parts(self) -> Parts:
         """The model's modules, by what they do."""
+        measured = getattr(self.family, "measured_parts", None)
+        if measured is not None:
+            found: Parts = measured(self)
+            return found
         return self.family.parts(self.model)
 
     def describe(self) -> str:

@@ -10,6 +10,7 @@ Maps of perturbation methods lie on the source image itself, so no geometry is n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,10 @@ class Anything:
         """Ask about images in the model's own chat template."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
         image = asked.where(vlm.processor.image_token_id)
-        # Maps are as large as the source image, and nothing is known of the model's own tensors.
-        pixels = [squeezed(shape, shape, image=number) for number, shape in enumerate(asked.shapes)]
-        unknown = np.empty(0, dtype=np.int64)
-        cells = {"pixels": Cells(grids=tuple(pixels), index=unknown)}
-        return finish(vlm, asked, image=image, grids=(), cells=cells, columns=unknown)
+        cells = {"pixels": unread_pixels(asked.shapes)}
+        return finish(
+            vlm, asked, image=image, grids=(), cells=cells, columns=np.empty(0, dtype=np.int64)
+        )
 
     def parts(self, model: Any) -> Parts:
         """No module at all, and why."""
@@ -59,6 +59,12 @@ class Anything:
             output_head=nn.Identity(),
             unknown=why(model.config, type(model).__name__),
         )
+
+
+def unread_pixels(shapes: Sequence[tuple[int, int]]) -> Cells:
+    """The pixels of the source images themselves, where nothing is known of the model's own tensors."""
+    pixels = [squeezed(shape, shape, image=number) for number, shape in enumerate(shapes)]
+    return Cells(grids=tuple(pixels), index=np.empty(0, dtype=np.int64))
 
 
 def why(config: Any, architecture: str) -> str:

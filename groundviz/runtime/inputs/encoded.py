@@ -22,8 +22,8 @@ class Cells:
         grids: Where the cells lie in the source images.
         index: For a layer int (cell,): each cell's position in the layer's output for one prompt, with
             all axes flattened except the channels: (position, channel). For the pixels int
-            (copy, cell, channel): the positions of each number in the prompt's flattened `pixel_values`;
-            there are several copies where a model sees every image several times. Empty where the
+            (copy, cell, channel): the positions of each number in the prompt's image inputs, flattened
+            and one after another; there are several copies where a model sees every image several times. Empty where the
             layout of the model's image tensors is not known: then the pixels are those of the source
             images, in three colours, and the model's processor reads them anew.
     """
@@ -46,6 +46,7 @@ class Encoded:
             depends on the whole image, and cross-attention puts no image tokens into the text.
         answer_fill: By name of an input with one value per token, its value at answer tokens, where
             that is not its value at the prompt's last token.
+        image_inputs: Names of the inputs that hold the image.
     """
 
     prompt: Prompt
@@ -53,3 +54,4 @@ class Encoded:
     columns: Ints
     cells: Mapping[str, Cells]
     answer_fill: Mapping[str, int] = field(default_factory=dict)
+    image_inputs: tuple[str, ...] = (PIXELS,)

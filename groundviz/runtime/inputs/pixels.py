@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from groundviz.record.types import SourceImage
-from groundviz.runtime.inputs.encoded import PIXELS
 
 
 class ImageInput(Protocol):
@@ -27,30 +26,37 @@ class ImageInput(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InTensor:
-    """Pixels whose positions in `pixel_values` are known: gradients flow from the model to them.
+    """Pixels whose positions in the image inputs are known: gradients flow from the model to them.
 
     Attributes:
-        values: The prompt's `pixel_values`.
-        index: int (copy, pixel, colour), positions in the flattened values.
+        values: The prompt's image inputs, by name.
+        index: int (copy, pixel, colour), positions in the flattened inputs, one after another.
     """
 
-    values: Tensor
+    values: Mapping[str, Tensor]
     index: Tensor
 
     def cells(self) -> Tensor:
         """The image, (1, pixel, colour)."""
-        return self.values.reshape(-1)[self.index[0]][None]
+        return self._flat()[self.index[0]][None]
 
     def replaced(self, cells: Tensor) -> dict[str, Tensor]:
         """The inputs of a batch of prompts that show these images."""
         batch = len(cells)
-        flat = self.values.reshape(1, -1).expand(batch, -1)
+        flat = self._flat()[None].expand(batch, -1)
         new_values = cells.flatten(1).to(flat)
         for copy in self.index:
             flat = flat.index_copy(1, copy.flatten(), new_values)
-        # The prompts of a batch lie one after another along the first axis.
-        first, *rest = self.values.shape
-        return {PIXELS: flat.reshape(batch * first, *rest)}
+        sizes = [one.numel() for one in self.values.values()]
+        found = {}
+        for (name, one), part in zip(self.values.items(), flat.split(sizes, dim=1), strict=True):
+            # The prompts of a batch lie one after another along the first axis.
+            first, *rest = one.shape
+            found[name] = part.reshape(batch * first, *rest)
+        return found
+
+    def _flat(self) -> Tensor:
+        return torch.cat([one.reshape(-1) for one in self.values.values()])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -35,13 +35,15 @@ class Parts:
         projector: Turns vision cells into embeddings for the language model; the last module whose
             output still has one position per cell.
         decoder_layers: Layers of the language model, first one first.
-        decoder_attention: The attention module of each of them.
+        decoder_attention: The attention module of each of them that has one; a layer of another kind, such as
+            linear attention, has none.
         final_norm: The norm between the last decoder layer and the output head.
         output_head: Turns hidden states into logits.
         cross_attention: Those of `decoder_attention` that attend to the image and not to the text.
         resampler: Attention modules that summarise the image into image tokens, in the order
             they run, and the streams each connects: "latents" and "image".
         unknown: Why the modules are not known, and what to do about it; empty where they are known.
+        opaque: Why attention to the image cannot be read, and what to do; empty where it can.
     """
 
     vision_layers: tuple[nn.Module, ...]
@@ -54,11 +56,25 @@ class Parts:
     cross_attention: tuple[nn.Module, ...] = ()
     resampler: tuple[tuple[nn.Module, Flow], ...] = ()
     unknown: str = ""
+    opaque: str = ""
 
     @property
     def attending(self) -> tuple[nn.Module, ...]:
         """The decoder's attention modules through which the answer attends to the image."""
+        if self.opaque:
+            return ()
         return self.cross_attention or self.decoder_attention
+
+    def check_attention(self) -> None:
+        """Stop what reads attention to the image where there is none to read.
+
+        Raises:
+            UnsupportedMethod: The modules are not known, or image tokens have no places in the image.
+        """
+        if self.unknown:
+            raise UnsupportedMethod(self.unknown, lacks="modules")
+        if self.opaque:
+            raise UnsupportedMethod(self.opaque)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from torch.utils.hooks import RemovableHandle
 from groundviz.errors import ModelBusy, ModelChanged
 from groundviz.forking import after_fork, free_locks
 from groundviz.runtime.loan.lock import WAITING, Borrower, Gate, Wait, parts_of
-from groundviz.runtime.loan.process_state import PAUSE_SECONDS, CtrlC, ProcessState, TorchModes, seed_streams
+from groundviz.runtime.loan.process_state import PAUSE_SECONDS, CtrlC, ProcessState, TorchModes, attempt, seed_streams
 from groundviz.runtime.loan.snapshot import Memory, prepare
 
 T = TypeVar("T")
@@ -89,6 +89,12 @@ def borrow(
     (True, True)
     """
     return Borrow(Loan(model, seed), wait=wait, hand_out=hand_out or _itself)
+
+
+def loan_of(model: nn.Module) -> Loan | None:
+    """The loan that this thread has of a model, if it has one."""
+    loan = _BORROWED.get(id(model))
+    return loan if loan is not None and loan._thread == threading.get_ident() and not loan._over else None
 
 
 class Loan:
@@ -299,7 +305,7 @@ class Loan:
             raise failure
 
     def _restore_model(self) -> list[Exception]:
-        failures = [failure for undo in self._drain() for failure in _attempt(undo)]
+        failures = [failure for undo in self._drain() for failure in attempt(undo)]
         if self._memory is not None:
             self._memory.restore()
             self._memory = None
@@ -381,18 +387,6 @@ WAITING.add(Loan._wait_for_model.__code__)
 
 def _itself(loan: Loan) -> Loan:
     return loan
-
-
-def _attempt(undo: Callable[[], object]) -> list[Exception]:
-    failures: list[Exception] = []
-    for _ in range(2):
-        try:
-            undo()
-        except Exception as failure:
-            failures.append(failure)
-        else:
-            break
-    return failures
 
 
 def _contiguous(given: Any) -> Any:

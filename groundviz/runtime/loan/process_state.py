@@ -246,3 +246,16 @@ class CtrlC:
 
 def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
+
+
+def attempt(undo: Callable[[], object]) -> list[Exception]:
+    """Undo something, a second time if it fails; what failed."""
+    failures: list[Exception] = []
+    for _ in range(2):
+        try:
+            undo()
+        except Exception as failure:
+            failures.append(failure)
+        else:
+            break
+    return failures

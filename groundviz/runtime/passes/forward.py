@@ -13,7 +13,6 @@ from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.record.types import Target
-from groundviz.runtime.inputs.encoded import PIXELS
 from groundviz.runtime.inputs.pixels import ImageInput
 from groundviz.runtime.inputs.sites import Change, Parts, Site, SiteHook, module_at
 from groundviz.runtime.loan.guard import Loan
@@ -229,7 +228,7 @@ def teacher_forced_inputs(
     tail = torch.tensor([list(token_ids)], dtype=prompt.dtype, device=prompt.device)
     longer = {"input_ids": torch.cat([prompt, tail], dim=1)}
     for name, tensor in inputs.items():
-        if name not in ("input_ids", PIXELS) and is_per_token(tensor, inputs):
+        if name != "input_ids" and is_per_token(tensor, inputs) and not tensor.is_floating_point():
             last = tensor[:, -1:].expand(-1, tail.shape[1], *tensor.shape[2:])
             if name in fill:
                 last = torch.full_like(last, fill[name])

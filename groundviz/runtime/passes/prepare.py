@@ -9,7 +9,7 @@ from torch import Tensor
 
 from groundviz.record.conversation import Asking, asked_again
 from groundviz.record.types import SourceImage
-from groundviz.runtime.inputs.encoded import PIXELS, Encoded
+from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.explainable import Explainable
 from groundviz.runtime.inputs.pixels import ImageInput, InTensor, ThroughProcessor, flattened, unflattened
 from groundviz.runtime.inputs.sites import Parts
@@ -29,7 +29,7 @@ def passes_over(
             index[stage] = torch.from_numpy(cells.index).to(device)
     image: ImageInput
     if "pixels" in index:
-        image = InTensor(inputs[PIXELS], index["pixels"])
+        image = InTensor({name: inputs[name] for name in encoded.image_inputs}, index["pixels"])
     else:
         image = _through_processor(vlm, source_images, asked_again(encoded.prompt))
     image_ids = encoded.prompt.image_ids

@@ -1,0 +1,87 @@
+"""The modules of a model, found rather than named: those that ran, and those that dispatch attention."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from torch import nn
+
+from groundviz.models.adapter.modules import FINAL_NORMS
+from groundviz.models.measured.unmeasurable import Unmeasurable
+from groundviz.models.measured.wiring import Wiring
+from groundviz.runtime.inputs.sites import Parts
+
+# How a module's code asks transformers for the kernel of its attention.
+REGISTRY = "ALL_ATTENTION_FUNCTIONS"
+
+
+def parts_of_measured(
+    model: Any, stack: nn.ModuleList, wiring: Wiring | None, opaque: str = ""
+) -> Parts:
+    """The modules that methods read.
+
+    Args:
+        model: The transformers module.
+        stack: The layers that read the prompt.
+        wiring: What was measured of it; None where its image tokens have no places.
+        opaque: Why they have none.
+
+    Raises:
+        Unmeasurable: It has no output head, or no norm before it.
+    """
+    head = model.get_output_embeddings() or getattr(model, "lm_head", None)
+    if head is None:
+        raise Unmeasurable("it has no output head")
+    layers = tuple(stack)
+    vision = wiring.tower.layers if wiring and wiring.tower else ()
+    projector = wiring.projector if wiring else None
+    attending = tuple(_attention_in(layers))
+    return Parts(
+        vision_layers=vision,
+        vision_attention=tuple(_attention_in(vision)),
+        projector=projector or nn.Identity(),
+        decoder_layers=layers,
+        decoder_attention=attending,
+        final_norm=_norm_behind(model, stack),
+        output_head=head,
+        opaque=opaque or ("" if attending else _OPAQUE.format(type(layers[0]).__name__)),
+    )
+
+
+_OPAQUE = (
+    "Attention of {} cannot be read: it does not go through transformers' attention registry. Use a method "
+    "that needs no attention, such as occlusion."
+)
+
+
+def _attention_in(layers: Iterable[nn.Module]) -> Iterable[nn.Module]:
+    """The attention module of each layer that has one; layers of another kind have none."""
+    for layer in layers:
+        found = next((module for module in layer.modules() if dispatches(type(module))), None)
+        if found is not None:
+            yield found
+
+
+@cache
+def dispatches(kind: type[nn.Module]) -> bool:
+    """Whether modules of a class dispatch their attention through transformers' registry.
+
+    >>> from transformers.models.llama.modeling_llama import LlamaAttention, LlamaMLP
+    >>> dispatches(LlamaAttention), dispatches(LlamaMLP)
+    (True, False)
+    """
+    code = getattr(inspect.unwrap(kind.forward), "__code__", None)
+    return code is not None and REGISTRY in code.co_names
+
+
+def _norm_behind(model: nn.Module, layers: nn.ModuleList) -> nn.Module:
+    """The norm between some layers and the output head, beside the layers in one module."""
+    for parent in model.modules():
+        if any(child is layers for child in parent.children()):
+            for name in FINAL_NORMS:
+                if hasattr(parent, name):
+                    return getattr(parent, name)
+    raise Unmeasurable("there is no norm behind its layers, where hidden states could be read as words")

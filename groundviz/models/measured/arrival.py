@@ -1,0 +1,148 @@
+"""Runs a model up to where the image arrives: at the layers that read the prompt.
+
+To every embedding of the prompt's tokens a probe of zeros is added. The stream is what enters the first of a
+list of layers that both probe and image reach. Its rows that the probe does not reach are the image tokens:
+no name, no token id and no module of the model is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from groundviz.record.types import Ints
+from groundviz.runtime.loan.guard import Loan
+
+# The share of the text's tokens that an embedding is given as they are: models hide image tokens from it.
+MOST_TEXT = 0.9
+
+
+class _Arrived(Exception):
+    """Ends the pass: the image has arrived."""
+
+
+@dataclass(slots=True, eq=False)
+class Arrival:
+    """What was seen on the way.
+
+    Attributes:
+        images: The image inputs, which gradients lead to.
+        rows: (image token, channel), the stream at the image tokens; None where no stream depends on both.
+        positions: int (image token,), their positions in the prompt.
+        layers: The list of layers that the stream enters.
+        outputs: Modules and their outputs that depend on the image, in the order in which they ended.
+        lists: All lists of layers of the model.
+    """
+
+    images: list[Tensor]
+    rows: Tensor | None = None
+    positions: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    layers: nn.ModuleList | None = None
+    outputs: list[tuple[nn.Module, Tensor]] = field(default_factory=list)
+    lists: list[nn.ModuleList] = field(default_factory=list)
+
+
+def arrive(
+    loan: Loan,
+    inputs: Mapping[str, Tensor],
+    names: Sequence[str],
+    *,
+    mode: AbstractContextManager[Any],
+    with_image: bool = True,
+) -> Arrival:
+    """Run a borrowed model until the image arrives; it stays part of a graph of gradients.
+
+    Cost: a pass through the vision tower and the projector.
+
+    Args:
+        loan: The loan of the model.
+        inputs: Keyword tensors of its forward, on its device.
+        names: Those that hold the image.
+        mode: Lasts during the pass: `Silenced`, or nothing.
+        with_image: Whether the stream must depend on the image; else it is the text's alone.
+    """
+    leaves = {name: inputs[name].detach().requires_grad_() for name in names}
+    arrival, probes = Arrival(list(leaves.values())), []
+    ids = inputs["input_ids"]
+    with ExitStack() as stack:
+        for module in loan.model.modules():
+            if isinstance(module, nn.Embedding):
+                stack.callback(loan.hook(module, _probing(ids, probes)).remove)
+            elif isinstance(module, nn.ModuleList) and len(module):
+                arrival.lists.append(module)
+                stack.callback(loan.wrap(module[0], _entering(arrival, module, ids, probes, with_image=with_image)))
+            if not isinstance(module, nn.ModuleList | nn.ModuleDict):
+                stack.callback(loan.hook(module, _keeping(arrival)).remove)
+        with suppress(_Arrived), torch.enable_grad(), mode:
+            loan.model(**{**inputs, **leaves}, use_cache=False)
+    return arrival
+
+
+def _probing(ids: Tensor, probes: list[Tensor]) -> Callable[..., Any]:
+    """A hook that adds a probe to what an embedding makes of the prompt's tokens."""
+    # Models put another token in place of an image token before they embed it.
+    text = ids != ids.flatten().mode().values
+
+    def add(module: nn.Module, args: Any, output: Any) -> Any:
+        if not args or not isinstance(args[0], Tensor) or args[0].shape != ids.shape:
+            return None
+        if text.any() and (args[0] == ids)[text].float().mean() < MOST_TEXT:
+            return None
+        probes.append(torch.zeros_like(output, requires_grad=True))
+        return output + probes[-1]
+
+    return add
+
+
+def _entering(
+    arrival: Arrival, layers: nn.ModuleList, ids: Tensor, probes: list[Tensor], *, with_image: bool
+) -> Callable[..., Any]:
+    """What happens in place of the first of some layers: the pass ends there, if it is the stream's."""
+
+    def see(forward: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        states = next((one for one in (*args, *options.values()) if _floats(one)), None)
+        if states is not None and states.shape[:2] == ids.shape and states.requires_grad and probes:
+            placed = _placed(states, probes, arrival.images if with_image else ())
+            if placed is not None:
+                arrival.positions, arrival.layers = placed, layers
+                arrival.rows = states[0][torch.from_numpy(placed).to(states.device)].flatten(1)
+                raise _Arrived
+        return forward(*args, **options)
+
+    return see
+
+
+def _floats(one: Any) -> bool:
+    return isinstance(one, Tensor) and one.is_floating_point()
+
+
+def _placed(states: Tensor, probes: list[Tensor], images: Sequence[Tensor]) -> Ints | None:
+    """Positions that no probe reaches; None where the states depend on none of the images, or on no probe."""
+    noise = torch.rand(states.shape, generator=torch.Generator().manual_seed(0)).to(states)
+    wanted = [*probes, *images]
+    found = torch.autograd.grad((states * noise).sum(), wanted, retain_graph=True, allow_unused=True)
+    of_probes, of_images = found[: len(probes)], found[len(probes) :]
+    if images and not any(one is not None and one.any() for one in of_images):
+        return None
+    reached = torch.zeros(states.shape[:2], dtype=torch.bool, device=states.device)
+    for one in of_probes:
+        if one is not None:
+            reached |= one.abs().flatten(2).amax(dim=-1) > 0
+    if not reached.any() or (images and reached.all()):
+        return None
+    return np.asarray(torch.nonzero(~reached[0]).flatten().cpu())
+
+
+def _keeping(arrival: Arrival) -> Callable[..., Any]:
+    def keep(module: nn.Module, args: Any, output: Any) -> None:
+        whole = output[0] if isinstance(output, tuple) else output
+        if isinstance(whole, Tensor) and whole.requires_grad and whole.is_floating_point() and whole.ndim > 1:
+            arrival.outputs.append((module, whole))
+
+    return keep

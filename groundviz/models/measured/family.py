@@ -1,0 +1,196 @@
+"""The adapter of any model whose image becomes tokens of its prompt: everything is measured on the model.
+
+The prompt is the processor's own chat template; whatever tensors the processor returns go into the model. What
+cannot be measured is told by name, and the model is then a closed box: perturbation methods alone explain it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from torch import Tensor, nn
+
+from groundviz.models.adapter.vlm import FAMILIES, VLM
+from groundviz.models.families.black_box import FALLBACK, UNKNOWN, unread_pixels
+from groundviz.models.measured.anatomy import parts_of_measured
+from groundviz.models.measured.geometry import cells_of, pixels_alone
+from groundviz.models.measured.layout import Block, blocks_of
+from groundviz.models.measured.ramps import blank_image, read_ramps
+from groundviz.models.measured.unmeasurable import Unmeasurable
+from groundviz.models.measured.wiring import Wiring, layers_of_text, trace
+from groundviz.models.prompting.encode import Asked, finish, read_prompt
+from groundviz.record.conversation import Asking
+from groundviz.record.types import Ints, SourceImage
+from groundviz.runtime.inputs.encoded import Cells, Encoded
+from groundviz.runtime.inputs.sites import Parts
+from groundviz.runtime.loan.device import on_device
+from groundviz.runtime.loan.holding import held
+from groundviz.runtime.passes.forward import is_per_token
+
+MEASURED = "measured"
+QUESTION = "What does the image show?"
+# What an image is shown as while a model's modules are found: several image tokens of any model.
+USUAL = ((96, 128),)
+
+Shapes = tuple[tuple[int, int], ...]
+
+
+@dataclass(slots=True, eq=False)
+class _Known:
+    """What has been measured of a model with one processor.
+
+    Attributes:
+        setting: The state of the processor.
+        parts: The modules that methods read.
+        placed: Whether its image tokens have places.
+        ramps: By the shapes of the source images: the names of the image inputs, and how pixels lie in them.
+        wirings: By the shapes of the inputs: what feeds what.
+    """
+
+    setting: str
+    parts: Parts | None = None
+    placed: bool = True
+    ramps: dict[Shapes, tuple[tuple[str, ...], list[Block]]] = field(default_factory=dict)
+    wirings: dict[str, Wiring] = field(default_factory=dict)
+
+
+# An entry goes with its model.
+_KNOWN: WeakKeyDictionary[nn.Module, _Known] = WeakKeyDictionary()
+
+
+class Measured:
+    """The adapter of every model that has no family of its own."""
+
+    says = "Any other model whose image becomes tokens of its prompt: its geometry is measured."
+    classes = "any"
+    checkpoints: tuple[str, ...] = ()
+
+    def matches(self, config: Any) -> bool:
+        """Never: it is what remains when no family matches."""
+        return False
+
+    def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
+        """Ask about images in the model's own chat template, and measure where they are.
+
+        Cost: at a new shape of images five encodings, a pass through the vision tower and about ten
+        backward passes of it; at one seen before, nothing.
+        """
+        known = _known(vlm)
+        if known.parts is None or known.parts.unknown:
+            return FAMILIES[UNKNOWN].encode(vlm, source_images, question)
+        asked = _ask(vlm, source_images, question)
+        names, blocks = _ramps(vlm, known, asked.shapes)
+        if not known.placed:
+            pixels = pixels_alone(blocks, asked.shapes) or unread_pixels(asked.shapes)
+            nothing = np.empty(0, dtype=np.int64)
+            encoded = finish(
+                vlm, asked, image=nothing, grids=(), cells={"pixels": pixels}, columns=nothing
+            )
+            return replace(encoded, image_inputs=names)
+        wiring, positions = _wiring(vlm, known, asked, names)
+        cells = {"pixels": unread_pixels(asked.shapes), **cells_of(blocks, wiring, asked.shapes)}
+        cells["language"] = _at(cells["language"], positions)
+        if "projector" in cells:
+            cells["projector"] = replace(cells["projector"], grids=cells["language"].grids)
+        return replace(finish(vlm, asked, cells=cells), image_inputs=names)
+
+    def parts(self, model: Any) -> Parts:
+        """What was found when the model was measured."""
+        known = _KNOWN.get(model)
+        if known is None or known.parts is None:
+            return FAMILIES[UNKNOWN].parts(model)
+        return known.parts
+
+    def measured_parts(self, vlm: VLM) -> Parts:
+        """The modules that methods read, measured now if they have not been."""
+        _known(vlm)
+        return self.parts(vlm.model)
+
+
+def _known(vlm: VLM) -> _Known:
+    """What is known of a model; at first its modules are found, and whether its image tokens have places."""
+    setting = f"{id(vlm.processor)} {getattr(vlm.processor, 'image_processor', None)!r}"
+    known = _KNOWN.get(vlm.model)
+    if known is None or known.setting != setting:
+        known = _KNOWN[vlm.model] = _Known(setting)
+    if known.parts is None:
+        known.parts = _found(vlm, known)
+    return known
+
+
+def _found(vlm: VLM, known: _Known) -> Parts:
+    try:
+        asked = _ask(vlm, [blank_image(shape) for shape in USUAL], QUESTION)
+        names, blocks = _ramps(vlm, known, asked.shapes)
+        inputs = on_device(vlm.model, asked.inputs)
+        try:
+            wiring, _ = _wiring(vlm, known, asked, names)
+            cells_of(blocks, wiring, asked.shapes)
+            return parts_of_measured(vlm.model, wiring.layers, wiring)
+        except Unmeasurable as why:
+            known.placed = False
+            with held(vlm.model) as loan:
+                layers = layers_of_text(loan, inputs, names)
+            opaque = f"No cell of the image belongs to a single image token of this model: {why}."
+            return parts_of_measured(vlm.model, layers, None, opaque)
+    except Unmeasurable as why:
+        closed = FAMILIES[UNKNOWN].parts(vlm.model)
+        return replace(closed, unknown=f"This model cannot be measured: {why}.")
+
+
+def _ask(vlm: VLM, source_images: Sequence[SourceImage], question: Asking) -> Asked:
+    marker = str(getattr(vlm.processor, "image_token", "") or "")
+    return read_prompt(vlm, source_images, question, FALLBACK, marker=marker)
+
+
+def _ramps(vlm: VLM, known: _Known, shapes: Shapes) -> tuple[tuple[str, ...], list[Block]]:
+    """The names of the image inputs, and how the pixels of images of these shapes lie in them."""
+    if shapes not in known.ramps:
+        shown = read_ramps(lambda images: _ask(vlm, images, QUESTION).inputs, shapes)
+        known.ramps[shapes] = tuple(one.name for one in shown), blocks_of(shown, shapes)
+    return known.ramps[shapes]
+
+
+def _wiring(
+    vlm: VLM, known: _Known, asked: Asked, names: Sequence[str]
+) -> tuple[Wiring, Ints]:
+    """What feeds what in a prompt, and the positions of its image tokens."""
+    key = _key(asked.inputs, names)
+    wiring = known.wirings.get(key)
+    if wiring is not None:
+        positions = np.flatnonzero(np.isin(asked.token_ids, list(wiring.ids)))
+        if len(positions) == wiring.tokens:
+            return wiring, positions
+    with held(vlm.model) as loan:
+        wiring = trace(loan, on_device(vlm.model, asked.inputs), names)
+    known.wirings[key] = wiring
+    return wiring, wiring.positions
+
+
+def _key(inputs: Mapping[str, Tensor], names: Sequence[str]) -> str:
+    """What the wiring of the image depends on: shapes, and the values of what counts or masks its parts."""
+    parts = []
+    for name, tensor in sorted(inputs.items()):
+        if name in names or tensor.is_floating_point():
+            parts.append(f"{name} {tuple(tensor.shape)}")
+        elif not is_per_token(tensor, inputs):
+            values = sha256(np.ascontiguousarray(tensor.cpu().numpy()).tobytes()).hexdigest()
+            parts.append(f"{name} {tuple(tensor.shape)} {values}")
+    return "; ".join(parts)
+
+
+def _at(cells: Cells, positions: Ints) -> Cells:
+    """Cells whose tokens are numbered, with the positions of these tokens in a prompt."""
+    grids = []
+    for grid in cells.grids:
+        held = grid.positions >= 0
+        grids.append(replace(grid, positions=np.where(held, positions[grid.positions], -1)))
+    return Cells(grids=tuple(grids), index=positions[cells.index])
+
+
+FAMILIES.add(MEASURED, Measured())

@@ -1,0 +1,211 @@
+"""Which parts of a model's image inputs feed which image tokens, places in its tower and in its projector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from groundviz.models.measured.arrival import Arrival, arrive
+from groundviz.models.measured.owners import owners
+from groundviz.models.measured.silence import Silenced
+from groundviz.models.measured.unmeasurable import Unmeasurable
+from groundviz.record.types import Ints
+from groundviz.runtime.loan.guard import Loan
+
+# The share of the numbers that may feed several image tokens: more is no rounding.
+MOST_MIXED = 0.01
+# How many modules behind the tower are tried as the projector, the last one first.
+MOST_PROJECTORS = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tower:
+    """The layers of a vision tower.
+
+    Attributes:
+        layers: Those whose output reaches the answer, first one first.
+        place: int (number,), the place of the last layer's output that each number of the image inputs
+            feeds, -1 for none; None where places are not single.
+    """
+
+    layers: tuple[nn.Module, ...]
+    place: Ints | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wiring:
+    """What feeds what, for image inputs of one shape.
+
+    Attributes:
+        positions: int (image token,), where the image tokens stand in the prompt.
+        ids: Their token ids.
+        token: int (number,), the image token, counted from 0, that each number of the image inputs feeds;
+            -1 for none, or several.
+        layers: The layers that read the prompt.
+        tower: The vision tower, where there is one of several layers.
+        projector: The last module with one place for each image token, where there is one.
+        projected: int (image token,), the place of each image token in the projector's output; -1 for none.
+    """
+
+    positions: Ints
+    ids: frozenset[int]
+    token: Ints
+    layers: nn.ModuleList
+    tower: Tower | None
+    projector: nn.Module | None
+    projected: Ints
+
+    @property
+    def tokens(self) -> int:
+        """How many image tokens there are."""
+        return len(self.positions)
+
+
+def trace(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> Wiring:
+    """Follow the image through a borrowed model to its image tokens.
+
+    Cost: one pass of the vision tower and the projector, or two; about ten backward passes of it.
+
+    Args:
+        loan: The loan of the model.
+        inputs: Keyword tensors of its forward, on its device.
+        names: Those that hold the image.
+
+    Raises:
+        Unmeasurable: The image arrives nowhere, or single image tokens do not belong to single places.
+    """
+    for narrow in (False, True):
+        silenced = Silenced(narrow=narrow)
+        arrival = arrive(loan, inputs, names, mode=silenced)
+        if arrival.rows is None or arrival.layers is None:
+            raise Unmeasurable(_SUMMARY if silenced.crossed else _NOWHERE)
+        token, mixed = _fed(arrival.rows, arrival)
+        if not (token >= 0).any() and not mixed:
+            raise Unmeasurable(_NOWHERE)
+        if mixed <= MOST_MIXED:
+            break
+    else:
+        raise Unmeasurable("each of its image tokens depends on many places of the image")
+    tower = _tower(arrival)
+    projector, projected = _projector(arrival, tower, np.unique(token[token >= 0]))
+    ids = inputs["input_ids"][0].cpu().numpy()[arrival.positions]
+    return Wiring(
+        arrival.positions, frozenset(ids.tolist()), token, arrival.layers, tower, projector, projected
+    )
+
+
+def layers_of_text(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> nn.ModuleList:
+    """The layers that read the prompt, of a model whose image tokens cannot be placed.
+
+    Cost: one pass up to them, or two.
+
+    Raises:
+        Unmeasurable: There are none that an embedding of the prompt's tokens reaches.
+    """
+    for with_image in (True, False):
+        arrival = arrive(loan, inputs, names, mode=nullcontext(), with_image=with_image)
+        if arrival.layers is not None:
+            return arrival.layers
+    raise Unmeasurable(_NOWHERE)
+
+
+_SUMMARY = (
+    "its image tokens are summaries of the whole image, or its text attends to the image through cross-attention"
+)
+_NOWHERE = "no layer that reads its prompt depends on the image through operations that have gradients"
+
+
+def _fed(rows: Tensor, arrival: Arrival) -> tuple[Ints, float]:
+    """The row that each number of all image inputs feeds; and the share that feeds several, of the best."""
+    found = [owners(rows, image) for image in arrival.images]
+    mixed = min(one.mixed for one in found if (one.row >= 0).any() or len(found) == 1)
+    # What several rows share in one input may be single in another: a coarse copy, and a fine one.
+    kept = [one.row if one.mixed <= MOST_MIXED else np.full_like(one.row, -1) for one in found]
+    return np.concatenate(kept), mixed
+
+
+def _tower(arrival: Arrival) -> Tower | None:
+    """The longest list of layers between the image inputs and the image tokens."""
+    first = {}
+    for number, (module, _) in enumerate(arrival.outputs):
+        first.setdefault(module, number)
+    reaching = _reaching(arrival)
+    best: list[nn.Module] = []
+    for parent in _lists(arrival):
+        layers = [layer for layer in parent if layer in reaching and layer in first]
+        if len(layers) > len(best):
+            best = layers
+    if not best:
+        return None
+    outputs = [output for module, output in arrival.outputs if module is best[-1]]
+    place = None
+    # A tower that runs once for each tile has no output that holds them all.
+    if len(outputs) == 1:
+        states = outputs[0]
+        token, mixed = _fed(states.reshape(-1, states.shape[-1]), arrival)
+        if mixed <= MOST_MIXED and (token >= 0).any():
+            place = token
+    return Tower(tuple(best), place)
+
+
+def _lists(arrival: Arrival) -> list[list[nn.Module]]:
+    """Lists of layers that ran, the one that the stream enters left out."""
+    ran = {module for module, _ in arrival.outputs}
+    found: list[list[nn.Module]] = []
+    for module in arrival.lists:
+        if module is not arrival.layers:
+            layers = [layer for layer in module if layer in ran]
+            if layers:
+                found.append(layers)
+    return found
+
+
+def _reaching(arrival: Arrival) -> set[nn.Module]:
+    """The modules whose output the image tokens depend on."""
+    assert arrival.rows is not None
+    outputs = [output for _, output in arrival.outputs]
+    noise = torch.rand(arrival.rows.shape, generator=torch.Generator().manual_seed(0)).to(arrival.rows)
+    found = torch.autograd.grad(
+        (arrival.rows * noise).sum(), outputs, retain_graph=True, allow_unused=True
+    )
+    pairs = zip(arrival.outputs, found, strict=True)
+    return {module for (module, _), gradient in pairs if gradient is not None and bool(gradient.any())}
+
+
+def _projector(arrival: Arrival, tower: Tower | None, fed: Ints) -> tuple[nn.Module | None, Ints]:
+    """The last module whose output has one place for each image token that is fed, and these places."""
+    assert arrival.rows is not None
+    inside: set[nn.Module] = set()
+    for layer in tower.layers if tower else ():
+        inside |= set(layer.modules())
+    tried = 0
+    for module, output in reversed(arrival.outputs):
+        if module in inside or tried == MOST_PROJECTORS:
+            break
+        tried += 1
+        place = _single_places(arrival.rows, output, fed)
+        if place is not None:
+            return module, place
+    return None, np.full(len(arrival.rows), -1, dtype=np.int64)
+
+
+def _single_places(rows: Tensor, output: Tensor, fed: Ints) -> Ints | None:
+    """The place in an output that feeds each row; None where a row is fed by none, or by several."""
+    if output.numel() // output.shape[-1] < len(fed):
+        return None
+    found = owners(rows, output)
+    if found.mixed > MOST_MIXED:
+        return None
+    of_places = found.row.reshape(-1, output.shape[-1]).max(axis=1)
+    places = np.flatnonzero(of_places >= 0)
+    of_rows = of_places[places]
+    if not np.array_equal(np.sort(of_rows), fed):
+        return None
+    place = np.full(len(rows), -1, dtype=np.int64)
+    place[of_rows] = places
+    return place
