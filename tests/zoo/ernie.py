@@ -38,7 +38,7 @@ def tiny_ernie4_5_vl_moe(seed: int = 0) -> tuple[Any, Any]:
         processing_ernie4_5_vl_moe,
     )
 
-    experts = {
+    experts: dict[str, Any] = {
         "moe_num_experts": 4,
         "moe_k": 2,
         "moe_num_shared_experts": 1,

@@ -51,7 +51,7 @@ def tiny_glm4v_moe(seed: int = 0) -> tuple[Any, Any]:
     >>> tiny_glm4v_moe()[0].config.text_config.first_k_dense_replace
     1
     """
-    experts = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+    experts: dict[str, Any] = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
     config = hf.Glm4vMoeConfig(text_config=_text(**experts), vision_config=eye(), **numbers())
     model = random_model(lambda: hf.Glm4vMoeForConditionalGeneration(config), seed, *CONTROLS)
     return model, _processor(Glm4vProcessor, Glm4vImageProcessorPil)
@@ -76,7 +76,7 @@ def tiny_glmga(seed: int = 0) -> tuple[Any, Any]:
     """
     from transformers.models.glmga.image_processing_pil_glmga import GlmgaImageProcessorPil
 
-    config = hf.GlmgaConfig(text_config=_text(), vision_config=eye(), **numbers())
+    config: Any = hf.GlmgaConfig(text_config=_text(), vision_config=eye(), **numbers())
     model = random_model(lambda: hf.Glm46VForConditionalGeneration(config), seed, *CONTROLS)
     return model, _processor(Glm46VProcessor, GlmgaImageProcessorPil)
 

@@ -52,8 +52,7 @@ def tiny_qwen2_5_omni_thinker(seed: int = 0) -> tuple[Any, Any]:
         audio_token_index=ids["<|AUDIO|>"],
         audio_start_token_id=ids["<|audio_bos|>"],
         audio_end_token_id=ids["<|audio_eos|>"],
-        vision_start_token_id=ids["<|vision_bos|>"],
-        vision_end_token_id=ids["<|vision_eos|>"],
+        **_around(ids, EARLIER),
     )
     model = random_model(lambda: hf.Qwen2_5OmniThinkerForConditionalGeneration(config), seed, *controls)
     template = qwen_vl.TEMPLATE
@@ -79,8 +78,7 @@ def tiny_qwen3_omni_moe_thinker(seed: int = 0) -> tuple[Any, Any]:
         video_token_id=ids["<|video_pad|>"],
         audio_token_id=ids["<|audio_pad|>"],
         audio_start_token_id=ids["<|audio_start|>"],
-        vision_start_token_id=ids["<|vision_start|>"],
-        vision_end_token_id=ids["<|vision_end|>"],
+        **_around(ids, LATER),
     )
     model = random_model(lambda: hf.Qwen3OmniMoeThinkerForConditionalGeneration(config), seed, *controls)
     return model, _processor(Qwen3OmniMoeProcessor, qwen_vl.TEMPLATE, *TURNS, **LATER)
@@ -94,6 +92,14 @@ def _processor(kind: Any, template: str, *turns: str, **named: str) -> Any:
         word_tokenizer(*turns, *named.values(), **named),
         chat_template=template,
     )
+
+
+def _around(ids: dict[str, int], named: dict[str, str]) -> dict[str, Any]:
+    # Published configurations state these, and the models read them; the classes do not declare them.
+    return {
+        "vision_start_token_id": ids[named["vision_bos_token"]],
+        "vision_end_token_id": ids[named["vision_eos_token"]],
+    }
 
 
 def _ear() -> dict[str, Any]:
