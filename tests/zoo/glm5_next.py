@@ -14,6 +14,8 @@ from tests.zoo.glm import CONTROLS, NAMED, TEMPLATE, eye, numbers
 def tiny_glm5_next(seed: int = 0) -> tuple[Any, Any]:
     """GLM-5.3: a layer of linear attention, one that chooses tokens, and one that takes its choice.
 
+    Its image processor leaves most images as large as they are, and fills up cells right and below.
+
     >>> tiny_glm5_next()[0].config.text_config.indexer_types
     ['full', 'full', 'shared']
     """

@@ -1,4 +1,4 @@
-"""A tiny HunyuanOCR: each row of image tokens ends in a token that no pixel reaches."""
+"""A tiny HunyuanOCR: no pixel reaches the token behind each row of image tokens, nor the first and last."""
 
 from __future__ import annotations
 
