@@ -30,6 +30,13 @@ def still_processor(kind: Any, pixels: Any, template: str, *controls: str, **nam
         template: Of the chat.
         controls: The control tokens.
         named: Which of them the tokenizer knows by a name.
+
+    >>> from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+    >>> from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
+    >>> pixels = square_patches(Qwen2VLImageProcessorPil)
+    >>> named = {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}
+    >>> still_processor(Qwen3VLProcessor, pixels, "", *named.values(), **named).image_token
+    '<|image_pad|>'
     """
     tokenizer = word_tokenizer(*controls, **named)
     return for_stills(kind)(
