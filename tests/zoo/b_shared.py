@@ -37,6 +37,4 @@ def square(side: int) -> dict[str, Any]:
 
 
 VICUNA = turns("<image>\n", "{{ message['role'] | upper }}: ", " ", "ASSISTANT:")
-CHATML = turns(
-    "<image>\n", "<|im_start|>{{ message['role'] }}\n", "<|im_end|>\n", "<|im_start|>assistant\n"
-)
+CHATML = turns("<image>\n", "<|im_start|>{{ message['role'] }}\n", "<|im_end|>\n", "<|im_start|>assistant\n")

@@ -49,9 +49,7 @@ def tiny_aya_vision(seed: int = 0) -> tuple[Any, Any]:
         tie_word_embeddings=False,
     )
     model = random_model(lambda: hf.AyaVisionForConditionalGeneration(config), seed, *AYA)
-    pixels = GotOcr2ImageProcessorPil(
-        size=square(SIDE), crop_to_patches=True, min_patches=1, max_patches=4
-    )
+    pixels = GotOcr2ImageProcessorPil(size=square(SIDE), crop_to_patches=True, min_patches=1, max_patches=4)
     processor = hf.AyaVisionProcessor(
         pixels,
         word_tokenizer(*AYA),

@@ -54,7 +54,9 @@ def tiny_janus(seed: int = 0) -> tuple[Any, Any]:
         pixels,
         word_tokenizer(*JANUS, **NAMED),
         num_image_tokens=TOKENS,
-        chat_template=turns(f"{IMAGE}\n", "<|{{ message['role'] | capitalize }}|>: ", "\n\n", "<|Assistant|>:"),
+        chat_template=turns(
+            f"{IMAGE}\n", "<|{{ message['role'] | capitalize }}|>: ", "\n\n", "<|Assistant|>:"
+        ),
     )
     return model, processor
 
@@ -102,9 +104,7 @@ def tiny_deepseek_vl_hybrid(seed: int = 0) -> tuple[Any, Any]:
         vision_config=siglip(SIDE, PATCH), high_res_vision_config=detailed, **_shared()
     )
     model = random_model(lambda: hf.DeepseekVLHybridForConditionalGeneration(config), seed, *SPOKEN)
-    pixels = DeepseekVLHybridImageProcessorPil(
-        size=square(SIDE), high_res_size=square(DETAILED), min_size=4
-    )
+    pixels = DeepseekVLHybridImageProcessorPil(size=square(SIDE), high_res_size=square(DETAILED), min_size=4)
     return model, hf.DeepseekVLHybridProcessor(pixels, **_words())
 
 

@@ -98,6 +98,6 @@ def _counted(patch: int) -> dict[str, Any]:
     }
 
 
-def _tokens() -> dict[str, int]:
+def _tokens() -> dict[str, Any]:
     ids = vocabulary(*CONTROLS)
     return {"image_token_index": ids["<image>"], "video_token_index": ids["<video>"]}

@@ -35,9 +35,7 @@ def tiny_qianfan_ocr(seed: int = 0) -> tuple[Any, Any]:
         image_seq_length=TOKENS,
     )
     model = random_model(lambda: hf.QianfanOCRForConditionalGeneration(config), seed, *CONTROLS)
-    pixels = GotOcr2ImageProcessorPil(
-        size=square(SIDE), crop_to_patches=True, min_patches=1, max_patches=4
-    )
+    pixels = GotOcr2ImageProcessorPil(size=square(SIDE), crop_to_patches=True, min_patches=1, max_patches=4)
     processor = hf.QianfanOCRProcessor(
         pixels, word_tokenizer(*CONTROLS, **NAMED), image_seq_length=TOKENS, chat_template=CHATML
     )
