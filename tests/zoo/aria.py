@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import transformers as hf
-from transformers.models.aria.image_processing_pil_aria import AriaImageProcessorPil
 
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
@@ -30,8 +29,10 @@ def tiny_aria(seed: int = 0) -> tuple[Any, Any]:
     >>> tiny_aria()[1].size_conversion
     {980: 12}
     """
+    from transformers.models.aria.image_processing_pil_aria import AriaImageProcessorPil
+
     decoder = text_config(*CONTROLS)
-    experts = {"moe_num_experts": 4, "moe_topk": 2, "moe_num_shared_experts": 1}
+    experts: dict[str, Any] = {"moe_num_experts": 4, "moe_topk": 2, "moe_num_shared_experts": 1}
     config = hf.AriaConfig(
         vision_config={"model_type": "idefics3_vision", **shape(), "image_size": SIDE, "patch_size": PATCH},
         text_config=hf.AriaTextConfig(**decoder, **experts).to_dict(),
@@ -39,7 +40,7 @@ def tiny_aria(seed: int = 0) -> tuple[Any, Any]:
         image_token_index=vocabulary(*CONTROLS)["<|img|>"],
     )
     model = random_model(lambda: hf.AriaForConditionalGeneration(config), seed, *CONTROLS)
-    words = word_tokenizer(*CONTROLS, image_token="<|img|>")  # noqa: S106
+    words: Any = word_tokenizer(*CONTROLS, image_token="<|img|>")  # noqa: S106
     return model, hf.AriaProcessor(
         AriaImageProcessorPil(), words, chat_template=TEMPLATE, size_conversion={SIDE: QUERIES}
     )

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import transformers as hf
-from transformers.models.chameleon.image_processing_pil_chameleon import ChameleonImageProcessorPil
 
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
 
 SIDE, CODES = 24, 16
 # Letters stand for the digits of a code's number: B is 1.
-PICTORIAL = tuple("IMGIMG" + "".join(chr(ord("A") + int(d)) for d in str(n)) + "Z" for n in range(CODES))
+CODE_TOKENS = tuple("IMGIMG" + "".join(chr(ord("A") + int(d)) for d in str(n)) + "Z" for n in range(CODES))
 NAMED = {"sep_token": "<reserved08706>", "boi_token": "<racm3:break>", "eoi_token": "<eoss>"}
-CONTROLS = (*NAMED.values(), *PICTORIAL)
+CONTROLS = (*NAMED.values(), *CODE_TOKENS)
 
 
 def tiny_chameleon(seed: int = 0) -> tuple[Any, Any]:
@@ -24,6 +23,8 @@ def tiny_chameleon(seed: int = 0) -> tuple[Any, Any]:
     >>> tiny_chameleon()[1].image_seq_length
     36
     """
+    from transformers.models.chameleon.image_processing_pil_chameleon import ChameleonImageProcessorPil
+
     ids = vocabulary(*CONTROLS)
     codes = {
         "embed_dim": 8,

@@ -9,7 +9,7 @@ import transformers as hf
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
 
 CODES = 16
-PICTORIAL = tuple(f"<|visual token {number:06d}|>" for number in range(CODES))
+CODE_TOKENS = tuple(f"<|visual token {number:06d}|>" for number in range(CODES))
 NAMED = {
     "image_token": "<image>",
     "boi_token": "<|image start|>",
@@ -17,7 +17,7 @@ NAMED = {
     "image_wrapper_token": "<|image token|>",
     "eof_token": "<|extra_201|>",
 }
-CONTROLS = (*NAMED.values(), "<|extra_200|>", *PICTORIAL)
+CONTROLS = (*NAMED.values(), "<|extra_200|>", *CODE_TOKENS)
 TEMPLATE = (
     "{% for message in messages %}{{ message['role'].upper() }}: "
     "{% for part in message['content'] %}"

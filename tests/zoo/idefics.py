@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import transformers as hf
-from transformers.models.idefics.image_processing_pil_idefics import IdeficsImageProcessorPil
 
-from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
+from groundviz.testing.families.words import random_model, text_config, word_tokenizer
 
 SIDE, PATCH, LATENTS = 32, 4, 6
 # As published, these tokens are the last of the vocabulary, and have embeddings of their own.
@@ -27,6 +26,8 @@ def tiny_idefics(seed: int = 0, *, resampler: bool = True) -> tuple[Any, Any]:
     >>> tiny_idefics()[0].config.cross_layer_interval
     2
     """
+    from transformers.models.idefics.image_processing_pil_idefics import IdeficsImageProcessorPil
+
     decoder = text_config(*CONTROLS)
     del decoder["num_key_value_heads"]
     config = hf.IdeficsConfig(
