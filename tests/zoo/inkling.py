@@ -40,7 +40,7 @@ def tiny_inkling_mm_model(seed: int = 0) -> tuple[Any, Any]:
             "n_shared_experts": 1,
             "logits_mup_width_multiplier": 1.0,
         },
-        vision_config={"patch_size": SQUARE, "num_hidden_layers": 5, "hidden_size": 16},
+        vision_config={"patch_size": SQUARE, "num_hidden_layers": 4, "hidden_size": 16},
         audio_config={"n_mel_bins": 4, "mel_vocab_size": 8},
         image_token_id=ids[IMAGE],
         audio_token_id=ids[SOUND],
