@@ -1,4 +1,4 @@
-"""A tiny Apertus 1.5: an image is read as the nearest entries of a codebook, which are words of the vocabulary."""
+"""A tiny Apertus 1.5: an image becomes entries of a codebook, which are words of the vocabulary."""
 
 from __future__ import annotations
 

@@ -13,7 +13,11 @@ from groundviz.testing.families.still import NO_FILMS, for_stills
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
 
 PATCH, MERGED = 4, 2
-SIZE = {"shortest_edge": 32 * 32, "longest_edge": 64 * 64}
+SIZES: dict[str, Any] = {
+    "patch_size": PATCH,
+    "merge_size": MERGED,
+    "size": {"shortest_edge": 32 * 32, "longest_edge": 64 * 64},
+}
 
 
 def tiny_cosmos3_edge(seed: int = 0) -> tuple[Any, Any]:
@@ -22,7 +26,9 @@ def tiny_cosmos3_edge(seed: int = 0) -> tuple[Any, Any]:
     >>> tiny_cosmos3_edge()[0].config.vision_config.spatial_merge_size
     2
     """
-    from transformers.models.cosmos3_edge.image_processing_pil_cosmos3_edge import Cosmos3EdgeImageProcessorPil
+    from transformers.models.cosmos3_edge.image_processing_pil_cosmos3_edge import (
+        Cosmos3EdgeImageProcessorPil,
+    )
 
     vision = {
         "hidden_size": 16,
@@ -37,7 +43,7 @@ def tiny_cosmos3_edge(seed: int = 0) -> tuple[Any, Any]:
         text_config=_text([2, 1, 1]), vision_config=vision, projector_hidden_size=24, **_tokens()
     )
     model = random_model(lambda: hf.Cosmos3EdgeForConditionalGeneration(config), seed, *CONTROLS)
-    pixels = Cosmos3EdgeImageProcessorPil(patch_size=PATCH, merge_size=MERGED, size=SIZE)
+    pixels = Cosmos3EdgeImageProcessorPil(**SIZES)
     words = word_tokenizer(*CONTROLS, **NAMED)
     processor = for_stills(hf.Cosmos3EdgeProcessor)(pixels, words, NO_FILMS, chat_template=TEMPLATE)
     # The model turns nothing without them, yet the class leaves them to whoever calls it.
@@ -68,7 +74,7 @@ def tiny_cosmos3_omni(seed: int = 0) -> tuple[Any, Any]:
         **_tokens(),
     )
     model = random_model(lambda: hf.Cosmos3OmniForConditionalGeneration(config), seed, *CONTROLS)
-    pixels = Qwen2VLImageProcessorPil(patch_size=PATCH, merge_size=MERGED, size=SIZE)
+    pixels = Qwen2VLImageProcessorPil(**SIZES)
     words = word_tokenizer(*CONTROLS, **NAMED)
     return model, for_stills(Qwen3VLProcessor)(pixels, words, NO_FILMS, chat_template=TEMPLATE)
 

@@ -1,4 +1,4 @@
-"""A tiny dots3 note: a tower with experts, and a decoder whose layers attend to chosen tokens or to near ones."""
+"""A tiny dots3 note: a tower with experts, and a decoder whose layers attend to chosen or to near tokens."""
 
 from __future__ import annotations
 

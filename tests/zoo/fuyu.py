@@ -15,7 +15,7 @@ CONTROLS = ("|SPEAKER|", "|NEWLINE|", "<0x00>", "<0x01>", "<0x02>", "<0x03>", "<
 
 
 def tiny_fuyu(seed: int = 0) -> tuple[Any, Any]:
-    """Fuyu has no chat template: its processor puts the image before the text, and an end of row after each row.
+    """Fuyu has no chat template: its processor puts the image before the text, with a token after each row.
 
     An image that is larger than 64 by 64 pixels is shrunk to fit, a smaller one keeps its size.
 
@@ -30,8 +30,9 @@ def tiny_fuyu(seed: int = 0) -> tuple[Any, Any]:
         image_token_id=vocabulary(*CONTROLS)["|SPEAKER|"],
     )
     model = random_model(lambda: hf.FuyuForCausalLM(config), seed, *CONTROLS)
-    pixels = _Patches(size={"height": SIDE, "width": SIDE}, patch_size={"height": PATCH, "width": PATCH})
-    return model, hf.FuyuProcessor(pixels, _Underscored(word_tokenizer(*CONTROLS)))
+    size: dict[str, Any] = {"height": SIDE, "width": SIDE}
+    patch: dict[str, Any] = {"patch_size": {"height": PATCH, "width": PATCH}}
+    return model, hf.FuyuProcessor(_Patches(size=size, **patch), _underscored(word_tokenizer(*CONTROLS)))
 
 
 class _Patches(FuyuImageProcessorPil):
@@ -42,11 +43,13 @@ class _Patches(FuyuImageProcessorPil):
 
 
 class _Underscored(hf.PreTrainedTokenizerFast):
-    """The published tokenizer begins a row of image tokens with an underscore, which the processor cuts off."""
-
-    def __init__(self, words: Any) -> None:
-        named = {name: getattr(words, name) for name in ("pad_token", "unk_token", "bos_token", "eos_token")}
-        super().__init__(tokenizer_object=words.backend_tokenizer, **named)
+    """The published tokenizer begins an image with an underscore, which the processor cuts off."""
 
     def __call__(self, text: Any, **named: Any) -> Any:
         return super().__call__("_ " * text.startswith(CONTROLS[0]) + text, **named)
+
+
+def _underscored(words: Any) -> Any:
+    kind: Any = _Underscored
+    named = {name: getattr(words, name) for name in ("pad_token", "unk_token", "bos_token", "eos_token")}
+    return kind(tokenizer_object=words.backend_tokenizer, **named)

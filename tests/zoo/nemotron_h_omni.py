@@ -18,7 +18,16 @@ NAMED = {
     "image_start_token": "<img>",
     "image_end_token": "</img>",
 }
-CONTROLS = ("<|im_start|>", "<|im_end|>", "<video>", "<so_embedding>", "<so_start>", "<so_end>", "<img>", "</img>")
+CONTROLS = (
+    "<|im_start|>",
+    "<|im_end|>",
+    "<video>",
+    "<so_embedding>",
+    "<so_start>",
+    "<so_end>",
+    "<img>",
+    "</img>",
+)
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% for part in message['content'] %}"

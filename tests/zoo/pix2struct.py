@@ -13,7 +13,9 @@ PATCH, MOST = 4, 48
 
 
 def tiny_pix2struct(seed: int = 0) -> tuple[Any, Any]:
-    """Pix2Struct has no chat template: the text is where the answer begins, and the image is `flattened_patches`.
+    """Pix2Struct has no chat template: the answer goes on from the text.
+
+    What it takes of an image is `flattened_patches`, each behind its row and column, counted from one.
 
     >>> tiny_pix2struct()[1].image_processor.max_patches
     48
@@ -42,12 +44,13 @@ def tiny_pix2struct(seed: int = 0) -> tuple[Any, Any]:
         },
     )
     model = random_model(lambda: hf.Pix2StructForConditionalGeneration(config), seed)
-    pixels = Pix2StructImageProcessorPil(patch_size={"height": PATCH, "width": PATCH}, max_patches=MOST)
-    return model, _Fewer(pixels, word_tokenizer())
+    size: dict[str, Any] = {"patch_size": {"height": PATCH, "width": PATCH}, "max_patches": MOST}
+    fewer: Any = _Fewer
+    return model, fewer(Pix2StructImageProcessorPil(**size), word_tokenizer())
 
 
 class _Fewer(hf.Pix2StructProcessor):
-    """The class asks for 2048 patches wherever the caller does not, whatever its image processor would take."""
+    """The class asks for 2048 patches where the caller does not, whatever its image processor would take."""
 
     def __call__(self, *given: Any, **named: Any) -> Any:
         return super().__call__(*given, **{"max_patches": MOST, **named})
