@@ -22,6 +22,7 @@ def tiny_udop(seed: int = 0) -> tuple[Any, Any]:
     >>> tiny_udop()[0].config.patch_size
     4
     """
+    start: dict[str, Any] = {"decoder_start_token_id": VOCABULARY["<pad>"]}
     config = hf.UdopConfig(
         vocab_size=len(VOCABULARY),
         d_model=32,
@@ -34,7 +35,7 @@ def tiny_udop(seed: int = 0) -> tuple[Any, Any]:
         max_2d_position_embeddings=64,
         pad_token_id=VOCABULARY["<pad>"],
         eos_token_id=VOCABULARY["</s>"],
-        decoder_start_token_id=VOCABULARY["<pad>"],
+        **start,
     )
     model = random_model(lambda: hf.UdopForConditionalGeneration(config), seed)
     words = hf.UdopTokenizer(vocab=[(token, 0.0) for token in _pieces()])

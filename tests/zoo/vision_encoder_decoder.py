@@ -53,6 +53,7 @@ def tiny_donut(seed: int = 0) -> tuple[Any, Any]:
 
 def _model(vision: Any, seed: int) -> Any:
     shape = text_config(TASK)
+    reads: dict[str, Any] = {"is_decoder": True, "add_cross_attention": True}
     text = hf.TrOCRConfig(
         vocab_size=shape["vocab_size"],
         d_model=32,
@@ -60,8 +61,7 @@ def _model(vision: Any, seed: int) -> Any:
         decoder_attention_heads=4,
         decoder_ffn_dim=48,
         max_position_embeddings=128,
-        is_decoder=True,
-        add_cross_attention=True,
+        **reads,
         decoder_start_token_id=vocabulary(TASK)["<s>"],
         **{name: shape[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id")},
     )
