@@ -1,8 +1,9 @@
 """Image processors of transformers that need torchvision, over torch's own resizing, padding and scaling.
 
-torchvision is not among the packages that the tests install, and some types have an image processor for it alone.
-How such a processor tiles, orders and counts is its own code; only the arithmetic of pixels is torchvision's. Here
-that code runs over a stand-in for the arithmetic. Where torchvision is installed, nothing is replaced.
+torchvision is not among the packages that the tests install, and some types have an image processor for it
+alone. How such a processor tiles, orders and counts is its own code; only the arithmetic of pixels is
+torchvision's. Here that code runs over a stand-in for the arithmetic. Where torchvision is installed, nothing is
+replaced.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ _own: dict[str, ModuleType] = {}
 
 
 def processing(module: str) -> Any:
-    """A module of transformers that needs torchvision, imported over the stand-in where torchvision is missing.
+    """A module of transformers that needs torchvision, imported over the stand-in where that is missing.
 
-    It is found again by this function alone: `sys.modules`, and the packages of transformers, stay as they were.
+    It is found again by this function alone: `sys.modules` and the packages of transformers stay as they were.
 
     Args:
         module: Its name within `transformers.models`.
 
-    >>> pixels = processing("llama4.image_processing_llama4").Llama4ImageProcessor(max_patches=4)
-    >>> pixels(torch.zeros(3, 61, 45), return_tensors="pt")["pixel_values"].shape
-    torch.Size([2, 3, 336, 336])
+    >>> pixels = processing("llama4.image_processing_llama4").Llama4ImageProcessor()
+    >>> pixels(torch.zeros(3, 61, 45, dtype=torch.uint8), return_tensors="pt")["pixel_values"].shape
+    torch.Size([1, 3, 336, 336])
     >>> "torchvision" in sys.modules and find_spec("torchvision") is None
     False
     """
@@ -59,10 +60,11 @@ def torchvision_stand_in() -> Iterator[None]:
     if find_spec("torchvision") is not None:
         yield
         return
-    import transformers.image_processing_backends
+    import transformers.image_processing_backends  # noqa: F401
+    from transformers.utils.import_utils import is_torchvision_available
 
     # It remembers what it found first, which must not be the stand-in.
-    transformers.utils.is_torchvision_available()
+    is_torchvision_available()
     before = dict(sys.modules)
     if not _own:
         _own.update(_fakes())
@@ -208,7 +210,7 @@ def pad(
     fill: float | Sequence[float] | None = 0,
     padding_mode: str = "constant",
 ) -> torch.Tensor:
-    """Images with borders: all the same, or left and right and then top and bottom, or left, top, right, bottom.
+    """Images with borders: one width, or of the sides and of top and bottom, or left, top, right, bottom.
 
     >>> pad(torch.ones(3, 2, 2), [0, 0, 1, 2], fill=[5, 6, 7])[:, -1, -1]
     tensor([5., 6., 7.])
