@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import transformers as hf
-from transformers import MiniCPMV4_6ImageProcessorPil
 
-from groundviz.testing.families.still import NoFilms, for_stills
+from groundviz.models.loading.still_images import NoFilms
+from groundviz.testing.families.still import for_stills
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
 from tests.zoo.d_shared import chatml
@@ -45,7 +45,7 @@ def tiny_minicpmv4_6(seed: int = 0) -> tuple[Any, Any]:
     """
     config = hf.MiniCPMV4_6Config(**_shape(48))
     model = random_model(lambda: hf.MiniCPMV4_6ForConditionalGeneration(config), seed, *CONTROLS)
-    return model, _processor(hf.MiniCPMV4_6Processor, MiniCPMV4_6ImageProcessorPil, "16x", 48)
+    return model, _processor(hf.MiniCPMV4_6Processor, hf.MiniCPMV4_6ImageProcessorPil, "16x", 48)
 
 
 def tiny_minicpmv4_7(seed: int = 0) -> tuple[Any, Any]:
@@ -64,7 +64,7 @@ def tiny_minicpmv4_7(seed: int = 0) -> tuple[Any, Any]:
         newline_id=ids["\n"],
     )
     model = random_model(lambda: hf.MiniCPMV4_7ForConditionalGeneration(config), seed, *CONTROLS)
-    return model, _processor(hf.MiniCPMV4_7Processor, MiniCPMV4_6ImageProcessorPil, "16x", 48)
+    return model, _processor(hf.MiniCPMV4_7Processor, hf.MiniCPMV4_6ImageProcessorPil, "16x", 48)
 
 
 def tiny_minicpm_ocr(seed: int = 0) -> tuple[Any, Any]:

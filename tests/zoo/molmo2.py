@@ -30,7 +30,7 @@ CONTROLS = (
 
 
 def tiny_molmo2(seed: int = 0) -> tuple[Any, Any]:
-    """Molmo 2: 4 by 4 image tokens of the whole, then a grid of those of the crops with a token after each row.
+    """Molmo 2: 4 by 4 image tokens of the whole, then a grid of those of the crops; after each row, a token.
 
     An image token pools two by two patches by attention, from two layers of the tower. The image tokens are
     <im_patch>; the crops overlap by a patch on each side.

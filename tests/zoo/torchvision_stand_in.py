@@ -2,8 +2,8 @@
 
 torchvision is not among the packages that the tests install, and some types have an image processor for it
 alone. How such a processor tiles, orders and counts is its own code; only the arithmetic of pixels is
-torchvision's. Here that code runs over a stand-in for the arithmetic. Where torchvision is installed, nothing is
-replaced.
+torchvision's. Here that code runs over a stand-in for the arithmetic. Where torchvision is installed, nothing
+is replaced.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _own: dict[str, ModuleType] = {}
 def processing(module: str) -> Any:
     """A module of transformers that needs torchvision, imported over the stand-in where that is missing.
 
-    It is found again by this function alone: `sys.modules` and the packages of transformers stay as they were.
+    It is found again by this function alone: `sys.modules` and transformers stay as they were.
 
     Args:
         module: Its name within `transformers.models`.
