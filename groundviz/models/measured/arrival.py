@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from groundviz.models.measured.unmeasurable import Unmeasurable
 from groundviz.record.types import Ints
 from groundviz.runtime.loan.guard import Loan
+from groundviz.runtime.passes.batches import is_out_of_memory
 
 # The share of the text's tokens that an embedding is given as they are: models hide image tokens from it.
 MOST_TEXT = 0.9
@@ -80,8 +82,17 @@ def arrive(
             if not isinstance(module, nn.ModuleList | nn.ModuleDict):
                 stack.callback(loan.hook(module, _keeping(arrival)).remove)
         with suppress(_Arrived), torch.enable_grad(), mode:
-            loan.model(**{**inputs, **leaves}, use_cache=False)
+            _run(loan.model, {**inputs, **leaves})
     return arrival
+
+
+def _run(model: Any, inputs: Mapping[str, Tensor]) -> None:
+    try:
+        model(**inputs, use_cache=False)
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise Unmeasurable(f"its forward pass fails with attention silenced ({type(error).__name__})") from error
 
 
 def _probing(ids: Tensor, probes: list[Tensor]) -> Callable[..., Any]:
