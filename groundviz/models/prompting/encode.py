@@ -7,6 +7,7 @@ tokenise it, and collect the result. Each family adds the positions of the image
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -127,7 +128,7 @@ def read_prompt(
         add_special_tokens=adds_special_tokens(vlm.processor.tokenizer, _start(chat)),
         **options,
     )
-    inputs = {name: value for name, value in made.items() if isinstance(value, Tensor)}
+    inputs = {name: value for name, value in made.items() if isinstance(value, Tensor) or _counts(vlm, name, value)}
     token_ids = inputs["input_ids"][0].numpy().astype(np.int64)
     check_length(len(token_ids), vlm.model.config)
     wrote = scribe.wrote(token_ids.tolist())
@@ -151,6 +152,11 @@ def read_prompt(
         messages=messages,
         verbatim=isinstance(question, Verbatim),
     )
+
+
+def _counts(vlm: Any, name: str, value: Any) -> bool:
+    """Whether an output of a processor is a list that the model's forward takes, such as of numbers of tiles."""
+    return isinstance(value, list) and name in inspect.signature(vlm.model.forward).parameters
 
 
 def _chat_of(

@@ -238,13 +238,16 @@ def teacher_forced_inputs(
 
 def is_per_token(tensor: Tensor, inputs: Mapping[str, Tensor]) -> bool:
     """Whether a tensor has one entry for each token of the prompt."""
-    return tensor.shape[:2] == inputs["input_ids"].shape
+    return isinstance(tensor, Tensor) and tensor.shape[:2] == inputs["input_ids"].shape
 
 
 def repeated(tensor: Tensor, batch: int) -> Tensor:
     """A tensor of one prompt, repeated for each prompt of a batch."""
     if batch <= 1:
         return tensor
+    if isinstance(tensor, list):
+        # Some models count the tiles of each image in a list.
+        return tensor * batch
     other_axes = [1] * (tensor.dim() - 1)
     return tensor.repeat(batch, *other_axes)
 
