@@ -207,7 +207,10 @@ def _ask(vlm: VLM, known: _Known, source_images: Sequence[SourceImage], question
     marker = known.marker
     if isinstance(question, Verbatim):
         marker = str(getattr(vlm.processor, "image_token", "") or "")
-    return read_prompt(vlm, source_images, question, FALLBACK, marker=marker)
+    asked = read_prompt(vlm, source_images, question, FALLBACK, marker=marker)
+    # Some processors make labels for training, which a forward pass must not get.
+    inputs = {name: tensor for name, tensor in asked.inputs.items() if name != "labels"}
+    return replace(asked, inputs=inputs)
 
 
 def _ramps(vlm: VLM, known: _Known, shapes: Shapes) -> tuple[tuple[str, ...], list[Block]]:
