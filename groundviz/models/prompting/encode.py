@@ -20,6 +20,7 @@ from groundviz.models.prompting.chat import Chat, fill_template, fill_verbatim
 from groundviz.models.prompting.control_tokens import ControlTokens, placeholder
 from groundviz.models.prompting.formats import Format
 from groundviz.models.prompting.offsets import woven
+from groundviz.models.prompting.own_decoder import for_forward
 from groundviz.models.prompting.prompt import (
     adds_special_tokens,
     check_length,
@@ -31,6 +32,7 @@ from groundviz.models.prompting.tokenizer_proxy import Scribe
 from groundviz.record.conversation import Asking, Verbatim
 from groundviz.record.types import Bools, Grid, Ints, Message, Prompt, SourceImage
 from groundviz.runtime.inputs.encoded import Cells, Encoded
+from groundviz.runtime.passes.forward import PROMPT, START
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,6 +108,7 @@ def read_prompt(
 
     Raises:
         PromptError: The question cannot be asked of this model.
+        UnsupportedModel: It takes no question at all.
     """
     if marker is None:
         marker = vlm.processor.image_token
@@ -127,8 +130,8 @@ def read_prompt(
         add_special_tokens=adds_special_tokens(vlm.processor.tokenizer, _start(chat)),
         **options,
     )
-    inputs = {name: value for name, value in made.items() if isinstance(value, Tensor)}
-    token_ids = inputs["input_ids"][0].numpy().astype(np.int64)
+    inputs = for_forward(vlm.model, {name: one for name, one in made.items() if isinstance(one, Tensor)})
+    token_ids = inputs[PROMPT if PROMPT in inputs else START][0].numpy().astype(np.int64)
     check_length(len(token_ids), vlm.model.config)
     wrote = scribe.wrote(token_ids.tolist())
     if isinstance(question, Verbatim):

@@ -44,6 +44,8 @@ class Parts:
             they run, and the streams each connects: "latents" and "image".
         unknown: Why the modules are not known, and what to do about it; empty where they are known.
         opaque: Why attention to the image cannot be read, and what to do; empty where it can.
+        apart: Whether `decoder_layers` are those of an encoder, which reads prompt and image, so that their
+            hidden states predict no token: a decoder of its own writes the answer.
     """
 
     vision_layers: tuple[nn.Module, ...]
@@ -57,6 +59,7 @@ class Parts:
     resampler: tuple[tuple[nn.Module, Flow], ...] = ()
     unknown: str = ""
     opaque: str = ""
+    apart: bool = False
 
     @property
     def attending(self) -> tuple[nn.Module, ...]:
