@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -30,11 +30,9 @@ def parts_of_measured(
         opaque: Why they have none.
 
     Raises:
-        Unmeasurable: It has no output head, or no norm before it.
+        Unmeasurable: It has no output head.
     """
-    head = model.get_output_embeddings() or getattr(model, "lm_head", None)
-    if head is None:
-        raise Unmeasurable("it has no output head")
+    head = _head(model)
     layers = tuple(stack)
     vision = wiring.tower.layers if wiring and wiring.tower else ()
     projector = wiring.projector if wiring else None
@@ -77,11 +75,26 @@ def dispatches(kind: type[nn.Module]) -> bool:
     return code is not None and REGISTRY in code.co_names
 
 
+def _head(model: nn.Module) -> nn.Module:
+    """What turns hidden states into scores of words: the model's, or that of a model inside it."""
+    for module in model.modules():
+        found = getattr(module, "get_output_embeddings", lambda: None)()
+        if found is not None:
+            return cast(nn.Module, found)
+    raise Unmeasurable("it has no output head")
+
+
 def _norm_behind(model: nn.Module, layers: nn.ModuleList) -> nn.Module:
-    """The norm between some layers and the output head, beside the layers in one module."""
+    """The norm between some layers and the output head, beside the layers in one module.
+
+    Nothing in its place, where there is none.
+    """
     for parent in model.modules():
         if any(child is layers for child in parent.children()):
             for name in FINAL_NORMS:
                 if hasattr(parent, name):
-                    return getattr(parent, name)
-    raise Unmeasurable("there is no norm behind its layers, where hidden states could be read as words")
+                    return cast(nn.Module, getattr(parent, name))
+            norms = [child for child in parent.children() if "norm" in type(child).__name__.lower()]
+            if len(norms) == 1:
+                return norms[0]
+    return nn.Identity()

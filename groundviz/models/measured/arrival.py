@@ -76,7 +76,7 @@ def arrive(
         for module in loan.model.modules():
             if isinstance(module, nn.Embedding):
                 stack.callback(loan.hook(module, _probing(ids, probes)).remove)
-            elif isinstance(module, nn.ModuleList) and len(module):
+            elif isinstance(module, nn.ModuleList) and len(module) and any(module[0].children()):
                 arrival.lists.append(module)
                 stack.callback(loan.wrap(module[0], _entering(arrival, module, ids, probes, with_image=with_image)))
             if not isinstance(module, nn.ModuleList | nn.ModuleDict):
@@ -117,9 +117,9 @@ def _entering(
     """What happens in place of the first of some layers: the pass ends there, if it is the stream's."""
 
     def see(forward: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        states = next((one for one in (*args, *options.values()) if _floats(one)), None)
-        if states is not None and states.shape[:2] == ids.shape and states.requires_grad and probes:
-            placed = _placed(states, probes, arrival.images if with_image else ())
+        states = _stream((*args, *options.values()), ids)
+        if states is not None and states.requires_grad and probes:
+            placed = _placed(states, probes, arrival.images if with_image else (), ids)
             if placed is not None:
                 arrival.positions, arrival.layers = placed, layers
                 arrival.rows = states[0][torch.from_numpy(placed).to(states.device)].flatten(1)
@@ -129,12 +129,27 @@ def _entering(
     return see
 
 
-def _floats(one: Any) -> bool:
-    return isinstance(one, Tensor) and one.is_floating_point()
+def _stream(given: Sequence[Any], ids: Tensor) -> Tensor | None:
+    """Hidden states of the prompt, (batch, token, ...), if the first of some arguments that may be are."""
+    states = next((one for one in given if isinstance(one, Tensor) and one.is_floating_point()), None)
+    if states is None or states.ndim < 3:
+        return None
+    if states.shape[:2] == ids.shape:
+        return states
+    if states.ndim == 4 and states.shape[1:3] == ids.shape:
+        # Several streams, the first axis.
+        return states.movedim(0, 2)
+    return None
 
 
-def _placed(states: Tensor, probes: list[Tensor], images: Sequence[Tensor]) -> Ints | None:
-    """Positions that no probe reaches; None where the states depend on none of the images, or on no probe."""
+def _placed(
+    states: Tensor, probes: list[Tensor], images: Sequence[Tensor], ids: Tensor
+) -> Ints | None:
+    """Positions that no probe reaches; None where the states depend on none of the images, or on no probe.
+
+    Some models add the image to the embeddings of its tokens: then the probe reaches all, and they are those
+    of the prompt's most frequent token.
+    """
     noise = torch.rand(states.shape, generator=torch.Generator().manual_seed(0)).to(states)
     wanted = [*probes, *images]
     found = torch.autograd.grad((states * noise).sum(), wanted, retain_graph=True, allow_unused=True)
@@ -145,8 +160,10 @@ def _placed(states: Tensor, probes: list[Tensor], images: Sequence[Tensor]) -> I
     for one in of_probes:
         if one is not None:
             reached |= one.abs().flatten(2).amax(dim=-1) > 0
-    if not reached.any() or (images and reached.all()):
+    if not reached.any():
         return None
+    if images and reached.all():
+        reached = ids != ids.flatten().mode().values
     return np.asarray(torch.nonzero(~reached[0]).flatten().cpu())
 
 

@@ -18,6 +18,8 @@ from groundviz.runtime.inputs.encoded import Cells
 Shape = tuple[int, int]
 # A view of at least this share of an image along both sides shows the whole of it.
 WHOLE = 0.95
+# Tiles of an image; more are patches that do not fit together.
+MOST_AREAS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +73,8 @@ def cells_of(blocks: Sequence[Block], wiring: Wiring, shapes: Sequence[Shape]) -
         patches = _patches(blocks, wiring.tower.place, view_of_number, labels, shapes)
         if patches is not None:
             cells["vision"] = patches
-    pixels = _pixels(blocks, _majority(blocks, view_of_number), labels, shapes)
+    groups = _by_area(blocks, _majority(blocks, view_of_number), tokens)
+    pixels = _pixels(blocks, groups, labels, shapes)
     if pixels is not None:
         cells["pixels"] = pixels
     return cells
@@ -153,56 +156,100 @@ def _majority(blocks: Sequence[Block], group_of_number: Ints) -> Ints:
     return np.array(found, dtype=np.int64)
 
 
+def _by_area(blocks: Sequence[Block], group: Ints, grids: Sequence[Grid]) -> Ints:
+    """Groups in which blocks that feed no single image token are in that of the view most like them in area.
+
+    Such are the blocks of an input that all image tokens share, as a copy in low resolution is.
+    """
+    found = group.copy()
+    for number in np.flatnonzero(group < 0):
+        block = blocks[number]
+        start = block.to_source[:, 2]
+        box = np.concatenate([start, start + block.extent])
+        alike = [
+            _overlap(box, _box(grid)) if grid.image == block.image else -1.0 for grid in grids
+        ]
+        found[number] = int(np.argmax(alike))
+    return found
+
+
+def _box(grid: Grid) -> Doubles:
+    start = grid.to_source[:, 2]
+    return np.concatenate([start, start + np.diag(grid.to_source[:, :2]) * (grid.rows, grid.cols)])
+
+
+def _overlap(one: Doubles, other: Doubles) -> float:
+    """The area that two boxes (top, left, bottom, right) share, as a share of the area of both."""
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    shared = float(np.prod(np.maximum(sides, 0)))
+    both = float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2])) - shared
+    return shared / both
+
+
 def _pixels(
     blocks: Sequence[Block], group: Ints, labels: Sequence[str] | None, shapes: Sequence[Shape]
 ) -> Cells | None:
-    """The pixels, joined where blocks of one group lie side by side; None where they leave holes."""
+    """The pixels, joined where blocks of one group lie side by side; None where they are in pieces."""
     grids, indices = [], []
     for number in sorted(set(group[group >= 0].tolist())):
         own = [block for block, its in zip(blocks, group, strict=True) if its == number]
-        label = labels[number] if labels is not None else ""
-        joined = _joined(own)
-        if joined is None:
+        if len({block.index.shape for block in own if block.part[0] == own[0].part[0]}) > 1:
             return None
-        for grid_size, to_source, index, image in joined:
-            grids.append(pixel_grid(grid_size, to_source, shapes[image], image=image, label=label))
-            indices.append(index)
-    if not grids or len({len(index) for index in indices}) > 1:
+        label = labels[number] if labels is not None else ""
+        # The inputs lie over one another.
+        for name in sorted({block.part[0] for block in own}):
+            for area in _joined([block for block in own if block.part[0] == name]):
+                copies, rows, cols, colours = area.index.shape
+                shape = shapes[area.image]
+                grids.append(pixel_grid((rows, cols), area.to_source, shape, image=area.image, label=label))
+                indices.append(area.index.reshape(copies, rows * cols, colours))
+    if not grids or len(grids) > MOST_AREAS or len({len(index) for index in indices}) > 1:
         return None
     return Cells(grids=tuple(grids), index=np.concatenate(indices, axis=1))
 
 
-def _joined(blocks: Sequence[Block]) -> list[tuple[Shape, Doubles, Ints, int]] | None:
-    """Blocks side by side as one: its size, its affine, int (copy, pixel, colour), and its image."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Area:
+    """Pixels of one image side by side: the affine to its source, and int (copy, row, col, colour)."""
+
+    image: int
+    to_source: Doubles
+    index: Ints
+
+
+def _joined(blocks: Sequence[Block]) -> list[_Area]:
+    """Blocks side by side as one area each; where they leave holes or overlap, each part of an input alone.
+
+    A block that fits no other one is an area of its own.
+    """
     if len(blocks) == 1:
-        block = blocks[0]
-        return [(block.size, block.to_source, _flat(block.index), block.image)]
+        return [_Area(blocks[0].image, blocks[0].to_source, blocks[0].index)]
     at = np.stack([block.centre for block in blocks])
     size = np.stack([np.abs(block.extent) for block in blocks])
     try:
         found = views(at, size, np.array([block.image for block in blocks]))
     except Unmeasurable:
-        return [one for block in blocks for one in _joined([block]) or ()]
-    done = []
-    for view in found:
-        own = [blocks[member] for member in view.members]
-        rows, cols = view.size
-        down, across = own[0].size
-        if len(own) < rows * cols or len({one.index.shape for one in own}) > 1:
-            return None
-        stack = np.stack([own[number].index for number in np.argsort(view.cells)])
-        copies, _, _, colours = own[0].index.shape
-        # (block row, block col, copy, row, col, colour) to (copy, row of all, col of all, colour)
-        whole = stack.reshape(rows, cols, copies, down, across, colours).transpose(2, 0, 3, 1, 4, 5)
-        index = whole.reshape(copies, rows * down * cols * across, colours)
-        to_source = compose(view.to_source, scale_shift((1 / down, 1 / across)))
-        done.append(((rows * down, cols * across), to_source, index, view.image))
-    return done
+        found = []
+    if found and all(len(view.members) == np.prod(view.size) for view in found):
+        return [_mosaic(view, blocks) for view in found]
+    parts: dict[tuple[int, int], list[Block]] = {}
+    for block in blocks:
+        parts.setdefault(block.part, []).append(block)
+    if len(parts) == 1:
+        parts = {(0, number): [block] for number, block in enumerate(blocks)}
+    return [area for part in parts.values() for area in _joined(part)]
 
 
-def _flat(index: Ints) -> Ints:
-    copies, rows, cols, colours = index.shape
-    return index.reshape(copies, rows * cols, colours)
+def _mosaic(view: View, blocks: Sequence[Block]) -> _Area:
+    """The area of blocks that fill a lattice."""
+    own = [blocks[member] for member in view.members[np.argsort(view.cells)]]
+    rows, cols = view.size
+    copies, down, across, colours = own[0].index.shape
+    stack = np.stack([block.index for block in own])
+    # (block row, block col, copy, row, col, colour) to (copy, row of all, col of all, colour)
+    whole = stack.reshape(rows, cols, copies, down, across, colours).transpose(2, 0, 3, 1, 4, 5)
+    index = whole.reshape(copies, rows * down, cols * across, colours)
+    return _Area(view.image, compose(view.to_source, scale_shift((1 / down, 1 / across))), index)
 
 
 def _patches(

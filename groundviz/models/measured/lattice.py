@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,8 @@ from groundviz.record.types import Doubles, Ints
 
 # Cells of one view differ in size by less.
 ALIKE = 1.2
-# How far a place may lie off its lattice, in cells.
-MOST_OFF = 0.1
+# How far a row or column of places may lie off its lattice, in cells; and a single place, which has more noise.
+MOST_OFF, MOST_OFF_SINGLE = 0.1, 0.35
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,19 +58,39 @@ def views(at: Doubles, size: Doubles, image: Ints) -> list[View]:
         Unmeasurable: Some places lie on no lattice.
     """
     found: list[View] = []
-    for part in _alike(size, image):
-        found += _views(at[part], size[part], int(image[part[0]]), part)
+    ends = np.flatnonzero(np.diff(image)) + 1
+    for part in np.split(np.arange(len(image)), ends):
+        whole = _cut_short(at[part], size[part], int(image[part[0]]), part)
+        if whole is not None:
+            found.append(whole)
+            continue
+        for alike in _alike(size[part]):
+            own = part[alike]
+            found += _views(at[own], size[own], int(image[own[0]]), own)
     return found
 
 
-def _alike(size: Doubles, image: Ints) -> Iterator[Ints]:
-    """Runs of places that follow one another, on one image and of one size."""
+def _cut_short(at: Doubles, size: Doubles, image: int, members: Ints) -> View | None:
+    """The lattice of places of which those at the right and at the bottom may be cut short by padding."""
+    pitch = size.max(axis=0)
+    view = _lattice(at - size / 2 + pitch / 2, pitch, image, members)
+    if view is None:
+        return None
+    short = (size < pitch / ALIKE).any(axis=1)
+    rows, cols = view.size
+    if (short & (view.row < rows - 1) & (view.col < cols - 1)).any():
+        return None
+    return view
+
+
+def _alike(size: Doubles) -> list[Ints]:
+    """Runs of places of one size that follow one another."""
     ratio = np.abs(np.log(size[1:] / size[:-1])).max(axis=1)
-    ends = np.flatnonzero((ratio > np.log(ALIKE)) | (image[1:] != image[:-1])) + 1
-    yield from np.split(np.arange(len(size)), ends)
+    return np.split(np.arange(len(size)), np.flatnonzero(ratio > np.log(ALIKE)) + 1)
 
 
 def _views(at: Doubles, size: Doubles, image: int, members: Ints) -> list[View]:
+    """As `views`, of places on one image and of one size."""
     pitch = np.median(size, axis=0)
     view = _lattice(at, pitch, image, members)
     if view is not None:
@@ -83,10 +103,8 @@ def _views(at: Doubles, size: Doubles, image: int, members: Ints) -> list[View]:
         if len(pieces) > 1 and None not in single:
             return [one for one in single if one is not None]
     again = _first_return(at, pitch)
-    if not 0 < again < len(at):
-        raise Unmeasurable("its image tokens lie on no regular rows and columns")
     first = _lattice(at[:again], pitch, image, members[:again])
-    if first is None:
+    if first is None or again == len(at):
         raise Unmeasurable("its image tokens lie on no regular rows and columns")
     return [first, *_views(at[again:], size[again:], image, members[again:])]
 
@@ -131,6 +149,9 @@ def _along(values: Doubles, pitch: float) -> tuple[Ints, float, float] | None:
     if number.max() == 0:
         return number, pitch, float(values.mean()) - pitch / 2
     step, centre = np.polyfit(number, values, 1)
-    if np.abs(values - (step * number + centre)).max() > MOST_OFF * pitch:
+    off = values - (step * number + centre)
+    count = np.bincount(number)
+    of_lines = np.bincount(number, off)[count > 0] / count[count > 0]
+    if np.abs(of_lines).max() > MOST_OFF * pitch or np.abs(off).max() > MOST_OFF_SINGLE * pitch:
         return None
     return number, float(step), float(centre - step / 2)

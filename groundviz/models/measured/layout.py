@@ -8,7 +8,7 @@ so the numbers of padding have places, too, beyond the image's border.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from groundviz.record.types import Bools, Doubles, Ints
 FLAT = 0.75
 # Rows at each end of a block that are left out of the fit: resampling has no neighbours there.
 RIM = 2
+# Steps of blocks of one size differ by less where they show an image alike; so many are many.
+ALIKE, MANY = 1.2, 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,11 +33,13 @@ class Block:
         image: Which source image it shows.
         to_source: Affine from its pixels to the source image's.
         index: int (copy, row, col, colour), where its numbers stand among those of all image inputs.
+        part: Which input it is in, and at which place along its first axis.
     """
 
     image: int
     to_source: Doubles
     index: Ints
+    part: tuple[int, int]
 
     @property
     def size(self) -> Shape:
@@ -67,13 +71,70 @@ def blocks_of(inputs: Sequence[Shown], shapes: Sequence[Shape]) -> list[Block]:
     """
     found: list[Block] = []
     start = 0
-    for shown in inputs:
-        found += _with_steps(list(_blocks(shown, start, shapes)), shapes)
+    for number, shown in enumerate(inputs):
+        drafts = list(_drafts(shown, start, shapes))
+        first = shown.awake.size // len(shown.awake)
+        for draft in drafts:
+            part = number, int(draft.index.min() - start) // first
+            found.append(_settled(draft, drafts, shapes, part))
         start += shown.awake.size
     return found
 
 
-def _blocks(shown: Shown, start: int, shapes: Sequence[Shape]) -> Iterator[Block]:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A straight line along one axis of a block.
+
+    Attributes:
+        step: Source pixels from one pixel to the next; NaN where it is not known.
+        position: A position in the block.
+        value: The source row or column there.
+    """
+
+    step: float
+    position: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Draft:
+    """A block whose steps may be unknown."""
+
+    image: int
+    lines: tuple[_Line, _Line]
+    index: Ints
+
+    @property
+    def size(self) -> Shape:
+        return self.index.shape[1], self.index.shape[2]
+
+
+def _settled(
+    draft: _Draft, others: Sequence[_Draft], shapes: Sequence[Shape], part: tuple[int, int]
+) -> Block:
+    """A block whose steps are those of its fit; of many alike the median, which has less noise.
+
+    Where no step is known, the block covers its image.
+    """
+    alike = [one.lines for one in others if one.size == draft.size and one.image == draft.image]
+    steps, starts = [], []
+    for axis, line in enumerate(draft.lines):
+        known = np.array([lines[axis].step for lines in alike])
+        known = known[~np.isnan(known)]
+        near = known[np.abs(np.log(known / line.step)) < np.log(ALIKE)] if line.step > 0 else known
+        step, position, value = line.step, line.position, line.value
+        if len(near) >= MANY or (np.isnan(step) and len(known)):
+            step = float(np.median(near))
+        if np.isnan(step):
+            side = shapes[draft.image][axis]
+            step, position, value = side / draft.size[axis], draft.size[axis] / 2, side / 2
+        steps.append(step)
+        starts.append(value - step * position)
+    to_source = scale_shift((steps[0], steps[1]), (starts[0], starts[1]))
+    return Block(draft.image, to_source, draft.index, part)
+
+
+def _drafts(shown: Shown, start: int, shapes: Sequence[Shape]) -> Iterator[_Draft]:
     sides = tuple(side for side in shown.awake.shape if side > 1)
     while len(sides) < 3:
         sides = (1, *sides)
@@ -89,14 +150,9 @@ def _blocks(shown: Shown, start: int, shapes: Sequence[Shape]) -> Iterator[Block
     if axis is None:
         yield from _patches(flat, numbers, shapes)
         return
-    leading = sides[:-3]
-    for at in np.ndindex(*leading):
-        rows_cols_colours = [np.moveaxis(one[at], axis, 2) for one in (flat.awake, flat.image, numbers)]
-        awake, image, index = rows_cols_colours
-        places = np.moveaxis(flat.at[at], axis, 2)
-        block = _fitted(awake, image, places, index, shapes)
-        if block is not None:
-            yield block
+    for at in np.ndindex(*sides[:-3]):
+        awake, image, index = (np.moveaxis(one[at], axis, 2) for one in (flat.awake, flat.image, numbers))
+        yield from _straight(_Pixels(awake, image, np.moveaxis(flat.at[at], axis, 2), index), shapes)
 
 
 def _colour_axis(shown: Shown) -> int | None:
@@ -112,60 +168,79 @@ def _colour_axis(shown: Shown) -> int | None:
     return None
 
 
-def _fitted(awake: Bools, image: Ints, at: Doubles, index: Ints, shapes: Sequence[Shape]) -> Block | None:
-    """The block of pixels (row, col, colour); None where it shows nothing.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pixels:
+    """A rectangle of pixels as it lies in an input, each array (row, col, colour, ...)."""
 
-    A step is NaN where one row or column alone is known.
+    awake: Bools
+    image: Ints
+    at: Doubles
+    index: Ints
+
+    def columns(self, part: slice) -> _Pixels:
+        return _Pixels(self.awake[:, part], self.image[:, part], self.at[:, part], self.index[:, part])
+
+
+def _straight(pixels: _Pixels, shapes: Sequence[Shape]) -> Iterator[_Draft]:
+    """The block of some pixels, or the square patches that they are a strip of.
+
+    Raises:
+        Unmeasurable: Source rows and columns are straight lines in neither.
     """
-    seen = awake.all(axis=2)
+    draft = _fitted(pixels, shapes)
+    if draft is None:
+        return
+    if _is_straight(draft, pixels):
+        yield draft
+        return
+    rows, cols = draft.size
+    if cols % rows or cols == rows:
+        raise Unmeasurable("the pixels of its image inputs lie in no straight rows and columns")
+    for start in range(0, cols, rows):
+        yield from _straight(pixels.columns(slice(start, start + rows)), shapes)
+
+
+def _fitted(pixels: _Pixels, shapes: Sequence[Shape]) -> _Draft | None:
+    """Straight lines through what is known of some pixels; None where they show nothing."""
+    seen = pixels.awake.all(axis=2)
     if not seen.any():
         return None
-    number = int(np.bincount(image[awake]).argmax())
+    number = int(np.bincount(pixels.image[pixels.awake]).argmax())
     lines = []
     for axis in (0, 1):
-        places = np.where(seen, at[..., axis].mean(axis=2), np.nan)
+        places = np.where(seen, pixels.at[..., axis].mean(axis=2), np.nan)
         known = np.flatnonzero(seen.any(axis=1 - axis))
         profile = np.nanmean(np.take(places, known, axis=axis), axis=1 - axis)
         lines.append(_line(known + 0.5, profile, shapes[number][axis]))
-    steps, shifts = zip(*lines, strict=True)
-    return Block(number, scale_shift(steps, shifts), index[None])
+    return _Draft(number, (lines[0], lines[1]), pixels.index[None])
 
 
-def _line(positions: Doubles, values: Doubles, side: int) -> tuple[float, float]:
-    """Step and start of a straight line through values at positions, where they are not flat."""
+def _is_straight(draft: _Draft, pixels: _Pixels) -> bool:
+    """Whether most pixels lie where the lines say, within a pixel and the rounding of a ramp."""
+    far = np.zeros(pixels.awake.shape, dtype=bool)
+    for axis, line in enumerate(draft.lines):
+        if np.isnan(line.step):
+            continue
+        positions = np.arange(draft.size[axis]) + 0.5
+        places = line.value + line.step * (positions - line.position)
+        places = places[:, None, None] if axis == 0 else places[None, :, None]
+        extent = np.ptp(pixels.at[..., axis][pixels.awake])
+        far |= np.abs(places - pixels.at[..., axis]) > abs(line.step) + 1 + extent / 16
+    return bool(far[pixels.awake].mean() < 0.5)
+
+
+def _line(positions: Doubles, values: Doubles, side: int) -> _Line:
+    """A straight line through values at positions, where they are not flat."""
     sure = (values > FLAT) & (values < side - FLAT)
     if sure.sum() > 4 * RIM:
         ends = np.flatnonzero(sure)
         sure[ends[:RIM]] = sure[ends[-RIM:]] = False
     if sure.sum() < 2:
         sure[:] = True
-    positions, values = positions[sure], values[sure]
-    if len(values) < 2 or np.ptp(values) < 1e-3:
-        # One row alone, or a side of one pixel: what is known is where its middle is.
-        return np.nan, float(values.mean())
-    step, start = np.polyfit(positions, values, 1)
-    return float(step), float(start)
+    return _through(positions[sure], values[sure])
 
 
-def _with_steps(blocks: list[Block], shapes: Sequence[Shape]) -> list[Block]:
-    """Blocks whose unknown steps are those of other blocks, or such that a block covers its image."""
-    done = []
-    for block in blocks:
-        affine = block.to_source.copy()
-        for axis in (0, 1):
-            if np.isnan(affine[axis, axis]):
-                middle = affine[axis, 2]
-                others = [one.to_source[axis, axis] for one in blocks if one.size == block.size]
-                step = np.nanmedian(others) if not np.all(np.isnan(others)) else np.nan
-                if np.isnan(step):
-                    step, middle = shapes[block.image][axis] / block.size[axis], shapes[block.image][axis] / 2
-                affine[axis] = 0.0
-                affine[axis, axis], affine[axis, 2] = step, middle - step * block.size[axis] / 2
-        done.append(replace(block, to_source=affine))
-    return done
-
-
-def _patches(shown: Shown, numbers: Ints, shapes: Sequence[Shape]) -> Iterator[Block]:
+def _patches(shown: Shown, numbers: Ints, shapes: Sequence[Shape]) -> Iterator[_Draft]:
     """One block for each flattened patch: source places are the patch's own and that within a patch."""
     width = shown.awake.shape[-1]
     awake, index = shown.awake.reshape(-1, width), numbers.reshape(-1, width)
@@ -179,41 +254,39 @@ def _patches(shown: Shown, numbers: Ints, shapes: Sequence[Shape]) -> Iterator[B
         raise Unmeasurable("none of its patches shows the image whole")
     within = (at[whole] - at[whole].mean(axis=1, keepdims=True)).mean(axis=0)
     colour = np.median(shown.colour.reshape(-1, width)[whole], axis=0).astype(np.int64)
-    steps, order = _order_within(within, colour)
+    levels = np.stack([_levels(within[:, axis]) for axis in (0, 1)], axis=1)
+    order = _order_within(levels, colour)
     for patch in np.flatnonzero(awake.any(axis=1)):
         known = sure[patch] if sure[patch].any() else awake[patch]
-        middle = (at[patch] - within)[known].mean(axis=0)
-        size = np.array(order.shape[1:3])
         number = int(np.bincount(image[patch][awake[patch]]).argmax())
-        start = middle - steps * size / 2
-        yield Block(number, scale_shift(tuple(steps), tuple(start)), index[patch][order])
+        lines = [_through(levels[known, axis] + 0.5, at[patch][known, axis]) for axis in (0, 1)]
+        yield _Draft(number, (lines[0], lines[1]), index[patch][order])
 
 
-def _order_within(within: Doubles, colour: Ints) -> tuple[Doubles, Ints]:
-    """The step from pixel to pixel within a patch, and its numbers as int (copy, row, col, colour)."""
-    levels, steps = [], []
-    for axis in (0, 1):
-        level, step = _levels(within[:, axis], len(within))
-        levels.append(level)
-        steps.append(step)
-    rows, cols = (int(level.max()) + 1 for level in levels)
+def _through(positions: Doubles, values: Doubles) -> _Line:
+    """The straight line through some values."""
+    apart = positions - positions.mean()
+    step = np.nan
+    if apart.any():
+        step = float((apart * values).sum() / (apart * apart).sum())
+    return _Line(step if step > 0 else np.nan, float(positions.mean()), float(values.mean()))
+
+
+def _order_within(levels: Ints, colour: Ints) -> Ints:
+    """The numbers of a patch as int (copy, row, col, colour), given the row and column of each."""
+    rows, cols = (levels.max(axis=0) + 1).tolist()
     # Numbers of one place and colour are copies: in the order in which they stand.
-    order = np.lexsort((np.arange(len(within)), colour, levels[1], levels[0]))
-    copies = len(within) // (rows * cols * COLOURS)
-    if copies * rows * cols * COLOURS != len(within):
+    order = np.lexsort((np.arange(len(levels)), colour, levels[:, 1], levels[:, 0]))
+    copies = len(levels) // (rows * cols * COLOURS)
+    if copies * rows * cols * COLOURS != len(levels):
         raise Unmeasurable("the numbers of its patches are no rectangle of pixels in three colours")
-    placed = order.reshape(rows, cols, COLOURS, copies)
-    return np.array(steps), np.moveaxis(placed, -1, 0)
+    return np.moveaxis(order.reshape(rows, cols, COLOURS, copies), -1, 0)
 
 
-def _levels(values: Doubles, count: int) -> tuple[Ints, float]:
-    """The rank of each value among the different ones, and the step between these."""
+def _levels(values: Doubles) -> Ints:
+    """The rank of each value among the different ones."""
     order = np.argsort(values, kind="stable")
-    gaps = np.diff(values[order])
-    least = np.ptp(values) / (4 * np.sqrt(count / COLOURS))
+    least = np.ptp(values) / (4 * np.sqrt(len(values) / COLOURS))
     ranks = np.zeros(len(values), dtype=np.int64)
-    ranks[order[1:]] = np.cumsum(gaps > least)
-    if ranks.max() == 0:
-        return ranks, float(max(np.ptp(values), 1.0))
-    step, _ = np.polyfit(ranks, values, 1)
-    return ranks, float(step)
+    ranks[order[1:]] = np.cumsum(np.diff(values[order]) > least)
+    return ranks

@@ -25,14 +25,15 @@ _CONVOLUTIONS = {
     torch.conv2d: 2,
     torch.conv3d: 3,
 }
+_ATTENTION_ARGUMENTS = ("query", "key", "value", "attn_mask")
 _CONVOLUTION_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 
 
 class Silenced(TorchFunctionMode):
     """A `with` block in which every position sees itself alone.
 
-    Attention returns each query's own value; where queries and keys differ in number, or only the keys
-    depend on the image, it returns zeros.
+    Attention returns each query's own value. Where queries and keys differ in number it returns the mean of
+    the values, if the queries depend on the image as those of a pooling do; else zeros.
 
     Attributes:
         narrow: Whether overlapping convolutions read as many inputs as they step, and smooth resampling
@@ -54,7 +55,7 @@ class Silenced(TorchFunctionMode):
         """Replace attention, and with `narrow` what overlaps; leave all else."""
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention:
-            return self._attention(*_first_three(args, kwargs))
+            return self._attention(dict(zip(_ATTENTION_ARGUMENTS, args, strict=False)) | kwargs)
         if func is F.multi_head_attention_forward:
             return self._whole_attention(func, args, kwargs)
         if func in _SOFTMAX:
@@ -70,12 +71,17 @@ class Silenced(TorchFunctionMode):
             kwargs = {**kwargs, "mode": "nearest", "align_corners": None, "antialias": False}
         return func(*args, **kwargs)
 
-    def _attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def _attention(self, given: dict[str, Any]) -> Tensor:
+        query, value = given["query"], given["value"]
         if value.ndim == 4 and value.shape[1] != query.shape[1]:
             # Several heads share a value.
             value = value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
-        if value.shape[-2] == query.shape[-2] and (query.requires_grad or not value.requires_grad):
+        same = value.shape[-2] == query.shape[-2]
+        if same and (query.requires_grad or not value.requires_grad):
             return value
+        if query.requires_grad and value.requires_grad:
+            # Queries that are made of their keys pool them.
+            return _mean_of_allowed(value, given.get("attn_mask"), query)
         if value.requires_grad:
             self.crossed.append(value)
         return value.new_zeros(*query.shape[:-1], value.shape[-1])
@@ -88,6 +94,9 @@ class Silenced(TorchFunctionMode):
         if queries == keys:
             own = torch.eye(keys, dtype=dtype or scores.dtype, device=scores.device)
             return own.expand(scores.shape)
+        if scores.ndim < 4:
+            # Shares of something else, such as experts or visual words.
+            return None
         emptied = torch.zeros_like(scores, dtype=dtype)
         self._emptied.append(emptied)
         return emptied
@@ -122,9 +131,16 @@ class Silenced(TorchFunctionMode):
         return F.linear(projected, given["out_proj_weight"], given["out_proj_bias"]), None
 
 
-def _first_three(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
-    given = dict(zip(("query", "key", "value"), args, strict=False)) | kwargs
-    return given["query"], given["key"], given["value"]
+def _mean_of_allowed(value: Tensor, mask: Tensor | None, query: Tensor) -> Tensor:
+    """The mean of the values that each query may attend to."""
+    shape = (*query.shape[:-1], value.shape[-2])
+    if mask is None:
+        weights = value.new_ones(shape)
+    elif mask.dtype == torch.bool:
+        weights = mask.to(value).expand(shape)
+    else:
+        weights = (mask == 0).to(value).expand(shape)
+    return weights / weights.sum(dim=-1, keepdim=True).clamp(min=1) @ value
 
 
 def _dimension(args: Sequence[Any], kwargs: dict[str, Any]) -> int:
