@@ -39,7 +39,7 @@ def for_forward(model: Any, made: Mapping[str, Tensor]) -> dict[str, Tensor]:
     inputs = {name: tensor for name, tensor in made.items() if name != _LABELS}
     if getattr(model.config, "is_encoder_decoder", False):
         _start(model, inputs)
-    elif model.config.model_type in REFRAMING and PROMPT in inputs:
+    elif getattr(model.config, "model_type", None) in REFRAMING and PROMPT in inputs:
         _reframe(model, inputs)
     if PROMPT not in inputs and START not in inputs:
         raise UnsupportedModel(

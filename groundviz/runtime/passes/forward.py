@@ -260,7 +260,7 @@ def teacher_forced_inputs(
 
 def for_generate(model: Any, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The inputs with which a model's `generate` continues the very tokens that its forward would."""
-    if model.config.model_type not in REFRAMING:
+    if getattr(model.config, "model_type", None) not in REFRAMING:
         return inputs
     # Any token: it is dropped.
     return teacher_forced_inputs(inputs, inputs[PROMPT][0, :1].tolist(), fill={})
