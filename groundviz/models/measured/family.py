@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.families.black_box import FALLBACK, UNKNOWN, unread_pixels
-from groundviz.models.measured.anatomy import parts_of_measured
+from groundviz.models.measured.anatomy import parts_of_measured, parts_of_pixels
 from groundviz.models.measured.geometry import cells_of, pixels_alone
 from groundviz.models.measured.layout import Block, blocks_of
 from groundviz.models.measured.ramps import blank_image, read_ramps
 from groundviz.models.measured.unmeasurable import Unmeasurable
 from groundviz.models.measured.wiring import Wiring, layers_of_text, trace
 from groundviz.models.prompting.encode import Asked, finish, read_prompt
+from groundviz.models.prompting.markers import marker_of
 from groundviz.record.conversation import Asking
 from groundviz.record.types import Ints, SourceImage
 from groundviz.runtime.inputs.encoded import Cells, Encoded
@@ -134,18 +135,26 @@ def _found(vlm: VLM, known: _Known) -> Parts:
             return parts_of_measured(vlm.model, wiring.layers, wiring)
         except Unmeasurable as why:
             known.placed = False
-            with held(vlm.model) as loan:
-                layers = layers_of_text(loan, inputs, names)
             opaque = f"No cell of the image belongs to a single image token of this model: {why}."
-            return parts_of_measured(vlm.model, layers, None, opaque)
+            return _unplaced(vlm, inputs, names, opaque)
     except Unmeasurable as why:
         closed = FAMILIES[UNKNOWN].parts(vlm.model)
         return replace(closed, unknown=f"This model cannot be measured: {why}.")
 
 
+def _unplaced(vlm: VLM, inputs: Mapping[str, Tensor], names: Sequence[str], opaque: str) -> Parts:
+    """The modules of a model whose image tokens have no places, as far as they are found."""
+    try:
+        with held(vlm.model) as loan:
+            layers = layers_of_text(loan, inputs, names)
+        return parts_of_measured(vlm.model, layers, None, opaque)
+    except Unmeasurable:
+        # Its pixels can still be hidden, and differentiated.
+        return parts_of_pixels(opaque)
+
+
 def _ask(vlm: VLM, source_images: Sequence[SourceImage], question: Asking) -> Asked:
-    marker = str(getattr(vlm.processor, "image_token", "") or "")
-    return read_prompt(vlm, source_images, question, FALLBACK, marker=marker)
+    return read_prompt(vlm, source_images, question, FALLBACK, marker=marker_of(vlm.processor))
 
 
 def _ramps(vlm: VLM, known: _Known, shapes: Shapes) -> tuple[tuple[str, ...], list[Block]]:
