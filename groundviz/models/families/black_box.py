@@ -105,11 +105,11 @@ def check_usable(model: Any, processor: Any) -> None:
             "model that answers token by token."
         )
     images = getattr(processor, "image_processor", None)
-    shown = set(getattr(images, "model_input_names", ()))
-    if shown and shown.isdisjoint(inspect.signature(model.forward).parameters):
+    inputs = list(inspect.signature(model.forward).parameters)
+    if not any(word in given for given in inputs for word in _OF_IMAGES):
         raise UnsupportedModel(
-            f"{name} takes no image: its forward has no input called {' or '.join(sorted(shown))}, as its "
-            "processor calls it. Take a model that reads images, and its own processor."
+            f"{name} takes no image: the inputs of its forward are {', '.join(inputs)}. Take a model that reads "
+            "images, and its own processor."
         )
     if hasattr(images, "apply_ocr"):
         raise UnsupportedModel(
@@ -117,6 +117,10 @@ def check_usable(model: Any, processor: Any) -> None:
             "prompt: a changed image has other words, and so another prompt. Take a model that reads pixels "
             "alone."
         )
+
+
+# What names of inputs that hold an image contain.
+_OF_IMAGES = ("pixel", "image", "patch")
 
 
 FAMILIES.add(UNKNOWN, Anything())

@@ -117,7 +117,7 @@ def layers_of_text(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str
 _SUMMARY = (
     "its image tokens are summaries of the whole image, or its text attends to the image through cross-attention"
 )
-_NOWHERE = "no layer that reads its prompt depends on the image through operations that have gradients"
+_NOWHERE = "none of its layers reads the image among its prompt's tokens, where gradients lead back to the image"
 
 
 def _fed(rows: Tensor, arrival: Arrival) -> tuple[Ints, float]:

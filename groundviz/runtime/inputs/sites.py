@@ -135,6 +135,8 @@ def _why_none(parts: Parts, stage: str) -> str:
         return "its text holds no image tokens, and attends to the image through cross-attention"
     if stage == "language" and parts.resampler:
         return "each of its image tokens depends on the whole image"
+    if parts.opaque:
+        return "its cells there have no single places in the image, or are not known"
     return "its adapter knows of none"
 
 
