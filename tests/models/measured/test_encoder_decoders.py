@@ -71,7 +71,7 @@ def test_a_pass_over_the_answer_scores_it_as_the_steps_of_generate_do(asked, sho
     with borrow(vlm) as live:
         prompt = live.encode(image, QUESTION)
         answer = live.answer(prompt, generation=SHORT)
-        targets = [Target(label=str(at), tokens=(at,)) for at in range(len(answer.token_ids))]
+        targets = [Target(tokens=(at,), text=str(at)) for at in range(len(answer.token_ids))]
         with torch.no_grad():
             passed = live.scores(targets)[0]
         given = live.answer(prompt, given=answer.token_ids.tolist())
@@ -159,7 +159,7 @@ def test_a_gradient_is_the_slope_of_the_answers_score(asked, shown):
     with borrow(vlm) as live:
         prompt = live.encode(groundviz.images.load(shown), QUESTION)
         live.answer(prompt, given=[7, 9])
-        target, site = Target(label="all", tokens=(0, 1)), live.site("pixels")
+        target, site = Target(tokens=(0, 1), text="all"), live.site("pixels")
         ((pixels, gradients),) = live.gradients([target], site)
         step = 1e-2 * torch.randn(pixels.shape, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
@@ -204,7 +204,7 @@ def test_sixteen_bits_have_an_exact_head(shown):
         prompt = live.encode(groundviz.images.load(shown), QUESTION)
         answer = live.answer(prompt, given=[7, 9])
         with torch.no_grad():
-            scores = live.scores([Target(label="all", tokens=(0, 1))])
+            scores = live.scores([Target(tokens=(0, 1), text="all")])
     assert scores.item() == pytest.approx(float(answer.logprobs.sum()), abs=0.2)
     assert scores.item() != float(scores.bfloat16())
 
