@@ -15,17 +15,17 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from torch import Tensor, nn
 
+from groundviz.errors import GroundvizError, ImageError
 from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.families.black_box import FALLBACK, UNKNOWN, unread_pixels
-from groundviz.models.measured.anatomy import parts_of_measured, parts_of_pixels
+from groundviz.models.measured.anatomy import parts_of_measured
 from groundviz.models.measured.geometry import cells_of, pixels_alone
 from groundviz.models.measured.layout import Block, blocks_of
 from groundviz.models.measured.ramps import blank_image, read_ramps
 from groundviz.models.measured.unmeasurable import Unmeasurable
 from groundviz.models.measured.wiring import Wiring, layers_of_text, trace
 from groundviz.models.prompting.encode import Asked, finish, read_prompt
-from groundviz.models.prompting.markers import marker_of
-from groundviz.record.conversation import Asking
+from groundviz.record.conversation import Asking, Verbatim
 from groundviz.record.types import Ints, SourceImage
 from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
@@ -47,6 +47,7 @@ class _Known:
 
     Attributes:
         setting: The state of the processor.
+        marker: What a prompt written by hand has for an image.
         parts: The modules that methods read.
         placed: Whether its image tokens have places.
         ramps: By the shapes of the source images: the names of the image inputs, and how pixels lie in them.
@@ -54,6 +55,7 @@ class _Known:
     """
 
     setting: str
+    marker: str = ""
     parts: Parts | None = None
     placed: bool = True
     ramps: dict[Shapes, tuple[tuple[str, ...], list[Block]]] = field(default_factory=dict)
@@ -84,7 +86,19 @@ class Measured:
         known = _known(vlm)
         if known.parts is None or known.parts.unknown:
             return FAMILIES[UNKNOWN].encode(vlm, source_images, question)
-        asked = _ask(vlm, source_images, question)
+        try:
+            return self._measured(vlm, known, source_images, question)
+        except Unmeasurable as why:
+            shapes = " and ".join(f"{rows} by {cols}" for rows, cols in (one.shape for one in source_images))
+            raise ImageError(
+                f"Images of {shapes} pixels cannot be placed in this model: {why}. Crop or scale the image to "
+                "a more usual shape."
+            ) from None
+
+    def _measured(
+        self, vlm: VLM, known: _Known, source_images: tuple[SourceImage, ...], question: Asking
+    ) -> Encoded:
+        asked = _ask(vlm, known, source_images, question)
         names, blocks = _ramps(vlm, known, asked.shapes)
         if not known.placed:
             pixels = pixels_alone(blocks, asked.shapes) or unread_pixels(asked.shapes)
@@ -125,42 +139,69 @@ def _known(vlm: VLM) -> _Known:
 
 
 def _found(vlm: VLM, known: _Known) -> Parts:
-    try:
-        asked = _ask(vlm, [blank_image(shape) for shape in USUAL], QUESTION)
-        names, blocks = _ramps(vlm, known, asked.shapes)
-        inputs = on_device(vlm.model, asked.inputs)
+    """The modules of a model, with the first form of its prompt that can be measured."""
+    reasons = []
+    for marker in _markers(vlm):
+        known.marker = marker
+        known.ramps.clear()
         try:
-            wiring, _ = _wiring(vlm, known, asked, names)
-            cells_of(blocks, wiring, asked.shapes)
-            return parts_of_measured(vlm.model, wiring.layers, wiring)
+            return _found_with(vlm, known)
         except Unmeasurable as why:
-            known.placed = False
-            opaque = f"No cell of the image belongs to a single image token of this model: {why}."
-            return _unplaced(vlm, inputs, names, opaque)
-    except Unmeasurable as why:
-        closed = FAMILIES[UNKNOWN].parts(vlm.model)
-        return replace(closed, unknown=f"This model cannot be measured: {why}.")
+            reasons.append(str(why))
+    closed = FAMILIES[UNKNOWN].parts(vlm.model)
+    return replace(closed, unknown=f"This model cannot be measured: {reasons[0]}.")
 
 
-def _unplaced(vlm: VLM, inputs: Mapping[str, Tensor], names: Sequence[str], opaque: str) -> Parts:
-    """The modules of a model whose image tokens have no places, as far as they are found."""
+def _found_with(vlm: VLM, known: _Known) -> Parts:
     try:
-        with held(vlm.model) as loan:
-            layers = layers_of_text(loan, inputs, names)
-        return parts_of_measured(vlm.model, layers, None, opaque)
-    except Unmeasurable:
-        # Its pixels can still be hidden, and differentiated.
-        return parts_of_pixels(opaque)
+        asked = _ask(vlm, known, [blank_image(shape) for shape in USUAL], QUESTION)
+    except GroundvizError:
+        raise
+    except Exception as error:
+        raise Unmeasurable(f"its processor fails ({type(error).__name__})") from error
+    names, blocks = _ramps(vlm, known, asked.shapes)
+    inputs = on_device(vlm.model, asked.inputs)
+    try:
+        wiring, _ = _wiring(vlm, known, asked, names)
+        cells_of(blocks, wiring, asked.shapes)
+    except Unmeasurable as why:
+        reason = str(why)
+    else:
+        return parts_of_measured(vlm.model, wiring.layers, wiring)
+    with held(vlm.model) as loan:
+        layers, reached = layers_of_text(loan, inputs, names)
+    known.placed = False
+    if not reached:
+        reason = "its text reads the image through cross-attention, or through discrete codes without gradients"
+    return parts_of_measured(vlm.model, layers, None, _OPAQUE.format(reason))
 
 
-def _ask(vlm: VLM, source_images: Sequence[SourceImage], question: Asking) -> Asked:
-    return read_prompt(vlm, source_images, question, FALLBACK, marker=marker_of(vlm.processor))
+_OPAQUE = (
+    "No image token of this model belongs to one place of the image: {}. Use a method that reads no attention, "
+    "such as occlusion or integrated_gradients."
+)
+
+
+def _markers(vlm: VLM) -> tuple[str, ...]:
+    """What a prompt written by hand has for an image: the image token, or nothing where the processor adds it."""
+    token = str(getattr(vlm.processor, "image_token", "") or "")
+    if getattr(vlm.processor, "chat_template", None) or not token:
+        # What a template writes need not be the image token, so it is not counted.
+        return ("",)
+    return (token, "")
+
+
+def _ask(vlm: VLM, known: _Known, source_images: Sequence[SourceImage], question: Asking) -> Asked:
+    marker = known.marker
+    if isinstance(question, Verbatim):
+        marker = str(getattr(vlm.processor, "image_token", "") or "")
+    return read_prompt(vlm, source_images, question, FALLBACK, marker=marker)
 
 
 def _ramps(vlm: VLM, known: _Known, shapes: Shapes) -> tuple[tuple[str, ...], list[Block]]:
     """The names of the image inputs, and how the pixels of images of these shapes lie in them."""
     if shapes not in known.ramps:
-        shown = read_ramps(lambda images: _ask(vlm, images, QUESTION).inputs, shapes)
+        shown = read_ramps(lambda images: _ask(vlm, known, images, QUESTION).inputs, shapes)
         known.ramps[shapes] = tuple(one.name for one in shown), blocks_of(shown, shapes)
     return known.ramps[shapes]
 

@@ -157,13 +157,21 @@ def _majority(blocks: Sequence[Block], group_of_number: Ints) -> Ints:
 
 
 def _by_area(blocks: Sequence[Block], group: Ints, grids: Sequence[Grid]) -> Ints:
-    """Groups in which blocks that feed no single image token are in that of the view most like them in area.
+    """Groups in which blocks that feed no single image token are in that of their part of the input.
 
-    Such are the blocks of an input that all image tokens share, as a copy in low resolution is.
+    Such are patches where tiles overlap. Where no part of an input feeds single image tokens, as that of a copy
+    in low resolution, they are in the group of the view most like them in area.
     """
     found = group.copy()
+    of_parts: dict[tuple[int, int], list[int]] = {}
+    for block, number in zip(blocks, group.tolist(), strict=True):
+        if number >= 0:
+            of_parts.setdefault(block.part, []).append(number)
     for number in np.flatnonzero(group < 0):
         block = blocks[number]
+        if block.part in of_parts:
+            found[number] = int(np.bincount(of_parts[block.part]).argmax())
+            continue
         start = block.to_source[:, 2]
         box = np.concatenate([start, start + block.extent])
         alike = [

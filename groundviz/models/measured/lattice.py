@@ -15,6 +15,8 @@ from groundviz.record.types import Doubles, Ints
 ALIKE = 1.2
 # How far a row or column of places may lie off its lattice, in cells; and a single place, which has more noise.
 MOST_OFF, MOST_OFF_SINGLE = 0.1, 0.35
+# Of places that may be cut short, this quantile in size is whole.
+FULL = 0.75
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +74,7 @@ def views(at: Doubles, size: Doubles, image: Ints) -> list[View]:
 
 def _cut_short(at: Doubles, size: Doubles, image: int, members: Ints) -> View | None:
     """The lattice of places of which those at the right and at the bottom may be cut short by padding."""
-    pitch = size.max(axis=0)
+    pitch = np.quantile(size, FULL, axis=0)
     view = _lattice(at - size / 2 + pitch / 2, pitch, image, members)
     if view is None:
         return None

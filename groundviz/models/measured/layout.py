@@ -22,7 +22,7 @@ FLAT = 0.75
 # Rows at each end of a block that are left out of the fit: resampling has no neighbours there.
 RIM = 2
 # Steps of blocks of one size differ by less where they show an image alike; so many are many.
-ALIKE, MANY = 1.2, 16
+ALIKE, MANY = 1.4, 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)

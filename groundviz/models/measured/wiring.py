@@ -90,7 +90,7 @@ def trace(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> Wir
         if mixed <= MOST_MIXED:
             break
     else:
-        raise Unmeasurable("each of its image tokens depends on many places of the image")
+        raise Unmeasurable("each depends on many places, also when positions do not attend to one another")
     tower = _tower(arrival)
     projector, projected = _projector(arrival, tower, np.unique(token[token >= 0]))
     ids = inputs["input_ids"][0].cpu().numpy()[arrival.positions]
@@ -99,8 +99,12 @@ def trace(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> Wir
     )
 
 
-def layers_of_text(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> nn.ModuleList:
+def layers_of_text(
+    loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]
+) -> tuple[nn.ModuleList, bool]:
     """The layers that read the prompt, of a model whose image tokens cannot be placed.
+
+    Whether gradients of the image reach them comes with them.
 
     Cost: one pass up to them, or two.
 
@@ -110,14 +114,12 @@ def layers_of_text(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str
     for with_image in (True, False):
         arrival = arrive(loan, inputs, names, mode=nullcontext(), with_image=with_image)
         if arrival.layers is not None:
-            return arrival.layers
-    raise Unmeasurable(_NOWHERE)
+            return arrival.layers, with_image
+    raise Unmeasurable("no layers were found that read its prompt")
 
 
-_SUMMARY = (
-    "its image tokens are summaries of the whole image, or its text attends to the image through cross-attention"
-)
-_NOWHERE = "none of its layers reads the image among its prompt's tokens, where gradients lead back to the image"
+_SUMMARY = "each is a summary of the whole image"
+_NOWHERE = "none depends on the image when positions do not attend to one another"
 
 
 def _fed(rows: Tensor, arrival: Arrival) -> tuple[Ints, float]:
