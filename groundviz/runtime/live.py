@@ -264,26 +264,15 @@ class Live:
         return self._passes.read(*at, pixels=pixels)
 
     def hidden_states(self, layer: int) -> Tensor:
-        """The output of a decoder layer at every token of prompt and answer: (token, channel).
-
-        Raises:
-            UnsupportedMethod: Another decoder than that of these layers reads the answer.
-        """
-        if self._parts.apart:
-            self._parts.check_attention()
+        """The output of a decoder layer at every token of prompt and answer: (token, channel)."""
         return self._passes.read(Site("language", layer), whole=True)[0][0]
 
     def unembed(self, hidden: Tensor, token_ids: Sequence[int] | None = None) -> Tensor:
         """Logits (..., token) of hidden states (..., channel) of any layer, as if of the last (logit lens).
 
         Only those of `token_ids`, if some are given.
-
-        Raises:
-            UnsupportedMethod: Another decoder than that of these layers writes the answer.
         """
-        if self._parts.apart:
-            self._parts.check_attention()
-        logits: Tensor = self._parts.output_head(self._parts.final_norm(hidden))
+        logits = self._parts.words_in(hidden)
         cap = getattr(self.vlm.model.config.get_text_config(), "final_logit_softcapping", None)
         if cap and self._once("bounded", lambda: image_attention.bounds_logits(self._passes)):
             logits = torch.tanh(logits / cap) * cap

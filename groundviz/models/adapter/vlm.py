@@ -184,5 +184,5 @@ class VLM:
     def generate(self, image: Any, question: Asking) -> str:
         """The model's plain answer, as `model.generate` gives it, without any explanation."""
         inputs = self.inputs(image, question)
-        answer = added(inputs[continued(inputs)][0], self.model.generate(**for_generate(self.model, inputs))[0])
-        return self.read_answer(answer)[0]
+        made = self.model.generate(**for_generate(self.model, inputs))
+        return self.read_answer(added(inputs[continued(inputs)][0], made[0]))[0]

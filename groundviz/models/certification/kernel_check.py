@@ -121,7 +121,9 @@ def _generated(vlm: VLM, inputs: dict[str, Tensor]) -> Any:
     for minimum in ("min_new_tokens", "min_length"):
         if getattr(vlm.model.generation_config, minimum, None):
             settings[minimum] = 0
-    return vlm.model.generate(**for_generate(vlm.model, inputs), **settings, return_dict_in_generate=True, output_logits=True)
+    return vlm.model.generate(
+        **for_generate(vlm.model, inputs), **settings, return_dict_in_generate=True, output_logits=True
+    )
 
 
 def _question(encoded: Encoded) -> slice:

@@ -49,9 +49,7 @@ class Anything:
         if token is not None:
             image = asked.where(token)
         cells = {"pixels": unread_pixels(asked.shapes)}
-        return finish(
-            vlm, asked, image=image, grids=(), cells=cells, columns=np.empty(0, dtype=np.int64)
-        )
+        return finish(vlm, asked, image=image, grids=(), cells=cells, columns=np.empty(0, dtype=np.int64))
 
     def parts(self, model: Any) -> Parts:
         """No module at all, and why."""
@@ -98,18 +96,18 @@ def check_usable(model: Any, processor: Any) -> None:
     name = type(model).__name__
     if not hasattr(model, "generate"):
         raise UnsupportedModel(why(getattr(model, "config", None), name))
-    if not isinstance(model, GenerationMixin):
+    if not issubclass(type(model), GenerationMixin):
         raise UnsupportedModel(
-            f"{name} does not answer token by token: its generate is its own, such as the diffusion of whole "
-            "blocks, and there is no pass that gives the probability of a token after those before it. Take a "
-            "model that answers token by token."
+            f"{name} does not answer token by token: its generate is its own, such as the diffusion of "
+            "whole blocks, and no pass gives the probability of a token after those before it. Take a model "
+            "that answers token by token."
         )
     images = getattr(processor, "image_processor", None)
     inputs = list(inspect.signature(model.forward).parameters)
     if not any(word in given for given in inputs for word in _OF_IMAGES):
         raise UnsupportedModel(
-            f"{name} takes no image: the inputs of its forward are {', '.join(inputs)}. Take a model that reads "
-            "images, and its own processor."
+            f"{name} takes no image: the inputs of its forward are {', '.join(inputs)}. Take a model that "
+            "reads images, and its own processor."
         )
     if hasattr(images, "apply_ocr"):
         raise UnsupportedModel(

@@ -69,8 +69,8 @@ def parts_of_pixels(opaque: str) -> Parts:
 
 _APART = (
     "This model reads image and prompt in an encoder, and a decoder of its own writes the answer: neither "
-    "attention nor words of hidden states lead from the answer to single image tokens. Use a method that reads "
-    "neither, such as occlusion or integrated_gradients."
+    "attention nor words of hidden states lead from the answer to single image tokens. Use a method that "
+    "reads neither, such as occlusion or integrated_gradients."
 )
 _OPAQUE = (
     "Attention of {} cannot be read: it does not go through transformers' attention registry. Use a method "

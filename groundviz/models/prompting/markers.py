@@ -14,7 +14,7 @@ _MARKERS: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 
 def marker_of(processor: Any) -> str:
-    """What a prompt must hold once for each image: the image token, or "" where the processor puts it in itself.
+    """What a prompt must hold once for each image: the image token, or "" where the processor adds it.
 
     Cost: at the first call for a processor without a chat template, it reads a small image.
     """
@@ -35,5 +35,4 @@ def _puts_in(processor: Any, token: str) -> bool:
         return False
     alone = processor.tokenizer(_WORD).input_ids
     number = processor.tokenizer.convert_tokens_to_ids(token)
-    found: int = shown["input_ids"][0].tolist().count(number)
-    return found > alone.count(number)
+    return int(shown["input_ids"][0].tolist().count(number)) > int(alone.count(number))

@@ -1,4 +1,4 @@
-"""Where the question goes in a model whose decoder is not what reads the image: to its encoder, or ahead of the answer.
+"""Where the question goes if the decoder is not what reads the image: to the encoder, or ahead of the answer.
 
 ::
 
@@ -22,7 +22,7 @@ from groundviz.runtime.passes.forward import PROMPT, REFRAMING, START
 # What a processor returns for training alone.
 _LABELS = "labels"
 _MASKS = {PROMPT: "attention_mask", START: "decoder_attention_mask"}
-# Encoders whose decoder starts with whatever task the prompt names first: `generate` puts nothing ahead of it.
+# Encoders whose decoder starts with the task that the prompt names: `generate` puts nothing ahead of it.
 _TASKS_FIRST = frozenset({"donut-swin"})
 
 
@@ -43,8 +43,8 @@ def for_forward(model: Any, made: Mapping[str, Tensor]) -> dict[str, Tensor]:
         _reframe(model, inputs)
     if PROMPT not in inputs and START not in inputs:
         raise UnsupportedModel(
-            f"{type(model).__name__} ignores the question: its processor makes no tokens of it, and the answer "
-            "depends on the image alone. Expected a model that reads a prompt: take another one."
+            f"{type(model).__name__} ignores the question: its processor makes no tokens of it, and the "
+            "answer depends on the image alone. Expected a model that reads a prompt: take another one."
         )
     return inputs
 

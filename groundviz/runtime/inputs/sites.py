@@ -79,6 +79,21 @@ class Parts:
         if self.opaque:
             raise UnsupportedMethod(self.opaque)
 
+    def check_words(self) -> None:
+        """Stop what reads hidden states of the decoder layers as words, where these predict no token.
+
+        Raises:
+            UnsupportedMethod: Another decoder than that of these layers writes the answer.
+        """
+        if self.apart:
+            self.check_attention()
+
+    def words_in(self, hidden: Tensor) -> Tensor:
+        """Logits (..., token) of hidden states (..., channel), before any soft cap; see `check_words`."""
+        self.check_words()
+        logits: Tensor = self.output_head(self.final_norm(hidden))
+        return logits
+
 
 @dataclass(frozen=True, slots=True)
 class Site:

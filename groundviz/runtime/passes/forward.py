@@ -74,7 +74,7 @@ class Passes:
 
     @property
     def before_answer(self) -> Tensor:
-        """The tokens that the answer follows, int (token,): the prompt's, or the start of a decoder of its own."""
+        """The tokens that the answer follows, int (token,): the prompt's, or the start of its own decoder."""
         return self.inputs[continued(self.inputs)][0]
 
     def read(self, *at: Site, whole: bool = False, pixels: Tensor | None = None) -> list[Tensor]:
@@ -84,7 +84,12 @@ class Passes:
             at: The sites.
             whole: Read every token there, not the image cells alone.
             pixels: Another image to show the model, as `ImageInput.cells` gives it.
+
+        Raises:
+            UnsupportedMethod: Every token is wanted, and those of these layers are not the answer's.
         """
+        if whole:
+            self.parts.check_words()
         hooks = {site: self._site_hook(site) for site in at if site.stage != "pixels"}
         if hooks:
             with torch.no_grad():
@@ -267,7 +272,7 @@ def for_generate(model: Any, inputs: Mapping[str, Tensor]) -> Mapping[str, Tenso
 
 
 def is_per_token(tensor: Tensor, inputs: Mapping[str, Tensor]) -> bool:
-    """Whether a tensor has one entry for each token, of the prompt or of the start of a decoder of its own."""
+    """Whether a tensor has one entry for each token, of the prompt or of the start of its own decoder."""
     return any(_is_along(tensor, inputs[ids]) for ids in (PROMPT, START) if ids in inputs)
 
 

@@ -1,4 +1,4 @@
-"""Models that answer in a decoder of their own, or whose prompt has no image token, and how they are asked."""
+"""Models that answer in a decoder of their own, or whose prompt has no image token: how they are asked."""
 
 from types import SimpleNamespace
 
@@ -124,7 +124,7 @@ def test_perturbation_explains_it_and_gradients_do_where_pixels_are_known(asked,
 
 
 def test_what_occlusion_finds_is_what_hiding_by_hand_does(asked):
-    """Pix2Struct, whose text is read by the decoder: quarters of the source image are blackened one by one."""
+    """Pix2Struct, whose text is read by the decoder: quarters of the source image are blackened in turn."""
     vlm = asked("pix2struct")
     square = np.random.default_rng(5).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     ask = {"occlusion": {"window": 0.5, "stride": 0.5, "fill": "black"}}
@@ -153,7 +153,7 @@ def test_what_occlusion_finds_is_what_hiding_by_hand_does(asked):
     assert np.abs(lost).max() > 0.01
 
 
-def test_a_gradient_is_the_slope_of_the_answers_score(asked, shown):
+def test_a_gradient_predicts_the_answers_score(asked, shown):
     """Donut: along a random direction of the pixels, gradients predict what a small step changes."""
     vlm = asked("donut")
     with borrow(vlm) as live:
@@ -164,9 +164,9 @@ def test_a_gradient_is_the_slope_of_the_answers_score(asked, shown):
         step = 1e-2 * torch.randn(pixels.shape, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             there, back = live.scores([target], site, torch.stack([pixels + step, pixels - step]))[:, 0]
-    slope = float((gradients[0] * step).sum())
-    assert abs(slope) > 1e-3
-    assert float(there - back) / 2 == pytest.approx(slope, rel=0.02)
+    predicted = float((gradients[0] * step).sum())
+    assert abs(predicted) > 1e-3
+    assert float(there - back) / 2 == pytest.approx(predicted, rel=0.02)
 
 
 @pytest.mark.parametrize("method", [*ATTENTIVE, "logit_lens", "token_activation_map"])
