@@ -75,9 +75,7 @@ def tiny_gemma4_unified(seed: int = 0) -> tuple[Any, Any]:
     )
     model = random_model(lambda: hf.Gemma4UnifiedForConditionalGeneration(config), seed, *CONTROLS)
     module = processing("gemma4_unified.image_processing_gemma4_unified")
-    # torchvision would take Pillow's number for the way to resize, too; its stand-in takes the name.
-    cubic = module.tvF.InterpolationMode.BICUBIC
-    pixels = module.Gemma4UnifiedImageProcessor(**_budget(), resample=cubic)
+    pixels = module.Gemma4UnifiedImageProcessor(**_budget())
     return model, _processor(hf.Gemma4UnifiedProcessor, Hearing(), pixels)
 
 

@@ -162,10 +162,20 @@ class InterpolationMode(enum.Enum):
     LANCZOS = "lanczos"
 
 
+PILLOW = {
+    0: InterpolationMode.NEAREST,
+    1: InterpolationMode.LANCZOS,
+    2: InterpolationMode.BILINEAR,
+    3: InterpolationMode.BICUBIC,
+    4: InterpolationMode.BOX,
+    5: InterpolationMode.HAMMING,
+}
+
+
 def resize(
     image: torch.Tensor,
     size: int | Sequence[int],
-    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    interpolation: InterpolationMode | int = InterpolationMode.BILINEAR,
     max_size: int | None = None,
     antialias: bool | None = True,
 ) -> torch.Tensor:
@@ -176,6 +186,9 @@ def resize(
     >>> resize(torch.full((3, 8, 6), 7, dtype=torch.uint8), 3).shape
     torch.Size([3, 4, 3])
     """
+    if isinstance(interpolation, int):
+        # As Pillow counts them.
+        interpolation = PILLOW[interpolation]
     height, width = image.shape[-2:]
     sides = [size] if isinstance(size, int) else [int(side) for side in size]
     if len(sides) == 1:

@@ -220,7 +220,9 @@ def _key(inputs: Mapping[str, Tensor], names: Sequence[str]) -> str:
     """What the wiring of the image depends on: shapes, and the values of what counts or masks its parts."""
     parts = []
     for name, tensor in sorted(inputs.items()):
-        if name in names or tensor.is_floating_point():
+        if isinstance(tensor, list):
+            parts.append(f"{name} {tensor}")
+        elif name in names or tensor.is_floating_point():
             parts.append(f"{name} {tuple(tensor.shape)}")
         elif not is_per_token(tensor, inputs):
             values = sha256(np.ascontiguousarray(tensor.cpu().numpy()).tobytes()).hexdigest()

@@ -75,6 +75,8 @@ def _image_inputs(black: Mapping[str, Tensor], white: Mapping[str, Tensor]) -> l
     names = []
     for name, tensor in black.items():
         other = white[name]
+        if not isinstance(tensor, Tensor):
+            continue
         if tensor.shape != other.shape:
             raise Unmeasurable("the processor makes tensors of another shape of a black image than of white")
         if not torch.equal(tensor, other):

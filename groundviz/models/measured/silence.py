@@ -32,19 +32,20 @@ _CONVOLUTION_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilat
 class Silenced(TorchFunctionMode):
     """A `with` block in which every position sees itself alone.
 
-    Attention returns each query's own value. Where queries and keys differ in number it returns the mean of
-    the values, if the queries depend on the image as those of a pooling do; else zeros.
+    Attention returns each query's own value. Where queries and keys differ in number it returns zeros.
 
     Attributes:
         narrow: Whether overlapping convolutions read as many inputs as they step, and smooth resampling
             takes the nearest: their outputs then each have inputs of their own.
+        pooled: Whether attention from queries that depend on the image to another number of keys, as that of
+            a pooling, returns the mean of the values instead.
         crossed: Values of attention whose queries do not depend on the image: what a resampler or
             cross-attention reads of it.
     """
 
-    def __init__(self, *, narrow: bool = False) -> None:
+    def __init__(self, *, narrow: bool = False, pooled: bool = False) -> None:
         super().__init__()
-        self.narrow = narrow
+        self.narrow, self.pooled = narrow, pooled
         self.crossed: list[Tensor] = []
         # Attention weights that were replaced by zeros: what they are multiplied with are values.
         self._emptied: list[Tensor] = []
@@ -79,7 +80,7 @@ class Silenced(TorchFunctionMode):
         same = value.shape[-2] == query.shape[-2]
         if same and (query.requires_grad or not value.requires_grad):
             return value
-        if query.requires_grad and value.requires_grad:
+        if self.pooled and query.requires_grad and value.requires_grad:
             # Queries that are made of their keys pool them.
             return _mean_of_allowed(value, given.get("attn_mask"), query)
         if value.requires_grad:

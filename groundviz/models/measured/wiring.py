@@ -69,7 +69,8 @@ class Wiring:
 def trace(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> Wiring:
     """Follow the image through a borrowed model to its image tokens.
 
-    Cost: one pass of the vision tower and the projector, or two; about ten backward passes of it.
+    Cost: one pass of the vision tower and the projector, up to four where convolutions overlap or attention
+    pools; about ten backward passes of it.
 
     Args:
         loan: The loan of the model.
@@ -79,18 +80,19 @@ def trace(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> Wir
     Raises:
         Unmeasurable: The image arrives nowhere, or single image tokens do not belong to single places.
     """
-    for narrow in (False, True):
-        silenced = Silenced(narrow=narrow)
+    reasons = []
+    for narrow, pooled in ((False, False), (False, True), (True, False), (True, True)):
+        silenced = Silenced(narrow=narrow, pooled=pooled)
         arrival = arrive(loan, inputs, names, mode=silenced)
         if arrival.rows is None or arrival.layers is None:
-            raise Unmeasurable(_SUMMARY if silenced.crossed else _NOWHERE)
+            reasons.append(_SUMMARY if silenced.crossed else _NOWHERE)
+            continue
         token, mixed = _fed(arrival.rows, arrival)
-        if not (token >= 0).any() and not mixed:
-            raise Unmeasurable(_NOWHERE)
-        if mixed <= MOST_MIXED:
+        if mixed <= MOST_MIXED and (token >= 0).any():
             break
+        reasons.append(_MANY if mixed else _NOWHERE)
     else:
-        raise Unmeasurable("each depends on many places, also when positions do not attend to one another")
+        raise Unmeasurable(reasons[0])
     tower = _tower(arrival)
     projector, projected = _projector(arrival, tower, np.unique(token[token >= 0]))
     ids = inputs["input_ids"][0].cpu().numpy()[arrival.positions]
@@ -119,6 +121,7 @@ def layers_of_text(
 
 
 _SUMMARY = "each is a summary of the whole image"
+_MANY = "each depends on many places, also when positions do not attend to one another"
 _NOWHERE = "none depends on the image when positions do not attend to one another"
 
 

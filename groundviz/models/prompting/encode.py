@@ -7,6 +7,7 @@ tokenise it, and collect the result. Each family adds the positions of the image
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -130,7 +131,8 @@ def read_prompt(
         add_special_tokens=adds_special_tokens(vlm.processor.tokenizer, _start(chat)),
         **options,
     )
-    inputs = for_forward(vlm.model, {name: one for name, one in made.items() if isinstance(one, Tensor)})
+    kept = {name: one for name, one in made.items() if isinstance(one, Tensor) or _counts(vlm, name, one)}
+    inputs = for_forward(vlm.model, kept)
     token_ids = inputs[PROMPT if PROMPT in inputs else START][0].numpy().astype(np.int64)
     check_length(len(token_ids), vlm.model.config)
     wrote = scribe.wrote(token_ids.tolist())
@@ -154,6 +156,11 @@ def read_prompt(
         messages=messages,
         verbatim=isinstance(question, Verbatim),
     )
+
+
+def _counts(vlm: Any, name: str, value: Any) -> bool:
+    """Whether an output of a processor is a list that the model's forward takes, as of numbers of tiles."""
+    return isinstance(value, list) and name in inspect.signature(vlm.model.forward).parameters
 
 
 def _chat_of(

@@ -24,7 +24,9 @@ def on_device(model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     device = home(model)
     moved = {}
     for name, tensor in inputs.items():
-        if tensor.is_floating_point():
+        if not isinstance(tensor, Tensor):
+            moved[name] = tensor
+        elif tensor.is_floating_point():
             moved[name] = tensor.to(device, model.dtype)
         else:
             moved[name] = tensor.to(device)

@@ -277,6 +277,8 @@ def is_per_token(tensor: Tensor, inputs: Mapping[str, Tensor]) -> bool:
 
 
 def _is_along(tensor: Tensor, ids: Tensor) -> bool:
+    if not isinstance(tensor, Tensor):
+        return False
     # There may be as many patches of an image as there are tokens.
     return tensor.shape[:2] == ids.shape and not tensor.is_floating_point()
 
@@ -285,6 +287,9 @@ def repeated(tensor: Tensor, batch: int) -> Tensor:
     """A tensor of one prompt, repeated for each prompt of a batch."""
     if batch <= 1:
         return tensor
+    if isinstance(tensor, list):
+        # Some models count the tiles of each image in a list.
+        return tensor * batch
     other_axes = [1] * (tensor.dim() - 1)
     return tensor.repeat(batch, *other_axes)
 

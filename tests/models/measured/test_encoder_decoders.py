@@ -11,10 +11,12 @@ import groundviz
 from groundviz.errors import UnsupportedMethod, UnsupportedModel
 from groundviz.models import resolve
 from groundviz.models.adapter.vlm import VLM
+from groundviz.models.certification.kernel_check import compare
 from groundviz.models.prompting.markers import marker_of
 from groundviz.models.prompting.own_decoder import for_forward
 from groundviz.record.types import Target
 from groundviz.runtime.borrowing import borrow
+from groundviz.runtime.loan import guard
 from groundviz.runtime.passes.forward import is_per_token, teacher_forced_inputs
 from groundviz.testing.fingerprint import difference, fingerprint
 from tests.support.quick import quick
@@ -175,6 +177,18 @@ def test_no_attention_and_no_word_is_read_off_an_encoder(asked, shown, method):
         groundviz.explain(
             asked("t5gemma2"), shown, QUESTION, methods=quick(method), generation=SHORT, certify=False
         )
+
+
+def test_length_and_first_steps_are_checked_in_the_decoder(asked, shown):
+    """T5Gemma 2: the decoder reads its start and two tokens of the answer; the encoder's prompt is not counted."""
+    vlm = asked("t5gemma2")
+    encoded = vlm.encode((groundviz.images.load(shown),), QUESTION)
+    with guard.borrow(vlm.model) as loan:
+        checks = {check.name: check for check in compare(vlm, loan, encoded)}
+    length, steps = checks["length"], checks["first steps"]
+    assert (length.value, length.reference, length.verdict) == (3, 3, "passed")
+    assert steps.verdict == "passed"
+    assert steps.value < CLOSE
 
 
 def test_gradients_at_the_image_tokens_of_an_encoder(asked, shown):
