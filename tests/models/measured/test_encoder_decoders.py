@@ -180,7 +180,7 @@ def test_no_attention_and_no_word_is_read_off_an_encoder(asked, shown, method):
 
 
 def test_length_and_first_steps_are_checked_in_the_decoder(asked, shown):
-    """T5Gemma 2: the decoder reads its start and two tokens of the answer; the encoder's prompt is not counted."""
+    """T5Gemma 2: the decoder reads its start and two tokens of the answer, and no prompt."""
     vlm = asked("t5gemma2")
     encoded = vlm.encode((groundviz.images.load(shown),), QUESTION)
     with guard.borrow(vlm.model) as loan:
