@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import groundviz
-from groundviz.errors import UnsupportedMethod, UnsupportedModel
+from groundviz.errors import ImageError, UnsupportedMethod, UnsupportedModel
 from groundviz.models import resolve
 from groundviz.models.adapter.vlm import VLM
 from groundviz.models.certification.kernel_check import compare
@@ -236,6 +236,12 @@ def test_what_cannot_be_explained_is_refused_with_the_reason(shown, name, reason
     model, processor = ZOO[name]()
     with pytest.raises(UnsupportedModel, match=reason):
         groundviz.explain(model, shown, QUESTION, processor=processor, methods=quick("rise"), certify=False)
+
+
+@quiet
+def test_two_images_for_a_processor_of_one_are_refused_as_such(asked, shown):
+    with pytest.raises(ImageError, match=r"There are 2 images.*Ask about one image"):
+        groundviz.explain(asked("fuyu"), [shown, shown], QUESTION, methods=quick("rise"), certify=False)
 
 
 @quiet
