@@ -175,9 +175,7 @@ class Live:
             the weight of each image token is distributed over its cells by attention rollout.
         """
         if not self._inside or self._attention is None:
-            raise UnsupportedMethod(
-                "There is no attention to read before the model has answered. Answer first."
-            )
+            raise UnsupportedMethod("There is no attention before the model has answered. Answer first.")
         return self._on_cells(self._attention)
 
     def question_attention(self) -> Floats:
@@ -331,6 +329,7 @@ class Live:
             OutOfMemory: Not even one item fits.
             KeyboardInterrupt: Nothing was computed before the interruption.
         """
+        most = most if self._parts.batches else 1
         done = in_batches(count, run, label=label, most=most, progress=self.progress, enough=enough)
         # Work that `enough` ended was not interrupted.
         short = len(done) < count and not (enough and enough(done))

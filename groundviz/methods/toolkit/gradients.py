@@ -16,6 +16,13 @@ from groundviz.runtime.live import Live
 ROUNDING = 1e-5
 
 
+def usual_site(live: Live) -> str:
+    """The projector; the pixels, where the image has no cells behind it."""
+    if Site("projector") in live.sites:
+        return "projector"
+    return "pixels"
+
+
 def cell_gradients(live: Live, targets: Sequence[Target], site: Site) -> tuple[Tensor, Tensor]:
     """The image at a site, and how each target's scalar changes with it.
 

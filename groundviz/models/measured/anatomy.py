@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from torch import nn
 
-from groundviz.models.adapter.modules import FINAL_NORMS
+from groundviz.models.adapter.modules import ATTENTION, FINAL_NORMS
 from groundviz.models.measured.unmeasurable import Unmeasurable
 from groundviz.models.measured.wiring import Wiring
 from groundviz.runtime.inputs.sites import Parts
@@ -81,9 +81,12 @@ _OPAQUE = (
 def _attention_in(layers: Iterable[nn.Module]) -> Iterable[nn.Module]:
     """The attention module of each layer that has one; layers of another kind have none."""
     for layer in layers:
-        found = next((module for module in layer.modules() if dispatches(type(module))), None)
-        if found is not None:
-            yield found
+        found = [module for module in layer.modules() if dispatches(type(module))]
+        named = [getattr(layer, name, None) for name in ATTENTION]
+        # A layer may have further attention, such as over what earlier layers put out.
+        chosen = [module for module in found if module in named] or found
+        if chosen:
+            yield chosen[0]
 
 
 @cache

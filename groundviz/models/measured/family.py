@@ -20,6 +20,7 @@ from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.families.black_box import FALLBACK, UNKNOWN, unread_pixels
 from groundviz.models.measured.anatomy import parts_of_measured, parts_of_pixels
 from groundviz.models.measured.geometry import cells_of, pixels_alone
+from groundviz.models.measured.habits import goes_on, keeps_batches_apart
 from groundviz.models.measured.layout import Block, blocks_of
 from groundviz.models.measured.ramps import blank_image, read_ramps
 from groundviz.models.measured.unmeasurable import Unmeasurable
@@ -166,17 +167,28 @@ def _measured_parts(vlm: VLM, known: _Known) -> Parts:
     except Unmeasurable as why:
         reason = str(why)
     else:
-        return parts_of_measured(vlm.model, wiring.layers, wiring)
+        return _with_habits(vlm, known, parts_of_measured(vlm.model, wiring.layers, wiring), inputs, names)
     known.placed = False
     try:
         with held(vlm.model) as loan:
             layers, reached = layers_of_text(loan, inputs, names)
     except Unmeasurable as why:
         # Pixels can still be hidden, and differentiated.
-        return parts_of_pixels(_OPAQUE.format(why))
+        return _with_habits(vlm, known, parts_of_pixels(_OPAQUE.format(why)), inputs, names)
     if not reached:
         reason = "its text reads the image through cross-attention, or through discrete codes without gradients"
-    return parts_of_measured(vlm.model, layers, None, _OPAQUE.format(reason))
+    parts = parts_of_measured(vlm.model, layers, None, _OPAQUE.format(reason))
+    return _with_habits(vlm, known, parts, inputs, names)
+
+
+def _with_habits(
+    vlm: VLM, known: _Known, parts: Parts, inputs: Mapping[str, Tensor], names: Sequence[str]
+) -> Parts:
+    other = _ask(vlm, known, [blank_image(shape, bright=True) for shape in USUAL], QUESTION).inputs
+    with held(vlm.model):
+        apart = keeps_batches_apart(vlm.model, inputs, on_device(vlm.model, other), names)
+        continues = goes_on(vlm.model, inputs)
+    return replace(parts, batches=apart, continues=continues)
 
 
 _OPAQUE = (

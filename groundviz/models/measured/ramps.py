@@ -65,9 +65,9 @@ def read_ramps(process: Process, shapes: Sequence[Shape]) -> tuple[Shown, ...]:
     return tuple(_shown(name, black, white, ramps, greys, shapes) for name in names)
 
 
-def blank_image(shape: Shape) -> SourceImage:
-    """A grey image."""
-    return _constant(shape, 0.5)
+def blank_image(shape: Shape, *, bright: bool = False) -> SourceImage:
+    """A grey image, or a bright one."""
+    return _constant(shape, 0.9 if bright else 0.5)
 
 
 def _image_inputs(black: Mapping[str, Tensor], white: Mapping[str, Tensor]) -> list[str]:

@@ -26,6 +26,7 @@ class _Layer:
 
     Attributes:
         seen: How many tokens it has read.
+        heads: How many heads it has.
         rows: Finished rows (batch, head, row, column).
         queries: Queries of rows that are not finished.
         masks: Their masks, or None.
@@ -34,6 +35,7 @@ class _Layer:
     """
 
     seen: int = 0
+    heads: int = 0
     rows: list[Tensor] = field(default_factory=list)
     queries: list[Tensor] = field(default_factory=list)
     masks: list[Tensor | None] = field(default_factory=list)
@@ -79,7 +81,9 @@ class RowWatch:
     def __call__(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
         """Keep what is needed of one call, and let the kernel compute it."""
         layer = self._layers.setdefault(call.layer, _Layer())
-        layer.seen += call.query.shape[2]
+        # Layers that share the keys of others may read the last tokens of a prompt alone.
+        layer.seen = max(layer.seen + call.query.shape[2], 0 if self._cross else call.key.shape[2])
+        layer.heads = call.query.shape[1]
         self._read_question(layer, call)
         if layer.seen <= self._start:
             return call.run()
@@ -105,6 +109,7 @@ class RowWatch:
             )
         stacked: Tensor | None = None
         numbers = sorted(self._layers)
+        heads = max(layer.heads for layer in self._layers.values())
         for place, number in enumerate(numbers):
             # Each layer is released once it is copied, so that memory never holds all rows twice.
             layer = self._layers.pop(number)
@@ -115,8 +120,8 @@ class RowWatch:
             if rows.shape[0] != 1 or rows.shape[2] < count:
                 return None
             if stacked is None:
-                stacked = rows.new_empty(len(numbers), rows.shape[1], count, rows.shape[3])
-            stacked[place] = rows[0, :, :count]
+                stacked = rows.new_empty(len(numbers), heads, count, rows.shape[3])
+            stacked[place] = like(stacked, rows[0, :, :count])
         if stacked is None:
             return None
         return stacked.permute(2, 0, 1, 3)
@@ -134,10 +139,10 @@ class RowWatch:
             if sum(rows.shape[2] for rows in layer.question) != count:
                 return None
         first = layers[0].question[0]
-        _, heads, _, columns = first.shape
-        stacked = first.new_empty(len(layers), heads, count, columns)
+        heads = max(layer.question[0].shape[1] for layer in layers)
+        stacked = first.new_empty(len(layers), heads, count, first.shape[3])
         for place, layer in enumerate(layers):
-            stacked[place] = torch.cat(layer.question, dim=2)[0]
+            stacked[place] = like(stacked, torch.cat(layer.question, dim=2)[0])
             # As in `stacked`: memory never holds all rows twice.
             layer.question.clear()
         return stacked.permute(2, 0, 1, 3)
@@ -195,6 +200,15 @@ class RowWatch:
             return rows[..., columns]
         inside, index = columns_in(width, seen, columns)
         return rows[..., index] * inside
+
+
+def like(stacked: Tensor, rows: Tensor) -> Tensor:
+    """Rows (head, ...) of a layer with fewer heads than others, each repeated: means over heads stay.
+
+    >>> like(torch.zeros(2, 4, 1), torch.tensor([[1.0], [3.0]])).flatten().tolist()
+    [1.0, 1.0, 3.0, 3.0]
+    """
+    return rows.repeat_interleave(stacked.shape[1] // rows.shape[0], dim=0)
 
 
 def _as_slice(numbers: list[int]) -> slice | None:

@@ -151,6 +151,7 @@ def _cross_attention(call: AttentionCall, rows: slice) -> tuple[Tensor, Tensor]:
 
 def _rows_first(layers: list[Tensor]) -> Tensor:
     """Stack (1, head, row, column) of each layer to (row, layer, head, column), on the first device."""
-    device = layers[0].device
-    stacked = torch.stack([layer[0].to(device) for layer in layers])
-    return stacked.permute(2, 0, 1, 3)
+    device, heads = layers[0].device, max(layer.shape[1] for layer in layers)
+    # Of a layer with fewer heads than others each is repeated: means over heads stay.
+    each = [layer[0].to(device).repeat_interleave(heads // layer.shape[1], dim=0) for layer in layers]
+    return torch.stack(each).permute(2, 0, 1, 3)

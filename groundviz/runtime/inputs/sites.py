@@ -46,6 +46,8 @@ class Parts:
         opaque: Why attention to the image cannot be read, and what to do; empty where it can.
         apart: Whether `decoder_layers` are those of an encoder, which reads prompt and image, so that their
             hidden states predict no token: a decoder of its own writes the answer.
+        batches: Whether several prompts in one pass give what each gives alone.
+        continues: Whether the model reads an answer on the prompt's KV cache as it does behind the prompt.
     """
 
     vision_layers: tuple[nn.Module, ...]
@@ -60,6 +62,8 @@ class Parts:
     unknown: str = ""
     opaque: str = ""
     apart: bool = False
+    batches: bool = True
+    continues: bool = True
 
     @property
     def attending(self) -> tuple[nn.Module, ...]:
@@ -165,6 +169,7 @@ class SiteHook:
         change: Makes the cells that replace the given ones; None to leave them.
         seen: The module's last output, whole, after the replacement.
         last: The last position of a cell.
+        turn: How many prompts of the batch have been seen, where the module runs once for each.
     """
 
     index: Tensor
@@ -172,6 +177,7 @@ class SiteHook:
     change: Change | None = None
     seen: Tensor = field(default_factory=lambda: torch.empty(0))
     last: int = field(init=False)
+    turn: int = 0
 
     def __post_init__(self) -> None:
         self.last = int(self.index.max()) if len(self.index) else 0
@@ -181,18 +187,36 @@ class SiteHook:
         whole = output
         if isinstance(output, tuple):
             whole = output[0]
-        if self._by_position(whole).shape[1] <= self.last:
+        positions = whole.numel() // whole.shape[-1]
+        if positions <= self.last:
             # Some modules run once more on other tokens alone, as a norm on the class token.
             return None
-        if self.change is None:
+        if positions % self.batch or positions // self.batch <= self.last:
+            # The module runs once for each prompt of the batch.
+            self.seen = self._of_one(whole)
+        elif self.change is None:
             self.seen = whole
+        else:
+            self.seen = self._changed(whole, self.change(self.cells(whole)))
+        if self.change is None:
             return None
-        changed = self.change(self.cells(whole)).to(whole)
-        index = self.index.to(whole.device)
-        self.seen = self._by_position(whole).index_copy(1, index, changed).reshape(whole.shape)
         if isinstance(output, tuple):
             return (self.seen, *output[1:])
         return self.seen
+
+    def _of_one(self, whole: Tensor) -> Tensor:
+        """The output for the next prompt of the batch, after the replacement."""
+        number, self.turn = self.turn % self.batch, self.turn + 1
+        if self.change is None:
+            return whole
+        cells = whole.reshape(1, -1, whole.shape[-1])[:, self.index.to(whole.device)]
+        of_all = self.change(cells.expand(self.batch, -1, -1))
+        return self._changed(whole, of_all[number : number + 1])
+
+    def _changed(self, whole: Tensor, cells: Tensor) -> Tensor:
+        by_position = whole.reshape(len(cells), -1, whole.shape[-1])
+        index = self.index.to(whole.device)
+        return by_position.index_copy(1, index, cells.to(whole)).reshape(whole.shape)
 
     def cells(self, whole: Tensor) -> Tensor:
         """The image cells (batch, cell, channel) of a tensor shaped like the module's output."""

@@ -117,6 +117,8 @@ class Passes:
 
         See `Live.scores`.
         """
+        if values is not None and len(values) > 1 and not self.parts.batches:
+            return torch.cat([self.scores(targets, site, one[None], behind) for one in values])
         hooks: dict[Site, SiteHook] = {}
         pixels, batch = None, 1
         if site is not None and values is not None:

@@ -34,19 +34,26 @@ def own_row_gradients(passes: Passes, token_ids: Sequence[int], cache: Any) -> t
     prompt = passes.inputs["input_ids"][0]
     answer = torch.tensor(list(token_ids), dtype=prompt.dtype, device=prompt.device)
     ids, count = torch.cat([prompt, answer]), len(token_ids)
-    handler = OwnRowAttention(
-        columns=passes.columns,
-        # Without the answer's last token, which predicts no other one.
-        length=len(ids) - 1,
-        count=count,
-        kept=[numbers[module] for module in parts.attending],
-        cross=[numbers[module] for module in parts.cross_attention],
-    )
+
+    def watch() -> OwnRowAttention:
+        return OwnRowAttention(
+            columns=passes.columns,
+            # Without the answer's last token, which predicts no other one.
+            length=len(ids) - 1,
+            count=count,
+            kept=[numbers[module] for module in parts.attending],
+            cross=[numbers[module] for module in parts.cross_attention],
+        )
+
+    if parts.continues:
+        handler = watch()
+        with torch.enable_grad(), tapped(numbers, handler):
+            logits = _on_prompt_cache(passes, ids, count, cache)
+            if logits is not None:
+                return handler.gradients(log_probabilities(logits, ids[-count:]))
+    handler = watch()
     with torch.enable_grad(), tapped(numbers, handler):
-        logits = _on_prompt_cache(passes, ids, count, cache)
-        if logits is None:
-            inputs = passes.teacher_forced_inputs(token_ids[:-1])
-            logits = last_logits(passes.model, inputs, count)[0]
+        logits = last_logits(passes.model, passes.teacher_forced_inputs(token_ids[:-1]), count)[0]
         return handler.gradients(log_probabilities(logits, ids[-count:]))
 
 
