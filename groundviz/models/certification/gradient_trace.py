@@ -100,7 +100,8 @@ def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, CellTrace]
     entry, final = _Entry(), _Entry(last=True)
     projected = SiteHook(torch.from_numpy(cells["projector"].index))
     tower = SiteHook(torch.from_numpy(cells["vision"].index), change=_begin)
-    attention, own = _first_attention(parts)
+    # Where image tokens stand among those of the prompt, no attention is needed to see them.
+    attention, own = (nn.Identity(), False) if "language" in cells else _first_attention(parts)
     keys = _Keys(own)
     with ExitStack() as stack:
         stack.callback(loan.wrap(parts.vision_layers[0], entry))

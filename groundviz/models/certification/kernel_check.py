@@ -23,7 +23,7 @@ from groundviz.runtime.attention.tap import AttentionCall, tapped
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.loan.device import on_device
 from groundviz.runtime.loan.guard import Loan
-from groundviz.runtime.passes.forward import added, teacher_forced_inputs
+from groundviz.runtime.passes.forward import added, continued, for_generate, teacher_forced_inputs
 from groundviz.runtime.passes.nan_check import sampling, scores_not_finite, where_not_finite
 
 # The largest difference that rounding explains, in float32 and in shorter dtypes. A wrong mask or scale makes
@@ -86,7 +86,7 @@ def compare(vlm: VLM, loan: Loan, encoded: Encoded) -> tuple[Check, ...]:
 
     with torch.no_grad(), sampling(broken):
         made = _generated(vlm, inputs)
-        answer = added(inputs["input_ids"][0], made.sequences[0])[: len(made.logits)]
+        answer = added(inputs[continued(inputs)][0], made.sequences[0])[: len(made.logits)]
         # The last token is only predicted, never put in.
         given = answer[:-1]
         if encoded.prompt.image_ids.intersection(answer):
@@ -108,7 +108,8 @@ def compare(vlm: VLM, loan: Loan, encoded: Encoded) -> tuple[Check, ...]:
     rows = _rows(kernel.apart, most)
     if unreadable:
         rows = unmeasured("rows", unreadable)
-    length = _length(len(logits), len(encoded.prompt.token_ids) + len(given))
+    tokens = forced[continued(forced)].shape[1]
+    length = _length(len(logits), tokens, ahead=not encoded.prompt.image_ids)
     return _tokens(encoded), length, first_steps, rows
 
 
@@ -120,7 +121,9 @@ def _generated(vlm: VLM, inputs: dict[str, Tensor]) -> Any:
     for minimum in ("min_new_tokens", "min_length"):
         if getattr(vlm.model.generation_config, minimum, None):
             settings[minimum] = 0
-    return vlm.model.generate(**inputs, **settings, return_dict_in_generate=True, output_logits=True)
+    return vlm.model.generate(
+        **for_generate(vlm.model, inputs), **settings, return_dict_in_generate=True, output_logits=True
+    )
 
 
 def _question(encoded: Encoded) -> slice:
@@ -179,10 +182,16 @@ def _tokens(encoded: Encoded) -> Check:
     )
 
 
-def _length(computed: int, tokens: int) -> Check:
-    """Whether the model computes one position for each token."""
+def _length(computed: int, tokens: int, *, ahead: bool) -> Check:
+    """Whether the model computes one position for each token that its decoder reads.
+
+    Args:
+        computed: How many it computes.
+        tokens: How many tokens its decoder reads.
+        ahead: Whether none of them is the image's: the model may then put positions of the image ahead.
+    """
     verdict = PASSED
-    if computed != tokens:
+    if computed < tokens or (computed > tokens and not ahead):
         verdict = f"{computed} positions for {tokens} tokens"
     return Check(
         name="length",

@@ -98,12 +98,12 @@ def test_what_cannot_generate_is_no_model_to_explain():
         resolve(model, tiny_llava_processor(tiny_llava()))
 
 
-def test_a_model_that_answers_in_a_decoder_of_its_own_is_refused_before_it_is_asked():
+def test_a_model_that_takes_no_image_is_refused_before_it_is_asked():
     config = hf.T5Config(
         vocab_size=72, d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0
     )
     model = hf.T5ForConditionalGeneration(config)
-    with pytest.raises(UnsupportedModel, match="reads the prompt in an encoder"):
+    with pytest.raises(UnsupportedModel, match="T5ForConditionalGeneration takes no image"):
         resolve(model, tiny_llava_processor(tiny_llava()))
 
 
