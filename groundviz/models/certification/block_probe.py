@@ -27,6 +27,7 @@ from torch import Tensor
 from groundviz.errors import ImageError, PromptError
 from groundviz.models.adapter.vlm import VLM
 from groundviz.models.certification.certificate import PASSED, Shape, unmeasured
+from groundviz.models.certification.gradient_trace import by_token
 from groundviz.models.certification.pixel_probe import QUESTION, source_image_of
 from groundviz.record.geometry import held_cells, source_box
 from groundviz.record.types import Check, Doubles, Grid
@@ -256,16 +257,7 @@ def _stream(vlm: VLM, loan: Loan, encoded: Encoded, parts: Parts) -> Tensor | No
         end()
     if not seen:
         return None
-    return _by_token(seen[0], len(encoded.prompt.token_ids))
-
-
-def _by_token(states: Tensor, tokens: int) -> Tensor | None:
-    """States (batch, token, ...) or (stream, batch, token, channel) of one prompt as (token, channel)."""
-    if states.ndim > 2 and states.shape[:2] == (1, tokens):
-        return states[0].flatten(1).float()
-    if states.ndim == 4 and states.shape[1:3] == (1, tokens):
-        return states[:, 0].transpose(0, 1).flatten(1).float()
-    return None
+    return by_token(seen[0], len(encoded.prompt.token_ids))
 
 
 def _why_none(parts: Parts) -> str:
