@@ -39,7 +39,7 @@ from groundviz.runtime.loan.guard import Loan
 NAME = "blocks"
 BLOCKS = 12
 # Passes with inverted blocks, and how far blocks of one pass lie apart, in cells.
-QUICK, CAREFUL = (2, 0.5), (6, 1.0)
+QUICK, CAREFUL = (1, 0.5), (6, 1.0)
 # At most this share of the image tokens has its block inverted in one pass.
 MOST_AT_ONCE = 0.25
 FEWEST_TOKENS = 4
@@ -97,8 +97,8 @@ class Block:
 def probe_blocks(vlm: VLM, loan: Loan, shapes: Sequence[Shape]) -> Check:
     """Whether the image tokens over inverted blocks of the source images change most.
 
-    Cost: three passes to the first decoder layer, seven more if the first do not tell clearly; an encoding
-    for each.
+    Cost: two passes to the first decoder layer, six more if the first do not tell clearly; an encoding for
+    each.
 
     Args:
         vlm: The model with its processor.
