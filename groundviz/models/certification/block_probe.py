@@ -43,8 +43,8 @@ QUICK, CAREFUL = (1, 0.5), (6, 1.0)
 # At most this share of the image tokens has its block inverted in one pass.
 MOST_AT_ONCE = 0.25
 FEWEST_TOKENS = 4
-# A share of hits from which the quick probe is believed. Right: .83 or more in 9 of 10 tiny models of all types;
-# broken on purpose: at most .17.
+# A share of hits from which the quick probe is believed. Right: .83 or more in 9 of 10 tiny models of all
+# types; broken on purpose: at most .17.
 CLEAR = 0.75
 # A block is found if its token changes at least this share of what any token elsewhere does.
 FOUND = 0.5
@@ -124,7 +124,9 @@ def probe_blocks(vlm: VLM, loan: Loan, shapes: Sequence[Shape]) -> Check:
         return unmeasured(NAME, f"No block of the image was followed: too few for a test, {tokens} tokens.")
     plain = _stream(vlm, loan, encoded, parts)
     if plain is None:
-        return unmeasured(NAME, "No block was followed: the first decoder layer takes no state of each token.")
+        return unmeasured(
+            NAME, "No block was followed: the first decoder layer takes no state of each token."
+        )
     ratios = np.empty(0)
     for passes, gap in (QUICK, CAREFUL):
         most = max(1, min(BLOCKS // passes, int(tokens * MOST_AT_ONCE)))
@@ -185,7 +187,7 @@ def _blocks(grids: Sequence[Grid], images: Sequence[Doubles]) -> Iterator[Block]
             shape = images[grid.image].shape[:2]
             if (block.box[:2] >= -reach).all() and (block.box[2:] <= shape + reach).all():
                 own.append(block)
-        generator.shuffle(own)  # type: ignore[arg-type]
+        generator.shuffle(own)
         queues.append(own)
     while any(queues):
         for own in queues:

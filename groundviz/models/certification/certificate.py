@@ -97,7 +97,9 @@ class Certificate:
 def geometry(steps: Mapping[str, float]) -> Check:
     """The largest error of a cell's position: the sum of the errors of all steps, in patches."""
     if not steps:
-        return unmeasured("geometry", "No cell was followed: the layout of the model's image inputs is not known.")
+        return unmeasured(
+            "geometry", "No cell was followed: the layout of the model's image inputs is not known."
+        )
     total = sum(steps.values())
     parts = ", ".join(f"{STEPS[stage]} {error:.2f}" for stage, error in steps.items())
     left_out = [STEPS[stage] for stage in ("pixels", "vision", "projector") if stage not in steps]

@@ -27,7 +27,6 @@ from groundviz.runtime.inputs.sites import Parts, SiteHook
 from groundviz.runtime.loan.device import on_device
 from groundviz.runtime.loan.guard import Loan
 
-
 # Behind overlapping convolutions nearly all places feed several cells; behind a resampled grid, two in three.
 MOST_MIXED = 0.9
 # How far a grid, row or column may be from a whole number where a place feeds one cell.

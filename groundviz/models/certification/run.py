@@ -67,13 +67,14 @@ def certify_vlm(vlm: VLM, shapes: Sequence[Shape] | None = None) -> Certificate:
     if vlm.parts().unknown:
         raise UnsupportedModel(vlm.parts().unknown)
     shapes = tuple(shapes or _suiting(vlm.encode((noise(SHAPES[0]),), QUESTION)))
-    pixels = [trace for shape in shapes if (trace := follow_source(vlm, shape)) is not None]
+    located = [follow_source(vlm, shape) for shape in shapes]
+    pixels = [one for one in located if one is not None]
     encoded = [vlm.encode((noise(shape),), QUESTION) for shape in shapes]
     placed = bool(encoded[0].prompt.grids)
     traces: list[CellTrace] = []
     errors = {}
     if pixels:
-        errors["pixels"] = [trace.error for trace in pixels]
+        errors["pixels"] = [one.error for one in pixels]
     with guard.borrow(vlm.model) as loan:
         watch_gradients(loan)
         # First, because gradients cannot be followed through numbers that are not finite.

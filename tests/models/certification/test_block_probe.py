@@ -16,7 +16,7 @@ from tests.models.certification.broken import BROKEN
 from tests.zoo import ZOO
 
 SHAPES = (61, 45), (41, 83)
-# By kind: one image at a fixed size, native resolution, tiles and overview, a tower of convolutions, measured.
+# One image at a fixed size, native resolution, tiles and overview, towers of convolutions, and measured ones.
 KINDS = ("llava", "qwen2_5_vl", "llava_next", "idefics3", "fast_vlm", "got_ocr2", "aya_vision", "qwen3_5")
 SEVERAL_VIEWS = ("llava_next", "idefics3", "aya_vision")
 
