@@ -17,8 +17,18 @@ from tests.zoo import ZOO
 
 SHAPES = (61, 45), (41, 83)
 # One image at a fixed size, native resolution, tiles and overview, towers of convolutions, and measured ones.
-KINDS = ("llava", "qwen2_5_vl", "llava_next", "idefics3", "fast_vlm", "got_ocr2", "aya_vision", "qwen3_5")
-SEVERAL_VIEWS = ("llava_next", "idefics3", "aya_vision")
+KINDS = (
+    "llava",
+    "internvl",
+    "qwen2_5_vl",
+    "llava_next",
+    "idefics3",
+    "fast_vlm",
+    "got_ocr2",
+    "aya_vision",
+    "qwen3_5",
+)
+SEVERAL_VIEWS = ("internvl", "llava_next", "idefics3", "aya_vision")
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -127,6 +137,13 @@ def test_what_has_no_image_tokens_of_single_places_is_not_measured(kind, why):
     check = probed(built(kind))
     assert (check.verdict, check.value) == ("not measured", None)
     assert why in check.says
+
+
+def test_changes_that_spread_over_a_window_are_not_measured():
+    """Granite's projector makes four tokens of a window that all of them read."""
+    check = probed(built("granite4_vision"))
+    assert (check.verdict, check.value) == ("not measured", None)
+    assert "many image tokens alike" in check.says
 
 
 @pytest.mark.parametrize(("kind", "passes"), [("llava", 2), ("got_ocr2", 8)])
