@@ -86,7 +86,8 @@ def compare(vlm: VLM, loan: Loan, encoded: Encoded) -> tuple[Check, ...]:
 
     with torch.no_grad(), sampling(broken):
         made = _generated(vlm, inputs)
-        answer = added(inputs[continued(inputs)][0], made.sequences[0])[: len(made.logits)]
+        scored = getattr(made, "logits", None) or ()
+        answer = added(inputs[continued(inputs)][0], made.sequences[0])[: len(scored)]
         # The last token is only predicted, never put in.
         given = answer[:-1]
         if encoded.prompt.image_ids.intersection(answer):
@@ -94,23 +95,33 @@ def compare(vlm: VLM, loan: Loan, encoded: Encoded) -> tuple[Check, ...]:
             given = []
         forced = teacher_forced_inputs(inputs, given, fill=encoded.answer_fill)
         logits, unreadable = _tapped(vlm, forced, kernel)
-    steps = torch.stack([step[0].float() for step in made.logits[: len(given) + 1]])
-    if steps.log_softmax(dim=-1).isnan().any():
-        raise scores_not_finite(broken())
-    apart = (logits[-len(steps) :].float() - steps).abs().amax(dim=-1) / steps.std(dim=-1)
-    first_steps = closeness(
-        "first steps",
-        float(apart.max()),
-        max(ROUNDING, MOST_STEPS * torch.finfo(vlm.model.dtype).eps),
-        f"Scores of one forward pass and of the first {len(steps)} steps of generate",
-        "a forward pass is not what generate computes",
-    )
+    if scored:
+        steps = torch.stack([step[0].float() for step in scored[: len(given) + 1]])
+        if steps.log_softmax(dim=-1).isnan().any():
+            raise scores_not_finite(broken())
+        first_steps = _first_steps(logits, steps, vlm.model.dtype)
+    else:
+        why = "Generation was not compared with a forward pass: generate returns no scores of its steps."
+        first_steps = unmeasured("first steps", why)
     rows = _rows(kernel.apart, most)
+    unreadable = unreadable or vlm.parts().opaque
     if unreadable:
         rows = unmeasured("rows", unreadable)
     tokens = forced[continued(forced)].shape[1]
     length = _length(len(logits), tokens, ahead=not encoded.prompt.image_ids)
     return _tokens(encoded), length, first_steps, rows
+
+
+def _first_steps(logits: Tensor, steps: Tensor, dtype: torch.dtype) -> Check:
+    """Whether a forward pass has the scores of generate, (step, vocabulary), at its last tokens."""
+    apart = (logits[-len(steps) :].float() - steps).abs().amax(dim=-1) / steps.std(dim=-1)
+    return closeness(
+        "first steps",
+        float(apart.max()),
+        max(ROUNDING, MOST_STEPS * torch.finfo(dtype).eps),
+        f"Scores of one forward pass and of the first {len(steps)} steps of generate",
+        "a forward pass is not what generate computes",
+    )
 
 
 def _generated(vlm: VLM, inputs: dict[str, Tensor]) -> Any:
@@ -155,6 +166,8 @@ def _rows(apart: Sequence[float], most: float) -> Check:
 
 def _tokens(encoded: Encoded) -> Check:
     """Whether image tokens, cells and the columns of attention are the same positions of the prompt."""
+    if not encoded.prompt.grids:
+        return unmeasured("tokens", "Image tokens were not compared with cells: they have none.")
     tokens: list[int] = []
     for span in encoded.prompt.spans:
         if span.kind == "image":
