@@ -46,6 +46,7 @@ class Wiring:
         ids: Their token ids.
         token: int (number,), the image token, counted from 0, that each number of the image inputs feeds;
             -1 for none, or several.
+        middle: As `token`, but of the numbers in the middle of what a token reads, where convolutions overlap.
         layers: The layers that read the prompt.
         tower: The vision tower, where there is one of several layers.
         projector: The last module with one place for each image token, where there is one.
@@ -55,6 +56,7 @@ class Wiring:
     positions: Ints
     ids: frozenset[int]
     token: Ints
+    middle: Ints | None
     layers: nn.ModuleList
     tower: Tower | None
     projector: nn.Module | None
@@ -96,8 +98,14 @@ def trace(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> Wir
     tower = _tower(arrival)
     projector, projected = _projector(arrival, tower, np.unique(token[token >= 0]))
     ids = inputs["input_ids"][0].cpu().numpy()[arrival.positions]
+    middle = None
+    if narrow:
+        mode = Silenced(narrow=True, pooled=pooled, middle=True)
+        again = arrive(loan, inputs, names, mode=mode)
+        if again.rows is not None and len(again.rows) == len(arrival.rows):
+            middle, _ = _fed(again.rows, again)
     return Wiring(
-        arrival.positions, frozenset(ids.tolist()), token, arrival.layers, tower, projector, projected
+        arrival.positions, frozenset(ids.tolist()), token, middle, arrival.layers, tower, projector, projected
     )
 
 
