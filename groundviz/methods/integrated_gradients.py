@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from groundviz.methods.toolkit.baselines import baseline as image_without
-from groundviz.methods.toolkit.gradients import cell_gradients, usual_site, gradients_of
+from groundviz.methods.toolkit.gradients import cell_gradients, gradients_of, usual_site
 from groundviz.methods.toolkit.method import METHODS, positive
 from groundviz.methods.toolkit.quadrature import scattered
 from groundviz.methods.toolkit.sampling import samples_of, stated
@@ -48,8 +48,9 @@ def integrated_gradients(
     """Add up gradients on the way from a baseline image to this one.
 
     Formula: sum over channels of (x - b) * integral from 0 to 1 of dy/dx at b + a (x - b) da, with y the
-    target's scalar, x the image at the site `at` (the projector; the pixels where the image has no cells
-    there) and b the `baseline` image there: "blur", "mean" (of a wide neighbourhood) or "black"; by Gauss-Legendre quadrature with `steps` nodes. The cells add up to
+    target's scalar, x the image at the site `at` and b the `baseline` image there; by Gauss-Legendre
+    quadrature with `steps` nodes. The site is the projector, or the pixels where the image has no cells
+    there; the baseline is "blur", "mean" (of a wide neighbourhood) or "black". The cells add up to
     y(x) - y(b). In `params` are, for each target, this `change`, the `gap` by which they miss it and the
     `relative_gap`. A target's steps are doubled, up to 128, until it is below 5 %; `steps` says to how many.
     Targets: any, and contrasts.
@@ -70,7 +71,11 @@ def integrated_gradients(
         targets,
         samples=samples,
         signed=True,
-        params={"at": str(site), "steps": needed, **{name: tuple(values.tolist()) for name, values in measured.items()}},
+        params={
+            "at": str(site),
+            "steps": needed,
+            **{name: tuple(values.tolist()) for name, values in measured.items()},
+        },
     )
 
 

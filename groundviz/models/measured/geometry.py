@@ -111,8 +111,9 @@ def _centred(view: View, middles: Fields) -> View:
     known = middles.image[view.members] >= 0
     if not known.any():
         return view
-    row_col = np.stack([view.row, view.col], axis=1)[known] + 0.5
-    off = np.median(middles.at[view.members[known]] - apply(view.to_source, row_col), axis=0)
+    row_col = np.stack([view.row, view.col], axis=1)[known].astype(np.float64) + 0.5
+    found: Doubles = middles.at[view.members[known]]
+    off = np.median(found - apply(view.to_source, row_col), axis=0)
     return replace(view, to_source=compose(scale_shift((1.0, 1.0), (off[0], off[1])), view.to_source))
 
 
@@ -171,24 +172,22 @@ def _majority(blocks: Sequence[Block], group_of_number: Ints) -> Ints:
 def _by_area(blocks: Sequence[Block], group: Ints, grids: Sequence[Grid]) -> Ints:
     """Groups in which blocks that feed no single image token are in that of their part of the input.
 
-    Such are patches where tiles overlap. Where no part of an input feeds single image tokens, as that of a copy
-    in low resolution, they are in the group of the view most like them in area.
+    Such are patches where tiles overlap. Where no part of an input feeds single image tokens, as that of a
+    copy in low resolution, they are in the group of the view most like them in area.
     """
     found = group.copy()
     of_parts: dict[tuple[int, int], list[int]] = {}
     for block, number in zip(blocks, group.tolist(), strict=True):
         if number >= 0:
             of_parts.setdefault(block.part, []).append(number)
-    for number in np.flatnonzero(group < 0):
+    for number in np.flatnonzero(group < 0).tolist():
         block = blocks[number]
         if block.part in of_parts:
             found[number] = int(np.bincount(of_parts[block.part]).argmax())
             continue
         start = block.to_source[:, 2]
         box = np.concatenate([start, start + block.extent])
-        alike = [
-            _overlap(box, _box(grid)) if grid.image == block.image else -1.0 for grid in grids
-        ]
+        alike = [_overlap(box, _box(grid)) if grid.image == block.image else -1.0 for grid in grids]
         found[number] = int(np.argmax(alike))
     return found
 

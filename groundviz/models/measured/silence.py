@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -74,7 +74,8 @@ class Silenced(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _attention(self, given: dict[str, Any]) -> Tensor:
-        query, value = given["query"], given["value"]
+        query: Tensor = given["query"]
+        value: Tensor = given["value"]
         if value.ndim == 4 and value.shape[1] != query.shape[1]:
             # Several heads share a value.
             value = value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
