@@ -49,8 +49,8 @@ def integrated_gradients(
 
     Formula: sum over channels of (x - b) * integral from 0 to 1 of dy/dx at b + a (x - b) da, with y the
     target's scalar, x the image at the site `at` and b the `baseline` image there; by Gauss-Legendre
-    quadrature with `steps` nodes. The site is the projector, or the pixels where the image has no cells
-    there; the baseline is "blur", "mean" (of a wide neighbourhood) or "black". The cells add up to
+    quadrature with `steps` nodes. The site is the projector, or the pixels where it has no cells;
+    the baseline is "blur", "mean" (of a wide neighbourhood) or "black". The cells add up to
     y(x) - y(b). In `params` are, for each target, this `change`, the `gap` by which they miss it and the
     `relative_gap`. A target's steps are doubled, up to 128, until it is below 5 %; `steps` says to how many.
     Targets: any, and contrasts.
@@ -65,18 +65,9 @@ def integrated_gradients(
     parts, needed, samples = _converged(live, targets, site, ends, change, steps)
     gap = parts.sum(dim=-1) - change
     measured = {"change": change, "gap": gap, "relative_gap": _relative(gap, change)}
-    return stated(
-        parts.cpu(),
-        live.grids(site),
-        targets,
-        samples=samples,
-        signed=True,
-        params={
-            "at": str(site),
-            "steps": needed,
-            **{name: tuple(values.tolist()) for name, values in measured.items()},
-        },
-    )
+    params = {name: tuple(values.tolist()) for name, values in measured.items()}
+    params |= {"at": str(site), "steps": needed}
+    return stated(parts.cpu(), live.grids(site), targets, samples=samples, signed=True, params=params)
 
 
 def _converged(

@@ -223,7 +223,7 @@ def _fitted(pixels: _Pixels, shapes: Sequence[Shape]) -> _Draft | None:
         profile: Doubles = np.asarray(
             np.nanmean(np.take(places, known, axis=axis), axis=1 - axis), dtype=np.float64
         )
-        lines.append(_line(known + 0.5, profile, shapes[number][axis]))
+        lines.append(_line(known.astype(np.float64) + 0.5, profile, shapes[number][axis]))
     return _Draft(number, (lines[0], lines[1]), pixels.index[None])
 
 
