@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ def integrated_gradients(
     quadrature with `steps` nodes. The site is the projector, or the pixels where it has no cells;
     the baseline is "blur", "mean" (of a wide neighbourhood) or "black". The cells add up to
     y(x) - y(b). In `params` are, for each target, this `change`, the `gap` by which they miss it and the
-    `relative_gap`. A target's steps are doubled, up to 128, until it is below 5 %; `steps` says to how many.
+    `relative_gap`. A target's steps are doubled, up to 128, until it is below 5 %: to `steps_needed`.
     Targets: any, and contrasts.
     """
     positive("integrated_gradients", {"steps": steps})
@@ -65,8 +66,8 @@ def integrated_gradients(
     parts, needed, samples = _converged(live, targets, site, ends, change, steps)
     gap = parts.sum(dim=-1) - change
     measured = {"change": change, "gap": gap, "relative_gap": _relative(gap, change)}
-    params = {name: tuple(values.tolist()) for name, values in measured.items()}
-    params |= {"at": str(site), "steps": needed}
+    params: dict[str, Any] = {name: tuple(values.tolist()) for name, values in measured.items()}
+    params |= {"at": str(site), "steps_needed": needed}
     return stated(parts.cpu(), live.grids(site), targets, samples=samples, signed=True, params=params)
 
 
