@@ -6,12 +6,32 @@ rounding the scores would move up to a few per cent of the mass of sharp rows.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 Rows = slice | Tensor
+
+
+class Workspace:
+    """Memory that products of one call after another are computed in, instead of fresh memory for each.
+
+    The operating system clears fresh memory page by page, which takes as long as the products of a few rows.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, Tensor] = {}
+
+    def take(self, name: str, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        """The buffer of that name, float32 of that shape; it holds what was last written there."""
+        size = math.prod(shape)
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.numel() < size or buffer.device != device:
+            buffer = torch.empty(size, device=device)
+            self._buffers[name] = buffer
+        return buffer[:size].view(shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,18 +61,25 @@ class Attention:
     softcap: float | None = None
     sinks: Tensor | None = None
 
-    def rows(self, rows: Rows) -> Tensor:
+    def rows(self, rows: Rows, workspace: Workspace | None = None) -> Tensor:
         """Exact attention weights of some query rows, float32 (batch, head, row, column).
+
+        Args:
+            rows: Which.
+            workspace: Memory to compute them in, without gradients: the next call with it overwrites them.
 
         >>> ones = torch.ones(1, 1, 3, 2)
         >>> Attention(query=ones, key=ones, causal=True).rows(slice(0, 2)).tolist()
         [[[[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]]]
         """
-        raw = scores(self.query[:, :, rows], self.key, self.scaling)
+        raw = scores(self.query[:, :, rows], self.key, self.scaling, workspace)
         if isinstance(rows, slice) and self._plainly_causal:
             # The common case, without a mask tensor as large as the scores.
             self._hide_later(raw, rows)
-            return torch.softmax(raw, dim=-1)
+            if workspace is None:
+                return torch.softmax(raw, dim=-1)
+            weights = workspace.take("weights", tuple(raw.shape), raw.device)
+            return torch.softmax(raw, dim=-1, out=weights)
         return probabilities(raw, self.visible(rows), softcap=self.softcap, sinks=self.sinks)
 
     @property
@@ -93,19 +120,25 @@ class Attention:
         return seen[None, None]
 
 
-def scores(query: Tensor, key: Tensor, scaling: float) -> Tensor:
+def scores(query: Tensor, key: Tensor, scaling: float, workspace: Workspace | None = None) -> Tensor:
     """Scaled dot products, float32 (batch, head, row, column).
 
     Args:
         query: (batch, head, row, channel).
         key: (batch, key head, column, channel); each key head serves several query heads.
         scaling: Factor on the dot products.
+        workspace: Memory to compute them in, or None.
     """
     batch, heads, rows, channels = query.shape
     groups = heads // key.shape[1]
     grouped = query.float().reshape(batch, key.shape[1], groups * rows, channels)
     # Scaling the few queries saves a pass over the many scores.
-    return (grouped * scaling @ key.float().transpose(2, 3)).view(batch, heads, rows, -1)
+    scaled, turned = grouped * scaling, key.float().transpose(2, 3)
+    if workspace is None:
+        return (scaled @ turned).view(batch, heads, rows, -1)
+    shape = (batch, key.shape[1], groups * rows, key.shape[2])
+    found = torch.matmul(scaled, turned, out=workspace.take("scores", shape, query.device))
+    return found.view(batch, heads, rows, -1)
 
 
 def probabilities(
