@@ -16,22 +16,23 @@ Rows = slice | Tensor
 
 
 class Workspace:
-    """Memory that products of one call after another are computed in, instead of fresh memory for each.
+    """Memory on the processor that the scores of one call after another are computed in.
 
     The operating system clears fresh memory page by page, which takes as long as the products of a few rows.
+    Torch keeps an accelerator's memory itself, so there is nothing to gain there.
     """
 
     def __init__(self) -> None:
-        self._buffers: dict[str, Tensor] = {}
+        self._buffer = torch.empty(0)
 
-    def take(self, name: str, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        """The buffer of that name, float32 of that shape; it holds what was last written there."""
+    def take(self, shape: tuple[int, ...]) -> Tensor:
+        """The memory as float32 of that shape; what was last written to it is lost."""
         size = math.prod(shape)
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.numel() < size or buffer.device != device:
-            buffer = torch.empty(size, device=device)
-            self._buffers[name] = buffer
-        return buffer[:size].view(shape)
+        if self._buffer.numel() < size:
+            # The old memory is given back first.
+            self._buffer = torch.empty(0)
+            self._buffer = torch.empty(size)
+        return self._buffer[:size].view(shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,10 +77,10 @@ class Attention:
         if isinstance(rows, slice) and self._plainly_causal:
             # The common case, without a mask tensor as large as the scores.
             self._hide_later(raw, rows)
-            if workspace is None:
+            if workspace is None or raw.device.type != "cpu":
                 return torch.softmax(raw, dim=-1)
-            weights = workspace.take("weights", tuple(raw.shape), raw.device)
-            return torch.softmax(raw, dim=-1, out=weights)
+            # In place: a processor has read all of a row before it writes there.
+            return torch.softmax(raw, dim=-1, out=raw)
         return probabilities(raw, self.visible(rows), softcap=self.softcap, sinks=self.sinks)
 
     @property
@@ -134,10 +135,10 @@ def scores(query: Tensor, key: Tensor, scaling: float, workspace: Workspace | No
     grouped = query.float().reshape(batch, key.shape[1], groups * rows, channels)
     # Scaling the few queries saves a pass over the many scores.
     scaled, turned = grouped * scaling, key.float().transpose(2, 3)
-    if workspace is None:
+    if workspace is None or query.device.type != "cpu":
         return (scaled @ turned).view(batch, heads, rows, -1)
     shape = (batch, key.shape[1], groups * rows, key.shape[2])
-    found = torch.matmul(scaled, turned, out=workspace.take("scores", shape, query.device))
+    found = torch.matmul(scaled, turned, out=workspace.take(shape))
     return found.view(batch, heads, rows, -1)
 
 
