@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.runtime.attention.row_gradients import columns_in
+from groundviz.runtime.attention.row_gradients import as_slice, columns_in
 from groundviz.runtime.attention.rows import Workspace
 from groundviz.runtime.attention.tap import AttentionCall
 
@@ -76,7 +76,7 @@ class RowWatch:
         self._start = start
         self._question = tuple(question)
         numbers = columns.tolist()
-        self._columns_slice = _as_slice(numbers)
+        self._columns_slice = as_slice(numbers)
         self._columns_end = max(numbers, default=-1) + 1
         self._layers: dict[int, _Layer] = {}
         self._workspace = Workspace()
@@ -167,7 +167,7 @@ class RowWatch:
         """Keep the rows of the question that one call holds, whose first row is at position `start`."""
         rows_here = [position - start for position in self._question if start <= position < layer.seen]
         if rows_here:
-            rows = call.rows(_as_slice(rows_here) or torch.tensor(rows_here), self._workspace)
+            rows = call.rows(as_slice(rows_here) or torch.tensor(rows_here), self._workspace)
             # A view would be overwritten by the next layer.
             layer.question.append(self._at_columns(rows[:1], layer.seen).clone())
 
@@ -218,13 +218,6 @@ class RowWatch:
             return rows[..., columns]
         inside, index = columns_in(width, seen, columns)
         return rows[..., index] * inside
-
-
-def _as_slice(numbers: list[int]) -> slice | None:
-    """Consecutive numbers as a slice, which needs no copy; None where they are not consecutive."""
-    if numbers and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
-        return slice(numbers[0], numbers[-1] + 1)
-    return None
 
 
 def _joined(masks: list[Tensor | None], shown: Tensor | None, width: int) -> Tensor:

@@ -74,7 +74,7 @@ class Attention:
         [[[[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]]]
         """
         raw = scores(self.query[:, :, rows], self.key, self.scaling, workspace)
-        if isinstance(rows, slice) and self._plainly_causal:
+        if isinstance(rows, slice) and self.plainly_causal:
             # The common case, without a mask tensor as large as the scores.
             self._hide_later(raw, rows)
             if workspace is None or raw.device.type != "cpu":
@@ -84,7 +84,8 @@ class Attention:
         return probabilities(raw, self.visible(rows), softcap=self.softcap, sinks=self.sinks)
 
     @property
-    def _plainly_causal(self) -> bool:
+    def plainly_causal(self) -> bool:
+        """Whether each row sees the columns up to its own, and nothing else changes the scores."""
         further = (self.mask, self.window, self.softcap, self.sinks)
         return self.causal and self.offset >= 0 and all(part is None for part in further)
 
