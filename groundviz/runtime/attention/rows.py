@@ -20,10 +20,14 @@ class Workspace:
 
     The operating system clears fresh memory page by page, which takes as long as the products of a few rows.
     Torch keeps an accelerator's memory itself, so there is nothing to gain there.
+
+    Args:
+        size: How many numbers it holds at first; it grows as it must.
     """
 
-    def __init__(self) -> None:
-        self._buffer = torch.empty(0)
+    def __init__(self, size: int = 0) -> None:
+        # Memory that is never written to costs nothing.
+        self._buffer = torch.empty(size)
 
     def take(self, shape: tuple[int, ...]) -> Tensor:
         """The memory as float32 of that shape; what was last written to it is lost."""
