@@ -1,10 +1,10 @@
 """What measuring a model's geometry costs: `python benchmarks/geometry.py [--device cuda] [--write]`.
 
-A LLaVA of 300 million random weights with 256 image tokens, taken for a model without a family. Its modules are
-found once. Then images are encoded: of a shape that is new, where ramps go through the processor; of one that
-is known; and as if the model's own pixels had another shape, where gradients go through the tower, which a model
-of one resolution needs once. All is compared with one generation of 64 tokens in the same turn. Times are of the
-processor, medians of several turns.
+A LLaVA of 300 million random weights with 256 image tokens, taken for a model without a family. Its modules
+are found once. Then images are encoded: of a shape that is new, where ramps go through the processor; of one
+that is known; and as if the model's own pixels had another shape, where gradients go through the tower, which
+a model of one resolution needs once. All is compared with one generation of 64 tokens in the same turn. Times
+are of the processor, medians of several turns.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from benchmarks.report import machine, publish, table
 from benchmarks.shapes import QUESTION, build, smallest
 from groundviz import images
 from groundviz.models import VLM
-from groundviz.models.measured.family import _KNOWN, MEASURED
+from groundviz.models.adapter.vlm import MEASURED
+from groundviz.models.measured.family import _KNOWN
 
 SIDES = (512, 448)
 
