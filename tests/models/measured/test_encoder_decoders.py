@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import transformers
+from packaging.version import Version
 from PIL import Image
 
 import groundviz
@@ -40,8 +42,16 @@ ASKED = {
     "instructblipvideo": ("", True),
     "fuyu": ("", True),
 }
+# transformers of before computes GIT on its cache otherwise than in one pass, takes two images for one in Fuyu's
+# prompt, and has no DiffusionGemma without torchvision.
+OLD = pytest.mark.skipif(
+    Version(transformers.__version__) < Version("5.24"), reason="a fault of old transformers"
+)
 NARROW = ("t5gemma2", "donut", "blip", "git", "pix2struct")
-EACH = [pytest.param(name, marks=() if name in NARROW else pytest.mark.wide) for name in ASKED]
+EACH = [
+    pytest.param(name, marks=() if name in NARROW else pytest.mark.wide) for name in ASKED if name != "git"
+]
+EACH.append(pytest.param("git", marks=OLD))
 ATTENTIVE = ("attention", "attention_rollout", "relevancy", "gradient_attention")
 quiet = pytest.mark.filterwarnings("ignore:.*image_patches.*deprecated:FutureWarning")
 
@@ -229,7 +239,7 @@ def test_sixteen_bits_have_an_exact_head(shown):
         ("pp_formulanet", "ignores the question"),
         ("vision_encoder_decoder", "ignores the question"),
         ("udop", "text recognition"),
-        ("diffusion_gemma", "does not answer token by token"),
+        pytest.param("diffusion_gemma", "does not answer token by token", marks=OLD),
     ],
 )
 def test_what_cannot_be_explained_is_refused_with_the_reason(shown, name, reason):
@@ -238,6 +248,7 @@ def test_what_cannot_be_explained_is_refused_with_the_reason(shown, name, reason
         groundviz.explain(model, shown, QUESTION, processor=processor, methods=quick("rise"), certify=False)
 
 
+@OLD
 @quiet
 def test_two_images_for_a_processor_of_one_are_refused_as_such(asked, shown):
     with pytest.raises(ImageError, match=r"There are 2 images.*Ask about one image"):
