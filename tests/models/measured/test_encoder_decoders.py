@@ -42,7 +42,7 @@ ASKED = {
     "instructblipvideo": ("", True),
     "fuyu": ("", True),
 }
-# transformers of before computes GIT on its cache otherwise than in one pass, takes two images for one in Fuyu's
+# Older transformers computes GIT on its cache otherwise than in one pass, takes two images for one in Fuyu's
 # prompt, and has no DiffusionGemma without torchvision.
 OLD = pytest.mark.skipif(
     Version(transformers.__version__) < Version("5.24"), reason="a fault of old transformers"
