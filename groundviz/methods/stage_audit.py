@@ -43,6 +43,9 @@ def stage_audit(live: Live, prompt: Prompt, answer: Answer, targets: tuple[Targe
     """
     # Nothing reads the image behind the last language layer.
     read = [site for site in live.sites[1:] if site.stage != "language" or site != live.sites[-1]]
+    if not read:
+        # There is none, and that raises the reason.
+        live.site("projector")
     shares = [_shares(values, gradients) for values, gradients in live.gradients(targets, *read)]
     layers = zip(read, shares, strict=True)
     maps: list[Heatmaps] = []

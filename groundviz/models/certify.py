@@ -15,11 +15,14 @@ def certify(model: Source, *, processor: Any = None, shapes: Sequence[Shape] | N
 
     Every cell is followed from the source image through pixels, vision tower and projector to the tokens
     that the answer attends to: images of odd sizes go through the real processor, and gradients through the
-    real model. One forward pass is compared with the first steps of `generate`, and attention rows with the
-    output of the model's own kernel. The model comes back bit-identical.
+    real model. Independently of these, blocks of two images in one prompt are inverted, and the image tokens
+    that stand over them must change most. One forward pass is compared with the first steps of `generate`,
+    and attention rows with the output of the model's own kernel. What cannot be measured of a model is told
+    by name. The model comes back bit-identical.
 
     Cost: two passes of the whole model and two steps of decoding; for each image a pass through its tower
-    alone and five encodings.
+    alone and five encodings; two more passes of the tower over two images, eight where tokens depend on much
+    of the image. A model whose geometry is measured is measured for these shapes first.
 
     Args:
         model: As for `explain`.

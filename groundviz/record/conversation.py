@@ -106,8 +106,13 @@ def instead(asked: Asking, question: str) -> Asking:
 
 
 def described(prompt: Prompt, image_token: str) -> dict[str, str]:
-    """How a model was asked, in plain words under "prompt", where it was asked more than a question."""
-    if prompt.verbatim and image_token in prompt.question:
+    """How a model was asked, in plain words under "prompt", where it was asked more than a question.
+
+    Args:
+        prompt: What was asked.
+        image_token: How a prompt marks an image; "" where it does not.
+    """
+    if prompt.verbatim and image_token and image_token in prompt.question:
         return {"prompt": "verbatim"}
     if prompt.verbatim:
         return {"prompt": "verbatim, with the images put in front"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
+from torch import nn
+
 from groundviz.runtime.attention.tap import release
 from groundviz.runtime.inputs.explainable import Explainable
 from groundviz.runtime.live import Live
@@ -30,7 +32,7 @@ def borrow(vlm: Explainable, *, seed: int = 0, tell: Tell | None = None) -> Abst
         refuse_unusable(vlm.model)
         watch_gradients(loan)
         parts = vlm.parts()
-        if not parts.unknown:
+        if type(parts.output_head) is not nn.Identity:
             loan.make_contiguous(parts.output_head)
         loan.on_return(lambda: release((*parts.decoder_attention, *parts.vision_attention)))
         progress.follow(loan, (*parts.vision_layers, *parts.decoder_layers))

@@ -111,9 +111,9 @@ class Live:
             OptionError: A setting has no effect, or makes attention or answer unreadable.
             NumericalError: The model's logits are not finite.
         """
-        length = len(self.prompt.token_ids)
         # `asked` counts from the end of the prompt.
-        asked = [length + index for index in prompt.asked]
+        asked = [len(self.prompt.token_ids) + index for index in prompt.asked]
+        length = len(self._passes.before_answer)
         if given is not None:
             if isinstance(given, str):
                 given = self.vlm.answer_ids(given, after=length)
@@ -270,7 +270,7 @@ class Live:
 
         Only those of `token_ids`, if some are given.
         """
-        logits: Tensor = self._parts.output_head(self._parts.final_norm(hidden))
+        logits = self._parts.words_in(hidden)
         cap = getattr(self.vlm.model.config.get_text_config(), "final_logit_softcapping", None)
         if cap and self._once("bounded", lambda: image_attention.bounds_logits(self._passes)):
             logits = torch.tanh(logits / cap) * cap
@@ -345,7 +345,7 @@ class Live:
         """What was run, on what, so far."""
         seconds = time.perf_counter() - self._started
         made = describe_run(self.vlm, seed=self._loan.seed, seconds=seconds)
-        how = described(self.prompt, str(self.vlm.processor.image_token))
+        how = described(self.prompt, str(getattr(self.vlm.processor, "image_token", None) or ""))
         return replace(made, generation=self._generation, sources={**made.sources, **how})
 
     def where_not_finite(self, token_ids: Sequence[int] | None = None) -> str:

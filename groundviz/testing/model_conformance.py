@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from groundviz import models
 from groundviz.errors import PromptError, UnsupportedModel
@@ -18,11 +18,11 @@ from groundviz.models import VLM
 from groundviz.models.certification.certificate import MOST_PATCHES
 from groundviz.models.certification.gradient_trace import follow_model
 from groundviz.models.certification.pixel_probe import QUESTION, noise, source_image_of
+from groundviz.models.measured.anatomy import dispatches
 from groundviz.record.geometry import held_cells
 from groundviz.record.types import SourceImage, Target
 from groundviz.runtime import borrow
 from groundviz.runtime.attention.tap import AttentionCall, tapped
-from groundviz.runtime.inputs.encoded import PIXELS
 from groundviz.runtime.loan import guard
 from groundviz.runtime.loan.device import on_device
 from groundviz.testing.adapters import check_adapter
@@ -84,16 +84,22 @@ def is_certified(vlm: VLM) -> str:
 
 
 def layers_hold_their_attention(vlm: VLM) -> str:
-    """Attention modules are named in the order of the layers they are in."""
+    """Attention modules are named in the order of the layers they are in; a layer may have none."""
     parts = vlm.parts()
     named = {
         "vision": (parts.vision_layers, parts.vision_attention),
         "decoder": (parts.decoder_layers, parts.decoder_attention),
     }
     for what, (layers, modules) in named.items():
-        pairs = zip(layers, modules, strict=False)
-        if len(layers) != len(modules) or not all(one in set(layer.modules()) for layer, one in pairs):
-            return f"the {what} attention modules are not those of the {what} layers, in their order"
+        left_out = list(layers)
+        for module in modules:
+            # Layers before the one that holds it have no attention, so none of theirs may be named later.
+            while left_out and module not in set(left_out[0].modules()) and not _attends(left_out[0]):
+                left_out.pop(0)
+            if not left_out or module not in set(left_out.pop(0).modules()):
+                return f"the {what} attention modules are not those of the {what} layers, in their order"
+        if any(map(_attends, left_out)):
+            return f"the {what} attention modules are not those of the {what} layers: some are not named"
     return ""
 
 
@@ -225,6 +231,12 @@ CHECKS: tuple[Callable[[VLM], str], ...] = (
 )
 
 
+def _attends(layer: nn.Module) -> bool:
+    """Whether a layer dispatches attention; linear attention and others do not."""
+    kinds: list[Any] = [type(module) for module in layer.modules()]
+    return any(map(dispatches, kinds))
+
+
 def _attention(
     vlm: VLM, inputs: Mapping[str, Tensor], read: Callable[[AttentionCall], Tensor]
 ) -> tuple[Tensor, dict[str, list[Tensor]]]:
@@ -257,7 +269,8 @@ def _levels(vlm: VLM, source_images: tuple[SourceImage, ...]) -> list[float]:
     """The mean brightness of what the model is shown of each image."""
     encoded = vlm.encode(source_images, QUESTION)
     cells = encoded.cells["pixels"]
-    values = encoded.inputs[PIXELS].reshape(-1)[torch.from_numpy(cells.index)]
+    numbers = torch.cat([encoded.inputs[name].float().flatten() for name in encoded.image_inputs])
+    values = numbers[torch.from_numpy(cells.index)]
     images = np.repeat([grid.image for grid in cells.grids], [held_cells(grid).sum() for grid in cells.grids])
     return [float(values[:, images == number].mean()) for number in range(len(source_images))]
 

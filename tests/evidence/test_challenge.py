@@ -176,3 +176,12 @@ def test_a_map_that_is_measured_again_has_not_been_put_to_the_test(explained, de
     again = groundviz.explain_more(challenged, demo, "gradient_attention")
     assert again.evidence.marked_place == {"gradient_attention": None}
     assert again.evidence.needs_image is not None
+
+
+def test_a_map_that_points_nowhere_is_told_so_and_nothing_was_interrupted(explained, demo):
+    (maps,) = explained.record.heatmaps
+    level = replace(maps, values=np.ones_like(maps.values))
+    flat = groundviz.Explanation(replace(explained.record, heatmaps=(level,)))
+    found = groundviz.challenge(flat, demo, checks=["marked_place", "stability"])
+    assert found.evidence.marked_place == {"gradient_attention": None}
+    assert "marked_place" not in by_name(found)

@@ -50,7 +50,7 @@ INNER = {
     "record": ["parts", "", "exports"],
     "images": ["base", "raster", "dicom", ""],
     "runtime": ["loan", "attention", "inputs", "passes", "identity", ""],
-    "models": ["prompting", "adapter", "families", "loading", "certification", "checkpoints", ""],
+    "models": ["prompting", "adapter", "families", "measured", "loading", "certification", "checkpoints", ""],
     "models/checkpoints": ["reading", "building", ""],
     "methods": ["toolkit", "captum", "", "running"],
     "demo": ["projection", ""],
@@ -332,6 +332,7 @@ MODEL = {
     "runtime/loan/snapshot.py": {"requires_grad", "grad", "data", "vars"},
     # An activation's graph, not a parameter's.
     "models/certification/gradient_trace.py": {"requires_grad_"},
+    "models/measured/arrival.py": {"requires_grad_"},
     "runtime/attention/row_gradients.py": {"requires_grad_"},
     "runtime/passes/forward.py": {"requires_grad_"},
     # A copy of the image, which captum differentiates.

@@ -12,6 +12,7 @@ from groundviz.record.geometry import compose, scale_shift
 from groundviz.runtime.inputs.encoded import Cells
 from groundviz.testing import check_model
 from groundviz.testing.families import TINY
+from tests.zoo import ZOO
 
 # Transformers 5.17 itself calls Llama 3.2's layers by an old name.
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
@@ -26,6 +27,15 @@ def small(kind):
 @pytest.mark.parametrize("kind", TINY)
 def test_every_family_passes(kind):
     check_model(*small(kind))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_measured_model_with_layers_of_linear_attention_passes():
+    model, processor = ZOO["qwen3_5"]()
+    model.generation_config.max_new_tokens = 4
+    parts = models.resolve(model, processor).parts()
+    assert 0 < len(parts.decoder_attention) < len(parts.decoder_layers)
+    check_model(model, processor)
 
 
 def moved(cells, stage, make):
@@ -47,8 +57,8 @@ def raster(encoded):
 
 def transposed(encoded):
     def turned(index):
-        side = int(len(index) ** 0.5)
-        return index.reshape(side, side).T.ravel()
+        # Each image has cells of 4 by 4.
+        return index.reshape(-1, 4, 4).transpose(0, 2, 1).ravel()
 
     return moved(encoded.cells, "vision", turned)
 

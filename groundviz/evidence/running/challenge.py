@@ -78,9 +78,9 @@ def challenged(
             )
             return examine(case, checks)
 
-        found = live.steadily(examined)
+        found, interrupted = live.steadily(examined), live.interrupted
         seconds = round(record.provenance.seconds + live.provenance.seconds, 3)
-    if not found:
+    if not found and interrupted:
         raise KeyboardInterrupt
     return replace(
         record,

@@ -24,7 +24,8 @@ def encode_or_say(family: Any, vlm: Any, source_images: tuple[SourceImage, ...],
     To find out whether the shape is the cause, the same question is encoded with less extreme shapes.
 
     Raises:
-        ImageError: The processor cannot take the shape of an image; the message names a shape that it takes.
+        ImageError: The processor cannot take the shape of an image, and the message names a shape that it
+            takes; or it takes one image alone.
         GroundvizError: As the family raises it.
     """
     try:
@@ -33,6 +34,11 @@ def encode_or_say(family: Any, vlm: Any, source_images: tuple[SourceImage, ...],
         raise
     except Exception as error:
         failure = type(error).__name__
+        if len(source_images) > 1 and _takes_each(family, vlm, source_images, question):
+            raise ImageError(
+                f"There are {len(source_images)} images, and this model's processor fails on them together "
+                f"({failure}), though it takes each by itself. Ask about one image at a time."
+            ) from None
         # The narrowest image, and among images of the same proportions the largest.
         worst = min(
             range(len(source_images)),
@@ -49,6 +55,16 @@ def encode_or_say(family: Any, vlm: Any, source_images: tuple[SourceImage, ...],
         f"{number} has {rows} rows and {cols} columns, a shape that this model's processor cannot take "
         f"({failure}). It takes {shape[0]} by {shape[1]}: pad it, crop it or scale it to a shape like that."
     )
+
+
+def _takes_each(family: Any, vlm: Any, source_images: tuple[SourceImage, ...], question: Asking) -> bool:
+    """Whether each image can be encoded by itself."""
+    for source_image in source_images:
+        try:
+            family.encode(vlm, (source_image,), question)
+        except Exception:
+            return False
+    return True
 
 
 def _shape_that_works(

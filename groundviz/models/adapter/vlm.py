@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 from torch import Tensor
 
 from groundviz import images
@@ -22,6 +21,7 @@ from groundviz.registry import Registry
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.sites import Parts
 from groundviz.runtime.loan.device import home, on_device
+from groundviz.runtime.passes.forward import added, continued, for_generate
 
 
 class Family(Protocol):
@@ -184,5 +184,5 @@ class VLM:
     def generate(self, image: Any, question: Asking) -> str:
         """The model's plain answer, as `model.generate` gives it, without any explanation."""
         inputs = self.inputs(image, question)
-        answer = self.model.generate(**inputs)[0, inputs["input_ids"].shape[1] :]
-        return self.read_answer(np.asarray(answer.cpu()).tolist())[0]
+        made = self.model.generate(**for_generate(self.model, inputs))
+        return self.read_answer(added(inputs[continued(inputs)][0], made[0]))[0]

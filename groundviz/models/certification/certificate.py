@@ -14,6 +14,8 @@ from groundviz.record.types import Check
 Shape = tuple[int, int]
 # A certified map may be off by less than half a patch.
 MOST_PATCHES = 0.5
+# A rest at the border that fills no patch is in no cell: less than one patch of ten along each side.
+MOST_UNCOVERED = 0.2
 PASSED, OPEN = "passed", "not measured"
 # What computes the cells of each stage, in words for the report.
 STEPS = {
@@ -34,7 +36,8 @@ class Certificate:
         family: Name of its family.
         shapes: Rows and columns of the images it was shown.
         steps: For each stage the largest distance between a cell and the places that feed it, in patches.
-        unseen: For each image the share of its pixels that no cell shows.
+        unseen: For each image the share of its pixels that no cell shows; empty if the image tokens of the
+            model have no places in an image.
         checks: What was checked, each with its number, its bound and one sentence.
         seconds: How long it took.
 
@@ -70,9 +73,12 @@ class Certificate:
         """What was found, in plain sentences."""
         sentences = [check.says for check in self.checks]
         views = []
-        for share, (rows, cols) in zip(self.unseen, self.shapes, strict=True):
+        # A model whose image tokens have no places has no share.
+        for share, (rows, cols) in zip(self.unseen, self.shapes, strict=False):
             views.append(f"{share:.0%} of {rows} by {cols} pixels")
-        return *sentences, f"Never seen: {', '.join(views)}."
+        if views:
+            sentences.append(f"Never seen: {', '.join(views)}.")
+        return tuple(sentences)
 
     def __repr__(self) -> str:
         name = f"{self.model!r:.60} ({self.family})"
@@ -90,8 +96,17 @@ class Certificate:
 
 def geometry(steps: Mapping[str, float]) -> Check:
     """The largest error of a cell's position: the sum of the errors of all steps, in patches."""
+    if not steps:
+        return unmeasured(
+            "geometry", "No cell was followed: the layout of the model's image inputs is not known."
+        )
     total = sum(steps.values())
     parts = ", ".join(f"{STEPS[stage]} {error:.2f}" for stage, error in steps.items())
+    left_out = [STEPS[stage] for stage in ("pixels", "vision", "projector") if stage not in steps]
+    if not {"language", "cross"} & set(steps):
+        left_out.append(STEPS["language"])
+    if left_out:
+        parts += f"; not followed: {', '.join(left_out)}"
     if total < MOST_PATCHES:
         verdict = PASSED
     elif math.isfinite(total):
@@ -113,7 +128,9 @@ def completeness(pixels: Sequence[PixelTrace], traces: Sequence[CellTrace]) -> C
     for trace in traces:
         unfed += trace.unfed
         astray += trace.astray
-    strays = max(trace.strays for trace in pixels)
+    strays = max((trace.strays for trace in pixels), default=0.0)
+    if not pixels and not traces:
+        return unmeasured("completeness", "No cell was followed, so none is known to lack a place.")
     wrong = []
     if unfed:
         wrong.append(f"{unfed} cells hold nothing of the image")
@@ -127,6 +144,28 @@ def completeness(pixels: Sequence[PixelTrace], traces: Sequence[CellTrace]) -> C
         reference=0.0,
         verdict=next(iter(wrong), PASSED),
         says=f"Without a place of its own: {', '.join(wrong) or 'nothing'}.",
+    )
+
+
+def coverage(uncovered: Sequence[float | None]) -> Check:
+    """Whether what the processor shows the model of an image is in a cell.
+
+    Args:
+        uncovered: For each image the share of its pixels that is shown and in no cell; None if not known.
+    """
+    known = [share for share in uncovered if share is not None]
+    if not known:
+        return unmeasured("coverage", "What the processor shows of an image was not compared with the cells.")
+    share = max(known)
+    verdict = PASSED
+    if share > MOST_UNCOVERED:
+        verdict = f"{share:.0%} of an image is shown to the model and in no cell"
+    return Check(
+        name="coverage",
+        value=share,
+        reference=MOST_UNCOVERED,
+        verdict=verdict,
+        says=f"Shown to the model and in no cell: at most {share:.0%} of an image.",
     )
 
 

@@ -25,6 +25,8 @@ from groundviz.runtime.inputs.encoded import Cells, Encoded
 FAINT = 1e-5
 # A place feeds a single cell if its grid number is a whole number to within this much.
 MIXED = 0.25
+# Model pixels along the side of a patch, where nothing is known of patches: that of most towers.
+USUAL_PATCH = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,18 @@ class CellTrace:
 
 
 def patch_sizes(encoded: Encoded) -> dict[str, Doubles]:
-    """Rows and columns of a patch in source pixels, by the name that `view_of` gives its grid."""
+    """Rows and columns of a patch in source pixels, by the name that `view_of` gives its grid.
+
+    Where a model has no cells in a vision tower, its image tokens count as patches; where these have no
+    places either, squares of `USUAL_PATCH` of the model's pixels.
+    """
     sizes = {}
-    for grid in encoded.cells["vision"].grids:
+    for grid in encoded.cells["pixels"].grids:
+        sizes[view_of(grid)] = np.abs(np.diag(grid.to_source[:, :2])) * USUAL_PATCH
+    finest = encoded.prompt.grids
+    if "vision" in encoded.cells:
+        finest = encoded.cells["vision"].grids
+    for grid in finest:
         sizes[view_of(grid)] = np.abs(np.diag(grid.to_source[:, :2]))
     return sizes
 
@@ -91,19 +102,19 @@ def follow_cells(fine: Cells, coarse: Cells, feeds: Doubles, patches: Mapping[st
     return CellTrace(error=error, unfed=int((~fed).sum()), astray=len(feeds) - int(count.sum()))
 
 
-def cell_gradients(early: Tensor, late: Tensor, cells: Cells) -> Tensor:
+def cell_gradients(early: Sequence[Tensor], late: Tensor, cells: Cells) -> list[Tensor]:
     """Gradients of a later stage with respect to an earlier one, with four weightings of the cells.
 
     Cost: four backward passes from `late` to `early`.
 
     Args:
-        early: Any tensor that `late` was computed from.
+        early: Any tensors that `late` was computed from.
         late: (place, channel); `cells.index` says at which places the cells are.
         cells: The cells in `late`.
 
     Returns:
-        Four tensors shaped like `early`: the plain gradient, and the gradients in which each cell is
-        weighted by the number of its grid, by its row and by its column.
+        For each of `early` float (4, ...): the plain gradient, and the gradients in which each cell is
+        weighted by the number of its grid, by its row and by its column; zeros where nothing depends on it.
     """
     held = late[torch.from_numpy(cells.index).to(late.device)]
     # Random signs of the channels: a norm removes what is the same in all channels. One and minus one are
@@ -114,15 +125,19 @@ def cell_gradients(early: Tensor, late: Tensor, cells: Cells) -> Tensor:
     # Counted from the middle: smaller factors lose less precision in short dtypes.
     middles = coordinates.max(dim=0).values // 2
 
-    def gradient(factor: Tensor) -> Tensor:
+    def gradients(factor: Tensor) -> list[Tensor]:
         weighted = factor.to(held)[:, None] * signs
-        return torch.autograd.grad(held, early, weighted, retain_graph=True)[0].float()
+        found = torch.autograd.grad(
+            held, list(early), weighted, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        return [one.float() for one in found]
 
-    plain = gradient(torch.ones(len(coordinates)))
-    gradients = [plain]
+    plain = gradients(torch.ones(len(coordinates)))
+    whole = [[one] for one in plain]
     for factor, middle in zip(coordinates.T, middles.tolist(), strict=True):
-        gradients.append(gradient(factor - middle) + middle * plain)
-    return torch.stack(gradients)
+        for kept, one, own in zip(whole, gradients(factor - middle), plain, strict=True):
+            kept.append(one + middle * own)
+    return [torch.stack(kept) for kept in whole]
 
 
 def cells_fed(gradients: Tensor) -> Doubles:

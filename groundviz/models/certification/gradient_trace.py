@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,10 +22,15 @@ from groundviz.models.certification.gradient_paths import (
 )
 from groundviz.record.types import Doubles
 from groundviz.runtime.attention.tap import AttentionCall, tapped
-from groundviz.runtime.inputs.encoded import PIXELS, Cells, Encoded
+from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts, SiteHook
 from groundviz.runtime.loan.device import on_device
 from groundviz.runtime.loan.guard import Loan
+
+# Behind overlapping convolutions nearly all places feed several cells; behind a resampled grid, two in three.
+MOST_MIXED = 0.9
+# How far a grid, row or column may be from a whole number where a place feeds one cell.
+OFF = 0.05
 
 
 class _FarEnough(Exception):
@@ -88,19 +94,25 @@ def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, CellTrace]
 
     Returns:
         The trace into each later stage, by name: "vision", "projector", and then "language", or "cross" for
-        the columns of cross-attention.
+        the columns of cross-attention. None at all where the model has no cells in a vision tower and behind
+        a projector; none into "vision" where the tower's first layer has other places than its last, or the
+        layout of the pixels is not known; none where nearly all places feed several cells.
 
     Raises:
         UnsupportedMethod: The model's tower or projector cannot be differentiated.
         UnsupportedModel: A module that the adapter names does not run.
     """
     parts, cells = vlm.parts(), encoded.cells
+    if "vision" not in cells or "projector" not in cells:
+        return {}
     inputs = on_device(vlm.model, encoded.inputs)
-    pixels = inputs[PIXELS] = inputs[PIXELS].detach().requires_grad_()
+    pixels = [inputs[name].detach().requires_grad_() for name in encoded.image_inputs]
+    inputs.update(zip(encoded.image_inputs, pixels, strict=True))
     entry, final = _Entry(), _Entry(last=True)
     projected = SiteHook(torch.from_numpy(cells["projector"].index))
     tower = SiteHook(torch.from_numpy(cells["vision"].index), change=_begin)
-    attention, own = _first_attention(parts)
+    # Where image tokens stand among those of the prompt, no attention is needed to see them.
+    attention, own = (nn.Identity(), False) if "language" in cells else _first_attention(parts)
     keys = _Keys(own)
     with ExitStack() as stack:
         stack.callback(loan.wrap(parts.vision_layers[0], entry))
@@ -115,7 +127,8 @@ def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, CellTrace]
             vlm.model(**inputs, use_cache=False)
     goal = keys.seen
     if "language" in cells:
-        goal = final.seen
+        whole = by_token(final.seen, len(encoded.prompt.token_ids))
+        goal = final.seen if whole is None else whole
     seen = {
         "first vision layer": entry.seen,
         "last vision layer": tower.seen,
@@ -125,9 +138,26 @@ def follow_model(vlm: VLM, loan: Loan, encoded: Encoded) -> dict[str, CellTrace]
     _check_seen(seen)
     patches = patch_sizes(encoded)
     traces = {}
-    for stage, step in _steps(encoded, (pixels, *seen.values())).items():
-        traces[stage] = _trace(*step, patches)
+    for stage, step in _steps(encoded, pixels, tuple(seen.values())).items():
+        trace = _trace(*step, patches)
+        if trace is not None:
+            traces[stage] = trace
     return traces
+
+
+def by_token(states: Tensor, tokens: int) -> Tensor | None:
+    """What enters a decoder layer for one prompt, as (token, channel); None where it is of another form.
+
+    Args:
+        states: (batch, token, channel); or, where a model keeps several streams of states,
+            (batch, token, stream, channel) or (stream, batch, token, channel).
+        tokens: How many tokens the prompt has.
+    """
+    if states.ndim > 2 and states.shape[:2] == (1, tokens):
+        return states[0].flatten(1).float()
+    if states.ndim == 4 and states.shape[1:3] == (1, tokens):
+        return states[:, 0].transpose(0, 1).flatten(1).float()
+    return None
 
 
 def _begin(cells: Tensor) -> Tensor:
@@ -152,38 +182,59 @@ def _check_seen(seen: Mapping[str, Tensor]) -> None:
             )
 
 
-def _steps(encoded: Encoded, seen: tuple[Tensor, ...]) -> dict[str, tuple[Tensor, Tensor, Cells, Cells]]:
-    """For each later stage: the earlier tensor, the later tensor, and the cells of both."""
-    pixels, entry, tower, projected, goal = seen
+def _steps(
+    encoded: Encoded, pixels: list[Tensor], seen: tuple[Tensor, ...]
+) -> dict[str, tuple[list[Tensor], Tensor, Cells, Cells]]:
+    """For each later stage: the earlier tensors, the later tensor, and the cells of both."""
+    entry, tower, projected, goal = seen
     cells = encoded.cells
-    steps = {
-        "vision": (pixels, entry, cells["pixels"], cells["vision"]),
-        "projector": (tower, projected, cells["vision"], cells["projector"]),
-    }
+    steps = {}
+    if cells["pixels"].index.size and _places(entry) == _places(tower):
+        steps["vision"] = pixels, entry, cells["pixels"], cells["vision"]
+    steps["projector"] = [tower], projected, cells["vision"], cells["projector"]
     if "language" in cells:
-        steps["language"] = projected, goal, cells["projector"], cells["language"]
+        steps["language"] = [projected], goal, cells["projector"], cells["language"]
     else:
         columns = cells["projector"].index
         if encoded.prompt.grids[0].stage == "cross":
             columns = encoded.columns
         attended = Cells(grids=cells["projector"].grids, index=columns)
-        steps["cross"] = projected, goal, cells["projector"], attended
+        steps["cross"] = [projected], goal, cells["projector"], attended
     return steps
 
 
+def _places(states: Tensor) -> int:
+    """How many places hold a vector of channels."""
+    return states.numel() // states.shape[-1]
+
+
+def _mixed(feeds: Doubles) -> float:
+    """The share of the places that feed several cells, of those that feed any."""
+    feeding = feeds[np.isfinite(feeds).all(axis=1)]
+    if not len(feeding):
+        return 0.0
+    return float((np.abs(feeding - np.rint(feeding)) > OFF).any(axis=1).mean())
+
+
 def _trace(
-    early: Tensor, late: Tensor, fine: Cells, coarse: Cells, patches: Mapping[str, Doubles]
-) -> CellTrace:
-    """The trace of one step; the worst one where a processor puts several copies of each pixel."""
+    early: list[Tensor], late: Tensor, fine: Cells, coarse: Cells, patches: Mapping[str, Doubles]
+) -> CellTrace | None:
+    """The trace of one step; the worst one where a processor puts several copies of each pixel.
+
+    None where nearly all cells of the earlier stage feed several of the later one: gradients cannot tell
+    which of them lies over which.
+    """
     gradients = cell_gradients(early, late.reshape(-1, late.shape[-1]), coarse)
     if fine.index.ndim == 3:
-        # Pixels: the index names each colour's number, which may be anywhere in the tensor.
-        flat, copies = gradients.flatten(1), list(fine.index)
+        # Pixels: the index names each colour's number, which may be anywhere in the tensors.
+        flat, copies = torch.cat([one.flatten(1) for one in gradients], dim=1), list(fine.index)
     else:
         # Elsewhere the channels of a place are the last axis.
-        flat, copies = gradients.flatten(1, -2), [fine.index]
+        flat, copies = gradients[0].flatten(1, -2), [fine.index]
     traces = []
     for index in copies:
         feeds = cells_fed(flat[:, torch.from_numpy(index)])
+        if fine.index.ndim == 1 and _mixed(feeds) > MOST_MIXED:
+            return None
         traces.append(follow_cells(fine, coarse, feeds, patches))
     return max(traces, key=lambda trace: (trace.unfed, trace.astray, trace.error))

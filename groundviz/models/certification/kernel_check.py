@@ -23,7 +23,7 @@ from groundviz.runtime.attention.tap import AttentionCall, tapped
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.loan.device import on_device
 from groundviz.runtime.loan.guard import Loan
-from groundviz.runtime.passes.forward import added, teacher_forced_inputs
+from groundviz.runtime.passes.forward import added, continued, for_generate, teacher_forced_inputs
 from groundviz.runtime.passes.nan_check import sampling, scores_not_finite, where_not_finite
 
 # The largest difference that rounding explains, in float32 and in shorter dtypes. A wrong mask or scale makes
@@ -86,7 +86,8 @@ def compare(vlm: VLM, loan: Loan, encoded: Encoded) -> tuple[Check, ...]:
 
     with torch.no_grad(), sampling(broken):
         made = _generated(vlm, inputs)
-        answer = added(inputs["input_ids"][0], made.sequences[0])[: len(made.logits)]
+        scored = getattr(made, "logits", None) or ()
+        answer = added(inputs[continued(inputs)][0], made.sequences[0])[: len(scored)]
         # The last token is only predicted, never put in.
         given = answer[:-1]
         if encoded.prompt.image_ids.intersection(answer):
@@ -94,22 +95,33 @@ def compare(vlm: VLM, loan: Loan, encoded: Encoded) -> tuple[Check, ...]:
             given = []
         forced = teacher_forced_inputs(inputs, given, fill=encoded.answer_fill)
         logits, unreadable = _tapped(vlm, forced, kernel)
-    steps = torch.stack([step[0].float() for step in made.logits[: len(given) + 1]])
-    if steps.log_softmax(dim=-1).isnan().any():
-        raise scores_not_finite(broken())
+    if scored:
+        steps = torch.stack([step[0].float() for step in scored[: len(given) + 1]])
+        if steps.log_softmax(dim=-1).isnan().any():
+            raise scores_not_finite(broken())
+        first_steps = _first_steps(logits, steps, vlm.model.dtype)
+    else:
+        why = "Generation was not compared with a forward pass: generate returns no scores of its steps."
+        first_steps = unmeasured("first steps", why)
+    rows = _rows(kernel.apart, most)
+    unreadable = unreadable or vlm.parts().opaque
+    if unreadable:
+        rows = unmeasured("rows", unreadable)
+    tokens = forced[continued(forced)].shape[1]
+    length = _length(len(logits), tokens, ahead=not encoded.prompt.image_ids)
+    return _tokens(encoded), length, first_steps, rows
+
+
+def _first_steps(logits: Tensor, steps: Tensor, dtype: torch.dtype) -> Check:
+    """Whether a forward pass has the scores of generate, (step, vocabulary), at its last tokens."""
     apart = (logits[-len(steps) :].float() - steps).abs().amax(dim=-1) / steps.std(dim=-1)
-    first_steps = closeness(
+    return closeness(
         "first steps",
         float(apart.max()),
-        max(ROUNDING, MOST_STEPS * torch.finfo(vlm.model.dtype).eps),
+        max(ROUNDING, MOST_STEPS * torch.finfo(dtype).eps),
         f"Scores of one forward pass and of the first {len(steps)} steps of generate",
         "a forward pass is not what generate computes",
     )
-    rows = _rows(kernel.apart, most)
-    if unreadable:
-        rows = unmeasured("rows", unreadable)
-    length = _length(len(logits), len(encoded.prompt.token_ids) + len(given))
-    return _tokens(encoded), length, first_steps, rows
 
 
 def _generated(vlm: VLM, inputs: dict[str, Tensor]) -> Any:
@@ -120,7 +132,9 @@ def _generated(vlm: VLM, inputs: dict[str, Tensor]) -> Any:
     for minimum in ("min_new_tokens", "min_length"):
         if getattr(vlm.model.generation_config, minimum, None):
             settings[minimum] = 0
-    return vlm.model.generate(**inputs, **settings, return_dict_in_generate=True, output_logits=True)
+    return vlm.model.generate(
+        **for_generate(vlm.model, inputs), **settings, return_dict_in_generate=True, output_logits=True
+    )
 
 
 def _question(encoded: Encoded) -> slice:
@@ -152,6 +166,8 @@ def _rows(apart: Sequence[float], most: float) -> Check:
 
 def _tokens(encoded: Encoded) -> Check:
     """Whether image tokens, cells and the columns of attention are the same positions of the prompt."""
+    if not encoded.prompt.grids:
+        return unmeasured("tokens", "Image tokens were not compared with cells: they have none.")
     tokens: list[int] = []
     for span in encoded.prompt.spans:
         if span.kind == "image":
@@ -179,10 +195,16 @@ def _tokens(encoded: Encoded) -> Check:
     )
 
 
-def _length(computed: int, tokens: int) -> Check:
-    """Whether the model computes one position for each token."""
+def _length(computed: int, tokens: int, *, ahead: bool) -> Check:
+    """Whether the model computes one position for each token that its decoder reads.
+
+    Args:
+        computed: How many it computes.
+        tokens: How many tokens its decoder reads.
+        ahead: Whether none of them is the image's: the model may then put positions of the image ahead.
+    """
     verdict = PASSED
-    if computed != tokens:
+    if computed < tokens or (computed > tokens and not ahead):
         verdict = f"{computed} positions for {tokens} tokens"
     return Check(
         name="length",

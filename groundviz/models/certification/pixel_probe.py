@@ -13,11 +13,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 
 from groundviz.models.adapter.vlm import VLM
 from groundviz.models.certification.gradient_paths import centres_of, patch_sizes, view_of
 from groundviz.record.types import Bools, Doubles, Floats, Grid, SourceImage
-from groundviz.runtime.inputs.encoded import PIXELS, Cells, Encoded
+from groundviz.runtime.inputs.encoded import Cells, Encoded
 
 QUESTION = "What does the image show?"
 # In pixels. At the border a processor averages fewer neighbours, so these pixels are not compared.
@@ -48,12 +49,14 @@ def noise(shape: tuple[int, int]) -> SourceImage:
     return source_image_of(np.random.default_rng(0).random((*shape, 3)))
 
 
-def follow_source(vlm: VLM, shape: tuple[int, int]) -> PixelTrace:
-    """Locate the model's pixels in a source image of this shape.
+def follow_source(vlm: VLM, shape: tuple[int, int]) -> PixelTrace | None:
+    """Locate the model's pixels in a source image of this shape; None if their layout is not known.
 
     Cost: four encodings; the model does not run.
     """
     dark = _encode(vlm, np.zeros((*shape, 3)))
+    if not dark.cells["pixels"].index.size:
+        return None
     light = _encode(vlm, np.ones((*shape, 3)))
     black = _pixel_values(dark)
     spread = _pixel_values(light) - black
@@ -74,13 +77,25 @@ def follow_source(vlm: VLM, shape: tuple[int, int]) -> PixelTrace:
         for copy, visible in zip(found, seen, strict=True):
             off = _displacement(grid, copy[own] * shape, visible[own], shape) / patches[view_of(grid)]
             error = max(error, float(off.max(initial=0.0)))
+    shown = (np.abs(spread) > 0) & _of_inputs_in(dark)
+    shows_image &= shown
     shows_image[cells.index] = False
-    strays = shows_image.sum() / max(1, (np.abs(spread) > 0).sum())
+    strays = shows_image.sum() / max(1, shown.sum())
     return PixelTrace(error, float(strays))
 
 
 def _encode(vlm: VLM, pixels: Doubles) -> Encoded:
     return vlm.encode((source_image_of(pixels),), QUESTION)
+
+
+def _of_inputs_in(encoded: Encoded) -> Bools:
+    """Which numbers are of an image input that has cells, bool (number,).
+
+    Some models read each image twice, at two sizes; cells are then those of the size that is told apart.
+    """
+    sizes = [encoded.inputs[name].numel() for name in encoded.image_inputs]
+    number = np.repeat(np.arange(len(sizes)), sizes)
+    return np.isin(number, np.unique(number[encoded.cells["pixels"].index]))
 
 
 def _pixels_by_grid(cells: Cells) -> list[tuple[Grid, slice]]:
@@ -126,4 +141,6 @@ def _ramp(shape: tuple[int, int], axis: int) -> Doubles:
 
 
 def _pixel_values(encoded: Encoded) -> Floats:
-    return np.asarray(encoded.inputs[PIXELS].float().cpu(), dtype=np.float32).ravel()
+    """All numbers of all image inputs, in the order that `Cells.index` counts them."""
+    flat = [encoded.inputs[name].float().cpu().flatten() for name in encoded.image_inputs]
+    return np.asarray(torch.cat(flat), dtype=np.float32)

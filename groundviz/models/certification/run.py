@@ -4,6 +4,7 @@
 
     source ──> pixels                                        every pixel is located: `pixel_probe`
                pixels ──> tower ──> projector ──> text       every cell is followed: `gradient_trace`
+    source ─────────────────────────────────────> text       some blocks are inverted: `block_probe`
     one forward pass = the first steps of generate           compared: `kernel_check`
     attention rows times values = the kernel's output        compared: `kernel_check`
 """
@@ -21,12 +22,21 @@ from torch import nn
 from groundviz.errors import GroundvizError, ModelBusy, UnsupportedModel
 from groundviz.forking import fork_safe_lock
 from groundviz.models.adapter.vlm import VLM
-from groundviz.models.certification.certificate import Certificate, Shape, completeness, geometry
+from groundviz.models.certification.block_probe import probe_blocks
+from groundviz.models.certification.certificate import (
+    Certificate,
+    Shape,
+    completeness,
+    coverage,
+    geometry,
+    unmeasured,
+)
 from groundviz.models.certification.gradient_paths import CellTrace
 from groundviz.models.certification.gradient_trace import follow_model
 from groundviz.models.certification.kernel_check import compare
 from groundviz.models.certification.pixel_probe import QUESTION, follow_source, noise
 from groundviz.record.geometry import held_cells, to_source_pixels
+from groundviz.record.types import Bools, Grid
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.loan import guard
 from groundviz.runtime.loan.preflight import refuse_unusable, watch_gradients
@@ -54,30 +64,43 @@ def certify_vlm(vlm: VLM, shapes: Sequence[Shape] | None = None) -> Certificate:
     """
     started = time.perf_counter()
     refuse_unusable(vlm.model)
-    if not vlm.parts().vision_layers:
+    if vlm.parts().unknown:
         raise UnsupportedModel(vlm.parts().unknown)
     shapes = tuple(shapes or _suiting(vlm.encode((noise(SHAPES[0]),), QUESTION)))
-    pixels = [follow_source(vlm, shape) for shape in shapes]
+    located = [follow_source(vlm, shape) for shape in shapes]
+    pixels = [one for one in located if one is not None]
     encoded = [vlm.encode((noise(shape),), QUESTION) for shape in shapes]
+    placed = bool(encoded[0].prompt.grids)
     traces: list[CellTrace] = []
-    errors = {"pixels": [trace.error for trace in pixels]}
+    errors = {}
+    if pixels:
+        errors["pixels"] = [one.error for one in pixels]
     with guard.borrow(vlm.model) as loan:
         watch_gradients(loan)
         # First, because gradients cannot be followed through numbers that are not finite.
         compared = compare(vlm, loan, encoded[0])
-        for prompt in encoded:
-            for stage, trace in follow_model(vlm, loan, prompt).items():
-                traces.append(trace)
-                errors.setdefault(stage, []).append(trace.error)
+        if placed:
+            for prompt in encoded:
+                for stage, trace in follow_model(vlm, loan, prompt).items():
+                    traces.append(trace)
+                    errors.setdefault(stage, []).append(trace.error)
+            blocks = probe_blocks(vlm, loan, shapes)
     steps = {stage: max(found) for stage, found in errors.items()}
-    unseen = [_unseen(prompt, shape) for prompt, shape in zip(encoded, shapes, strict=True)]
+    pairs = list(zip(encoded, shapes, strict=True))
+    checks = [geometry(steps), completeness(pixels, traces)]
+    unseen = []
+    if placed:
+        checks += [coverage([uncovered(*pair) for pair in pairs]), blocks]
+        unseen = [_unseen(*pair) for pair in pairs]
+    else:
+        checks += [unmeasured(name, vlm.parts().opaque) for name in ("coverage", "blocks")]
     return Certificate(
         model=vlm.name,
         family=vlm.family_name,
         shapes=shapes,
         steps=steps,
         unseen=tuple(unseen),
-        checks=(geometry(steps), completeness(pixels, traces), *compared),
+        checks=(*checks, *compared),
         seconds=round(time.perf_counter() - started, 3),
     )
 
@@ -138,16 +161,31 @@ def _setting(vlm: VLM) -> str:
 def _suiting(encoded: Encoded) -> tuple[Shape, ...]:
     """Image sizes with odd sides, at least as large as the model sees an image and several cells across."""
     pixels = max(max(grid.rows, grid.cols) for grid in encoded.cells["pixels"].grids)
-    cells = max(max(grid.rows, grid.cols) for grid in encoded.prompt.grids)
-    factor = max(1.0, pixels / max(SHAPES[0]), CELLS_ACROSS / cells)
+    factor = max(1.0, pixels / max(SHAPES[0]))
+    if encoded.prompt.grids:
+        cells = max(max(grid.rows, grid.cols) for grid in encoded.prompt.grids)
+        factor = max(factor, CELLS_ACROSS / cells)
     # The last bit makes every side odd.
     return tuple((int(rows * factor) | 1, int(cols * factor) | 1) for rows, cols in SHAPES)
 
 
+def uncovered(encoded: Encoded, shape: Shape) -> float | None:
+    """The share of an image that is in the model's pixels and in no cell; None if these are not known."""
+    if not encoded.cells["pixels"].index.size:
+        return None
+    shown = _within(encoded.cells["pixels"].grids, shape)
+    return float((shown & ~_within(encoded.prompt.grids, shape)).mean())
+
+
 def _unseen(encoded: Encoded, shape: Shape) -> float:
     """The share of an image that no cell of the prompt shows."""
+    return float((~_within(encoded.prompt.grids, shape)).mean())
+
+
+def _within(grids: Sequence[Grid], shape: Shape) -> Bools:
+    """Which pixels of a source image some cell shows, bool `shape`."""
     shown = np.zeros(shape, dtype=bool)
-    for grid in encoded.prompt.grids:
+    for grid in grids:
         cells = np.where(held_cells(grid), 1.0, np.nan).reshape(grid.rows, grid.cols)
         shown |= ~np.isnan(to_source_pixels(cells, grid, shape))
-    return float((~shown).mean())
+    return shown

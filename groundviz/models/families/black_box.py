@@ -10,15 +10,18 @@ Maps of perturbation methods lie on the source image itself, so no geometry is n
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from torch import nn
+from transformers import GenerationMixin
 
 from groundviz.errors import UnsupportedModel
 from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
+from groundviz.models.prompting.markers import marker_of
 from groundviz.record.conversation import Asking
 from groundviz.record.geometry import squeezed
 from groundviz.record.types import SourceImage
@@ -40,12 +43,13 @@ class Anything:
 
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, source_images, question, FALLBACK)
-        image = asked.where(vlm.processor.image_token_id)
+        asked = read_prompt(vlm, source_images, question, FALLBACK, marker=marker_of(vlm.processor))
+        image = np.empty(0, dtype=np.int64)
+        token = getattr(vlm.processor, "image_token_id", None)
+        if token is not None:
+            image = asked.where(token)
         cells = {"pixels": unread_pixels(asked.shapes)}
-        return finish(
-            vlm, asked, image=image, grids=(), cells=cells, columns=np.empty(0, dtype=np.int64)
-        )
+        return finish(vlm, asked, image=image, grids=(), cells=cells, columns=np.empty(0, dtype=np.int64))
 
     def parts(self, model: Any) -> Parts:
         """No module at all, and why."""
@@ -86,16 +90,35 @@ def check_usable(model: Any, processor: Any) -> None:
     """Stop what is no model that answers questions about images.
 
     Raises:
-        UnsupportedModel: It cannot generate, its processor marks no images, or it reads the prompt in
-            an encoder and answers in a decoder.
+        UnsupportedModel: It cannot generate, or not token by token; its forward takes no image; or its
+            processor reads words off the image.
     """
-    if not hasattr(model, "generate") or not getattr(processor, "image_token", None):
-        raise UnsupportedModel(why(getattr(model, "config", None), type(model).__name__))
-    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+    name = type(model).__name__
+    if not hasattr(model, "generate"):
+        raise UnsupportedModel(why(getattr(model, "config", None), name))
+    if not issubclass(type(model), GenerationMixin):
         raise UnsupportedModel(
-            f"{type(model).__name__} reads the prompt in an encoder and answers in a decoder of its own: "
-            "expected one decoder for both, in which an answer follows its prompt. Take another model."
+            f"{name} does not answer token by token: its generate is its own, such as the diffusion of "
+            "whole blocks, and no pass gives the probability of a token after those before it. Take a model "
+            "that answers token by token."
         )
+    images = getattr(processor, "image_processor", None)
+    inputs = list(inspect.signature(model.forward).parameters)
+    if not any(word in given for given in inputs for word in _OF_IMAGES):
+        raise UnsupportedModel(
+            f"{name} takes no image: the inputs of its forward are {', '.join(inputs)}. Take a model that "
+            "reads images, and its own processor."
+        )
+    if hasattr(images, "apply_ocr"):
+        raise UnsupportedModel(
+            f"{name} reads the words of a page by text recognition, and puts them with their places into the "
+            "prompt: a changed image has other words, and so another prompt. Take a model that reads pixels "
+            "alone."
+        )
+
+
+# What names of inputs that hold an image contain.
+_OF_IMAGES = ("pixel", "image", "patch")
 
 
 FAMILIES.add(UNKNOWN, Anything())

@@ -49,10 +49,12 @@ def checked(processor: Any) -> Any:
             f"The class {name} was given as processor: expected an object of it, or its folder or hub id. "
             "Pass what AutoProcessor.from_pretrained returns."
         )
-    if not all(hasattr(processor, part) for part in ("tokenizer", "image_processor", "image_token")):
+    # A model of films is shown an image as a film.
+    shows = hasattr(processor, "image_processor") or hasattr(processor, "video_processor")
+    if not (shows and hasattr(processor, "tokenizer")):
         raise UnsupportedModel(
-            f"{name} is not a processor of images and text: it lacks a tokenizer, an "
-            "image processor or an image token. Pass what AutoProcessor loads for this checkpoint."
+            f"{name} is not a processor of images and text: it lacks a tokenizer or an image processor. "
+            "Pass what AutoProcessor loads for this checkpoint."
         )
     return processor
 

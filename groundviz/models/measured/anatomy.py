@@ -32,6 +32,9 @@ def parts_of_measured(
     Raises:
         Unmeasurable: It has no output head.
     """
+    apart = bool(getattr(model.config, "is_encoder_decoder", False))
+    if apart:
+        opaque = opaque or _APART
     head = _head(model)
     layers = tuple(stack)
     vision = wiring.tower.layers if wiring and wiring.tower else ()
@@ -43,12 +46,32 @@ def parts_of_measured(
         projector=projector or nn.Identity(),
         decoder_layers=layers,
         decoder_attention=attending,
-        final_norm=_norm_behind(model, stack),
+        final_norm=nn.Identity() if apart else _norm_behind(model, stack),
         output_head=head,
         opaque=opaque or ("" if attending else _OPAQUE.format(type(layers[0]).__name__)),
+        apart=apart,
     )
 
 
+def parts_of_pixels(opaque: str) -> Parts:
+    """No module at all, for a model of which it is known alone where pixels lie in its image inputs."""
+    return Parts(
+        vision_layers=(),
+        vision_attention=(),
+        projector=nn.Identity(),
+        decoder_layers=(),
+        decoder_attention=(),
+        final_norm=nn.Identity(),
+        output_head=nn.Identity(),
+        opaque=opaque,
+    )
+
+
+_APART = (
+    "This model reads image and prompt in an encoder, and a decoder of its own writes the answer: neither "
+    "attention nor words of hidden states lead from the answer to single image tokens. Use a method that "
+    "reads neither, such as occlusion or integrated_gradients."
+)
 _OPAQUE = (
     "Attention of {} cannot be read: it does not go through transformers' attention registry. Use a method "
     "that needs no attention, such as occlusion."

@@ -20,6 +20,7 @@ from groundviz.models.measured.unmeasurable import Unmeasurable
 from groundviz.record.types import Ints
 from groundviz.runtime.loan.guard import Loan
 from groundviz.runtime.passes.batches import is_out_of_memory
+from groundviz.runtime.passes.forward import PROMPT
 
 # The share of the text's tokens that an embedding is given as they are: models hide image tokens from it.
 MOST_TEXT = 0.9
@@ -68,10 +69,15 @@ def arrive(
         names: Those that hold the image.
         mode: Lasts during the pass: `Silenced`, or nothing.
         with_image: Whether the stream must depend on the image; else it is the text's alone.
+
+    Raises:
+        Unmeasurable: The pass fails, or no layers read prompt and image together.
     """
+    if PROMPT not in inputs:
+        raise Unmeasurable("its encoder reads the image alone, and its decoder attends to all of that")
     leaves = {name: inputs[name].detach().requires_grad_() for name in names}
     arrival, probes = Arrival(list(leaves.values())), []
-    ids = inputs["input_ids"]
+    ids = inputs[PROMPT]
     with ExitStack() as stack:
         for module in loan.model.modules():
             if isinstance(module, nn.Embedding):

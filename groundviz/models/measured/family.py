@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from groundviz.errors import GroundvizError, ImageError
 from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.families.black_box import FALLBACK, UNKNOWN, unread_pixels
-from groundviz.models.measured.anatomy import parts_of_measured
+from groundviz.models.measured.anatomy import parts_of_measured, parts_of_pixels
 from groundviz.models.measured.geometry import cells_of, pixels_alone
 from groundviz.models.measured.habits import goes_on, keeps_batches_apart
 from groundviz.models.measured.layout import Block, blocks_of
@@ -26,6 +26,7 @@ from groundviz.models.measured.ramps import blank_image, read_ramps
 from groundviz.models.measured.unmeasurable import Unmeasurable
 from groundviz.models.measured.wiring import Wiring, layers_of_text, trace
 from groundviz.models.prompting.encode import Asked, finish, read_prompt
+from groundviz.models.prompting.markers import marker_of
 from groundviz.record.conversation import Asking, Verbatim
 from groundviz.record.types import Ints, SourceImage
 from groundviz.runtime.inputs.encoded import Cells, Encoded
@@ -140,20 +141,18 @@ def _known(vlm: VLM) -> _Known:
 
 
 def _found(vlm: VLM, known: _Known) -> Parts:
-    """The modules of a model, with the first form of its prompt that can be measured."""
-    reasons = []
-    for marker in _markers(vlm):
-        known.marker = marker
-        known.ramps.clear()
-        try:
-            return _found_with(vlm, known)
-        except Unmeasurable as why:
-            reasons.append(str(why))
-    closed = FAMILIES[UNKNOWN].parts(vlm.model)
-    return replace(closed, unknown=f"This model cannot be measured: {reasons[0]}.")
+    """The modules of a model; none, and why, where it cannot be measured."""
+    if not getattr(vlm.processor, "chat_template", None):
+        # What a template writes need not be the image token, so it is not counted.
+        known.marker = marker_of(vlm.processor)
+    try:
+        return _measured_parts(vlm, known)
+    except Unmeasurable as why:
+        closed = FAMILIES[UNKNOWN].parts(vlm.model)
+        return replace(closed, unknown=f"This model cannot be measured: {why}.")
 
 
-def _found_with(vlm: VLM, known: _Known) -> Parts:
+def _measured_parts(vlm: VLM, known: _Known) -> Parts:
     try:
         asked = _ask(vlm, known, [blank_image(shape) for shape in USUAL], QUESTION)
     except GroundvizError:
@@ -169,9 +168,13 @@ def _found_with(vlm: VLM, known: _Known) -> Parts:
         reason = str(why)
     else:
         return _with_habits(vlm, known, parts_of_measured(vlm.model, wiring.layers, wiring), inputs, names)
-    with held(vlm.model) as loan:
-        layers, reached = layers_of_text(loan, inputs, names)
     known.placed = False
+    try:
+        with held(vlm.model) as loan:
+            layers, reached = layers_of_text(loan, inputs, names)
+    except Unmeasurable as why:
+        # Pixels can still be hidden, and differentiated.
+        return _with_habits(vlm, known, parts_of_pixels(_OPAQUE.format(why)), inputs, names)
     if not reached:
         reason = "its text reads the image through cross-attention, or through discrete codes without gradients"
     parts = parts_of_measured(vlm.model, layers, None, _OPAQUE.format(reason))
@@ -194,20 +197,14 @@ _OPAQUE = (
 )
 
 
-def _markers(vlm: VLM) -> tuple[str, ...]:
-    """What a prompt written by hand has for an image: the image token, or nothing where the processor adds it."""
-    token = str(getattr(vlm.processor, "image_token", "") or "")
-    if getattr(vlm.processor, "chat_template", None) or not token:
-        # What a template writes need not be the image token, so it is not counted.
-        return ("",)
-    return (token, "")
-
-
 def _ask(vlm: VLM, known: _Known, source_images: Sequence[SourceImage], question: Asking) -> Asked:
     marker = known.marker
     if isinstance(question, Verbatim):
         marker = str(getattr(vlm.processor, "image_token", "") or "")
-    return read_prompt(vlm, source_images, question, FALLBACK, marker=marker)
+    asked = read_prompt(vlm, source_images, question, FALLBACK, marker=marker)
+    # Some processors make labels for training, which a forward pass must not get.
+    inputs = {name: tensor for name, tensor in asked.inputs.items() if name != "labels"}
+    return replace(asked, inputs=inputs)
 
 
 def _ramps(vlm: VLM, known: _Known, shapes: Shapes) -> tuple[tuple[str, ...], list[Block]]:

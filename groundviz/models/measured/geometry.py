@@ -100,7 +100,7 @@ def _fields(blocks: Sequence[Block], place_of: Ints, count: int) -> Fields:
         np.maximum.at(high, place, centres + half)
         image[place] = block.image
     fed = image >= 0
-    at[fed], size[fed] = ((low + high) / 2)[fed], (high - low)[fed]
+    at[fed], size[fed] = (low[fed] + high[fed]) / 2, high[fed] - low[fed]
     return Fields(at, size, image)
 
 

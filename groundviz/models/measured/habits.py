@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from groundviz.runtime.passes.batches import is_out_of_memory
-from groundviz.runtime.passes.forward import is_per_token, last_logits, repeated, teacher_forced_inputs
+from groundviz.runtime.passes.forward import (
+    PROMPT,
+    START,
+    is_per_token,
+    last_logits,
+    repeated,
+    teacher_forced_inputs,
+)
 from groundviz.runtime.passes.kv_cache import cache_of, on_cache, prompt_cache
 
 # The largest difference of two passes, as a share of the spread of scores, that rounding explains.
@@ -54,7 +61,10 @@ def goes_on(model: Any, inputs: Mapping[str, Tensor]) -> bool:
         model: The transformers module, borrowed.
         inputs: The inputs of a prompt.
     """
-    prompt = inputs["input_ids"]
+    if START in inputs:
+        # The cache is that of another decoder than what reads the prompt, and is not used.
+        return False
+    prompt = inputs[PROMPT]
     if any(is_per_token(value, inputs) for name, value in inputs.items() if name not in _TEXT):
         # The cache is not used for such.
         return False

@@ -17,8 +17,10 @@ from groundviz.models.measured.unmeasurable import Unmeasurable
 from groundviz.record.geometry import apply, scale_shift
 from groundviz.record.types import Bools, Doubles, Ints
 
-# What is enlarged is flat within half a source pixel of the border, where a ramp tells nothing.
-FLAT = 0.75
+# What is enlarged is bent within two source pixels of the border, where a ramp tells nothing.
+FLAT = 2.0
+# A side that is shorter has nothing but border.
+LEAST_SIDE = 8
 # Rows at each end of a block that are left out of the fit: resampling has no neighbours there.
 RIM = 2
 # Steps of blocks of one size differ by less where they show an image alike; so many are many.
@@ -69,6 +71,9 @@ def blocks_of(inputs: Sequence[Shown], shapes: Sequence[Shape]) -> list[Block]:
     Raises:
         Unmeasurable: The pixels of an input lie in no blocks.
     """
+    shortest = min(min(shape) for shape in shapes)
+    if shortest < LEAST_SIDE:
+        raise Unmeasurable(f"a side of {shortest} pixels is too short, expected {LEAST_SIDE} at least")
     found: list[Block] = []
     start = 0
     for number, shown in enumerate(inputs):

@@ -119,8 +119,8 @@ def fill_verbatim(processor: Any, text: str, *, marker: str, images: int = 1) ->
     Raises:
         PromptError: The text holds another number of image tokens.
     """
-    token = str(processor.image_token)
-    pieces = text.split(token)
+    token = str(getattr(processor, "image_token", None) or "")
+    pieces = text.split(token) if token else [text]
     if len(pieces) == 1:
         return Chat((marker * images, ""), (Filling(text, commands=True),))
     if not marker or len(pieces) - 1 != images:

@@ -21,6 +21,7 @@ from groundviz.models.prompting.chat import Chat, fill_template, fill_verbatim
 from groundviz.models.prompting.control_tokens import ControlTokens, placeholder
 from groundviz.models.prompting.formats import Format
 from groundviz.models.prompting.offsets import woven
+from groundviz.models.prompting.own_decoder import for_forward
 from groundviz.models.prompting.prompt import (
     adds_special_tokens,
     check_length,
@@ -32,6 +33,7 @@ from groundviz.models.prompting.tokenizer_proxy import Scribe
 from groundviz.record.conversation import Asking, Verbatim
 from groundviz.record.types import Bools, Grid, Ints, Message, Prompt, SourceImage
 from groundviz.runtime.inputs.encoded import Cells, Encoded
+from groundviz.runtime.passes.forward import PROMPT, START
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,6 +109,7 @@ def read_prompt(
 
     Raises:
         PromptError: The question cannot be asked of this model.
+        UnsupportedModel: It takes no question at all.
     """
     if marker is None:
         marker = vlm.processor.image_token
@@ -128,8 +131,9 @@ def read_prompt(
         add_special_tokens=adds_special_tokens(vlm.processor.tokenizer, _start(chat)),
         **options,
     )
-    inputs = {name: value for name, value in made.items() if isinstance(value, Tensor) or _counts(vlm, name, value)}
-    token_ids = inputs["input_ids"][0].numpy().astype(np.int64)
+    kept = {name: one for name, one in made.items() if isinstance(one, Tensor) or _counts(vlm, name, one)}
+    inputs = for_forward(vlm.model, kept)
+    token_ids = inputs[PROMPT if PROMPT in inputs else START][0].numpy().astype(np.int64)
     check_length(len(token_ids), vlm.model.config)
     wrote = scribe.wrote(token_ids.tolist())
     if isinstance(question, Verbatim):
@@ -155,7 +159,7 @@ def read_prompt(
 
 
 def _counts(vlm: Any, name: str, value: Any) -> bool:
-    """Whether an output of a processor is a list that the model's forward takes, such as of numbers of tiles."""
+    """Whether an output of a processor is a list that the model's forward takes, as of numbers of tiles."""
     return isinstance(value, list) and name in inspect.signature(vlm.model.forward).parameters
 
 

@@ -77,13 +77,14 @@ class Scribe:
         for reading in self._readings:
             if not (reading.wrote >= 0).any():
                 continue
-            # A text that was tokenised by itself may have lost its start token in the prompt.
-            for skip in (0, 1):
-                piece = reading.token_ids[skip:]
+            # A text that was tokenised by itself may have lost its start token in the prompt, and its end.
+            for skip, lost in ((0, 0), (1, 0), (1, 1)):
+                kept = slice(skip, len(reading.token_ids) - lost)
+                piece = reading.token_ids[kept]
                 start = _find(token_ids, piece)
                 if start >= 0:
                     here = wrote[start : start + len(piece)]
-                    np.maximum(here, reading.wrote[skip:], out=here)
+                    np.maximum(here, reading.wrote[kept], out=here)
                     break
         return wrote
 

@@ -77,12 +77,14 @@ class RowWatch:
         self._columns_slice = _as_slice(numbers)
         self._columns_end = max(numbers, default=-1) + 1
         self._layers: dict[int, _Layer] = {}
+        # How many tokens the layer that has read most has read.
+        self._seen = 0
 
     def __call__(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
         """Keep what is needed of one call, and let the kernel compute it."""
         layer = self._layers.setdefault(call.layer, _Layer())
         # Layers that share the keys of others may read the last tokens of a prompt alone.
-        layer.seen = max(layer.seen + call.query.shape[2], 0 if self._cross else call.key.shape[2])
+        layer.seen = self._seen = max(layer.seen + call.query.shape[2], self._seen)
         layer.heads = call.query.shape[1]
         self._read_question(layer, call)
         if layer.seen <= self._start:

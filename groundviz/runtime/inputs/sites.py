@@ -44,6 +44,8 @@ class Parts:
             they run, and the streams each connects: "latents" and "image".
         unknown: Why the modules are not known, and what to do about it; empty where they are known.
         opaque: Why attention to the image cannot be read, and what to do; empty where it can.
+        apart: Whether `decoder_layers` are those of an encoder, which reads prompt and image, so that their
+            hidden states predict no token: a decoder of its own writes the answer.
         batches: Whether several prompts in one pass give what each gives alone.
         continues: Whether the model reads an answer on the prompt's KV cache as it does behind the prompt.
     """
@@ -59,6 +61,7 @@ class Parts:
     resampler: tuple[tuple[nn.Module, Flow], ...] = ()
     unknown: str = ""
     opaque: str = ""
+    apart: bool = False
     batches: bool = True
     continues: bool = True
 
@@ -79,6 +82,21 @@ class Parts:
             raise UnsupportedMethod(self.unknown, lacks="modules")
         if self.opaque:
             raise UnsupportedMethod(self.opaque)
+
+    def check_words(self) -> None:
+        """Stop what reads hidden states of the decoder layers as words, where these predict no token.
+
+        Raises:
+            UnsupportedMethod: Another decoder than that of these layers writes the answer.
+        """
+        if self.apart:
+            self.check_attention()
+
+    def words_in(self, hidden: Tensor) -> Tensor:
+        """Logits (..., token) of hidden states (..., channel), before any soft cap; see `check_words`."""
+        self.check_words()
+        logits: Tensor = self.output_head(self.final_norm(hidden))
+        return logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +154,8 @@ def _why_none(parts: Parts, stage: str) -> str:
         return "its text holds no image tokens, and attends to the image through cross-attention"
     if stage == "language" and parts.resampler:
         return "each of its image tokens depends on the whole image"
+    if parts.opaque:
+        return "its cells there have no single places in the image, or are not known"
     return "its adapter knows of none"
 
 

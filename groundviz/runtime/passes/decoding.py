@@ -137,6 +137,8 @@ class Decoding:
         return kept
 
 
+# How models with a `generate` of their own name the language model whose `generate` they call.
+_LANGUAGE_MODELS = ("language_model", "text_model", "text_decoder")
 # What transformers raises where settings do not fit the model, or the machine.
 _OF_SETTINGS = (ValueError, TypeError, IndexError, NotImplementedError, ImportError, AssertionError)
 
@@ -162,10 +164,12 @@ def settled(decoding: Decoding) -> Iterator[None]:
 
 def _owner(model: Any) -> Any:
     """The module whose generation config is used: the model, or the language model that it calls."""
-    inner = getattr(model, "language_model", None)
-    own_generate = getattr(type(model).generate, "__module__", "") != "transformers.generation.utils"
-    if own_generate and hasattr(inner, "generate") and hasattr(inner, "generation_config"):
-        return inner
+    if getattr(type(model).generate, "__module__", "") == "transformers.generation.utils":
+        return model
+    for name in _LANGUAGE_MODELS:
+        inner = getattr(model, name, None)
+        if hasattr(inner, "generate") and hasattr(inner, "generation_config"):
+            return inner
     return model
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.record.types import Target
@@ -21,6 +21,10 @@ from groundviz.runtime.passes.float32_head import ExactHead, widens
 from groundviz.runtime.passes.targets import Reading, continuations, score_targets
 
 Hooks = Mapping[Site, SiteHook]
+# Tokens of a prompt, and those with which a decoder of its own starts: an answer follows the latter, if any.
+PROMPT, START = "input_ids", "decoder_input_ids"
+# Types whose `generate` puts a start token of its own in place of the prompt's first, and drops its last.
+REFRAMING = frozenset({"blip"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +72,11 @@ class Passes:
             )
         return teacher_forced_inputs(self.inputs, token_ids, batch, fill=self.answer_fill)
 
+    @property
+    def before_answer(self) -> Tensor:
+        """The tokens that the answer follows, int (token,): the prompt's, or the start of its own decoder."""
+        return self.inputs[continued(self.inputs)][0]
+
     def read(self, *at: Site, whole: bool = False, pixels: Tensor | None = None) -> list[Tensor]:
         """The image at sites, (1, ...) each, from one pass.
 
@@ -75,7 +84,12 @@ class Passes:
             at: The sites.
             whole: Read every token there, not the image cells alone.
             pixels: Another image to show the model, as `ImageInput.cells` gives it.
+
+        Raises:
+            UnsupportedMethod: Every token is wanted, and those of these layers are not the answer's.
         """
+        if whole:
+            self.parts.check_words()
         hooks = {site: self._site_hook(site) for site in at if site.stage != "pixels"}
         if hooks:
             with torch.no_grad():
@@ -179,7 +193,7 @@ class Passes:
         count = len(token_ids)
         with self._hooked(hooks), self._exact_head(count + 1):
             logits = last_logits(self.model, inputs, count + 1)
-        return log_probabilities(logits[:, :-1], inputs["input_ids"][:, -count:])
+        return log_probabilities(logits[:, :-1], inputs[continued(inputs)][:, -count:])
 
     def _site_hook(self, site: Site, batch: int = 1, change: Change | None = None) -> SiteHook:
         # A layer whose output holds no image cells can still be read whole.
@@ -193,7 +207,8 @@ class Passes:
         try:
             if widens(self.parts.output_head):
                 exact = ExactHead(rows)
-                handles.append(self.loan.hook(self.parts.final_norm, exact.norm))
+                if type(self.parts.final_norm) is not nn.Identity:
+                    handles.append(self.loan.hook(self.parts.final_norm, exact.norm))
                 handles.append(self.loan.hook(self.parts.output_head, exact.head))
             yield
         finally:
@@ -212,13 +227,22 @@ class Passes:
                 handle.remove()
 
 
+def continued(inputs: Mapping[str, Tensor]) -> str:
+    """The name of the input that the answer's tokens follow.
+
+    An encoder-decoder reads the prompt in its encoder, and the answer follows the start of its decoder.
+    """
+    return START if START in inputs else PROMPT
+
+
 def teacher_forced_inputs(
     inputs: Mapping[str, Tensor], token_ids: Sequence[int], batch: int = 1, *, fill: Mapping[str, int]
 ) -> dict[str, Tensor]:
     """The inputs of a teacher-forced pass over a prompt and answer tokens.
 
-    Inputs with one value per token are continued with their value at the prompt's last token, which is
-    text, unless `fill` names another value.
+    The tokens follow the prompt; or, in an encoder-decoder, the start of its decoder, and the prompt stays as
+    it is. Inputs with one value per token are continued with their value at the last token, which is text,
+    unless `fill` names another value.
 
     Args:
         inputs: Of the prompt.
@@ -226,11 +250,14 @@ def teacher_forced_inputs(
         batch: How many times the prompt is repeated.
         fill: By input name, its value at answer tokens.
     """
-    prompt = inputs["input_ids"]
-    tail = torch.tensor([list(token_ids)], dtype=prompt.dtype, device=prompt.device)
-    longer = {"input_ids": torch.cat([prompt, tail], dim=1)}
+    ids = continued(inputs)
+    before = inputs[ids]
+    # Inputs of a decoder of its own have names of their own.
+    prefix = ids.removesuffix(PROMPT)
+    tail = torch.tensor([list(token_ids)], dtype=before.dtype, device=before.device)
+    longer = {ids: torch.cat([before, tail], dim=1)}
     for name, tensor in inputs.items():
-        if name != "input_ids" and is_per_token(tensor, inputs) and not tensor.is_floating_point():
+        if name != ids and name.startswith(prefix) and _is_along(tensor, before):
             last = tensor[:, -1:].expand(-1, tail.shape[1], *tensor.shape[2:])
             if name in fill:
                 last = torch.full_like(last, fill[name])
@@ -238,9 +265,24 @@ def teacher_forced_inputs(
     return {name: repeated(longer.get(name, tensor), batch) for name, tensor in inputs.items()}
 
 
+def for_generate(model: Any, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The inputs with which a model's `generate` continues the very tokens that its forward would."""
+    if getattr(model.config, "model_type", None) not in REFRAMING:
+        return inputs
+    # Any token: it is dropped.
+    return teacher_forced_inputs(inputs, inputs[PROMPT][0, :1].tolist(), fill={})
+
+
 def is_per_token(tensor: Tensor, inputs: Mapping[str, Tensor]) -> bool:
-    """Whether a tensor has one entry for each token of the prompt."""
-    return isinstance(tensor, Tensor) and tensor.shape[:2] == inputs["input_ids"].shape
+    """Whether a tensor has one entry for each token, of the prompt or of the start of its own decoder."""
+    return any(_is_along(tensor, inputs[ids]) for ids in (PROMPT, START) if ids in inputs)
+
+
+def _is_along(tensor: Tensor, ids: Tensor) -> bool:
+    if not isinstance(tensor, Tensor):
+        return False
+    # There may be as many patches of an image as there are tokens.
+    return tensor.shape[:2] == ids.shape and not tensor.is_floating_point()
 
 
 def repeated(tensor: Tensor, batch: int) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from groundviz.runtime.attention.recorder import RowWatch
 from groundviz.runtime.attention.tap import tapped
 from groundviz.runtime.passes.decoding import Decoding, settled
-from groundviz.runtime.passes.forward import Passes, added, keep_logits
+from groundviz.runtime.passes.forward import Passes, added, for_generate, keep_logits
 from groundviz.runtime.passes.kv_cache import cache_of, keeps_keys
 from groundviz.runtime.passes.nan_check import sampling
 
@@ -65,15 +65,15 @@ def generated(
     Raises:
         NumericalError: The model's logits are not finite.
     """
-    prompt = passes.inputs["input_ids"][0]
+    before = passes.before_answer
     wanted: dict[str, Any] = {"return_dict_in_generate": True, "output_logits": True, **decoding.options}
     if decoding.stop_strings:
         wanted["tokenizer"] = tokenizer
-    watch = _watch(passes, asked, start=len(prompt) - 1, deferred=keeps_keys(decoding.config))
+    watch = _watch(passes, asked, start=len(before) - 1, deferred=keeps_keys(decoding.config))
     tap = _tap(passes, watch) if decoding.one_by_one else nullcontext()
     with torch.no_grad(), tap, sampling(broken), settled(decoding):
-        result = passes.model.generate(**passes.inputs, **wanted)
-    token_ids = added(prompt, result.sequences[0])
+        result = passes.model.generate(**for_generate(passes.model, passes.inputs), **wanted)
+    token_ids = added(before, result.sequences[0])
     if not decoding.one_by_one:
         return teacher_forced(passes, asked, token_ids)
     question, attention = None, None
@@ -89,7 +89,7 @@ def generated(
 
 def teacher_forced(passes: Passes, asked: Sequence[int], token_ids: list[int]) -> AnswerTrace:
     """A given answer, read in one teacher-forced pass; arguments as for `generated`."""
-    start, count = passes.inputs["input_ids"].shape[1] - 1, len(token_ids)
+    start, count = len(passes.before_answer) - 1, len(token_ids)
     watch = _watch(passes, asked, rows=slice(start, start + count))
     inputs = passes.teacher_forced_inputs(token_ids)
     with torch.no_grad(), _tap(passes, watch):

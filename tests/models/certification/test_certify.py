@@ -53,7 +53,16 @@ def test_a_model_that_is_right_is_certified_with_numbers():
     assert 0 < certificate.steps["pixels"] < 0.1
     assert max(certificate.steps[stage] for stage in ("vision", "projector", "language")) < 1e-5
     names = [check.name for check in certificate.checks]
-    assert names == ["geometry", "completeness", "tokens", "length", "first steps", "rows"]
+    assert names == [
+        "geometry",
+        "completeness",
+        "coverage",
+        "blocks",
+        "tokens",
+        "length",
+        "first steps",
+        "rows",
+    ]
     assert certificate.seconds > 0
 
 
@@ -96,7 +105,8 @@ def test_two_passes_of_the_whole_model_and_two_steps_and_no_more():
         lambda module, args, options: shown.append(options["inputs_embeds"].shape[1] > 1), with_kwargs=True
     )
     groundviz.certify(vlm)
-    assert sorted(shown) == [False] * 2 + [True] * (2 + 2)  # two of them end where the decoder begins
+    # Two passes with gradients and two with blocks end where the decoder begins.
+    assert sorted(shown) == [False] * 2 + [True] * (2 + 2 + 2)
 
 
 def test_images_suit_the_model():

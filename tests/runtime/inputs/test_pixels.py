@@ -18,7 +18,7 @@ INDEX = torch.tensor([[[0, 3], [1, 4]], [[6, 9], [7, 10]]])
 
 
 def test_the_first_copy_is_read_and_all_are_written():
-    image = InTensor(torch.arange(12.0).reshape(2, 6), INDEX)
+    image = InTensor({"pixel_values": torch.arange(12.0).reshape(2, 6)}, INDEX)
     assert image.cells().tolist() == [[[0.0, 3.0], [1.0, 4.0]]]
     cells = torch.tensor([[[-1.0, -2.0], [-3.0, -4.0]], [[50.0, 60.0], [70.0, 80.0]]])
     made = image.replaced(cells)["pixel_values"]
@@ -30,7 +30,7 @@ def test_the_first_copy_is_read_and_all_are_written():
 
 
 def test_what_is_put_in_keeps_the_models_dtype_and_its_gradient():
-    image = InTensor(torch.zeros(2, 6, dtype=torch.bfloat16), INDEX)
+    image = InTensor({"pixel_values": torch.zeros(2, 6, dtype=torch.bfloat16)}, INDEX)
     cells = torch.ones(1, 2, 2, requires_grad=True)
     made = image.replaced(cells)["pixel_values"]
     assert made.dtype == torch.bfloat16
@@ -59,3 +59,13 @@ def test_every_image_of_a_batch_goes_through_the_processor():
     assert made["pixel_values"].tolist() == [[0.0], [1.0]]
     assert made["sizes"].tolist() == [[1, 2], [1, 2]]
     assert len(seen) == 2
+
+
+def test_several_inputs_are_read_and_written_as_one():
+    """The third number of the second input is the eighth of both."""
+    values = {"whole": torch.arange(6.0).reshape(1, 6), "tiles": torch.arange(10.0, 14.0).reshape(2, 2)}
+    image = InTensor(values, torch.tensor([[[1, 8]]]))
+    assert image.cells().tolist() == [[[1.0, 12.0]]]
+    made = image.replaced(torch.tensor([[[7.0, 8.0]], [[70.0, 80.0]]]))
+    assert made["whole"].tolist() == [[0, 7, 2, 3, 4, 5], [0, 70, 2, 3, 4, 5]]
+    assert made["tiles"].tolist() == [[10, 11], [8, 13], [10, 11], [80, 13]]
