@@ -31,7 +31,7 @@ from groundviz import cli, models
 from groundviz.errors import GroundvizError, UnsupportedModel
 from groundviz.methods import METHODS
 from tests.zoo import UNBUILT, Builder
-from tests.zoo.catalogue import builder_of, classes_of
+from tests.support.types_at_hand import builder_of, classes_of
 from tests.zoo.refusals import short_reason
 
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"

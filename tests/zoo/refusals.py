@@ -1,0 +1,2 @@
+REASONS={}
+def short_reason(m): return m[:220]
