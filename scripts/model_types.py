@@ -99,10 +99,10 @@ def find(name: str, methods: Iterable[str] = METHODS) -> Found:
 def _of_model(name: str, architecture: str, build: Builder, methods: Iterable[str]) -> Found:
     try:
         vlm = models.resolve(*build())
+        parts = vlm.parts()
     except UnsupportedModel as error:
-        return Found(name=name, architecture=architecture, verdict=short_reason(str(error)))
+        return Found(name=name, architecture=architecture, verdict=str(error))
     verdict, numbers = _certificate(vlm)
-    parts = vlm.parts()
     refused = {}
     for method in methods:
         why = _refusal(vlm, method)
@@ -126,7 +126,7 @@ def _certificate(vlm: Any) -> tuple[str, dict[str, float | None]]:
     try:
         found = models.certify(vlm)
     except GroundvizError as error:
-        return short_reason(str(error)), {}
+        return str(error), {}
     return found.verdict, {check.name: check.value for check in found.checks}
 
 
@@ -135,13 +135,13 @@ def _refusal(vlm: Any, method: str) -> str:
     try:
         came = outcome(vlm, method)
     except GroundvizError as error:
-        return short_reason(str(error))
+        return str(error)
     except Exception as error:
         # A fault of groundviz or of the model: the page tells of it as of a refusal.
         return f"it fails ({type(error).__name__})"
     if came in (YES, NOTHING):
         return ""
-    return short_reason(came)
+    return came
 
 
 @contextlib.contextmanager
