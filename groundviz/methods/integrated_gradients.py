@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from groundviz.methods.toolkit.baselines import baseline as image_without
-from groundviz.methods.toolkit.gradients import cell_gradients, usual_site, gradients_of
+from groundviz.methods.toolkit.gradients import cell_gradients, gradients_of, usual_site
 from groundviz.methods.toolkit.method import METHODS, positive
 from groundviz.methods.toolkit.quadrature import scattered
 from groundviz.methods.toolkit.sampling import samples_of, stated
@@ -48,10 +49,11 @@ def integrated_gradients(
     """Add up gradients on the way from a baseline image to this one.
 
     Formula: sum over channels of (x - b) * integral from 0 to 1 of dy/dx at b + a (x - b) da, with y the
-    target's scalar, x the image at the site `at` (the projector; the pixels where the image has no cells
-    there) and b the `baseline` image there: "blur", "mean" (of a wide neighbourhood) or "black"; by Gauss-Legendre quadrature with `steps` nodes. The cells add up to
+    target's scalar, x the image at the site `at` and b the `baseline` image there; by Gauss-Legendre
+    quadrature with `steps` nodes. The site is the projector, or the pixels where it has no cells;
+    the baseline is "blur", "mean" (of a wide neighbourhood) or "black". The cells add up to
     y(x) - y(b). In `params` are, for each target, this `change`, the `gap` by which they miss it and the
-    `relative_gap`. A target's steps are doubled, up to 128, until it is below 5 %; `steps` says to how many.
+    `relative_gap`. A target's steps are doubled, up to 128, until it is below 5 %: to `steps_needed`.
     Targets: any, and contrasts.
     """
     positive("integrated_gradients", {"steps": steps})
@@ -64,14 +66,9 @@ def integrated_gradients(
     parts, needed, samples = _converged(live, targets, site, ends, change, steps)
     gap = parts.sum(dim=-1) - change
     measured = {"change": change, "gap": gap, "relative_gap": _relative(gap, change)}
-    return stated(
-        parts.cpu(),
-        live.grids(site),
-        targets,
-        samples=samples,
-        signed=True,
-        params={"at": str(site), "steps": needed, **{name: tuple(values.tolist()) for name, values in measured.items()}},
-    )
+    params: dict[str, Any] = {name: tuple(values.tolist()) for name, values in measured.items()}
+    params |= {"at": str(site), "steps_needed": needed}
+    return stated(parts.cpu(), live.grids(site), targets, samples=samples, signed=True, params=params)
 
 
 def _converged(

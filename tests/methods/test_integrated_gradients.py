@@ -62,7 +62,7 @@ def test_it_equals_captum(tiny, source_image, monkeypatch, at, kind):
 def test_steps_are_doubled_until_the_gap_is_small(tiny, source_image):
     explanation, _ = explained(tiny, source_image, "integrated_gradients", steps=1, baseline="black")
     params = explanation.heatmap().params
-    assert set(params["steps"]) <= {2, 4, 8, 16, 32, 64, 128}
+    assert set(params["steps_needed"]) <= {2, 4, 8, 16, 32, 64, 128}
     assert params["relative_gap"][0] < 0.05
 
 
@@ -72,7 +72,7 @@ def test_a_gap_that_cannot_be_closed_is_told(tiny, source_image, monkeypatch):
         tiny, source_image, "integrated_gradients", steps=1, baseline="black", at="pixels"
     )
     params = explanation.heatmap().params
-    assert params["steps"] == (2,)
+    assert params["steps_needed"] == (2,)
     assert params["relative_gap"][0] > 0.05
     assert maps[0].sum() == pytest.approx(params["change"][0] + params["gap"][0], abs=1e-4)
 
@@ -84,7 +84,7 @@ def test_a_image_that_is_its_own_baseline_adds_nothing(tiny):
     with pytest.warns(RuntimeWarning, match="integrated_gradients found no evidence"):
         explanation, maps = explained(tiny, grey, "integrated_gradients")
     assert np.abs(maps).max() < 1e-5
-    assert explanation.heatmap().params["steps"] == (16,)
+    assert explanation.heatmap().params["steps_needed"] == (16,)
 
 
 def test_an_interrupted_integral_spans_the_whole_way_and_says_how_far_it_is_off(
@@ -132,7 +132,7 @@ def test_an_interrupted_doubling_keeps_the_whole_integral_before_it(tiny, source
         part, maps = explained(tiny, source_image, "integrated_gradients", steps=16)
     np.testing.assert_array_equal(maps, expected)
     assert part.heatmap().samples == Samples(done=16, asked=32)
-    assert part.heatmap().params["steps"] == (16,)
+    assert part.heatmap().params["steps_needed"] == (16,)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ from groundviz.runtime.inputs.encoded import Cells, Encoded
 FAINT = 1e-5
 # A place feeds a single cell if its grid number is a whole number to within this much.
 MIXED = 0.25
+# A cell that is fed by fewer places than this share of the usual number is cut short.
+WHOLE = 0.75
 # Model pixels along the side of a patch, where nothing is known of patches: that of most towers.
 USUAL_PATCH = 14
 
@@ -76,7 +78,7 @@ def follow_cells(fine: Cells, coarse: Cells, feeds: Doubles, patches: Mapping[st
     feeds = feeds[feeding]
     centres = centres_of(fine.grids)[feeding]
     views = _views_of(fine.grids)[feeding]
-    counts, offsets = [], []
+    counts, offsets, whole = [], [], []
     for number, grid in enumerate(coarse.grids):
         row_col = np.rint(feeds[:, 1:]).astype(int)
         in_grid = np.abs(feeds[:, 0] - number) < MIXED
@@ -92,13 +94,16 @@ def follow_cells(fine: Cells, coarse: Cells, feeds: Doubles, patches: Mapping[st
         across = np.bincount(cell, offset[:, 1], size)
         held = held_cells(grid)
         counts.append(count[held])
+        # A cell of which padding or a neighbour takes a part is not the mean of its places.
+        whole.append(count[held] > WHOLE * np.median(count[held]))
         offsets.append(np.stack([down, across])[:, held])
     count = np.concatenate(counts)
     fed = count > 0
+    compared = np.concatenate(whole) & fed
     error = np.inf
-    if fed.any():
-        largest = np.abs(np.concatenate(offsets, axis=1))[:, fed].max(axis=0)
-        error = float((largest / count[fed]).max())
+    if compared.any():
+        largest = np.abs(np.concatenate(offsets, axis=1))[:, compared].max(axis=0)
+        error = float((largest / count[compared]).max())
     return CellTrace(error=error, unfed=int((~fed).sum()), astray=len(feeds) - int(count.sum()))
 
 

@@ -18,7 +18,6 @@ from groundviz.errors import UnsupportedMethod
 from groundviz.models.adapter.vlm import VLM
 from groundviz.models.certification.certificate import PASSED, closeness, unmeasured
 from groundviz.record.types import Check
-from groundviz.runtime.attention.rows import weighted_values
 from groundviz.runtime.attention.tap import AttentionCall, tapped
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.loan.device import on_device
@@ -56,11 +55,7 @@ class _Kernel:
         output, weights = call.run()
         last = slice(max(0, call.query.shape[2] - LAST_ROWS), None)
         for rows in (last, self.question):
-            own = output[:, rows].transpose(1, 2).float()
-            if own.numel():
-                read = weighted_values(call.rows(rows), call.value)
-                largest = own.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
-                self.apart.append(float((read - own).abs().max() / largest))
+            self.apart.append(call.misread(output, rows))
         return output, weights
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from functools import cache
 from typing import Any, cast
 
 from torch import nn
@@ -18,9 +17,7 @@ from groundviz.runtime.inputs.sites import Parts
 REGISTRY = "ALL_ATTENTION_FUNCTIONS"
 
 
-def parts_of_measured(
-    model: Any, stack: nn.ModuleList, wiring: Wiring | None, opaque: str = ""
-) -> Parts:
+def parts_of_measured(model: Any, stack: nn.ModuleList, wiring: Wiring | None, opaque: str = "") -> Parts:
     """The modules that methods read.
 
     Args:
@@ -89,8 +86,7 @@ def _attention_in(layers: Iterable[nn.Module]) -> Iterable[nn.Module]:
             yield chosen[0]
 
 
-@cache
-def dispatches(kind: type[nn.Module]) -> bool:
+def dispatches(kind: Any) -> bool:
     """Whether modules of a class dispatch their attention through transformers' registry.
 
     >>> from transformers.models.llama.modeling_llama import LlamaAttention, LlamaMLP

@@ -76,7 +76,8 @@ def arrive(
     if PROMPT not in inputs:
         raise Unmeasurable("its encoder reads the image alone, and its decoder attends to all of that")
     leaves = {name: inputs[name].detach().requires_grad_() for name in names}
-    arrival, probes = Arrival(list(leaves.values())), []
+    arrival = Arrival(list(leaves.values()))
+    probes: list[Tensor] = []
     ids = inputs[PROMPT]
     with ExitStack() as stack:
         for module in loan.model.modules():
@@ -84,7 +85,9 @@ def arrive(
                 stack.callback(loan.hook(module, _probing(ids, probes)).remove)
             elif isinstance(module, nn.ModuleList) and len(module) and any(module[0].children()):
                 arrival.lists.append(module)
-                stack.callback(loan.wrap(module[0], _entering(arrival, module, ids, probes, with_image=with_image)))
+                stack.callback(
+                    loan.wrap(module[0], _entering(arrival, module, ids, probes, with_image=with_image))
+                )
             if not isinstance(module, nn.ModuleList | nn.ModuleDict):
                 stack.callback(loan.hook(module, _keeping(arrival)).remove)
         with suppress(_Arrived), torch.enable_grad(), mode:
@@ -98,7 +101,9 @@ def _run(model: Any, inputs: Mapping[str, Tensor]) -> None:
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         if is_out_of_memory(error):
             raise
-        raise Unmeasurable(f"its forward pass fails with attention silenced ({type(error).__name__})") from error
+        raise Unmeasurable(
+            f"its forward pass fails with attention silenced ({type(error).__name__})"
+        ) from error
 
 
 def _probing(ids: Tensor, probes: list[Tensor]) -> Callable[..., Any]:
@@ -148,9 +153,7 @@ def _stream(given: Sequence[Any], ids: Tensor) -> Tensor | None:
     return None
 
 
-def _placed(
-    states: Tensor, probes: list[Tensor], images: Sequence[Tensor], ids: Tensor
-) -> Ints | None:
+def _placed(states: Tensor, probes: list[Tensor], images: Sequence[Tensor], ids: Tensor) -> Ints | None:
     """Positions that no probe reaches; None where the states depend on none of the images, or on no probe.
 
     Some models add the image to the embeddings of its tokens: then the probe reaches all, and they are those

@@ -1,7 +1,8 @@
 """The adapter of any model whose image becomes tokens of its prompt: everything is measured on the model.
 
-The prompt is the processor's own chat template; whatever tensors the processor returns go into the model. What
-cannot be measured is told by name, and the model is then a closed box: perturbation methods alone explain it.
+The prompt is the processor's own chat template; whatever tensors the processor returns go into the model.
+What cannot be measured is told by name, and the model is then a closed box, which perturbation methods alone
+explain.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,7 +21,7 @@ from groundviz.models.adapter.vlm import FAMILIES, VLM
 from groundviz.models.families.black_box import FALLBACK, UNKNOWN, unread_pixels
 from groundviz.models.measured.anatomy import parts_of_measured, parts_of_pixels
 from groundviz.models.measured.geometry import cells_of, pixels_alone
-from groundviz.models.measured.habits import goes_on, keeps_batches_apart
+from groundviz.models.measured.habits import goes_on, keeps_batches_apart, reads_rows
 from groundviz.models.measured.layout import Block, blocks_of
 from groundviz.models.measured.ramps import blank_image, read_ramps
 from groundviz.models.measured.unmeasurable import Unmeasurable
@@ -40,6 +41,11 @@ QUESTION = "What does the image show?"
 # What an image is shown as while a model's modules are found: several image tokens of any model.
 USUAL = ((96, 128),)
 
+# How many shapes of images are kept of each model.
+MOST_KEPT = 16
+
+K = TypeVar("K")
+V = TypeVar("V")
 Shapes = tuple[tuple[int, int], ...]
 
 
@@ -93,8 +99,8 @@ class Measured:
         except Unmeasurable as why:
             shapes = " and ".join(f"{rows} by {cols}" for rows, cols in (one.shape for one in source_images))
             raise ImageError(
-                f"Images of {shapes} pixels cannot be placed in this model: {why}. Crop or scale the image to "
-                "a more usual shape."
+                f"Images of {shapes} pixels cannot be placed in this model: {why}. Crop or scale the image "
+                "to a more usual shape."
             ) from None
 
     def _measured(
@@ -105,9 +111,7 @@ class Measured:
         if not known.placed:
             pixels = pixels_alone(blocks, asked.shapes) or unread_pixels(asked.shapes)
             nothing = np.empty(0, dtype=np.int64)
-            encoded = finish(
-                vlm, asked, image=nothing, grids=(), cells={"pixels": pixels}, columns=nothing
-            )
+            encoded = finish(vlm, asked, image=nothing, grids=(), cells={"pixels": pixels}, columns=nothing)
             return replace(encoded, image_inputs=names)
         wiring, positions = _wiring(vlm, known, asked, names)
         cells = {"pixels": unread_pixels(asked.shapes), **cells_of(blocks, wiring, asked.shapes)}
@@ -178,7 +182,9 @@ def _measured_parts(vlm: VLM, known: _Known) -> Parts:
         # Pixels can still be hidden, and differentiated.
         return _with_habits(vlm, known, parts_of_pixels(_OPAQUE.format(why)), inputs, names)
     if not reached:
-        reason = "its text reads the image through cross-attention, or through discrete codes without gradients"
+        reason = (
+            "its text reads the image through cross-attention, or through discrete codes without gradients"
+        )
     parts = parts_of_measured(vlm.model, layers, None, _OPAQUE.format(reason))
     return _with_habits(vlm, known, parts, inputs, names)
 
@@ -190,12 +196,19 @@ def _with_habits(
     with held(vlm.model):
         apart = keeps_batches_apart(vlm.model, inputs, on_device(vlm.model, other), names)
         continues = goes_on(vlm.model, inputs)
+        unread = parts.attending and not reads_rows(vlm.model, parts.attending, inputs)
+    if unread:
+        parts = replace(parts, opaque=_OTHERWISE.format(type(parts.attending[0]).__name__))
     return replace(parts, batches=apart, continues=continues)
 
 
+_OTHERWISE = (
+    "Attention rows of {} cannot be read: what they make of the values is not what its kernel puts out. Use "
+    "a method that reads no attention, such as occlusion or integrated_gradients."
+)
 _OPAQUE = (
-    "No image token of this model belongs to one place of the image: {}. Use a method that reads no attention, "
-    "such as occlusion or integrated_gradients."
+    "No image token of this model belongs to one place of the image: {}. Use a method that reads no "
+    "attention, such as occlusion or integrated_gradients."
 )
 
 
@@ -213,13 +226,11 @@ def _ramps(vlm: VLM, known: _Known, shapes: Shapes) -> tuple[tuple[str, ...], li
     """The names of the image inputs, and how the pixels of images of these shapes lie in them."""
     if shapes not in known.ramps:
         shown = read_ramps(lambda images: _ask(vlm, known, images, QUESTION).inputs, shapes)
-        known.ramps[shapes] = tuple(one.name for one in shown), blocks_of(shown, shapes)
+        _keep(known.ramps, shapes, (tuple(one.name for one in shown), blocks_of(shown, shapes)))
     return known.ramps[shapes]
 
 
-def _wiring(
-    vlm: VLM, known: _Known, asked: Asked, names: Sequence[str]
-) -> tuple[Wiring, Ints]:
+def _wiring(vlm: VLM, known: _Known, asked: Asked, names: Sequence[str]) -> tuple[Wiring, Ints]:
     """What feeds what in a prompt, and the positions of its image tokens."""
     key = _key(asked.inputs, names)
     wiring = known.wirings.get(key)
@@ -229,8 +240,15 @@ def _wiring(
             return wiring, positions
     with held(vlm.model) as loan:
         wiring = trace(loan, on_device(vlm.model, asked.inputs), names)
-    known.wirings[key] = wiring
+    _keep(known.wirings, key, wiring)
     return wiring, wiring.positions
+
+
+def _keep(kept: dict[K, V], key: K, value: V) -> None:
+    """Keep one more entry, and let go of the oldest where there are many: images may have any shape."""
+    while len(kept) >= MOST_KEPT:
+        del kept[next(iter(kept))]
+    kept[key] = value
 
 
 def _key(inputs: Mapping[str, Tensor], names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from groundviz.models.measured.lattice import View, views
 from groundviz.models.measured.layout import Block
 from groundviz.models.measured.unmeasurable import Unmeasurable
 from groundviz.models.measured.wiring import Wiring
-from groundviz.record.geometry import cells_in_view, compose, held_cells, pixel_grid, scale_shift
+from groundviz.record.geometry import apply, cells_in_view, compose, held_cells, pixel_grid, scale_shift
 from groundviz.record.types import Bools, Doubles, Grid, Ints, Stage
 from groundviz.runtime.inputs.encoded import Cells
 
@@ -56,6 +56,8 @@ def cells_of(blocks: Sequence[Block], wiring: Wiring, shapes: Sequence[Shape]) -
     fields = _fields(blocks, wiring.token, wiring.tokens)
     found = views(fields.at[fields.fed], fields.size[fields.fed], fields.image[fields.fed])
     found = [replace(view, members=fields.fed[view.members]) for view in found]
+    if wiring.middle is not None:
+        found = [_centred(view, _fields(blocks, wiring.middle, wiring.tokens)) for view in found]
     labels = _labels(found, shapes)
     tokens = [
         _with_tokens(view, label, shapes[view.image]) for view, label in zip(found, labels, strict=True)
@@ -102,6 +104,17 @@ def _fields(blocks: Sequence[Block], place_of: Ints, count: int) -> Fields:
     fed = image >= 0
     at[fed], size[fed] = (low[fed] + high[fed]) / 2, high[fed] - low[fed]
     return Fields(at, size, image)
+
+
+def _centred(view: View, middles: Fields) -> View:
+    """A view whose cells lie around the middle of what they read."""
+    known = middles.image[view.members] >= 0
+    if not known.any():
+        return view
+    row_col = np.stack([view.row, view.col], axis=1)[known].astype(np.float64) + 0.5
+    found: Doubles = middles.at[view.members[known]]
+    off = np.median(found - apply(view.to_source, row_col), axis=0)
+    return replace(view, to_source=compose(scale_shift((1.0, 1.0), (off[0], off[1])), view.to_source))
 
 
 def _with_tokens(view: View, label: str, shape: Shape) -> Grid:
@@ -159,24 +172,22 @@ def _majority(blocks: Sequence[Block], group_of_number: Ints) -> Ints:
 def _by_area(blocks: Sequence[Block], group: Ints, grids: Sequence[Grid]) -> Ints:
     """Groups in which blocks that feed no single image token are in that of their part of the input.
 
-    Such are patches where tiles overlap. Where no part of an input feeds single image tokens, as that of a copy
-    in low resolution, they are in the group of the view most like them in area.
+    Such are patches where tiles overlap. Where no part of an input feeds single image tokens, as that of a
+    copy in low resolution, they are in the group of the view most like them in area.
     """
     found = group.copy()
     of_parts: dict[tuple[int, int], list[int]] = {}
     for block, number in zip(blocks, group.tolist(), strict=True):
         if number >= 0:
             of_parts.setdefault(block.part, []).append(number)
-    for number in np.flatnonzero(group < 0):
+    for number in np.flatnonzero(group < 0).tolist():
         block = blocks[number]
         if block.part in of_parts:
             found[number] = int(np.bincount(of_parts[block.part]).argmax())
             continue
         start = block.to_source[:, 2]
         box = np.concatenate([start, start + block.extent])
-        alike = [
-            _overlap(box, _box(grid)) if grid.image == block.image else -1.0 for grid in grids
-        ]
+        alike = [_overlap(box, _box(grid)) if grid.image == block.image else -1.0 for grid in grids]
         found[number] = int(np.argmax(alike))
     return found
 

@@ -1,13 +1,16 @@
-"""What a model can be relied on for: whether prompts in one batch keep apart, and whether it goes on on a cache."""
+"""What a model can be relied on for: batches that keep apart, answers on a cache, and rows of attention."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from groundviz.errors import UnsupportedMethod
+from groundviz.runtime.attention.tap import AttentionCall, tapped
 from groundviz.runtime.passes.batches import is_out_of_memory
 from groundviz.runtime.passes.forward import (
     PROMPT,
@@ -83,6 +86,35 @@ def goes_on(model: Any, inputs: Mapping[str, Tensor]) -> bool:
         return behind, found.logits
 
     return _agree(model, compared)
+
+
+def reads_rows(model: Any, modules: Sequence[nn.Module], inputs: Mapping[str, Tensor]) -> bool:
+    """Whether attention rows, as they are read of some modules, times values are what their kernels put out.
+
+    Some add to their scores what the registry is not given.
+
+    Cost: one forward pass.
+
+    Args:
+        model: The transformers module, borrowed.
+        modules: Its attention modules.
+        inputs: The inputs of a prompt.
+    """
+    apart: list[float] = []
+
+    def compare(call: AttentionCall) -> tuple[Tensor, Tensor | None]:
+        output, weights = call.run()
+        apart.append(call.misread(output, slice(-1, None)))
+        return output, weights
+
+    numbers = {module: number for number, module in enumerate(modules)}
+    most = ROUNDING if model.dtype == torch.float32 else SHORT_ROUNDING
+    try:
+        with torch.no_grad(), tapped(numbers, compare):
+            last_logits(model, inputs, 1)
+    except UnsupportedMethod:
+        return False
+    return max(apart, default=np.inf) <= most
 
 
 _TEXT = ("input_ids", "attention_mask")

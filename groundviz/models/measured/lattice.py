@@ -13,7 +13,7 @@ from groundviz.record.types import Doubles, Ints
 
 # Cells of one view differ in size by less.
 ALIKE = 1.2
-# How far a row or column of places may lie off its lattice, in cells; and a single place, which has more noise.
+# How far, in cells, a row or column of places may lie off its lattice; and a single place, which is noisier.
 MOST_OFF, MOST_OFF_SINGLE = 0.1, 0.35
 # Of places that may be cut short, this quantile in size is whole.
 FULL = 0.75

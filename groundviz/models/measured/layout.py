@@ -1,8 +1,8 @@
 """How the pixels of the images lie in a model's image inputs: in blocks, each a rectangle of pixels.
 
-A block is an image or a tile, in an input (..., colour, row, col) or (..., row, col, colour); or one flattened
-patch, in an input (..., patch, number). Within it source rows and columns are straight lines, which are fitted:
-so the numbers of padding have places, too, beyond the image's border.
+A block is an image or a tile, in an input (..., colour, row, col) or (..., row, col, colour); or one
+flattened patch, in an input (..., patch, number). Within it source rows and columns are straight lines, which
+are fitted: so the numbers of padding have places, too, beyond the image's border.
 """
 
 from __future__ import annotations
@@ -156,8 +156,13 @@ def _drafts(shown: Shown, start: int, shapes: Sequence[Shape]) -> Iterator[_Draf
         yield from _patches(flat, numbers, shapes)
         return
     for at in np.ndindex(*sides[:-3]):
-        awake, image, index = (np.moveaxis(one[at], axis, 2) for one in (flat.awake, flat.image, numbers))
-        yield from _straight(_Pixels(awake, image, np.moveaxis(flat.at[at], axis, 2), index), shapes)
+        pixels = _Pixels(
+            np.moveaxis(flat.awake[at], axis, 2),
+            np.moveaxis(flat.image[at], axis, 2),
+            np.moveaxis(flat.at[at], axis, 2),
+            np.moveaxis(numbers[at], axis, 2),
+        )
+        yield from _straight(pixels, shapes)
 
 
 def _colour_axis(shown: Shown) -> int | None:
@@ -207,7 +212,7 @@ def _straight(pixels: _Pixels, shapes: Sequence[Shape]) -> Iterator[_Draft]:
 
 def _fitted(pixels: _Pixels, shapes: Sequence[Shape]) -> _Draft | None:
     """Straight lines through what is known of some pixels; None where they show nothing."""
-    seen = pixels.awake.all(axis=2)
+    seen: Bools = np.asarray(pixels.awake.all(axis=2))
     if not seen.any():
         return None
     number = int(np.bincount(pixels.image[pixels.awake]).argmax())
@@ -215,8 +220,10 @@ def _fitted(pixels: _Pixels, shapes: Sequence[Shape]) -> _Draft | None:
     for axis in (0, 1):
         places = np.where(seen, pixels.at[..., axis].mean(axis=2), np.nan)
         known = np.flatnonzero(seen.any(axis=1 - axis))
-        profile = np.nanmean(np.take(places, known, axis=axis), axis=1 - axis)
-        lines.append(_line(known + 0.5, profile, shapes[number][axis]))
+        profile: Doubles = np.asarray(
+            np.nanmean(np.take(places, known, axis=axis), axis=1 - axis), dtype=np.float64
+        )
+        lines.append(_line(known.astype(np.float64) + 0.5, profile, shapes[number][axis]))
     return _Draft(number, (lines[0], lines[1]), pixels.index[None])
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -37,15 +37,16 @@ class Silenced(TorchFunctionMode):
     Attributes:
         narrow: Whether overlapping convolutions read as many inputs as they step, and smooth resampling
             takes the nearest: their outputs then each have inputs of their own.
+        middle: Whether these read the middle of what they read alone, from which it is told where that lies.
         pooled: Whether attention from queries that depend on the image to another number of keys, as that of
             a pooling, returns the mean of the values instead.
         crossed: Values of attention whose queries do not depend on the image: what a resampler or
             cross-attention reads of it.
     """
 
-    def __init__(self, *, narrow: bool = False, pooled: bool = False) -> None:
+    def __init__(self, *, narrow: bool = False, pooled: bool = False, middle: bool = False) -> None:
         super().__init__()
-        self.narrow, self.pooled = narrow, pooled
+        self.narrow, self.pooled, self.middle = narrow, pooled, middle
         self.crossed: list[Tensor] = []
         # Attention weights that were replaced by zeros: what they are multiplied with are values.
         self._emptied: list[Tensor] = []
@@ -67,13 +68,14 @@ class Silenced(TorchFunctionMode):
             self._note_values(*args[:2])
         if self.narrow and func in _CONVOLUTIONS:
             named = dict(zip(_CONVOLUTION_ARGUMENTS, args, strict=False)) | kwargs
-            return _narrowed(func, named)
+            return _narrowed(func, named, middle=self.middle)
         if self.narrow and func is F.interpolate and _depends(args[0]):
             kwargs = {**kwargs, "mode": "nearest", "align_corners": None, "antialias": False}
         return func(*args, **kwargs)
 
     def _attention(self, given: dict[str, Any]) -> Tensor:
-        query, value = given["query"], given["value"]
+        query: Tensor = given["query"]
+        value: Tensor = given["value"]
         if value.ndim == 4 and value.shape[1] != query.shape[1]:
             # Several heads share a value.
             value = value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
@@ -154,8 +156,8 @@ def _depends(tensor: Any) -> bool:
     return isinstance(tensor, Tensor) and tensor.requires_grad
 
 
-def _narrowed(func: Callable[..., Any], named: dict[str, Any]) -> Any:
-    """A convolution that reads along each axis as many inputs as it steps, from its middle."""
+def _narrowed(func: Callable[..., Any], named: dict[str, Any], *, middle: bool) -> Any:
+    """A convolution that reads along each axis as many inputs as it steps, or its middle alone."""
     axes, weight = _CONVOLUTIONS[func], named["weight"]
     kernel, stride = weight.shape[2:], _each_axis(named.get("stride", 1), axes)
     if not _depends(named["input"]) or all(k <= s for k, s in zip(kernel, stride, strict=True)):
@@ -167,7 +169,11 @@ def _narrowed(func: Callable[..., Any], named: dict[str, Any]) -> Any:
     for k, s, p in zip(kernel, stride, _each_axis(padding, axes), strict=True):
         spare = max(0, k - s)
         start = min(p, spare) if p else spare // 2
-        kept.append(slice(start, start + min(s, k)))
+        # Inputs that are a step long fill the image without gaps, but need not be around the middle.
+        part = slice(start, start + min(s, k))
+        if middle and k > s:
+            part = slice((k - 1) // 2, k // 2 + 1)
+        kept.append(part)
     mask = torch.zeros_like(weight)
     mask[tuple(kept)] = 1
     return func(**{**named, "weight": weight * mask})

@@ -46,6 +46,8 @@ class Wiring:
         ids: Their token ids.
         token: int (number,), the image token, counted from 0, that each number of the image inputs feeds;
             -1 for none, or several.
+        middle: As `token`, but of the numbers in the middle of what a token reads; None where it reads
+            nothing else.
         layers: The layers that read the prompt.
         tower: The vision tower, where there is one of several layers.
         projector: The last module with one place for each image token, where there is one.
@@ -55,6 +57,7 @@ class Wiring:
     positions: Ints
     ids: frozenset[int]
     token: Ints
+    middle: Ints | None
     layers: nn.ModuleList
     tower: Tower | None
     projector: nn.Module | None
@@ -93,11 +96,17 @@ def trace(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> Wir
         reasons.append(_MANY if mixed else _NOWHERE)
     else:
         raise Unmeasurable(reasons[0])
-    tower = _tower(arrival)
-    projector, projected = _projector(arrival, tower, np.unique(token[token >= 0]))
+    tower = _tower(arrival.rows, arrival)
+    projector, projected = _projector(arrival.rows, arrival, tower, np.unique(token[token >= 0]))
     ids = inputs["input_ids"][0].cpu().numpy()[arrival.positions]
+    middle = None
+    if narrow:
+        mode = Silenced(narrow=True, pooled=pooled, middle=True)
+        again = arrive(loan, inputs, names, mode=mode)
+        if again.rows is not None and len(again.rows) == len(arrival.rows):
+            middle, _ = _fed(again.rows, again)
     return Wiring(
-        arrival.positions, frozenset(ids.tolist()), token, arrival.layers, tower, projector, projected
+        arrival.positions, frozenset(ids.tolist()), token, middle, arrival.layers, tower, projector, projected
     )
 
 
@@ -134,12 +143,12 @@ def _fed(rows: Tensor, arrival: Arrival) -> tuple[Ints, float]:
     return np.concatenate(kept), mixed
 
 
-def _tower(arrival: Arrival) -> Tower | None:
+def _tower(rows: Tensor, arrival: Arrival) -> Tower | None:
     """The longest list of layers between the image inputs and the image tokens."""
-    first = {}
+    first: dict[nn.Module, int] = {}
     for number, (module, _) in enumerate(arrival.outputs):
         first.setdefault(module, number)
-    reaching = _reaching(arrival)
+    reaching = _reaching(rows, arrival)
     best: list[nn.Module] = []
     for parent in _lists(arrival):
         layers = [layer for layer in parent if layer in reaching and layer in first]
@@ -170,21 +179,19 @@ def _lists(arrival: Arrival) -> list[list[nn.Module]]:
     return found
 
 
-def _reaching(arrival: Arrival) -> set[nn.Module]:
+def _reaching(rows: Tensor, arrival: Arrival) -> set[nn.Module]:
     """The modules whose output the image tokens depend on."""
-    assert arrival.rows is not None
     outputs = [output for _, output in arrival.outputs]
-    noise = torch.rand(arrival.rows.shape, generator=torch.Generator().manual_seed(0)).to(arrival.rows)
-    found = torch.autograd.grad(
-        (arrival.rows * noise).sum(), outputs, retain_graph=True, allow_unused=True
-    )
+    noise = torch.rand(rows.shape, generator=torch.Generator().manual_seed(0)).to(rows)
+    found = torch.autograd.grad((rows * noise).sum(), outputs, retain_graph=True, allow_unused=True)
     pairs = zip(arrival.outputs, found, strict=True)
     return {module for (module, _), gradient in pairs if gradient is not None and bool(gradient.any())}
 
 
-def _projector(arrival: Arrival, tower: Tower | None, fed: Ints) -> tuple[nn.Module | None, Ints]:
+def _projector(
+    rows: Tensor, arrival: Arrival, tower: Tower | None, fed: Ints
+) -> tuple[nn.Module | None, Ints]:
     """The last module whose output has one place for each image token that is fed, and these places."""
-    assert arrival.rows is not None
     inside: set[nn.Module] = set()
     for layer in tower.layers if tower else ():
         inside |= set(layer.modules())
@@ -193,10 +200,10 @@ def _projector(arrival: Arrival, tower: Tower | None, fed: Ints) -> tuple[nn.Mod
         if module in inside or tried == MOST_PROJECTORS:
             break
         tried += 1
-        place = _single_places(arrival.rows, output, fed)
+        place = _single_places(rows, output, fed)
         if place is not None:
             return module, place
-    return None, np.full(len(arrival.rows), -1, dtype=np.int64)
+    return None, np.full(len(rows), -1, dtype=np.int64)
 
 
 def _single_places(rows: Tensor, output: Tensor, fed: Ints) -> Ints | None:

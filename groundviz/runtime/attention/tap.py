@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.forking import after_fork, fork_safe_lock
 from groundviz.runtime.attention.kernels import sight
-from groundviz.runtime.attention.rows import Attention
+from groundviz.runtime.attention.rows import Attention, weighted_values
 from groundviz.runtime.loan.lock import Borrower
 
 Kernel = Callable[..., tuple[Tensor, Tensor | None]]
@@ -39,6 +40,19 @@ class AttentionCall(Attention):
     layer: int
     value: Tensor
     run: Callable[[], tuple[Tensor, Tensor | None]]
+
+    def misread(self, output: Tensor, rows: slice) -> float:
+        """How far rows times values are from the kernel's output, as a share of the largest of it.
+
+        Args:
+            output: What `run` gave, (batch, query, head, channel).
+            rows: Which queries are compared; 0 of none.
+        """
+        own = output[:, rows].transpose(1, 2).float()
+        if not own.numel():
+            return 0.0
+        largest = own.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
+        return float((weighted_values(self.rows(rows), self.value) - own).abs().max() / largest)
 
 
 Handler = Callable[[AttentionCall], tuple[Tensor, Tensor | None]]

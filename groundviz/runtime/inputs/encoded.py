@@ -23,9 +23,9 @@ class Cells:
         index: For a layer int (cell,): each cell's position in the layer's output for one prompt, with
             all axes flattened except the channels: (position, channel). For the pixels int
             (copy, cell, channel): the positions of each number in the prompt's image inputs, flattened
-            and one after another; there are several copies where a model sees every image several times. Empty where the
-            layout of the model's image tensors is not known: then the pixels are those of the source
-            images, in three colours, and the model's processor reads them anew.
+            and one after another; there are several copies where a model sees every image several
+            times. Empty where the layout of the model's image tensors is not known: then the pixels are
+            those of the source images, in three colours, and the model's processor reads them anew.
     """
 
     grids: tuple[Grid, ...]

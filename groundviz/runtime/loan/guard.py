@@ -39,7 +39,14 @@ from torch.utils.hooks import RemovableHandle
 from groundviz.errors import ModelBusy, ModelChanged
 from groundviz.forking import after_fork, free_locks
 from groundviz.runtime.loan.lock import WAITING, Borrower, Gate, Wait, parts_of
-from groundviz.runtime.loan.process_state import PAUSE_SECONDS, CtrlC, ProcessState, TorchModes, attempt, seed_streams
+from groundviz.runtime.loan.process_state import (
+    PAUSE_SECONDS,
+    CtrlC,
+    ProcessState,
+    TorchModes,
+    attempt,
+    seed_streams,
+)
 from groundviz.runtime.loan.snapshot import Memory, prepare
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from groundviz.testing.families import TINY
 from groundviz.testing.fingerprint import difference, fingerprint
 
 QUESTION = "Is there a nodule?"
-# Summaries and cross-attention have no single places; OneVision reads between its patches; Gemma's crops are an
-# option that its family passes on.
+# Summaries and cross-attention have no single places; OneVision reads between its patches; Gemma's crops are
+# an option that its family passes on.
 LEFT_OUT = ("blip2", "instructblip", "idefics2", "mllama", "llava_onevision", "gemma3_cropped")
 MEASURED = [name for name in TINY if name not in LEFT_OUT]
 
