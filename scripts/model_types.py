@@ -52,7 +52,8 @@ class Found:
         name: The type.
         architecture: Its class.
         family: The family that it resolved to.
-        verdict: That of its certificate; why there is no certificate; or why there is no model.
+        verdict: That of its certificate; why there is no certificate; or why there is no model. This and what
+            is refused is the whole message; tables shorten it.
         error: The largest error of a cell's place, in patches; None where none was followed.
         blocks: The share of inverted blocks of the image that were found at their token; None as above.
         reading: Decoder layers with attention rows, and all of them.
@@ -208,12 +209,12 @@ def _overview(found: Sequence[Found]) -> str:
 
 def _row(one: Found) -> tuple[str, ...]:
     if not one.tried:
-        return f"`{one.name}`", f"`{one.architecture}`", f"none: {one.verdict}", "", "", "", "not explained"
+        return f"`{one.name}`", f"`{one.architecture}`", f"none: {short_reason(one.verdict)}", "", "", "", "not explained"
     error = "not measured" if one.error is None else f"{one.error:.2f}"
     blocks = "not measured" if one.blocks is None else f"{one.blocks:.0%}"
     rows, layers = one.reading
     reading = f"in {rows} of {layers} layers" if rows else "none"
-    return f"`{one.name}`", f"`{one.architecture}`", one.verdict, error, blocks, reading, _refusals(one)
+    return f"`{one.name}`", f"`{one.architecture}`", short_reason(one.verdict), error, blocks, reading, _refusals(one)
 
 
 def _refusals(one: Found) -> str:
@@ -221,7 +222,7 @@ def _refusals(one: Found) -> str:
     by_reason: dict[str, list[str]] = {}
     for method in FIVE:
         if method in one.refused:
-            by_reason.setdefault(one.refused[method], []).append(method)
+            by_reason.setdefault(short_reason(one.refused[method]), []).append(method)
     return "; ".join(f"{_listed(methods)}: {why}" for why, methods in by_reason.items())
 
 
@@ -234,12 +235,13 @@ def _all_methods(found: Sequence[Found]) -> str:
     groups: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for one in found:
         if one.tried:
-            groups.setdefault(tuple(one.refused.items()), []).append(one.name)
+            refused = tuple((method, short_reason(why)) for method, why in one.refused.items())
+            groups.setdefault(refused, []).append(one.name)
     letters: dict[str, str] = {}
     rows, members = [], []
     largest_first = sorted(groups.items(), key=lambda item: (-len(item[1]), item[1]))
-    for number, (refused, names) in enumerate(largest_first, start=1):
-        marks = [_mark(dict(refused).get(method, ""), letters) for method in METHODS]
+    for number, (ended, names) in enumerate(largest_first, start=1):
+        marks = [_mark(dict(ended).get(method, ""), letters) for method in METHODS]
         rows.append((str(number), str(len(names)), *marks))
         members.append(f"{number}. {_listed(names)}")
     reasons = [f"- **{letter}**: {why}" for why, letter in letters.items()]
