@@ -134,7 +134,7 @@ def generate(bench: Bench, **options: Any) -> Any:
 
 def generate_rows(bench: Bench) -> None:
     """Generation that keeps the rows of all layers and heads."""
-    watch = RowWatch(bench.columns, start=bench.length - 1, deferred=True, question=bench.asked)
+    watch = RowWatch(bench.columns, start=bench.length - 1, deferred=True, growing=True, question=bench.asked)
     with bench.timed(watch):
         result = generate(bench, output_logits=True)
     start = time.process_time()

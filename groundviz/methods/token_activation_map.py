@@ -12,15 +12,12 @@ from groundviz.methods.toolkit.method import METHODS, each_token, laid_out
 from groundviz.record.types import Answer, Floats, Heatmaps, Ints, Prompt, Target
 from groundviz.runtime import Live
 
-# A hundred thousand words are scored for each: more at once would cost more memory than the model's states.
-ROWS_AT_ONCE = 64
-
 
 @METHODS.register(
     "token_activation_map",
     shows="Where the image lights up for a word, beyond what the words before it lit up already.",
     unit="logits",
-    cost="one forward pass, and the output head at every image token",
+    cost="one forward pass, and the words' own rows of the output head at every image token",
     source=(
         'Li et al., "Token Activation Map to Visually Explain Multimodal LLMs", ICCV 2025. Their rank '
         "Gaussian filter only smooths, and is left out: maps here are raw"
@@ -84,8 +81,7 @@ def _states(live: Live, prompt: Prompt, answer: Answer) -> tuple[Tensor, Tensor]
 @torch.no_grad()
 def _activations(live: Live, hidden: Tensor, token_ids: Sequence[int]) -> Floats:
     """Logits of some tokens where positive: (row, token)."""
-    parts = [live.unembed(part, token_ids).clamp(min=0) for part in hidden.split(ROWS_AT_ONCE)]
-    return np.asarray(torch.cat(parts).cpu().numpy())
+    return np.asarray(live.unembed(hidden, token_ids).clamp(min=0).cpu().numpy())
 
 
 def _less_interference(at_cells: Floats, at_words: Floats, ids: Ints, t: int) -> tuple[Floats, float]:

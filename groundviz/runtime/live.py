@@ -29,6 +29,7 @@ from groundviz.runtime.passes.foils import foil
 from groundviz.runtime.passes.forward import Passes, log_probabilities
 from groundviz.runtime.passes.nan_check import scores_not_finite, where_not_finite
 from groundviz.runtime.passes.prepare import passes_over
+from groundviz.runtime.passes.unembedding import Less, Unembedding
 
 T = TypeVar("T")
 
@@ -265,18 +266,18 @@ class Live:
         """The output of a decoder layer at every token of prompt and answer: (token, channel)."""
         return self._passes.read(Site("language", layer), whole=True)[0][0]
 
-    def unembed(self, hidden: Tensor, token_ids: Sequence[int] | None = None) -> Tensor:
+    def unembed(
+        self, hidden: Tensor, token_ids: Sequence[int] | None = None, *, less: Less = "nothing"
+    ) -> Tensor:
         """Logits (..., token) of hidden states (..., channel) of any layer, as if of the last (logit lens).
 
-        Only those of `token_ids`, if some are given.
+        Of the whole vocabulary, or of `token_ids` alone; see `Unembedding.words` for these and `less`.
         """
-        logits = self._parts.words_in(hidden)
-        cap = getattr(self.vlm.model.config.get_text_config(), "final_logit_softcapping", None)
-        if cap and self._once("bounded", lambda: image_attention.bounds_logits(self._passes)):
-            logits = torch.tanh(logits / cap) * cap
-        if token_ids is not None:
-            logits = logits[..., list(token_ids)]
-        return logits.float()
+        self._parts.check_words()
+        head = self._once("unembedding", lambda: Unembedding.of(self._passes))
+        if token_ids is None:
+            return head.logits(hidden)
+        return head.words(hidden, token_ids, less=less)
 
     def scores(
         self,

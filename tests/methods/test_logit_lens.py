@@ -7,6 +7,7 @@ import torch
 from groundviz.explain import explain
 from groundviz.methods import logit_lens
 from groundviz.runtime import borrow
+from groundviz.runtime.passes import unembedding
 from tests.methods.eager import eager, values
 
 METHOD, QUESTION, ANSWER = "logit_lens", "Is there a nodule?", "left lung nodule"
@@ -93,11 +94,42 @@ def test_several_contrasts_are_measured_at_once(tiny, source_image):
         np.testing.assert_array_equal(values(together, "logit_lens")[1][number], expected)
 
 
-def test_few_cells_at_a_time_give_the_same(explained, monkeypatch):
+def test_few_cells_and_words_at_a_time_give_the_same(explained, monkeypatch):
     vlm, explanation = explained
-    monkeypatch.setattr(logit_lens, "CELLS_AT_ONCE", 5)
+    monkeypatch.setattr(unembedding, "STATES_AT_ONCE", 5)
+    monkeypatch.setattr(unembedding, "WORDS_AT_ONCE", 7)
     again = explain(vlm, explanation.source_image, QUESTION, answer=ANSWER, methods=METHOD)
     np.testing.assert_allclose(again.heatmap().values, explanation.heatmap().values, atol=1e-6)
+
+
+def test_without_normalisation_words_are_measured_against_the_mean_word(explained):
+    vlm, explanation = explained
+    methods = {METHOD: {"normalised": False}}
+    cheap = explain(vlm, explanation.source_image, QUESTION, answer=ANSWER, methods=methods)
+    logprobs = read_by_hand(vlm, cheap.record)
+    # Less its mean, a log-probability is the logit less its mean: what normalises is in both.
+    expected = (logprobs - logprobs.mean(-1, keepdims=True))[..., cheap.answer.token_ids]
+    maps, found = values(cheap, "logit_lens")
+    np.testing.assert_allclose(found[:, :, 0], expected.transpose(2, 0, 1), atol=1e-5)
+    assert (maps.unit, maps.signed) == ("logits", True)
+
+
+def test_a_contrast_is_the_same_with_and_without_normalisation(tiny, source_image):
+    both = [
+        explain(
+            tiny,
+            source_image,
+            QUESTION,
+            answer=ANSWER,
+            methods={METHOD: {"normalised": normalised}},
+            target="nodule",
+            against="large effusion",
+        )
+        for normalised in (True, False)
+    ]
+    (maps, found), (others, again) = (values(one, "logit_lens") for one in both)
+    np.testing.assert_array_equal(found, again)
+    assert maps.unit == others.unit == "nats"
 
 
 def test_all_layers_are_read_in_one_pass(tiny, source_image):

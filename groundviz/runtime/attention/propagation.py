@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.runtime.attention.rows import Attention, Rows
+from groundviz.runtime.attention.rows import Attention, Rows, Workspace, scores
 
 # Rows at a time: what fits a processor's cache, and enough to keep an accelerator busy.
 CHUNK = 64
@@ -74,13 +74,13 @@ class Gradients:
     output: Tensor
     value: Tensor
 
-    def rows(self, rows: Rows, width: int) -> Tensor:
-        """Gradients of some rows, float32 (batch, head, row, column), of the first `width` columns."""
-        chosen = self.output[:, :, rows].float()
-        value = self.value[:, :, :width].float()
-        batch, heads, count, channels = chosen.shape
-        grouped = chosen.reshape(batch, value.shape[1], -1, channels)
-        return (grouped @ value.transpose(2, 3)).view(batch, heads, count, -1)
+    def rows(self, rows: Rows, width: int, workspace: Workspace | None = None) -> Tensor:
+        """Gradients of some rows, float32 (batch, head, row, column), of the first `width` columns.
+
+        With a workspace they are computed there, without gradients of their own, and the next overwrite them.
+        """
+        # The product of attention scores, with dO as the queries and V as the keys.
+        return scores(self.output[:, :, rows], self.value[:, :, :width], 1.0, workspace)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,10 +178,13 @@ def _times_attention(block: Block, values: Tensor) -> Tensor:
     if gradients is not None:
         gradients = replace(gradients, value=gradients.value.float())
     product = values.new_zeros(*values.shape[:2], attention.key.shape[2])
+    # Large enough for the widest rows, which come last.
+    widest = CHUNK * attention.query[:, :, 0, 0].numel() * attention.key.shape[2]
+    for_weights, for_gradients = Workspace(widest), Workspace(widest if gradients else 0)
     for rows, width in _chunks(attention, values):
-        weights = replace(attention, key=attention.key[:, :, :width]).rows(rows)
+        weights = replace(attention, key=attention.key[:, :, :width]).rows(rows, for_weights)
         if gradients is not None:
-            weights.mul_(gradients.rows(rows, width)).clamp_(min=0.0)
+            weights.mul_(gradients.rows(rows, width, for_gradients)).clamp_(min=0.0)
         product[:, :, :width] += values[:, :, rows] @ weights.mean(dim=1)
     return product
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.runtime.attention.row_gradients import columns_in
+from groundviz.runtime.attention.row_gradients import as_slice, columns_in
+from groundviz.runtime.attention.rows import Workspace
 from groundviz.runtime.attention.tap import AttentionCall
 
 
@@ -52,6 +53,7 @@ class RowWatch:
         start: During generation: position of the first row to keep. Calls that end before it belong to
             a prompt that is read in several parts.
         deferred: Whether keys stay as they are to the end of the generation.
+        growing: Whether, moreover, each step's keys hold all keys of the steps before.
         cross: Whether the columns are another stream's tokens (cross-attention), the same at every
             step. `columns` then counts in that stream.
         question: Positions in the prompt of further rows to keep, ascending.
@@ -64,29 +66,35 @@ class RowWatch:
         rows: slice | None = None,
         start: int = 0,
         deferred: bool = False,
+        growing: bool = False,
         cross: bool = False,
         question: Sequence[int] = (),
     ) -> None:
         self._columns = columns
         self._rows = rows
         self._deferred = deferred
+        self._growing = growing
         self._cross = cross
         self._start = start
         self._question = tuple(question)
         numbers = columns.tolist()
-        self._columns_slice = _as_slice(numbers)
+        self._columns_slice = as_slice(numbers)
         self._columns_end = max(numbers, default=-1) + 1
         self._layers: dict[int, _Layer] = {}
         # How many tokens the layer that has read most has read.
         self._seen = 0
+        self._workspace = Workspace()
 
     def __call__(self, call: AttentionCall) -> tuple[Tensor, Tensor | None]:
         """Keep what is needed of one call, and let the kernel compute it."""
         layer = self._layers.setdefault(call.layer, _Layer())
         # Layers that share the keys of others may read the last tokens of a prompt alone.
         layer.seen = self._seen = max(layer.seen + call.query.shape[2], self._seen)
-        layer.heads = call.query.shape[1]
-        self._read_question(layer, call)
+        layer.heads, start = call.query.shape[1], layer.seen - call.query.shape[2]
+        if self._growing:
+            self._let_go(call.layer + 1)
+        if self._question and start <= self._question[-1]:
+            self._read_question(layer, call, start)
         if layer.seen <= self._start:
             return call.run()
         if self._deferred and (self._cross or call.key.shape[2] == layer.seen):
@@ -115,7 +123,7 @@ class RowWatch:
         for place, number in enumerate(numbers):
             # Each layer is released once it is copied, so that memory never holds all rows twice.
             layer = self._layers.pop(number)
-            self._finish(layer)
+            self._finish(layer, self._workspace)
             rows = layer.rows[0]
             if len(layer.rows) > 1:
                 rows = torch.cat(layer.rows, dim=2)
@@ -144,19 +152,30 @@ class RowWatch:
         heads = max(layer.question[0].shape[1] for layer in layers)
         stacked = first.new_empty(len(layers), heads, count, first.shape[3])
         for place, layer in enumerate(layers):
-            stacked[place] = like(stacked, torch.cat(layer.question, dim=2)[0])
+            rows = layer.question[0]
+            if len(layer.question) > 1:
+                rows = torch.cat(layer.question, dim=2)
+            stacked[place] = like(stacked, rows[0])
             # As in `stacked`: memory never holds all rows twice.
             layer.question.clear()
         return stacked.permute(2, 0, 1, 3)
 
-    def _read_question(self, layer: _Layer, call: AttentionCall) -> None:
-        """Keep the rows of the question that one call holds."""
-        start = layer.seen - call.query.shape[2]
+    def _let_go(self, number: int) -> None:
+        """Release a layer's keys of the step before, just before the model makes them anew.
+
+        Until then the cache holds them anyway. Afterwards two copies would be in memory.
+        """
+        layer = self._layers.get(number)
+        if layer is not None:
+            layer.latest = None
+
+    def _read_question(self, layer: _Layer, call: AttentionCall, start: int) -> None:
+        """Keep the rows of the question that one call holds, whose first row is at position `start`."""
         rows_here = [position - start for position in self._question if start <= position < layer.seen]
         if rows_here:
-            rows = call.rows(_as_slice(rows_here) or torch.tensor(rows_here))
-            # A view would keep all columns in memory.
-            layer.question.append(self._at_columns(rows[:1], layer.seen).contiguous())
+            rows = call.rows(as_slice(rows_here) or torch.tensor(rows_here), self._workspace)
+            # A view would be overwritten by the next layer.
+            layer.question.append(self._at_columns(rows[:1], layer.seen).clone())
 
     def _postpone(self, layer: _Layer, call: AttentionCall) -> None:
         """Keep the last query of a call, and the call itself for its keys."""
@@ -172,8 +191,11 @@ class RowWatch:
         layer.masks.append(mask)
         layer.latest = call
 
-    def _finish(self, layer: _Layer) -> None:
-        """Compute the postponed rows of a layer from the keys of its latest call."""
+    def _finish(self, layer: _Layer, workspace: Workspace | None = None) -> None:
+        """Compute the postponed rows of a layer from the keys of its latest call.
+
+        In a workspace, the next rows overwrite them.
+        """
         call, count = layer.latest, len(layer.queries)
         if call is None or not count:
             return
@@ -188,7 +210,7 @@ class RowWatch:
         if any(mask is not None for mask in layer.masks):
             mask = _joined(layer.masks, attention.visible(slice(None)), width)
             attention = replace(attention, mask=mask)
-        layer.rows.append(self._at_columns(attention.rows(slice(None)), width))
+        layer.rows.append(self._at_columns(attention.rows(slice(None), workspace), width))
         layer.queries, layer.masks, layer.latest = [], [], None
 
     def _at_columns(self, rows: Tensor, seen: int) -> Tensor:
@@ -211,13 +233,6 @@ def like(stacked: Tensor, rows: Tensor) -> Tensor:
     [1.0, 1.0, 3.0, 3.0]
     """
     return rows.repeat_interleave(stacked.shape[1] // rows.shape[0], dim=0)
-
-
-def _as_slice(numbers: list[int]) -> slice | None:
-    """Consecutive numbers as a slice, which needs no copy; None where they are not consecutive."""
-    if numbers and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
-        return slice(numbers[0], numbers[-1] + 1)
-    return None
 
 
 def _joined(masks: list[Tensor | None], shown: Tensor | None, width: int) -> Tensor:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from groundviz.runtime.attention.propagation import Gradients
 from groundviz.runtime.attention.rows import probabilities, scores, weighted_values
 from groundviz.runtime.attention.tap import AttentionCall
 
@@ -72,8 +73,15 @@ class OwnRowAttention:
         length = width if call.layer in self.cross else self.length
         inside, index = columns_in(width, length, self.columns.to(call.value.device))
         self._outputs[call.layer] = output
-        self._values[call.layer] = call.value.detach()[:, :, index] * inside[:, None]
-        self._weights[call.layer] = weights.detach()[..., index] * inside
+        value, weights = call.value.detach(), weights.detach()
+        stretch = as_slice(index.tolist())
+        if stretch is not None and inside.all():
+            # The common case: an image is one stretch of columns, which is read in place.
+            self._values[call.layer] = value[:, :, stretch]
+            self._weights[call.layer] = weights[..., stretch]
+            return
+        self._values[call.layer] = value[:, :, index] * inside[:, None]
+        self._weights[call.layer] = weights[..., index] * inside
 
     def gradients(self, logprobs: Tensor) -> tuple[Tensor, Tensor]:
         """Attention weights and their gradients, float32 (row, layer, head, column) each.
@@ -88,11 +96,16 @@ class OwnRowAttention:
         for layer, output_gradient in zip(layers, output_gradients, strict=True):
             weights.append(self._weights[layer])
             # output = weights @ value, so the gradient of the weights is dO times V transposed.
-            value = self._values[layer].float()
-            query_heads_per_key_head = output_gradient.shape[1] // value.shape[1]
-            value = value.repeat_interleave(query_heads_per_key_head, dim=1)
-            gradients.append(output_gradient.float() @ value.transpose(2, 3))
+            factors = Gradients(output_gradient, self._values[layer])
+            gradients.append(factors.rows(slice(None), self._values[layer].shape[2]))
         return _rows_first(weights), _rows_first(gradients)
+
+
+def as_slice(numbers: list[int]) -> slice | None:
+    """Consecutive numbers as a slice, which needs no copy; None where they are not consecutive."""
+    if numbers and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+        return slice(numbers[0], numbers[-1] + 1)
+    return None
 
 
 def columns_in(width: int, length: int, columns: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,11 +142,18 @@ def _self_attention(call: AttentionCall, rows: slice) -> tuple[Tensor, Tensor]:
     own_key = call.key[:, :, own].float().repeat_interleave(query_heads_per_key_head, dim=1)
     own_score = (query.detach().float() * own_key).sum(-1) * call.scaling
     zero = torch.diag_embed(own_score - own_score.detach())
-    raw = raw + torch.nn.functional.pad(zero, (width - count, 0))
+    raw, own_columns = raw[..., : width - count], raw[..., own] + zero
 
     if call.mask is None:
         call = replace(call, causal=True, offset=width - call.query.shape[2])
-    weights = probabilities(raw, call.visible(rows), softcap=call.softcap, sinks=call.sinks)
+    if call.plainly_causal:
+        # Earlier columns are visible to all rows, so only the rows' own need a mask.
+        later = torch.ones(count, count, dtype=torch.bool, device=raw.device).triu(1)
+        own_columns = own_columns.masked_fill(later, -torch.inf)
+        weights = torch.softmax(torch.cat([raw, own_columns], dim=-1), dim=-1)
+    else:
+        raw = torch.cat([raw, own_columns], dim=-1)
+        weights = probabilities(raw, call.visible(rows), softcap=call.softcap, sinks=call.sinks)
 
     # A zero that carries the gradient of each row's output through its own value.
     own_value = call.value[:, :, own].float().repeat_interleave(query_heads_per_key_head, dim=1)

@@ -6,12 +6,37 @@ rounding the scores would move up to a few per cent of the mass of sharp rows.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 Rows = slice | Tensor
+
+
+class Workspace:
+    """Memory on the processor that the scores of one call after another are computed in.
+
+    The operating system clears fresh memory page by page, which takes as long as the products of a few rows.
+    Torch keeps an accelerator's memory itself, so there is nothing to gain there.
+
+    Args:
+        size: How many numbers it holds at first; it grows as it must.
+    """
+
+    def __init__(self, size: int = 0) -> None:
+        # Memory that is never written to costs nothing.
+        self._buffer = torch.empty(size)
+
+    def take(self, shape: tuple[int, ...]) -> Tensor:
+        """The memory as float32 of that shape; what was last written to it is lost."""
+        size = math.prod(shape)
+        if self._buffer.numel() < size:
+            # The old memory is given back first.
+            self._buffer = torch.empty(0)
+            self._buffer = torch.empty(size)
+        return self._buffer[:size].view(shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,22 +66,30 @@ class Attention:
     softcap: float | None = None
     sinks: Tensor | None = None
 
-    def rows(self, rows: Rows) -> Tensor:
+    def rows(self, rows: Rows, workspace: Workspace | None = None) -> Tensor:
         """Exact attention weights of some query rows, float32 (batch, head, row, column).
+
+        Args:
+            rows: Which.
+            workspace: Memory to compute them in, without gradients: the next call with it overwrites them.
 
         >>> ones = torch.ones(1, 1, 3, 2)
         >>> Attention(query=ones, key=ones, causal=True).rows(slice(0, 2)).tolist()
         [[[[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]]]
         """
-        raw = scores(self.query[:, :, rows], self.key, self.scaling)
-        if isinstance(rows, slice) and self._plainly_causal:
+        raw = scores(self.query[:, :, rows], self.key, self.scaling, workspace)
+        if isinstance(rows, slice) and self.plainly_causal:
             # The common case, without a mask tensor as large as the scores.
             self._hide_later(raw, rows)
-            return torch.softmax(raw, dim=-1)
+            if workspace is None or raw.device.type != "cpu":
+                return torch.softmax(raw, dim=-1)
+            # In place: a processor has read all of a row before it writes there.
+            return torch.softmax(raw, dim=-1, out=raw)
         return probabilities(raw, self.visible(rows), softcap=self.softcap, sinks=self.sinks)
 
     @property
-    def _plainly_causal(self) -> bool:
+    def plainly_causal(self) -> bool:
+        """Whether each row sees the columns up to its own, and nothing else changes the scores."""
         further = (self.mask, self.window, self.softcap, self.sinks)
         return self.causal and self.offset >= 0 and all(part is None for part in further)
 
@@ -93,19 +126,25 @@ class Attention:
         return seen[None, None]
 
 
-def scores(query: Tensor, key: Tensor, scaling: float) -> Tensor:
+def scores(query: Tensor, key: Tensor, scaling: float, workspace: Workspace | None = None) -> Tensor:
     """Scaled dot products, float32 (batch, head, row, column).
 
     Args:
         query: (batch, head, row, channel).
         key: (batch, key head, column, channel); each key head serves several query heads.
         scaling: Factor on the dot products.
+        workspace: Memory to compute them in, or None.
     """
     batch, heads, rows, channels = query.shape
     groups = heads // key.shape[1]
     grouped = query.float().reshape(batch, key.shape[1], groups * rows, channels)
     # Scaling the few queries saves a pass over the many scores.
-    return (grouped * scaling @ key.float().transpose(2, 3)).view(batch, heads, rows, -1)
+    scaled, turned = grouped * scaling, key.float().transpose(2, 3)
+    if workspace is None or query.device.type != "cpu":
+        return (scaled @ turned).view(batch, heads, rows, -1)
+    shape = (batch, key.shape[1], groups * rows, key.shape[2])
+    found = torch.matmul(scaled, turned, out=workspace.take(shape))
+    return found.view(batch, heads, rows, -1)
 
 
 def probabilities(

@@ -92,12 +92,6 @@ class Parts:
         if self.apart:
             self.check_attention()
 
-    def words_in(self, hidden: Tensor) -> Tensor:
-        """Logits (..., token) of hidden states (..., channel), before any soft cap; see `check_words`."""
-        self.check_words()
-        logits: Tensor = self.output_head(self.final_norm(hidden))
-        return logits
-
 
 @dataclass(frozen=True, slots=True)
 class Site:

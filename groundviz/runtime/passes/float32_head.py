@@ -44,7 +44,7 @@ class ExactHead:
         self.normed = None
         if args and args[0].dim() == 3:
             hidden = args[0][:, -self.rows :].float()
-            self.normed = _normed(module, hidden)
+            self.normed = normed(module, hidden)
 
     def head(self, module: Any, args: tuple[Any, ...], logits: Tensor) -> Tensor | None:
         """Forward hook on the output head: logits in float32; a soft cap of the model comes after it."""
@@ -61,7 +61,7 @@ class ExactHead:
         return wide
 
 
-def _normed(module: nn.Module, hidden: Tensor) -> Tensor | None:
+def normed(module: nn.Module, hidden: Tensor) -> Tensor | None:
     """A norm of float32 hidden states; None where the module is not known to take them."""
     if type(module) is nn.LayerNorm:
         weight = _float32(module.weight)

@@ -17,7 +17,7 @@ from groundviz.runtime.attention.recorder import RowWatch
 from groundviz.runtime.attention.tap import tapped
 from groundviz.runtime.passes.decoding import Decoding, settled
 from groundviz.runtime.passes.forward import Passes, added, for_generate, keep_logits
-from groundviz.runtime.passes.kv_cache import cache_of, keeps_keys
+from groundviz.runtime.passes.kv_cache import cache_of, keeps_keys, only_grows
 from groundviz.runtime.passes.nan_check import sampling
 
 
@@ -69,7 +69,13 @@ def generated(
     wanted: dict[str, Any] = {"return_dict_in_generate": True, "output_logits": True, **decoding.options}
     if decoding.stop_strings:
         wanted["tokenizer"] = tokenizer
-    watch = _watch(passes, asked, start=len(before) - 1, deferred=keeps_keys(decoding.config))
+    watch = _watch(
+        passes,
+        asked,
+        start=len(before) - 1,
+        deferred=keeps_keys(decoding.config),
+        growing=only_grows(passes.model.config),
+    )
     tap = _tap(passes, watch) if decoding.one_by_one else nullcontext()
     with torch.no_grad(), tap, sampling(broken), settled(decoding):
         result = passes.model.generate(**for_generate(passes.model, passes.inputs), **wanted)

@@ -37,6 +37,14 @@ def keeps_keys(generation: Any) -> bool:
     return (generation.num_beams or 1) == 1 and generation.cache_implementation in (None, "dynamic")
 
 
+def only_grows(config: Any) -> bool:
+    """Whether the cache of a model with this config drops no position: no layer has a window or chunks."""
+    text = config.get_text_config()
+    kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
+    limits = [getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    return kinds == {"full_attention"} and not any(limits)
+
+
 def prompt_cache(cache: Any, length: int) -> Any:
     """The first `length` positions of a KV cache as a new cache, sharing its memory.
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from groundviz.runtime.attention.rows import Attention, probabilities, scores, weighted_values
+from groundviz.runtime.attention.rows import Attention, Workspace, probabilities, scores, weighted_values
 
 
 @pytest.fixture
@@ -80,3 +80,18 @@ def test_half_precision_scores_are_computed_in_float32():
     raw = scores(query, key, 1.0)
     assert raw.dtype == torch.float32
     assert raw.item() == 360_000.0
+
+
+@pytest.mark.parametrize("rows", [slice(0, 9), slice(5, 6), torch.tensor([1, 7])])
+@pytest.mark.parametrize("masked", [False, True])
+@torch.no_grad()
+def test_rows_in_borrowed_memory_are_the_same_to_the_last_bit(rows, masked):
+    torch.manual_seed(0)
+    workspace = Workspace()
+    # Shorter and longer ones in turn, so that memory is used again, and is not enough.
+    for columns in (40, 33, 500):
+        query, key = torch.randn(1, 6, 9, 16), torch.randn(1, 2, columns, 16)
+        mask = torch.rand(1, 1, 9, columns) < 0.7 if masked else None
+        attention = Attention(query=query, key=key, mask=mask, causal=not masked, offset=columns - 9)
+        expected = attention.rows(rows)
+        assert torch.equal(attention.rows(rows, workspace), expected)
