@@ -30,8 +30,8 @@ from benchmarks.report import publish, table
 from groundviz import cli, models
 from groundviz.errors import GroundvizError, UnsupportedModel
 from groundviz.methods import METHODS
-from tests.zoo import UNBUILT, Builder
 from tests.support.types_at_hand import builder_of, classes_of
+from tests.zoo import UNBUILT, Builder
 from tests.zoo.refusals import short_reason
 
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"
@@ -41,6 +41,7 @@ COMMAND = "python scripts/model_types.py"
 # Those that the first table tells of: one of each kind.
 FIVE = ("attention", "gradient_attention", "relevancy", "occlusion", "integrated_gradients")
 CERTIFIED = "certified"
+FAILS = "it fails"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -139,7 +140,7 @@ def _refusal(vlm: Any, method: str) -> str:
         return str(error)
     except Exception as error:
         # A fault of groundviz or of the model: the page tells of it as of a refusal.
-        return f"it fails ({type(error).__name__})"
+        return f"{FAILS} ({type(error).__name__})"
     if came in (YES, NOTHING):
         return ""
     return came
@@ -183,23 +184,30 @@ def markdown(found: Sequence[Found]) -> str:
 
 
 def _counts(found: Sequence[Found]) -> str:
-    whole = [one for one in found if one.certified and one.error is not None and "attention" not in one.refused]
+    whole = [
+        one for one in found if one.certified and one.error is not None and "attention" not in one.refused
+    ]
     partly = [one for one in found if one.certified and one not in whole]
     failing = [one for one in found if one.tried and not one.certified]
     absent = [one for one in found if not one.tried]
+    tested = [one for one in whole if one.blocks is not None]
+    faulty = [one.name for one in found if any(why.startswith(FAILS) for why in one.refused.values())]
+    faults = f" On {_listed(faulty)} a method ends in an error, which is a fault." if faulty else ""
     return (
         f"Made by `{COMMAND} --write` on tiny random models of the real classes with their real processors. Of "
         f"{len(found)} image-text-to-text types of transformers, {len(whole)} are certified with their attention, "
         f"{len(partly)} are certified and refuse some methods by name, {len(failing)} are explained and **not** "
         f"certified, and {len(absent)} are not explained: those that are no image-to-text models, cannot be built "
-        "as a tiny model, or are refused. Trained weights of these types have not been run."
+        f"as a tiny model, or are refused. Of the {len(whole)}, {len(tested)} were also tested with inverted "
+        f"blocks.{faults} Trained weights of these types have not been run."
     )
 
 
 def _overview(found: Sequence[Found]) -> str:
     head = ("type", "class", "certificate", "cell error", "blocks found", "attention", "refused")
     notes = (
-        "**cell error**: the largest distance of a cell from the pixels that feed it, in patches. **blocks "
+        "**cell error**: the largest distance of a cell from the pixels that feed it, in patches; where methods "
+        "that read attention are refused, that of the processor's pixels may be all that was followed. **blocks "
         "found**: the share of inverted blocks of the source image at which the image token over them changes "
         "at least half as much as any token elsewhere. **attention**: decoder layers with attention rows. "
         f"**refused**: which of {_listed(FIVE)}, and why."
@@ -209,12 +217,28 @@ def _overview(found: Sequence[Found]) -> str:
 
 def _row(one: Found) -> tuple[str, ...]:
     if not one.tried:
-        return f"`{one.name}`", f"`{one.architecture}`", f"none: {short_reason(one.verdict)}", "", "", "", "not explained"
+        return (
+            f"`{one.name}`",
+            f"`{one.architecture}`",
+            f"none: {short_reason(one.verdict)}",
+            "",
+            "",
+            "",
+            "not explained",
+        )
     error = "not measured" if one.error is None else f"{one.error:.2f}"
     blocks = "not measured" if one.blocks is None else f"{one.blocks:.0%}"
     rows, layers = one.reading
     reading = f"in {rows} of {layers} layers" if rows else "none"
-    return f"`{one.name}`", f"`{one.architecture}`", short_reason(one.verdict), error, blocks, reading, _refusals(one)
+    return (
+        f"`{one.name}`",
+        f"`{one.architecture}`",
+        short_reason(one.verdict),
+        error,
+        blocks,
+        reading,
+        _refusals(one),
+    )
 
 
 def _refusals(one: Found) -> str:
@@ -249,8 +273,8 @@ def _all_methods(found: Sequence[Found]) -> str:
     return "\n".join(
         [
             "### Every method\n",
-            "**+**: maps with a number in every cell in view. A letter: refused, the reason is below. Types on "
-            "which all methods end alike share a row.\n",
+            "**+**: maps with a number in every cell in view. A letter: refused, or failed; the reason is below. "
+            "Types on which all methods end alike share a row.\n",
             table(head, rows),
             "The types of each group:\n",
             *members,
@@ -289,11 +313,15 @@ def write_families(page: Path = PAGE) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the tables, or write them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("types", nargs="*", metavar="TYPE", help="default: all that transformers has")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the work (default 1)")
     parser.add_argument("--write", action="store_true", help="put the page into docs/models.md")
-    parser.add_argument("--families", action="store_true", help="write the part of the families alone, at once")
+    parser.add_argument(
+        "--families", action="store_true", help="write the part of the families alone, at once"
+    )
     chosen = parser.parse_args(argv)
     known = sorted(classes_of())
     unknown = [name for name in chosen.types if name not in known]

@@ -40,4 +40,6 @@ def builder_of(name: str) -> Builder | None:
     for spelling in (called, called.replace("blip_2", "blip2")):
         if spelling in TINY:
             return TINY[spelling]
-    raise KeyError(f"There is no tiny model of type {name!r}: expected a builder in tests/zoo, or a reason in UNBUILT.")
+    raise KeyError(
+        f"There is no tiny model of type {name!r}: expected a builder in tests/zoo, or a reason in UNBUILT."
+    )

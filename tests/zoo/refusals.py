@@ -19,7 +19,9 @@ class Reason:
 
 
 REASONS = {
-    "summary": Reason("each is a summary of the whole image", "each image token is a summary of the whole image"),
+    "summary": Reason(
+        "each is a summary of the whole image", "each image token is a summary of the whole image"
+    ),
     "mixed": Reason(
         "each depends on many places, also when positions do not attend to one another",
         "each image token depends on many places",

@@ -26,7 +26,15 @@ ACROSS = SIDE // PATCH
 READ_ATTENTION = (
     "attention", "attention_rollout", "relative_attention", "localization_heads", "gradient_attention", "relevancy"
 )  # fmt: skip
-WITHOUT = ("occlusion", "rise", "shapley", "integrated_gradients", "input_gradient", "token_ablation", "logit_lens")
+WITHOUT = (
+    "occlusion",
+    "rise",
+    "shapley",
+    "integrated_gradients",
+    "input_gradient",
+    "token_ablation",
+    "logit_lens",
+)
 WHY = "Attention of OwnLayer cannot be read: it does not go through transformers' attention registry."
 
 
@@ -45,7 +53,8 @@ class OwnAttention(nn.Module):
 
     def forward(self, hidden: torch.Tensor, causal: bool) -> torch.Tensor:
         heads = [
-            made(hidden).unflatten(-1, (HEADS, -1)).transpose(1, 2) for made in (self.query, self.key, self.value)
+            made(hidden).unflatten(-1, (HEADS, -1)).transpose(1, 2)
+            for made in (self.query, self.key, self.value)
         ]
         scores = heads[0] @ heads[1].transpose(-1, -2) / (WIDTH // HEADS) ** 0.5
         if causal:
@@ -92,7 +101,9 @@ class OwnModel(PreTrainedModel, GenerationMixin):
     def get_output_embeddings(self) -> nn.Module:
         return self.head
 
-    def forward(self, input_ids, pixel_values=None, attention_mask=None, use_cache=None, return_dict=None, **rest):
+    def forward(
+        self, input_ids, pixel_values=None, attention_mask=None, use_cache=None, return_dict=None, **rest
+    ):
         hidden = self.words(input_ids)
         if pixel_values is not None:
             seen = self.cut(pixel_values).flatten(2).transpose(1, 2) + self.places
@@ -138,7 +149,9 @@ def own():
         model = OwnModel(OwnConfig(), len(processor.tokenizer), processor.image_token_id)
         for tensor in model.parameters():
             tensor.data.normal_(0.0, 0.3)
-    model.generation_config = GenerationConfig(max_new_tokens=3, do_sample=False, pad_token_id=0, use_cache=False)
+    model.generation_config = GenerationConfig(
+        max_new_tokens=3, do_sample=False, pad_token_id=0, use_cache=False
+    )
     return resolve(model.eval(), processor)
 
 
