@@ -194,22 +194,24 @@ def _counts(found: Sequence[Found]) -> str:
     faulty = [one.name for one in found if any(why.startswith(FAILS) for why in one.refused.values())]
     faults = f" On {_listed(faulty)} a method ends in an error, which is a fault." if faulty else ""
     return (
-        f"Made by `{COMMAND} --write` on tiny random models of the real classes with their real processors. Of "
-        f"{len(found)} image-text-to-text types of transformers, {len(whole)} are certified with their attention, "
-        f"{len(partly)} are certified and refuse some methods by name, {len(failing)} are explained and **not** "
-        f"certified, and {len(absent)} are not explained: those that are no image-to-text models, cannot be built "
-        f"as a tiny model, or are refused. Of the {len(whole)}, {len(tested)} were also tested with inverted "
-        f"blocks.{faults} Trained weights of these types have not been run."
+        f"Made by `{COMMAND} --write` on tiny random models of the real classes with their real "
+        f"processors. Of {len(found)} image-text-to-text types of transformers, {len(whole)} are certified "
+        f"with their attention, {len(partly)} are certified and refuse some methods by name, {len(failing)} "
+        f"are explained and **not** certified, and {len(absent)} are not explained: those that are no "
+        "image-to-text models, cannot be built as a tiny model, or are refused. "
+        f"Of the {len(whole)}, {len(tested)} were also tested with inverted blocks.{faults} Trained weights "
+        "of these types have not been run."
     )
 
 
 def _overview(found: Sequence[Found]) -> str:
     head = ("type", "class", "certificate", "cell error", "blocks found", "attention", "refused")
     notes = (
-        "**cell error**: the largest distance of a cell from the pixels that feed it, in patches; where methods "
-        "that read attention are refused, that of the processor's pixels may be all that was followed. **blocks "
-        "found**: the share of inverted blocks of the source image at which the image token over them changes "
-        "at least half as much as any token elsewhere. **attention**: decoder layers with attention rows. "
+        "**cell error**: the largest distance of a cell from the pixels that feed it, in patches; where "
+        "methods that read attention are refused, that of the processor's pixels may be all that was "
+        "followed. **blocks found**: the share of inverted blocks of the source image at which the image "
+        "token over them changes at least half as much as any token elsewhere. **attention**: decoder layers "
+        "with attention rows. "
         f"**refused**: which of {_listed(FIVE)}, and why."
     )
     return f"{notes}\n\n{table(head, map(_row, found))}"
@@ -273,8 +275,8 @@ def _all_methods(found: Sequence[Found]) -> str:
     return "\n".join(
         [
             "### Every method\n",
-            "**+**: maps with a number in every cell in view. A letter: refused, or failed; the reason is below. "
-            "Types on which all methods end alike share a row.\n",
+            "**+**: maps with a number in every cell in view. A letter: refused, or failed; the reason is "
+            "below. Types on which all methods end alike share a row.\n",
             table(head, rows),
             "The types of each group:\n",
             *members,

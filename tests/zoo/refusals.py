@@ -1,4 +1,4 @@
-"""What is expected of types that cannot be explained by every method: for the tests, and for docs/models.md."""
+"""What is expected of types that not every method explains: for the tests, and for docs/models.md."""
 
 from __future__ import annotations
 

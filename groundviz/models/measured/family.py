@@ -266,7 +266,7 @@ def _key(inputs: Mapping[str, Tensor], names: Sequence[str]) -> str:
 
 
 def _elsewhere(parts: Parts | None, wiring: Wiring) -> Iterator[str]:
-    """The stages that images of this shape have in other modules than those that methods read, or there alone."""
+    """The stages that images of this shape have in other modules than those that methods read."""
     if parts is None or wiring.projector is not parts.projector:
         yield "projector"
     layers = wiring.tower.layers if wiring.tower else ()

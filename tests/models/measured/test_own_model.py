@@ -24,8 +24,13 @@ SIDE, PATCH, WIDTH, HEADS = 24, 6, 16, 2
 ACROSS = SIDE // PATCH
 # What reads attention, and what does without.
 READ_ATTENTION = (
-    "attention", "attention_rollout", "relative_attention", "localization_heads", "gradient_attention", "relevancy"
-)  # fmt: skip
+    "attention",
+    "attention_rollout",
+    "relative_attention",
+    "localization_heads",
+    "gradient_attention",
+    "relevancy",
+)
 WITHOUT = (
     "occlusion",
     "rise",

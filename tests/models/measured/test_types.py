@@ -1,4 +1,4 @@
-"""The image-text-to-text types of transformers: explained, or refused by the reason that docs/models.md gives."""
+"""Image-text-to-text types of transformers: explained, or refused by the reason that docs/models.md gives."""
 
 import io
 
@@ -178,14 +178,14 @@ def check_odd(name, image):
     assert {maps.grid.image for maps in found.record.heatmaps} == set(range(len(found.source_images)))
 
 
-@pytest.mark.parametrize("image", odd_images())
+@pytest.mark.parametrize("image", list(odd_images()))
 @pytest.mark.parametrize("name", ["vipllava", "fast_vlm"])
 def test_an_odd_image_is_explained_or_refused_by_name(name, image):
     check_odd(name, image)
 
 
 @pytest.mark.wide
-@pytest.mark.parametrize("image", odd_images())
+@pytest.mark.parametrize("image", list(odd_images()))
 @pytest.mark.parametrize("name", [name for name in BUILT if name not in WHOLE])
 def test_every_type_explains_an_odd_image_or_refuses_it_by_name(name, image):
     check_odd(name, image)
@@ -224,15 +224,14 @@ def test_the_counts_of_the_page_are_those_of_its_table():
     refusing = [line for line in certified if "`attention`" in line.split("|")[-2]]
     absent = [line for line in rows if "| not explained |" in line]
     others = len(rows) - len(certified) - len(absent)
+    whole = len(certified) - len(refusing)
     stated = (
-        f"Of {len(rows)} image-text-to-text types of transformers, {len(certified) - len(refusing)} are certified "
-        f"with their attention, {len(refusing)} are certified and refuse some methods by name, {others} are "
+        f"Of {len(rows)} image-text-to-text types of transformers, {whole} are "
+        f"certified with their attention, {len(refusing)} are certified and refuse some methods by name, {others} are "
         f"explained and **not** certified, and {len(absent)} are not explained"
     )
     found = [line for line in certified if line not in refusing and "% |" in line]
-    assert (
-        f"Of the {len(certified) - len(refusing)}, {len(found)} were also tested with inverted blocks" in text
-    )
+    assert f"Of the {whole}, {len(found)} were also tested with inverted blocks" in text
     assert stated in text
 
 
