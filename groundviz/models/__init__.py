@@ -2,6 +2,7 @@
 
 from groundviz.models import checkpoints as checkpoints
 from groundviz.models import families as families
+from groundviz.models import measured as measured
 from groundviz.models.adapter.vlm import FAMILIES, VLM, Family
 from groundviz.models.certification.certificate import Certificate
 from groundviz.models.certification.run import verdict_on

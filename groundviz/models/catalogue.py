@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from groundviz.models.adapter.vlm import FAMILIES
+from groundviz.models.adapter.vlm import FAMILIES, UNKNOWN
 from groundviz.models.checkpoints.building.layout import LAYOUTS
-from groundviz.models.families.black_box import UNKNOWN
 
 NOT_STATED = "not stated"
 TESTED = {
@@ -71,7 +70,8 @@ def lines() -> Iterator[str]:
         yield f"  {entry.says}"
         if entry.kind == "family":
             yield f"  {entry.classes}"
-        yield f"  such as {', '.join(entry.checkpoints)}"
+        if entry.checkpoints:
+            yield f"  such as {', '.join(entry.checkpoints)}"
     yield from (
         "",
         *(f"Each {kind} is tested with {what}." for kind, what in TESTED.items()),

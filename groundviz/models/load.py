@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.adapter.vlm import VLM, family_of
+from groundviz.models.adapter.vlm import MEASURED, VLM, family_of
 from groundviz.models.checkpoints.building.assembly import Assembled, Request, assemble, layout_of
 from groundviz.models.checkpoints.building.layout import LAYOUTS
 from groundviz.models.checkpoints.reading.folders import config_at
@@ -36,7 +36,6 @@ from groundviz.models.loading.progress_bar import bar
 from groundviz.models.loading.quantization import bits_of, check_unpacked, describe_packing, packing_at
 from groundviz.models.loading.shipped import shipped_folder
 from groundviz.models.loading.unwrap import unpacked
-from groundviz.models.measured.family import MEASURED
 
 Source = str | os.PathLike[str] | PreTrainedModel | VLM
 

@@ -27,7 +27,7 @@ import groundviz
 from groundviz import cli
 from groundviz.demo import lab, tour
 from groundviz.models import FAMILIES
-from groundviz.models.families.black_box import UNKNOWN
+from groundviz.models.adapter.vlm import UNKNOWN
 from groundviz.render.viewer import assets
 from tests.support import pages
 

@@ -62,6 +62,8 @@ def _fault(entry: object) -> str:
     return f"lacks {' and '.join(lacking)}"
 
 
+# What remains where no family matches: a model that is measured, and one of which nothing inside is known.
+MEASURED, UNKNOWN = "measured", "unknown"
 FAMILIES: Registry[Family] = Registry("model family", "groundviz.families", _fault)
 
 

@@ -19,7 +19,7 @@ from torch import nn
 from transformers import GenerationMixin
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.adapter.vlm import FAMILIES, VLM
+from groundviz.models.adapter.vlm import FAMILIES, MEASURED, UNKNOWN, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.markers import marker_of
 from groundviz.record.conversation import Asking
@@ -28,7 +28,6 @@ from groundviz.record.types import SourceImage
 from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 
-UNKNOWN = "unknown"
 FALLBACK = "{images}{question}"
 
 
@@ -78,7 +77,7 @@ def why(config: Any, architecture: str) -> str:
     >>> print(why(SimpleNamespace(model_type="sphinx"), "SphinxForCausalLM")[:61])
     SphinxForCausalLM has no adapter: its model type is 'sphinx',
     """
-    known = ", ".join(name for name in FAMILIES if name != UNKNOWN)
+    known = ", ".join(name for name in FAMILIES if name not in (MEASURED, UNKNOWN))
     return (
         f"{architecture} has no adapter: its model type is {getattr(config, 'model_type', None)!r}, and the "
         f"families are: {known}. Add a file like groundviz/models/families/llava.py for it, or use "

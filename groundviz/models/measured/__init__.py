@@ -6,3 +6,5 @@
     input numbers ── gradients, attention silenced ───> the image token that each of them feeds: `owners`
     both joined ──────────────────────────────────────> the cells of the image at every stage: `geometry`
 """
+
+from groundviz.models.measured import family as family

@@ -17,8 +17,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from groundviz.errors import GroundvizError, ImageError
-from groundviz.models.adapter.vlm import FAMILIES, VLM
-from groundviz.models.families.black_box import FALLBACK, UNKNOWN, unread_pixels
+from groundviz.models.adapter.vlm import FAMILIES, MEASURED, UNKNOWN, VLM
+from groundviz.models.families.black_box import FALLBACK, unread_pixels
 from groundviz.models.measured.anatomy import parts_of_measured, parts_of_pixels
 from groundviz.models.measured.geometry import cells_of, pixels_alone
 from groundviz.models.measured.habits import goes_on, keeps_batches_apart, reads_rows
@@ -36,7 +36,6 @@ from groundviz.runtime.loan.device import on_device
 from groundviz.runtime.loan.holding import held
 from groundviz.runtime.passes.forward import is_per_token
 
-MEASURED = "measured"
 QUESTION = "What does the image show?"
 # What an image is shown as while a model's modules are found: several image tokens of any model.
 USUAL = ((96, 128),)

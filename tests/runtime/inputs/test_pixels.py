@@ -26,7 +26,7 @@ def test_the_first_copy_is_read_and_all_are_written():
     assert made[0].tolist() == [-1, -3, 2, -2, -4, 5]
     assert made[1].tolist() == [-1, -3, 8, -2, -4, 11]
     assert made[2].tolist() == [50, 70, 2, 60, 80, 5]
-    assert image.values.tolist() == torch.arange(12.0).reshape(2, 6).tolist()
+    assert image.values["pixel_values"].tolist() == torch.arange(12.0).reshape(2, 6).tolist()
 
 
 def test_what_is_put_in_keeps_the_models_dtype_and_its_gradient():
