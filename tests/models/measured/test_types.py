@@ -227,8 +227,8 @@ def test_the_counts_of_the_page_are_those_of_its_table():
     whole = len(certified) - len(refusing)
     stated = (
         f"Of {len(rows)} image-text-to-text types of transformers, {whole} are "
-        f"certified with their attention, {len(refusing)} are certified and refuse some methods by name, {others} are "
-        f"explained and **not** certified, and {len(absent)} are not explained"
+        f"certified with their attention, {len(refusing)} are certified and refuse some methods by name, "
+        f"{others} are explained and **not** certified, and {len(absent)} are not explained"
     )
     found = [line for line in certified if line not in refusing and "% |" in line]
     assert f"Of the {whole}, {len(found)} were also tested with inverted blocks" in text
