@@ -7,7 +7,7 @@ explain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -115,6 +115,8 @@ class Measured:
         wiring, positions = _wiring(vlm, known, asked, names)
         cells = {"pixels": unread_pixels(asked.shapes), **cells_of(blocks, wiring, asked.shapes)}
         cells["language"] = _at(cells["language"], positions)
+        for stage in _elsewhere(known.parts, wiring):
+            cells.pop(stage, None)
         if "projector" in cells:
             cells["projector"] = replace(cells["projector"], grids=cells["language"].grids)
         return replace(finish(vlm, asked, cells=cells), image_inputs=names)
@@ -260,6 +262,15 @@ def _key(inputs: Mapping[str, Tensor], names: Sequence[str]) -> str:
             values = sha256(np.ascontiguousarray(tensor.cpu().numpy()).tobytes()).hexdigest()
             parts.append(f"{name} {tuple(tensor.shape)} {values}")
     return "; ".join(parts)
+
+
+def _elsewhere(parts: Parts | None, wiring: Wiring) -> Iterator[str]:
+    """The stages that images of this shape have in other modules than those that methods read."""
+    if parts is None or wiring.projector is not parts.projector:
+        yield "projector"
+    layers = wiring.tower.layers if wiring.tower else ()
+    if parts is None or layers != parts.vision_layers:
+        yield "vision"
 
 
 def _at(cells: Cells, positions: Ints) -> Cells:
