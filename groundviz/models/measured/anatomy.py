@@ -47,7 +47,14 @@ def parts_of_measured(model: Any, stack: nn.ModuleList, wiring: Wiring | None, o
         output_head=head,
         opaque=opaque or ("" if attending else _OPAQUE.format(type(layers[0]).__name__)),
         apart=apart,
+        streams=_are_streams(wiring, head),
     )
+
+
+def _are_streams(wiring: Wiring | None, head: nn.Module) -> bool:
+    """Whether the stream is wider than what the output head reads."""
+    width = getattr(head, "in_features", None)
+    return wiring is not None and width is not None and wiring.width != width
 
 
 def parts_of_pixels(opaque: str) -> Parts:

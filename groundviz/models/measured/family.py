@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
-from groundviz.errors import GroundvizError, ImageError
+from groundviz.errors import GroundvizError, ImageError, PromptError
 from groundviz.models.adapter.vlm import FAMILIES, MEASURED, UNKNOWN, VLM
 from groundviz.models.families.black_box import FALLBACK, unread_pixels
 from groundviz.models.measured.anatomy import parts_of_measured, parts_of_pixels
@@ -34,6 +35,7 @@ from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 from groundviz.runtime.loan.device import on_device
 from groundviz.runtime.loan.holding import held
+from groundviz.runtime.passes.batches import is_out_of_memory
 from groundviz.runtime.passes.forward import is_per_token
 
 QUESTION = "What does the image show?"
@@ -59,6 +61,7 @@ class _Known:
         placed: Whether its image tokens have places.
         ramps: By the shapes of the source images: the names of the image inputs, and how pixels lie in them.
         wirings: By the shapes of the inputs: what feeds what.
+        together: How many images in one prompt the model has been seen to take.
     """
 
     setting: str
@@ -67,6 +70,7 @@ class _Known:
     placed: bool = True
     ramps: dict[Shapes, tuple[tuple[str, ...], list[Block]]] = field(default_factory=dict)
     wirings: dict[str, Wiring] = field(default_factory=dict)
+    together: set[int] = field(default_factory=set)
 
 
 # An entry goes with its model.
@@ -108,6 +112,7 @@ class Measured:
         asked = _ask(vlm, known, source_images, question)
         names, blocks = _ramps(vlm, known, asked.shapes)
         if not known.placed:
+            _refuse_together(vlm, known, asked)
             pixels = pixels_alone(blocks, asked.shapes) or unread_pixels(asked.shapes)
             nothing = np.empty(0, dtype=np.int64)
             encoded = finish(vlm, asked, image=nothing, grids=(), cells={"pixels": pixels}, columns=nothing)
@@ -227,6 +232,33 @@ def _ramps(vlm: VLM, known: _Known, shapes: Shapes) -> tuple[tuple[str, ...], li
         shown = read_ramps(lambda images: _ask(vlm, known, images, QUESTION).inputs, shapes)
         _keep(known.ramps, shapes, (tuple(one.name for one in shown), blocks_of(shown, shapes)))
     return known.ramps[shapes]
+
+
+def _refuse_together(vlm: VLM, known: _Known, asked: Asked) -> None:
+    """Stop several images that the model fails on together; one pass for each number of them.
+
+    Raises:
+        PromptError: It fails.
+    """
+    count = len(asked.shapes)
+    if count == 1 or count in known.together:
+        return
+    failure = ""
+    try:
+        with held(vlm.model), torch.no_grad():
+            logits = vlm.model(**on_device(vlm.model, asked.inputs)).logits
+        if len(logits) != 1:
+            failure = f"it answers {len(logits)} prompts"
+    except (IndexError, RuntimeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
+        failure = f"its forward pass fails with {type(error).__name__}"
+    if failure:
+        raise PromptError(
+            f"The prompt has {count} images, and this model does not take them together: {failure}. Ask about "
+            "each."
+        )
+    known.together.add(count)
 
 
 def _wiring(vlm: VLM, known: _Known, asked: Asked, names: Sequence[str]) -> tuple[Wiring, Ints]:

@@ -48,6 +48,7 @@ class Wiring:
             -1 for none, or several.
         middle: As `token`, but of the numbers in the middle of what a token reads; None where it reads
             nothing else.
+        width: How many numbers a token is there.
         layers: The layers that read the prompt.
         tower: The vision tower, where there is one of several layers.
         projector: The last module with one place for each image token, where there is one.
@@ -58,6 +59,7 @@ class Wiring:
     ids: frozenset[int]
     token: Ints
     middle: Ints | None
+    width: int
     layers: nn.ModuleList
     tower: Tower | None
     projector: nn.Module | None
@@ -106,7 +108,15 @@ def trace(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> Wir
         if again.rows is not None and len(again.rows) == len(arrival.rows):
             middle, _ = _fed(again.rows, again)
     return Wiring(
-        arrival.positions, frozenset(ids.tolist()), token, middle, arrival.layers, tower, projector, projected
+        arrival.positions,
+        frozenset(ids.tolist()),
+        token,
+        middle,
+        arrival.rows.shape[1],
+        arrival.layers,
+        tower,
+        projector,
+        projected,
     )
 
 

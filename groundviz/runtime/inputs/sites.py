@@ -46,6 +46,8 @@ class Parts:
         opaque: Why attention to the image cannot be read, and what to do; empty where it can.
         apart: Whether `decoder_layers` are those of an encoder, which reads prompt and image, so that their
             hidden states predict no token: a decoder of its own writes the answer.
+        streams: Whether hidden states between decoder layers are several streams, of which none is the
+            token's own.
         batches: Whether several prompts in one pass give what each gives alone.
         continues: Whether the model reads an answer on the prompt's KV cache as it does behind the prompt.
     """
@@ -62,6 +64,7 @@ class Parts:
     unknown: str = ""
     opaque: str = ""
     apart: bool = False
+    streams: bool = False
     batches: bool = True
     continues: bool = True
 
@@ -115,6 +118,8 @@ def sites(parts: Parts, cells: Mapping[str, Cells]) -> tuple[Site, ...]:
     """All sites of a model at which the image has cells, in the order it passes them."""
     vision = [Site("vision", layer) for layer in range(len(parts.vision_layers))]
     language = [Site("language", layer) for layer in range(len(parts.decoder_layers))]
+    if parts.streams:
+        language = []
     every = (Site("pixels"), *vision, Site("projector"), *language)
     return tuple(site for site in every if site.stage in cells)
 
@@ -135,7 +140,8 @@ def find_site(parts: Parts, cells: Mapping[str, Cells], name: str) -> Site:
         raise UnsupportedMethod(parts.unknown, lacks="modules")
     listed = ", ".join(str(site) for site in sites(parts, cells)) or "none"
     stage = name.partition(".")[0]
-    if stage in ("pixels", "vision", "projector", "language") and stage not in cells:
+    lacking = stage not in cells or (stage == "language" and parts.streams)
+    if stage in ("pixels", "vision", "projector", "language") and lacking:
         raise UnsupportedMethod(
             f"This model has no image cells at {name}: {_why_none(parts, stage)}. They can be read at: "
             f"{listed}. Name one of these, or take another method."
@@ -144,6 +150,8 @@ def find_site(parts: Parts, cells: Mapping[str, Cells], name: str) -> Site:
 
 
 def _why_none(parts: Parts, stage: str) -> str:
+    if stage == "language" and parts.streams:
+        return "hidden states between its decoder layers are several streams"
     if stage == "language" and parts.cross_attention:
         return "its text holds no image tokens, and attends to the image through cross-attention"
     if stage == "language" and parts.resampler:
