@@ -255,8 +255,8 @@ def _refuse_together(vlm: VLM, known: _Known, asked: Asked) -> None:
         failure = f"its forward pass fails with {type(error).__name__}"
     if failure:
         raise PromptError(
-            f"The prompt has {count} images, and this model does not take them together: {failure}. Ask about "
-            "each."
+            f"The prompt has {count} images, and this model does not take them together: {failure}. Ask "
+            "about each."
         )
     known.together.add(count)
 
