@@ -591,7 +591,8 @@ def test_models_are_listed_with_what_they_load(capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert re.search(r"^demo$", out, re.MULTILINE)
     listed = re.findall(r"^(\w+) \(family\)\n  (.+)\n  (.+)\n  such as (.+)$", out, re.MULTILINE)
-    assert [name for name, *_ in listed] == [name for name in FAMILIES if name != "unknown"]
+    assert [name for name, *_ in listed] == [name for name in FAMILIES if name not in ("measured", "unknown")]
+    assert "measured (family)\n  Any other model whose image becomes tokens of its prompt" in out
     assert dict((name, classes) for name, _, classes, _ in listed)["llava"] == "LlavaForConditionalGeneration"
     assert all("ForConditionalGeneration" in classes and "/" in such for _, _, classes, such in listed)
     layouts = re.findall(r"^(\w+) \(layout\)", out, re.MULTILINE)

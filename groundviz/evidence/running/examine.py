@@ -57,6 +57,7 @@ def examine(case: Case, checks: Iterable[str]) -> tuple[Check, ...]:
         except GroundvizError as error:
             found.append(outcome(name, NOT_MEASURED, str(error)))
         except KeyboardInterrupt:
+            case.live.interrupted = True
             warnings.warn(
                 f"Interrupted during the check {name!r}: it was not measured.", RuntimeWarning, stacklevel=4
             )

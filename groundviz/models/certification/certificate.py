@@ -14,8 +14,8 @@ from groundviz.record.types import Check
 Shape = tuple[int, int]
 # A certified map may be off by less than half a patch.
 MOST_PATCHES = 0.5
-# A rest at the border that fills no patch is in no cell: less than one patch of ten along each side.
-MOST_UNCOVERED = 0.2
+# A rest at the border that fills no patch is in no cell: less than one patch of eight along each side.
+MOST_UNCOVERED = 0.25
 PASSED, OPEN = "passed", "not measured"
 # What computes the cells of each stage, in words for the report.
 STEPS = {

@@ -123,7 +123,11 @@ def test_a_mirrored_image_is_found():
 
 def test_attention_of_another_scale_is_found(monkeypatch):
     scores = attention_rows.scores
-    monkeypatch.setattr(attention_rows, "scores", lambda query, key, scale: scores(query, key, scale * 1.1))
+
+    def larger(query, key, scale, *more, **options):
+        return scores(query, key, scale * 1.1, *more, **options)
+
+    monkeypatch.setattr(attention_rows, "scores", larger)
     assert groundviz.certify(built()).verdict == "attention rows are not those of the model's kernel"
 
 

@@ -32,7 +32,7 @@ def test_the_same_modules_are_found(both):
     assert not measured.opaque
 
 
-@pytest.mark.parametrize("shape", [(61, 45), (41, 83)])
+@pytest.mark.parametrize("shape", [(61, 45), pytest.param((41, 83), marks=pytest.mark.wide)])
 def test_cells_lie_where_the_family_says(both, shape):
     written, measured = both
     before = fingerprint(written.model)
