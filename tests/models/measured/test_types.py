@@ -121,7 +121,7 @@ def test_the_grid_of_a_squashed_image_is_that_of_the_tower_s_patches():
     assert maps.values.shape[-2:] == (across, across)
 
 
-@pytest.mark.wide
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILT)
 def test_every_type_is_explained_or_refused_by_the_reason_of_the_page(name):
     if name in WHOLE:
@@ -135,7 +135,7 @@ def test_every_type_is_explained_or_refused_by_the_reason_of_the_page(name):
     assert difference(before, fingerprint(vlm.model)) == []
 
 
-@pytest.mark.wide
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in BUILT if name not in WHOLE])
 def test_every_type_is_certified_or_the_page_tells_why_not(name):
     try:
@@ -184,7 +184,7 @@ def test_an_odd_image_is_explained_or_refused_by_name(name, image):
     check_odd(name, image)
 
 
-@pytest.mark.wide
+@pytest.mark.slow
 @pytest.mark.parametrize("image", list(odd_images()))
 @pytest.mark.parametrize("name", [name for name in BUILT if name not in WHOLE])
 def test_every_type_explains_an_odd_image_or_refuses_it_by_name(name, image):
