@@ -13,6 +13,7 @@ from groundviz.runtime.loan import guard
 from groundviz.testing.families import TINY
 from groundviz.testing.fingerprint import difference, fingerprint
 from tests.models.certification.broken import BROKEN
+from tests.support.newest import newest
 from tests.zoo import ZOO
 
 SHAPES = (61, 45), (41, 83)
@@ -22,7 +23,7 @@ MORE = ("internvl", "llava_next", "idefics3", "qwen3_5")
 EACH = [*KINDS, *(pytest.param(kind, marks=pytest.mark.wide) for kind in MORE)]
 SEVERAL_VIEWS = ("internvl", "llava_next", "idefics3", "aya_vision")
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [newest, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module", params=EACH)

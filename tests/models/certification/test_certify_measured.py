@@ -9,10 +9,11 @@ from groundviz.models.certification.gradient_trace import follow_model
 from groundviz.models.certification.pixel_probe import QUESTION, noise
 from groundviz.models.certification.run import uncovered
 from groundviz.runtime.loan import guard
+from tests.support.newest import newest
 from tests.zoo import ZOO
 
 SHAPE = (61, 45)
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [newest, pytest.mark.filterwarnings("ignore")]
 
 
 def built(kind):

@@ -13,6 +13,7 @@ from groundviz.record.geometry import held_cells
 from groundviz.testing.fingerprint import difference, fingerprint
 from scripts import model_types
 from scripts.model_types import CERTIFIED, FIVE, PAGE
+from tests.support.newest import newest
 from tests.support.pages import assert_up_to_date, between
 from tests.support.quick import quick
 from tests.support.types_at_hand import builder_of, classes_of
@@ -44,7 +45,7 @@ quiet = [
     # Of a processor of transformers about its own output.
     pytest.mark.filterwarnings("ignore:.*image_patches.*deprecated:FutureWarning"),
 ]
-pytestmark = quiet
+pytestmark = [newest, *quiet]
 MADE = {}
 
 
