@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from groundviz import models
 from groundviz.errors import PromptError, UnsupportedModel
 from groundviz.models import VLM
+from groundviz.models.adapter.probe_images import QUESTION, noise, source_image_of
 from groundviz.models.certification.certificate import MOST_PATCHES
 from groundviz.models.certification.gradient_trace import follow_model
-from groundviz.models.certification.pixel_probe import QUESTION, noise, source_image_of
 from groundviz.models.measured.anatomy import dispatches
 from groundviz.record.geometry import held_cells
 from groundviz.record.types import SourceImage, Target

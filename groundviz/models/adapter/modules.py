@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from torch import nn
+
 from groundviz.runtime.inputs.sites import Parts
 
 # The names of the attention module in a layer, and of the norm after the last layer of a decoder.
@@ -59,6 +61,21 @@ def parts_from(model: Any, *, vision: Iterable[Any], projector: Any, decoder: An
         final_norm=_first(decoder, FINAL_NORMS),
         output_head=model.get_output_embeddings(),
         **more,
+    )
+
+
+def no_parts(*, unknown: str = "", opaque: str = "") -> Parts:
+    """No module at all, and why: none is known, or none of them has to do with places in the image."""
+    return Parts(
+        vision_layers=(),
+        vision_attention=(),
+        projector=nn.Identity(),
+        decoder_layers=(),
+        decoder_attention=(),
+        final_norm=nn.Identity(),
+        output_head=nn.Identity(),
+        unknown=unknown,
+        opaque=opaque,
     )
 
 

@@ -25,10 +25,10 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import ImageError, PromptError
+from groundviz.models.adapter.probe_images import QUESTION, source_image_of
 from groundviz.models.adapter.vlm import VLM
 from groundviz.models.certification.certificate import PASSED, Shape, unmeasured
 from groundviz.models.certification.gradient_trace import by_token
-from groundviz.models.certification.pixel_probe import QUESTION, source_image_of
 from groundviz.record.geometry import held_cells, source_box
 from groundviz.record.types import Bools, Check, Doubles, Grid, Ints
 from groundviz.runtime.inputs.encoded import Encoded

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
+from groundviz.models.adapter.rounding import ROUNDING, most_rounding
 from groundviz.models.adapter.vlm import VLM
 from groundviz.models.certification.certificate import PASSED, closeness, unmeasured
 from groundviz.record.types import Check
@@ -25,9 +26,6 @@ from groundviz.runtime.loan.guard import Loan
 from groundviz.runtime.passes.forward import added, continued, for_generate, teacher_forced_inputs
 from groundviz.runtime.passes.nan_check import sampling, scores_not_finite, where_not_finite
 
-# The largest difference that rounding explains, in float32 and in shorter dtypes. A wrong mask or scale makes
-# a far larger one.
-ROUNDING, SHORT_ROUNDING = 1e-3, 5e-2
 # Rounding grows from layer to layer: scores of a whole model in bfloat16 differ by up to .1 of their spread
 # (PaliGemma 2), which is 13 steps of its last digit.
 MOST_STEPS = 25
@@ -72,9 +70,7 @@ def compare(vlm: VLM, loan: Loan, encoded: Encoded) -> tuple[Check, ...]:
     """
     inputs = on_device(vlm.model, encoded.inputs)
     kernel = _Kernel(_question(encoded))
-    most = SHORT_ROUNDING
-    if vlm.model.dtype == torch.float32:
-        most = ROUNDING
+    most = most_rounding(vlm.model.dtype)
 
     def broken() -> str:
         return where_not_finite(loan, lambda: vlm.model(**inputs, use_cache=False))

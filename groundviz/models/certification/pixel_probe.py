@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
 
+from groundviz.models.adapter.probe_images import QUESTION, source_image_of
 from groundviz.models.adapter.vlm import VLM
 from groundviz.models.certification.gradient_paths import centres_of, patch_sizes, view_of
-from groundviz.record.types import Bools, Doubles, Floats, Grid, SourceImage
+from groundviz.record.types import Bools, Doubles, Floats, Grid
 from groundviz.runtime.inputs.encoded import Cells, Encoded
 
-QUESTION = "What does the image show?"
 # In pixels. At the border a processor averages fewer neighbours, so these pixels are not compared.
 RIM = 1.5
 
@@ -36,17 +35,6 @@ class PixelTrace:
 
     error: float
     strays: float
-
-
-def source_image_of(pixels: Any) -> SourceImage:
-    """A source image of float pixels in [0, 1]."""
-    pixels = np.asarray(pixels, dtype=np.float32)
-    return SourceImage(pixels=pixels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
-
-
-def noise(shape: tuple[int, int]) -> SourceImage:
-    """An image of colour noise, the same for each shape."""
-    return source_image_of(np.random.default_rng(0).random((*shape, 3)))
 
 
 def follow_source(vlm: VLM, shape: tuple[int, int]) -> PixelTrace | None:

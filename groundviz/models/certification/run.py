@@ -21,6 +21,7 @@ from torch import nn
 
 from groundviz.errors import GroundvizError, ModelBusy, UnsupportedModel
 from groundviz.forking import fork_safe_lock
+from groundviz.models.adapter.probe_images import QUESTION, noise
 from groundviz.models.adapter.vlm import VLM
 from groundviz.models.certification.block_probe import probe_blocks
 from groundviz.models.certification.certificate import (
@@ -34,7 +35,7 @@ from groundviz.models.certification.certificate import (
 from groundviz.models.certification.gradient_paths import CellTrace
 from groundviz.models.certification.gradient_trace import follow_model
 from groundviz.models.certification.kernel_check import compare
-from groundviz.models.certification.pixel_probe import QUESTION, follow_source, noise
+from groundviz.models.certification.pixel_probe import follow_source
 from groundviz.record.geometry import held_cells, to_source_pixels
 from groundviz.record.types import Bools, Grid
 from groundviz.runtime.inputs.encoded import Encoded

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from torch import nn
 from transformers import GenerationMixin
 
 from groundviz.errors import UnsupportedModel
+from groundviz.models.adapter.modules import no_parts
 from groundviz.models.adapter.vlm import FAMILIES, MEASURED, UNKNOWN, VLM
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.markers import marker_of
@@ -52,16 +52,7 @@ class Anything:
 
     def parts(self, model: Any) -> Parts:
         """No module at all, and why."""
-        return Parts(
-            vision_layers=(),
-            vision_attention=(),
-            projector=nn.Identity(),
-            decoder_layers=(),
-            decoder_attention=(),
-            final_norm=nn.Identity(),
-            output_head=nn.Identity(),
-            unknown=why(model.config, type(model).__name__),
-        )
+        return no_parts(unknown=why(model.config, type(model).__name__))
 
 
 def unread_pixels(shapes: Sequence[tuple[int, int]]) -> Cells:

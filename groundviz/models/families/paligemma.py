@@ -48,9 +48,6 @@ class PaliGemma:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images; the processor puts the start token between them and the question."""
         asked = read_prompt(vlm, source_images, question, FALLBACK)
-        # The processor always makes labels for training, which a forward pass must not get.
-        inputs = {name: tensor for name, tensor in asked.inputs.items() if name != "labels"}
-        asked = replace(asked, inputs=inputs)
         shapes = asked.shapes
         image = asked.where(vlm.model.config.image_token_id)
         images = [square_image(vlm, shape, image=number) for number, shape in enumerate(shapes)]

@@ -57,20 +57,6 @@ def _are_streams(wiring: Wiring | None, head: nn.Module) -> bool:
     return wiring is not None and width is not None and wiring.width != width
 
 
-def parts_of_pixels(opaque: str) -> Parts:
-    """No module at all, for a model of which it is known alone where pixels lie in its image inputs."""
-    return Parts(
-        vision_layers=(),
-        vision_attention=(),
-        projector=nn.Identity(),
-        decoder_layers=(),
-        decoder_attention=(),
-        final_norm=nn.Identity(),
-        output_head=nn.Identity(),
-        opaque=opaque,
-    )
-
-
 _APART = (
     "This model reads image and prompt in an encoder, and a decoder of its own writes the answer: neither "
     "attention nor words of hidden states lead from the answer to single image tokens. Use a method that "

@@ -18,9 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from groundviz.errors import GroundvizError, ImageError, PromptError
+from groundviz.models.adapter.modules import no_parts
+from groundviz.models.adapter.probe_images import QUESTION
 from groundviz.models.adapter.vlm import FAMILIES, MEASURED, UNKNOWN, VLM
 from groundviz.models.families.black_box import FALLBACK, unread_pixels
-from groundviz.models.measured.anatomy import parts_of_measured, parts_of_pixels
+from groundviz.models.measured.anatomy import parts_of_measured
 from groundviz.models.measured.geometry import cells_of, pixels_alone
 from groundviz.models.measured.habits import goes_on, keeps_batches_apart, reads_rows
 from groundviz.models.measured.layout import Block, blocks_of
@@ -38,7 +40,6 @@ from groundviz.runtime.loan.holding import held
 from groundviz.runtime.passes.batches import is_out_of_memory
 from groundviz.runtime.passes.forward import is_per_token
 
-QUESTION = "What does the image show?"
 # What an image is shown as while a model's modules are found: several image tokens of any model.
 USUAL = ((96, 128),)
 
@@ -184,7 +185,7 @@ def _measured_parts(vlm: VLM, known: _Known) -> Parts:
             layers, reached = layers_of_text(loan, inputs, names)
     except Unmeasurable as why:
         # Pixels can still be hidden, and differentiated.
-        return _with_habits(vlm, known, parts_of_pixels(_OPAQUE.format(why)), inputs, names)
+        return _with_habits(vlm, known, no_parts(opaque=_OPAQUE.format(why)), inputs, names)
     if not reached:
         reason = (
             "its text reads the image through cross-attention, or through discrete codes without gradients"
@@ -220,10 +221,7 @@ def _ask(vlm: VLM, known: _Known, source_images: Sequence[SourceImage], question
     marker = known.marker
     if isinstance(question, Verbatim):
         marker = str(getattr(vlm.processor, "image_token", "") or "")
-    asked = read_prompt(vlm, source_images, question, FALLBACK, marker=marker)
-    # Some processors make labels for training, which a forward pass must not get.
-    inputs = {name: tensor for name, tensor in asked.inputs.items() if name != "labels"}
-    return replace(asked, inputs=inputs)
+    return read_prompt(vlm, source_images, question, FALLBACK, marker=marker)
 
 
 def _ramps(vlm: VLM, known: _Known, shapes: Shapes) -> tuple[tuple[str, ...], list[Block]]:

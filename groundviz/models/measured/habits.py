@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from groundviz.errors import UnsupportedMethod
+from groundviz.models.adapter.rounding import most_rounding
 from groundviz.runtime.attention.tap import AttentionCall, tapped
 from groundviz.runtime.passes.batches import is_out_of_memory
 from groundviz.runtime.passes.forward import (
@@ -22,8 +23,6 @@ from groundviz.runtime.passes.forward import (
 )
 from groundviz.runtime.passes.kv_cache import cache_of, on_cache, prompt_cache
 
-# The largest difference of two passes, as a share of the spread of scores, that rounding explains.
-ROUNDING, SHORT_ROUNDING = 1e-3, 5e-2
 # An answer, of any tokens: how the model goes on is compared, not what it means.
 ANSWER = (5, 7)
 
@@ -108,7 +107,7 @@ def reads_rows(model: Any, modules: Sequence[nn.Module], inputs: Mapping[str, Te
         return output, weights
 
     numbers = {module: number for number, module in enumerate(modules)}
-    most = ROUNDING if model.dtype == torch.float32 else SHORT_ROUNDING
+    most = most_rounding(model.dtype)
     try:
         with torch.no_grad(), tapped(numbers, compare):
             last_logits(model, inputs, 1)
@@ -122,7 +121,7 @@ _TEXT = ("input_ids", "attention_mask")
 
 def _agree(model: Any, compared: Callable[[], tuple[Tensor, Tensor]]) -> bool:
     """Whether two computations of the same scores agree, and neither fails."""
-    most = ROUNDING if model.dtype == torch.float32 else SHORT_ROUNDING
+    most = most_rounding(model.dtype)
     try:
         with torch.no_grad():
             one, other = compared()

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from groundviz.models.adapter.probe_images import source_image_of
 from groundviz.models.measured.unmeasurable import Unmeasurable
-from groundviz.record.types import Bools, Doubles, Floats, Ints, SourceImage
+from groundviz.record.types import Bools, Doubles, Ints, SourceImage
 
 Shape = tuple[int, int]
 # Keyword tensors of the model's forward for some images.
@@ -119,12 +120,12 @@ def _numbers(tensor: Tensor) -> Doubles:
 
 
 def _constant(shape: Shape, level: float) -> SourceImage:
-    return _source_image(np.full((*shape, COLOURS), level))
+    return source_image_of(np.full((*shape, COLOURS), level))
 
 
 def _greys(shape: Shape, number: int, steps: int) -> SourceImage:
     levels = (COLOURS * number + 1 + np.arange(COLOURS)) / steps
-    return _source_image(np.broadcast_to(levels, (*shape, COLOURS)))
+    return source_image_of(np.broadcast_to(levels, (*shape, COLOURS)))
 
 
 def _ramp(shape: Shape, axis: int) -> SourceImage:
@@ -134,9 +135,4 @@ def _ramp(shape: Shape, axis: int) -> SourceImage:
         steps = steps[:, None]
     noise = np.random.default_rng(0).random((*shape, COLOURS)) - 0.5
     ramp = np.broadcast_to(steps, shape)[..., None] + noise / 255
-    return _source_image(np.clip(ramp, 0.0, 1.0))
-
-
-def _source_image(pixels: Doubles) -> SourceImage:
-    levels: Floats = np.asarray(pixels, dtype=np.float32)
-    return SourceImage(pixels=levels, source="array", raw_range=(0.0, 1.0), sha256="0" * 64)
+    return source_image_of(np.clip(ramp, 0.0, 1.0))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from groundviz import certify, models
+from groundviz.models.adapter.probe_images import QUESTION, noise
 from groundviz.models.certification.certificate import MOST_UNCOVERED, coverage
 from groundviz.models.certification.gradient_trace import follow_model
-from groundviz.models.certification.pixel_probe import QUESTION, noise
 from groundviz.models.certification.run import uncovered
 from groundviz.runtime.loan import guard
 from tests.support.newest import newest

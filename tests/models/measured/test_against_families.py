@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from groundviz.models import resolve
+from groundviz.models.adapter.probe_images import noise
 from groundviz.models.certification.gradient_paths import centres_of
-from groundviz.models.certification.pixel_probe import noise
 from groundviz.testing.families import TINY
 from groundviz.testing.fingerprint import difference, fingerprint
 
