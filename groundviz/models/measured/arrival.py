@@ -16,10 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from groundviz.models.measured.unmeasurable import Unmeasurable
+from groundviz.models.measured.unmeasurable import Unmeasurable, attempted
 from groundviz.record.types import Ints
 from groundviz.runtime.loan.guard import Loan
-from groundviz.runtime.passes.batches import is_out_of_memory
 from groundviz.runtime.passes.forward import PROMPT
 
 # The share of the text's tokens that an embedding is given as they are: models hide image tokens from it.
@@ -40,6 +39,7 @@ class Arrival:
         positions: int (image token,), their positions in the prompt.
         layers: The list of layers that the stream enters.
         outputs: Modules and their outputs that depend on the image, in the order in which they ended.
+        reaching: The modules whose output the stream depends on.
         lists: All lists of layers of the model.
     """
 
@@ -48,6 +48,7 @@ class Arrival:
     positions: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     layers: nn.ModuleList | None = None
     outputs: list[tuple[nn.Module, Tensor]] = field(default_factory=list)
+    reaching: set[nn.Module] = field(default_factory=set)
     lists: list[nn.ModuleList] = field(default_factory=list)
 
 
@@ -91,19 +92,8 @@ def arrive(
             if not isinstance(module, nn.ModuleList | nn.ModuleDict):
                 stack.callback(loan.hook(module, _keeping(arrival)).remove)
         with suppress(_Arrived), torch.enable_grad(), mode:
-            _run(loan.model, {**inputs, **leaves})
+            attempted(lambda: loan.model(**{**inputs, **leaves}, use_cache=False))
     return arrival
-
-
-def _run(model: Any, inputs: Mapping[str, Tensor]) -> None:
-    try:
-        model(**inputs, use_cache=False)
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise Unmeasurable(
-            f"its forward pass fails with attention silenced ({type(error).__name__})"
-        ) from error
 
 
 def _probing(ids: Tensor, probes: list[Tensor]) -> Callable[..., Any]:
@@ -130,7 +120,7 @@ def _entering(
     def see(forward: Callable[..., Any], *args: Any, **options: Any) -> Any:
         states = _stream((*args, *options.values()), ids)
         if states is not None and states.requires_grad and probes:
-            placed = _placed(states, probes, arrival.images if with_image else (), ids)
+            placed = _placed(states, probes, arrival, ids, with_image=with_image)
             if placed is not None:
                 arrival.positions, arrival.layers = placed, layers
                 arrival.rows = states[0][torch.from_numpy(placed).to(states.device)].flatten(1)
@@ -153,26 +143,31 @@ def _stream(given: Sequence[Any], ids: Tensor) -> Tensor | None:
     return None
 
 
-def _placed(states: Tensor, probes: list[Tensor], images: Sequence[Tensor], ids: Tensor) -> Ints | None:
-    """Positions that no probe reaches; None where the states depend on none of the images, or on no probe.
+def _placed(
+    states: Tensor, probes: list[Tensor], arrival: Arrival, ids: Tensor, *, with_image: bool
+) -> Ints | None:
+    """Positions that no probe reaches; None where the states depend on no probe, or on none of the images.
 
     Some models add the image to the embeddings of its tokens: then the probe reaches all, and they are those
-    of the prompt's most frequent token.
+    of the prompt's most frequent token. The modules that the states depend on are noted in the same pass.
     """
     noise = torch.rand(states.shape, generator=torch.Generator().manual_seed(0)).to(states)
-    wanted = [*probes, *images]
+    outputs = [output for _, output in arrival.outputs]
+    wanted = [*probes, *arrival.images, *outputs]
     found = torch.autograd.grad((states * noise).sum(), wanted, retain_graph=True, allow_unused=True)
-    of_probes, of_images = found[: len(probes)], found[len(probes) :]
-    if images and not any(one is not None and one.any() for one in of_images):
+    reached_by = [one is not None and bool(one.any()) for one in found[len(probes) :]]
+    if with_image and not any(reached_by[: len(arrival.images)]):
         return None
     reached = torch.zeros(states.shape[:2], dtype=torch.bool, device=states.device)
-    for one in of_probes:
+    for one in found[: len(probes)]:
         if one is not None:
             reached |= one.abs().flatten(2).amax(dim=-1) > 0
     if not reached.any():
         return None
-    if images and reached.all():
+    if with_image and reached.all():
         reached = ids != ids.flatten().mode().values
+    pairs = zip(arrival.outputs, reached_by[len(arrival.images) :], strict=True)
+    arrival.reaching = {module for (module, _), reaches in pairs if reaches}
     return np.asarray(torch.nonzero(~reached[0]).flatten().cpu())
 
 

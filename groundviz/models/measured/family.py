@@ -27,7 +27,7 @@ from groundviz.models.measured.geometry import cells_of, pixels_alone
 from groundviz.models.measured.habits import goes_on, keeps_batches_apart, reads_rows
 from groundviz.models.measured.layout import Block, blocks_of
 from groundviz.models.measured.ramps import blank_image, read_ramps
-from groundviz.models.measured.unmeasurable import Unmeasurable
+from groundviz.models.measured.unmeasurable import Unmeasurable, attempted
 from groundviz.models.measured.wiring import Wiring, layers_of_text, trace
 from groundviz.models.prompting.encode import Asked, finish, read_prompt
 from groundviz.models.prompting.markers import marker_of
@@ -37,7 +37,6 @@ from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 from groundviz.runtime.loan.device import on_device
 from groundviz.runtime.loan.holding import held
-from groundviz.runtime.passes.batches import is_out_of_memory
 from groundviz.runtime.passes.forward import is_per_token
 
 # What an image is shown as while a model's modules are found: several image tokens of any model.
@@ -92,8 +91,8 @@ class Measured:
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template, and measure where they are.
 
-        Cost: at a new shape of images five encodings, a pass through the vision tower and about ten
-        backward passes of it; at one seen before, nothing.
+        Cost: at a new shape of images five encodings, a pass through the vision tower and four backward
+        passes of it, seven where it merges patches; at one seen before, nothing.
         """
         known = _known(vlm)
         if known.parts is None or known.parts.unknown:
@@ -244,13 +243,11 @@ def _refuse_together(vlm: VLM, known: _Known, asked: Asked) -> None:
     failure = ""
     try:
         with held(vlm.model), torch.no_grad():
-            logits = vlm.model(**on_device(vlm.model, asked.inputs)).logits
+            logits = attempted(lambda: vlm.model(**on_device(vlm.model, asked.inputs)).logits)
         if len(logits) != 1:
             failure = f"it answers {len(logits)} prompts"
-    except (IndexError, RuntimeError, ValueError) as error:
-        if is_out_of_memory(error):
-            raise
-        failure = f"its forward pass fails with {type(error).__name__}"
+    except Unmeasurable as why:
+        failure = str(why)
     if failure:
         raise PromptError(
             f"The prompt has {count} images, and this model does not take them together: {failure}. Ask "

@@ -11,8 +11,8 @@ from groundviz.models.measured.lattice import View, views
 from groundviz.models.measured.layout import Block
 from groundviz.models.measured.unmeasurable import Unmeasurable
 from groundviz.models.measured.wiring import Wiring
-from groundviz.record.geometry import apply, cells_in_view, compose, held_cells, pixel_grid, scale_shift
-from groundviz.record.types import Bools, Doubles, Grid, Ints, Stage
+from groundviz.record.geometry import apply, compose, held_cells, pixel_grid, scale_shift
+from groundviz.record.types import Doubles, Grid, Ints, Stage
 from groundviz.runtime.inputs.encoded import Cells
 
 Shape = tuple[int, int]
@@ -118,20 +118,17 @@ def _centred(view: View, middles: Fields) -> View:
 
 
 def _with_tokens(view: View, label: str, shape: Shape) -> Grid:
-    rows, cols = view.size
-    positions = np.full(rows * cols, -1, dtype=np.int64)
+    positions = np.full(view.size[0] * view.size[1], -1, dtype=np.int64)
     positions[view.cells] = view.members
-    shown = cells_in_view(rows, cols, view.to_source, shape)
-    return Grid(
-        rows=rows,
-        cols=cols,
-        positions=positions,
-        to_source=view.to_source,
-        valid=shown & (positions >= 0).reshape(rows, cols),
-        stage="language",
-        image=view.image,
-        label=label,
-    )
+    grid = _grid(view, label, shape, "language")
+    held = (positions >= 0).reshape(view.size)
+    return replace(grid, positions=positions, valid=grid.valid & held)
+
+
+def _grid(view: View, label: str, shape: Shape, stage: Stage) -> Grid:
+    """The cells of a view, without tokens."""
+    grid = pixel_grid(view.size, view.to_source, shape, image=view.image, label=label)
+    return replace(grid, stage=stage)
 
 
 def _labels(found: Sequence[View], shapes: Sequence[Shape]) -> list[str]:
@@ -310,22 +307,8 @@ def _on_lattice(
         yield None, own
         return
     for view in found:
-        rows, cols = view.size
-        if len(view.members) < rows * cols:
+        if len(view.members) < view.size[0] * view.size[1]:
             yield None, own
             return
-        stage: Stage = "vision"
-        shown: Bools = cells_in_view(rows, cols, view.to_source, shapes[view.image])
-        yield (
-            Grid(
-                rows=rows,
-                cols=cols,
-                positions=np.full(rows * cols, -1, dtype=np.int64),
-                to_source=view.to_source,
-                valid=shown,
-                stage=stage,
-                image=view.image,
-                label=label,
-            ),
-            own[view.members[np.argsort(view.cells)]],
-        )
+        grid = _grid(view, label, shapes[view.image], "vision")
+        yield grid, own[view.members[np.argsort(view.cells)]]

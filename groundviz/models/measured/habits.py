@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.models.adapter.rounding import most_rounding
+from groundviz.models.measured.unmeasurable import Unmeasurable, attempted
 from groundviz.runtime.attention.tap import AttentionCall, tapped
-from groundviz.runtime.passes.batches import is_out_of_memory
 from groundviz.runtime.passes.forward import (
     PROMPT,
     START,
@@ -124,10 +124,8 @@ def _agree(model: Any, compared: Callable[[], tuple[Tensor, Tensor]]) -> bool:
     most = most_rounding(model.dtype)
     try:
         with torch.no_grad():
-            one, other = compared()
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        if is_out_of_memory(error):
-            raise
+            one, other = attempted(compared)
+    except Unmeasurable:
         return False
     if one.shape != other.shape:
         return False

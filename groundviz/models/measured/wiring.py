@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from groundviz.models.measured.arrival import Arrival, arrive
@@ -75,7 +74,7 @@ def trace(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> Wir
     """Follow the image through a borrowed model to its image tokens.
 
     Cost: one pass of the vision tower and the projector, up to four where convolutions overlap or attention
-    pools; about ten backward passes of it.
+    pools; four backward passes of it, seven where patches are merged.
 
     Args:
         loan: The loan of the model.
@@ -98,8 +97,9 @@ def trace(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> Wir
         reasons.append(_MANY if mixed else _NOWHERE)
     else:
         raise Unmeasurable(reasons[0])
-    tower = _tower(arrival.rows, arrival)
-    projector, projected = _projector(arrival.rows, arrival, tower, np.unique(token[token >= 0]))
+    fed = np.unique(token[token >= 0])
+    tower = _tower(arrival.rows, arrival, token, fed)
+    projector, projected = _projector(arrival.rows, arrival, tower, fed)
     ids = inputs["input_ids"][0].cpu().numpy()[arrival.positions]
     middle = None
     if narrow:
@@ -153,15 +153,11 @@ def _fed(rows: Tensor, arrival: Arrival) -> tuple[Ints, float]:
     return np.concatenate(kept), mixed
 
 
-def _tower(rows: Tensor, arrival: Arrival) -> Tower | None:
+def _tower(rows: Tensor, arrival: Arrival, token: Ints, fed: Ints) -> Tower | None:
     """The longest list of layers between the image inputs and the image tokens."""
-    first: dict[nn.Module, int] = {}
-    for number, (module, _) in enumerate(arrival.outputs):
-        first.setdefault(module, number)
-    reaching = _reaching(rows, arrival)
     best: list[nn.Module] = []
     for parent in _lists(arrival):
-        layers = [layer for layer in parent if layer in reaching and layer in first]
+        layers = [layer for layer in parent if layer in arrival.reaching]
         if len(layers) > len(best):
             best = layers
     if not best:
@@ -170,11 +166,20 @@ def _tower(rows: Tensor, arrival: Arrival) -> Tower | None:
     place = None
     # A tower that runs once for each tile has no output that holds them all.
     if len(outputs) == 1:
-        states = outputs[0]
-        token, mixed = _fed(states.reshape(-1, states.shape[-1]), arrival)
-        if mixed <= MOST_MIXED and (token >= 0).any():
-            place = token
+        place = _places(rows, outputs[0], arrival, token, fed)
     return Tower(tuple(best), place)
+
+
+def _places(rows: Tensor, states: Tensor, arrival: Arrival, token: Ints, fed: Ints) -> Ints | None:
+    """The place in a tower's output that each number feeds; None where places are not single."""
+    of_tokens = _single_places(rows, states, fed)
+    if of_tokens is not None:
+        # Each token is one place, so that what feeds the one feeds the other.
+        return np.where(token >= 0, of_tokens[token], -1)
+    place, mixed = _fed(states.reshape(-1, states.shape[-1]), arrival)
+    if mixed <= MOST_MIXED and (place >= 0).any():
+        return place
+    return None
 
 
 def _lists(arrival: Arrival) -> list[list[nn.Module]]:
@@ -187,15 +192,6 @@ def _lists(arrival: Arrival) -> list[list[nn.Module]]:
             if layers:
                 found.append(layers)
     return found
-
-
-def _reaching(rows: Tensor, arrival: Arrival) -> set[nn.Module]:
-    """The modules whose output the image tokens depend on."""
-    outputs = [output for _, output in arrival.outputs]
-    noise = torch.rand(rows.shape, generator=torch.Generator().manual_seed(0)).to(rows)
-    found = torch.autograd.grad((rows * noise).sum(), outputs, retain_graph=True, allow_unused=True)
-    pairs = zip(arrival.outputs, found, strict=True)
-    return {module for (module, _), gradient in pairs if gradient is not None and bool(gradient.any())}
 
 
 def _projector(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from groundviz.errors import UnsupportedMethod
-from groundviz.runtime.attention.row_gradients import as_slice, columns_in
+from groundviz.runtime.attention.row_gradients import as_slice, columns_in, for_heads
 from groundviz.runtime.attention.rows import Workspace
 from groundviz.runtime.attention.tap import AttentionCall
 
@@ -131,7 +131,7 @@ class RowWatch:
                 return None
             if stacked is None:
                 stacked = rows.new_empty(len(numbers), heads, count, rows.shape[3])
-            stacked[place] = like(stacked, rows[0, :, :count])
+            stacked[place] = for_heads(rows[0, :, :count], heads)
         if stacked is None:
             return None
         return stacked.permute(2, 0, 1, 3)
@@ -155,7 +155,7 @@ class RowWatch:
             rows = layer.question[0]
             if len(layer.question) > 1:
                 rows = torch.cat(layer.question, dim=2)
-            stacked[place] = like(stacked, rows[0])
+            stacked[place] = for_heads(rows[0], heads)
             # As in `stacked`: memory never holds all rows twice.
             layer.question.clear()
         return stacked.permute(2, 0, 1, 3)
@@ -224,15 +224,6 @@ class RowWatch:
             return rows[..., columns]
         inside, index = columns_in(width, seen, columns)
         return rows[..., index] * inside
-
-
-def like(stacked: Tensor, rows: Tensor) -> Tensor:
-    """Rows (head, ...) of a layer with fewer heads than others, each repeated: means over heads stay.
-
-    >>> like(torch.zeros(2, 4, 1), torch.tensor([[1.0], [3.0]])).flatten().tolist()
-    [1.0, 1.0, 3.0, 3.0]
-    """
-    return rows.repeat_interleave(stacked.shape[1] // rows.shape[0], dim=0)
 
 
 def _joined(masks: list[Tensor | None], shown: Tensor | None, width: int) -> Tensor:

@@ -172,6 +172,13 @@ def _cross_attention(call: AttentionCall, rows: slice) -> tuple[Tensor, Tensor]:
 def _rows_first(layers: list[Tensor]) -> Tensor:
     """Stack (1, head, row, column) of each layer to (row, layer, head, column), on the first device."""
     device, heads = layers[0].device, max(layer.shape[1] for layer in layers)
-    # Of a layer with fewer heads than others each is repeated: means over heads stay.
-    each = [layer[0].to(device).repeat_interleave(heads // layer.shape[1], dim=0) for layer in layers]
-    return torch.stack(each).permute(2, 0, 1, 3)
+    return torch.stack([for_heads(layer[0].to(device), heads) for layer in layers]).permute(2, 0, 1, 3)
+
+
+def for_heads(rows: Tensor, heads: int) -> Tensor:
+    """Rows (head, ...) of a layer with fewer heads than others, each repeated: means over heads stay.
+
+    >>> for_heads(torch.tensor([[1.0], [3.0]]), 4).flatten().tolist()
+    [1.0, 1.0, 3.0, 3.0]
+    """
+    return rows.repeat_interleave(heads // rows.shape[0], dim=0)
