@@ -11,26 +11,18 @@ from pkgutil import iter_modules
 from types import MappingProxyType
 from typing import Any
 
+from tests.zoo.unbuilt import UNBUILT as UNBUILT
+
 Builder = Callable[[], tuple[Any, Any]]
 
 
-def _files() -> Iterator[Any]:
-    for module in iter_modules(__path__):
-        yield import_module(f"{__name__}.{module.name}")
-
-
 def _listed() -> Iterator[tuple[str, Builder]]:
-    for file in _files():
+    for module in iter_modules(__path__):
+        file = import_module(f"{__name__}.{module.name}")
         for name, made in getmembers(file, isfunction):
             if name.startswith("tiny_") and made.__module__ == file.__name__:
                 yield name.removeprefix("tiny_"), made
 
 
-def _unbuilt() -> Iterator[tuple[str, str]]:
-    for file in _files():
-        yield from getattr(file, "UNBUILT", {}).items()
-
-
 # Builders of a model and its processor, by the type's name with "_" for "-" and ".".
 ZOO: Mapping[str, Builder] = MappingProxyType(dict(_listed()))
-UNBUILT: Mapping[str, str] = MappingProxyType(dict(_unbuilt()))

@@ -9,7 +9,7 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.c_shared import framed
+from tests.zoo.kit.framing import framed
 
 SIDE, PATCH = 32, 4
 CONTROLS = ("[CLS]", "[SEP]", "[DEC]")

@@ -10,7 +10,8 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2Im
 from groundviz.testing.families.still import NO_FILMS, for_stills
 from groundviz.testing.families.towers import siglip
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.b_shared import square, turns
+from tests.zoo.kit.sizes import square
+from tests.zoo.kit.templates import turns
 from tests.zoo.torchvision_stand_in import processing
 
 SIDE, PATCH, MERGED = 16, 2, 2
@@ -18,7 +19,7 @@ TURNS = ("<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>", "<|USER_TOKEN|>", "
 SPOKEN = {
     "before": "<|START_OF_TURN_TOKEN|><|{{ message['role'] | upper }}_TOKEN|>",
     "after": "<|END_OF_TURN_TOKEN|>",
-    "answer": "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>",
+    "asked": "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>",
 }
 ENDS = ("<|START_OF_IMG|>", "<|END_OF_IMG|>", "<|IMG_LINE_BREAK|>", "<|IMG_PATCH|>")
 TILES = (*(f"TILE_{number}" for number in range(1, 5)), "TILE_GLOBAL")

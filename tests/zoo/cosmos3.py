@@ -8,9 +8,9 @@ import transformers as hf
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
 
-from groundviz.testing.families.qwen_vl import CONTROLS, NAMED, TEMPLATE
+from groundviz.testing.families.qwen_vl import CONTROLS, NAMED, TEMPLATE, token_ids
 from groundviz.testing.families.still import NO_FILMS, for_stills
-from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
+from groundviz.testing.families.words import random_model, text_config, word_tokenizer
 
 PATCH, MERGED = 4, 2
 SIZES: dict[str, Any] = {
@@ -40,7 +40,7 @@ def tiny_cosmos3_edge(seed: int = 0) -> tuple[Any, Any]:
         "spatial_merge_size": MERGED,
     }
     config = hf.Cosmos3EdgeConfig(
-        text_config=_text([2, 1, 1]), vision_config=vision, projector_hidden_size=24, **_tokens()
+        text_config=_text([2, 1, 1]), vision_config=vision, projector_hidden_size=24, **token_ids(*CONTROLS)
     )
     model = random_model(lambda: hf.Cosmos3EdgeForConditionalGeneration(config), seed, *CONTROLS)
     pixels = Cosmos3EdgeImageProcessorPil(**SIZES)
@@ -71,7 +71,7 @@ def tiny_cosmos3_omni(seed: int = 0) -> tuple[Any, Any]:
     config = hf.Cosmos3OmniConfig(
         text_config={**_text([1, 1, 2]), "model_type": "qwen3_vl_text"},
         vision_config={**vision, "model_type": "qwen3_vl_vision"},
-        **_tokens(),
+        **token_ids(*CONTROLS),
     )
     model = random_model(lambda: hf.Cosmos3OmniForConditionalGeneration(config), seed, *CONTROLS)
     pixels = Qwen2VLImageProcessorPil(**SIZES)
@@ -82,13 +82,3 @@ def tiny_cosmos3_omni(seed: int = 0) -> tuple[Any, Any]:
 def _text(sections: list[int]) -> dict[str, Any]:
     turning = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": sections}
     return {**text_config(*CONTROLS), "head_dim": 8, "rope_parameters": turning}
-
-
-def _tokens() -> dict[str, Any]:
-    ids = vocabulary(*CONTROLS)
-    return {
-        "image_token_id": ids["<|image_pad|>"],
-        "video_token_id": ids["<|video_pad|>"],
-        "vision_start_token_id": ids["<|vision_start|>"],
-        "vision_end_token_id": ids["<|vision_end|>"],
-    }

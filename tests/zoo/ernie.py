@@ -7,7 +7,7 @@ from typing import Any
 import transformers as hf
 
 from groundviz.testing.families.words import random_model, vocabulary, word_tokenizer
-from tests.zoo.a_shared import square_patches, still_processor, tower, turned_text
+from tests.zoo.kit.patches import square_patches, still_processor, tower, turned_text
 
 NAMED = {
     "image_token": "<|IMAGE_PLACEHOLDER|>",

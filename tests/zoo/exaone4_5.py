@@ -8,7 +8,7 @@ import transformers as hf
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from groundviz.testing.families.words import random_model, text_config, vocabulary
-from tests.zoo.a_shared import square_patches, still_processor, tower
+from tests.zoo.kit.patches import square_patches, still_processor, tower
 
 NAMED = {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}
 CONTROLS = ("<|user|>", "<|assistant|>", "<|endofturn|>", "<vision>", "</vision>", *NAMED.values())

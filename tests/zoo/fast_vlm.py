@@ -8,17 +8,12 @@ import transformers as hf
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.c_shared import ConvolutionTower, timm_makes
+from tests.zoo.kit.templates import chatml
+from tests.zoo.kit.timm_stand_in import ConvolutionTower, timm_makes
 
 SIDE, PATCH = 48, 8
 CONTROLS = ("<|im_start|>", "<|im_end|>")
-TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
-    "{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}"
-    "{% endfor %}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+TEMPLATE = chatml("<image>\n")
 
 
 def tiny_fast_vlm(seed: int = 0) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ import transformers as hf
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.c_shared import ConvolutionTower, timm_makes
+from tests.zoo.kit.timm_stand_in import ConvolutionTower, timm_makes
 
 SIDE, PATCH = 40, 8
 # The order matters: tokens of the vision tower come after the words, those of hearing after them.

@@ -11,7 +11,7 @@ from transformers.models.glm46v.image_processing_pil_glm46v import Glm46VImagePr
 from transformers.models.glm46v.processing_glm46v import Glm46VProcessor
 
 from groundviz.testing.families.words import random_model, vocabulary
-from tests.zoo.a_shared import square_patches, still_processor, tower, turned_text
+from tests.zoo.kit.patches import square_patches, still_processor, tower, turned_text
 
 NAMED = {"image_token": "<|image|>", "video_token": "<|video|>"}
 CONTROLS = (

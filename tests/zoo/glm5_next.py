@@ -7,8 +7,8 @@ from typing import Any
 import transformers as hf
 
 from groundviz.testing.families.words import random_model, text_config
-from tests.zoo.a_shared import square_patches, still_processor
 from tests.zoo.glm import CONTROLS, NAMED, TEMPLATE, eye, numbers
+from tests.zoo.kit.patches import square_patches, still_processor
 
 
 def tiny_glm5_next(seed: int = 0) -> tuple[Any, Any]:

@@ -9,7 +9,8 @@ import transformers as hf
 from groundviz.testing.families.llava_next import RESOLUTIONS
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.b_shared import square, turns
+from tests.zoo.kit.sizes import square
+from tests.zoo.kit.templates import turns
 
 CONTROLS = ("<|start_of_role|>", "<|end_of_role|>", "<|end_of_text|>")
 TILES = tuple(f"<row_{row}_col_{col}>" for row in range(1, 5) for col in range(1, 5))
@@ -17,7 +18,7 @@ PAGES = (*CONTROLS, "<fake_token_around_image>", "<global-img>", *TILES)
 SPOKEN = {
     "before": "<|start_of_role|>{{ message['role'] }}<|end_of_role|>",
     "after": "<|end_of_text|>\n",
-    "answer": "<|start_of_role|>assistant<|end_of_role|>",
+    "asked": "<|start_of_role|>assistant<|end_of_role|>",
 }
 
 

@@ -8,7 +8,7 @@ import transformers as hf
 
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, vocabulary, word_tokenizer
-from tests.zoo.a_shared import MERGED, PATCH, square_patches, turned_text
+from tests.zoo.kit.patches import MERGED, PATCH, square_patches, turned_text
 
 PLACE = "<｜hy_place▁holder▁no▁{}｜>"  # noqa: RUF001
 NAMED = {

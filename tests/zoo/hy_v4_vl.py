@@ -9,7 +9,8 @@ import transformers as hf
 from groundviz.testing.families.still import NO_FILMS, for_stills
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.d_shared import chatml, latent_experts
+from tests.zoo.kit.experts import latent_experts
+from tests.zoo.kit.templates import chatml
 
 PATCH, MERGED = 4, 2
 NAMED = {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}

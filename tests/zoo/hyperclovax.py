@@ -9,7 +9,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from groundviz.testing.families.still import NO_FILMS, for_stills
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.d_shared import chatml
+from tests.zoo.kit.templates import chatml
 
 PATCH, MERGED = 4, 2
 NAMED = {"image_token": "<|IMAGE_PAD|>", "video_token": "<|VIDEO_PAD|>"}

@@ -11,12 +11,11 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 from transformers.models.instructblipvideo.processing_instructblipvideo import InstructBlipVideoProcessor
 
 from groundviz.models.loading.still_images import NoFilms
+from groundviz.testing.families.blip2 import FRAMING, QUERIES, SIDE, queries, tower
 from groundviz.testing.families.still import for_stills
-from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
 
-SIDE, PATCH, QUERIES, FRAMES = 32, 4, 6, 4
-FRAMING = ("[CLS]", "[SEP]")
+FRAMES = 4
 
 
 def tiny_instructblipvideo(seed: int = 0) -> tuple[Any, Any]:
@@ -28,8 +27,8 @@ def tiny_instructblipvideo(seed: int = 0) -> tuple[Any, Any]:
     6
     """
     config = hf.InstructBlipVideoConfig(
-        vision_config=hf.InstructBlipVideoVisionConfig(**_tower()).to_dict(),
-        qformer_config=hf.InstructBlipVideoQFormerConfig(**_queries()).to_dict(),
+        vision_config=hf.InstructBlipVideoVisionConfig(**tower()).to_dict(),
+        qformer_config=hf.InstructBlipVideoQFormerConfig(**queries()).to_dict(),
         text_config=hf.LlamaConfig(**text_config("<video>")).to_dict(),
         num_query_tokens=QUERIES,
         video_token_index=vocabulary("<video>")["<video>"],
@@ -51,16 +50,3 @@ class _Film(NoFilms):
         pixels = BlipImageProcessorPil(size={"height": SIDE, "width": SIDE})(shown, return_tensors="pt")
         films = pixels["pixel_values"][:, None].expand(-1, FRAMES, -1, -1, -1)
         return BatchFeature({"pixel_values": films.to(torch.float32).contiguous()})
-
-
-def _tower() -> dict[str, Any]:
-    return {**shape(), "image_size": SIDE, "patch_size": PATCH}
-
-
-def _queries() -> dict[str, Any]:
-    return {
-        **shape(),
-        "vocab_size": len(vocabulary(*FRAMING)),
-        "cross_attention_frequency": 2,
-        "encoder_hidden_size": 16,
-    }

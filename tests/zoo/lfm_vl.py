@@ -10,7 +10,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from groundviz.testing.families.still import NO_FILMS, for_stills
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.d_shared import chatml
+from tests.zoo.kit.templates import chatml
 from tests.zoo.torchvision_stand_in import processing
 
 TILE, PATCH, MERGED = 32, 4, 2

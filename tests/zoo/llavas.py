@@ -10,7 +10,8 @@ from groundviz.testing.families.llava_next import RESOLUTIONS
 from groundviz.testing.families.still import NO_FILMS, for_stills
 from groundviz.testing.families.towers import clip
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.b_shared import VICUNA, square, turns
+from tests.zoo.kit.sizes import square
+from tests.zoo.kit.templates import VICUNA, turns
 
 SIDE, PATCH = 32, 8
 CONTROLS = ("<video>", "###")

@@ -10,7 +10,7 @@ from groundviz.models.loading.still_images import NoFilms
 from groundviz.testing.families.still import for_stills
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.d_shared import chatml
+from tests.zoo.kit.templates import chatml
 from tests.zoo.torchvision_stand_in import processing
 
 PATCH = 4

@@ -9,7 +9,7 @@ import transformers as hf
 from groundviz.testing.families.still import NO_FILMS, for_stills
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.d_shared import chatml
+from tests.zoo.kit.templates import chatml
 from tests.zoo.torchvision_stand_in import processing
 
 CROP, PATCH = 32, 4

@@ -8,6 +8,7 @@ import transformers as hf
 
 from groundviz.testing.families.still import NO_FILMS, for_stills
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
+from tests.zoo.kit.templates import chatml
 from tests.zoo.torchvision_stand_in import processing
 
 PATCH = 4
@@ -28,13 +29,7 @@ CONTROLS = (
     "<img>",
     "</img>",
 )
-TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
-    "{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}"
-    "{% endfor %}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+TEMPLATE = chatml("<image>\n")
 
 
 def tiny_nemotron_h_omni(seed: int = 0) -> tuple[Any, Any]:

@@ -8,7 +8,8 @@ import transformers as hf
 
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.b_shared import CHATML, square
+from tests.zoo.kit.sizes import square
+from tests.zoo.kit.templates import chatml
 
 SIDE, PATCH, MERGED = 32, 4, 2
 TOKENS = (SIDE // PATCH // MERGED) ** 2
@@ -47,4 +48,4 @@ def tiny_ovis2(seed: int = 0) -> tuple[Any, Any]:
     model = random_model(lambda: hf.Ovis2ForConditionalGeneration(config), seed, *CONTROLS)
     pixels = Ovis2ImageProcessorPil(size=square(SIDE), crop_to_patches=True, max_patches=4)
     words = word_tokenizer(*CONTROLS)
-    return model, hf.Ovis2Processor(pixels, words, image_seq_length=TOKENS, chat_template=CHATML)
+    return model, hf.Ovis2Processor(pixels, words, image_seq_length=TOKENS, chat_template=chatml("<image>\n"))

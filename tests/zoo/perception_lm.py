@@ -8,7 +8,7 @@ import transformers as hf
 
 from groundviz.testing.families.still import NO_FILMS, for_stills
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.c_shared import TransformerTower, timm_makes
+from tests.zoo.kit.timm_stand_in import TransformerTower, timm_makes
 from tests.zoo.torchvision_stand_in import processing
 
 SIDE, PATCH, POOLED = 32, 4, 2

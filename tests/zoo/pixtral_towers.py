@@ -9,7 +9,8 @@ from transformers.models.pixtral.image_processing_pil_pixtral import PixtralImag
 
 from groundviz.testing.families.towers import pixtral
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.d_shared import chatml, latent_experts, turns
+from tests.zoo.kit.experts import latent_experts
+from tests.zoo.kit.templates import chatml, turns
 from tests.zoo.torchvision_stand_in import processing
 
 LONGEST, PATCH, MERGED = 48, 4, 2

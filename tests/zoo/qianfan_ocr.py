@@ -9,7 +9,8 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2Im
 
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.b_shared import CHATML, square
+from tests.zoo.kit.sizes import square
+from tests.zoo.kit.templates import chatml
 
 SIDE, PATCH, TOKENS = 16, 2, 16
 NAMED = {
@@ -37,6 +38,6 @@ def tiny_qianfan_ocr(seed: int = 0) -> tuple[Any, Any]:
     model = random_model(lambda: hf.QianfanOCRForConditionalGeneration(config), seed, *CONTROLS)
     pixels = GotOcr2ImageProcessorPil(size=square(SIDE), crop_to_patches=True, min_patches=1, max_patches=4)
     processor = hf.QianfanOCRProcessor(
-        pixels, word_tokenizer(*CONTROLS, **NAMED), image_seq_length=TOKENS, chat_template=CHATML
+        pixels, word_tokenizer(*CONTROLS, **NAMED), image_seq_length=TOKENS, chat_template=chatml("<image>\n")
     )
     return model, processor

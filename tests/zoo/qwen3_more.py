@@ -9,8 +9,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
 
 from groundviz.testing.families import qwen_vl
-from groundviz.testing.families.words import random_model, vocabulary
-from tests.zoo.a_shared import square_patches, still_processor, tower, turned_text
+from groundviz.testing.families.words import random_model
+from tests.zoo.kit.patches import square_patches, still_processor, tower, turned_text
 
 CONTROLS = (*qwen_vl.CONTROLS, "<think>")
 THINKING = qwen_vl.TEMPLATE.replace("assistant\n", "assistant\n<think>\n")
@@ -31,7 +31,7 @@ def tiny_qwen3_vl_moe(seed: int = 0) -> tuple[Any, Any]:
     """
     text = turned_text(*CONTROLS, sections=(2, 1, 1), head_dim=8, mlp_only_layers=[0], **EXPERTS)
     vision = _tower(deepstack_visual_indexes=[0])
-    config = hf.Qwen3VLMoeConfig(text_config=text, vision_config=vision, **_ids())
+    config = hf.Qwen3VLMoeConfig(text_config=text, vision_config=vision, **qwen_vl.token_ids(*CONTROLS))
     model = random_model(lambda: hf.Qwen3VLMoeForConditionalGeneration(config), seed, *CONTROLS)
     return model, _processor(qwen_vl.TEMPLATE)
 
@@ -42,7 +42,9 @@ def tiny_qwen3_5(seed: int = 0) -> tuple[Any, Any]:
     >>> tiny_qwen3_5()[0].config.text_config.layer_types
     ['linear_attention', 'full_attention']
     """
-    config = hf.Qwen3_5Config(text_config=_text("full_attention"), vision_config=_tower(), **_ids())
+    config = hf.Qwen3_5Config(
+        text_config=_text("full_attention"), vision_config=_tower(), **qwen_vl.token_ids(*CONTROLS)
+    )
     model = random_model(lambda: hf.Qwen3_5ForConditionalGeneration(config), seed, *CONTROLS)
     return model, _processor(THINKING)
 
@@ -54,7 +56,7 @@ def tiny_qwen3_5_moe(seed: int = 0) -> tuple[Any, Any]:
     4
     """
     text = _text("full_attention", shared_expert_intermediate_size=24, **EXPERTS)
-    config = hf.Qwen3_5MoeConfig(text_config=text, vision_config=_tower(), **_ids())
+    config = hf.Qwen3_5MoeConfig(text_config=text, vision_config=_tower(), **qwen_vl.token_ids(*CONTROLS))
     model = random_model(lambda: hf.Qwen3_5MoeForConditionalGeneration(config), seed, *CONTROLS)
     return model, _processor(THINKING)
 
@@ -82,7 +84,7 @@ def tiny_qwen4_exp(seed: int = 0) -> tuple[Any, Any]:
         indexer_compress_ratio=4,
         **EXPERTS,
     )
-    config = hf.Qwen4ExpConfig(text_config=text, vision_config=_tower(), **_ids())
+    config = hf.Qwen4ExpConfig(text_config=text, vision_config=_tower(), **qwen_vl.token_ids(*CONTROLS))
     model = random_model(lambda: hf.Qwen4ExpForConditionalGeneration(config), seed, *CONTROLS)
     return model, _processor(THINKING)
 
@@ -99,13 +101,3 @@ def _tower(**more: Any) -> dict[str, Any]:
 def _processor(template: str) -> Any:
     pixels = square_patches(Qwen2VLImageProcessorPil)
     return still_processor(Qwen3VLProcessor, pixels, template, *CONTROLS, **qwen_vl.NAMED)
-
-
-def _ids() -> dict[str, Any]:
-    ids = vocabulary(*CONTROLS)
-    return {
-        "image_token_id": ids["<|image_pad|>"],
-        "video_token_id": ids["<|video_pad|>"],
-        "vision_start_token_id": ids["<|vision_start|>"],
-        "vision_end_token_id": ids["<|vision_end|>"],
-    }

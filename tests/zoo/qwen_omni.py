@@ -12,7 +12,7 @@ from transformers.models.qwen3_omni_moe.processing_qwen3_omni_moe import Qwen3Om
 from groundviz.testing.families import qwen_vl
 from groundviz.testing.families.still import NO_FILMS, for_stills
 from groundviz.testing.families.words import random_model, vocabulary, word_tokenizer
-from tests.zoo.a_shared import square_patches, tower, turned_text
+from tests.zoo.kit.patches import square_patches, tower, turned_text
 
 EARLIER = {
     "image_token": "<|IMAGE|>",

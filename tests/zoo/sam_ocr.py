@@ -8,7 +8,8 @@ import transformers as hf
 
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.b_shared import square, turns
+from tests.zoo.kit.sizes import square
+from tests.zoo.kit.templates import turns
 from tests.zoo.torchvision_stand_in import processing
 
 GOT = ("<|im_start|>", "<|im_end|>", "<img>", "</img>", "<imgpad>")

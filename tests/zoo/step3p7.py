@@ -8,7 +8,7 @@ import transformers as hf
 
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
-from tests.zoo.d_shared import chatml
+from tests.zoo.kit.templates import chatml
 from tests.zoo.torchvision_stand_in import processing
 
 WHOLE, CROP, PATCH = 48, 32, 2

@@ -8,7 +8,7 @@ import transformers as hf
 
 from groundviz.testing.families.towers import shape
 from groundviz.testing.families.words import random_model, text_config, vocabulary
-from tests.zoo.a_shared import square_patches, still_processor
+from tests.zoo.kit.patches import square_patches, still_processor
 
 PATCH = 6
 NAMED = {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}

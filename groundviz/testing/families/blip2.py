@@ -36,8 +36,8 @@ def tiny_blip2(seed: int = 0) -> tuple[Any, Any]:
         pad_token_id=decoder["pad_token_id"],
     )
     config = hf.Blip2Config(
-        vision_config=hf.Blip2VisionConfig(**_tower()).to_dict(),
-        qformer_config=hf.Blip2QFormerConfig(**_queries()).to_dict(),
+        vision_config=hf.Blip2VisionConfig(**tower()).to_dict(),
+        qformer_config=hf.Blip2QFormerConfig(**queries()).to_dict(),
         text_config=text.to_dict(),
         num_query_tokens=QUERIES,
         image_token_index=vocabulary()["<image>"],
@@ -53,8 +53,8 @@ def tiny_instructblip(seed: int = 0) -> tuple[Any, Any]:
     ['[CLS]', 'is', 'there']
     """
     config = hf.InstructBlipConfig(
-        vision_config=hf.InstructBlipVisionConfig(**_tower()).to_dict(),
-        qformer_config=hf.InstructBlipQFormerConfig(**_queries()).to_dict(),
+        vision_config=hf.InstructBlipVisionConfig(**tower()).to_dict(),
+        qformer_config=hf.InstructBlipQFormerConfig(**queries()).to_dict(),
         text_config=hf.LlamaConfig(**text_config()).to_dict(),
         num_query_tokens=QUERIES,
         image_token_index=vocabulary()["<image>"],
@@ -74,11 +74,21 @@ def _pixels() -> Any:
     return BlipImageProcessorPil(size={"height": SIDE, "width": SIDE})
 
 
-def _tower() -> dict[str, Any]:
+def tower() -> dict[str, Any]:
+    """The shape of a tower of two layers.
+
+    >>> tower()["patch_size"]
+    4
+    """
     return {**shape(), "image_size": SIDE, "patch_size": PATCH}
 
 
-def _queries() -> dict[str, Any]:
+def queries() -> dict[str, Any]:
+    """The shape of a Q-Former that reads the image in every second layer.
+
+    >>> queries()["cross_attention_frequency"]
+    2
+    """
     return {
         **shape(),
         "vocab_size": len(vocabulary(*FRAMING)),

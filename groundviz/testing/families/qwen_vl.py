@@ -32,7 +32,7 @@ def tiny_qwen2_vl(seed: int = 0) -> tuple[Any, Any]:
     2
     """
     vision = _vision(embed_dim=16, hidden_size=32, mlp_ratio=2)
-    config = hf.Qwen2VLConfig(text_config=_text(), vision_config=vision, **_tokens())
+    config = hf.Qwen2VLConfig(text_config=_text(), vision_config=vision, **token_ids(*CONTROLS))
     model = random_model(lambda: hf.Qwen2VLForConditionalGeneration(config), seed, *CONTROLS)
     return model, _processor(Qwen2VLProcessor)
 
@@ -46,7 +46,7 @@ def tiny_qwen2_5_vl(seed: int = 0) -> tuple[Any, Any]:
     vision = _vision(
         hidden_size=16, intermediate_size=24, out_hidden_size=32, window_size=16, fullatt_block_indexes=[1]
     )
-    config = hf.Qwen2_5_VLConfig(text_config=_text(), vision_config=vision, **_tokens())
+    config = hf.Qwen2_5_VLConfig(text_config=_text(), vision_config=vision, **token_ids(*CONTROLS))
     model = random_model(lambda: hf.Qwen2_5_VLForConditionalGeneration(config), seed, *CONTROLS)
     return model, _processor(Qwen2_5_VLProcessor)
 
@@ -64,7 +64,9 @@ def tiny_qwen3_vl(seed: int = 0) -> tuple[Any, Any]:
         num_position_embeddings=16,
         deepstack_visual_indexes=[0],
     )
-    config = hf.Qwen3VLConfig(text_config={**_text(), "head_dim": 8}, vision_config=vision, **_tokens())
+    config = hf.Qwen3VLConfig(
+        text_config={**_text(), "head_dim": 8}, vision_config=vision, **token_ids(*CONTROLS)
+    )
     model = random_model(lambda: hf.Qwen3VLForConditionalGeneration(config), seed, *CONTROLS)
     return model, _processor(Qwen3VLProcessor)
 
@@ -86,8 +88,16 @@ def _text() -> dict[str, Any]:
     return {**text_config(*CONTROLS), "rope_parameters": turning}
 
 
-def _tokens() -> dict[str, Any]:
-    ids = vocabulary(*CONTROLS)
+def token_ids(*controls: str) -> dict[str, Any]:
+    """The tokens that a Qwen's config names.
+
+    Args:
+        controls: All control tokens that its tokenizer knows.
+
+    >>> token_ids(*CONTROLS)["image_token_id"] == vocabulary(*CONTROLS)["<|image_pad|>"]
+    True
+    """
+    ids = vocabulary(*controls)
     return {
         "image_token_id": ids["<|image_pad|>"],
         "video_token_id": ids["<|video_pad|>"],

@@ -1,4 +1,4 @@
-"""What several of the tiny models share: tokenizers that frame their text, and towers in timm's place."""
+"""Towers in the place of timm's."""
 
 from __future__ import annotations
 
@@ -8,27 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
-
-
-def framed(tokenizer: Any, before: str = "", after: str = "") -> Any:
-    """The same tokenizer; it now puts one token before each text, and one after it.
-
-    Args:
-        tokenizer: A fast tokenizer, which is changed.
-        before: The token before, such as "[CLS]"; "" for none.
-        after: The token after, such as "[SEP]"; "" for none.
-
-    >>> from groundviz.testing.families.words import word_tokenizer
-    >>> words = framed(word_tokenizer("[CLS]", "[SEP]"), "[CLS]", "[SEP]")
-    >>> words.convert_ids_to_tokens(words("is there").input_ids)
-    ['[CLS]', 'is', 'there', '[SEP]']
-    """
-    known = [(token, tokenizer.convert_tokens_to_ids(token)) for token in (before, after) if token]
-    frame = f"{before} $A {after}".strip()
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=frame, special_tokens=known)
-    return tokenizer
 
 
 class ConvolutionTower(nn.Module):

@@ -1,0 +1,1 @@
+"""What tiny models of several types share."""
