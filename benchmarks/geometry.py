@@ -28,7 +28,7 @@ from benchmarks.shapes import QUESTION, build, smallest
 from groundviz import images
 from groundviz.models import VLM
 from groundviz.models.adapter.vlm import MEASURED
-from groundviz.models.measured.family import _KNOWN
+from groundviz.models.measured.known import KNOWN
 
 SIDES = (512, 448)
 
@@ -40,7 +40,9 @@ def ways(vlm: VLM, turn: int) -> Mapping[str, Callable[[], object]]:
     unknown = replace(vlm, family_name=MEASURED)
 
     def forgetting() -> object:
-        _KNOWN[vlm.model].wirings.clear()
+        known = KNOWN[vlm.model]
+        known.wirings.clear()
+        known.cells.clear()
         return unknown.encode((new,), QUESTION)
 
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,26 @@ from groundviz.errors import UnknownName
 from groundviz.forking import fork_safe_lock
 
 T = TypeVar("T")
+
+
+def no_function_of(*arguments: str) -> Callable[[object], str]:
+    """What tells why an entry is no function that takes such arguments, in a few words; "" if it is one.
+
+    >>> fault = no_function_of("image", "question")
+    >>> fault(3), fault(lambda image: image), fault(lambda image, question, seed=0: image)
+    ('is no function', 'does not take (image, question)', '')
+    """
+
+    def fault(entry: object) -> str:
+        if not callable(entry) or isinstance(entry, type):
+            return "is no function"
+        try:
+            inspect.signature(entry).bind(*arguments)
+        except (TypeError, ValueError):
+            return f"does not take ({', '.join(arguments)})"
+        return ""
+
+    return fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,11 +54,11 @@ def occlusion(
     contrast. Above zero the place spoke for the answer, below zero against it.
     Targets: every token, and contrasts, in the same passes.
 
-    Options: `window` and `stride` up to 1 are shares of the image's shorter side, above that
-    model pixels; the stride is stretched so that whole cells fill the image. `regions` is "grid",
-    or "superpixels": as many pieces (SLIC zero) as there would be windows, hidden one by one. `fill` is
-    "blur", "mean" (local), "inpaint" (biharmonic, from the rim of each window), "telea" (faster for large
-    windows; needs OpenCV) or "black".
+    Options: `window` and `stride` up to 1 are shares of the image's shorter side (of an eighth of the longer
+    one, where that is more), above that model pixels; the stride is stretched so that whole cells fill the
+    image. `regions` is "grid", or "superpixels": as many pieces (SLIC zero) as there would be windows, hidden
+    one by one. `fill` is "blur", "mean" (local), "inpaint" (biharmonic, from the rim of each window), "telea"
+    (faster for large windows; needs OpenCV) or "black".
     """
     positive("occlusion", {"window": window, "stride": stride})
     wanted = each_token_and(answer, targets)

@@ -19,8 +19,8 @@ UNTESTED = (
     "`groundviz certify MODEL`, which takes seconds."
 )
 HOW_TO_ADD = (
-    "To add a family, write one file like groundviz/models/families/llava.py; docs/adding_a_family.md shows "
-    "one whole, and groundviz.testing.check_model tests it."
+    "A model of the common kind needs no family: it is measured. docs/adding_a_family.md shows how to add a "
+    "prompt for processors without one, and groundviz.testing.check_model tests it."
 )
 
 

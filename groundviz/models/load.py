@@ -12,12 +12,12 @@ import torch
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from groundviz.errors import UnsupportedModel
+from groundviz.models.adapter.black_box import check_usable
 from groundviz.models.adapter.vlm import MEASURED, VLM, family_of
 from groundviz.models.checkpoints.building.assembly import Assembled, Request, assemble, layout_of
 from groundviz.models.checkpoints.building.layout import LAYOUTS
 from groundviz.models.checkpoints.reading.folders import config_at
 from groundviz.models.checkpoints.reading.sizes import check_folder
-from groundviz.models.families.black_box import check_usable
 from groundviz.models.loading.adapter_folders import (
     add_adapter,
     base_of,

@@ -256,7 +256,7 @@ class Live:
 
     def read(self, site: Site) -> Tensor:
         """The image at a site, (1, cell, channel)."""
-        return self._once(site, lambda: self._passes.read(site)[0])
+        return self.once(site, lambda: self._passes.read(site)[0])
 
     def read_each(self, *at: Site, pixels: Tensor | None = None) -> list[Tensor]:
         """The image, or another one, at several sites, each as `read` gives it, in one pass."""
@@ -274,7 +274,7 @@ class Live:
         Of the whole vocabulary, or of `token_ids` alone; see `Unembedding.words` for these and `less`.
         """
         self._parts.check_words()
-        head = self._once("unembedding", lambda: Unembedding.of(self._passes))
+        head = self.once("unembedding", lambda: Unembedding.of(self._passes))
         if token_ids is None:
             return head.logits(hidden)
         return head.words(hidden, token_ids, less=less)
@@ -310,7 +310,7 @@ class Live:
             UnsupportedMethod: The model cannot be differentiated.
         """
         key = (tuple(target.scalar for target in targets), at)
-        return self._once(key, lambda: self._passes.gradients(targets, at))
+        return self.once(key, lambda: self._passes.gradients(targets, at))
 
     def in_batches(
         self,
@@ -354,8 +354,8 @@ class Live:
         inputs = self._passes.teacher_forced_inputs(token_ids or self._passes.answer_ids)
         return where_not_finite(self._loan, lambda: self.vlm.model(**inputs, use_cache=False))
 
-    def _once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """A result that methods share: computed at the first request, kept until the next answer."""
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """A result that methods and checks share, and leave as it is; kept until the next answer."""
         if key not in self._kept:
             self._kept[key] = make()
         return cast(T, self._kept[key])
@@ -371,7 +371,7 @@ class Live:
     @property
     def _resampler_rollout(self) -> Tensor | None:
         """From image tokens to cells, (image token, cell); None where each image token is a cell."""
-        return self._once("resampler rollout", lambda: image_attention.resampler_rollout(self._passes))
+        return self.once("resampler rollout", lambda: image_attention.resampler_rollout(self._passes))
 
     def _on_cells(self, rows: Tensor) -> Floats:
         """Rows (token, layer, head, image token), distributed over the image tokens' cells."""

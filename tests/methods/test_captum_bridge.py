@@ -87,6 +87,7 @@ def values(explanation, target=None):
     return explanation.heatmap(target=target).values
 
 
+@pytest.mark.wide
 @pytest.mark.filterwarnings("ignore:Attempting to construct")
 @pytest.mark.parametrize("site", ["pixels", "projector"])
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "Occlusion"])
@@ -148,6 +149,7 @@ def test_each_target_has_a_map_of_its_own_and_contrasts_are_known(tiny, source_i
     assert contrast.heatmap().has_evidence
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", ["FeatureAblation", "InputXGradient"])
 def test_it_passes_what_every_method_must(name, monkeypatch):
     from groundviz.testing import every_family
@@ -295,6 +297,7 @@ def test_a_model_that_nobody_described_is_explained_at_its_pixels(tiny, source_i
         told(stranger, source_image, "Saliency")
 
 
+@pytest.mark.wide
 def test_the_command_line_takes_it(tmp_path, capsys):
     from PIL import Image
 

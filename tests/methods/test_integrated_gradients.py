@@ -9,13 +9,12 @@ from captum.attr import IntegratedGradients
 
 import groundviz
 from groundviz.demo.phantoms import with_finding
-from groundviz.demo.pointing import hit
 from groundviz.demo.questions import ask
 from groundviz.errors import UnknownName, UnsupportedMethod
 from groundviz.methods import integrated_gradients as module
 from groundviz.methods.toolkit.baselines import baseline
 from groundviz.methods.toolkit.quadrature import scattered
-from groundviz.record.geometry import cell_coverage
+from groundviz.metrics import score
 from groundviz.record.types import Samples, SourceImage
 from groundviz.runtime import borrow
 from scripts.demo_exact_match import fresh_phantoms
@@ -169,6 +168,6 @@ def test_it_points_at_nodules():
         told = groundviz.explain(vlm, image.pixels, question.text, methods="integrated_gradients")
         if told.answer.text == question.answer:
             heatmap = told.heatmap()
-            hits.append(hit(heatmap.values, cell_coverage(heatmap.grid, image.mask("nodule"))))
+            hits.append(score(heatmap, image.mask("nodule"), metrics=["hit_cell"])["hit_cell"])
     assert len(hits) > 50
     assert np.mean(hits) >= 0.85

@@ -58,6 +58,7 @@ def test_numbers_that_make_no_sense_are_refused(tiny, source_image):
         explained(tiny, source_image, "smooth_grad", samples=0)
 
 
+@pytest.mark.wide
 def test_the_stated_error_is_how_far_maps_of_other_seeds_lie_apart(tiny, source_image):
     """Forty seeds, at cells whose gradient stands out of the noise."""
 

@@ -17,12 +17,13 @@ from groundviz.runtime.inputs.encoded import PIXELS
 from groundviz.runtime.loan.device import on_device
 from groundviz.testing.families import TINY
 from tests.models.probes import check_path, noise, places
+from tests.support.kinds import EVERY_KIND
 
 QUESTION = "Is there a nodule?"
 ANSWER = (5, 9, 7)
 IMAGE = np.random.default_rng(3).random((61, 37), dtype=np.float32)
 SOURCE_IMAGE = images.load(IMAGE)
-OF_EVERY_FAMILY = pytest.mark.parametrize("family", TINY)
+OF_EVERY_FAMILY = pytest.mark.parametrize("family", EVERY_KIND)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning"),
@@ -225,6 +226,7 @@ def test_nothing_is_padded_on_whichever_side_the_tokenizer_pads(family, side):
     assert encoded.columns.tolist() == plain.columns.tolist()
 
 
+@pytest.mark.wide
 @OF_EVERY_FAMILY
 def test_a_model_in_training_that_computes_its_layers_twice_gives_the_same_maps(family):
     vlm, training = vlm_of(family), vlm_of(family)

@@ -12,6 +12,7 @@ from groundviz.record.geometry import compose, scale_shift
 from groundviz.runtime.inputs.encoded import Cells
 from groundviz.testing import check_model
 from groundviz.testing.families import TINY
+from tests.support.kinds import EVERY_KIND
 from tests.zoo import ZOO
 
 # Transformers 5.17 itself calls Llama 3.2's layers by an old name.
@@ -24,11 +25,12 @@ def small(kind):
     return model, processor
 
 
-@pytest.mark.parametrize("kind", TINY)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_every_family_passes(kind):
     check_model(*small(kind))
 
 
+@pytest.mark.wide
 @pytest.mark.filterwarnings("ignore")
 def test_a_measured_model_with_layers_of_linear_attention_passes():
     model, processor = ZOO["qwen3_5"]()
@@ -146,6 +148,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("wrong", BROKEN)
 def test_wrong_cells_are_told(wrong, monkeypatch):
     kind, change, says = BROKEN[wrong]

@@ -33,6 +33,8 @@ from groundviz.testing.tiny.planted import (
 )
 from groundviz.testing.trial import Trial
 
+# What takes long on the planted model.
+LONG = ("optimized_mask", "shapley", "rise", "integrated_gradients", "smooth_grad", "occlusion")
 # What the norm behind layer 0 divides by is made up of this share of the image's own marks.
 SHARE = 1 / (len(MARKS) + HEAVY**2)
 
@@ -105,7 +107,9 @@ def llava_alone(monkeypatch):
     monkeypatch.setattr(every_family, "TINY", {kind: TINY[kind]})
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=pytest.mark.wide) if name in LONG else name for name in METHODS]
+)
 @pytest.mark.usefixtures("llava_alone")
 def test_every_method_passes(method):
     check(method)

@@ -7,6 +7,7 @@ from typing import Any
 import transformers as hf
 
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
+from tests.zoo.kit.codebook import learn_codebook, look_straight
 
 SIDE, CODES = 24, 16
 # Letters stand for the digits of a code's number: B is 1.
@@ -37,6 +38,9 @@ def tiny_chameleon(seed: int = 0) -> tuple[Any, Any]:
     }
     config = hf.ChameleonConfig(**text_config(*CONTROLS), vq_config=codes, vocabulary_map=ids)
     model = random_model(lambda: hf.ChameleonForConditionalGeneration(config), seed, *CONTROLS)
+    tower = model.model.vqmodel
+    look_straight(tower)
+    learn_codebook(tower.quantize, tower.encode, (1, 3, SIDE, SIDE))
     pixels = ChameleonImageProcessorPil(
         size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import transformers as hf
 
 from groundviz.testing.families.words import random_model, text_config, vocabulary, word_tokenizer
+from tests.zoo.kit.codebook import learn_codebook, look_straight
 
 CODES = 16
 CODE_TOKENS = tuple(f"<|visual token {number:06d}|>" for number in range(CODES))
@@ -51,5 +53,8 @@ def tiny_emu3(seed: int = 0) -> tuple[Any, Any]:
         text_config=text_config(*CONTROLS), vq_config=codes, vocabulary_map=vocabulary(*CONTROLS)
     )
     model = random_model(lambda: hf.Emu3ForConditionalGeneration(config), seed, *CONTROLS)
+    tower, sizes = model.model.vqmodel, torch.tensor([[64, 64]])
+    look_straight(tower)
+    learn_codebook(tower.quantize, lambda images: tower.encode(images, sizes), (1, 3, 64, 64))
     pixels = Emu3ImageProcessor(min_pixels=32 * 32, max_pixels=64 * 64)
     return model, hf.Emu3Processor(pixels, word_tokenizer(*CONTROLS, **NAMED), chat_template=TEMPLATE)

@@ -66,12 +66,12 @@ def _attention(reason: str, **others: str) -> dict[str, str]:
 
 # By type and method, the reason of the refusal; all else runs.
 INSIDE: dict[str, dict[str, str]] = {
-    "apertus1p5": _attention("codes", integrated_gradients="no_gradients"),
+    "apertus1p5": {"integrated_gradients": "no_gradients"},
     "aria": _attention("summary"),
     "blip": _attention("codes"),
-    "chameleon": _attention("codes", integrated_gradients="no_gradients"),
+    "chameleon": {"integrated_gradients": "no_gradients"},
     "deepseek_ocr2": _attention("unread"),
-    "emu3": _attention("codes", integrated_gradients="no_gradients"),
+    "emu3": {"integrated_gradients": "no_gradients"},
     "florence2": _attention("mixed"),
     "git": _attention("no_layers"),
     "idefics": _attention("summary"),

@@ -13,10 +13,10 @@ def images_left_out(name: str, maps: list[Heatmaps], live: Live) -> list[str]:
     """The images that a method did not reach before an interruption, as they are named to the user."""
     if not live.interrupted:
         return []
-    count = len(live.source_images)
+    images = live.source_images
     seen = {one.grid.image for one in maps}
     # Images are measured one after the other, so that those without a map were not reached.
-    return [f"{name} on {which(image, count)}" for image in range(count) if image not in seen]
+    return [f"{name} on {which(image, images)}" for image in range(len(images)) if image not in seen]
 
 
 def tell_of_no_evidence(name: str, maps: list[Heatmaps], targets: tuple[Target, ...]) -> None:

@@ -25,7 +25,7 @@ def baseline(live: Live, kind: str) -> Tensor:
     """The image that stands for "nothing to be seen", shaped as `live.read(live.site("pixels"))`.
 
     It is made of the images' own pixels, in source space, and goes through the model's own
-    preprocessing.
+    preprocessing; once for each answer.
 
     Args:
         live: A borrowed model with an encoded image.
@@ -43,10 +43,10 @@ def baseline(live: Live, kind: str) -> Tensor:
     ...     float(baseline(live, "black").max())
     -1.0
     """
-    if kind not in _KINDS:
-        listed = ", ".join(_KINDS)
+    if kind not in KINDS:
+        listed = ", ".join(KINDS)
         raise UnknownName(f"There is no baseline called {kind!r}: there are {listed}. Name one of these.")
-    return live.repainted(_KINDS[kind])
+    return live.once(("baseline", kind), lambda: live.repainted(KINDS[kind]))
 
 
 def blurred(pixels: Floats, share: float = BLUR_SIGMA) -> Floats:
@@ -108,6 +108,6 @@ def _weights(side: int, step: int, weigh: Callable[[Distances], Distances]) -> F
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-_KINDS: Mapping[str, Callable[[Floats], Floats]] = MappingProxyType(
+KINDS: Mapping[str, Callable[[Floats], Floats]] = MappingProxyType(
     {"blur": blurred, "mean": local_mean, "black": np.zeros_like, "flat": flat}
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,29 +11,15 @@ from groundviz.errors import UnsupportedMethod
 from groundviz.methods.toolkit.facts import Facts as Facts
 from groundviz.record.geometry import held_cells
 from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Reduction, Target
-from groundviz.registry import Registry
-
-
-def fault(entry: object) -> str:
-    """Why what another package adds is no method, in a few words; "" if it is one.
-
-    >>> fault(3)
-    'is no function'
-    """
-    if not callable(entry) or isinstance(entry, type):
-        return "is no function"
-    try:
-        inspect.signature(entry).bind("live", "prompt", "answer", "targets")
-    except (TypeError, ValueError):
-        return "does not take (live, prompt, answer, targets)"
-    return ""
-
+from groundviz.registry import Registry, no_function_of
 
 # (live, prompt, answer, targets, **options) -> one `Heatmaps` per image grid; options are keyword-only
 # and have defaults. Registered by decorator, one file each, with its `Facts`.
 Method = Callable[..., list[Heatmaps]]
 
-METHODS: Registry[Method] = Registry("method", "groundviz.methods", fault, facts=Facts)
+METHODS: Registry[Method] = Registry(
+    "method", "groundviz.methods", no_function_of("live", "prompt", "answer", "targets"), facts=Facts
+)
 
 
 def each_token(answer: Answer) -> tuple[Target, ...]:

@@ -16,6 +16,9 @@ from groundviz.record.geometry import apply, compose, invert, other_cells, scale
 from groundviz.record.types import Doubles, Floats, Grid, Ints
 from groundviz.runtime.live import Live
 
+# Longer sides to a shorter one: what is longer still has windows as large as if it had these sides.
+LONGEST = 8
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Canvas:
@@ -120,7 +123,11 @@ class Segments:
 
 
 def canvases(live: Live) -> tuple[Canvas, ...]:
-    """What pieces can be cut out of, one canvas for each image of the prompt."""
+    """What pieces can be cut out of, one canvas for each image of the prompt; made once for each answer."""
+    return live.once("canvases", lambda: _canvases(live))
+
+
+def _canvases(live: Live) -> tuple[Canvas, ...]:
     site = live.site("pixels")
     grids, device = live.grids(site), live.read(site).device
     found = []
@@ -231,8 +238,12 @@ def mixed(values: Tensor, other: Tensor, share: Tensor) -> Tensor:
 
 
 def in_pixels(canvas: Canvas, length: float) -> float:
-    """A length in canvas pixels: up to 1 it is a share of the shorter side."""
-    return length * min(canvas.size) if length <= 1 else float(length)
+    """A length in canvas pixels: up to 1 it is a share of the shorter side.
+
+    That side counts as at least an eighth of the longer one: a strip has no more windows than eight squares.
+    """
+    side = max(min(canvas.size), max(canvas.size) / LONGEST)
+    return length * side if length <= 1 else float(length)
 
 
 def _shares(side: int, count: int, width: float) -> Floats:

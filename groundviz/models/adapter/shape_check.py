@@ -17,6 +17,10 @@ from groundviz.runtime.inputs.encoded import Encoded
 _EASY = 64
 
 
+class Unplaced(Exception):
+    """Why images of some shape cannot be placed in a model, as the end of a sentence."""
+
+
 def encode_or_say(family: Any, vlm: Any, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
     """Encode images and a question; if the shape of an image is the problem, say so.
 
@@ -24,8 +28,8 @@ def encode_or_say(family: Any, vlm: Any, source_images: tuple[SourceImage, ...],
     To find out whether the shape is the cause, the same question is encoded with less extreme shapes.
 
     Raises:
-        ImageError: The processor cannot take the shape of an image, and the message names a shape that it
-            takes; or it takes one image alone.
+        ImageError: The processor cannot take the shape of an image, or it cannot be placed in the model, and
+            the message names a shape that can; or one image alone can be taken.
         GroundvizError: As the family raises it.
     """
     try:
@@ -33,10 +37,12 @@ def encode_or_say(family: Any, vlm: Any, source_images: tuple[SourceImage, ...],
     except GroundvizError:
         raise
     except Exception as error:
-        failure = type(error).__name__
+        taker, failure = "this model's processor", type(error).__name__
+        if isinstance(error, Unplaced):
+            taker, failure = "this model", str(error)
         if len(source_images) > 1 and _takes_each(family, vlm, source_images, question):
             raise ImageError(
-                f"There are {len(source_images)} images, and this model's processor fails on them together "
+                f"There are {len(source_images)} images, and {taker} fails on them together "
                 f"({failure}), though it takes each by itself. Ask about one image at a time."
             ) from None
         # The narrowest image, and among images of the same proportions the largest.
@@ -46,13 +52,19 @@ def encode_or_say(family: Any, vlm: Any, source_images: tuple[SourceImage, ...],
         )
         shape = _shape_that_works(family, vlm, source_images, worst, question)
         if shape is None:
-            raise
+            if not isinstance(error, Unplaced):
+                raise
+            shapes = " and ".join(f"{rows} by {cols}" for rows, cols in (one.shape for one in source_images))
+            raise ImageError(
+                f"Images of {shapes} pixels cannot be placed in this model: {failure}. Crop or scale them to "
+                "a more usual shape."
+            ) from None
     rows, cols = source_images[worst].shape
     number = "The image"
     if len(source_images) > 1:
         number = f"Image {worst + 1} of {len(source_images)}"
     raise ImageError(
-        f"{number} has {rows} rows and {cols} columns, a shape that this model's processor cannot take "
+        f"{number} has {rows} rows and {cols} columns, a shape that {taker} cannot take "
         f"({failure}). It takes {shape[0]} by {shape[1]}: pad it, crop it or scale it to a shape like that."
     )
 

@@ -28,6 +28,7 @@ from groundviz.models.adapter.image_geometry import square_image
 from groundviz.models.adapter.mismatch import check_belonging
 from groundviz.models.adapter.modules import parts_from
 from groundviz.models.adapter.vlm import FAMILIES, VLM
+from groundviz.models.prompting.defaults import BLIP2, INSTRUCTBLIP
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.record.conversation import Asking
 from groundviz.record.types import SourceImage
@@ -35,7 +36,7 @@ from groundviz.runtime.attention.propagation import Flow
 from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 
-FALLBACKS = {"blip-2": "Question: {question} Answer:", "instructblip": "{question}"}
+PROMPTS = {"blip-2": BLIP2, "instructblip": INSTRUCTBLIP}
 AMONG, AT_IMAGE = Flow("latents", "latents"), Flow("latents", "image")
 
 
@@ -48,7 +49,7 @@ class Blip2:
 
     def matches(self, config: Any) -> bool:
         """True for model types "blip-2" and "instructblip"."""
-        return getattr(config, "model_type", "") in FALLBACKS
+        return getattr(config, "model_type", "") in PROMPTS
 
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about one image."""
@@ -57,7 +58,7 @@ class Blip2:
                 f"The prompt has {len(source_images)} images: this model sees one at a time. Ask about each."
             )
         config, shape = vlm.model.config, source_images[0].shape
-        asked = read_prompt(vlm, source_images, question, FALLBACKS[config.model_type], marker="")
+        asked = read_prompt(vlm, source_images, question, PROMPTS[config.model_type], marker="")
         image = asked.where(config.image_token_id)
         check_belonging(
             len(image) == config.num_query_tokens,
@@ -92,6 +93,8 @@ class Blip2:
             projector=model.vision_model.post_layernorm,
             decoder=getattr(language, "decoder", language),
             resampler=_resampler(model.qformer),
+            # The Q-Former also attends to the class token, which is no cell.
+            gates=(),
         )
 
 

@@ -33,8 +33,8 @@ from groundviz.models.adapter.mismatch import check_belonging
 from groundviz.models.adapter.modules import parts_from
 from groundviz.models.adapter.tile_layout import COLOURS
 from groundviz.models.adapter.vlm import FAMILIES, VLM
+from groundviz.models.prompting.defaults import IDEFICS
 from groundviz.models.prompting.encode import finish, read_prompt
-from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
 from groundviz.record.geometry import pixel_grid, scale_shift
 from groundviz.record.types import Grid, Ints, SourceImage
@@ -42,12 +42,6 @@ from groundviz.runtime.attention.propagation import Flow
 from groundviz.runtime.inputs.encoded import PIXELS, Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 
-FALLBACK = Format(
-    turn="User:{images}{question}<end_of_utterance>\nAssistant:",
-    later="User: {question}<end_of_utterance>\nAssistant:",
-    answer=" {answer}<end_of_utterance>\n",
-    system="System: {system}<end_of_utterance>\n",
-)
 PERCEIVER = Flow("latents", "image", own=True)
 
 
@@ -64,7 +58,7 @@ class Idefics2:
 
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, source_images, question, FALLBACK)
+        asked = read_prompt(vlm, source_images, question, IDEFICS)
         config, shapes = vlm.model.config, asked.shapes
         image = asked.where(config.image_token_id)
         images = []

@@ -22,20 +22,13 @@ from groundviz.models.adapter.grids import in_cells, in_order, with_tokens
 from groundviz.models.adapter.image_geometry import square_image
 from groundviz.models.adapter.modules import parts_of
 from groundviz.models.adapter.vlm import FAMILIES, VLM
+from groundviz.models.prompting.defaults import VICUNA
 from groundviz.models.prompting.encode import finish, read_prompt
-from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
 from groundviz.record.geometry import held_cells
 from groundviz.record.types import Bools, Grid, SourceImage
 from groundviz.runtime.inputs.encoded import Encoded
 from groundviz.runtime.inputs.sites import Parts
-
-FALLBACK = Format(
-    turn="USER: {images}\n{question} ASSISTANT:",
-    later="USER: {question} ASSISTANT:",
-    answer=" {answer}</s>",
-    system="{system} ",
-)
 
 
 class Llava:
@@ -51,7 +44,7 @@ class Llava:
 
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, source_images, question, getattr(vlm.processor, "prompt", FALLBACK))
+        asked = read_prompt(vlm, source_images, question, getattr(vlm.processor, "prompt", VICUNA))
         shapes = asked.shapes
         image = asked.where(vlm.model.config.image_token_id)
         images = [square_image(vlm, shape, image=number) for number, shape in enumerate(shapes)]

@@ -33,22 +33,14 @@ from groundviz.models.adapter.mismatch import check_belonging
 from groundviz.models.adapter.modules import parts_from
 from groundviz.models.adapter.tile_layout import join_all_tiles, tile_pixels
 from groundviz.models.adapter.vlm import FAMILIES, VLM
+from groundviz.models.prompting.defaults import LLAMA
 from groundviz.models.prompting.encode import finish, read_prompt
-from groundviz.models.prompting.formats import Format
 from groundviz.record.conversation import Asking
 from groundviz.record.geometry import pixel_grid, scale_shift
 from groundviz.record.types import Grid, Ints, SourceImage
 from groundviz.runtime.inputs.encoded import PIXELS, Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 
-_HEADER = "<|start_header_id|>{}<|end_header_id|>\n\n"
-FALLBACK = Format(
-    start="<|begin_of_text|>",
-    turn=_HEADER.format("user") + "{images}{question}<|eot_id|>" + _HEADER.format("assistant"),
-    later=_HEADER.format("user") + "{question}<|eot_id|>" + _HEADER.format("assistant"),
-    answer="{answer}<|eot_id|>",
-    system=_HEADER.format("system") + "{system}<|eot_id|>",
-)
 # The tower fills the tokens of each tile up to a multiple of this.
 MULTIPLE = 8
 
@@ -66,7 +58,7 @@ class Mllama:
 
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, source_images, question, FALLBACK)
+        asked = read_prompt(vlm, source_images, question, LLAMA)
         config, vision = vlm.model.config, vlm.model.config.vision_config
         patch, most = vision.patch_size, vision.max_num_tiles
         _check_tiles(asked.inputs[PIXELS].shape, most, vision.image_size)
@@ -103,6 +95,8 @@ class Mllama:
             projector=model.model.multi_modal_projector,
             decoder=decoder,
             cross_attention=tuple(crossing),
+            # The text also attends to the class tokens, which are no cells.
+            gates=(),
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoProcessor
 
 from groundviz.errors import UnsupportedModel
-from groundviz.models.families.black_box import why
+from groundviz.models.adapter.black_box import why
 from groundviz.models.loading.errors import explained
 from groundviz.models.loading.naming import shown_name
 from groundviz.models.loading.offline import closed

@@ -15,7 +15,6 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesConfig
 
 from groundviz.errors import MissingExtra, UnsupportedModel
-from groundviz.models.adapter.vlm import FAMILIES, family_of
 
 BITS = {"int8": 8, "int4": 4}
 NEEDED = ("accelerate", "bitsandbytes")
@@ -95,13 +94,23 @@ def packing_at(source: Any, revision: str, bits: int, dtype: torch.dtype | None)
 
 def _kept(model: Any, bits: int) -> Iterator[str]:
     """Names of the largest parts outside the decoder layers, where these are known, and of odd sizes."""
-    family = family_of(model.config)
-    packed = set(FAMILIES[family].parts(model).decoder_layers) if family else set()
+    packed = _decoder_layers(model)
     yield from _outside(packed, model, "") if packed else ()
     for name, layer in model.named_modules():
         if bits == 4 and isinstance(layer, nn.Linear) and (layer.in_features % 64 or layer.out_features % 32):
             # The kernel of CPUs takes whole blocks of weights.
             yield name
+
+
+def _decoder_layers(model: Any) -> set[nn.Module]:
+    """The layers of the language model: as many as its config states; none where they are not found."""
+    if not hasattr(model, "get_decoder"):
+        return set()
+    count = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
+    for module in model.get_decoder().modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            return set(module)
+    return set()
 
 
 def _outside(packed: set[nn.Module], module: nn.Module, name: str) -> Iterator[str]:

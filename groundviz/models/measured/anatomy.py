@@ -9,7 +9,7 @@ from typing import Any, cast
 from torch import nn
 
 from groundviz.models.adapter.modules import ATTENTION, FINAL_NORMS
-from groundviz.models.measured.unmeasurable import Unmeasurable
+from groundviz.models.adapter.unmeasurable import Unmeasurable
 from groundviz.models.measured.wiring import Wiring
 from groundviz.runtime.inputs.sites import Parts
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from groundviz.models.measured.unmeasurable import Unmeasurable, attempted
+from groundviz.models.adapter.unmeasurable import Unmeasurable, attempted
 from groundviz.record.types import Ints
 from groundviz.runtime.loan.guard import Loan
 from groundviz.runtime.passes.forward import PROMPT
@@ -76,7 +76,7 @@ def arrive(
     """
     if PROMPT not in inputs:
         raise Unmeasurable("its encoder reads the image alone, and its decoder attends to all of that")
-    leaves = {name: inputs[name].detach().requires_grad_() for name in names}
+    leaves = {name: inputs[name].detach().requires_grad_() for name in names if with_image}
     arrival = Arrival(list(leaves.values()))
     probes: list[Tensor] = []
     ids = inputs[PROMPT]
@@ -94,6 +94,40 @@ def arrive(
         with suppress(_Arrived), torch.enable_grad(), mode:
             attempted(lambda: loan.model(**{**inputs, **leaves}, use_cache=False))
     return arrival
+
+
+def stream_at(
+    loan: Loan, inputs: Mapping[str, Tensor], layers: nn.ModuleList, mode: AbstractContextManager[Any]
+) -> Tensor:
+    """What enters the first of some layers for a prompt, float (token, channel); the pass ends there.
+
+    Args:
+        loan: The loan of the model.
+        inputs: Keyword tensors of its forward, on its device.
+        layers: The layers that read the prompt.
+        mode: Lasts during the pass.
+
+    Raises:
+        Unmeasurable: The pass fails, or does not reach the layers.
+    """
+    seen: list[Tensor] = []
+
+    def see(forward: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        states = _stream((*args, *options.values()), inputs[PROMPT])
+        if states is None:
+            return forward(*args, **options)
+        seen.append(states[0].flatten(1).float())
+        raise _Arrived
+
+    end = loan.wrap(layers[0], see)
+    try:
+        with suppress(_Arrived), mode:
+            attempted(lambda: loan.model(**inputs, use_cache=False))
+    finally:
+        end()
+    if not seen:
+        raise Unmeasurable("a pass of it does not reach the layers that read its prompt")
+    return seen[0]
 
 
 def _probing(ids: Tensor, probes: list[Tensor]) -> Callable[..., Any]:

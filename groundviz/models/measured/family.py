@@ -7,29 +7,33 @@ explain.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
-from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from groundviz.errors import GroundvizError, ImageError, PromptError
+from groundviz.models.adapter.black_box import unread_pixels
+from groundviz.models.adapter.mismatch import check_belonging
 from groundviz.models.adapter.modules import no_parts
 from groundviz.models.adapter.probe_images import QUESTION
+from groundviz.models.adapter.shape_check import Unplaced
+from groundviz.models.adapter.unmeasurable import Unmeasurable, attempted
 from groundviz.models.adapter.vlm import FAMILIES, MEASURED, UNKNOWN, VLM
-from groundviz.models.families.black_box import FALLBACK, unread_pixels
 from groundviz.models.measured.anatomy import parts_of_measured
+from groundviz.models.measured.differences import wired
 from groundviz.models.measured.geometry import cells_of, pixels_alone
-from groundviz.models.measured.habits import goes_on, keeps_batches_apart, reads_rows
+from groundviz.models.measured.habits import ANSWER, gates_of, goes_on, keeps_batches_apart, reads_rows
+from groundviz.models.measured.known import KNOWN, Known, Shapes, keep, key_of, setting_of
 from groundviz.models.measured.layout import Block, blocks_of
 from groundviz.models.measured.ramps import blank_image, read_ramps
-from groundviz.models.measured.unmeasurable import Unmeasurable, attempted
-from groundviz.models.measured.wiring import Wiring, layers_of_text, trace
+from groundviz.models.measured.wiring import Wiring, layers_of_text
+from groundviz.models.prompting.defaults import PLAIN
 from groundviz.models.prompting.encode import Asked, finish, read_prompt
+from groundviz.models.prompting.formats import Format
 from groundviz.models.prompting.markers import marker_of
 from groundviz.record.conversation import Asking, Verbatim
 from groundviz.record.types import Ints, SourceImage
@@ -37,56 +41,43 @@ from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
 from groundviz.runtime.loan.device import on_device
 from groundviz.runtime.loan.holding import held
-from groundviz.runtime.passes.forward import is_per_token
+from groundviz.runtime.passes.forward import continued, last_logits, teacher_forced_inputs
 
 # What an image is shown as while a model's modules are found: several image tokens of any model.
 USUAL = ((96, 128),)
 
-# How many shapes of images are kept of each model.
-MOST_KEPT = 16
 
-K = TypeVar("K")
-V = TypeVar("V")
-Shapes = tuple[tuple[int, int], ...]
-
-
-@dataclass(slots=True, eq=False)
-class _Known:
-    """What has been measured of a model with one processor.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measured:
+    """The adapter of models whose geometry is measured; its fields are what no measurement can tell.
 
     Attributes:
-        setting: The state of the processor.
-        marker: What a prompt written by hand has for an image.
-        parts: The modules that methods read.
-        placed: Whether its image tokens have places.
-        ramps: By the shapes of the source images: the names of the image inputs, and how pixels lie in them.
-        wirings: By the shapes of the inputs: what feeds what.
-        together: How many images in one prompt the model has been seen to take.
+        says: What the family is, in a sentence.
+        classes: Which classes of transformers it is for.
+        checkpoints: Hub ids of checkpoints it is meant for.
+        types: The model types that belong to it; none for the adapter of every model without a family.
+        tower: The model type of their vision tower, where that decides.
+        prompt: How a question is put where the processor has no chat template.
+        marker: What a template writes once for each image; the processor's image token when None.
+        options: Further options of the processor, from the processor.
+        answer_fill: What per-token inputs hold for the tokens of an answer.
     """
 
-    setting: str
-    marker: str = ""
-    parts: Parts | None = None
-    placed: bool = True
-    ramps: dict[Shapes, tuple[tuple[str, ...], list[Block]]] = field(default_factory=dict)
-    wirings: dict[str, Wiring] = field(default_factory=dict)
-    together: set[int] = field(default_factory=set)
-
-
-# An entry goes with its model.
-_KNOWN: WeakKeyDictionary[nn.Module, _Known] = WeakKeyDictionary()
-
-
-class Measured:
-    """The adapter of every model that has no family of its own."""
-
-    says = "Any other model whose image becomes tokens of its prompt: its geometry is measured."
-    classes = "any"
+    says: str
+    classes: str
     checkpoints: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    tower: str | None = None
+    prompt: Format = PLAIN
+    marker: str | None = None
+    options: Callable[[Any], Mapping[str, Any]] | None = None
+    answer_fill: Mapping[str, int] = field(default_factory=dict)
 
     def matches(self, config: Any) -> bool:
-        """Never: it is what remains when no family matches."""
-        return False
+        """True for the model types of the family."""
+        if getattr(config, "model_type", "") not in self.types:
+            return False
+        return self.tower is None or config.vision_config.model_type == self.tower
 
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template, and measure where they are.
@@ -96,39 +87,55 @@ class Measured:
         """
         known = _known(vlm)
         if known.parts is None or known.parts.unknown:
-            return FAMILIES[UNKNOWN].encode(vlm, source_images, question)
+            encoded = FAMILIES[UNKNOWN].encode(vlm, source_images, question)
+            _refuse_untaken(vlm, known, encoded.inputs, tuple(one.shape for one in source_images))
+            return encoded
         try:
-            return self._measured(vlm, known, source_images, question)
+            encoded = self._measured(vlm, known, source_images, question)
         except Unmeasurable as why:
-            shapes = " and ".join(f"{rows} by {cols}" for rows, cols in (one.shape for one in source_images))
-            raise ImageError(
-                f"Images of {shapes} pixels cannot be placed in this model: {why}. Crop or scale the image "
-                "to a more usual shape."
-            ) from None
+            raise Unplaced(str(why)) from None
+        return replace(encoded, answer_fill=dict(self.answer_fill))
+
+    def ask(self, vlm: VLM, source_images: Sequence[SourceImage], question: Asking) -> Asked:
+        """The prompt as the model's own processor makes it."""
+        options = self.options(vlm.processor) if self.options else {}
+        marker = self._marker(vlm.processor, question)
+        return read_prompt(vlm, source_images, question, self.prompt, marker=marker, **options)
+
+    def _marker(self, processor: Any, question: Asking) -> str | None:
+        if self.types:
+            return self.marker
+        if isinstance(question, Verbatim):
+            return str(getattr(processor, "image_token", "") or "")
+        if getattr(processor, "chat_template", None):
+            # What an unknown template writes need not be the image token, so it is not counted.
+            return ""
+        return marker_of(processor)
 
     def _measured(
-        self, vlm: VLM, known: _Known, source_images: tuple[SourceImage, ...], question: Asking
+        self, vlm: VLM, known: Known, source_images: tuple[SourceImage, ...], question: Asking
     ) -> Encoded:
-        asked = _ask(vlm, known, source_images, question)
+        asked = self.ask(vlm, source_images, question)
         names, blocks = _ramps(vlm, known, asked.shapes)
         if not known.placed:
-            _refuse_together(vlm, known, asked)
+            _refuse_untaken(vlm, known, asked.inputs, asked.shapes)
             pixels = pixels_alone(blocks, asked.shapes) or unread_pixels(asked.shapes)
             nothing = np.empty(0, dtype=np.int64)
             encoded = finish(vlm, asked, image=nothing, grids=(), cells={"pixels": pixels}, columns=nothing)
             return replace(encoded, image_inputs=names)
-        wiring, positions = _wiring(vlm, known, asked, names)
-        cells = {"pixels": unread_pixels(asked.shapes), **cells_of(blocks, wiring, asked.shapes)}
+        _refuse_apart(asked.inputs, asked.shapes)
+        wiring, positions = _wiring(vlm, known, asked, names, blocks)
+        cells = {"pixels": unread_pixels(asked.shapes), **_cells(known, blocks, wiring, asked.shapes)}
         cells["language"] = _at(cells["language"], positions)
         for stage in _elsewhere(known.parts, wiring):
             cells.pop(stage, None)
-        if "projector" in cells:
+        if "projector" in cells and wiring.projector_place is None:
             cells["projector"] = replace(cells["projector"], grids=cells["language"].grids)
         return replace(finish(vlm, asked, cells=cells), image_inputs=names)
 
     def parts(self, model: Any) -> Parts:
         """What was found when the model was measured."""
-        known = _KNOWN.get(model)
+        known = KNOWN.get(model)
         if known is None or known.parts is None:
             return FAMILIES[UNKNOWN].parts(model)
         return known.parts
@@ -139,22 +146,19 @@ class Measured:
         return self.parts(vlm.model)
 
 
-def _known(vlm: VLM) -> _Known:
+def _known(vlm: VLM) -> Known:
     """What is known of a model; at first its modules are found, and whether its image tokens have places."""
-    setting = f"{id(vlm.processor)} {getattr(vlm.processor, 'image_processor', None)!r}"
-    known = _KNOWN.get(vlm.model)
+    setting = setting_of(vlm)
+    known = KNOWN.get(vlm.model)
     if known is None or known.setting != setting:
-        known = _KNOWN[vlm.model] = _Known(setting)
+        known = KNOWN[vlm.model] = Known(setting)
     if known.parts is None:
         known.parts = _found(vlm, known)
     return known
 
 
-def _found(vlm: VLM, known: _Known) -> Parts:
+def _found(vlm: VLM, known: Known) -> Parts:
     """The modules of a model; none, and why, where it cannot be measured."""
-    if not getattr(vlm.processor, "chat_template", None):
-        # What a template writes need not be the image token, so it is not counted.
-        known.marker = marker_of(vlm.processor)
     try:
         return _measured_parts(vlm, known)
     except Unmeasurable as why:
@@ -162,43 +166,72 @@ def _found(vlm: VLM, known: _Known) -> Parts:
         return replace(closed, unknown=f"This model cannot be measured: {why}.")
 
 
-def _measured_parts(vlm: VLM, known: _Known) -> Parts:
+def _measured_parts(vlm: VLM, known: Known) -> Parts:
     try:
-        asked = _ask(vlm, known, [blank_image(shape) for shape in USUAL], QUESTION)
+        asked = _ask(vlm, [blank_image(shape) for shape in USUAL])
     except GroundvizError:
         raise
     except Exception as error:
         raise Unmeasurable(f"its processor fails ({type(error).__name__})") from error
-    names, blocks = _ramps(vlm, known, asked.shapes)
     inputs = on_device(vlm.model, asked.inputs)
     try:
-        wiring, _ = _wiring(vlm, known, asked, names)
+        names, blocks = _ramps(vlm, known, asked.shapes)
+    except Unmeasurable:
+        _check_pass(vlm, inputs)
+        raise
+    try:
+        wiring, _ = _wiring(vlm, known, asked, names, blocks)
         cells_of(blocks, wiring, asked.shapes)
     except Unmeasurable as why:
         reason = str(why)
     else:
-        return _with_habits(vlm, known, parts_of_measured(vlm.model, wiring.layers, wiring), inputs, names)
+        parts = parts_of_measured(vlm.model, wiring.layers, wiring)
+        return _with_habits(vlm, parts, inputs, names, wiring)
     known.placed = False
     try:
         with held(vlm.model) as loan:
             layers, reached = layers_of_text(loan, inputs, names)
     except Unmeasurable as why:
+        _check_pass(vlm, inputs)
         # Pixels can still be hidden, and differentiated.
-        return _with_habits(vlm, known, no_parts(opaque=_OPAQUE.format(why)), inputs, names)
+        return _with_habits(vlm, no_parts(opaque=_OPAQUE.format(why)), inputs, names)
     if not reached:
         reason = (
             "its text reads the image through cross-attention, or through discrete codes without gradients"
         )
     parts = parts_of_measured(vlm.model, layers, None, _OPAQUE.format(reason))
-    return _with_habits(vlm, known, parts, inputs, names)
+    return _with_habits(vlm, parts, inputs, names)
+
+
+def _check_pass(vlm: VLM, inputs: Mapping[str, Tensor]) -> None:
+    """Stop a model that fails on what the processor makes, whatever is measured; costs one pass.
+
+    Raises:
+        UnsupportedModel: Model and processor do not belong together.
+    """
+    failure = ""
+    try:
+        with held(vlm.model), torch.no_grad():
+            attempted(lambda: vlm.model(**inputs))
+    except Unmeasurable as why:
+        failure = str(why)
+    check_belonging(not failure, f"Of this model, with an image as its processor prepares it, {failure}.")
 
 
 def _with_habits(
-    vlm: VLM, known: _Known, parts: Parts, inputs: Mapping[str, Tensor], names: Sequence[str]
+    vlm: VLM, parts: Parts, inputs: Mapping[str, Tensor], names: Sequence[str], wiring: Wiring | None = None
 ) -> Parts:
-    other = _ask(vlm, known, [blank_image(shape, bright=True) for shape in USUAL], QUESTION).inputs
-    with held(vlm.model):
-        apart = keeps_batches_apart(vlm.model, inputs, on_device(vlm.model, other), names)
+    """What the model can be relied on for; most of that is tested of a known family already."""
+    other = on_device(vlm.model, _ask(vlm, [blank_image(shape, bright=True) for shape in USUAL]).inputs)
+    with held(vlm.model) as loan:
+        gates: tuple[str, ...] = ()
+        if wiring is not None:
+            gates = gates_of(loan, parts, wiring, inputs, other)
+        parts = replace(parts, gates=gates)
+        family: Any = vlm.family
+        if family.types:
+            return parts
+        apart = keeps_batches_apart(vlm.model, inputs, other, names)
         continues = goes_on(vlm.model, inputs)
         unread = parts.attending and not reads_rows(vlm.model, parts.attending, inputs)
     if unread:
@@ -216,79 +249,89 @@ _OPAQUE = (
 )
 
 
-def _ask(vlm: VLM, known: _Known, source_images: Sequence[SourceImage], question: Asking) -> Asked:
-    marker = known.marker
-    if isinstance(question, Verbatim):
-        marker = str(getattr(vlm.processor, "image_token", "") or "")
-    return read_prompt(vlm, source_images, question, FALLBACK, marker=marker)
+def _ask(vlm: VLM, source_images: Sequence[SourceImage]) -> Asked:
+    """A prompt to measure."""
+    family: Any = vlm.family
+    asked: Asked = family.ask(vlm, source_images, QUESTION)
+    return asked
 
 
-def _ramps(vlm: VLM, known: _Known, shapes: Shapes) -> tuple[tuple[str, ...], list[Block]]:
+def _ramps(vlm: VLM, known: Known, shapes: Shapes) -> tuple[tuple[str, ...], list[Block]]:
     """The names of the image inputs, and how the pixels of images of these shapes lie in them."""
     if shapes not in known.ramps:
-        shown = read_ramps(lambda images: _ask(vlm, known, images, QUESTION).inputs, shapes)
-        _keep(known.ramps, shapes, (tuple(one.name for one in shown), blocks_of(shown, shapes)))
+        shown = read_ramps(lambda images: _ask(vlm, images).inputs, shapes)
+        keep(known.ramps, shapes, (tuple(one.name for one in shown), blocks_of(shown, shapes)))
     return known.ramps[shapes]
 
 
-def _refuse_together(vlm: VLM, known: _Known, asked: Asked) -> None:
-    """Stop several images that the model fails on together; one pass for each number of them.
+def _refuse_apart(inputs: Mapping[str, Tensor], shapes: Shapes) -> None:
+    """Stop several images of which the processor makes several prompts.
 
     Raises:
-        PromptError: It fails.
+        PromptError: It does.
     """
-    count = len(asked.shapes)
-    if count == 1 or count in known.together:
+    prompts = len(inputs[continued(inputs)])
+    if prompts != 1:
+        raise PromptError(
+            f"The prompt has {len(shapes)} images, and this model's processor makes {prompts} prompts of "
+            "them. Ask about each."
+        )
+
+
+def _refuse_untaken(vlm: VLM, known: Known, inputs: Mapping[str, Tensor], shapes: Shapes) -> None:
+    """Stop images that the model itself fails on; one pass for each of their shapes.
+
+    Raises:
+        ImageError: It fails on one image.
+        PromptError: It fails on several, or does not take them together.
+    """
+    _refuse_apart(inputs, shapes)
+    if shapes in known.taken:
         return
-    failure = ""
+    whole = teacher_forced_inputs(on_device(vlm.model, inputs), ANSWER, fill={})
     try:
         with held(vlm.model), torch.no_grad():
-            logits = attempted(lambda: vlm.model(**on_device(vlm.model, asked.inputs)).logits)
-        if len(logits) != 1:
-            failure = f"it answers {len(logits)} prompts"
+            logits = attempted(lambda: last_logits(vlm.model, whole, 1))
+        failure = "" if len(logits) == 1 else f"it answers {len(logits)} prompts"
     except Unmeasurable as why:
         failure = str(why)
-    if failure:
+    if failure and len(shapes) > 1:
         raise PromptError(
-            f"The prompt has {count} images, and this model does not take them together: {failure}. Ask "
-            "about each."
+            f"The prompt has {len(shapes)} images, and this model does not take them together: {failure}. "
+            "Ask about each."
         )
-    known.together.add(count)
+    if failure:
+        rows, cols = shapes[0]
+        raise ImageError(
+            f"The image has {rows} rows and {cols} columns, and the model fails on what its processor makes "
+            f"of that: {failure}. Crop or scale it to a more usual shape."
+        )
+    keep(known.taken, shapes, True)
 
 
-def _wiring(vlm: VLM, known: _Known, asked: Asked, names: Sequence[str]) -> tuple[Wiring, Ints]:
+def _wiring(
+    vlm: VLM, known: Known, asked: Asked, names: Sequence[str], blocks: Sequence[Block]
+) -> tuple[Wiring, Ints]:
     """What feeds what in a prompt, and the positions of its image tokens."""
-    key = _key(asked.inputs, names)
+    key = key_of(asked.inputs, names)
     wiring = known.wirings.get(key)
     if wiring is not None:
         positions = np.flatnonzero(np.isin(asked.token_ids, list(wiring.ids)))
         if len(positions) == wiring.tokens:
             return wiring, positions
     with held(vlm.model) as loan:
-        wiring = trace(loan, on_device(vlm.model, asked.inputs), names)
-    _keep(known.wirings, key, wiring)
+        wiring = wired(loan, on_device(vlm.model, asked.inputs), names, blocks, asked.shapes)
+    keep(known.wirings, key, wiring)
     return wiring, wiring.positions
 
 
-def _keep(kept: dict[K, V], key: K, value: V) -> None:
-    """Keep one more entry, and let go of the oldest where there are many: images may have any shape."""
-    while len(kept) >= MOST_KEPT:
-        del kept[next(iter(kept))]
-    kept[key] = value
-
-
-def _key(inputs: Mapping[str, Tensor], names: Sequence[str]) -> str:
-    """What the wiring of the image depends on: shapes, and the values of what counts or masks its parts."""
-    parts = []
-    for name, tensor in sorted(inputs.items()):
-        if isinstance(tensor, list):
-            parts.append(f"{name} {tensor}")
-        elif name in names or tensor.is_floating_point():
-            parts.append(f"{name} {tuple(tensor.shape)}")
-        elif not is_per_token(tensor, inputs):
-            values = sha256(np.ascontiguousarray(tensor.cpu().numpy()).tobytes()).hexdigest()
-            parts.append(f"{name} {tuple(tensor.shape)} {values}")
-    return "; ".join(parts)
+def _cells(known: Known, blocks: list[Block], wiring: Wiring, shapes: Shapes) -> dict[str, Cells]:
+    """The cells at every stage, put together once: a method may have images encoded again and again."""
+    kept = known.cells.get(shapes)
+    if kept is None or kept[0] is not wiring:
+        kept = wiring, cells_of(blocks, wiring, shapes)
+        keep(known.cells, shapes, kept)
+    return kept[1]
 
 
 def _elsewhere(parts: Parts | None, wiring: Wiring) -> Iterator[str]:
@@ -309,4 +352,10 @@ def _at(cells: Cells, positions: Ints) -> Cells:
     return Cells(grids=tuple(grids), index=positions[cells.index])
 
 
-FAMILIES.add(MEASURED, Measured())
+FAMILIES.add(
+    MEASURED,
+    Measured(
+        says="Any other model whose image becomes tokens of its prompt: its geometry is measured.",
+        classes="any",
+    ),
+)

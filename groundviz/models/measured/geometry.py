@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from groundviz.models.adapter.unmeasurable import Unmeasurable
 from groundviz.models.measured.lattice import View, views
 from groundviz.models.measured.layout import Block
-from groundviz.models.measured.unmeasurable import Unmeasurable
+from groundviz.models.measured.tiles import boxes_of, labels_of, tile_of_tokens
 from groundviz.models.measured.wiring import Wiring
-from groundviz.record.geometry import apply, compose, held_cells, pixel_grid, scale_shift
-from groundviz.record.types import Doubles, Grid, Ints, Stage
+from groundviz.record.geometry import compose, held_cells, pixel_grid, scale_shift
+from groundviz.record.types import Bools, Doubles, Grid, Ints, Stage
 from groundviz.runtime.inputs.encoded import Cells
 
 Shape = tuple[int, int]
-# A view of at least this share of an image along both sides shows the whole of it.
-WHOLE = 0.95
 # Tiles of an image; more are patches that do not fit together.
 MOST_AREAS = 64
 
@@ -54,38 +53,63 @@ def cells_of(blocks: Sequence[Block], wiring: Wiring, shapes: Sequence[Shape]) -
         Unmeasurable: The image tokens lie on no lattice.
     """
     fields = _fields(blocks, wiring.token, wiring.tokens)
-    found = views(fields.at[fields.fed], fields.size[fields.fed], fields.image[fields.fed])
+    fed = fields.fed
+    tiles = tile_of_tokens(blocks, wiring)[fed]
+    found = views(fields.at[fed], fields.size[fed], fields.image[fed], tiles, resampled=wiring.resampled)
     found = [replace(view, members=fields.fed[view.members]) for view in found]
     if wiring.middle is not None:
-        found = [_centred(view, _fields(blocks, wiring.middle, wiring.tokens)) for view in found]
-    labels = _labels(found, shapes)
-    tokens = [
-        _with_tokens(view, label, shapes[view.image]) for view, label in zip(found, labels, strict=True)
-    ]
-    held = np.concatenate([grid.positions[held_cells(grid)] for grid in tokens])
-    cells = {"language": Cells(grids=tuple(tokens), index=held)}
+        middles = _fields(blocks, wiring.middle, wiring.tokens)
+        found = [_centred(view, fields, middles) for view in found]
     view_of = np.full(wiring.tokens + 1, -1, dtype=np.int64)
     for number, view in enumerate(found):
         view_of[view.members] = number
     # One more view stands for what feeds no image token.
     view_of_number = np.where(wiring.token >= 0, view_of[wiring.token], -1)
-    if wiring.projector is not None:
+    groups = _by_area(blocks, _majority(blocks, view_of_number), found)
+    labels = labels_of(found, boxes_of(blocks, groups, len(found)), shapes)
+    tokens = [
+        _with_tokens(view, label, shapes[view.image]) for view, label in zip(found, labels, strict=True)
+    ]
+    held = np.concatenate([grid.positions[held_cells(grid)] for grid in tokens])
+    cells = {"language": Cells(grids=tuple(tokens), index=held)}
+    if wiring.projector is not None and wiring.projector_place is None:
         cells["projector"] = Cells(grids=tuple(tokens), index=wiring.projected[held])
-    if wiring.tower is not None and wiring.tower.place is not None:
-        patches = _patches(blocks, wiring.tower.place, view_of_number, labels, shapes)
-        if patches is not None:
-            cells["vision"] = patches
-    groups = _by_area(blocks, _majority(blocks, view_of_number), tokens)
-    pixels = _pixels(blocks, groups, labels, shapes)
+    earlier: dict[Stage, Ints | None] = {"projector": wiring.projector_place}
+    if wiring.tower is not None:
+        earlier["vision"] = wiring.tower.place
+    view_of_number = _filled(blocks, groups, view_of_number)
+    for stage, place in earlier.items():
+        if place is not None:
+            found_there = _places(blocks, place, view_of_number, labels, shapes, stage)
+            if found_there is not None:
+                cells[stage] = found_there
+    pixels = _pixels(blocks, groups, labels, shapes, _feeding(wiring))
     if pixels is not None:
         cells["pixels"] = pixels
     return cells
 
 
+def _filled(blocks: Sequence[Block], groups: Ints, view_of_number: Ints) -> Ints:
+    """The view of each number, that of its block where it feeds no image token."""
+    found = view_of_number.copy()
+    for block, group in zip(blocks, groups.tolist(), strict=True):
+        own = found[block.index]
+        found[block.index] = np.where(own < 0, group, own)
+    return found
+
+
 def pixels_alone(blocks: Sequence[Block], shapes: Sequence[Shape]) -> Cells | None:
     """The pixels of the image inputs, where nothing is known of what they feed; None if on no lattice."""
     groups = np.zeros(len(blocks), dtype=np.int64)
-    return _pixels(blocks, groups, None, shapes)
+    return _pixels(blocks, groups, None, shapes, None)
+
+
+def _feeding(wiring: Wiring) -> Bools:
+    """Which numbers feed an image token, or a place in the tower; bool (number,)."""
+    feeding = wiring.token >= 0
+    if wiring.tower is not None and wiring.tower.place is not None:
+        feeding |= wiring.tower.place >= 0
+    return feeding
 
 
 def _fields(blocks: Sequence[Block], place_of: Ints, count: int) -> Fields:
@@ -106,14 +130,12 @@ def _fields(blocks: Sequence[Block], place_of: Ints, count: int) -> Fields:
     return Fields(at, size, image)
 
 
-def _centred(view: View, middles: Fields) -> View:
+def _centred(view: View, fields: Fields, middles: Fields) -> View:
     """A view whose cells lie around the middle of what they read."""
-    known = middles.image[view.members] >= 0
-    if not known.any():
+    known = view.members[middles.image[view.members] >= 0]
+    if not len(known):
         return view
-    row_col = np.stack([view.row, view.col], axis=1)[known].astype(np.float64) + 0.5
-    found: Doubles = middles.at[view.members[known]]
-    off = np.median(found - apply(view.to_source, row_col), axis=0)
+    off = np.median(middles.at[known] - fields.at[known], axis=0)
     return replace(view, to_source=compose(scale_shift((1.0, 1.0), (off[0], off[1])), view.to_source))
 
 
@@ -131,31 +153,6 @@ def _grid(view: View, label: str, shape: Shape, stage: Stage) -> Grid:
     return replace(grid, stage=stage)
 
 
-def _labels(found: Sequence[View], shapes: Sequence[Shape]) -> list[str]:
-    """What tells the views of one image apart: the coarsest that shows the whole, then the tiles."""
-    labels = [""] * len(found)
-    for image in range(len(shapes)):
-        own = [number for number, view in enumerate(found) if view.image == image]
-        if len(own) < 2:
-            continue
-        whole = [number for number in own if _shows_whole(found[number], shapes[image])]
-        tiles = list(own)
-        if whole:
-            overview = max(whole, key=lambda number: np.diag(found[number].to_source[:, :2]).prod())
-            labels[overview] = "overview"
-            tiles.remove(overview)
-        for count, number in enumerate(tiles, start=1):
-            labels[number] = "tiles" if len(tiles) == 1 else f"tile {count} of {len(tiles)}"
-    return labels
-
-
-def _shows_whole(view: View, shape: Shape) -> bool:
-    start = view.to_source[:, 2]
-    stop = start + np.diag(view.to_source[:, :2]) * view.size
-    covered = np.minimum(stop, shape) - np.maximum(start, 0)
-    return bool((covered >= WHOLE * np.array(shape)).all())
-
-
 def _majority(blocks: Sequence[Block], group_of_number: Ints) -> Ints:
     """The group of most of the numbers of each block that have one; -1 where none has."""
     found = []
@@ -166,13 +163,13 @@ def _majority(blocks: Sequence[Block], group_of_number: Ints) -> Ints:
     return np.array(found, dtype=np.int64)
 
 
-def _by_area(blocks: Sequence[Block], group: Ints, grids: Sequence[Grid]) -> Ints:
+def _by_area(blocks: Sequence[Block], group: Ints, found: Sequence[View]) -> Ints:
     """Groups in which blocks that feed no single image token are in that of their part of the input.
 
     Such are patches where tiles overlap. Where no part of an input feeds single image tokens, as that of a
     copy in low resolution, they are in the group of the view most like them in area.
     """
-    found = group.copy()
+    groups = group.copy()
     of_parts: dict[tuple[int, int], list[int]] = {}
     for block, number in zip(blocks, group.tolist(), strict=True):
         if number >= 0:
@@ -180,18 +177,11 @@ def _by_area(blocks: Sequence[Block], group: Ints, grids: Sequence[Grid]) -> Int
     for number in np.flatnonzero(group < 0).tolist():
         block = blocks[number]
         if block.part in of_parts:
-            found[number] = int(np.bincount(of_parts[block.part]).argmax())
+            groups[number] = int(np.bincount(of_parts[block.part]).argmax())
             continue
-        start = block.to_source[:, 2]
-        box = np.concatenate([start, start + block.extent])
-        alike = [_overlap(box, _box(grid)) if grid.image == block.image else -1.0 for grid in grids]
-        found[number] = int(np.argmax(alike))
-    return found
-
-
-def _box(grid: Grid) -> Doubles:
-    start = grid.to_source[:, 2]
-    return np.concatenate([start, start + np.diag(grid.to_source[:, :2]) * (grid.rows, grid.cols)])
+        alike = [_overlap(block.box, view.box) if view.image == block.image else -1.0 for view in found]
+        groups[number] = int(np.argmax(alike))
+    return groups
 
 
 def _overlap(one: Doubles, other: Doubles) -> float:
@@ -203,7 +193,11 @@ def _overlap(one: Doubles, other: Doubles) -> float:
 
 
 def _pixels(
-    blocks: Sequence[Block], group: Ints, labels: Sequence[str] | None, shapes: Sequence[Shape]
+    blocks: Sequence[Block],
+    group: Ints,
+    labels: Sequence[str] | None,
+    shapes: Sequence[Shape],
+    feeding: Bools | None,
 ) -> Cells | None:
     """The pixels, joined where blocks of one group lie side by side; None where they are in pieces."""
     grids, indices = [], []
@@ -214,9 +208,11 @@ def _pixels(
         label = labels[number] if labels is not None else ""
         # The inputs lie over one another.
         for name in sorted({block.part[0] for block in own}):
-            for area in _joined([block for block in own if block.part[0] == name]):
-                copies, rows, cols, colours = area.index.shape
+            for area in joined([block for block in own if block.part[0] == name]):
                 shape = shapes[area.image]
+                if feeding is not None:
+                    area = _without_padding(area, feeding, shape)
+                copies, rows, cols, colours = area.index.shape
                 grids.append(pixel_grid((rows, cols), area.to_source, shape, image=area.image, label=label))
                 indices.append(area.index.reshape(copies, rows * cols, colours))
     if not grids or len(grids) > MOST_AREAS or len({len(index) for index in indices}) > 1:
@@ -225,7 +221,7 @@ def _pixels(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Area:
+class Area:
     """Pixels of one image side by side: the affine to its source, and int (copy, row, col, colour)."""
 
     image: int
@@ -233,13 +229,23 @@ class _Area:
     index: Ints
 
 
-def _joined(blocks: Sequence[Block]) -> list[_Area]:
+def _without_padding(area: Area, feeding: Bools, shape: Shape) -> Area:
+    """An area without the rows and columns at its ends that neither show the image nor feed anything."""
+    size = area.index.shape[1:3]
+    used = feeding[area.index[0, :, :, 0]] | pixel_grid(size, area.to_source, shape).valid
+    rows, cols = (np.flatnonzero(used.any(axis=axis)) for axis in (1, 0))
+    top, left = int(rows[0]), int(cols[0])
+    index = area.index[:, top : rows[-1] + 1, left : cols[-1] + 1]
+    return Area(area.image, compose(area.to_source, scale_shift((1.0, 1.0), (top, left))), index)
+
+
+def joined(blocks: Sequence[Block]) -> list[Area]:
     """Blocks side by side as one area each; where they leave holes or overlap, each part of an input alone.
 
     A block that fits no other one is an area of its own.
     """
     if len(blocks) == 1:
-        return [_Area(blocks[0].image, blocks[0].to_source, blocks[0].index)]
+        return [Area(blocks[0].image, blocks[0].to_source, blocks[0].index)]
     at = np.stack([block.centre for block in blocks])
     size = np.stack([np.abs(block.extent) for block in blocks])
     try:
@@ -253,10 +259,10 @@ def _joined(blocks: Sequence[Block]) -> list[_Area]:
         parts.setdefault(block.part, []).append(block)
     if len(parts) == 1:
         parts = {(0, number): [block] for number, block in enumerate(blocks)}
-    return [area for part in parts.values() for area in _joined(part)]
+    return [area for part in parts.values() for area in joined(part)]
 
 
-def _mosaic(view: View, blocks: Sequence[Block]) -> _Area:
+def _mosaic(view: View, blocks: Sequence[Block]) -> Area:
     """The area of blocks that fill a lattice."""
     own = [blocks[member] for member in view.members[np.argsort(view.cells)]]
     rows, cols = view.size
@@ -265,13 +271,18 @@ def _mosaic(view: View, blocks: Sequence[Block]) -> _Area:
     # (block row, block col, copy, row, col, colour) to (copy, row of all, col of all, colour)
     whole = stack.reshape(rows, cols, copies, down, across, colours).transpose(2, 0, 3, 1, 4, 5)
     index = whole.reshape(copies, rows * down, cols * across, colours)
-    return _Area(view.image, compose(view.to_source, scale_shift((1 / down, 1 / across))), index)
+    return Area(view.image, compose(view.to_source, scale_shift((1 / down, 1 / across))), index)
 
 
-def _patches(
-    blocks: Sequence[Block], place: Ints, view_of_number: Ints, labels: Sequence[str], shapes: Sequence[Shape]
+def _places(
+    blocks: Sequence[Block],
+    place: Ints,
+    view_of_number: Ints,
+    labels: Sequence[str],
+    shapes: Sequence[Shape],
+    stage: Stage,
 ) -> Cells | None:
-    """The cells behind the vision tower; None where they are on no full lattice."""
+    """The cells of the tower's or the projector's output; None where they are on no full lattice."""
     fields = _fields(blocks, place, int(place.max()) + 1)
     views_of_places = _views_of_places(place, view_of_number, len(fields.image))
     grids, indices = [], []
@@ -279,11 +290,12 @@ def _patches(
         own = np.flatnonzero((views_of_places == number) & (fields.image >= 0))
         if not len(own):
             continue
-        for grid, index in _on_lattice(fields, own, label, shapes):
-            if grid is None:
-                return None
-            grids.append(grid)
-            indices.append(index)
+        found = _full(fields, own)
+        if found is None:
+            return None
+        for view in found:
+            grids.append(_grid(view, label, shapes[view.image], stage))
+            indices.append(own[view.members[np.argsort(view.cells)]])
     if not grids:
         return None
     return Cells(grids=tuple(grids), index=np.concatenate(indices))
@@ -298,17 +310,12 @@ def _views_of_places(place: Ints, view_of_number: Ints, count: int) -> Ints:
     return np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
 
 
-def _on_lattice(
-    fields: Fields, own: Ints, label: str, shapes: Sequence[Shape]
-) -> Iterator[tuple[Grid | None, Ints]]:
+def _full(fields: Fields, own: Ints) -> list[View] | None:
+    """The views of some places; None where one has holes, or there are none."""
     try:
         found = views(fields.at[own], fields.size[own], fields.image[own])
     except Unmeasurable:
-        yield None, own
-        return
-    for view in found:
-        if len(view.members) < view.size[0] * view.size[1]:
-            yield None, own
-            return
-        grid = _grid(view, label, shapes[view.image], "vision")
-        yield grid, own[view.members[np.argsort(view.cells)]]
+        return None
+    if any(len(view.members) < view.size[0] * view.size[1] for view in found):
+        return None
+    return found

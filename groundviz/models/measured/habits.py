@@ -11,17 +11,14 @@ from torch import Tensor, nn
 
 from groundviz.errors import UnsupportedMethod
 from groundviz.models.adapter.rounding import most_rounding
-from groundviz.models.measured.unmeasurable import Unmeasurable, attempted
+from groundviz.models.adapter.unmeasurable import Unmeasurable, attempted
+from groundviz.models.measured.wiring import Wiring
 from groundviz.runtime.attention.tap import AttentionCall, tapped
-from groundviz.runtime.passes.forward import (
-    PROMPT,
-    START,
-    is_per_token,
-    last_logits,
-    repeated,
-    teacher_forced_inputs,
-)
-from groundviz.runtime.passes.kv_cache import cache_of, on_cache, prompt_cache
+from groundviz.runtime.inputs.sites import Parts
+from groundviz.runtime.loan.guard import Loan
+from groundviz.runtime.passes.forward import PROMPT, last_logits, repeated, teacher_forced_inputs
+from groundviz.runtime.passes.image_attention import answer_on_cache, text_alone_goes_on
+from groundviz.runtime.passes.kv_cache import cache_of
 
 # An answer, of any tokens: how the model goes on is compared, not what it means.
 ANSWER = (5, 7)
@@ -63,28 +60,91 @@ def goes_on(model: Any, inputs: Mapping[str, Tensor]) -> bool:
         model: The transformers module, borrowed.
         inputs: The inputs of a prompt.
     """
-    if START in inputs:
-        # The cache is that of another decoder than what reads the prompt, and is not used.
+    if not text_alone_goes_on(inputs):
+        # The cache is not used then.
         return False
     prompt = inputs[PROMPT]
-    if any(is_per_token(value, inputs) for name, value in inputs.items() if name not in _TEXT):
-        # The cache is not used for such.
-        return False
     ids = torch.cat([prompt[0], torch.tensor(ANSWER, device=prompt.device)])
-    start = len(prompt[0]) - 1
 
     def compared() -> tuple[Tensor, Tensor]:
         whole = teacher_forced_inputs(inputs, ANSWER, fill={})
-        behind = last_logits(model, whole, len(ANSWER) + 1)
-        cache = prompt_cache(cache_of(model(**inputs, use_cache=True)), start)
-        options = on_cache(model, cache)
-        if cache is None or options is None:
+        behind = last_logits(model, whole, len(ANSWER) + 1)[0, :-1]
+        found = answer_on_cache(model, ids, len(ANSWER), cache_of(model(**inputs, use_cache=True)))
+        if found is None:
             return behind, behind + torch.inf
-        mask = torch.ones_like(ids[None])
-        found = model(input_ids=ids[None, start:], attention_mask=mask, use_cache=True, **options)
-        return behind, found.logits
+        return behind, found
 
     return _agree(model, compared)
+
+
+def gates_of(
+    loan: Loan, parts: Parts, wiring: Wiring, one: Mapping[str, Tensor], other: Mapping[str, Tensor]
+) -> tuple[str, ...]:
+    """The stages that the whole image passes, in cells, on its way to the language model; none if unknown.
+
+    Some models add earlier layers of their tower to the language model, past the projector; in others a class
+    token, which is no cell, goes along.
+
+    Cost: two forward passes, four where the image passes more than the projector.
+
+    Args:
+        loan: The loan of the model.
+        parts: Its modules.
+        wiring: Where its cells are.
+        one: The inputs of a prompt.
+        other: The same with another image.
+    """
+    if wiring.projector is None:
+        return ()
+    places = wiring.projected if wiring.projector_place is None else wiring.projector_place
+    cells: dict[nn.Module, int] = {wiring.projector: len(np.unique(places[places >= 0]))}
+    if _hold_the_image(loan, cells, one, other):
+        return ("projector",)
+    if wiring.tower is None or wiring.tower.place is None:
+        return ()
+    count = len(np.unique(wiring.tower.place[wiring.tower.place >= 0]))
+    cells |= dict.fromkeys(parts.vision_layers, count)
+    if _hold_the_image(loan, cells, one, other):
+        return ("vision", "projector")
+    return ()
+
+
+def _hold_the_image(
+    loan: Loan, cells: Mapping[nn.Module, int], one: Mapping[str, Tensor], other: Mapping[str, Tensor]
+) -> bool:
+    """Whether another image scores as the first one where modules put out what they did of that.
+
+    False where one of them puts out more, or less, than its cells.
+    """
+    kept: dict[nn.Module, list[Any]] = {module: [] for module in cells}
+
+    def keep(module: nn.Module, args: Any, output: Any) -> None:
+        kept[module].append(output)
+
+    def put_back(module: nn.Module, args: Any, output: Any) -> Any:
+        return kept[module].pop(0) if kept[module] else output
+
+    def scores(inputs: Mapping[str, Tensor], hook: Callable[..., Any]) -> Tensor:
+        handles = [loan.hook(module, hook) for module in cells]
+        try:
+            return last_logits(loan.model, inputs, 1)
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def compared() -> tuple[Tensor, Tensor]:
+        before = scores(one, keep)
+        if any(_positions(kept[module]) != count for module, count in cells.items()):
+            raise Unmeasurable("its cells are not all that its modules put out")
+        return scores(other, put_back), before
+
+    return _agree(loan.model, compared)
+
+
+def _positions(outputs: Sequence[Any]) -> int:
+    """How many positions the outputs of a module have, over all its calls."""
+    tensors = [output[0] if isinstance(output, tuple) else output for output in outputs]
+    return sum(tensor.numel() // tensor.shape[-1] for tensor in tensors)
 
 
 def reads_rows(model: Any, modules: Sequence[nn.Module], inputs: Mapping[str, Tensor]) -> bool:
@@ -114,9 +174,6 @@ def reads_rows(model: Any, modules: Sequence[nn.Module], inputs: Mapping[str, Te
     except UnsupportedMethod:
         return False
     return max(apart, default=np.inf) <= most
-
-
-_TEXT = ("input_ids", "attention_mask")
 
 
 def _agree(model: Any, compared: Callable[[], tuple[Tensor, Tensor]]) -> bool:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from groundviz.models.adapter.unmeasurable import Unmeasurable
 from groundviz.models.measured.ramps import COLOURS, Shape, Shown
-from groundviz.models.measured.unmeasurable import Unmeasurable
 from groundviz.record.geometry import apply, scale_shift
 from groundviz.record.types import Bools, Doubles, Ints
 
@@ -25,6 +25,9 @@ LEAST_SIDE = 8
 RIM = 2
 # Steps of blocks of one size differ by less where they show an image alike; so many are many.
 ALIKE, MANY = 1.4, 16
+# In a long image one level of grey is many rows. A step below this share of what many others have is that of
+# a block within one level, which tells nothing.
+FLATTER = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +61,11 @@ class Block:
         """How many source rows and columns it covers."""
         return np.diag(self.to_source[:, :2]) * self.size
 
+    @property
+    def box(self) -> Doubles:
+        """Where it lies in the source image: (top, left, bottom, right)."""
+        return np.concatenate([self.to_source[:, 2], self.to_source[:, 2] + self.extent])
+
     def places(self) -> Doubles:
         """The source row and column of each of its numbers, float (copy, row, col, colour, 2)."""
         rows, cols = np.mgrid[: self.size[0], : self.size[1]] + 0.5
@@ -79,9 +87,13 @@ def blocks_of(inputs: Sequence[Shown], shapes: Sequence[Shape]) -> list[Block]:
     for number, shown in enumerate(inputs):
         drafts = list(_drafts(shown, start, shapes))
         first = shown.awake.size // len(shown.awake)
+        steps: dict[tuple[Shape, int], list[list[float]]] = {}
+        for draft in drafts:
+            steps.setdefault(draft.kind, []).append([line.step for line in draft.lines])
+        known = {kind: np.array(of_all) for kind, of_all in steps.items()}
         for draft in drafts:
             part = number, int(draft.index.min() - start) // first
-            found.append(_settled(draft, drafts, shapes, part))
+            found.append(_settled(draft, known[draft.kind], shapes, part))
         start += shown.awake.size
     return found
 
@@ -113,21 +125,31 @@ class _Draft:
     def size(self) -> Shape:
         return self.index.shape[1], self.index.shape[2]
 
+    @property
+    def kind(self) -> tuple[Shape, int]:
+        """Its size and its image: blocks that share both may have the same steps."""
+        return self.size, self.image
 
-def _settled(
-    draft: _Draft, others: Sequence[_Draft], shapes: Sequence[Shape], part: tuple[int, int]
-) -> Block:
+
+def _settled(draft: _Draft, steps_alike: Doubles, shapes: Sequence[Shape], part: tuple[int, int]) -> Block:
     """A block whose steps are those of its fit; of many alike the median, which has less noise.
 
     Where no step is known, the block covers its image.
+
+    Args:
+        draft: What is fitted.
+        steps_alike: The steps of all drafts of its kind, float (draft, 2).
+        shapes: Rows and columns of each source image.
+        part: As in `Block`.
     """
-    alike = [one.lines for one in others if one.size == draft.size and one.image == draft.image]
     steps, starts = [], []
     for axis, line in enumerate(draft.lines):
-        known = np.array([lines[axis].step for lines in alike])
+        known = steps_alike[:, axis]
         known = known[~np.isnan(known)]
-        near = known[np.abs(np.log(known / line.step)) < np.log(ALIKE)] if line.step > 0 else known
         step, position, value = line.step, line.position, line.value
+        if len(known) >= MANY and step < FLATTER * np.median(known):
+            step = np.nan
+        near = known[np.abs(np.log(known / step)) < np.log(ALIKE)] if step > 0 else known
         if len(near) >= MANY or (np.isnan(step) and len(known)):
             step = float(np.median(near))
         if np.isnan(step):

@@ -42,8 +42,8 @@ class Owners:
 def owners(rows: Tensor, early: Tensor) -> Owners:
     """The row that each number of an earlier tensor feeds.
 
-    Cost: one backward pass from `rows` to `early`, and one for each digit: three up to 256 rows, four up to
-    4,096.
+    Cost: one backward pass from `rows` to `early`, and one for each digit of their number: two up
+    to 256 rows, three up to 4,096.
 
     Args:
         rows: (row, channel).
@@ -64,7 +64,7 @@ def owners(rows: Tensor, early: Tensor) -> Owners:
     feeding = plain.abs() > FAINT * plain.abs().max()
     divisor = torch.where(feeding, plain, 1.0)
     row, single = torch.zeros_like(plain, dtype=torch.int64), feeding.clone()
-    digits = 1 if len(rows) <= BASE else 2
+    digits = 0
     while BASE**digits < len(rows):
         digits += 1
     numbers = torch.arange(len(rows))

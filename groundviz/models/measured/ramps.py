@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from groundviz.models.adapter.probe_images import source_image_of
-from groundviz.models.measured.unmeasurable import Unmeasurable
+from groundviz.models.adapter.unmeasurable import Unmeasurable
 from groundviz.record.types import Bools, Doubles, Ints, SourceImage
 
 Shape = tuple[int, int]

@@ -25,6 +25,10 @@ _CONVOLUTIONS = {
     torch.conv2d: 2,
     torch.conv3d: 3,
 }
+_GROUP_NORMS = {F.group_norm, torch.group_norm}
+_NORM_ARGUMENTS = ("input", "num_groups", "weight", "bias", "eps")
+_CHOICES = {torch.argmin, Tensor.argmin, torch.argmax, Tensor.argmax}
+_CHOICE_ARGUMENTS = ("input", "dim")
 _ATTENTION_ARGUMENTS = ("query", "key", "value", "attn_mask")
 _CONVOLUTION_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 
@@ -40,14 +44,19 @@ class Silenced(TorchFunctionMode):
         middle: Whether these read the middle of what they read alone, from which it is told where that lies.
         pooled: Whether attention from queries that depend on the image to another number of keys, as that of
             a pooling, returns the mean of the values instead.
+        traced: Whether gradients tell what depends on the image; else all does.
         crossed: Values of attention whose queries do not depend on the image: what a resampler or
             cross-attention reads of it.
+        resampled: How many rows or columns of features were read between others, at how many even places.
     """
+
+    traced = True
 
     def __init__(self, *, narrow: bool = False, pooled: bool = False, middle: bool = False) -> None:
         super().__init__()
         self.narrow, self.pooled, self.middle = narrow, pooled, middle
         self.crossed: list[Tensor] = []
+        self.resampled: set[tuple[int, int]] = set()
         # Attention weights that were replaced by zeros: what they are multiplied with are values.
         self._emptied: list[Tensor] = []
 
@@ -68,10 +77,19 @@ class Silenced(TorchFunctionMode):
             self._note_values(*args[:2])
         if self.narrow and func in _CONVOLUTIONS:
             named = dict(zip(_CONVOLUTION_ARGUMENTS, args, strict=False)) | kwargs
-            return _narrowed(func, named, middle=self.middle)
-        if self.narrow and func is F.interpolate and _depends(args[0]):
-            kwargs = {**kwargs, "mode": "nearest", "align_corners": None, "antialias": False}
+            if self._depends(named["input"]):
+                return _narrowed(func, named, middle=self.middle)
+        if self.narrow and func is F.interpolate and self._depends(args[0]):
+            if kwargs.get("mode", "nearest") not in ("nearest", "nearest-exact"):
+                kwargs = {**kwargs, "mode": "nearest-exact", "align_corners": None, "antialias": False}
+                found = func(*args, **kwargs)
+                self.resampled |= set(zip(args[0].shape[2:], found.shape[2:], strict=True))
+                return found
         return func(*args, **kwargs)
+
+    def _depends(self, tensor: Any) -> bool:
+        """Whether a tensor may depend on the image."""
+        return isinstance(tensor, Tensor) and (tensor.requires_grad or not self.traced)
 
     def _attention(self, given: dict[str, Any]) -> Tensor:
         query: Tensor = given["query"]
@@ -82,7 +100,7 @@ class Silenced(TorchFunctionMode):
         same = value.shape[-2] == query.shape[-2]
         if same and (query.requires_grad or not value.requires_grad):
             return value
-        if self.pooled and query.requires_grad and value.requires_grad:
+        if self.pooled and self._depends(query) and self._depends(value):
             # Queries that are made of their keys pool them.
             return _mean_of_allowed(value, given.get("attn_mask"), query)
         if value.requires_grad:
@@ -134,6 +152,83 @@ class Silenced(TorchFunctionMode):
         return F.linear(projected, given["out_proj_weight"], given["out_proj_bias"]), None
 
 
+class Still(Silenced):
+    """As `Silenced`, for passes without gradients that are compared with one another.
+
+    Norms over a whole map of features divide by what they found in the first pass: else every position would
+    depend on all others through its mean and deviation.
+
+    Attributes:
+        scores: Of the last pass, those of which the best were chosen, (place, choice): where an image is
+            written in entries of a codebook, they depend on it smoothly, while its tokens do so in leaps.
+        other: bool (place,), where another choice than the best is made; None for nowhere.
+    """
+
+    traced = False
+
+    def __init__(self, *, narrow: bool = False, pooled: bool = False) -> None:
+        super().__init__(narrow=narrow, pooled=pooled)
+        self.scores: list[Tensor] = []
+        self.other: Tensor | None = None
+        self._moments: list[tuple[Tensor, Tensor]] = []
+        self._norms = 0
+
+    def __enter__(self) -> Still:
+        """Begin a pass."""
+        self._norms = 0
+        self.scores = []
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Replace attention, and norms over whole maps; leave all else."""
+        if func in _GROUP_NORMS:
+            return self._norm(**dict(zip(_NORM_ARGUMENTS, args, strict=False)) | (kwargs or {}))
+        if func in _CHOICES:
+            return self._chosen(func, **dict(zip(_CHOICE_ARGUMENTS, args, strict=False)) | (kwargs or {}))
+        return super().__torch_function__(func, types, args, kwargs)
+
+    def _chosen(
+        self,
+        func: Any,
+        input: Tensor,
+        dim: int | None = None,
+        **options: Any,
+    ) -> Tensor:
+        best: Tensor = func(input, dim, **options)
+        if dim is None or not input.is_floating_point():
+            return best
+        start = sum(map(len, self.scores))
+        self.scores.append(input.movedim(dim, -1).flatten(0, -2).float())
+        if self.other is None:
+            return best
+        here = self.other[start : start + best.numel()].to(best.device).reshape(best.shape)
+        return torch.where(here, (best + 1) % input.shape[dim], best)
+
+    def _norm(
+        self,
+        input: Tensor,
+        num_groups: int,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        eps: float = 1e-5,
+        **_: Any,
+    ) -> Tensor:
+        grouped = input.reshape(len(input), num_groups, -1)
+        if self._norms == len(self._moments):
+            variance, mean = torch.var_mean(grouped, dim=-1, keepdim=True, correction=0)
+            self._moments.append((mean, (variance + eps).rsqrt()))
+        mean, scale = self._moments[self._norms]
+        self._norms += 1
+        normed = ((grouped - mean) * scale).reshape(input.shape)
+        along = (1, -1, *[1] * (input.ndim - 2))
+        if weight is not None:
+            normed = normed * weight.reshape(along)
+        return normed if bias is None else normed + bias.reshape(along)
+
+
 def _mean_of_allowed(value: Tensor, mask: Tensor | None, query: Tensor) -> Tensor:
     """The mean of the values that each query may attend to."""
     shape = (*query.shape[:-1], value.shape[-2])
@@ -152,21 +247,21 @@ def _dimension(args: Sequence[Any], kwargs: dict[str, Any]) -> int:
     return int(kwargs.get("dim", -1))
 
 
-def _depends(tensor: Any) -> bool:
-    return isinstance(tensor, Tensor) and tensor.requires_grad
-
-
 def _narrowed(func: Callable[..., Any], named: dict[str, Any], *, middle: bool) -> Any:
     """A convolution that reads along each axis as many inputs as it steps, or its middle alone."""
     axes, weight = _CONVOLUTIONS[func], named["weight"]
     kernel, stride = weight.shape[2:], _each_axis(named.get("stride", 1), axes)
-    if not _depends(named["input"]) or all(k <= s for k, s in zip(kernel, stride, strict=True)):
+    if all(k <= s for k, s in zip(kernel, stride, strict=True)):
         return func(**named)
     padding = named.get("padding", 0)
     if isinstance(padding, str):
         padding = tuple((k - 1) // 2 for k in kernel)
     kept: list[Any] = [slice(None)] * 2
-    for k, s, p in zip(kernel, stride, _each_axis(padding, axes), strict=True):
+    for axis, (k, s, p) in enumerate(zip(kernel, stride, _each_axis(padding, axes), strict=True)):
+        if axes == 3 and axis == 0:
+            # Time: every frame shows the same image.
+            kept.append(slice(None))
+            continue
         spare = max(0, k - s)
         start = min(p, spare) if p else spare // 2
         # Inputs that are a step long fill the image without gaps, but need not be around the middle.

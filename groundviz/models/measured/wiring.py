@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
+from groundviz.errors import UnsupportedMethod
+from groundviz.models.adapter.unmeasurable import Unmeasurable
 from groundviz.models.measured.arrival import Arrival, arrive
 from groundviz.models.measured.owners import owners
 from groundviz.models.measured.silence import Silenced
-from groundviz.models.measured.unmeasurable import Unmeasurable
 from groundviz.record.types import Ints
 from groundviz.runtime.loan.guard import Loan
+from groundviz.runtime.loan.preflight import watch_gradients
 
 # The share of the numbers that may feed several image tokens: more is no rounding.
 MOST_MIXED = 0.01
@@ -47,22 +49,27 @@ class Wiring:
             -1 for none, or several.
         middle: As `token`, but of the numbers in the middle of what a token reads; None where it reads
             nothing else.
+        resampled: How many rows or columns of features were read between others, at how many even places.
         width: How many numbers a token is there.
         layers: The layers that read the prompt.
         tower: The vision tower, where there is one of several layers.
         projector: The last module with one place for each image token, where there is one.
         projected: int (image token,), the place of each image token in the projector's output; -1 for none.
+        projector_place: int (number,), the place of the projector's output that each number feeds, where
+            image tokens are read between these places; None elsewhere.
     """
 
     positions: Ints
     ids: frozenset[int]
     token: Ints
     middle: Ints | None
+    resampled: frozenset[tuple[int, int]]
     width: int
     layers: nn.ModuleList
     tower: Tower | None
     projector: nn.Module | None
     projected: Ints
+    projector_place: Ints | None
 
     @property
     def tokens(self) -> int:
@@ -99,7 +106,10 @@ def trace(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> Wir
         raise Unmeasurable(reasons[0])
     fed = np.unique(token[token >= 0])
     tower = _tower(arrival.rows, arrival, token, fed)
-    projector, projected = _projector(arrival.rows, arrival, tower, fed)
+    projector, output, projected = _projector(arrival.rows, arrival, tower, fed)
+    projector_place = None
+    if silenced.resampled and output is not None:
+        projector_place, _ = _fed(output.reshape(-1, output.shape[-1]), arrival)
     ids = inputs["input_ids"][0].cpu().numpy()[arrival.positions]
     middle = None
     if narrow:
@@ -112,11 +122,13 @@ def trace(loan: Loan, inputs: Mapping[str, Tensor], names: Sequence[str]) -> Wir
         frozenset(ids.tolist()),
         token,
         middle,
+        frozenset(silenced.resampled),
         arrival.rows.shape[1],
         arrival.layers,
         tower,
         projector,
         projected,
+        projector_place,
     )
 
 
@@ -133,7 +145,13 @@ def layers_of_text(
         Unmeasurable: There are none that an embedding of the prompt's tokens reaches.
     """
     for with_image in (True, False):
-        arrival = arrive(loan, inputs, names, mode=nullcontext(), with_image=with_image)
+        unwatch = watch_gradients(loan)
+        try:
+            arrival = arrive(loan, inputs, names, mode=nullcontext(), with_image=with_image)
+        except UnsupportedMethod:
+            continue
+        finally:
+            unwatch()
         if arrival.layers is not None:
             return arrival.layers, with_image
     raise Unmeasurable("no layers were found that read its prompt")
@@ -173,13 +191,22 @@ def _tower(rows: Tensor, arrival: Arrival, token: Ints, fed: Ints) -> Tower | No
 def _places(rows: Tensor, states: Tensor, arrival: Arrival, token: Ints, fed: Ints) -> Ints | None:
     """The place in a tower's output that each number feeds; None where places are not single."""
     of_tokens = _single_places(rows, states, fed)
-    if of_tokens is not None:
+    if of_tokens is not None and not _reach_beyond(states, arrival, token):
         # Each token is one place, so that what feeds the one feeds the other.
         return np.where(token >= 0, of_tokens[token], -1)
     place, mixed = _fed(states.reshape(-1, states.shape[-1]), arrival)
     if mixed <= MOST_MIXED and (place >= 0).any():
         return place
     return None
+
+
+def _reach_beyond(states: Tensor, arrival: Arrival, token: Ints) -> bool:
+    """Whether numbers that feed no image token, as those of padding, have places in a tower's output."""
+    if (token >= 0).all():
+        return False
+    # A single digit: which place it is does not matter.
+    reached = [owners(states.reshape(1, -1), image).row for image in arrival.images]
+    return bool((np.concatenate(reached)[token < 0] >= 0).any())
 
 
 def _lists(arrival: Arrival) -> list[list[nn.Module]]:
@@ -196,8 +223,8 @@ def _lists(arrival: Arrival) -> list[list[nn.Module]]:
 
 def _projector(
     rows: Tensor, arrival: Arrival, tower: Tower | None, fed: Ints
-) -> tuple[nn.Module | None, Ints]:
-    """The last module whose output has one place for each image token that is fed, and these places."""
+) -> tuple[nn.Module | None, Tensor | None, Ints]:
+    """The last module whose output has one place for each image token that is fed, with that and these."""
     inside: set[nn.Module] = set()
     for layer in tower.layers if tower else ():
         inside |= set(layer.modules())
@@ -208,8 +235,8 @@ def _projector(
         tried += 1
         place = _single_places(rows, output, fed)
         if place is not None:
-            return module, place
-    return None, np.full(len(rows), -1, dtype=np.int64)
+            return module, output, place
+    return None, None, np.full(len(rows), -1, dtype=np.int64)
 
 
 def _single_places(rows: Tensor, output: Tensor, fed: Ints) -> Ints | None:

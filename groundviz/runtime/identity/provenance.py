@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -40,7 +41,9 @@ def describe_run(vlm: Any, *, seed: int, seconds: float) -> Provenance:
     )
 
 
+@lru_cache
 def _version(package: str) -> str:
+    """The installed version, which this process has imported: it is read from the disk once."""
     try:
         return version(package)
     except PackageNotFoundError:

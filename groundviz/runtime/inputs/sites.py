@@ -48,6 +48,8 @@ class Parts:
             hidden states predict no token: a decoder of its own writes the answer.
         streams: Whether hidden states between decoder layers are several streams, of which none is the
             token's own.
+        gates: The stages that the whole image passes on its way to the language model: where these hold
+            nothing of it, nothing reaches the answer. Empty where that is not known.
         batches: Whether several prompts in one pass give what each gives alone.
         continues: Whether the model reads an answer on the prompt's KV cache as it does behind the prompt.
     """
@@ -65,6 +67,7 @@ class Parts:
     opaque: str = ""
     apart: bool = False
     streams: bool = False
+    gates: tuple[str, ...] = ("projector",)
     batches: bool = True
     continues: bool = True
 
@@ -193,39 +196,29 @@ class SiteHook:
         if positions <= self.last:
             # Some modules run once more on other tokens alone, as a norm on the class token.
             return None
-        if positions % self.batch or positions // self.batch <= self.last:
-            # The module runs once for each prompt of the batch.
-            self.seen = self._of_one(whole)
-        elif self.change is None:
-            self.seen = whole
-        else:
-            self.seen = self._changed(whole, self.change(self.cells(whole)))
+        self.seen = whole
         if self.change is None:
             return None
+        together = positions % self.batch == 0 and positions // self.batch > self.last
+        if together:
+            cells = self.change(self.cells(whole))
+        else:
+            # The module runs once for each prompt of the batch.
+            number, self.turn = self.turn % self.batch, self.turn + 1
+            cells = self.change(self._cells(whole, 1).expand(self.batch, -1, -1))[number : number + 1]
+        by_position = whole.reshape(len(cells), -1, whole.shape[-1])
+        index = self.index.to(whole.device)
+        self.seen = by_position.index_copy(1, index, cells.to(whole)).reshape(whole.shape)
         if isinstance(output, tuple):
             return (self.seen, *output[1:])
         return self.seen
 
-    def _of_one(self, whole: Tensor) -> Tensor:
-        """The output for the next prompt of the batch, after the replacement."""
-        number, self.turn = self.turn % self.batch, self.turn + 1
-        if self.change is None:
-            return whole
-        cells = whole.reshape(1, -1, whole.shape[-1])[:, self.index.to(whole.device)]
-        of_all = self.change(cells.expand(self.batch, -1, -1))
-        return self._changed(whole, of_all[number : number + 1])
-
-    def _changed(self, whole: Tensor, cells: Tensor) -> Tensor:
-        by_position = whole.reshape(len(cells), -1, whole.shape[-1])
-        index = self.index.to(whole.device)
-        return by_position.index_copy(1, index, cells.to(whole)).reshape(whole.shape)
-
     def cells(self, whole: Tensor) -> Tensor:
         """The image cells (batch, cell, channel) of a tensor shaped like the module's output."""
-        return self._by_position(whole)[:, self.index.to(whole.device)]
+        return self._cells(whole, self.batch)
 
-    def _by_position(self, whole: Tensor) -> Tensor:
-        return whole.reshape(self.batch, -1, whole.shape[-1])
+    def _cells(self, whole: Tensor, batch: int) -> Tensor:
+        return whole.reshape(batch, -1, whole.shape[-1])[:, self.index.to(whole.device)]
 
 
 def module_at(parts: Parts, site: Site) -> nn.Module:

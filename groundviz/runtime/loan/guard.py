@@ -221,7 +221,7 @@ class Loan:
         self._modes.take({tensor.device.type for tensor in memory.tensors})
         self._process.take(self.seed)
         self._versions = memory.versions
-        prepare(memory)
+        prepare(memory, self._borrower)
         self._ctrl_c.let_through()
 
     def _wait_for_model(self, wait: Wait) -> None:

@@ -37,11 +37,11 @@ SHARED = (
     "named_modules",
     "_apply",
     "load_state_dict",
+    "_load_from_state_dict",
     "register_forward_hook",
     "register_forward_pre_hook",
     "register_full_backward_hook",
 )
-_CALL = nn.Module._call_impl.__code__
 _ANSWERABLE = "groundviz thread"
 
 
@@ -211,14 +211,23 @@ def _runs(frame: FrameType | None, modules: Mapping[int, nn.Module], itself: nn.
     while frame is not None:
         if frame.f_code in WAITING:
             return False
-        if frame.f_code is _CALL:
+        if frame.f_code in _USING:
             called = frame.f_locals["self"]
+            if isinstance(called, _Gated):
+                called = called.module
             if called is not itself and id(called) in modules:
                 return True
-            itself = None
+            # Two frames make a call, of which this is the outer one.
+            if frame.f_code is _CALL:
+                itself = None
         frame = frame.f_back
     return False
 
 
+_CALL = nn.Module._wrapped_call_impl.__code__
+# Code in which a thread uses the module that is its `self`: it runs it, or is in the middle of one of the
+# shared methods, or was let through to one of them and has not begun it yet.
+_USING: set[CodeType] = {_CALL, nn.Module._call_impl.__code__, _Gated.__call__.__code__}
+_USING |= {getattr(nn.Module, name).__code__ for name in SHARED if name != "forward"}
 # Code in which a thread waits for a model: a thread inside it does not use the model.
 WAITING: set[CodeType] = {_wait.__code__, Gate.close.__code__}

@@ -8,6 +8,7 @@ the residual connections alone, and the map does not show that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -43,19 +44,21 @@ def refuse_unusable(model: nn.Module) -> None:
                 )
 
 
-def watch_gradients(loan: Loan) -> None:
+def watch_gradients(loan: Loan) -> Callable[[], None]:
     """Let every layer that may drop a gradient raise UnsupportedMethod when a gradient is needed.
 
-    Passes without gradients are unchanged.
+    Passes without gradients are unchanged. It ends with the loan, or earlier by calling what is returned.
     """
+    ends = ExitStack()
     for module in loan.model.modules():
         made_in_inference = [weight for weight in _own(module) if weight.is_inference()]
         if made_in_inference:
             # Such a weight cannot be frozen: it requires a gradient wherever gradients are enabled.
             asks = any(weight.requires_grad for weight in made_in_inference)
-            loan.wrap(module, partial(_refuse_inference, asks))
+            ends.callback(loan.wrap(module, partial(_refuse_inference, asks)))
         elif "Linear" in type(module).__name__ and not _plain(module):
-            loan.wrap(module, partial(_refuse_cut, type(module).__name__))
+            ends.callback(loan.wrap(module, partial(_refuse_cut, type(module).__name__)))
+    return ends.close
 
 
 def _own(module: nn.Module) -> Iterator[Tensor]:

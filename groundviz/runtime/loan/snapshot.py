@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
 from groundviz.runtime.loan.containers import put_back, reachable
-from groundviz.runtime.loan.lock import parts_of
+from groundviz.runtime.loan.lock import Borrower, parts_of
 
 
 class Memory:
@@ -99,15 +100,61 @@ def _stand_in(weight: torch.Tensor) -> nn.Parameter | None:
     return frozen
 
 
-def prepare(memory: Memory) -> None:
-    """Make a remembered model ready to be explained: eval mode, nothing compiled, nothing trainable."""
+class BorrowedParameters(dict[str, Any]):
+    """The parameters of a borrowed module: frozen stand-ins for the borrower, for all others its own.
+
+    Another thread may read `module.weight` without calling anything that waits, and may be in the middle of
+    going through the parameters when the model is borrowed: the dictionary that it goes through stays.
+    """
+
+    def __init__(self, own: dict[str, Any], frozen: dict[str, Any], borrower: Borrower) -> None:
+        super().__init__(own | frozen)
+        self._own, self._borrower = own, borrower
+
+    def _seen(self) -> dict[str, Any]:
+        return self if self._borrower.calls() else self._own
+
+    def __getitem__(self, name: str) -> Any:
+        """The parameter of a name."""
+        return dict.__getitem__(self._seen(), name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The parameter of a name, or something else where there is none."""
+        return dict.get(self._seen(), name, default)
+
+    def values(self) -> Any:
+        """All parameters."""
+        return dict.values(self._seen())
+
+    def items(self) -> Any:
+        """All names and parameters."""
+        return dict.items(self._seen())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy is an ordinary dictionary."""
+        return dict, (dict(self._seen().items()),)
+
+
+def prepare(memory: Memory, borrower: Borrower) -> None:
+    """Make a remembered model ready to be explained: eval mode, nothing compiled, nothing trainable.
+
+    Args:
+        memory: Of the model.
+        borrower: Who alone sees frozen parameters.
+    """
     # Written to __dict__ and not through eval(), which a model may have overridden.
     for module in memory.modules:
         vars(module)["training"] = False
         _run_uncompiled(module)
+        frozen = {}
         for name, weight in module._parameters.items():
             if id(weight) in memory.stand_ins:
-                module._parameters[name] = memory.stand_ins[id(weight)]
+                frozen[name] = memory.stand_ins[id(weight)]
+        if frozen and type(module._parameters) is dict:
+            vars(module)["_parameters"] = BorrowedParameters(module._parameters, frozen, borrower)
+        else:
+            # A dictionary of a library may do more than keep.
+            module._parameters.update(frozen)
     for tensor in memory.tensors:
         # A weight without a stand-in is frozen itself.
         if id(tensor) not in memory.stand_ins and needs_gradient(tensor):

@@ -302,11 +302,22 @@ def last_logits(model: Any, inputs: Mapping[str, Tensor], count: int) -> Tensor:
     return logits[:, -count:]
 
 
-def keep_logits(model: Any, count: int) -> dict[str, int]:
-    """The option with which a forward pass computes the last `count` logits alone, if the model has it."""
-    if "logits_to_keep" in inspect.signature(model.forward).parameters:
-        return {"logits_to_keep": count}
-    return {}
+def keep_logits(model: Any, count: int) -> dict[str, int | Tensor]:
+    """The option with which a forward pass computes the last `count` logits alone, if the model has it.
+
+    Models whose last layers share the keys of earlier ones run these on no more tokens than there are logits,
+    if they are given a number. Given positions, they run them on all, and every token has its row.
+    """
+    if "logits_to_keep" not in inspect.signature(model.forward).parameters:
+        return {}
+    if shares_keys(model):
+        return {"logits_to_keep": torch.arange(-count, 0)}
+    return {"logits_to_keep": count}
+
+
+def shares_keys(model: Any) -> bool:
+    """Whether layers of a model use the keys of earlier ones."""
+    return bool(getattr(model.config.get_text_config(decoder=True), "num_kv_shared_layers", 0))
 
 
 def added(prompt: Tensor, sequence: Tensor) -> list[int]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from groundviz.runtime.attention.recorder import RowWatch
 from groundviz.runtime.attention.tap import tapped
 from groundviz.runtime.passes.decoding import Decoding, settled
-from groundviz.runtime.passes.forward import Passes, added, for_generate, keep_logits
+from groundviz.runtime.passes.forward import Passes, added, for_generate, keep_logits, shares_keys
 from groundviz.runtime.passes.kv_cache import cache_of, keeps_keys, only_grows
 from groundviz.runtime.passes.nan_check import sampling
 
@@ -69,6 +69,8 @@ def generated(
     wanted: dict[str, Any] = {"return_dict_in_generate": True, "output_logits": True, **decoding.options}
     if decoding.stop_strings:
         wanted["tokenizer"] = tokenizer
+    if shares_keys(passes.model):
+        wanted |= keep_logits(passes.model, 1)
     watch = _watch(
         passes,
         asked,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from groundviz.runtime.attention.rollout import Rollout
 from groundviz.runtime.attention.row_gradients import OwnRowAttention
 from groundviz.runtime.attention.tap import tapped
-from groundviz.runtime.passes.forward import Passes, is_per_token, last_logits, log_probabilities
+from groundviz.runtime.passes.forward import START, Passes, is_per_token, last_logits, log_probabilities
 from groundviz.runtime.passes.kv_cache import on_cache, prompt_cache
 
 # Inputs that a pass over the answer alone, on the prompt's cache, can do without.
@@ -34,26 +34,19 @@ def own_row_gradients(passes: Passes, token_ids: Sequence[int], cache: Any) -> t
     prompt = passes.inputs["input_ids"][0]
     answer = torch.tensor(list(token_ids), dtype=prompt.dtype, device=prompt.device)
     ids, count = torch.cat([prompt, answer]), len(token_ids)
-
-    def watch() -> OwnRowAttention:
-        return OwnRowAttention(
-            columns=passes.columns,
-            # Without the answer's last token, which predicts no other one.
-            length=len(ids) - 1,
-            count=count,
-            kept=[numbers[module] for module in parts.attending],
-            cross=[numbers[module] for module in parts.cross_attention],
-        )
-
-    if parts.continues:
-        handler = watch()
-        with torch.enable_grad(), tapped(numbers, handler):
-            logits = _on_prompt_cache(passes, ids, count, cache)
-            if logits is not None:
-                return handler.gradients(log_probabilities(logits, ids[-count:]))
-    handler = watch()
+    handler = OwnRowAttention(
+        columns=passes.columns,
+        # Without the answer's last token, which predicts no other one.
+        length=len(ids) - 1,
+        count=count,
+        kept=[numbers[module] for module in parts.attending],
+        cross=[numbers[module] for module in parts.cross_attention],
+    )
     with torch.enable_grad(), tapped(numbers, handler):
-        logits = last_logits(passes.model, passes.teacher_forced_inputs(token_ids[:-1]), count)[0]
+        logits = _on_prompt_cache(passes, ids, count, cache)
+        if logits is None:
+            inputs = passes.teacher_forced_inputs(token_ids[:-1])
+            logits = last_logits(passes.model, inputs, count)[0]
         return handler.gradients(log_probabilities(logits, ids[-count:]))
 
 
@@ -94,24 +87,36 @@ def bounds_logits(passes: Passes) -> bool:
 def _on_prompt_cache(passes: Passes, ids: Tensor, count: int, cache: Any) -> Tensor | None:
     """Logits (token, vocabulary) of an answer read on the prompt's KV cache; None where that is impossible.
 
+    Arguments as for `answer_on_cache`.
+    """
+    parts = passes.parts
+    if parts.cross_attention or not parts.continues or not text_alone_goes_on(passes.inputs):
+        return None
+    return answer_on_cache(passes.model, ids, count, cache)
+
+
+def text_alone_goes_on(inputs: Mapping[str, Tensor]) -> bool:
+    """Whether an answer on the prompt's KV cache needs no input but its tokens: the cache says no others."""
+    return START not in inputs and all(
+        name in TEXT or not is_per_token(tensor, inputs) for name, tensor in inputs.items()
+    )
+
+
+def answer_on_cache(model: Any, ids: Tensor, count: int, cache: Any) -> Tensor | None:
+    """Logits (token, vocabulary) of an answer read on a prompt's KV cache; None where the cache is of no use.
+
     Args:
-        passes: The borrowed model with its prompt.
+        model: The transformers module.
         ids: Of prompt and answer.
         count: How many of them are the answer's.
-        cache: As the pass that answered left it.
+        cache: As a pass over the prompt, or the one that answered, left it.
     """
-    if passes.parts.cross_attention:
-        return None
-    for name, tensor in passes.inputs.items():
-        # The cache does not say how such inputs go on.
-        if is_per_token(tensor, passes.inputs) and name not in TEXT:
-            return None
     start = len(ids) - count - 1
     prefix = prompt_cache(cache, start)
-    options = on_cache(passes.model, prefix)
+    options = on_cache(model, prefix)
     if prefix is None or options is None:
         return None
-    output = passes.model(
+    output = model(
         input_ids=ids[None, start:-1],
         attention_mask=torch.ones_like(ids[None, :-1]),
         use_cache=True,

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from groundviz.methods import METHODS
 from groundviz.methods.running.catalogue import lines, markdown
 
@@ -40,6 +42,7 @@ def test_the_list_says_where_a_method_is_known_to_fail():
     assert "known failure: On a real Gemma 3 it found a planted object in none of 3 places" in text
 
 
+@pytest.mark.wide
 def test_python_without_docstrings_lists_and_offers_the_same():
     script = """
 from groundviz.methods import METHODS

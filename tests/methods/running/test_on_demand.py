@@ -57,6 +57,7 @@ def paused(monkeypatch, method="rise"):
     go_on.set()
 
 
+@pytest.mark.wide
 def test_a_method_is_measured_by_the_real_model_and_its_maps_are_those_of_explain(demo, monkeypatch):
     image = phantom(3, findings=["nodule"]).pixels
     before = fingerprint(demo.model)

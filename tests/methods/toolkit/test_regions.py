@@ -1,6 +1,7 @@
 """Pieces of the image cover it exactly, in view and out of it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -81,6 +82,13 @@ def test_lengths_up_to_one_are_shares(live):
     assert in_pixels(canvas, 0.5) == 14.0
     assert in_pixels(canvas, 1) == 28.0
     assert in_pixels(canvas, 9) == 9.0
+
+
+def test_a_strip_has_no_more_windows_than_eight_squares():
+    assert in_pixels(SimpleNamespace(size=(10, 80)), 0.5) == 5.0
+    # As Pix2Struct sees one row of 5000 pixels.
+    assert in_pixels(SimpleNamespace(size=(16, 32_768)), 1 / 16) == 256.0
+    assert in_pixels(SimpleNamespace(size=(32_768, 16)), 9) == 9.0
 
 
 def test_one_image_is_its_own_canvas(live):

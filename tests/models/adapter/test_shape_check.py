@@ -13,6 +13,7 @@ from groundviz.errors import ImageError
 from groundviz.explain import explain
 from groundviz.models.adapter.shape_check import encode_or_say
 from groundviz.testing.families import TINY
+from tests.support.kinds import EVERY_KIND
 
 QUESTION = "Is there a nodule?"
 SHAPES = ((1, 5000), (5000, 1), (17, 3), (4096, 33), (1, 1), (2, 2))
@@ -23,7 +24,7 @@ def noise(shape: tuple[int, int]) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-@pytest.mark.parametrize("family", TINY)
+@pytest.mark.parametrize("family", EVERY_KIND)
 def test_a_shape_is_taken_or_another_is_named_that_is(family: str) -> None:
     vlm = models.resolve(*TINY[family]())
     for shape in SHAPES:

@@ -132,9 +132,14 @@ def test_what_has_no_image_tokens_of_single_places_is_not_measured(kind, why):
     assert why in check.says
 
 
-def test_changes_that_spread_over_a_window_are_not_measured():
+@pytest.mark.wide
+@pytest.mark.parametrize("wrong", [None, "mirrored"])
+def test_changes_that_spread_over_a_window_are_not_measured(monkeypatch, wrong):
     """Granite's projector makes four tokens of a window that all of them read."""
-    check = probed(built("granite4_vision"))
+    vlm = built("granite4_vision")
+    if wrong:
+        broken(monkeypatch, vlm, BROKEN[wrong])
+    check = probed(vlm)
     assert (check.verdict, check.value) == ("not measured", None)
     assert "many image tokens alike" in check.says
 

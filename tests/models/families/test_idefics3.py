@@ -18,6 +18,7 @@ from tests.models.probes import (
     share_in_view,
     sizes,
 )
+from tests.support.newest import newest
 
 SIZES = sizes((45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (9, 13))
 PUBLISHED = [(1023, 767), (513, 2049), (301, 224), (2500, 2048)]
@@ -104,6 +105,8 @@ def test_a_image_of_one_tile_has_one_grid():
     ]
 
 
+# Older transformers fill what places there are, and say nothing.
+@newest
 def test_a_processor_of_another_model_is_refused():
     vlm = tiny("idefics3")
     vlm.processor.image_seq_len = 9

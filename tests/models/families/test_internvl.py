@@ -1,11 +1,13 @@
 """InternVL's images: tiles and an overview, each with a class token, shuffled two by two."""
 
+import numpy as np
 import pytest
 
 from groundviz.errors import UnsupportedModel
 from groundviz.models.adapter.vlm import VLM
+from groundviz.record.geometry import apply
 from groundviz.testing.families.internvl import tiny_internvl
-from tests.models.probes import QUESTION, block_error, check_tokens_are_cells, noise, ramp_error, sizes
+from tests.models.probes import QUESTION, block_error, noise, ramp_error, sizes
 
 SIZES = sizes((45, 31), (61, 37), (33, 64), (20, 90), (17, 17), (120, 77), (90, 20), (16, 16))
 
@@ -19,19 +21,30 @@ def vlm():
 @pytest.mark.parametrize("shape", SIZES)
 def test_every_image_token_is_a_cell_of_the_grids(vlm, shape):
     encoded = vlm.encode((noise(shape),), QUESTION)
-    grids = encoded.prompt.grids
-    check_tokens_are_cells(vlm, encoded)
-    assert {(grid.rows, grid.cols) for grid in grids} == {(4, 4)}
-    assert len(grids) == len(encoded.inputs["pixel_values"])
+    tokens = np.flatnonzero(encoded.prompt.token_ids == vlm.model.config.image_token_id)
+    assert sorted(encoded.columns.tolist()) == tokens.tolist()
+    assert all(grid.valid.all() for grid in encoded.prompt.grids)
+    cells = [grid.rows * grid.cols for grid in encoded.prompt.grids]
+    assert sum(cells) == 16 * len(encoded.inputs["pixel_values"])
+    assert cells[-1] == 16
+
+
+def corners(prompt):
+    """Where each run of 16 image tokens begins in the source image: at the top left of a tile."""
+    found = {}
+    for grid in prompt.grids:
+        at = apply(grid.to_source, np.argwhere(np.ones((grid.rows, grid.cols))).astype(float))
+        found |= dict(zip(grid.positions.tolist(), at.tolist(), strict=True))
+    return np.array([found[position] for position in sorted(found)][::16])
 
 
 def test_tiles_come_row_by_row_and_the_overview_last(vlm):
-    grids = vlm.encode((noise((61, 37)),), QUESTION).prompt.grids
-    assert [grid.label for grid in grids] == ["tile 1 of 2", "tile 2 of 2", "overview"]
-    assert [grid.to_source[0, 2] for grid in grids] == [0.0, 30.5, 0.0]
-    grids = vlm.encode((noise((64, 64)),), QUESTION).prompt.grids
-    corners = [tuple(grid.to_source[:, 2]) for grid in grids]
-    assert corners == [(0, 0), (0, 32), (32, 0), (32, 32), (0, 0)]
+    prompt = vlm.encode((noise((61, 37)),), QUESTION).prompt
+    assert [grid.label for grid in prompt.grids] == ["tiles", "overview"]
+    np.testing.assert_allclose(corners(prompt), [(0, 0), (30.5, 0), (0, 0)], atol=0.2)
+    prompt = vlm.encode((noise((64, 64)),), QUESTION).prompt
+    expected = [(0, 0), (0, 32), (32, 0), (32, 32), (0, 0)]
+    np.testing.assert_allclose(corners(prompt), expected, atol=0.2)
 
 
 def test_one_tile_needs_no_overview():

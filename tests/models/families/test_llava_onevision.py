@@ -40,8 +40,8 @@ def test_many_tiles_are_read_at_fewer_places(vlm):
     vision, language = cells["vision"].grids[1], cells["language"].grids[1]
     assert (vision.rows, vision.cols) == (12, 12)
     assert (language.rows, language.cols) == (8, 8)
-    assert np.allclose(language.to_source[:, :2], 1.5 * vision.to_source[:, :2])
-    assert np.allclose(language.to_source[:, 2], vision.to_source[:, 2])
+    np.testing.assert_allclose(language.to_source[:, :2], 1.5 * vision.to_source[:, :2], rtol=2e-3)
+    np.testing.assert_allclose(language.to_source[:, 2], vision.to_source[:, 2], atol=0.05)
 
 
 @pytest.mark.parametrize("shape", SIZES)
@@ -72,5 +72,6 @@ def test_no_patch_lies_further_off_than_half_the_rim(rimmed, shape):
         assert off.max() <= 0.25
 
 
-def test_tiles_with_a_rim_are_right_in_everything(rimmed):
-    check_model(rimmed.model, rimmed.processor)
+def test_tiles_with_a_rim_are_right_in_everything():
+    """One of a quarter of a patch; published tiles have three sevenths of one, at 27 patches."""
+    check_model(*tiny_llava_onevision(side=17))

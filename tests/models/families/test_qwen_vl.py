@@ -8,8 +8,8 @@ from transformers.image_utils import SizeDict
 import groundviz
 from groundviz.errors import UnsupportedModel
 from groundviz.models.adapter.vlm import VLM
-from groundviz.models.families.qwen_vl import FALLBACK
 from groundviz.models.load import resolve
+from groundviz.models.prompting.defaults import CHATML
 from groundviz.testing.families.qwen_vl import tiny_qwen2_5_vl, tiny_qwen2_vl, tiny_qwen3_vl
 from tests.models.probes import (
     QUESTION,
@@ -109,14 +109,14 @@ def test_a_processor_without_a_template_gets_the_published_one(vlm):
     processor.__dict__ = {**vlm.processor.__dict__, "chat_template": None}
     other = VLM(model=vlm.model, processor=processor, family_name="qwen_vl", name="tiny")
     assert other.encode((noise((45, 31)),), QUESTION).prompt.text == encoded.prompt.text
-    assert FALLBACK.turn.count("{images}") == 1
+    assert CHATML.turn.count("{images}") == 1
 
 
-@pytest.mark.parametrize("shape", ["spatial_merge_size", "patch_size"])
-def test_a_processor_of_another_model_is_refused(vlm, shape):
-    model, _ = tiny_qwen2_vl()
-    other = VLM(model=model, processor=vlm.processor, family_name="qwen_vl", name="tiny")
-    setattr(model.config.vision_config, shape, 1)
+@pytest.mark.parametrize("setting", ["merge_size", "patch_size"])
+def test_a_processor_of_another_model_is_refused(setting):
+    model, processor = tiny_qwen2_vl()
+    other = VLM(model=model, processor=processor, family_name="qwen_vl", name="tiny")
+    setattr(processor.image_processor, setting, 1)
     with pytest.raises(UnsupportedModel, match="do not belong together"):
         other.encode((noise((45, 31)),), QUESTION)
 

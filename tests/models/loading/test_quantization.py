@@ -18,6 +18,7 @@ from groundviz.testing.families import TINY
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from tests.models.checkpoints.originals import Reference
 from tests.support.conditions import MODELS
+from tests.support.kinds import EVERY_KIND
 from tests.support.quick import quick
 
 packs = pytest.mark.skipif(
@@ -74,7 +75,7 @@ def maps(vlm, image, methods):
 
 
 @pytest.mark.parametrize("bits", [8, 4])
-@pytest.mark.parametrize("family", TINY)
+@pytest.mark.parametrize("family", EVERY_KIND)
 def test_all_linear_layers_outside_the_decoder_are_kept(family, bits, monkeypatch):
     asked = {}
     monkeypatch.setattr(quantization, "BitsAndBytesConfig", lambda **options: asked.update(options))

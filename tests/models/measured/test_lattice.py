@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from groundviz.models.adapter.unmeasurable import Unmeasurable
 from groundviz.models.measured.lattice import views
-from groundviz.models.measured.unmeasurable import Unmeasurable
 
 
 def raster(rows, cols, step, start=(0.0, 0.0)):
@@ -72,3 +72,36 @@ def test_places_at_random_are_on_no_lattice():
     at = np.random.default_rng(1).random((30, 2)) * 50
     with pytest.raises(Unmeasurable, match="no regular rows"):
         views(at, np.full((30, 2), 9.0), np.zeros(30, dtype=int))
+
+
+def test_tiles_with_rims_are_spaced_as_the_tiles_are():
+    """Tiles of 18 with four places of 4 each: as far apart as 4.5, none off by more than half the rim."""
+    number = np.arange(12)
+    along = number // 4 * 18 + number % 4 * 4 + 2.0
+    row, col = np.divmod(np.arange(144), 12)
+    at = np.stack([along[row], along[col]], axis=1)
+    (view,) = views(*seen((at, (4, 4))))
+    assert view.size == (12, 12)
+    np.testing.assert_allclose(view.to_source, [[4.5, 0, -1], [0, 4.5, -1]], atol=1e-6)
+    off = (number + 0.5) * view.to_source[0, 0] + view.to_source[0, 2] - along
+    assert np.abs(off).max() <= 1.0
+
+
+def test_places_read_between_others_are_even():
+    """Twelve rows read at nine places: each is at the nearest row, and none is missing."""
+    nearest = np.floor((np.arange(9) + 0.5) * 12 / 9)
+    row, col = np.divmod(np.arange(81), 9)
+    at = (np.stack([nearest[row], nearest[col]], axis=1) + 0.5) * 3.0
+    (holed,) = views(*seen((at, (3, 3))))
+    assert holed.size == (12, 12)
+    (view,) = views(*seen((at, (3, 3))), resampled={(12, 9)})
+    assert view.size == (9, 9)
+    np.testing.assert_allclose(view.to_source, [[4, 0, 0], [0, 4, 0]], atol=1e-6)
+
+
+def test_places_of_different_parts_are_never_one_view():
+    at = raster(4, 3, (5.0, 5.0))
+    part = np.repeat([0, 1], 6)
+    first, second = views(*seen((at, (5, 5))), part)
+    assert first.size == second.size == (2, 3)
+    assert second.members.tolist() == list(range(6, 12))

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from groundviz.models.adapter.unmeasurable import Unmeasurable
 from groundviz.models.measured.layout import blocks_of
 from groundviz.models.measured.ramps import read_ramps
-from groundviz.models.measured.unmeasurable import Unmeasurable
 
 SIDE = 32
 

@@ -44,6 +44,9 @@ quiet = [
     pytest.mark.filterwarnings("ignore:.*found no evidence:RuntimeWarning"),
     # Of a processor of transformers about its own output.
     pytest.mark.filterwarnings("ignore:.*image_patches.*deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*pixel_values_images.*deprecated:FutureWarning"),
+    # Of a model of transformers about its own configuration.
+    pytest.mark.filterwarnings("ignore:.*torch_dtype.*deprecated:FutureWarning"),
 ]
 pytestmark = [newest, *quiet]
 MADE = {}
@@ -102,6 +105,20 @@ def test_a_method_explains_a_type_or_refuses(name, method):
     before = fingerprint(vlm.model)
     check_method_on(vlm, method, INSIDE.get(name, {}).get(method, ""))
     assert difference(before, fingerprint(vlm.model)) == []
+
+
+def test_every_token_has_rows_where_layers_share_keys():
+    """Such a model runs its last layers on as few tokens as it is asked for logits."""
+    vlm = of_type("gemma4")
+    (rolled,) = groundviz.explain(
+        vlm, noise(), QUESTION, methods="attention_rollout", answer=ANSWER, certify=False
+    ).record.heatmaps
+    assert np.isfinite(rolled.values[..., rolled.grid.valid]).all()
+    generated = groundviz.explain(vlm, noise(), QUESTION, methods="attention", certify=False).record
+    given = groundviz.explain(
+        vlm, noise(), QUESTION, methods="attention", answer=generated.answer.text, certify=False
+    ).record
+    assert [len(one.heatmaps[0].values) - len(one.answer.token_ids) for one in (generated, given)] == [5, 5]
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLE if name not in INSIDE])

@@ -11,6 +11,7 @@ from groundviz.models.prompting import template_filling
 from groundviz.models.prompting.template_filling import MOST_BYTES, fill
 from groundviz.testing.families import TINY
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
+from tests.support.kinds import EVERY_KIND
 
 CHAT = [
     {"role": "system", "content": [{"type": "text", "text": "Be brief."}]},
@@ -70,7 +71,7 @@ def test_templates_are_filled_as_transformers_fills_them(name):
     assert fill(processor, [CHAT, CHAT[1:2]]) == (expected(processor, CHAT), expected(processor, CHAT[1:2]))
 
 
-@pytest.mark.parametrize("kind", TINY)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_templates_of_all_families_are_filled_as_transformers_fills_them(kind):
     _, processor = TINY[kind]()
     if not processor.chat_template:

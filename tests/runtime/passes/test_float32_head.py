@@ -82,6 +82,7 @@ def test_what_a_model_does_between_norm_and_head_is_kept():
     assert exact.head(head, (normed,), head(normed)) is None
 
 
+@pytest.mark.wide
 def test_token_ablation_in_bfloat16_agrees_with_float32_where_losses_are_tiny():
     """The whole answer loses less than .0002 nats: rounded logits gave a correlation of .48."""
     vlm = groundviz.load("demo")

@@ -8,12 +8,13 @@ from groundviz import images, models
 from groundviz.runtime import borrow
 from groundviz.runtime.passes.forward import last_logits, log_probabilities, teacher_forced_inputs
 from groundviz.testing.families import TINY
+from tests.support.kinds import EVERY_KIND
 
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
 SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
 
 
-@pytest.mark.parametrize("family", TINY)
+@pytest.mark.parametrize("family", EVERY_KIND)
 def test_a_teacher_forced_answer_is_as_probable_as_when_it_was_generated(family):
     """A prompt that sees both ways must not see its answer."""
     model, processor = TINY[family]()

@@ -14,6 +14,7 @@ from groundviz.runtime.passes.forward import last_logits
 from groundviz.testing.families import TINY
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from tests.support.chosen_rows import GradientRows
+from tests.support.kinds import EVERY_KIND
 
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
 SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
@@ -28,7 +29,7 @@ DECODING = {
 }
 
 
-@pytest.fixture(params=TINY, scope="module")
+@pytest.fixture(params=EVERY_KIND, scope="module")
 def vlm(request):
     model, processor = TINY[request.param]()
     model.generation_config.max_new_tokens = 3

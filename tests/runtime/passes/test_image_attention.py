@@ -11,13 +11,14 @@ from groundviz.runtime.passes import image_attention
 from groundviz.runtime.passes.forward import last_logits, log_probabilities
 from groundviz.testing.families import TINY
 from tests.support.chosen_rows import GradientRows
+from tests.support.kinds import EVERY_KIND
 
 pytestmark = pytest.mark.filterwarnings("ignore:`hidden_state` is deprecated:FutureWarning")
 SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
 ANSWER = "left lung nodule"
 
 
-@pytest.fixture(params=TINY, scope="module")
+@pytest.fixture(params=EVERY_KIND, scope="module")
 def asked(request):
     model, processor = TINY[request.param]()
     with borrow(models.resolve(model, processor)) as live:

@@ -20,6 +20,7 @@ from transformers import GenerationMixin
 from groundviz.errors import UnsupportedModel
 from groundviz.models.adapter.modules import no_parts
 from groundviz.models.adapter.vlm import FAMILIES, MEASURED, UNKNOWN, VLM
+from groundviz.models.prompting.defaults import PLAIN
 from groundviz.models.prompting.encode import finish, read_prompt
 from groundviz.models.prompting.markers import marker_of
 from groundviz.record.conversation import Asking
@@ -27,8 +28,6 @@ from groundviz.record.geometry import squeezed
 from groundviz.record.types import SourceImage
 from groundviz.runtime.inputs.encoded import Cells, Encoded
 from groundviz.runtime.inputs.sites import Parts
-
-FALLBACK = "{images}{question}"
 
 
 class Anything:
@@ -42,7 +41,7 @@ class Anything:
 
     def encode(self, vlm: VLM, source_images: tuple[SourceImage, ...], question: Asking) -> Encoded:
         """Ask about images in the model's own chat template."""
-        asked = read_prompt(vlm, source_images, question, FALLBACK, marker=marker_of(vlm.processor))
+        asked = read_prompt(vlm, source_images, question, PLAIN, marker=marker_of(vlm.processor))
         image = np.empty(0, dtype=np.int64)
         token = getattr(vlm.processor, "image_token_id", None)
         if token is not None:
@@ -71,8 +70,7 @@ def why(config: Any, architecture: str) -> str:
     known = ", ".join(name for name in FAMILIES if name not in (MEASURED, UNKNOWN))
     return (
         f"{architecture} has no adapter: its model type is {getattr(config, 'model_type', None)!r}, and the "
-        f"families are: {known}. Add a file like groundviz/models/families/llava.py for it, or use "
-        "a method that works on any model that generates."
+        f"families are: {known}. Use a method that works on any model that generates."
     )
 
 
