@@ -6,6 +6,7 @@
     open          an explanation that was saved
     explain_more  further methods on an answer that was explained before
     challenge     does the answer need the places that its maps mark?
+    evaluate      a model on a data set: answers, maps and scores in a run that resumes
     compare       several explanations side by side, in one viewer
     figure        several explanations side by side, for a paper
     Explanation   what explain and open return: the answer, its maps, figures, pages, files
@@ -17,6 +18,9 @@
     SourceImage   an image, ready to be shown, without a trace of whose it is
     METHODS       the attribution methods by name
     images        from any file or array to a SourceImage
+    datasets      data sets in a local folder: images, questions, answers and regions
+    metrics       maps against what people marked, beside maps that never saw the image
+    study         the reader study: blinded maps, readers' files, their analysis
     options       how much of the image notebooks and pages keep
     errors        everything groundviz raises on purpose
 
@@ -38,10 +42,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from groundviz import datasets as datasets
     from groundviz import errors as errors
     from groundviz import images as images
+    from groundviz import metrics as metrics
+    from groundviz import study as study
     from groundviz.comparison import compare as compare
     from groundviz.comparison import figure as figure
+    from groundviz.evaluation import evaluate as evaluate
     from groundviz.explain import challenge as challenge
     from groundviz.explain import explain as explain
     from groundviz.explain import explain_more as explain_more
@@ -72,14 +80,18 @@ __all__ = [
     "certify",
     "challenge",
     "compare",
+    "datasets",
     "errors",
+    "evaluate",
     "explain",
     "explain_more",
     "figure",
     "images",
     "load",
+    "metrics",
     "open",
     "options",
+    "study",
 ]
 
 _HOMES = {
@@ -94,6 +106,7 @@ _HOMES = {
     "certify": "groundviz.models",
     "challenge": "groundviz.explain",
     "compare": "groundviz.comparison",
+    "evaluate": "groundviz.evaluation",
     "explain": "groundviz.explain",
     "explain_more": "groundviz.explain",
     "figure": "groundviz.comparison",
@@ -101,7 +114,7 @@ _HOMES = {
     "options": "groundviz.render.base.options",
     "open": "groundviz.explanation",
 }
-_MODULES = ("errors", "images")
+_MODULES = ("datasets", "errors", "images", "metrics", "study")
 
 
 class _Package(ModuleType):

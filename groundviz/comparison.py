@@ -80,9 +80,9 @@ class Comparison:
 
     @staticmethod
     def _told(name: str, one: Explanation) -> str:
-        """A name, with what is not whole of what it names."""
-        undone = " ".join(captions.beware(one.record))
-        return f"{name} [{undone}]" if undone else name
+        """A name, with what is known of the answer, and what is not whole of what it names."""
+        _, needs_image, _ = one.evidence.facts()
+        return f"{name} [{'; '.join([': '.join(needs_image), *captions.beware(one.record)])}]"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """What a notebook keeps: the viewer over static HTML, an image and a line; no widget."""
@@ -126,7 +126,7 @@ def compare(
     >>> prior, current = (phantom(3, findings=found).pixels for found in ([], ["nodule"]))
     >>> both = [groundviz.explain("demo", one, "Is there a nodule?") for one in (prior, current)]
     >>> groundviz.compare(both, names=["Prior", "Current"])
-    <Comparison: Prior, Current>
+    <Comparison: Prior [needs the image: no], Current [needs the image: yes]>
     """
     if not all(isinstance(one, Explanation) for one in _listed(explanations)):
         raise TargetError(

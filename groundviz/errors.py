@@ -4,6 +4,7 @@
 
     GroundvizError
     ├── ImageError          the image cannot be read or shown truthfully
+    ├── DataError           the folder of a data set lacks something, or holds it in another form
     ├── PromptError         the question cannot be asked of this model
     ├── TargetError         the named part of the answer does not exist
     ├── UnknownName         no method, model family, setting or file format of that name
@@ -30,6 +31,10 @@ class GroundvizError(Exception):
 
 class ImageError(GroundvizError):
     """The image cannot be read, or cannot be shown truthfully."""
+
+
+class DataError(GroundvizError):
+    """The folder of a data set lacks something, or holds it in another form than its publisher's."""
 
 
 class PromptError(GroundvizError):

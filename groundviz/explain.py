@@ -46,6 +46,7 @@ def explain(
     label: str = "",
     window: Any = None,
     frame: Any = None,
+    frames: Any = None,
 ) -> Explanation:
     """Show where `model` looked in `image` when it answered `question`.
 
@@ -55,7 +56,8 @@ def explain(
     Args:
         model: A transformers model, "demo", a local folder, a hub id, or what `load` returned.
         image: A file or its bytes, a PIL image, a numpy array, a torch tensor, a pydicom data set, or a
-            `SourceImage`; or several, as a list or tuple.
+            `SourceImage`; or several, as a list or tuple. A folder with one DICOM series, and a list within
+            the list, is a stack of slices, see `groundviz.images.load_stack`.
         question: What to ask: a text; a list of chat messages such as {"role": "user", "content": "..."}, the
             last of which asks; or a whole prompt, as `Verbatim`. Images stand at the beginning of the
             first message unless {"type": "image"} in a content says where.
@@ -85,6 +87,9 @@ def explain(
             units of the file (Hounsfield units for CT, 0 to 255 for an 8-bit PNG); one for all images,
             or a list with one for each. The file's own when None.
         frame: Which image of a multi-frame file, counting from 0; one for all images, or a list.
+        frames: Which slices of a stack to ask about, counting from 0, such as `range(10, 30, 4)`, of a series
+            or a multi-frame file; the others are not decoded. All of a folder's when None. For several
+            stacks a list with numbers for each.
 
     Raises:
         GroundvizError: The image, the question, the target, a method's name or the model will not
@@ -105,7 +110,7 @@ def explain(
     usual = DEFAULT_CONTRAST if against else DEFAULT_QUESTION if names_question(target) else DEFAULT
     recipes = choose(methods or usual)
     vlm = models.resolve(model, processor)
-    source_images = images.load_each(image, window=window, frame=frame)
+    source_images = images.load_each(image, window=window, frame=frame, frames=frames)
     verdict = models.verdict_on(vlm) if certify else None
     with borrow(vlm, seed=seed) as live:  # From here the model is ours; bit-identical when given back.
         prompt = live.encode(source_images, asked)
@@ -251,7 +256,7 @@ def challenge(
     {'gradient_attention': 'shown'}
     """
     check_copies(copies)
-    cohort = cohort_of(others, len(explanation.source_images))
+    cohort = cohort_of(others, explanation.source_images)
     wanted = chosen(checks, with_others=bool(cohort.images))
     marked = given(explanation.record, places or {})
     vlm = models.resolve(model, processor)

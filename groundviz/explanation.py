@@ -20,6 +20,7 @@ from groundviz.render.base import embedding, summary
 from groundviz.render.base.colour import OPACITY, Rule
 from groundviz.render.base.contours import Contours, lines, outlines
 from groundviz.render.figures import figure as drawing
+from groundviz.render.figures.animation import InMotion
 from groundviz.render.figures.charts import Charts
 from groundviz.render.figures.columns import Look
 from groundviz.render.figures.file import PaperFigure
@@ -28,11 +29,12 @@ from groundviz.render.live.loading import live_viewer
 from groundviz.render.pages import html
 
 if TYPE_CHECKING:
+    from groundviz.images import Source
     from groundviz.render.live.widget import GroundViewer
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Explanation(InNumbers):
+class Explanation(InNumbers, InMotion):
     """One answer of a model with the maps of where it looked; needs neither the model nor torch.
 
     In a notebook it shows itself in an interactive viewer that outlives the kernel. `view()` is the
@@ -250,6 +252,46 @@ class Explanation(InNumbers):
         if path is not None:
             files.write(path, text.encode())
         return text
+
+    def to_dicom(
+        self,
+        path: str | os.PathLike[str],
+        original: Source,
+        method: str | None = None,
+        target: Named | None = None,
+        *,
+        frame: int | None = None,
+        overwrite: bool = False,
+        **which: Any,
+    ) -> Path:
+        """Write one map as a DICOM object of the exam that the image belongs to: see the page "DICOM out".
+
+        A name that ends in `.gsps.dcm` gives the outlines of the map, as a presentation state that a viewer
+        lays over the original; any other that ends in `.dcm` the image under the map, as a secondary capture.
+        **The file names the patient**: patient and study are copied from the original, which is not kept.
+
+        Args:
+            path: Where to write it.
+            original: The DICOM file that was explained: a path, its bytes, or a pydicom data set. Its pixels
+                must be those that were explained.
+            method: As in `heatmap`.
+            target: As in `heatmap`.
+            frame: Which of several frames was explained, counted from 0.
+            overwrite: Whether a file of that name may be replaced.
+            which: The image, tile, layer or head, as in `heatmap`.
+
+        Raises:
+            UnknownName: The name says no kind of DICOM file; or as in `heatmap`.
+            TargetError: As in `heatmap`, or the map has no outlines.
+            ImageError: The original is another image, no DICOM file, or one that nothing can refer to.
+            StoreError: A file of that name exists and `overwrite` is False, or it cannot be written.
+            MissingExtra: highdicom is not installed.
+        """
+        # Only here: few have DICOM files.
+        from groundviz.dicom_out import writing
+
+        heatmap = self.heatmap(method, target, **which)
+        return writing.export(self.record, heatmap, path, original, frame=frame, overwrite=overwrite)
 
     def view(
         self, model: Any = None, *, processor: Any = None, contours: Contours | None = None, **state: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,14 @@ def _examine_source_image(source_image: SourceImage) -> None:
     pixels = source_image.pixels
     _agree(pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3), "the image has the wrong shape")
     _agree(pixels.size and pixels.min() >= 0.0 and pixels.max() <= 1.0, "the image leaves 0 to 1")
+    if stored := source_image.stored:
+        _agree(stored.codes.shape == pixels.shape, "the stored values and the pixels differ in shape")
+        _agree(
+            math.isfinite(stored.low) and math.isfinite(stored.step) and stored.step, "values have no scale"
+        )
+    if (one := source_image.slice) is not None:
+        _agree(0 <= one.number < one.of and one.stack >= 0, "a slice lies outside its stack")
+    _agree(math.isfinite(source_image.position_mm or 0.0), "a slice lies nowhere")
     spacing = source_image.spacing_mm or (1.0, 1.0)
     _agree(all(1e-6 < size < 1e6 for size in spacing), "the pixel spacing is impossible")
 

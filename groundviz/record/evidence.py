@@ -26,19 +26,22 @@ YES, NO = "yes", "no"
 CERTIFIED = "certified"
 NOT_MEASURED = "not measured"
 
+# Nats: an answer that gains more is twice as probable.
+_HALF = math.log(2)
+
 SAYS_NOTHING = "Says nothing about whether the answer is right."
 ABSENCE = (
-    "An answer that something is absent would not need it either: only another image, one that shows the "
-    "finding, can tell them apart."
+    "Nor would an answer that something is absent, or one for which a blurred image is enough: only other "
+    "images can tell."
 )
 _OF_MARKED: Mapping[str, str] = {
     "shown": (
-        "Covering the marked place weakens the answer more than covering the same shape elsewhere "
+        "Covering the marked place weakens {whose} more than covering the same shape elsewhere "
         "({beats}, with both fills)."
     ),
     "depends": "Depends on how the place is covered ({fills} of two).",
     "not shown": (
-        "Not shown: covering it weakens the answer no more than elsewhere. This does not say that the map "
+        "Not shown: covering it weakens {whose} no more than elsewhere. This does not say that the map "
         "is wrong; right maps also land here."
     ),
 }
@@ -90,6 +93,16 @@ class Evidence:
         return {method: self._marked(method) for method in selection.methods(self.record)}
 
     @property
+    def untested(self) -> tuple[str, ...]:
+        """Methods whose maps point somewhere, and were not put to the test as a whole."""
+        checks = {method: self._check(MARKED_PLACE, method) for method in selection.methods(self.record)}
+        return tuple(
+            method
+            for method, check in checks.items()
+            if (check is None or check.partial) and self._points(method)
+        )
+
+    @property
     def places(self) -> dict[str, Marked | None]:
         """By name, whether covering a place that somebody else marked weakens the answer; see `challenge`."""
         named = [check.method for check in self.checks if check.name == MARKED_PLACE]
@@ -108,8 +121,7 @@ class Evidence:
         certificate = self.record.provenance.certificate
         if certificate is not None and certificate != CERTIFIED:
             return f"Misplaced: do not read this map. The model's certificate: {certificate}."
-        of_target = [one.at(self.record.target) for one in maps if one.has(self.record.target)]
-        if of_target and not any(heatmap.has_evidence for heatmap in of_target):
+        if not self._points(maps[0].method):
             return "No map: all cells alike."
         if self.needs_image is False:
             return f"This answer does not need this image ({self._kept()}). The map is no evidence for it."
@@ -140,15 +152,20 @@ class Evidence:
         if self.record.heatmaps:
             name = selection.measured(self.record, method)[0].method
             marked = self._marked(name) or NOT_MEASURED
-        probable = f"{_beginning(answer.text)} (p {probability(answer.confidence)})"
+        cut = ", cut off by its length" if answer.finished is False else ""
+        probable = f"{_beginning(answer.text)} (p {probability(answer.confidence)}{cut})"
         return ("answer", probable), ("needs the image", needs), ("needs the marked place", marked)
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What stands beside any verdict: what tells apart answers of absence, and what no check can say."""
+        """What stands beside any verdict: places that were given, absence, what no check can say."""
+        found = []
+        if self.places:
+            each = [f"{marked or NOT_MEASURED} ({name})" for name, marked in self.places.items()]
+            found.append(f"Needs a place that was given: {', '.join(each)}.")
         if self.needs_image is False:
-            return self._on_others() or ABSENCE, SAYS_NOTHING
-        return (SAYS_NOTHING,)
+            found.append(self._on_others() or ABSENCE)
+        return (*found, SAYS_NOTHING)
 
     def sentences(self) -> Iterator[str]:
         """Everything known in plain sentences: the verdict on each map, and what a verdict does not say."""
@@ -187,10 +204,19 @@ class Evidence:
         outcome = self._outcome(MARKED_PLACE, method)
         return cast(Marked, outcome) if outcome in get_args(Marked) else None
 
+    def _points(self, method: str) -> bool:
+        """Whether a method's map of what was explained points anywhere; so does one that was not measured."""
+        target = self.record.target
+        maps = selection.measured(self.record, method)
+        of_target = [one.at(target) for one in maps if one.has(target)]
+        return not of_target or any(heatmap.has_evidence for heatmap in of_target)
+
     def _kept(self) -> str:
         """How probable the answer still is without the image, by the twin that weakens it least."""
         smallest = min(self.drops.values(), default=0.0)
         confidence = self.record.answer.confidence
+        if smallest < -_HALF:
+            return f"more probable without it: p {probability(min(confidence * math.exp(-smallest), 1.0))}"
         # Of a long answer even the best is improbable as a whole.
         if confidence < 0.05:
             return f"still {kept(smallest)} of its probability without it"
@@ -203,7 +229,7 @@ class Evidence:
 
     def _unmeasured(self, method: str) -> str:
         check = self._check(MARKED_PLACE, method)
-        if check is not None and check.partial:
+        if check is not None and (check.partial or check.verdict == NOT_MEASURED):
             return f"Not measured: {check.says}"
         return "Not measured."
 
@@ -211,7 +237,16 @@ class Evidence:
         check = self._check(MARKED_PLACE, method)
         numbers: Mapping[str, float] = check.numbers if check else {}
         copies, beaten = numbers.get("copies", 0.0), numbers.get("beats", 0.0)
-        return _OF_MARKED[marked].format(beats=f"beats {beaten:.0f} of {copies:.0f}", fills="one fill")
+        return _OF_MARKED[marked].format(
+            beats=f"beats {beaten:.0f} of {copies:.0f}", fills="one fill", whose=self._tested()
+        )
+
+    def _tested(self) -> str:
+        """What a map was put to the test with: the answer, or the part of it that was explained first."""
+        target, answer = self.record.target, self.record.answer
+        if target.in_question or target.text.strip() == answer.text.strip():
+            return "the answer"
+        return f"“{_beginning(target.text)}”"
 
 
 def _beginning(text: str) -> str:

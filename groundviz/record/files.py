@@ -106,6 +106,44 @@ def write(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = Tru
     return target
 
 
+def append(path: str | os.PathLike[str], content: bytes) -> Path:
+    r"""Add `content` to the end of a file, which is made if it is not there.
+
+    It is on the disk when this returns. What a writer that failed left without an end of line is ended first,
+    so that it spoils no more than itself.
+
+    Args:
+        path: The file.
+        content: Whole lines.
+
+    Raises:
+        StoreError: The folder does not exist, the target is a link or a folder, or the disk refused.
+
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     place = append(pathlib.Path(folder) / "notes.csv", b"one\n")
+    ...     append(place, b"two\n").read_bytes()
+    b'one\ntwo\n'
+    """
+    target = new_place(path)
+    _refuse_unsafe(target, overwrite=True)
+    try:
+        with target.open("ab+", buffering=0) as stream:
+            _lock(stream.fileno(), wait=True)
+            if stream.seek(0, os.SEEK_END):
+                stream.seek(-1, os.SEEK_END)
+                if stream.read(1) != b"\n":
+                    content = b"\n" + content
+            stream.write(content)
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise StoreError(
+            f"The file could not be added to: {error.strerror or type(error).__name__}. "
+            "Free some space or choose another place."
+        ) from None
+    return target
+
+
 def write_private(content: bytes, suffix: str) -> Path:
     """A new file that its owner alone may read, among the computer's temporary files.
 
@@ -137,7 +175,8 @@ def write_private(content: bytes, suffix: str) -> Path:
 def folder_for_writing(path: str | os.PathLike[str]) -> Path:
     """A folder that files can be written into, made if it is not there.
 
-    It is tried out: only that tells whether a network's folder, or a full disk, takes a file.
+    It is tried out: only that tells whether a network's folder, or a full disk, takes a file. As in `write`,
+    what writers that were killed left half-done is removed along the way.
 
     Raises:
         StoreError: It cannot be made, or takes no file.
@@ -155,6 +194,7 @@ def folder_for_writing(path: str | os.PathLike[str]) -> Path:
             f"The output folder could not be made: {error.strerror or type(error).__name__}. "
             "Name another one."
         ) from None
+    _sweep(folder)
     try:
         with _unfinished(folder):
             pass
@@ -164,6 +204,54 @@ def folder_for_writing(path: str | os.PathLike[str]) -> Path:
             "Name another one."
         ) from None
     return folder
+
+
+def hold(path: Path) -> BinaryIO | None:
+    """Lock a file that is there, until it is closed or this process ends, however it ends.
+
+    Returns:
+        The open file, locked where the system can lock; None where the file has gone.
+    """
+    try:
+        stream = path.open("rb+")
+    except FileNotFoundError:
+        return None
+    _lock(stream.fileno(), wait=True)
+    return stream
+
+
+def is_held(path: Path) -> bool | None:
+    """Whether somebody holds a file by `hold`; None where that cannot be told."""
+    try:
+        with path.open("rb+") as stream:
+            locked = _lock(stream.fileno())
+    except OSError:
+        return None
+    if locked is None:
+        return None
+    return not locked
+
+
+def now_in(folder: Path) -> float:
+    """The time by the clock of whatever disk or server a folder lies on, in seconds, as of files' times.
+
+    Raises:
+        StoreError: The folder takes no file.
+    """
+    try:
+        with _unfinished(folder) as (part, _):
+            return part.stat().st_mtime
+    except OSError as error:
+        raise StoreError(
+            f"The folder cannot be written to: {error.strerror or type(error).__name__}. Name another one."
+        ) from None
+
+
+def remove(*paths: Path) -> None:
+    """Remove files that nobody needs; what has gone already, or cannot be removed, is passed over."""
+    for path in paths:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def slug(text: str, *, most: int = 60, unnamed: str = "unnamed") -> str:

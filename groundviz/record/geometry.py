@@ -167,10 +167,40 @@ def cell_coverage(grid: Grid, mask: Bools) -> Floats:
 
     Area outside the source image counts as outside the mask.
     """
-    rows = _overlap(grid.to_source[0, 0], grid.to_source[0, 2], grid.rows, mask.shape[0])
-    cols = _overlap(grid.to_source[1, 1], grid.to_source[1, 2], grid.cols, mask.shape[1])
+    return area_inside(grid, mask).astype(np.float32)
+
+
+def area_inside(grid: Grid, weights: Bools | Doubles) -> Doubles:
+    """The sum of some weights of source pixels over each cell, float64 (rows, cols), as a share of its area.
+
+    Args:
+        grid: Where the cells sit.
+        weights: (rows, cols) of the source image, such as a mask; a pixel that lies in several cells is
+            divided among them.
+    """
+    rows, cols = _overlaps(grid, (weights.shape[0], weights.shape[1]))
     area = grid.to_source[0, 0] * grid.to_source[1, 1]
-    return np.asarray(rows @ mask.astype(np.float64) @ cols.T / area, dtype=np.float32)
+    marked_rows, marked_cols = np.flatnonzero(weights.any(axis=1)), np.flatnonzero(weights.any(axis=0))
+    if not marked_rows.size:
+        return np.zeros((grid.rows, grid.cols))
+    # Masks are small beside their images, and nothing beyond one adds anything.
+    down = slice(int(marked_rows[0]), int(marked_rows[-1]) + 1)
+    across = slice(int(marked_cols[0]), int(marked_cols[-1]) + 1)
+    within = weights[down, across].astype(np.float64)
+    return np.asarray(rows[:, down] @ within @ cols[:, across].T / area)
+
+
+def area_shown(grid: Grid, shape: tuple[int, int]) -> Doubles:
+    """The share of each cell's area, float64 (rows, cols), that shows a source image of `shape`."""
+    rows, cols = _overlaps(grid, shape)
+    area = grid.to_source[0, 0] * grid.to_source[1, 1]
+    return np.asarray(np.outer(rows.sum(axis=1), cols.sum(axis=1)) / area)
+
+
+def _overlaps(grid: Grid, shape: tuple[int, int]) -> tuple[Doubles, Doubles]:
+    """How far each row of cells reaches into each row of pixels, and the same of columns, in pixels."""
+    rows = _overlap(grid.to_source[0, 0], grid.to_source[0, 2], grid.rows, shape[0])
+    return rows, _overlap(grid.to_source[1, 1], grid.to_source[1, 2], grid.cols, shape[1])
 
 
 def _overlap(scale: float, shift: float, cells: int, pixels: int) -> Doubles:

@@ -4,8 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from groundviz.record.geometry import cell_coverage
-from groundviz.record.types import Bools, Floats, Heatmaps, Target
+from groundviz.record.geometry import area_inside, area_shown
+from groundviz.record.types import Bools, Doubles, Floats, Grid, Heatmaps, Target
+
+
+def share_inside(values: Floats | Doubles, grid: Grid, mask: Bools) -> tuple[Doubles, float]:
+    """The share of the mass of some maps that lies inside a mask, and the share that an even map would have.
+
+    This is the metric "energy" of `groundviz.metrics`, of many maps at once: what a cell holds is spread
+    evenly over it, and the part beyond the image does not count.
+
+    Args:
+        values: (..., rows, cols) without a value below zero; NaN where a cell holds none.
+        grid: Where the cells sit.
+        mask: bool (rows, cols) in pixels of the image that the maps lie on.
+
+    Returns:
+        float64 (...,) from 0 to 1, zero where a map is empty; and the mask's share of the area of the cells
+        that hold a value in the first map.
+    """
+    inside, area = area_inside(grid, mask), area_shown(grid, (mask.shape[0], mask.shape[1]))
+    amounts = np.nan_to_num(values.astype(np.float64))
+    within, whole = (amounts * inside).sum(axis=(-2, -1)), (amounts * area).sum(axis=(-2, -1))
+    shares = np.divide(within, whole, out=np.zeros_like(whole), where=whole > 0)
+    held = np.isfinite(values.reshape(-1, grid.rows, grid.cols)[0])
+    return shares, float(inside[held].sum() / area[held].sum())
 
 
 def localization_curve(maps: Heatmaps, target: Target, mask: Bools) -> tuple[Floats, float]:
@@ -35,10 +58,6 @@ def localization_curve(maps: Heatmaps, target: Target, mask: Bools) -> tuple[Flo
     >>> maps.params["sites"][3], bool(curve[3] > 10 * chance)
     ('vision.3', True)
     """
-    coverage = cell_coverage(maps.grid, mask)
     layers = np.stack([maps.at(target, layer=layer).values for layer in maps.layers])
-    held = np.isfinite(layers[0])
-    parts = layers[:, held].astype(np.float64)
-    inside, whole = parts @ coverage[held], parts.sum(axis=1)
-    curve = np.divide(inside, whole, out=np.zeros_like(whole), where=whole > 0)
-    return curve.astype(np.float32), float(coverage[held].mean())
+    curve, chance = share_inside(layers, maps.grid, mask)
+    return curve.astype(np.float32), chance

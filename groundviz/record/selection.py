@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from groundviz.errors import TargetError, UnknownName
-from groundviz.record import tiles
+from groundviz.record import stacks, tiles
 from groundviz.record.targets import Named, find
 from groundviz.record.tiles import Tile
 from groundviz.record.types import Heatmap, Heatmaps, Record, Target
@@ -85,7 +85,7 @@ class Selection:
             TargetError: A part, layer or head was not measured, or no method tells layers apart.
             UnknownName: There is no such method, image or tile.
         """
-        chosen = list(self._chosen(record))
+        chosen = list(self._chosen(record, goals))
         # Methods that measure whole targets have no map of each word: what is there is drawn.
         wanted = []
         for maps in chosen:
@@ -97,17 +97,21 @@ class Selection:
             rows.append([maps.at(goal, layer=self.layer, head=self.head) for goal in row])
         return rows
 
-    def _chosen(self, record: Record) -> Iterator[Heatmaps]:
+    def _chosen(self, record: Record, goals: Sequence[Target]) -> Iterator[Heatmaps]:
         names = self.methods
         if names is None:
             names = methods(record)
         elif isinstance(names, str):
             names = [names]
+        slices = stacks.drawn(record, next(iter(names), None), next(iter(goals), None))
         for method in names:
             found = tiles.choose(measured(record, method), self.image, self.tile)
             # Who names a tile gets it, of however many.
             if self.tile is None:
                 found = tiles.drawn(found)
+            # Nor is a slice left out that was named.
+            if self.image is None:
+                found = [one for one in found if one.grid.image in slices]
             yield from found
 
     def _swept(self, wanted: Sequence[tuple[Heatmaps, Sequence[Target]]]) -> list[list[Heatmap]]:

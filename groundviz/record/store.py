@@ -48,19 +48,47 @@ _LATER: Mapping[Any, Mapping[str, object]] = {
     Prompt: {"offsets": None, "messages": [], "verbatim": False},
     Provenance: {"adapters": {}, "generation": {}},
     Record: {"label": "", "unmeasured": []},
-    SourceImage: {"inverted": False},
+    SourceImage: {
+        "inverted": False,
+        "stored": None,
+        "edges": None,
+        "laterality": "",
+        "spacing_from": "",
+        "slice": None,
+        "position_mm": None,
+        "towards": "",
+    },
+}
+# Of these, what is not written where it holds nothing, so that older versions open the file as well.
+_SPARSE: Mapping[Any, tuple[str, ...]] = {
+    SourceImage: ("stored", "edges", "laterality", "spacing_from", "slice", "position_mm", "towards")
 }
 # Fields that are called otherwise in files, which keep the names of the first version.
 _IN_FILES: Mapping[tuple[Any, str], str] = {(Record, "source_images"): "studies", (Target, "foil"): "rival"}
+_PAGE, _IMAGE = "For a page call `to_html`.", "For an image call `figure().save`."
+_FILM = "For an animation call `animation().save`."
+# What else is written by its name.
+_OTHERS = {
+    **dict.fromkeys((".html", ".htm"), _PAGE),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf", ".svg", ".eps"), _IMAGE),
+    **dict.fromkeys((".webp", ".gif"), _FILM),
+}
 
 
 def write(record: Record, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write a record to one file, whole or not at all; equal records give equal bytes.
 
     Raises:
-        StoreError: A file of that name exists and `overwrite` is False, the disk refuses, or the
-            record contradicts itself or holds something that JSON and numpy cannot.
+        StoreError: A file of that name exists and `overwrite` is False, the name is that of another
+            kind of file, the disk refuses, or the record contradicts itself or holds something that JSON
+            and numpy cannot.
     """
+    suffix = files.place(path).suffix.lower()
+    if suffix in _OTHERS:
+        raise StoreError(
+            f"{os.fspath(path)!r} is the name of another kind of file: a record is a .gvz file, which "
+            f"groundviz.open reads. {_OTHERS[suffix]}"
+        )
     return files.write(path, pack(record), overwrite=overwrite)
 
 
@@ -237,10 +265,14 @@ def _encode(hint: Any, value: Any, where: str, arrays: Arrays) -> object:
     """`value` as JSON; an array goes to `arrays` under its place and leaves its facts behind."""
     origin = get_origin(hint)
     if is_dataclass(hint):
-        return {
+        made = {
             key: _encode(kind, getattr(value, name), f"{where}.{key}", arrays)
             for name, key, kind in _fields(cast(Any, hint))
         }
+        for key in _SPARSE.get(hint, ()):
+            if made[key] == _LATER[hint][key]:
+                del made[key]
+        return made
     if origin is np.ndarray:
         arrays[where] = np.ascontiguousarray(value, dtype=_dtype(hint))
         return _facts(arrays[where])

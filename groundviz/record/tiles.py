@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from groundviz.errors import UnknownName
-from groundviz.record.types import Grid, Heatmaps
+from groundviz.record.types import Grid, Heatmaps, SourceImage
 
 Tile = str | int
 
@@ -77,30 +77,65 @@ def name(one: Heatmaps, maps: Sequence[Heatmaps]) -> str:
     return str(numbers[0])
 
 
-def place(grid: Grid, images: int) -> str:
-    """Which of so many images, and which tile of it, a grid lies on; empty where that goes without saying.
+def place(grid: Grid, images: Sequence[SourceImage]) -> str:
+    """Which of some images, and which tile of it, a grid lies on; empty where that goes without saying.
 
     >>> import numpy as np
+    >>> from groundviz.images import load
     >>> grid = Grid(rows=1, cols=1, positions=np.array([5]), to_source=np.eye(2, 3),
     ...             valid=np.ones((1, 1), bool), stage="language", image=1, label="overview")
-    >>> place(grid, 2), place(grid, 1)
+    >>> one = load(np.zeros((2, 2), np.uint8))
+    >>> place(grid, [one, one]), place(grid, [one])
     ('image 2 of 2, overview', 'overview')
     """
-    if images == 1:
+    if len(images) <= 1:
         return grid.label
     return ", ".join(filter(None, (which(grid.image, images), grid.label)))
 
 
-def which(image: int, images: int) -> str:
-    """What to call one image where a reader may have several before him.
+def which(image: int, images: Sequence[SourceImage]) -> str:
+    """What to call one of some images: by its number, or as a slice of its stack.
 
-    >>> which(0, 1), which(1, 3)
+    >>> import numpy as np
+    >>> from groundviz.images import load
+    >>> one = load(np.zeros((2, 2), np.uint8))
+    >>> which(0, [one]), which(1, [one, one, one])
     ('image', 'image 2 of 3')
     """
-    if images == 1:
-        return "image"
     # Counted from 1 for readers, from 0 for programs.
-    return f"image {image + 1} of {images}"
+    found = images[image].slice if images else None
+    if found is not None:
+        return ", ".join(filter(None, (whose(image, images), f"slice {found.number + 1} of {found.of}")))
+    if len(images) <= 1:
+        return "image"
+    return f"image {image + 1} of {len(images)}"
+
+
+def whose(image: int, images: Sequence[SourceImage]) -> str:
+    """What to call the stack of a slice among some images; empty where that goes without saying.
+
+    >>> import numpy as np
+    >>> from groundviz.images import load_each
+    >>> two = load_each([[np.zeros((2, 2), np.uint8)] * 2] * 2)
+    >>> whose(2, two), whose(0, two[:2])
+    ('stack 2', '')
+    """
+    found = images[image].slice
+    stacks = {one.slice.stack for one in images if one.slice is not None}
+    return f"stack {found.stack + 1}" if found is not None and len(stacks) > 1 else ""
+
+
+def briefly(image: int, images: Sequence[SourceImage]) -> str:
+    """What to call one of some images where a reader knows how many there are.
+
+    >>> import numpy as np
+    >>> from groundviz.images import load
+    >>> briefly(1, [load(np.zeros((2, 2), np.uint8))] * 3)
+    'image 2'
+    """
+    if images[image].slice is not None:
+        return which(image, images)
+    return f"image {image + 1}"
 
 
 def _of_each_image(maps: Sequence[Heatmaps]) -> dict[int, list[Heatmaps]]:

@@ -14,11 +14,14 @@ from groundviz.record.parts.arrays import Bools as Bools
 from groundviz.record.parts.arrays import Doubles as Doubles
 from groundviz.record.parts.arrays import Floats as Floats
 from groundviz.record.parts.arrays import Ints as Ints
+from groundviz.record.parts.arrays import Shorts as Shorts
 from groundviz.record.parts.goal import Foil as Foil
 from groundviz.record.parts.goal import Target as Target
 from groundviz.record.parts.image import Grid as Grid
+from groundviz.record.parts.image import Slice as Slice
 from groundviz.record.parts.image import SourceImage as SourceImage
 from groundviz.record.parts.image import Stage as Stage
+from groundviz.record.parts.image import StoredValues as StoredValues
 from groundviz.record.parts.maps import ROUNDING as ROUNDING
 from groundviz.record.parts.maps import Heatmap as Heatmap
 from groundviz.record.parts.maps import Heatmaps as Heatmaps

@@ -49,7 +49,9 @@ def test_a_page_holds_both_and_names_are_text(tmp_path):
 
 def test_a_notebook_keeps_html_a_image_and_a_line():
     bundle = compare(_two())._repr_mimebundle_()
-    assert bundle["text/plain"] == "<Comparison: A, B>"
+    assert bundle["text/plain"] == (
+        "<Comparison: A [needs the image: not measured], B [needs the image: not measured]>"
+    )
     assert set(bundle) == {"text/plain", "text/html", "image/png"}
 
 
@@ -100,8 +102,9 @@ def test_a_comparison_says_which_side_is_not_whole():
     flawed, whole = Explanation(records.flawed()), _two()[1]
     made = compare([flawed, whole])
     assert repr(made) == (
-        "<Comparison: checkpoint A [The answer was cut off by its length. Interrupted: Occlusion rests on "
-        "112 of 480 steps. Interrupted: Shapley was asked for and never ran.], B>"
+        "<Comparison: checkpoint A [needs the image: not measured; The answer was cut off by its length.; "
+        "Interrupted: Occlusion rests on 112 of 480 steps.; Interrupted: Shapley was asked for and never "
+        "ran.], B [needs the image: not measured]>"
     )
     first, second = _headers(made.view()._pack)
     assert (first["cut"], second["cut"]) == ("⟦…⟧ cut off by its length", "")

@@ -293,6 +293,7 @@ def test_a_word_of_the_question_is_explained_by_attention_and_by_nothing_else(ti
         explain(tiny, source_image, QUESTION, answer=ANSWER, target=nodule, against="opacity")
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"attention"}))
 def test_a_method_that_explains_the_answer_refuses_the_question_before_it_runs(
     tiny, source_image, method, monkeypatch
@@ -374,3 +375,14 @@ def test_a_frame_is_chosen_and_a_tensor_taken(tiny):
 def test_what_is_no_image_is_named(tiny, image):
     with pytest.raises(ImageError, match=r"This is not an image|There is no image"):
         explain(tiny, image, QUESTION)
+
+
+def test_slices_of_a_volume_are_asked_about_together_and_each_has_its_map(tiny, source_image, tmp_path):
+    volume = np.stack([source_image.pixels * (1.0 - number / 10) for number in range(5)])
+    found = explain(tiny, volume, QUESTION, methods="attention", frames=[3, 1], certify=False, evidence=None)
+    assert [(one.slice.number, one.slice.of) for one in found.source_images] == [(3, 5), (1, 5)]
+    np.testing.assert_allclose(found.source_images[1].pixels, volume[1])
+    assert {maps.grid.image for maps in found.record.heatmaps} == {0, 1}
+    mass = np.array([np.nansum(heatmap.values) for heatmap in found.heatmaps()])
+    np.testing.assert_allclose(found.slice_shares(), mass / mass.sum(), rtol=1e-5)
+    assert groundviz.open(found.save(tmp_path / "stack.gvz")).source_images[0].slice.number == 3

@@ -316,6 +316,7 @@ def test_a_word_of_the_question_has_a_map_like_any_other():
         asked.heatmap("occlusion", Question("nodule"))
 
 
+@pytest.mark.wide
 def test_words_of_the_question_change_nothing_that_is_shown_of_the_answer():
     asked = Explanation.from_record(records.asked(RECORD))
     assert np.array_equal(asked.heatmap().values, HELD.heatmap().values, equal_nan=True)

@@ -415,6 +415,7 @@ def open_ended(one: Any) -> None:
                 inner.is_undefined_length_sequence_item = True
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "syntax", ["ExplicitVRLittleEndian", "ImplicitVRLittleEndian", "ExplicitVRBigEndian"]
 )
@@ -445,6 +446,7 @@ def test_shared_groups_stand_in_for_empty_ones_of_a_frame(make_dicom: Any) -> No
         assert ("describes fewer frames than it has" in notes_of(source_image)) == missing
 
 
+@pytest.mark.wide
 def test_sequences_that_nobody_asks_for_may_be_long_and_open_ended(make_dicom: Any, tmp_path: Path) -> None:
     dataset = pydicom.dcmread(make_dicom(RAMP))
     others = [item(ReferencedSOPInstanceUID=f"2.25.{number}") for number in range(40_000)]

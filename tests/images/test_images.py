@@ -158,7 +158,13 @@ def test_a_list_or_tuple_is_several_images_and_anything_else_one(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("sources", "says"),
-    [([], "an empty list"), ((), "an empty list"), ([PIXELS, None], "'NoneType'"), ([[PIXELS]], "'list'")],
+    [
+        ([], "an empty list"),
+        ((), "an empty list"),
+        ([PIXELS, None], "'NoneType'"),
+        ([[None]], "'NoneType'"),
+        ([[[PIXELS]]], "'list'"),
+    ],
 )
 def test_a_list_that_is_not_all_images_is_refused(sources: object, says: str) -> None:
     with pytest.raises(ImageError, match=says):

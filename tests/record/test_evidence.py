@@ -125,3 +125,25 @@ def test_probabilities_have_as_many_digits_as_they_need(share, text):
 )
 def test_shares_that_are_left(drop, text):
     assert kept(drop) == text
+
+
+def test_places_that_were_given_are_spoken_of():
+    found = evidence(YES, marked("not shown", "given:lesion"), marked("shown", "given:ring"))
+    assert found.places == {"lesion": "not shown", "ring": "shown"}
+    told = "Needs a place that was given: not shown (lesion), shown (ring)."
+    assert list(found.sentences())[-2:] == [told, SAYS_NOTHING]
+    assert not any("given" in one for one in evidence(YES, marked("shown")).sentences())
+
+
+def test_what_could_not_be_tested_says_why_and_is_left_out_of_what_is_left_to_test():
+    found = evidence(YES, check("marked_place", "not measured", method="attention"))
+    assert found.verdict("attention") == "Not measured: It says so."
+    assert "attention" not in found.untested
+    assert "attention" in evidence(YES).untested
+    assert "attention" in evidence(YES, marked("shown", samples=Samples(done=7, asked=19))).untested
+    assert evidence(YES, flat=True).untested == ()
+
+
+def test_an_answer_that_the_image_speaks_against_is_more_probable_without_it():
+    assert "(more probable without it: p " in evidence(needs("no", -2.0)).verdict()
+    assert "(still " in evidence(needs("no", -0.1)).verdict()

@@ -1,11 +1,14 @@
 """The localisation curve: known maps give known curves, and the demo model sees its nodules."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import groundviz
 from groundviz.demo.phantoms import phantom
-from groundviz.record.localization import localization_curve
+from groundviz.metrics import measure
+from groundviz.record.localization import localization_curve, share_inside
 from groundviz.record.types import Grid, Heatmaps, Target
 
 TARGET = Target(tokens=(0,), text="nodule")
@@ -68,3 +71,17 @@ def test_the_demo_model_keeps_the_place_of_a_nodule_from_the_tower_to_the_decode
         *(f"language.{k}" for k in range(3)),
     ]
     assert min(above["vision.3"], above["projector"], above["language.0"]) > 5
+
+
+def test_it_is_the_metric_called_energy_of_many_maps():
+    draw = np.random.default_rng(0)
+    # The last column of cells reaches beyond the image, and one cell holds no token.
+    amounts = draw.random((5, 4))
+    amounts[:, 0] = np.nan
+    several = maps(*amounts)
+    mask = draw.random((6, 7)) < 0.4
+    shares, chance = share_inside(several.values, several.grid, mask)
+    for share, values in zip(shares.ravel(), several.values[0, :, 0], strict=True):
+        heatmap = replace(several.at(TARGET, layer=0), values=values)
+        (energy,) = measure(heatmap, mask, metrics=["energy"])
+        assert (share, chance) == pytest.approx((energy.value, energy.chance), rel=1e-6)

@@ -176,6 +176,16 @@ def test_the_file_is_a_plain_zip_that_other_tools_read(tmp_path):
     assert zipfile.ZipFile(io.BytesIO(CONTENT)).testzip() is None
 
 
+@pytest.mark.parametrize(
+    ("name", "says"), [("map.html", "to_html"), ("map.PNG", "figure().save"), ("a.webp", "animation().save")]
+)
+def test_a_name_of_another_kind_of_file_is_refused(tmp_path, name, says):
+    with pytest.raises(StoreError, match="another kind of file") as told:
+        store.write(records.record(), tmp_path / name)
+    assert says in str(told.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_overwritten_unasked(tmp_path):
     path = store.write(SMALL, tmp_path / "a.gvz")
     with pytest.raises(StoreError, match="exists"):
@@ -318,6 +328,7 @@ def _replaced(node: Any, path: tuple[Any, ...], value: Any) -> Any:
     return copy
 
 
+@pytest.mark.wide
 def test_any_value_in_any_place_is_refused_or_makes_a_sound_record():
     document, arrays = _members(CONTENT)
     refused = opened = 0

@@ -1,10 +1,13 @@
 """One of several images, and one of its tiles, is found by number or label, or what there is gets listed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from groundviz.errors import UnknownName
 from groundviz.record import tiles
+from groundviz.record.types import Slice
 from tests.support import records
 
 
@@ -76,7 +79,17 @@ def test_what_is_drawn_unasked_is_everything_or_the_first_of_too_many():
 
 
 def test_a_place_says_no_more_than_it_must():
-    assert tiles.place(ONE[0].grid, 1) == ""
-    assert [tiles.place(one.grid, 1) for one in TILED] == ["overview", "tiles"]
-    assert [tiles.place(one.grid, 2) for one in PAIR] == ["image 1 of 2", "image 2 of 2"]
-    assert tiles.place(SHATTERED[1].grid, 2) == "image 1 of 2, overview"
+    one = [records.source_image(8, 8)]
+    assert tiles.place(ONE[0].grid, one) == ""
+    assert [tiles.place(each.grid, one) for each in TILED] == ["overview", "tiles"]
+    assert [tiles.place(each.grid, one * 2) for each in PAIR] == ["image 1 of 2", "image 2 of 2"]
+    assert tiles.place(SHATTERED[1].grid, one * 2) == "image 1 of 2, overview"
+
+
+def test_a_slice_is_called_by_its_number_in_its_stack():
+    alone = records.source_image(8, 8)
+    one = replace(alone, slice=Slice(stack=0, number=12, of=40))
+    other = replace(alone, slice=Slice(stack=1, number=0, of=3))
+    assert tiles.which(0, [one]) == tiles.which(0, [one, alone]) == "slice 13 of 40"
+    assert tiles.which(1, [one, other]) == "stack 2, slice 1 of 3"
+    assert tiles.which(1, [one, alone]) == "image 2 of 2"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from groundviz.errors import ImageError
+from groundviz.images.base.stored import stored_values
 from groundviz.images.base.window import Curve, Values, Window, apply, extent, ramp
-from groundviz.record.types import Floats, SourceImage
+from groundviz.record.types import Floats, SourceImage, StoredValues
 
 # An image whose brightest value is below this part of white can hardly be seen.
 _DARK = 0.125
@@ -69,8 +70,12 @@ def displayed(samples: Samples, *, source: str, window: tuple[float, float] | No
     if samples.inverted:
         notes += ("Inverted: the file stores bright as low values.",)
     if samples.alpha is not None and samples.alpha.min() < samples.alpha_top:
+        # A pixel's brightness no longer follows from its value.
+        stored = None
         _put_on_white(pixels, samples)
         notes += ("Transparent parts (alpha channel) are shown on white.",)
+    else:
+        stored = stored_values(samples.values)
     return finished(
         pixels,
         source=source,
@@ -78,6 +83,7 @@ def displayed(samples: Samples, *, source: str, window: tuple[float, float] | No
         notes=samples.notes + notes,
         window=pair,
         inverted=samples.inverted,
+        stored=stored,
     )
 
 
@@ -89,6 +95,7 @@ def finished(
     notes: tuple[str, ...],
     window: tuple[float, float] | None = None,
     inverted: bool = False,
+    stored: StoredValues | None = None,
 ) -> SourceImage:
     """The SourceImage of pixels in display space, with their hash.
 
@@ -111,6 +118,7 @@ def finished(
         window=window,
         inverted=inverted,
         notes=notes,
+        stored=stored,
     )
 
 

@@ -20,20 +20,30 @@ from groundviz.forking import fork_safe_lock
 
 T = TypeVar("T")
 
-_DECODERS = ("PIL", "pydicom")
-_DECODER_MODULES = r"(PIL|pydicom|groundviz\.images)(\.|$)"
+_DECODERS = ("PIL", "pydicom", "highdicom")
+_DECODER_MODULES = r"(PIL|pydicom|highdicom|groundviz\.images|groundviz\.dicom_out)(\.|$)"
+_UNDECODED = "The image could not be decoded: it is damaged, cut short or of an unusual variant"
+_ADVICE = "Fetch it again from its origin, or convert it to PNG."
 
 # Warning filters belong to the whole process: two threads that change and restore them out of
 # order would leave them changed for good.
 _filters = fork_safe_lock()
 
 
-def contained(read: Callable[[], T], *, tag: Callable[[], str] | None = None) -> tuple[T, int]:
+def contained(
+    read: Callable[[], T],
+    *,
+    tag: Callable[[], str] | None = None,
+    failed: str = _UNDECODED,
+    advice: str = _ADVICE,
+) -> tuple[T, int]:
     """What `read` returns, and how many warnings it gave.
 
     Args:
-        read: Decodes untrusted content.
+        read: Decodes untrusted content, or writes what identifies a patient.
         tag: Gives a short hash of the content, for the message of an error.
+        failed: What has happened where it fails, without a full stop.
+        advice: What to do then, in a sentence.
 
     Raises:
         ImageError: Whatever went wrong, in our own words, without cause or context.
@@ -52,10 +62,7 @@ def contained(read: Callable[[], T], *, tag: Callable[[], str] | None = None) ->
             "The image unpacks to more pixels than are read. Crop it or scale it down first."
         )
     except Exception as error:
-        failure = ImageError(
-            f"The image could not be decoded: it is damaged, cut short or of an unusual variant "
-            f"({type(error).__name__}). Fetch it again from its origin, or convert it to PNG."
-        )
+        failure = ImageError(f"{failed} ({type(error).__name__}). {advice}")
     if tag is not None and isinstance(failure, ImageError):
         failure = ImageError(f"{failure}{_tagged(tag)}")
     # Raised outside the handlers above, so that the decoder's error is not even its context.

@@ -47,6 +47,14 @@ KEYWORDS = (
     "NominalScannedPixelSpacing",
     "PixelAspectRatio",
     "PixelMeasuresSequence",
+    "ImageOrientationPatient",
+    "PlaneOrientationSequence",
+    "ImagePositionPatient",
+    "PlanePositionSequence",
+    "InstanceNumber",
+    "PatientOrientation",
+    "ImageLaterality",
+    "Laterality",
     "RescaleSlope",
     "RescaleIntercept",
     "PixelValueTransformationSequence",
@@ -67,6 +75,8 @@ KEYWORDS = (
     *(f"{colour}PaletteColorLookupTableData" for colour in _COLOURS),
     *(f"Segmented{colour}PaletteColorLookupTableData" for colour in _COLOURS),
 )
+# What tells series apart: read as a hash, and nothing else of it.
+HASHED = ("SeriesInstanceUID",)
 PIXEL_KEYWORDS = (
     "PixelData",
     "FloatPixelData",
@@ -158,7 +168,7 @@ def read(
     held = Dataset()
     sequences: dict[int, Items] = {}
     lengths: dict[int, int] = {}
-    wanted = {*(tag_of(word) for word in KEYWORDS), *OVERLAY_TAGS}
+    wanted = {*(tag_of(word) for word in (*KEYWORDS, *HASHED)), *OVERLAY_TAGS}
     reader = BoundedReader(stream, reads=_MAX_HEADER_READS, total=_MAX_HEADER_BYTES, stop=stop)
     encoding, stated = _found(stream, encoding), encoding
     while True:

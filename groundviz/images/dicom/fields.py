@@ -6,6 +6,7 @@ the header can reach an image, a note or a message.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from groundviz.errors import ImageError
 from groundviz.images.base.window import Table
-from groundviz.images.dicom.elements import KEYWORDS, OVERLAY_TAGS, Header, Items, items_in, tag_of
+from groundviz.images.dicom.elements import HASHED, KEYWORDS, OVERLAY_TAGS, Header, Items, items_in, tag_of
 from groundviz.images.dicom.palette import expanded
 
 _ALLOWED = frozenset(KEYWORDS)
@@ -50,6 +51,17 @@ class Fields:
     def has_overlay(self) -> bool:
         """Whether the file brings overlay planes."""
         return any(tag in self._dataset for tag in OVERLAY_TAGS)
+
+    def digest(self, keyword: str) -> bytes:
+        """A hash of an element that identifies something, to tell what is equal from what is not."""
+        if keyword not in HASHED:
+            raise KeyError(keyword)
+        stated = b""
+        if keyword in self._dataset:
+            raw = self._dataset.get_item(keyword).value
+            # A file's bytes may be padded to an even number.
+            stated = (raw if isinstance(raw, bytes) else str(raw).encode()).strip(b"\0 ")
+        return hashlib.sha256(stated).digest()
 
     def value(self, keyword: str) -> Any:
         """The element as pydicom converts it, or None.

@@ -1,14 +1,19 @@
-"""What a DICOM header says besides layout and grey values: pixel spacing, palette, cautions."""
+"""What a DICOM header says besides layout and grey values: pixel spacing, place, palette, cautions."""
 
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import dataclass, field
 from functools import partial
+
+import numpy as np
 
 from groundviz.errors import ImageError
 from groundviz.images.base.window import Table
 from groundviz.images.dicom.fields import Fields, attempted
-from groundviz.images.dicom.layout import Layout
+from groundviz.images.dicom.layout import Layout, frame_count
+from groundviz.record.types import Doubles
 
 # The elements that give a spacing, the most reliable first, and a note on each.
 _SPACINGS = {
@@ -22,13 +27,65 @@ _SPACINGS = {
 }
 _MAX_ASPECT = 1000.0
 
+# The patient's axes in DICOM: towards the left, the back and the head; PS3.3 C.7.6.2.1.1.
+_TOWARDS = (("L", "R"), ("P", "A"), ("H", "F"))
+_OPPOSITE = str.maketrans("LRAPHF", "RLPAFH")
+_LETTERS = re.compile("[LRAPHF]{1,3}")
+# An axis that makes up less of a direction has no letter.
+_LEAST = 0.35
+
+# Direction cosines as far apart as this are of other planes: about a third of a degree.
+PARALLEL = 0.006
+
 # Kinds of images that devices often print names into.
 _PRINTED_ON = ("US", "IVUS", "SC", "OT", "DOC")
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
-def spacing_of(fields: Fields, layout: Layout) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
-    """Millimetres per pixel (row, col), or None, and notes on them.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Place:
+    """What a header says of an image's place in a series.
+
+    Attributes:
+        series: A hash that tells series apart, and nothing else of them.
+        size: Rows and columns.
+        frames: How many frames the file has.
+        number: Instance Number, or None.
+        position: Millimetres along the line that stands upright on the plane, or None.
+        normal: The direction in which positions grow, float64 (3,), or None.
+    """
+
+    series: bytes = field(repr=False)
+    size: tuple[int, int]
+    frames: int
+    number: float | None
+    position: float | None
+    normal: Doubles | None = field(repr=False)
+
+    @classmethod
+    def of(cls, fields: Fields) -> Place | None:
+        """The place of a header's image; None where it holds no image.
+
+        Raises:
+            ImageError: The header is damaged.
+        """
+        size = int(fields.number("Rows", 0.0)), int(fields.number("Columns", 0.0))
+        if not all(size):
+            return None
+        stated = attempted(lambda: fields.number("InstanceNumber", math.nan), "")[0]
+        found = _plane(fields, 0)
+        return cls(
+            series=fields.digest("SeriesInstanceUID"),
+            size=size,
+            frames=frame_count(fields),
+            number=stated if stated is not None and math.isfinite(stated) else None,
+            position=None if found is None else found[0],
+            normal=None if found is None else found[1],
+        )
+
+
+def spacing_of(fields: Fields, layout: Layout) -> tuple[tuple[float, float] | None, str, tuple[str, ...]]:
+    """Millimetres per pixel (row, col), or None, the element that gave them, and notes on them.
 
     Where a file gives the shape of its pixels but not their size, only the ratio of the two means
     something.
@@ -48,8 +105,35 @@ def spacing_of(fields: Fields, layout: Layout) -> tuple[tuple[float, float] | No
             remark = remark.format(*spacing)
         if remark:
             notes = (*notes, remark)
-        return spacing, notes
-    return None, notes
+        return spacing, keyword, notes
+    return None, "", notes
+
+
+def edges_of(fields: Fields, layout: Layout) -> tuple[str, str, str, str] | None:
+    """Letters of the left, upper, right and lower edge, or None where the file does not say."""
+    directions = attempted(partial(_directions, fields, layout), "")[0]
+    if directions is None:
+        return None
+    right, lower = directions
+    return right.translate(_OPPOSITE), lower.translate(_OPPOSITE), right, lower
+
+
+def position_of(fields: Fields, index: int) -> tuple[float | None, str]:
+    """Millimetres along the line upright on a frame's plane, and the letters of where they grow."""
+    found = _plane(fields, index)
+    if found is None:
+        return None, ""
+    position, normal = found
+    return position, _letters(tuple(normal.tolist()))
+
+
+def laterality_of(fields: Fields) -> str:
+    """Which side the file says it shows: "R", "L", or "B" for both; empty where the file does not say."""
+    for keyword in ("ImageLaterality", "Laterality"):
+        stated = fields.code(keyword)
+        if stated in ("R", "L", "B"):
+            return stated
+    return ""
 
 
 def cautions(fields: Fields, layout: Layout) -> tuple[str, ...]:
@@ -107,3 +191,54 @@ def _spacing(place: Fields, keyword: str) -> tuple[float, float] | None:
     if not (0.0 < row < math.inf and 0.0 < col < math.inf and 1 / _MAX_ASPECT < row / col < _MAX_ASPECT):
         raise ImageError(f"{keyword} is not two lengths.")
     return row, col
+
+
+def _directions(fields: Fields, layout: Layout) -> tuple[str, str] | None:
+    """Where rows and columns run, by direction cosines or, in a radiograph, by letters."""
+    cosines = _orientation(fields, layout.index)
+    if cosines:
+        right, lower = _letters(cosines[:3]), _letters(cosines[3:])
+    else:
+        stated = fields.value("PatientOrientation")
+        if not stated or isinstance(stated, str) or len(stated) != 2:
+            return None
+        right, lower = (str(one).strip().upper() for one in stated)
+    if not (_LETTERS.fullmatch(right) and _LETTERS.fullmatch(lower)):
+        raise ImageError("The orientation in the file is not two directions.")
+    return right, lower
+
+
+def _plane(fields: Fields, index: int) -> tuple[float, Doubles] | None:
+    """A plane's position and the direction upright on it, or None where the file does not say."""
+    found: tuple[float, Doubles] | None = attempted(lambda: _stated(fields, index), "")[0]
+    return found
+
+
+def _stated(fields: Fields, index: int) -> tuple[float, Doubles] | None:
+    cosines = _orientation(fields, index)
+    place = fields.macro("PlanePositionSequence", index)
+    corner = place.numbers("ImagePositionPatient")
+    # A position that stands in the header itself is not that of each frame.
+    if not cosines or len(corner) != 3 or (place is fields and frame_count(fields) > 1):
+        return None
+    normal = np.cross(cosines[:3], cosines[3:])
+    length = np.linalg.norm(normal)
+    if not (np.isfinite([*cosines, *corner]).all() and abs(length - 1.0) < 0.05):
+        return None
+    normal = normal / length
+    # Towards the left, the back or the head, whichever way rows and columns run.
+    normal *= np.sign(normal[np.abs(normal).argmax()])
+    # Adding zero turns a negative zero into a positive one.
+    return round(float(np.dot(normal, corner)), 4) + 0.0, normal
+
+
+def _orientation(fields: Fields, index: int) -> tuple[float, ...]:
+    """The direction cosines of a frame's rows, then of its columns: six numbers, or none."""
+    cosines = fields.macro("PlaneOrientationSequence", index).numbers("ImageOrientationPatient")
+    return cosines if len(cosines) == 6 else ()
+
+
+def _letters(cosines: tuple[float, ...]) -> str:
+    """The axes that a direction follows, the strongest first."""
+    found = sorted(zip(cosines, _TOWARDS, strict=True), key=lambda one: -abs(one[0]))
+    return "".join(names[along < 0] for along, names in found if abs(along) >= _LEAST)

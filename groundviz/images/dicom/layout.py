@@ -64,7 +64,7 @@ class Layout:
                 "The DICOM file holds no image: it has neither rows nor columns. Choose another."
             )
         require_size(rows, cols)
-        frames = max(1, int(fields.number("NumberOfFrames", 1.0)))
+        frames = frame_count(fields)
         allocated = int(fields.number("BitsAllocated"))
         stored = int(fields.number("BitsStored", float(allocated)))
         shift, remarks = _shift(fields, allocated, stored)
@@ -133,6 +133,11 @@ class Layout:
     def is_indexed(self) -> bool:
         """Whether values point into a palette."""
         return self.photometric == INDEXED
+
+
+def frame_count(fields: Fields) -> int:
+    """How many frames the file says it has; at least one."""
+    return max(1, int(fields.number("NumberOfFrames", 1.0)))
 
 
 def _shift(fields: Fields, allocated: int, stored: int) -> tuple[int, tuple[str, ...]]:

@@ -19,6 +19,7 @@ import numpy as np
 
 from groundviz.errors import ImageError
 from groundviz.images.base.display import Samples, displayed, finished
+from groundviz.images.base.stored import stored_values
 from groundviz.images.base.window import Curve, Table, Values, Window, apply, central_range, extent, ramp
 from groundviz.images.dicom.layout import Layout
 from groundviz.images.dicom.shades import Shades
@@ -27,8 +28,12 @@ from groundviz.record.types import Bools, SourceImage
 Choice = tuple[Curve, Window | None, str]
 
 
-def grey(stored: Values, layout: Layout, shades: Shades, window: tuple[float, float] | None) -> SourceImage:
+def grey(
+    stored: Values, layout: Layout, shades: Shades, window: tuple[float, float] | None, *, unit: str = ""
+) -> SourceImage:
     """The SourceImage of a grey frame; `raw_range` is in the units of the window, padding left out.
+
+    `unit` is what rescaled values count, or empty.
 
     Raises:
         ImageError: The window cannot be used, or values are not finite.
@@ -61,6 +66,7 @@ def grey(stored: Values, layout: Layout, shades: Shades, window: tuple[float, fl
         window=pair,
         inverted=layout.is_inverted,
         notes=(*_rescale_note(shades), how, *shades.notes, *_inversion_note(layout)),
+        stored=stored_values(values, factor=shades.factor, intercept=shades.intercept, unit=unit),
     )
 
 

@@ -11,18 +11,28 @@ import io
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, BinaryIO, cast
 
 from groundviz.errors import MissingExtra
 from groundviz.images.base.intake import BoundedReader
+from groundviz.images.base.stored import keeps_values
 from groundviz.images.dicom import decoding, elements, presentation
 from groundviz.images.dicom.elements import PIXEL_KEYWORDS, Header
 from groundviz.images.dicom.fields import Fields
-from groundviz.images.dicom.header import cautions, palette_of, spacing_of
+from groundviz.images.dicom.header import (
+    Place,
+    cautions,
+    edges_of,
+    laterality_of,
+    palette_of,
+    position_of,
+    spacing_of,
+)
 from groundviz.images.dicom.inflate import inflated
-from groundviz.images.dicom.layout import Layout, lowered
+from groundviz.images.dicom.layout import Layout, frame_count, lowered
 from groundviz.images.dicom.sequences import Encoding
 from groundviz.images.dicom.shades import Shades
 from groundviz.record.types import SourceImage
@@ -88,8 +98,55 @@ def from_dataset(dataset: Any, *, frame: int | None, window: tuple[float, float]
     return _source_image(dataset, str(syntax), frame=frame, window=window)
 
 
+def frames_of(stream: BinaryIO) -> tuple[int, partial[SourceImage]]:
+    """How many frames a DICOM file has, and what reads one: as `read`, with the header read once.
+
+    Raises:
+        ImageError: The header is damaged.
+    """
+    header, syntax = _parsed(stream)
+    fields = Fields(header, little=syntax != _BIG_ENDIAN)
+    return frame_count(fields), partial(_source_image, header, syntax)
+
+
+def frames_from_dataset(dataset: Any) -> tuple[int, partial[SourceImage]]:
+    """How many frames a pydicom data set has, and what reads one.
+
+    Raises:
+        ImageError: The header is damaged.
+    """
+    return frame_count(Fields(dataset, little=True)), partial(from_dataset, dataset)
+
+
+def place_of(stream: BinaryIO) -> Place | None:
+    """Where a DICOM file belongs in a series, by its header alone; None where it holds no image.
+
+    Raises:
+        ImageError: The header is damaged.
+    """
+    header, syntax, *_ = _opened(stream)
+    return Place.of(Fields(header, little=syntax != _BIG_ENDIAN))
+
+
 def _parsed(stream: BinaryIO) -> tuple[Header, str]:
     """The listed elements of a file, those of its pixels among them, and its transfer syntax."""
+    from pydicom.filereader import read_dataset
+    from pydicom.tag import Tag
+
+    header, syntax, body, encoding = _opened(stream)
+    pixels = read_dataset(
+        cast(BinaryIO, BoundedReader(body)),
+        encoding.implicit,
+        encoding.little,
+        stop_when=_outside(elements.PIXEL_GROUP),
+        specific_tags=[Tag(word) for word in PIXEL_KEYWORDS],
+    )
+    header.dataset.update(pixels)
+    return header, syntax
+
+
+def _opened(stream: BinaryIO) -> tuple[Header, str, BinaryIO, Encoding]:
+    """The listed elements before the pixels, the transfer syntax, and where and how the pixels lie."""
     from pydicom.filereader import read_dataset, read_preamble
     from pydicom.tag import Tag
 
@@ -103,15 +160,7 @@ def _parsed(stream: BinaryIO) -> tuple[Header, str]:
         body = cast(BinaryIO, inflated(stream))
     encoding = _encoding(stated, body)
     header = elements.read(body, encoding)
-    pixels = read_dataset(
-        cast(BinaryIO, BoundedReader(body)),
-        encoding.implicit,
-        encoding.little,
-        stop_when=_outside(elements.PIXEL_GROUP),
-        specific_tags=[Tag(word) for word in PIXEL_KEYWORDS],
-    )
-    header.dataset.update(pixels)
-    return header, stated or _uncompressed(encoding.implicit, encoding.little)
+    return header, stated or _uncompressed(encoding.implicit, encoding.little), body, encoding
 
 
 def _outside(group: int) -> Callable[[int, str | None, int], bool]:
@@ -147,7 +196,8 @@ def _source_image(
         dataset = source.dataset
     found = decoding.find(dataset, syntax, Layout.of(fields, frame))
     layout = found.layout
-    spacing, spacing_notes = spacing_of(fields, layout)
+    spacing, spacing_from, spacing_notes = spacing_of(fields, layout)
+    position, towards = position_of(fields, layout.index)
 
     # The header's rules for the numbers are read and checked before the numbers are decoded.
     shades, palette = None, None
@@ -155,13 +205,13 @@ def _source_image(
         shades = Shades.of(fields, layout)
     elif layout.is_indexed:
         palette = palette_of(fields, layout)
-    found.require_room(held=_held(dataset), more=_more(shades, palette))
+    found.require_room(held=_held(dataset), more=_more(shades, palette, layout))
     stored = decoding.decoded(dataset, syntax, found)
     moved: tuple[str, ...] = ()
     if found.stream is None:
         stored, moved = lowered(stored, layout)
     if shades is not None:
-        source_image = presentation.grey(stored, layout, shades, window)
+        source_image = presentation.grey(stored, layout, shades, window, unit=_unit(fields, shades))
     elif palette is not None:
         source_image = presentation.indexed(stored, palette, window)
     else:
@@ -174,7 +224,22 @@ def _source_image(
         *spacing_notes,
         *cautions(fields, layout),
     )
-    return replace(source_image, spacing_mm=spacing, notes=notes)
+    return replace(
+        source_image,
+        spacing_mm=spacing,
+        spacing_from=spacing_from,
+        notes=notes,
+        edges=edges_of(fields, layout),
+        laterality=laterality_of(fields),
+        position_mm=position,
+        towards=towards,
+    )
+
+
+def _unit(fields: Fields, shades: Shades) -> str:
+    """What rescaled values of a CT count, unless the file brings a table in place of the rescaling."""
+    is_ct = fields.code("Modality") == "CT" and shades.modality is None
+    return "HU" if is_ct and not shades.is_plain else ""
 
 
 def _held(dataset: Any) -> int:
@@ -183,11 +248,13 @@ def _held(dataset: Any) -> int:
     return len(value or b"")
 
 
-def _more(shades: Shades | None, palette: object) -> float:
-    """Bytes per pixel that tables and padding take, as measured."""
+def _more(shades: Shades | None, palette: object, layout: Layout) -> float:
+    """Bytes per pixel that tables, padding and stored values take, as measured."""
     if palette is not None:
         return 24.0
     each = 0.0
+    if keeps_values(layout.rows, layout.cols):
+        each += 2.0
     if shades is not None and shades.padding:
         each += 4.0
     if shades is not None and shades.modality:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 # Importing the plugins here keeps Pillow from loading its forty others in search of one.
@@ -106,6 +107,23 @@ def from_pillow(image: Image.Image, *, frame: int | None, window: tuple[float, f
         return displayed(_page(image, frame=frame), source="pil", window=window)
     finally:
         image.seek(at)
+
+
+def frames_of(stream: BinaryIO, kind: str) -> tuple[int, partial[SourceImage]]:
+    """How many pages a raster file of a known kind has, and what reads one: as `read`.
+
+    Raises:
+        ImageError: As for a file.
+    """
+    reader = cast(BinaryIO, BoundedReader(stream))
+    with Image.open(reader, formats=(str(_PLUGINS[kind].format),)) as image:
+        count = _pages(image)
+    return count, partial(read, stream, kind)
+
+
+def frames_from_pillow(image: Image.Image) -> tuple[int, partial[SourceImage]]:
+    """How many pages a Pillow image has, and what reads one: as `from_pillow`."""
+    return _pages(image), partial(from_pillow, image)
 
 
 def require_few_scans(scans: int, pixels: int) -> None:

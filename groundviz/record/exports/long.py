@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ import numpy.typing as npt
 
 from groundviz.errors import TargetError
 from groundviz.record import tiles
+from groundviz.record.exports import sheets
 from groundviz.record.exports.choice import Choice
 from groundviz.record.types import Heatmap, Record, Target
 
@@ -23,9 +22,6 @@ COLUMNS = (
 )
 
 Column = npt.NDArray[Any]
-
-# What spreadsheets take for a formula; a whole number below zero is none.
-_FORMULA = re.compile(r"(?!-\d+\Z)[=+\-@\t\r]")
 
 
 def columns(record: Record, choice: Choice) -> dict[str, Column]:
@@ -60,12 +56,7 @@ def as_csv(table: Mapping[str, Column]) -> bytes:
     formula has an apostrophe before it, since an answer can read like one.
     """
     texts = [_texts(table[name]) for name in COLUMNS]
-    stream = io.StringIO()
-    # With this end of a line, as RFC 4180 has it, the writer quotes a text that holds either half of it.
-    writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(zip(*texts, strict=True))
-    return stream.getvalue().encode()
+    return sheets.as_csv(chain([COLUMNS], zip(*texts, strict=True))).encode()
 
 
 def token_of(target: Target) -> int | None:
@@ -139,23 +130,10 @@ def _joined(parts: Sequence[Column]) -> Column:
     return data
 
 
-def _harmless(text: str) -> str:
-    """A text as it stands in a cell that no spreadsheet runs.
-
-    >>> _harmless("=1+1"), _harmless("-3--1"), _harmless("-3"), _harmless(" no")
-    ("'=1+1", "'-3--1", '-3', ' no')
-    """
-    if _FORMULA.match(text):
-        return f"'{text}"
-    return text
-
-
 def _texts(column: Column) -> list[str]:
     """The entries of a column as they stand in a file."""
     if column.dtype == object:
-        # Few texts fill a long column, so each is read once.
-        shown = {text: _harmless(str(text)) for text in set(column)}
-        return [shown[text] for text in column]
+        return list(map(str, column))
     missing = np.ma.getmaskarray(column)
     if column.dtype.kind == "f":
         missing = np.isnan(column)

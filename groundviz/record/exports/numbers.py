@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundviz.record import selection, tiles
+import numpy as np
+
+from groundviz.record import selection, stacks, tiles
 from groundviz.record.exports import believed, frames, long, writing
 from groundviz.record.exports.boxes import Strong
 from groundviz.record.exports.choice import Choice, Which
 from groundviz.record.exports.writing import Form
 from groundviz.record.targets import Named
 from groundviz.record.tiles import Tile
-from groundviz.record.types import Record
+from groundviz.record.types import Doubles, Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +66,39 @@ class InNumbers:
         choice = Choice(methods=methods, targets=targets, layers=layers, heads=heads)
         columns = long.columns(self.record, choice)
         return frames.frame(columns, {"evidence": believed.of_each(self.record)})
+
+    def slice_shares(
+        self,
+        method: str | None = None,
+        target: Named | None = None,
+        *,
+        stack: int = 0,
+        layer: int | None = None,
+        head: int | None = None,
+    ) -> Doubles:
+        """Where along a stack a map lies: the share of its mass on each slice, in the order of the images.
+
+        The mass of a slice is the sum of the magnitudes of its map's values, over all of its cells and tiles.
+
+        Args:
+            method: One of `methods`; None for the first.
+            target: As in `heatmap`.
+            stack: Which stack of the question, from 0.
+            layer: As in `heatmap`.
+            head: As in `heatmap`.
+
+        Returns:
+            float64 (slice,), summing to 1; NaN where a slice has no map of the target, or all hold nothing.
+
+        Raises:
+            UnknownName: There is no such stack, or the record holds no maps of that method.
+            TargetError: The answer has no such part, or the layer or the head was not measured.
+        """
+        goal = selection.target(self.record, target)
+        name = selection.measured(self.record, method)[0].method
+        images = stacks.named(self.record.source_images, stack)
+        found = stacks.shares(self.record, name, goal, images, layer=layer, head=head)
+        return np.full(len(images), np.nan) if found is None else found
 
     def to_xarray(self, method: str | None = None, *, image: int = 0, tile: Tile | None = None) -> xr.Dataset:
         """All that one method measured on one image or tile, as a data set of xarray, uncombined.

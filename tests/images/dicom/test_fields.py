@@ -42,6 +42,17 @@ def test_the_list_holds_no_identity() -> None:
     assert [keyword for keyword in KEYWORDS if dictionary_VR(keyword) == "UI"] == ["SOPClassUID"]
 
 
+def test_what_identifies_a_series_comes_out_as_a_hash_alone() -> None:
+    one, same = fields(SeriesInstanceUID="1.2.3"), raw("SeriesInstanceUID", "UI", b"1.2.3\0")
+    assert one.digest("SeriesInstanceUID") == same.digest("SeriesInstanceUID")
+    assert one.digest("SeriesInstanceUID") != fields(SeriesInstanceUID="1.2.4").digest("SeriesInstanceUID")
+    for ask in (one.value, one.text):
+        with pytest.raises(KeyError):
+            ask("SeriesInstanceUID")
+    with pytest.raises(KeyError):
+        one.digest("PatientID")
+
+
 @pytest.mark.parametrize("keyword", ["PatientName", "StudyInstanceUID", "PatientID", "StudyDate"])
 def test_what_is_not_listed_cannot_be_asked_for(keyword: str) -> None:
     with pytest.raises(KeyError):

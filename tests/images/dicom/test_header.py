@@ -146,8 +146,9 @@ def test_padding(changes: dict[str, Any], padding: tuple[float, float]) -> None:
 )
 def test_spacing(changes: dict[str, Any], spacing: tuple[float, float] | None, noted: str) -> None:
     header = fields(**changes)
-    found, notes = spacing_of(header, Layout.of(header, None))
+    found, element, notes = spacing_of(header, Layout.of(header, None))
     assert found == spacing
+    assert element == (next(iter(changes)) if spacing else "")
     assert len(notes) == bool(noted)
     assert noted in "".join(notes)
 

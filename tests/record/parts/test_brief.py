@@ -8,7 +8,7 @@ import pytest
 
 from groundviz.record import types
 from groundviz.record.parts import brief
-from groundviz.record.types import Foil, Message, Record, Target
+from groundviz.record.types import Foil, Message, Record, Slice, StoredValues, Target
 from tests.support import records
 
 PUBLIC = {kind for kind in vars(types).values() if isinstance(kind, type) and is_dataclass(kind)}
@@ -30,6 +30,7 @@ def strange() -> Record:
     foil = Foil(text=text, token_ids=tuple(range(999)))
     target = Target(tokens=tuple(range(500)), text=text, foil=foil)
     maps = tuple(replace(each, method=text, unit=text, targets=(target,)) for each in one.heatmaps)
+    stored = StoredValues(codes=np.zeros(one.source_image.shape, np.uint16), low=0.0, step=1.0, unit=text)
     messages = (Message(role="user", content=(text, None)),)
     return replace(
         one,
@@ -38,7 +39,16 @@ def strange() -> Record:
         targets=(target,),
         heatmaps=maps,
         provenance=replace(one.provenance, model=text, family=text, device=text, certificate=text),
-        source_images=(replace(one.source_image, source=text, notes=(text,), spacing_mm=(0.1, 0.2)),),
+        source_images=(
+            replace(
+                one.source_image,
+                source=text,
+                notes=(text,),
+                spacing_mm=(0.1, 0.2),
+                stored=stored,
+                slice=Slice(stack=0, number=1, of=2),
+            ),
+        ),
         label=text,
     )
 
