@@ -26,10 +26,10 @@ from benchmarks.report import machine, publish
 from groundviz.demo.cheat import marked
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import phantom, with_finding
-from groundviz.demo.pointing import hit
 from groundviz.demo.questions import ask
 from groundviz.explain import challenge, explain
 from groundviz.methods import METHODS
+from groundviz.metrics import METRICS
 from groundviz.models import VLM, load
 from groundviz.record.types import Bools
 from scripts.demo_exact_match import fresh_phantoms
@@ -104,7 +104,9 @@ def cheat(vlm: VLM, seeds: Iterable[int], copies: int) -> list[tuple[str, ...]]:
         counts["map of the lesion: shown"].append(marks["lesion"] == "shown")
         counts["map of the ring: shown"].append(marks["ring"] == "shown")
         counts["its own gradient_attention: shown"].append(marks["gradient_attention"] == "shown")
-        counts["its own gradient_attention points at the ring"].append(hit(found.heatmap().values, ring) > 0)
+        counts["its own gradient_attention points at the ring"].append(
+            METRICS["hit_cell"](found.heatmap().values, ring) > 0
+        )
     return [(name, str(Share(sum(found), len(found)))) for name, found in counts.items()]
 
 
@@ -156,7 +158,7 @@ def _tried(vlm: VLM, seed: int, place: Bools, method: str, *, rings: bool) -> _T
     put = challenge(found, vlm, checks=["marked_place", "stability"])
     return _Tried(
         shown=put.evidence.marked_place[method] == "shown",
-        points=hit(found.heatmap().values, coverage(found, place)) > 0,
+        points=METRICS["hit_cell"](found.heatmap().values, coverage(found, place)) > 0,
         stability=next((one.value for one in put.record.checks if one.name == "stability"), None),
         seconds=seconds,
     )

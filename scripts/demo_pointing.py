@@ -18,16 +18,17 @@ from tqdm.auto import tqdm
 from groundviz.demo.architecture import CELLS, build_model, cell_shares
 from groundviz.demo.findings import FINDINGS
 from groundviz.demo.phantoms import Phantom, phantom, with_finding
-from groundviz.demo.pointing import ENOUGH, hit
 from groundviz.demo.questions import Question, ask
 from groundviz.explain import explain
 from groundviz.explanation import Explanation
+from groundviz.metrics import METRICS, Cells, place
 from groundviz.models import VLM, resolve
-from groundviz.record.geometry import cell_coverage
 from groundviz.record.types import Bools, Floats
 from scripts.demo_exact_match import mean
 
 PRIOR_PHANTOMS = 240
+# The convention of the demo model's card.
+HIT = METRICS["hit_cell"]
 BASELINES = ("random_weights", "centre", "random", "prior_type_answer")
 Rates = dict[str, Any]
 
@@ -96,20 +97,22 @@ def each_method(
 
 
 def _one_hit(vlm: VLM, image: Phantom, question: Question, method: str) -> float:
-    explanation = explain(vlm, image.pixels, question.text, methods=method, answer=question.answer)
+    explanation = explain(
+        vlm, image.pixels, question.text, methods=method, answer=question.answer, evidence=None
+    )
     return _lands(explanation, method, image.mask(question.finding))
 
 
 def _lands(explanation: Explanation, method: str, truth: Bools) -> float:
     """Whether one method's map of the whole answer hits the true mask."""
     heatmap = explanation.heatmap(method)
-    return hit(heatmap.values, cell_coverage(heatmap.grid, truth))
+    return HIT.on(place(heatmap, truth))
 
 
 def _method_hits(
     vlm: VLM, image: Phantom, question: Question, methods: tuple[str, ...]
 ) -> tuple[bool, Rates]:
-    explanation = explain(vlm, image.pixels, question.text, methods=methods)
+    explanation = explain(vlm, image.pixels, question.text, methods=methods, evidence=None)
     truth = image.mask(question.finding)
     found = {method: _lands(explanation, method, truth) for method in methods}
     return explanation.answer.text == question.answer, found
@@ -122,7 +125,9 @@ def _baseline_hits(
     methods: tuple[str, ...],
     prior: Mapping[str, Floats],
 ) -> Rates:
-    told = explain(untrained, image.pixels, question.text, methods=methods, answer=question.answer)
+    told = explain(
+        untrained, image.pixels, question.text, methods=methods, answer=question.answer, evidence=None
+    )
     truth = image.mask(question.finding)
     # The method that does best without having learned anything.
     blind = max(_lands(told, method, truth) for method in methods)
@@ -135,9 +140,9 @@ def _guesses(image: Phantom, question: Question, prior: Mapping[str, Floats]) ->
     centre = np.zeros_like(coverage)
     centre[CELLS // 2, CELLS // 2] = 1.0
     return {
-        "centre": hit(centre, coverage),
-        "random": float((coverage >= ENOUGH).mean()),
-        "prior_type_answer": hit(prior[question.answer], coverage),
+        "centre": HIT(centre, coverage),
+        "random": HIT.chance(Cells.of(centre, coverage)),
+        "prior_type_answer": HIT(prior[question.answer], coverage),
     }
 
 

@@ -80,13 +80,30 @@ def phantom(
     >>> bool((sick.pixels != healthy.pixels)[~sick.mask("nodule")].mean() < 0.02)
     True
     """
+    anatomy, present = planned(seed, findings=findings, without=without, how_many=how_many)
+    pixels, masks = _draw(seed, anatomy, present, size)
+    return Phantom(seed=seed, pixels=pixels, anatomy=anatomy, findings=present, masks=masks)
+
+
+def planned(
+    seed: int,
+    *,
+    findings: Iterable[str] | None = None,
+    without: Collection[str] = (),
+    how_many: dict[int, float] | None = None,
+) -> tuple[Anatomy, tuple[Finding, ...]]:
+    """What a phantom is drawn from, as in `phantom`: its chest and its findings, in reporting order.
+
+    Drawing takes some 50 times longer.
+
+    >>> [finding.name for finding in planned(3, findings=["nodule"])[1]]
+    ['nodule']
+    """
     anatomy = sample_anatomy(np.random.default_rng([seed, 0]))
     # A stream of its own: the chest is the same whatever is found in it.
     choice = np.random.default_rng([seed, 1])
     present = sample_findings(choice, anatomy, findings, dict(how_many or HOW_MANY))
-    kept = tuple(finding for finding in present if finding.name not in without)
-    pixels, masks = _draw(seed, anatomy, kept, size)
-    return Phantom(seed=seed, pixels=pixels, anatomy=anatomy, findings=kept, masks=masks)
+    return anatomy, tuple(finding for finding in present if finding.name not in without)
 
 
 def _draw(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 from groundviz.demo.findings import FINDINGS, Finding
-from groundviz.demo.phantoms import Phantom
 
 KINDS = ("presence", "where", "side", "report")
 NOT_SEEN = "not seen"
@@ -24,6 +24,15 @@ WORDINGS = MappingProxyType(
         "report": ("Describe the findings.", "What does the image show?"),
     }
 )
+
+
+class Known(Protocol):
+    """An image whose findings are known: a phantom, or what one will be drawn from."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is there, in reporting order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class Question:
     answer: str
 
 
-def ask(phantom: Phantom, kind: str, finding: str = "", *, wording: int = 0) -> Question:
+def ask(phantom: Known, kind: str, finding: str = "", *, wording: int = 0) -> Question:
     """Put one question to a phantom.
 
     >>> from groundviz.demo.phantoms import phantom
@@ -72,7 +81,7 @@ def ask(phantom: Phantom, kind: str, finding: str = "", *, wording: int = 0) -> 
     )
 
 
-def every_question(phantom: Phantom, *, wording: int = 0) -> Iterator[Question]:
+def every_question(phantom: Known, *, wording: int = 0) -> Iterator[Question]:
     """Every question that makes sense of a phantom, present and absent findings alike."""
     for finding in FINDINGS:
         yield ask(phantom, "presence", finding, wording=wording)
@@ -83,7 +92,7 @@ def every_question(phantom: Phantom, *, wording: int = 0) -> Iterator[Question]:
     yield ask(phantom, "report", wording=wording)
 
 
-def report(phantom: Phantom) -> str:
+def report(phantom: Known) -> str:
     """All findings and their places in one sentence."""
     named = []
     for finding in phantom.findings:

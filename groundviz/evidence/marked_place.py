@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from groundviz.evidence.toolkit import covering
-from groundviz.evidence.toolkit.check import CHECKS, Case, outcome, scored
+from groundviz.evidence.toolkit.check import CHECKS, Case, finite, of_each_map, outcome, scored
 from groundviz.evidence.toolkit.permutation import LEVEL, is_rare, p_value, partial
 from groundviz.methods.toolkit.baselines import baseline
 from groundviz.methods.toolkit.regions import mixed
@@ -41,13 +41,11 @@ def marked_place(case: Case) -> Iterator[Check]:
     Formula: p = (1 + copies with at least the drop) / (copies + 1) for each of two fills, neither the
     method's own; shown where both are at most .05, and the drop is not negligible.
     """
-    for method, heatmaps in case.maps(given=True):
-        if not case.live.interrupted:
-            yield _of_map(case, method, heatmaps)
+    return of_each_map(case, MARKED_PLACE, _of_map, given=True)
 
 
 def _of_map(case: Case, method: str, heatmaps: Sequence[Heatmap]) -> Check:
-    parts = covering.lattices(case.live, heatmaps)
+    parts = case.lattices(method, heatmaps)
     sizes = covering.marked(parts)
     places = covering.copies_of(parts, sizes, case.copies, case.random())
     params = heatmaps[0].params
@@ -90,10 +88,10 @@ def _drops(
         return live.scores([target], pixels, mixed(image, other, share))
 
     with torch.no_grad():
-        whole = live.scores([target])
+        whole = finite(live.scores([target]))
         label = f"covering what {method.removeprefix(GIVEN).replace('_', ' ')} marks"
         found = live.in_batches(len(places) * ways, run, label=label)
-    drops = (whole - found)[:, 0].double().cpu().numpy()
+    drops = whole - finite(found)
     each = sizes * ways
     complete = len(drops) // each
     if complete < 1:
@@ -123,12 +121,16 @@ def _share(places: covering.Places) -> float:
 
 
 def _says(case: Case, numbers: Mapping[str, float], fills: Sequence[str], samples: Samples) -> str:
-    drops = " and ".join(f"{numbers[f'drop, {fill}']:.2f} ({fill})" for fill in fills)
-    of = ""
-    if len(case.targets) > 1 or case.target.text.strip() != case.answer.text.strip():
-        of = f" of “{case.target.text.strip()}”"
+    # A zero has no sign.
+    drops = {fill: round(numbers[f"drop, {fill}"], 2) + 0.0 for fill in fills}
+    does, sizes = "lowers", [f"{drop:.2f} ({fill})" for fill, drop in drops.items()]
+    if min(drops.values()) < 0:
+        does, sizes = "changes", [f"{0.0 - drop:+.2f} ({fill})" for fill, drop in drops.items()]
+    target, of = scored(case), ""
+    if target.text.strip() != case.answer.text.strip():
+        of = f" of “{target.text.strip()}”"
     says = (
-        f"Covering it lowers the log-probability{of} by {drops} nats; "
-        f"with both fills that is more than {numbers['beats']:.0f} of {numbers['copies']:.0f} moved copies."
+        f"Covering it {does} the log-probability{of} by {' and '.join(sizes)} nats; with both fills it falls "
+        f"further than with {numbers['beats']:.0f} of {numbers['copies']:.0f} moved copies."
     )
     return says + partial(samples)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from groundviz.errors import UnsupportedMethod
-from groundviz.evidence.toolkit.check import CHECKS, Case, outcome
+from groundviz.evidence.toolkit.check import CHECKS, Case, finite, outcome
 from groundviz.methods.toolkit.baselines import baseline
 from groundviz.record.evidence import NEEDS_IMAGE, NO, YES, kept
-from groundviz.record.types import Check
+from groundviz.record.types import Check, Samples, SourceImage
 from groundviz.runtime import Live
 from groundviz.runtime.inputs.sites import Change, Site
 
@@ -33,9 +33,10 @@ HALF = math.log(2)
         "is a convention"
     ),
     known_failure=(
-        "An answer that something is absent survives: a blank image shows nothing either. How much is lost "
-        "depends on the twin, hence the smallest loss counts; a long answer loses more than a short one, "
-        "for its tokens' losses add up."
+        "An answer that something is absent survives, for a blank image shows nothing either; so does one "
+        "about what a blurred image still shows, such as its kind or its colour. How much is lost depends on "
+        "the twin, hence the smallest loss counts. A long answer loses more than a short one, for its "
+        "tokens' losses add up."
     ),
     when="always",
 )
@@ -51,19 +52,34 @@ def needs_image(case: Case) -> list[Check]:
         f"Without the image ({twin}) the answer keeps {kept(drops[twin])} of its probability; "
         f"it needs the image where it keeps at most half with each of {len(drops)} twins."
     )
+    if all(_is_blank(image) for image in case.live.source_images):
+        says = f"The image is of one colour and shows nothing, as its twins do. {says}"
     verdict = YES if needs else NO
-    return [outcome(NEEDS_IMAGE, verdict, says, value=drops[twin], reference=HALF, numbers=drops)]
+    samples = Samples(done=len(drops), asked=len(_twins(case.live)))
+    return [
+        outcome(NEEDS_IMAGE, verdict, says, value=drops[twin], reference=HALF, numbers=drops, samples=samples)
+    ]
+
+
+def _is_blank(image: SourceImage) -> bool:
+    return not np.ptp(image.pixels, axis=(0, 1)).any()
+
+
+def _twins(live: Live) -> tuple[str, ...]:
+    """Names of the twins that the model allows."""
+    return (*TWINS, POOLED) if _pooling_sites(live) else tuple(TWINS)
 
 
 def _scores(live: Live, answer: object) -> dict[str, float]:
-    """The answer's log-probability by twin, from one batch, smaller ones where memory runs out."""
+    """The answer's log-probability by twin, from one batch, smaller ones where memory runs out.
+
+    There are fewer after an interruption between such.
+    """
     pixels = live.site("pixels")
     rows = [baseline(live, kind) for kind in TWINS.values()]
-    sites = _pooling_sites(live)
-    names = list(TWINS)
+    names, sites = _twins(live), _pooling_sites(live)
     if sites:
         rows.append(live.read(pixels))
-        names.append(POOLED)
     values = torch.cat(rows)
     pooled = torch.tensor([name == POOLED for name in names], device=values.device)
 
@@ -73,7 +89,7 @@ def _scores(live: Live, answer: object) -> dict[str, float]:
 
     with torch.no_grad():
         found = live.in_batches(len(names), run, label="the image's twins")
-    return {name: float(score) for name, score in zip(names, found[:, 0].tolist(), strict=False)}
+    return {name: float(score) for name, score in zip(names, finite(found), strict=False)}
 
 
 def _pooling(pooled: Tensor) -> Change:
@@ -88,12 +104,8 @@ def _pooling(pooled: Tensor) -> Change:
 
 def _pooling_sites(live: Live) -> list[Site]:
     """Where cells have to be pooled so that nothing of the image's layout gets past; none if unknown."""
-    try:
-        behind_projector = [live.site("projector")]
-    except UnsupportedMethod:
+    gates = live.vlm.parts().gates
+    sites = [site for site in live.sites if site.stage in gates]
+    if {site.stage for site in sites} != set(gates):
         return []
-    model = live.vlm.model
-    # Earlier layers of the tower reach the language model on roads of their own, past the projector.
-    if any("deepstack" in name for name, _ in model.named_modules()):
-        return [site for site in live.sites if site.stage == "vision"]
-    return behind_projector
+    return sites

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from groundviz.evidence.toolkit.check import CHECKS, MEASURED, Case, outcome
+from groundviz.evidence.toolkit.check import CHECKS, MEASURED, Case, of_each_map, outcome
 from groundviz.evidence.toolkit.similarity import flat, spearman
 from groundviz.record.evidence import NOT_MEASURED
 from groundviz.record.types import Check, Doubles, Heatmap
@@ -26,9 +26,7 @@ def own_map(case: Case) -> Iterator[Check]:
 
     The reference is the median of what each of the others is from the mean of the rest.
     """
-    for method, heatmaps in case.maps():
-        if not case.live.interrupted:
-            yield _of_map(case, method, heatmaps)
+    return of_each_map(case, "own_map", _of_map)
 
 
 def _of_map(case: Case, method: str, heatmaps: Sequence[Heatmap]) -> Check:

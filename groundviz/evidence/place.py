@@ -22,7 +22,13 @@ def place(case: Case) -> list[Check]:
     if certificate is None:
         found = [outcome("place", "not certified", "Nobody certified the model: cells may lie elsewhere.")]
     elif certificate == CERTIFIED:
-        found = [outcome("place", CERTIFIED, "The model is certified: cells lie where it looked.")]
+        found = [
+            outcome(
+                "place",
+                CERTIFIED,
+                "The model is certified: cells lie where it reads the image.",
+            )
+        ]
     else:
         found = [outcome("place", certificate, f"The model was not certified: {certificate}.")]
     pointing = {method for method, _ in case.maps()}

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from groundviz.evidence.needs_image import HALF
-from groundviz.evidence.toolkit.check import CHECKS, MEASURED, Case, outcome
+from groundviz.evidence.toolkit.check import CHECKS, MEASURED, Case, of_each_map, outcome
 from groundviz.evidence.toolkit.remeasuring import Reading, again, drop, reading
 from groundviz.evidence.toolkit.similarity import rank_correlation
 from groundviz.record.evidence import NOT_MEASURED
@@ -41,32 +41,36 @@ def stability(case: Case) -> Iterator[Check]:
     gets noise of 1 % of its range, and a gamma of .9 and 1.1.
     """
     readings: dict[str, Reading] = {}
-    for method, heatmaps in case.maps():
-        yield _of_map(case, method, heatmaps, readings)
+
+    def of_map(case: Case, method: str, heatmaps: Sequence[Heatmap]) -> Check:
+        return _of_map(case, method, heatmaps, readings)
+
+    return of_each_map(case, "stability", of_map)
 
 
 def _of_map(case: Case, method: str, heatmaps: Sequence[Heatmap], readings: dict[str, Reading]) -> Check:
     changes = _changes(case, heatmaps[0])
-    numbers: dict[str, float] = {}
-    done = 0
+    found: dict[str, float | None] = {}
     for name, change in changes.items():
-        case.live.progress.at(f"measuring {method.replace('_', ' ')} again", done, len(changes))
-        if case.live.interrupted:
+        try:
+            case.live.progress.at(f"measuring {method.replace('_', ' ')} again", len(found), len(changes))
+            if name not in readings:
+                readings[name] = _answering(case, change)
+            found[name] = _correlation(case, readings[name], heatmaps)
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            case.live.interrupted = True
             break
-        if name not in readings:
-            readings[name] = _answering(case, change)
-        found = _correlation(case, readings[name], heatmaps)
-        if found is not None:
-            numbers[name] = found
-        done += 1
-    samples = Samples(done=done, asked=len(changes))
+    samples = Samples(done=len(found), asked=len(changes))
+    numbers = {name: alike for name, alike in found.items() if alike is not None}
     if not numbers:
-        says = "The answer is another one on each changed image, or the map has no ranks there."
+        says = f"On each of {len(found)} changed images the answer is another one, or the map has no ranks."
         return outcome("stability", NOT_MEASURED, says, method=method, samples=samples)
     median = float(np.median(list(numbers.values())))
     says = (
-        f"Ranks of the cells correlate by {median:.2f} with those of the same image hardly changed "
-        f"(median of {len(numbers)} of {len(changes)} changes that leave the answer as it is)."
+        f"Where the image hardly changes, the cells' ranks correlate by {median:.2f} with those of the map "
+        f"(median of {len(numbers)} changes of {len(found)}: those that leave the answer as it is)."
     )
     return outcome("stability", MEASURED, says, value=median, numbers=numbers, method=method, samples=samples)
 

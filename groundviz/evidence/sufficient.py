@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from groundviz.evidence.toolkit import covering
-from groundviz.evidence.toolkit.check import CHECKS, Case, outcome, scored
+from groundviz.evidence.toolkit.check import CHECKS, Case, finite, of_each_map, outcome, scored
 from groundviz.evidence.toolkit.permutation import LEVEL, is_rare, p_value, partial
 from groundviz.methods.toolkit.baselines import baseline
 from groundviz.methods.toolkit.regions import mixed
@@ -36,14 +36,12 @@ def sufficient(case: Case) -> Iterator[Check]:
 
     Formula: p = (1 + copies with at least the score) / (copies + 1); the rest of the image is blurred.
     """
-    for method, heatmaps in case.maps(given=True):
-        if not case.live.interrupted:
-            yield _of_map(case, method, heatmaps)
+    return of_each_map(case, "sufficient", _of_map, given=True)
 
 
 def _of_map(case: Case, method: str, heatmaps: Sequence[Heatmap]) -> Check:
     live, target = case.live, scored(case)
-    parts = covering.lattices(live, heatmaps)
+    parts = case.lattices(method, heatmaps)
     cells = sum(part.values.size for part in parts)
     own = covering.strongest(parts, max(1, round(KEPT * cells)))
     places = covering.copies_of(parts, [own], case.copies, case.random())
@@ -56,7 +54,7 @@ def _of_map(case: Case, method: str, heatmaps: Sequence[Heatmap]) -> Check:
 
     with torch.no_grad():
         label = f"keeping what {method.removeprefix(GIVEN).replace('_', ' ')} marks"
-        found = live.in_batches(len(places), run, label=label)[:, 0].double().cpu().numpy()
+        found = finite(live.in_batches(len(places), run, label=label))
     alone, others = float(found[0]), found[1:]
     p = p_value(alone, others)
     samples = Samples(done=len(others), asked=case.copies)

@@ -66,6 +66,17 @@ def replica_of(vlm: VLM) -> VLM | None:
         return None
 
 
+def randomised(vlm: VLM, *, seed: int = 0) -> VLM | None:
+    """A copy of the model that has learnt nothing: all its decoder layers re-initialised.
+
+    Cost: the model's weights once more in memory. None where it cannot be copied.
+    """
+    replica = replica_of(vlm)
+    if replica is not None:
+        _shuffle(replica.parts().decoder_layers, seed=seed)
+    return replica
+
+
 def _shuffle(layers: Sequence[nn.Module], *, seed: int) -> None:
     """Put the numbers of each weight of a copied model in another order: same spread, nothing learnt."""
     stream = torch.Generator().manual_seed(seed)

@@ -89,6 +89,7 @@ def test_no_sample_was_trained_on() -> None:
     assert all(sample.seed >= TRAINING_SEEDS for sample in SAMPLES)
 
 
+@pytest.mark.wide
 def test_the_committed_samples_are_what_the_command_writes(tmp_path: Path) -> None:
     main([str(tmp_path)])
     written = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")}
@@ -107,6 +108,7 @@ def test_the_committed_samples_are_what_the_command_writes(tmp_path: Path) -> No
         assert np.abs(one.pixels - other.pixels).mean() < 1e-5
 
 
+@pytest.mark.wide
 def test_the_masks_beside_the_samples_are_the_truth() -> None:
     files = dict(sample_files())
     for sample in SAMPLES:

@@ -158,6 +158,7 @@ def test_pixels_are_floats_within_zero_and_one() -> None:
         assert pixels.max() <= 1
 
 
+@pytest.mark.wide
 def test_findings_come_as_often_as_asked() -> None:
     counts = [len(phantom(seed, size=16).findings) for seed in range(400)]
     for count, share in HOW_MANY.items():

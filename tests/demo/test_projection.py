@@ -167,6 +167,7 @@ def test_the_shutters_leave_black_borders() -> None:
     assert min(borders) < 0.05 < 0.2 < max(borders)
 
 
+@pytest.mark.wide
 def test_images_drawn_ahead_are_those_drawn_here() -> None:
     ahead = list(drawn_ahead(7, 3, 2))
     for batch, first in zip(ahead, (7, 10), strict=True):

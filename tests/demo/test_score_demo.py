@@ -5,11 +5,9 @@ python scripts/score_demo.py --seed 1 --images 300
 
 import json
 
-import numpy as np
 import pytest
 
 from groundviz.demo.phantoms import phantom, with_finding
-from groundviz.demo.pointing import hit
 from groundviz.demo.questions import every_question
 from groundviz.models import load
 from scripts.demo_exact_match import answers_right, fresh_phantoms, row_name
@@ -29,6 +27,7 @@ def result(images):
     return score(seed=77, images=images)
 
 
+@pytest.mark.wide
 def test_the_model_answers_and_needs_the_image_to(result):
     match = result["exact_match"]
     assert set(match) == {*ROWS, "report"}
@@ -71,6 +70,7 @@ def test_methods_stand_beside_guesses_that_never_saw_the_image(result):
         assert rows[method]["seconds"] > 0
 
 
+@pytest.mark.wide
 def test_one_pass_decides_what_generating_would_answer():
     vlm = load("demo")
     for seed in fresh_phantoms(78, 4):
@@ -85,19 +85,13 @@ def test_rows_are_named_after_what_is_there():
     assert names == {*ROWS, "report"}
 
 
-def test_a_hit_needs_a_tenth_of_the_cell():
-    coverage = np.array([[0.09, 0.5], [0.0, 0.2]], np.float32)
-    assert hit(np.array([[1.0, 0.0], [0.0, 0.0]], np.float32), coverage) == 0.0
-    assert hit(np.array([[0.0, 1.0], [0.0, 0.0]], np.float32), coverage) == 1.0
-    assert hit(np.zeros((2, 2), np.float32), coverage) == 0.5
-
-
 def test_a_finding_is_added_only_where_it_is_missing():
     assert with_finding(5, "nodule").mask("nodule").any()
     natural = phantom(11, findings=["nodule"])
     assert with_finding(natural.seed, "nodule").names.count("nodule") == 1
 
 
+@pytest.mark.wide
 def test_the_command_prints_one_json_object(capfd):
     main(["--seed", "79", "--images", "3", "--json", "--methods", "attention"])
     found = json.loads(capfd.readouterr().out)

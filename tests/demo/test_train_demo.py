@@ -11,7 +11,7 @@ from scripts.demo_exact_match import fresh_phantoms
 from scripts.train_demo import Packer, Schedule, save, train
 from scripts.training_phantoms import TRAINING_SEEDS, training_phantom
 
-SHORT = Schedule(vision_steps=2, vision_batch=2, answer_steps=3, answer_batch=2)
+SHORT = Schedule(vision_steps=2, vision_batch=2, answer_steps=3, answer_batch=2, blank_steps=1)
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +19,7 @@ def trained():
     return train(3, SHORT, "cpu")
 
 
+@pytest.mark.wide
 def test_the_same_seed_trains_the_same_weights(trained):
     again = train(3, SHORT, "cpu")
     for name, weight in trained.state_dict().items():

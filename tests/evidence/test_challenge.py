@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import groundviz
-from groundviz import models
 from groundviz.demo.phantoms import phantom
 from groundviz.errors import OptionError, UnknownName, UnsupportedModel
 from groundviz.evidence import CHECKS
@@ -18,19 +17,8 @@ QUESTION = "Where is the nodule?"
 
 
 @pytest.fixture(scope="module")
-def demo():
-    return models.load("demo")
-
-
-@pytest.fixture(scope="module")
 def others():
     return [phantom(1_000_000_100 + number).pixels for number in range(3)]
-
-
-@pytest.fixture(scope="module")
-def explained(demo):
-    image = phantom(1_000_000_003, findings=["nodule"]).pixels
-    return groundviz.explain(demo, image, QUESTION, methods="gradient_attention")
 
 
 def by_name(explanation):
@@ -52,6 +40,7 @@ def test_by_default_the_checks_on_request_are_made_and_those_before_stay(explain
     assert by_name(explained).keys() == {"image_share", "needs_image", "place"}
 
 
+@pytest.mark.wide
 def test_full_evidence_is_that_of_a_challenge(explained, demo):
     image = explained.source_image
     full = groundviz.explain(demo, image, QUESTION, methods="gradient_attention", evidence="full")
@@ -62,6 +51,7 @@ def test_full_evidence_is_that_of_a_challenge(explained, demo):
             assert check.value == pytest.approx(challenged[name].value, abs=1e-4), name
 
 
+@pytest.mark.wide
 def test_a_check_that_is_made_again_replaces_the_first(explained, demo):
     once = groundviz.challenge(explained, demo, checks="marked_place")
     twice = groundviz.challenge(once, demo, checks="marked_place", copies=29)
@@ -140,7 +130,7 @@ def test_stability_is_that_of_the_changed_images(explained, demo):
         ({"checks": []}, OptionError, "No check is named"),
         ({"copies": 18}, OptionError, "at least 19"),
         ({"copies": True}, OptionError, "copies=True"),
-        ({"others": [np.zeros((9, 9), np.uint8)] * 2, "checks": "own_map"}, None, "needs at least 3"),
+        ({"others": [np.full((9, 9), n, np.uint8) for n in (0, 9)], "checks": "own_map"}, None, "at least 3"),
     ],
 )
 def test_what_will_not_do_is_refused_in_words(explained, demo, options, error, says):
@@ -169,6 +159,7 @@ def test_ranks_are_shared_by_equal_values():
     assert spearman(one, np.ones(4)) is None
 
 
+@pytest.mark.wide
 def test_a_map_that_is_measured_again_has_not_been_put_to_the_test(explained, demo):
     challenged = groundviz.challenge(explained, demo, checks="marked_place")
     other = groundviz.explain_more(challenged, demo, "attention")

@@ -8,29 +8,12 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 import groundviz
-from groundviz import models
-from groundviz.demo.phantoms import phantom
 from groundviz.errors import ImageError
 from groundviz.evidence import marked_place
 from groundviz.record.geometry import cell_coverage
 from groundviz.testing.fingerprint import difference, fingerprint
 
 QUESTION = "Where is the nodule?"
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return models.load("demo")
-
-
-@pytest.fixture(scope="module")
-def chest():
-    return phantom(1_000_000_003, findings=["nodule"])
-
-
-@pytest.fixture(scope="module")
-def explained(demo, chest):
-    return groundviz.explain(demo, chest.pixels, QUESTION, methods="gradient_attention")
 
 
 def with_map(explanation, values):
@@ -108,6 +91,7 @@ def test_a_methods_own_fill_is_not_used(explained, demo):
     assert {name for name in check.numbers if name.startswith("p, ")} == {"p, mean", "p, flat"}
 
 
+@pytest.mark.wide
 def test_the_same_seed_gives_the_same_numbers(explained, demo):
     assert place(explained, demo)[1] == place(explained, demo)[1]
 
@@ -119,6 +103,7 @@ def test_a_map_that_points_nowhere_is_not_put_to_the_test(explained, demo):
     assert found.evidence.verdict() == "No map: all cells alike."
 
 
+@pytest.mark.wide
 def test_the_model_is_left_as_it_was(explained, demo):
     before = fingerprint(demo.model)
     groundviz.challenge(explained, demo)
@@ -165,6 +150,7 @@ def test_five_of_a_hundred_are_as_rare_as_one_of_twenty():
     assert (numbers["beats"], numbers["copies"]) == (95, 99)
 
 
+@pytest.mark.wide
 def test_a_place_that_somebody_else_marked_is_put_to_the_same_test(explained, chest, demo):
     """The same numbers as those of a map that holds the share of each cell."""
     lesions = chest.mask("nodule")

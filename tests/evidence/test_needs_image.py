@@ -9,7 +9,6 @@ import torch
 
 import groundviz
 from groundviz import models
-from groundviz.demo.phantoms import phantom
 from groundviz.errors import UnknownName
 from groundviz.evidence import needs_image
 from groundviz.methods.toolkit.baselines import blurred, local_mean
@@ -19,16 +18,6 @@ from groundviz.testing.families.qwen_vl import tiny_qwen3_vl
 from groundviz.testing.fingerprint import difference, fingerprint
 
 QUESTION = "Where is the nodule?"
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return models.load("demo")
-
-
-@pytest.fixture(scope="module")
-def chest():
-    return phantom(1_000_000_003, findings=["nodule"])
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +70,7 @@ def test_the_smallest_drop_decides_at_ln_2(explained):
     assert explained.evidence.needs_image is (check.value >= math.log(2)) is True
 
 
-def test_it_is_one_batch_of_three(demo, chest):
+def test_it_is_one_batch_of_three(demo, chest, explained):
     batches = []
     handle = demo.model.register_forward_pre_hook(
         lambda module, args, kwargs: batches.append(len(kwargs["input_ids"])), with_kwargs=True
@@ -137,7 +126,7 @@ def test_what_reaches_the_language_model_past_the_projector_is_pooled_too():
     with borrow(models.resolve(model, processor)) as live:
         live.encode(groundviz.images.load(np.zeros((64, 64), np.uint8)), "Is there a nodule?")
         sites = needs_image._pooling_sites(live)
-    assert {site.stage for site in sites} == {"vision"}
+    assert {site.stage for site in sites} == {"vision", "projector"}
 
 
 def test_a_check_that_cannot_be_made_says_why_and_loses_no_map(demo, chest, monkeypatch):

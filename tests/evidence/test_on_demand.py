@@ -3,8 +3,6 @@
 import pytest
 
 import groundviz
-from groundviz import models
-from groundviz.demo.phantoms import phantom
 from groundviz.errors import UnsupportedModel
 from groundviz.evidence import CHECKS
 from groundviz.evidence.running.on_demand import OnDemand
@@ -20,23 +18,13 @@ pytest.importorskip("anywidget", reason="not installed: anywidget")
 QUESTION = "Where is the nodule?"
 
 
-@pytest.fixture(scope="module")
-def demo():
-    return models.load("demo")
-
-
-@pytest.fixture(scope="module")
-def explained(demo):
-    image = phantom(1_000_000_003, findings=["nodule"]).pixels
-    return groundviz.explain(demo, image, QUESTION, methods="gradient_attention")
-
-
 @pytest.fixture
 def browser(explained, demo, monkeypatch):
     monkeypatch.setattr(background_task, "PAUSE_SECONDS", 0.0)
     return Browser(explained.view(demo), monkeypatch)
 
 
+@pytest.mark.wide
 def test_a_challenge_in_the_viewer_is_that_of_python(explained, demo, browser):
     viewer, before = browser.viewer, fingerprint(demo.model)
     assert viewer._challenge["title"] == "Challenge the map"

@@ -107,20 +107,30 @@ def chosen(checks: str | Iterable[str] | None, *, with_others: bool) -> tuple[st
     return tuple(CHECKS.resolve(several))
 
 
-def cohort_of(others: Iterable[Any], count: int) -> Cohort:
+def cohort_of(others: Iterable[Any], asked: Sequence[SourceImage]) -> Cohort:
     """Other images, from images in any form, explanations, or files of these.
 
     Args:
         others: Each an image as `groundviz.explain` takes it, or an explanation, or its .gvz file.
-        count: How many images the question was about.
+        asked: The images that the question was about.
 
     Raises:
-        OptionError: One of them holds another number of images.
+        OptionError: One of them holds another number of images, or is not another image at all.
         GroundvizError: One of them is none.
     """
+    count, known = len(asked), {_shown(asked): 0}
     found = []
     for number, other in enumerate(others, start=1):
         shown = _source_images(other)
+        before = known.setdefault(_shown(shown), number)
+        if before != number:
+            again = f"numbers {before} and {number} of the others are the same image"
+            if not before:
+                again = f"number {number} of the others is the image that was asked about"
+            raise OptionError(
+                f"These are not other images: {again}. Give each image once, and others than the one that "
+                "was asked about."
+            )
         if len(shown) != count:
             raise OptionError(
                 f"The question was about {count} image(s), and number {number} of the others has "
@@ -128,6 +138,11 @@ def cohort_of(others: Iterable[Any], count: int) -> Cohort:
             )
         found.append(shown)
     return Cohort(tuple(found))
+
+
+def _shown(images: Sequence[SourceImage]) -> tuple[Any, ...]:
+    """What tells images apart: their pixels, whatever file they came in."""
+    return tuple((image.pixels.shape, hash(image.pixels.tobytes())) for image in images)
 
 
 def check_copies(copies: int) -> None:

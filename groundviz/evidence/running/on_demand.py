@@ -19,8 +19,8 @@ class OnDemand(on_demand.OnDemand):
     """The model that answered, for methods and checks that are asked for later."""
 
     def unchallenged(self, record: Record) -> dict[str, str]:
-        """What a challenge asks ("does") and its cost; empty where each map has been put to the test."""
-        if all(Evidence(record).marked_place.values()):
+        """What a challenge asks ("does") and its cost; empty where there is no map left to be tested."""
+        if not Evidence(record).untested:
             return {}
         facts = [CHECKS.facts(name) for name in names("request")]
         asked, costs = [one.asks for one in facts], [one.cost for one in facts]

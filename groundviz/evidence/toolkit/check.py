@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from torch import Tensor
 
+from groundviz.errors import GroundvizError, ModelChanged, NumericalError
+from groundviz.evidence.toolkit import covering
 from groundviz.evidence.toolkit.cohort import Cohort
 from groundviz.models.adapter.vlm import VLM
+from groundviz.record.evidence import NOT_MEASURED
 from groundviz.record.targets import find
-from groundviz.record.types import Answer, Check, Heatmap, Heatmaps, Prompt, Target
+from groundviz.record.types import Answer, Check, Doubles, Heatmap, Heatmaps, Prompt, Target
 from groundviz.registry import Registry
 from groundviz.runtime import Live
 
@@ -70,6 +74,7 @@ class Case:
     cohort: Cohort = field(default_factory=Cohort)
     places: tuple[Heatmaps, ...] = ()
     replica: VLM | None = None
+    _lattices: dict[str, tuple[covering.Lattice, ...]] = field(default_factory=dict)
 
     @property
     def target(self) -> Target:
@@ -93,9 +98,41 @@ class Case:
             if any(heatmap.has_evidence for heatmap in found):
                 yield method, found
 
+    def lattices(self, method: str, heatmaps: Sequence[Heatmap]) -> tuple[covering.Lattice, ...]:
+        """The cells of a method's map that can be covered and moved, made once for all checks.
+
+        Raises:
+            UnsupportedMethod: As in `covering.lattices`.
+        """
+        if method not in self._lattices:
+            self._lattices[method] = covering.lattices(self.live, heatmaps)
+        return self._lattices[method]
+
 
 CheckFunction = Callable[[Case], Iterable[Check]]
 CHECKS: Registry[CheckFunction] = Registry("check", "groundviz.evidence", facts=Facts)
+
+
+def of_each_map(
+    case: Case, name: str, of_map: Callable[[Case, str, Sequence[Heatmap]], Check], *, given: bool = False
+) -> Iterator[Check]:
+    """What came of a check of each method's map; of a map that does not allow it, why not.
+
+    Args:
+        case: Whose maps.
+        name: The name that the check is registered by.
+        of_map: What checks one method's map.
+        given: As in `Case.maps`.
+    """
+    for method, heatmaps in case.maps(given=given):
+        if case.live.interrupted:
+            return
+        try:
+            yield of_map(case, method, heatmaps)
+        except ModelChanged:
+            raise
+        except GroundvizError as error:
+            yield outcome(name, NOT_MEASURED, str(error), method=method)
 
 
 def scored(case: Case) -> Target:
@@ -103,6 +140,21 @@ def scored(case: Case) -> Target:
     if case.target.in_question:
         return find(case.answer)
     return case.target
+
+
+def finite(scores: Tensor) -> Doubles:
+    """The scores of the first target, float64 (batch,), of changed images.
+
+    Raises:
+        NumericalError: One is NaN or infinity, of which nothing follows.
+    """
+    found = scores[:, 0].double().cpu().numpy()
+    if not np.isfinite(found).all():
+        raise NumericalError(
+            "The model's scores of a changed image are NaN or infinity: nothing follows from them. Load it "
+            "in bfloat16 or float32."
+        )
+    return np.asarray(found)
 
 
 def outcome(

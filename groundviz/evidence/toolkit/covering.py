@@ -55,18 +55,35 @@ class Lattice:
 Places = tuple[Bools, ...]
 
 
-def lattices(live: Live, heatmaps: Sequence[Heatmap]) -> tuple[Lattice, ...]:
-    """A map, in as many parts as it has grids, as one lattice for each image that it lies on."""
+def lattices(
+    live: Live, heatmaps: Sequence[Heatmap], *, beside: Sequence[Heatmap] = ()
+) -> tuple[Lattice, ...]:
+    """A map, in as many parts as it has grids, as one lattice for each image that it lies on.
+
+    Args:
+        live: The model, which has read the prompt.
+        heatmaps: The map.
+        beside: Other maps that shall lie on the same cells: the finest of all decide how fine these are.
+
+    Raises:
+        UnsupportedMethod: No cell speaks for the answer.
+    """
     found = []
     for canvas in canvases(live):
         own = [heatmap for heatmap in heatmaps if heatmap.grid.image == canvas.grid.image]
+        others = [heatmap for heatmap in beside if heatmap.grid.image == canvas.grid.image]
         if own:
-            found.append(_lattice(canvas, own))
+            found.append(_lattice(canvas, own, others))
+    if not any(part.values.any() for part in found):
+        raise UnsupportedMethod(
+            "No cell of the map speaks for the answer, so that it marks no place that could be covered. Take "
+            "another method, or explain another part of the answer."
+        )
     return tuple(found)
 
 
-def _lattice(canvas: Canvas, heatmaps: Sequence[Heatmap]) -> Lattice:
-    steps = np.min([_cell_size(heatmap.grid.to_source) for heatmap in heatmaps], axis=0)
+def _lattice(canvas: Canvas, heatmaps: Sequence[Heatmap], beside: Sequence[Heatmap] = ()) -> Lattice:
+    steps = np.min([_cell_size(heatmap.grid.to_source) for heatmap in (*heatmaps, *beside)], axis=0)
     seen_rows, seen_cols = (np.flatnonzero(canvas.grid.valid.any(axis=axis)) for axis in (1, 0))
     area = np.array([len(seen_rows), len(seen_cols)]) * _cell_size(canvas.grid.to_source)
     rows, cols = (int(count) for count in np.clip(np.rint(area / steps), 1, MOST_CELLS))
@@ -100,7 +117,8 @@ def _density(canvas: Canvas, heatmap: Heatmap) -> Doubles:
     at = apply(compose(invert(grid.to_source), canvas.grid.to_source), centres)
     row, col = np.floor(at).astype(np.int64).T
     inside = (row >= 0) & (row < grid.rows) & (col >= 0) & (col < grid.cols)
-    held = np.maximum(np.nan_to_num(heatmap.values.astype(np.float64)), 0.0)
+    values = heatmap.values.astype(np.float64)
+    held = np.where(np.isfinite(values), np.maximum(values, 0.0), 0.0)
     held /= np.prod(_cell_size(grid.to_source))
     found = np.zeros(len(at))
     found[inside] = held[row[inside], col[inside]]
@@ -127,10 +145,21 @@ def marked(parts: Sequence[Lattice]) -> list[Places]:
 
 def strongest(parts: Sequence[Lattice], count: int) -> Places:
     """The strongest cells of a map, bool (row, col) of each lattice; of equal ones those near the others."""
+    ranked = strongest_first(parts)
+    chosen = np.zeros(len(ranked), dtype=bool)
+    chosen[ranked[:count]] = True
+    return placed(parts, chosen)
+
+
+def strongest_first(parts: Sequence[Lattice]) -> Ints:
+    """The numbers of all cells, lattice after lattice, by value; equal ones near the others come first."""
     flat = np.concatenate([part.values.reshape(-1) for part in parts])
     near = np.concatenate([_smoothed(part.values).reshape(-1) for part in parts])
-    chosen = np.zeros(len(flat), dtype=bool)
-    chosen[np.lexsort((-near, -flat))[:count]] = True
+    return np.lexsort((-near, -flat))
+
+
+def placed(parts: Sequence[Lattice], chosen: Bools) -> Places:
+    """Cells that were chosen, bool (cell,) lattice after lattice, as bool (row, col) of each."""
     stops = np.cumsum([part.values.size for part in parts])[:-1]
     split = np.split(chosen, stops)
     return tuple(own.reshape(part.values.shape) for own, part in zip(split, parts, strict=True))

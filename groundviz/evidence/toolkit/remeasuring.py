@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from groundviz.methods import METHODS
-from groundviz.methods.running.measure import measure
+from groundviz.methods.running.measure import signed_off
 from groundviz.record.targets import find
 from groundviz.record.types import Answer, Heatmap, Target
 from groundviz.runtime import Live
@@ -39,10 +39,16 @@ def drop(before: Answer, now: Answer) -> float:
 
 
 def again(read: Reading, target: Target, like: Heatmap) -> list[Heatmap]:
-    """The map of a target by the method of another map, with its options: one for each grid."""
-    recipe = {like.method: _options(like)}
-    maps, _ = measure(recipe, read.live, read.live.prompt, read.answer, (target,))
-    return [one.at(target) for one in maps]
+    """The map of a target by the method of another map, with its options: one for each grid.
+
+    Raises:
+        KeyboardInterrupt: The method was interrupted; a map that rests on less cannot be compared.
+    """
+    name, options = like.method, _options(like)
+    maps = METHODS[name](read.live, read.live.prompt, read.answer, (target,), **options)
+    if read.live.interrupted:
+        raise KeyboardInterrupt
+    return [signed_off(name, METHODS.facts(name), options, one, read.live).at(target) for one in maps]
 
 
 def _options(heatmap: Heatmap) -> Mapping[str, Any]:
