@@ -1,0 +1,231 @@
+"""Any folder of images with a table: a CSV or JSON Lines file of questions, answers, boxes and masks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from groundviz.datasets import reading
+from groundviz.datasets.card import DATASETS
+from groundviz.datasets.choices import Identities, require_choice
+from groundviz.datasets.image_files import ImageFolder
+from groundviz.datasets.reading import needed, number, records, require_columns, whole
+from groundviz.datasets.sample import SHARES, Dataset, Region, Sample
+from groundviz.errors import DataError
+
+VERSION = "1"
+BOXES = ("xyxy", "xywh", "shares")
+ANSWER_TYPES = ("open", "closed", "report")
+# What a column means, by its name. All others are kept as facts.
+COLUMNS: dict[str, str] = {
+    "image": "the image's file, relative to the folder of the table; the only column that must be there",
+    "question": "what to ask",
+    "phrase": "a sentence that the regions show",
+    "answer": "the right answer, or the report",
+    "answer_type": "open, closed or report",
+    "finding": "the class that tables are made by",
+    "patient": "a code; samples of one patient are drawn together",
+    "study": "a code",
+    "split": "such as test",
+    "language": "ISO 639-1 code, en if empty",
+    "boxes": "[[left, top, right, bottom], ...] in pixels, half-open, from the upper left corner",
+    "polygons": "[[[x, y], ...], ...] in pixels",
+    "mask": "an image file that is 0 outside the region",
+    "mask_value": "the one value of the mask's file that is the region; any but 0 if empty",
+    "width": "of the image that was annotated, if the file has another size",
+    "height": "of the image that was annotated, if the file has another size",
+}
+_TABLES = ("samples.csv", "samples.jsonl", "*.csv", "*.jsonl")
+
+
+@DATASETS.register(
+    "folder",
+    shows="Your own images in a folder, with a table of questions, answers, boxes or masks.",
+    publisher="you",
+    version=VERSION,
+    license="yours",
+    access="it is your own",
+    annotation="boxes (left, top, right, bottom), polygons, or mask files, as columns of the table",
+    files="samples.csv or samples.jsonl with a column image, and the images",
+    contamination="Nobody but you knows which models saw these images.",
+    citation="your own",
+    quirks=("Rows that are alike in all but their regions are one sample with all of these.",),
+)
+def folder(root: Path, *, table: str | None = None, split: str | None = None, boxes: str = "xyxy") -> Dataset:
+    """The samples of a table: one for each row, or for several that differ in their regions alone.
+
+    Args:
+        root: The folder, in which the table is `samples.csv`, `samples.jsonl`, or the only file of such an
+            ending; or the table itself.
+        table: The table's name in the folder, where there are several.
+        split: Keep the rows of this split.
+        boxes: What the four numbers of a box are: "xyxy" (left, top, right, bottom), "xywh" (left, top,
+            width, height), or "shares" (left, top, right, bottom as shares of the image, 0 to 1).
+
+    Raises:
+        DataError: There is no table, a column is missing, or a cell cannot be read.
+        OptionError: There is no such form of boxes, or no row of that split.
+    """
+    require_choice("boxes", boxes, BOXES)
+    path = _table(root, table)
+    home = path.parent
+    grouped: dict[tuple[Any, ...], list[Region]] = {}
+    rows = list(_rows(path))
+    firsts: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for count, row in enumerate(rows, start=1):
+        about = {name: value for name, value in row.items() if name not in _OF_REGIONS}
+        key = tuple(sorted((name, json.dumps(value, sort_keys=True)) for name, value in about.items()))
+        firsts.setdefault(key, row)
+        grouped.setdefault(key, []).extend(_regions(row, boxes, count))
+    identities = Identities("folder", VERSION)
+    samples = [_sample(firsts[key], regions, identities) for key, regions in grouped.items()]
+    known = sorted({sample.split for sample in samples})
+    if split is not None:
+        require_choice("split", split, known)
+        samples = [sample for sample in samples if sample.split == split]
+    return Dataset(
+        name="folder",
+        version=VERSION,
+        samples=tuple(samples),
+        root=home,
+        opened=ImageFolder(home),
+        options={"table": path.name},
+    )
+
+
+_OF_REGIONS = ("boxes", "polygons", "mask", "mask_value", "width", "height")
+
+
+def _table(root: Path, name: str | None) -> Path:
+    if name is not None:
+        return needed(root, name)
+    if root.is_file():
+        return root
+    for pattern in _TABLES:
+        matches = sorted(root.glob(pattern))
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise DataError(
+                f"The folder holds {len(matches)} tables. Name one with table=, or call it samples.csv "
+                "or samples.jsonl."
+            )
+    raise DataError("The folder holds no table: expected samples.csv or samples.jsonl, with a column image.")
+
+
+def _rows(path: Path) -> Iterable[dict[str, Any]]:
+    """Each row without its empty cells."""
+    rows: list[Any]
+    if path.suffix == ".csv":
+        rows = reading.table(path, ["image"])
+    elif path.suffix == ".jsonl":
+        rows = records(path, ["image"])
+    else:
+        raise DataError(f"A table ends in {path.suffix or 'nothing'}: expected .csv or .jsonl.")
+    for count, row in enumerate(rows, start=1):
+        filled = {name: value for name, value in row.items() if value not in (None, "")}
+        require_columns(filled, ["image"]) if "image" not in filled else None
+        if not isinstance(filled["image"], str):
+            raise DataError(f"The image of entry {count} is no text: expected the name of a file.")
+        yield filled
+
+
+def _regions(row: Mapping[str, Any], form: str, count: int) -> list[Region]:
+    size = _size(row, form, count)
+    label = str(row.get("finding") or row.get("phrase") or "")
+    regions = []
+    for corners in _listed(row, "boxes", count):
+        left, top, third, fourth = _numbers(corners, 4, count)
+        if form == "xywh":
+            third, fourth = left + third, top + fourth
+        if third < left or fourth < top:
+            raise DataError(
+                f"A box of entry {count} ends before it begins. Are its numbers left, top, width, height? "
+                "Then load with boxes='xywh'."
+            )
+        regions.append(Region(kind="box", data=(left, top, third, fourth), size=size, label=label))
+    for polygon in _listed(row, "polygons", count):
+        points = tuple(_numbers(point, 2, count) for point in polygon)
+        if len(points) < 3:
+            raise DataError(f"A polygon of entry {count} has {len(points)} points: expected at least 3.")
+        regions.append(Region(kind="polygon", data=points, size=size, label=label))
+    if "mask" in row:
+        value = None
+        if "mask_value" in row:
+            value = whole(row["mask_value"], f"mask_value of entry {count}")
+        regions.append(Region(kind="png", data=(str(row["mask"]), value), label=label))
+    return regions
+
+
+def _size(row: Mapping[str, Any], form: str, count: int) -> tuple[int, int] | None:
+    """Rows and columns of the image that was annotated, where the row states them."""
+    if form == "shares":
+        return SHARES
+    if "width" not in row and "height" not in row:
+        return None
+    require_columns(row, ["width", "height"])
+    rows, cols = (whole(row[side], f"{side} of entry {count}") for side in ("height", "width"))
+    if rows < 1 or cols < 1:
+        raise DataError(f"Entry {count} was annotated on an image of {rows} rows by {cols} columns.")
+    return rows, cols
+
+
+def _listed(row: Mapping[str, Any], name: str, count: int) -> list[Any]:
+    """A list of boxes or polygons, which a CSV file holds as JSON."""
+    value = row.get(name, [])
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (json.JSONDecodeError, RecursionError):
+            raise DataError(f"{name} of entry {count} is no list: expected {COLUMNS[name]}.") from None
+    if not isinstance(value, list):
+        raise DataError(f"{name} of entry {count} is no list: expected {COLUMNS[name]}.")
+    if value and name == "boxes" and not isinstance(value[0], list):
+        # One box, without the list around it.
+        value = [value]
+    return value
+
+
+def _numbers(values: Any, expected: int, count: int) -> tuple[float, ...]:
+    if not isinstance(values, list) or len(values) != expected:
+        raise DataError(f"A region of entry {count} has other than {expected} numbers in a list.")
+    return tuple(number(value, f"a coordinate of entry {count}") for value in values)
+
+
+def _sample(row: Mapping[str, Any], regions: list[Region], identities: Identities) -> Sample:
+    answer_type = _text(row, "answer_type")
+    if answer_type is not None:
+        answer_type = answer_type.strip().lower()
+        if answer_type not in ANSWER_TYPES:
+            raise DataError(
+                f"An answer_type is none of {', '.join(ANSWER_TYPES)}. Leave it empty if it is unknown."
+            )
+    about: dict[str, Any] = {name: _text(row, name) for name in ("question", "phrase", "finding")}
+    about["language"] = _text(row, "language") or "en"
+    image = str(row["image"])
+    return Sample(
+        sample_id=identities(image, **about),
+        dataset="folder",
+        version=VERSION,
+        split=_text(row, "split") or "",
+        image=image,
+        patient=_text(row, "patient"),
+        study=_text(row, "study"),
+        answer=_text(row, "answer"),
+        answer_type=answer_type,  # type: ignore[arg-type]
+        regions=tuple(regions),
+        facts={name: value for name, value in row.items() if name not in COLUMNS},
+        **about,
+    )
+
+
+def _text(row: Mapping[str, Any], name: str) -> str | None:
+    """A cell as a text; JSON may hold numbers."""
+    value = row.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str | int | float):
+        raise DataError(f"The column {name!r} holds a list or an object, where a text is expected.")
+    return str(value)

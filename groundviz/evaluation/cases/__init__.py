@@ -1,0 +1,1 @@
+"""One sample after another: asked, explained and scored."""

@@ -1,0 +1,1 @@
+"""What a run is on disk: keys, manifest, tables, maps and leases."""

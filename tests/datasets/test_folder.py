@@ -1,0 +1,149 @@
+"""A folder of one's own: what each column of its table means."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from groundviz import datasets, images
+from groundviz.datasets.regions import reference
+from groundviz.errors import DataError, OptionError
+
+CSV = """image,question,answer,answer_type,finding,patient,split,boxes,scanner
+a.png,Is there a mass?,yes,closed,mass,p1,test,"[[2, 1, 5, 3]]",X
+a.png,Is there a mass?,yes,closed,mass,p1,test,"[6, 4, 8, 5]",X
+b.png,"Where, if anywhere?",not seen,OPEN,mass,p2,train,,Y
+"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.full((6, 8), 90, np.uint8)).save(tmp_path / name)
+    return tmp_path
+
+
+def test_rows_become_samples(home) -> None:
+    (home / "samples.csv").write_text(CSV)
+    dataset = datasets.load(f"folder:{home}")
+    first, second = dataset.samples
+    assert (first.question, first.answer, first.answer_type) == ("Is there a mass?", "yes", "closed")
+    assert (first.finding, first.patient, first.split, first.cluster) == ("mass", "p1", "test", "p1")
+    assert first.facts == {"scanner": "X"}
+    mask = np.zeros((6, 8), bool)
+    # Rows that differ in their boxes alone are one sample.
+    mask[1:3, 2:5] = mask[4:5, 6:8] = True
+    assert np.array_equal(reference(first.regions, (6, 8)), mask)
+    assert (second.regions, second.answer_type) == ((), "open")
+    assert images.load(dataset.image(first)).shape == (6, 8)
+    assert datasets.load("folder", home, split="train").samples == (second,)
+    assert datasets.check(dataset).passed
+
+
+def test_json_lines_say_the_same(home) -> None:
+    (home / "samples.csv").write_text(CSV)
+    rows = [
+        {
+            "image": "a.png",
+            "question": "Is there a mass?",
+            "answer": "yes",
+            "answer_type": "closed",
+            "finding": "mass",
+            "patient": "p1",
+            "split": "test",
+            "boxes": [[2, 1, 5, 3], [6, 4, 8, 5]],
+            "scanner": "X",
+        }
+    ]
+    (home / "other.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (same,) = datasets.load("folder", home / "other.jsonl").samples
+    assert same == datasets.load("folder", home).samples[0]
+
+
+@pytest.mark.parametrize(
+    ("form", "numbers"),
+    [("xyxy", [2, 1, 5, 3]), ("xywh", [2, 1, 3, 2]), ("shares", [2 / 8, 1 / 6, 5 / 8, 3 / 6])],
+)
+def test_three_forms_of_boxes(home, form, numbers) -> None:
+    (home / "samples.jsonl").write_text(json.dumps({"image": "a.png", "boxes": [numbers]}))
+    (sample,) = datasets.load("folder", home, boxes=form).samples
+    mask = np.zeros((6, 8), bool)
+    mask[1:3, 2:5] = True
+    assert np.array_equal(reference(sample.regions, (6, 8)), mask)
+
+
+def test_masks_polygons_and_another_size(home) -> None:
+    values = np.zeros((6, 8), np.uint8)
+    values[2:4, 2:4], values[4:, 6:] = 1, 2
+    Image.fromarray(values).save(home / "m.png")
+    rows = [
+        {"image": "a.png", "phrase": "all", "mask": "m.png"},
+        {"image": "a.png", "phrase": "two", "mask": "m.png", "mask_value": 2},
+        {
+            "image": "a.png",
+            "phrase": "drawn",
+            "polygons": [[[0, 0], [8, 0], [8, 4]]],
+            "width": 16,
+            "height": 12,
+        },
+    ]
+    (home / "samples.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    dataset = datasets.load("folder", home)
+    everything, two, drawn = [reference(s.regions, (6, 8), root=dataset.root) for s in dataset.samples]
+    assert np.array_equal(everything, values > 0)
+    assert np.array_equal(two, values == 2)
+    assert drawn[0, 4]
+    assert not drawn[3, 0]
+    assert datasets.check(dataset).passed
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("", "empty"),
+        ("photo_file,question\na.png,why", "lacks the column 'image'"),
+        ("Image,question\na.png,why", "nearly so: 'image'"),
+        ("a.png,Meier", "no row of names"),
+        ("image,question\na.png", "Row 2 of a table has 1 cells"),
+        ("image,question\n,why", "lacks the column 'image'"),
+        ("image,boxes\na.png,5", "no list"),
+        ('image,boxes\na.png,"[[5, 5, 1, 1]]"', "boxes='xywh'"),
+        ('image,boxes\na.png,"[[5, 5, 1]]"', "other than 4 numbers"),
+        ('image,boxes\na.png,"[[0, 0, 1, NaN]]"', "no finite number"),
+        ('image,boxes,width\na.png,"[[5, 5, 6, 7]]",8', "'height'"),
+        ("image,answer_type\na.png,perhaps", "answer_type"),
+    ],
+)
+def test_a_table_with_a_fault_is_refused(home, table, says) -> None:
+    (home / "samples.csv").write_text(table)
+    with pytest.raises(DataError, match=says) as caught:
+        datasets.load("folder", home)
+    assert "Meier" not in str(caught.value)
+
+
+def test_no_table_two_tables_no_folder_no_split(home) -> None:
+    with pytest.raises(DataError, match=r"samples\.csv"):
+        datasets.load("folder", home)
+    for name in ("x.csv", "y.csv"):
+        (home / name).write_text(CSV)
+    with pytest.raises(DataError, match="2 tables"):
+        datasets.load("folder", home)
+    named = datasets.load("folder", home / "x.csv")
+    assert datasets.load("folder", home, **named.options).samples == named.samples
+    assert datasets.load("folder", home, table="y.csv").samples == named.samples
+    with pytest.raises(OptionError, match="'test', 'train'"):
+        datasets.load("folder", home / "x.csv", split="dev")
+    with pytest.raises(DataError, match="does not exist"):
+        datasets.load("folder", home / "nowhere")
+
+
+def test_an_image_outside_the_folder_is_not_opened(home) -> None:
+    (home / "in").mkdir()
+    (home / "in" / "samples.csv").write_text("image\n../a.png\n")
+    dataset = datasets.load("folder", home / "in")
+    with pytest.raises(DataError, match="outside the data set's folder"):
+        dataset.image(dataset.samples[0])
+    assert not datasets.check(dataset).passed

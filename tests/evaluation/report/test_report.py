@@ -1,0 +1,288 @@
+"""The report of a run whose truth is known: numbers, verdicts, files, and what it keeps to itself."""
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from groundviz.datasets.sample import Region
+from groundviz.errors import OptionError
+from groundviz.evaluation.report import drawn, faithfulness, published, report, reviewers, sections, writing
+from groundviz.evaluation.report.results import Results, name_of, title_of
+from groundviz.metrics.statistics import cluster_bootstrap, sign_flip
+from groundviz.render.report.tables import Number, p_value
+from tests.evaluation.report.conftest import COUNT, MadeRun
+
+
+@pytest.fixture(scope="module")
+def results(run):
+    return Results(run, repeats=200)
+
+
+@pytest.fixture(scope="module")
+def written(run):
+    report(run, repeats=100)
+    return run.path / "report"
+
+
+def row(table, name):
+    (found,) = [dict(zip(table.head, one, strict=True)) for one in table.rows if one[0] == name]
+    return found
+
+
+def test_means_are_those_of_the_scores_and_intervals_are_by_cluster(run, results):
+    scores = run.scores()
+    chosen = [
+        value
+        for method, metric, value in zip(scores["method"], scores["metric"], scores["value"], strict=True)
+        if (method, metric) == ("good", "energy")
+    ]
+    found = row(sections.grounding(results), name_of("good"))
+    assert found["energy"].value == pytest.approx(np.nanmean(chosen))
+    values = results.values("good", "energy")
+    interval = cluster_bootstrap(values, results.clusters, repeats=200, seed=0)
+    assert (found["energy"].low is None) == np.isnan(interval.low)
+    references = sum(bool(sample.regions) for sample in run.dataset.samples[:COUNT])
+    assert found["n / patients"] == f"{references} / {interval.clusters}"
+
+
+def test_priors_and_controls_are_rows_beside_every_method(results):
+    table = sections.grounding(results)
+    named = ("good", "shuffled:good", "blind", "prior:random", "prior:centre")
+    assert [one[0] for one in table.rows] == [name_of(one) for one in named]
+    assert table.strong == {3, 4}
+    gain = row(table, name_of("good"))[f"Δ pointing game vs {name_of('prior:centre')}"]
+    difference = results.values("good", "pointing") - results.values("prior:centre", "pointing")
+    assert gain.value == pytest.approx(np.nanmean(difference))
+
+
+def test_a_method_that_marks_the_reference_beats_the_priors_and_one_that_marks_the_centre_does_not(results):
+    found = sections.verdicts(results)
+    assert found["good|prior:centre"][0] == "better"
+    assert found["blind|prior:centre"][0] == "alike"
+    good, blind = reviewers.headline(results)
+    assert "is better than every map here that never saw the image, by the pointing game" in good
+    assert "ahead" not in good
+    assert "not shown to be better" in blind
+    assert "the centre prior matches it" in blind
+
+
+def test_where_a_prior_beats_a_method_the_report_says_so_by_itself(tmp_path):
+    worse = MadeRun(tmp_path)
+    scores = dict(worse.scores())
+    # The method that marked the reference now misses it always.
+    changed = [
+        0.0 if method == "good" and metric == "pointing" else value
+        for method, metric, value in zip(scores["method"], scores["metric"], scores["value"], strict=True)
+    ]
+    better = [
+        1.0 if method == "prior:centre" and metric == "pointing" else value
+        for method, metric, value in zip(scores["method"], scores["metric"], changed, strict=True)
+    ]
+    object.__setattr__(worse, "_scores", {**scores, "value": better})
+    first, *_ = reviewers.headline(Results(worse, repeats=50))
+    assert "the centre prior beats it (difference \u22121.00" in first
+    report(worse, repeats=50)
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert "the centre prior beats it" in page
+    assert 'class="lead beware"' in page
+
+
+def test_correct_by_grounded_counts_every_sample_once(results):
+    table = sections.reasons(results)
+    right, grounded = results.correct(), results.grounded("good")
+    both = np.isfinite(right) & np.isfinite(grounded)
+    found = row(table, name_of("good"))
+    assert found["correct, grounded"] == int(((right == 1) & (grounded == 1) & both).sum())
+    assert sum(value for name, value in found.items() if "," in name) == both.sum()
+    quadrants = [one for one in sections.quadrants(results).rows if one[0] == name_of("good")]
+    assert sum(one[3] + one[4] for one in quadrants) == np.isfinite(grounded).sum()
+
+
+def test_nothing_is_left_out_without_being_counted(results):
+    counts = dict(sections.statuses(results).rows)
+    assert counts["asked"] == COUNT
+    assert counts["ended with status 'oom'"] == 1
+    assert counts["left out by the data set: no image"] == 2
+    assert (
+        counts["with a reference region in view"]
+        + counts["without one, and so without a localisation metric"]
+        == COUNT
+    )
+    answers = published.answers(results)
+    assert sum(one[3] + one[4] for one in answers.rows) == COUNT
+    assert sum(one[4] for one in answers.rows) == 1
+
+
+def test_what_was_not_measured_says_so(results):
+    reliance = row(sections.reliance(results), "its tokens averaged")
+    assert reliance["loss (nats), or share"] is None
+    told = dict(reviewers.questions(results))
+    assert told["Does masking the region change the answer?"].startswith("Not measured")
+    controls = told["Is it better than random weights, and than the map of another image?"]
+    assert "against random weights: not measured" in controls
+    assert len(told) == 17
+
+
+def test_tables_are_written_in_four_formats_with_the_same_numbers(written, results):
+    kept = json.loads((written / "report.json").read_text("utf-8"))
+    rows = list(csv.DictReader(io.StringIO((written / "grounding.csv").read_text("utf-8"))))
+    mean = results.interval(results.values("good", "pointing")).mean
+    assert float(rows[0]["pointing game"]) == pytest.approx(mean)
+    assert kept["tables"]["grounding"]["rows"][0]["pointing game"]["value"] == pytest.approx(mean)
+    assert f"{mean:.2f}" in (written / "report.md").read_text("utf-8")
+    latex = (written / "report.tex").read_text("utf-8")
+    assert f"{mean:.2f}" in latex
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == len(kept["tables"])
+    assert not re.search(r"(?<!\\)[%#_]", re.sub(r"\\label\{[^}]*\}|\\usepackage.*", "", latex))
+    assert (written / "report.csv").read_bytes() == (written / "grounding.csv").read_bytes()
+    for name in ("forest", "sizes"):
+        assert (written / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_table_of_samples_holds_no_formula(run):
+    every = Results(run, repeats=2)
+    every.findings[:] = ["=1+1" if name == "nodule" else name for name in every.findings]
+    rows = list(csv.DictReader(io.StringIO(writing.samples(every))))
+    assert {"'=1+1"} < {row["finding"] for row in rows}
+    assert min(float(row["cnr"]) for row in rows if row["cnr"]) < 0.0
+
+
+def test_the_page_is_whole_and_everything_in_it_is_text(written):
+    page = (written / "report.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "default-src &#x27;none&#x27;" in page
+    assert "no &lt;b&gt;idea" in page
+    assert "<b>idea" not in page
+    assert page.count("data:image/jpeg") == 12
+    for address in ("http://", "https://www", 'src="/'):
+        assert address not in page.replace("https://groundviz", "")
+
+
+def test_the_same_run_gives_the_same_files(run, written, tmp_path):
+    report(run, repeats=100, out=tmp_path)
+    for path in sorted(tmp_path.iterdir()):
+        if path.name != "gallery.html":
+            assert path.read_bytes() == (written / path.name).read_bytes(), path.name
+
+
+def test_public_holds_no_phrase_no_answer_no_path_and_no_pixel(run, tmp_path):
+    report(run, repeats=50, public=True, out=tmp_path)
+    everything = " ".join(
+        path.read_text("utf-8")
+        for path in tmp_path.iterdir()
+        if path.suffix in (".html", ".md", ".json", ".csv", ".tex")
+    )
+    answers = run.answers()
+    private = {*answers["question"], "no <b>idea", "no &lt;b&gt;idea", "/home/somebody", "left apex"}
+    assert [one for one in private if one in everything] == []
+    assert "data:image/jpeg" not in everything
+    assert "Made to be published" in everything
+    names = {path.name for path in tmp_path.iterdir()}
+    assert "gallery.html" not in names
+
+
+def test_a_primary_metric_that_was_not_scored_is_refused(run):
+    with pytest.raises(OptionError, match=r"'auroc' was not scored: found pointing"):
+        report(run, primary="auroc")
+
+
+def test_names_are_read_and_not_keys():
+    assert title_of("iou@mass:0.5") == "IoU at mass:0.5"
+    assert title_of("made_up") == "made up"
+    assert name_of("prior:class_mean") == "class-mean prior"
+    assert name_of("random_weights:attention") == "Attention with random weights"
+    assert str(Number(-0.001)) == "0.00"
+    assert str(Number(-0.4, -0.5, -0.3)) == "\u22120.40 [\u22120.50, \u22120.30]"
+
+
+def test_second_readers_are_a_ceiling_where_there_are_any(run, tmp_path):
+    few = MadeRun(tmp_path)
+    assert not np.isfinite(reviewers.second_readers(Results(few, repeats=10))).any()
+    whole = few.dataset
+    first = replace(
+        whole.samples[0],
+        regions=(
+            Region(kind="box", data=(0.0, 0.0, 40.0, 40.0), size=(112, 112)),
+            Region(kind="box", data=(20.0, 0.0, 60.0, 40.0), size=(112, 112), role="extra"),
+        ),
+    )
+    object.__setattr__(few, "dataset", replace(whole, samples=(first, *whole.samples[1:])))
+    results = Results(few, repeats=10)
+    assert reviewers.second_readers(results)[0] == pytest.approx(1 / 3)
+    told = dict(reviewers.questions(results))["How well do readers agree with each other?"]
+    assert "IoU of 0.33 on 1 samples" in told
+
+
+STATED = {"primary": "pointing", "correction": "holm", "families": {
+    "headline": [["good", "prior:centre"]],
+    "grounding": [["good", "strongest prior"]],
+    "findings": [["good", "strongest prior", "nodule"]],
+    "curves": [["good", "prior:random", "blur", "deletion"]],
+}}  # fmt: skip
+
+
+def test_the_families_that_were_declared_are_those_that_are_corrected(tmp_path):
+    made = MadeRun(tmp_path)
+    every = Results(MadeRun(tmp_path), repeats=10)
+    object.__setattr__(made, "manifest", {**made.manifest, "comparisons": STATED})
+    stated = Results(made, repeats=10)
+    assert set(sections.verdicts(stated)) == {"good|prior:centre"}
+    assert set(sections.comparisons(stated)) == {"good"} < set(sections.comparisons(every))
+    # One test alone is not corrected.
+    gain = stated.gain("good", stated.strongest_prior)
+    assert sections.comparisons(stated)["good"][1] == p_value(sign_flip(gain, stated.clusters, seed=0))
+    assert "were declared" in sections.grounding(stated).note
+    assert "exploratory" in sections.grounding(every).note
+    # Whoever names another metric afterwards is told so.
+    assert "exploratory" in sections.grounding(Results(made, repeats=10, primary="ap")).note
+
+
+def curves_of(made):
+    """Maps of "good" lose all at the first step, every other order loses evenly; a blurred image has -10."""
+    steps, rows = np.linspace(0.0, 1.0, 6), []
+    for sample_id in made.answers()["sample_id"][:12]:
+        for method, draw in (
+            ("good", None),
+            ("prior:centre", None),
+            ("prior:random", 0),
+            ("prior:random", 1),
+        ):
+            fall = np.minimum(5 * steps, 1.0) if method == "good" else steps
+            deletion, insertion = -1 - 9 * fall, -10 + 9 * fall
+            for kind, values in (("deletion", deletion), ("insertion", insertion)):
+                rows.append((sample_id, method, draw, "blur", kind, values.tolist()))
+    # A map that gives no order.
+    rows.append((made.answers()["sample_id"][12], "blind", None, None, None, None))
+    names = ("sample_id", "method", "draw", "cover", "kind", "values")
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def test_curves_stand_beside_random_orders(tmp_path):
+    made = MadeRun(tmp_path)
+    object.__setattr__(made, "curves", lambda: curves_of(made))
+    results = Results(made, repeats=50)
+    table = faithfulness.table(results)
+    orders = [name_of(one) for one in ("good", "prior:centre", "prior:random")]
+    assert [one[:2] for one in table.rows] == [(one, way) for way in ("covered", "shown") for one in orders]
+    assert table.strong == {1, 2, 4, 5}
+    patients = len(set(results.clusters[:12]))
+    for at in (0, 3):
+        good, centre = (dict(zip(table.head, one, strict=True)) for one in table.rows[at : at + 2])
+        assert good["n"] == 12
+        # Between none and all are four steps: random orders lose 9 (.2 + .4 + .6 + .8) / 4, the map all 9.
+        assert good["loss, or gain (nats)"].value == pytest.approx(9.0)
+        assert good["Δ vs random order"].value == pytest.approx(4.5)
+        assert centre["Δ vs random order"].value == pytest.approx(0.0)
+        # Two of all flips of patients are as far from zero; the family has four tests that could be made.
+        for other in ("random order", "centre prior"):
+            assert float(good[f"p vs {other} (Holm)"]) == pytest.approx(4 * 2 / 2**patients, abs=6e-4)
+    assert [chart.name for chart in drawn.drawn(results)] == ["forest", "sizes", "deletion", "insertion"]
+    told = dict(reviewers.questions(results))["Does masking the region change the answer?"]
+    assert "Good: the answer loses 9.00 nats" in told
+    assert "Blind: not measured." in told
+    assert "Deletion" not in sections.grounding(results).note
