@@ -36,7 +36,7 @@ export default [
     },
   },
   {
-    files: ["groundviz/render/viewer/static/**/*.js"],
+    files: ["groundviz/render/*/static/**/*.js"],
     languageOptions: { globals: globals.browser },
     rules: {
       // The joining of the modules reads declarations and imports of these kinds alone.

@@ -1,13 +1,18 @@
-"""A real Chromium, and how long it takes from a pointer or a key to what is drawn."""
+"""A real browser, and how long it takes in one from a pointer or a key to what is drawn."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+PROGRAMS = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "firefox": ("firefox", "firefox-esr"),
+}
+CHOSEN = os.environ.get("GROUNDVIZ_BROWSER", "chromium")
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,25 +39,31 @@ new MutationObserver(finished).observe(document, { subtree: true, attributeFilte
 """
 
 
-def found() -> str | None:
-    """Where a Chromium is on the path, or None."""
-    return next(filter(None, map(shutil.which, PROGRAMS)), None)
+def found(name: str = CHOSEN) -> str | None:
+    """Where a browser is on the path, or None."""
+    return next(filter(None, map(shutil.which, PROGRAMS[name])), None)
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
-    """The system's own Chromium, through playwright.
+def launched(name: str = CHOSEN) -> Iterator[Any]:
+    """The system's own Chromium or Firefox, through playwright.
 
     Raises:
         FileNotFoundError: There is none on the path.
     """
     from playwright.sync_api import sync_playwright
 
-    program = found()
+    program = found(name)
     if program is None:
-        raise FileNotFoundError(f"No browser was found: looked for {', '.join(PROGRAMS)}. Install Chromium.")
+        looked = ", ".join(PROGRAMS[name])
+        raise FileNotFoundError(f"No browser was found: looked for {looked}. Install {name.capitalize()}.")
     with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=program, headless=True, args=ARGUMENTS)
+        options: dict[str, Any] = {"executable_path": program, "headless": True}
+        if name == "firefox":
+            # WebDriver BiDi, which a Firefox has that playwright did not build.
+            running = play.firefox.launch(channel="moz-firefox", **options)
+        else:
+            running = play.chromium.launch(args=ARGUMENTS, **options)
         try:
             yield running
         finally:

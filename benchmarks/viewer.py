@@ -17,17 +17,18 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.browser import chromium, timed
+from benchmarks.browser import launched, timed
 from benchmarks.report import publish, table
 from groundviz import images
 from groundviz.demo.phantoms import phantom
@@ -60,6 +61,8 @@ SHIM = """async (packed) => {
   };
   await window.render({ model, el: document.body });
 }"""
+# Resolves when what was asked for before is on the screen.
+SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 # What redraws a plotly heatmap when the pointer comes to a word.
 HOVER = """
 const plot = document.getElementById("{plot_id}"), maps = MAPS, words = document.createElement("p");
@@ -77,7 +80,7 @@ finished();
 
 @dataclass(frozen=True)
 class Size:
-    """How much is shown: pixels and cells along a side, tokens, layers, heads, and hovers on each token."""
+    """How much is shown: pixels and cells along a side, tokens, layers, heads, bits; hovers on each token."""
 
     side: int = 1024
     tokens: int = 64
@@ -85,10 +88,21 @@ class Size:
     heads: int = 16
     cells: int = 24
     rounds: int = 3
+    bits: int = 8
 
 
 # What the viewer is made for, and as little as runs every line.
 FULL, TOY = Size(), Size(side=128, tokens=3, layers=2, heads=2, cells=12, rounds=1)
+# A long report, alone and about as large an image as the viewer shows, in all its bits.
+REPORTS = {
+    "a report of 300 words": Size(tokens=300, heads=1, rounds=1),
+    "the same, over 4,096 x 4,096 pixels of 16 bits": Size(side=4096, tokens=300, heads=1, rounds=1, bits=16),
+}
+TOYS = {name: replace(size, side=size.side // 8, tokens=3, layers=2) for name, size in REPORTS.items()}
+# When the page shows something for the first time: the image with its map, before any script has run.
+PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+# Steps of a drag with the window tool.
+STEPS = 40
 
 
 @dataclass(frozen=True)
@@ -117,7 +131,7 @@ class Hovers:
 
 def record(size: Size = FULL) -> Record:
     """An image, an answer, and attention of every layer and head, of such a size."""
-    source_image = images.load(np.round(255 * phantom(20_000_000, size=size.side).pixels).astype(np.uint8))
+    source_image = images.load(_levels(size))
     grid = Grid(
         rows=size.cells,
         cols=size.cells,
@@ -139,6 +153,16 @@ def record(size: Size = FULL) -> Record:
         params={},
     )
     return _record(source_image, _prompt(grid), answer, maps)
+
+
+def _levels(size: Size) -> npt.NDArray[np.unsignedinteger[Any]]:
+    """A phantom's pixels; those of 16 bits have grain, as those of a detector do."""
+    pixels = phantom(20_000_000, size=min(size.side, 1024)).pixels
+    if size.bits == 8:
+        return np.round(255 * pixels).astype(np.uint8)
+    pixels = np.kron(pixels, np.ones((size.side // len(pixels),) * 2))
+    grain = np.random.default_rng(2).normal(0.0, 0.004, pixels.shape)
+    return np.round(65535 * np.clip(pixels + grain, 0, 1)).astype(np.uint16)
 
 
 def _answer(size: Size) -> Answer:
@@ -204,16 +228,63 @@ def _record(source_image: SourceImage, prompt: Prompt, answer: Answer, maps: Hea
 
 def hover(page: Any, words: str, rounds: int) -> tuple[Sequence[float], Sequence[float]]:
     """Go with a real pointer to each word, in a random order that is always the same, several times."""
-    boxes = [word.bounding_box() for word in page.locator(words).all()]
+    each = page.locator(words).all()
+    took: list[tuple[float, float]] = []
     rng = np.random.default_rng(1)
-    order = np.concatenate([rng.permutation(len(boxes)) for _ in range(rounds)])
+    order = np.concatenate([rng.permutation(len(each)) for _ in range(rounds)])
     # Where the pointer is already there is nothing to draw.
     for at in order[np.append(True, order[1:] != order[:-1])]:
-        box, done = boxes[at], page.evaluate("took.length")
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        page.wait_for_function("done => took.length > done", arg=done)
-    drawn, framed = zip(*page.evaluate("took"), strict=True)
+        # A long answer is scrolled, with the pointer elsewhere, so that it meets no other word.
+        page.mouse.move(2, 2)
+        each[at].scroll_into_view_if_needed()
+        page.evaluate(SETTLED)
+        took.append(moved(page, *middle(each[at])))
+    drawn, framed = zip(*took, strict=True)
     return drawn, framed
+
+
+def middle(part: Any) -> tuple[float, float]:
+    """Where the middle of a part of a page is."""
+    box = part.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def moved(page: Any, x: float, y: float) -> tuple[float, float]:
+    """Move the pointer to where something is drawn of it; milliseconds to the drawing, and to its frame."""
+    done = page.evaluate("took.length")
+    page.mouse.move(x, y)
+    page.wait_for_function("done => took.length > done", arg=done)
+    drawn, framed = page.evaluate("done => took[done]", done)
+    return drawn, framed
+
+
+def drag(page: Any) -> tuple[Sequence[float], Sequence[float]]:
+    """Drag with the window tool over the image, from its middle outward, step by step."""
+    page.get_by_role("button", name="Window").click()
+    x, y = middle(page.locator(".gv-frame canvas").first)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    took: list[tuple[float, float]] = []
+    for step in range(1, STEPS + 1):
+        page.evaluate(SETTLED)
+        took.append(moved(page, x + 3 * step, y - step))
+    page.mouse.up()
+    drawn, framed = zip(*took, strict=True)
+    return drawn, framed
+
+
+def reports(browser: Any, folder: Path, kinds: Mapping[str, Size]) -> Iterator[list[str]]:
+    """Pages of long reports: what they weigh, and what pointing at words and dragging a window take."""
+    place = folder / "report.html"
+    for name, size in kinds.items():
+        place.write_text(Explanation.from_record(record(size)).to_html(), "utf-8")
+        with timed(browser, place.as_uri()) as page:
+            page.wait_for_function("() => window.first")
+            first = [page.evaluate(when) / 1000 for when in (PAINTED, "first")]
+            (hovered, _), (dragged, _) = hover(page, ".gv-answer .gv-token", size.rounds), drag(page)
+        took = ((statistics.median(one), np.percentile(one, 95)) for one in (hovered, dragged))
+        times = [f"{at:.0f}" for pair in took for at in pair]
+        yield [name, f"{place.stat().st_size / 1e6:.1f}", *(f"{at:.2f}" for at in first), *times]
 
 
 def on_page(browser: Any, text: str, words: str, folder: Path, *, rounds: int) -> Hovers:
@@ -292,8 +363,8 @@ def sizes(explanation: Explanation) -> Iterator[tuple[str, str, str]]:
         yield what, f"{count / 1e6:.2f}", f"{time.process_time() - start:.1f}"
 
 
-def tables(browser: Any, folder: Path, size: Size) -> str:
-    """Both tables, as the documentation shows them."""
+def tables(browser: Any, folder: Path, size: Size, kinds: Mapping[str, Size]) -> str:
+    """All tables, as the documentation shows them."""
     explanation = Explanation.from_record(record(size))
     packed, page = pack.pack(explanation.record), explanation.to_html()
     heatmap, rounds = plotly(explanation.record), size.rounds
@@ -308,7 +379,10 @@ def tables(browser: Any, folder: Path, size: Size) -> str:
     head += ["first drawn after s", "for Python"]
     rows = [[name, *one.cells(to)] for name, one in found.items()]
     made = table(["what", "MB", "made in CPU s"], sizes(explanation))
-    return f"{about(browser, size)}\n\n{table(head, rows)}\n{made}"
+    long = ["page", "MB", "first paint after s", "viewer drawn after s", "hover to drawn: median ms", "p95"]
+    long += ["drag of the window to drawn: median ms", "p95"]
+    told = table(long, reports(browser, folder, kinds))
+    return f"{about(browser, size)}\n\n{table(head, rows)}\n{made}\n{told}"
 
 
 def about(browser: Any, size: Size) -> str:
@@ -323,8 +397,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     parser.add_argument("--toy", action="store_true", help="as little as runs every line, to try the code")
     chosen = parser.parse_args(argv)
-    with chromium() as browser, tempfile.TemporaryDirectory() as folder:
-        made = tables(browser, Path(folder), TOY if chosen.toy else FULL)
+    with launched() as browser, tempfile.TemporaryDirectory() as folder:
+        size, kinds = (TOY, TOYS) if chosen.toy else (FULL, REPORTS)
+        made = tables(browser, Path(folder), size, kinds)
         publish("viewer", made, write=chosen.write)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import groundviz
-from benchmarks.browser import chromium
+from benchmarks.browser import launched
 from groundviz.demo.samples import SAMPLES, to_levels
 from scripts.demo_gallery import WHERE
 
@@ -28,7 +28,7 @@ def charts(vlm: Any) -> Iterator[tuple[str, bytes]]:
         vlm: The demo model, as `groundviz.load` returns it.
     """
     shown = dict(_charts(vlm))
-    with chromium() as browser, tempfile.TemporaryDirectory() as folder:
+    with launched() as browser, tempfile.TemporaryDirectory() as folder:
         for name, chart in shown.items():
             chart.update_layout(width=WIDTH, height=HEIGHT)
             place = Path(folder) / f"{name}.html"

@@ -23,17 +23,23 @@ from scripts.demo_gallery import gallery
 from scripts.phantom_images import sheets
 
 FOLDER = Path(__file__).parents[1] / "docs" / "img"
-KINDS = ("figures", "charts", "viewer", "phantoms")
+SAMPLE_IMAGES = Path(__file__).parents[1] / "sample_images"
+KINDS = ("figures", "animation", "charts", "viewer", "phantoms")
 # Photographs of screens may lose what no eye misses; figures lose nothing.
 EXACT = {"lossless": True, "quality": 100}
 LIGHT = {"quality": 84}
 
 
 def drawn(kind: str, vlm: Any) -> Iterator[tuple[Path, bytes, dict[str, Any]]]:
-    """Where each image of a kind goes, its PNG, and how it is kept."""
+    """Where each image of a kind goes, its bytes, and how a PNG is kept; what moves is kept as it is."""
     if kind == "figures":
         for name, figure in gallery(vlm):
             yield FOLDER / f"{name}.webp", figure.preview(), EXACT
+        return
+    if kind == "animation":
+        report = groundviz.explain(vlm, str(SAMPLE_IMAGES / "two_findings.png"), "Describe the findings.")
+        film = report.animation("attention", seconds=0.6, width="onehalf")
+        yield FOLDER / "animation.webp", film.to_bytes(), {}
         return
     if kind == "charts":
         from scripts.chart_images import charts
@@ -60,11 +66,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     for one in (kind,) if kind else KINDS:
         for place, content, options in drawn(one, vlm):
             place.parent.mkdir(parents=True, exist_ok=True)
-            stream = io.BytesIO()
-            with Image.open(io.BytesIO(content)) as image:
-                image.convert("RGB").save(stream, "WEBP", method=6, **options)
-            files.write(place, stream.getvalue())
-            sys.stdout.write(f"{place.name:24} {len(stream.getvalue()) / 1000:5.0f} kB\n")
+            kept = webp(content, options) if options else content
+            files.write(place, kept)
+            sys.stdout.write(f"{place.name:24} {len(kept) / 1000:5.0f} kB\n")
+
+
+def webp(content: bytes, options: dict[str, Any]) -> bytes:
+    """A PNG as a WebP."""
+    stream = io.BytesIO()
+    with Image.open(io.BytesIO(content)) as image:
+        image.convert("RGB").save(stream, "WEBP", method=6, **options)
+    return stream.getvalue()
 
 
 if __name__ == "__main__":

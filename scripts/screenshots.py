@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import groundviz
-from benchmarks.browser import chromium
+from benchmarks.browser import launched
 from groundviz.demo.samples import SAMPLES, Sample
 from tests.jupyter import notebook, servers
 
@@ -49,6 +49,7 @@ class Scene:
         act: What a reader does on it before the photograph.
         dark: Whether the reader prefers dark pages.
         whole: Whether the whole window is shown, or the viewer alone.
+        saved: Whether it is the image that the viewer itself saves.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Scene:
     act: Callable[[Any], None] = lambda page: None
     dark: bool = False
     whole: bool = False
+    saved: bool = False
 
 
 def screens(vlm: Any) -> Iterator[tuple[str, bytes]]:
@@ -64,7 +66,7 @@ def screens(vlm: Any) -> Iterator[tuple[str, bytes]]:
     Args:
         vlm: The demo model, as `groundviz.load` returns it.
     """
-    with chromium() as browser, tempfile.TemporaryDirectory() as name:
+    with launched() as browser, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for scene in scenes(vlm):
             place = folder / f"{scene.name}.html"
@@ -72,7 +74,7 @@ def screens(vlm: Any) -> Iterator[tuple[str, bytes]]:
             with opened(browser, place.as_uri(), dark=scene.dark) as page:
                 page.wait_for_selector(VIEWER)
                 scene.act(page)
-                yield scene.name, photograph(page, whole=scene.whole)
+                yield scene.name, sheet(page) if scene.saved else photograph(page, whole=scene.whole)
         yield from of_jupyterlab(browser, folder / "lab")
         yield from of_nbconvert(browser, folder / "nbconvert")
         yield from of_voila(browser, folder / "voila")
@@ -95,6 +97,8 @@ def scenes(vlm: Any) -> Iterator[Scene]:
     yield Scene("window", slices.to_html, windowed)
     yield Scene("box", told.to_html, boxed(report, "effusion"))
     yield Scene("reference", lambda: found.to_html(contours=truth), outlined)
+    yield Scene("wall", told.to_html, wall)
+    yield Scene("sheet", found.to_html, difference, saved=True)
     yield Scene("compared", lambda: compared(vlm, nodule).to_html())
 
 
@@ -171,6 +175,20 @@ def difference(page: Any) -> None:
     """Attention beside gradient attention, and what parts them."""
     page.get_by_label("Beside it").select_option("gradient_attention")
     settle(page, lambda: page.get_by_label("Difference of the first two").check())
+
+
+def wall(page: Any) -> None:
+    """All layers and heads of a word."""
+    token(page, "effusion").click()
+    page.keyboard.press("l")
+    page.locator(".gv-wall-grid button").first.wait_for()
+
+
+def sheet(page: Any) -> bytes:
+    """What the viewer saves."""
+    with page.expect_download() as kept:
+        page.get_by_role("button", name="Save as PNG").click()
+    return Path(kept.value.path()).read_bytes()
 
 
 def windowed(page: Any) -> None:

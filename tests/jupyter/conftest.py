@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.browser import chromium, found
+from benchmarks.browser import found, launched
 from tests.jupyter import cases, servers
 from tests.jupyter.notebook import Notebook
 
@@ -30,7 +30,7 @@ def needed():
 # Playwright allows one browser at a time, and other tests have theirs.
 @pytest.fixture(scope="module")
 def browser(needed):
-    with chromium() as running:
+    with launched() as running:
         yield running
 
 

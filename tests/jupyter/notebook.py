@@ -15,7 +15,7 @@ import nbformat
 import numpy as np
 from PIL import Image
 
-from tests.support.chromium import TWO_FRAMES
+from tests.support.browser import TWO_FRAMES
 
 PANEL = "window.panel"
 LIVE = ".gv-root[data-live]:not([data-live=''])"

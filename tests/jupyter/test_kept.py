@@ -51,7 +51,8 @@ def _works(page, at: int) -> None:
 
 
 def test_a_notebook_holds_the_image_twice_and_stays_small(saved):
-    assert saved.stat().st_size < 2_500_000
+    # The viewer's program is 90 KiB, and each image stands in it at full depth.
+    assert saved.stat().st_size < 3_000_000
     document = nbformat.read(saved, as_version=4)
     assert "widgets" not in document.metadata
     kinds = [set(output.data) for cell in document.cells[1:] for output in cell.outputs]

@@ -12,7 +12,7 @@ from groundviz.record.targets import find
 from groundviz.render.base import escape
 from tests.jupyter import cases, notebook
 from tests.jupyter.notebook import PANEL, Viewer
-from tests.support.chromium import expected_of
+from tests.support.browser import expected_of
 
 pytestmark = pytest.mark.jupyter
 
@@ -53,7 +53,19 @@ def page(lab, opened):
         page.run()
         page.live.wait()
         page.python(BEGIN)
+        to_the_pixel(page)
         yield page
+
+
+def to_the_pixel(page):
+    """Give the window such a height that a pixel of the image is one of the screen."""
+    page.live.wait()
+    lacking = page.live.root.locator(".gv-frame canvas").evaluate(
+        "(one, side) => side - one.clientHeight", cases.SIDE
+    )
+    size = page.page.viewport_size
+    page.page.set_viewport_size({**size, "height": size["height"] + lacking})
+    page.page.wait_for_timeout(500)
 
 
 @pytest.fixture
@@ -181,7 +193,7 @@ def test_dragging_with_the_right_button_sets_the_window_and_opens_no_menu(page, 
     page.page.mouse.move(x - 40, y + 10)
     page.page.mouse.move(x - 60, y + 30)
     page.page.mouse.up(button="right")
-    page.becomes("[round(live.window, 3), round(live.level, 3)]", [0.8, 0.6])
+    page.becomes("[round(live.window, 3), round(live.level, 3)]", [0.787, 0.6])
     for place in (canvas, live.token("nodule"), live.root.get_by_label("Method", exact=True)):
         place.click(button="right")
         assert menu.count() == 0

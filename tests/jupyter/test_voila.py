@@ -13,7 +13,7 @@ import pytest
 
 from tests.jupyter import notebook, servers
 from tests.jupyter.notebook import LIVE, STILL, Viewer
-from tests.support.chromium import TWO_FRAMES
+from tests.support.browser import TWO_FRAMES
 
 pytestmark = pytest.mark.jupyter
 

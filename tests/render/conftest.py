@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmarks.browser import chromium
+from benchmarks.browser import launched
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with chromium() as running:
+    with launched() as running:
         yield running

@@ -64,6 +64,7 @@ def test_a_page_images_as_many_as_it_says(many, most, monkeypatch):
     assert page.count("<img") < 48 + shown + 60
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("style", ["grid", "words", "llava_rad"])
 @pytest.mark.parametrize("asked", ["each", "whole"])
 def test_a_figure_shows_the_first_and_says_so(many, style, asked):
@@ -82,6 +83,7 @@ def test_a_figure_of_too_many_is_refused_at_once(many):
         draw(many, [[many.heatmaps[0].at(find(many.answer, index)) for index in range(301)]])
 
 
+@pytest.mark.wide
 def test_a_figure_that_no_image_file_holds_is_refused_before_it_is_drawn(many):
     rows = [[many.heatmaps[0].at(find(many.answer, index)) for index in range(290)]]
     with pytest.raises(TargetError, match=r"would be [\d,]+ mm high at 800 mm width"):

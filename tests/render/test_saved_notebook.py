@@ -18,6 +18,7 @@ from groundviz.record.types import Record
 from groundviz.render.pages import html
 from groundviz.render.viewer import pack
 from tests.support import records
+from tests.support.tiles import every_image
 
 pytest.importorskip("anywidget", reason="not installed: anywidget")
 nbclient = pytest.importorskip("nbclient", reason="not installed: nbclient")
@@ -89,6 +90,7 @@ def _images(text: str) -> list[np.ndarray]:
                 except OSError:
                     # Bytes that look like the beginning of an image and are none.
                     continue
+        found += [one.mean(axis=2) / 257 for one in every_image(content)]
     return found
 
 
@@ -124,6 +126,7 @@ def test_the_search_finds_the_image_where_it_is():
     assert sum(one > 0.95 for one in alike) >= 3
 
 
+@pytest.mark.wide
 def test_a_notebook_without_pixels_holds_none_in_any_encoding(saved):
     pixels = patchwork().source_image.pixels
     assert len(_widgets(saved)) == 3

@@ -11,7 +11,7 @@ from groundviz.render.pages import html
 from groundviz.render.pages.stylesheet import STYLE
 from groundviz.render.viewer import assets, pack
 from tests.support import records
-from tests.support.chromium import HOST, drawn, live, needs_browser, page_of, shown, whole
+from tests.support.browser import HOST, drawn, live, needs_browser, page_of, shown, whole
 
 pytestmark = needs_browser
 ANSWER = "answer: nodule in the left upper zone. (p = .35)"
@@ -163,6 +163,7 @@ def test_without_a_model_there_is_no_button(browser, tmp_path):
         assert page.get_by_role("button", name="Challenge").count() == 0
 
 
+@pytest.mark.wide
 def test_maps_that_come_later_bring_what_is_known_of_them(browser, tmp_path):
     attention, occlusion = BOTH.heatmaps
     headers, blob = pack.maps_of(BOTH, [occlusion])

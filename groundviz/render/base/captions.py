@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from groundviz.render.base.colour import OPACITY
 from groundviz.render.base.overlay import OUTLINED, WIDEST, outlined
 from groundviz.render.base.parts import WHOLE as WHOLE
 from groundviz.render.base.parts import emphasis as emphasis
+from groundviz.render.base.parts import in_order as in_order
 from groundviz.render.base.parts import layer_name as layer_name
 from groundviz.render.base.parts import part as part
 from groundviz.render.base.parts import percent as percent
@@ -126,8 +127,8 @@ def no_evidence(heatmap: Heatmap) -> str:
     return f"{NO_EVIDENCE}: every cell holds the same value"
 
 
-def titled(heatmap: Heatmap, images: int) -> str:
-    """The method of a map and, of so many images and their tiles, which it lies on."""
+def titled(heatmap: Heatmap, images: Sequence[SourceImage]) -> str:
+    """The method of a map and, of these images and their tiles, which it lies on."""
     return " · ".join(filter(None, (method_name(heatmap.method), place(heatmap.grid, images))))
 
 
@@ -269,12 +270,12 @@ def _partly_unseen(heatmap: Heatmap, source_image: SourceImage) -> bool:
     return bool(before or behind or _held(heatmap) < heatmap.values.size)
 
 
-def describe(heatmap: Heatmap, images: int = 1) -> str:
+def describe(heatmap: Heatmap, images: Sequence[SourceImage] = ()) -> str:
     """A map in words, for those who cannot see it: what it is of, and where it is strongest.
 
     Args:
         heatmap: The map.
-        images: How many images there are.
+        images: All images, to name which it lies on where there are several.
     """
     name = f"{method_name(heatmap.method)} for {quoted(heatmap.target)}"
     on = place(heatmap.grid, images)
@@ -300,6 +301,14 @@ def describe(heatmap: Heatmap, images: int = 1) -> str:
 def by_layer(maps: Iterable[Heatmap]) -> bool:
     """Whether a row of maps shows one target layer by layer."""
     return len({heatmap.layer for heatmap in maps}) > 1
+
+
+def left_out(record: Record, images: Collection[int]) -> list[str]:
+    """That not all images are shown, where these are not: of a stack those slices that hold most."""
+    count = len(record.source_images)
+    if len(images) == count:
+        return []
+    return [f"{len(images)} of {count} images are shown: of a stack the slices that hold most of the map."]
 
 
 def undrawn(record: Record, shown: Iterable[Heatmap]) -> list[str]:

@@ -23,6 +23,8 @@ from groundviz.render.base.parts import layer_name
 
 Rule = Literal["root", "linear", "log", "each"]
 Over = Literal["map", "all", "each"]
+# By a map's identity: what to call the part of a figure that it is in, and the image that it lies on.
+_Names = tuple[Mapping[int, str], Mapping[int, str]]
 
 # What covers the image at the end of the scale; towards zero the image shows through.
 OPACITY = 0.85
@@ -169,6 +171,7 @@ def scales(
     colours: str | None = None,
     opacity: float = OPACITY,
     whose: Sequence[str] = (),
+    on: Sequence[str] = (),
 ) -> tuple[Scale | None, ...]:
     """A scale for each of several maps, one for all of a unit; None for a map without evidence.
 
@@ -180,8 +183,10 @@ def scales(
         colours: One of `COLOURS`, for the maps whose kind it fits; None for ours.
         opacity: How much of the image is covered at the end of a scale, 0 to 1.
         whose: What to call the part of the figure that each map is in, where there are several.
+        on: What to call the image that each map lies on, where there are several; its number where not given.
     """
     parts = dict(zip(map(id, maps), whose, strict=False))
+    images = dict(zip(map(id, maps), on, strict=False))
     # Maps without evidence have no scale, and do not change that of the others.
     groups: dict[object, list[Heatmap]] = {}
     for number, one in enumerate(maps):
@@ -193,7 +198,7 @@ def scales(
         over: Over = "all" if len(group) > 1 else "map"
         if rule == "each" and len(maps) > 1:
             over = "each"
-        scale = replace(_scale(group, rule, over, parts), opacity=opacity)
+        scale = replace(_scale(group, rule, over, (parts, images)), opacity=opacity)
         if colours is not None and COLOURS[colours] == scale.signed:
             scale = replace(scale, colours=colours)
         found |= {id(one): scale for one in group}
@@ -294,7 +299,7 @@ def _line(ends: tuple[tuple[float, ...], tuple[float, ...]], at: Floats) -> Floa
     return np.asarray(start + at * (stop - start), dtype=np.float32)
 
 
-def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over, parts: Mapping[int, str]) -> Scale:
+def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over, names: _Names) -> Scale:
     first = maps[0]
     # Infinities would leave nothing else to be seen.
     sizes = [magnitudes(one.values) for one in maps]
@@ -308,7 +313,7 @@ def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over, parts: Mapping[int, 
     return Scale(
         top=max(most[at], least(first.unit, cells)),
         highest=most[at],
-        peak=_peak(maps, at, cell, parts),
+        peak=_peak(maps, at, cell, names),
         curve=curve,
         over=over,
         signed=first.signed,
@@ -318,16 +323,17 @@ def _scale(maps: Sequence[Heatmap], rule: Rule, over: Over, parts: Mapping[int, 
     )
 
 
-def _peak(maps: Sequence[Heatmap], at: int, cell: int, parts: Mapping[int, str]) -> str:
+def _peak(maps: Sequence[Heatmap], at: int, cell: int, names: _Names) -> str:
     """Where the highest value lies: the cell, and what tells its map from the others."""
     one = maps[at]
+    parts, images = names
     row, col = divmod(cell, one.shape[1])
     found = ""
     if len({two.target.scalar for two in maps}) > 1:
         found = f" for “{visible(_short(one.target.text.strip()))}”"
     found += f" at row {row + 1}, column {col + 1}"
     if len({two.grid.image for two in maps}) > 1:
-        found += f" of image {one.grid.image + 1}"
+        found += f" of {images.get(id(one), f'image {one.grid.image + 1}')}"
     if one.grid.label and len({two.grid.label for two in maps}) > 1:
         found += f" of {visible(one.grid.label)}"
     if len({two.method for two in maps}) > 1:

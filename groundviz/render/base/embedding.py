@@ -37,7 +37,8 @@ def embedded(record: Record) -> Record:
     change = _coarse if options.embed == "small" else np.zeros_like
     changed: list[SourceImage] = []
     for source_image in record.source_images:
-        changed.append(replace(source_image, pixels=change(source_image.pixels)))
+        # What the file holds would show what was made coarse.
+        changed.append(replace(source_image, pixels=change(source_image.pixels), stored=None))
     return replace(record, source_images=tuple(changed))
 
 

@@ -26,7 +26,7 @@ _TAGS = _VOID | set(
     "main ol p section span strong style summary table tbody td th thead title tr ul".split()
 )
 _ATTRIBUTES = set(
-    "alt aria-label charset class colspan content data-gv height http-equiv lang name role scope src "
+    "alt aria-label charset class colspan content data-gv height http-equiv id lang name role scope src "
     "tabindex width".split()
 )
 
@@ -127,13 +127,39 @@ def interactive(still: Sequence[Html], payload: bytes, live: str = "") -> Html:
     return element("div", *still, carried, data_gv=live)
 
 
+def carried(lines: Sequence[str], name: str) -> Html:
+    """Lines of data that a page's program reads from the element of this name; nothing runs or shows them.
+
+    Args:
+        lines: Base64 or JSON texts of one line each.
+        name: Letters, digits and hyphens.
+
+    Raises:
+        ValueError: A line would end the element, or the name is none.
+    """
+    text = "\n".join(lines)
+    if "<" in text or not re.fullmatch(r"[a-z0-9-]+", name):
+        raise ValueError("Carried data holds no '<', and its name is of letters, digits and hyphens.")
+    return Html(f'<script type="application/octet-stream" id="{name}">{text}</script>')
+
+
 def fragment(style: str, *body: Html, program: str = "") -> str:
     """A styled piece of HTML to stand inside another page, such as a notebook's output."""
     return element("div", _style(style), *body, *_program(program), class_="groundviz").markup
 
 
-def document(title: str, style: str, body: Sequence[Html], *, program: str = "") -> str:
-    """A whole page that loads nothing and runs `program` alone, under a policy that forbids the rest."""
+def document(
+    title: str, style: str, body: Sequence[Html], *, program: str = "", behind: Sequence[Html] = ()
+) -> str:
+    """A whole page that loads nothing and runs `program` alone, under a policy that forbids the rest.
+
+    Args:
+        title: Of the page.
+        style: Its style sheet.
+        body: What it shows.
+        program: Its one script.
+        behind: What comes after the script, which so begins before all of a large page has arrived.
+    """
     runs = f"script-src {_digest(program)}; " if program else ""
     policy = (
         f"default-src 'none'; img-src data:; style-src {_digest(style)}; {runs}"
@@ -148,7 +174,9 @@ def document(title: str, style: str, body: Sequence[Html], *, program: str = "")
         element("title", title),
         _style(style),
     )
-    page = element("html", head, element("body", *body, *_program(program), class_="groundviz"), lang="en")
+    page = element(
+        "html", head, element("body", *body, *_program(program), *behind, class_="groundviz"), lang="en"
+    )
     return f"<!DOCTYPE html>\n{page.markup}\n"
 
 

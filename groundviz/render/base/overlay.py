@@ -11,11 +11,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from contourpy import contour_generator
 from PIL import Image, ImageDraw
+from scipy import sparse
 
 from groundviz.record import geometry
 from groundviz.record.mass import heaviest
@@ -126,15 +128,20 @@ def area_means(pixels: Floats, count: int, axis: int) -> Floats:
     size = pixels.shape[axis]
     if count == size:
         return pixels
-    along = np.moveaxis(pixels, axis, 0).astype(np.float64)
-    # The integral from the beginning up to each pixel's end, read between them as a straight line.
-    integral = np.concatenate([np.zeros_like(along[:1]), np.cumsum(along, axis=0)])
+    along = np.moveaxis(pixels, axis, 0)
+    means = _area_weights(size, count) @ along.reshape(size, -1).astype(np.float64)
+    return np.asarray(np.moveaxis(means.reshape(count, *along.shape[1:]), 0, axis), dtype=np.float32)
+
+
+@lru_cache(maxsize=64)
+def _area_weights(size: int, count: int) -> sparse.csr_array:
+    """What each of `count` equal stretches takes of each of `size` pixels, (count, size); rows sum to one."""
     ends = np.linspace(0.0, size, count + 1)
-    before = np.minimum(ends.astype(int), size - 1)
-    within = (ends - before).reshape(-1, *(1,) * (along.ndim - 1))
-    up_to = integral[before] + within * along[before]
-    means = np.diff(up_to, axis=0) * (count / size)
-    return np.asarray(np.moveaxis(means, 0, axis), dtype=np.float32)
+    cuts = np.union1d(ends, np.arange(size + 1.0))
+    middles = (cuts[1:] + cuts[:-1]) / 2
+    stretch = np.searchsorted(ends, middles) - 1
+    weights = np.diff(cuts) * (count / size)
+    return sparse.csr_array((weights, (stretch, middles.astype(int))), shape=(count, size))
 
 
 def read(
@@ -231,6 +238,53 @@ def _edges(cells: Bools) -> Doubles:
     row, col = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
     down = np.stack([np.stack([row, col], 1), np.stack([row + 1, col], 1)], axis=1)
     return np.concatenate([across, down]).astype(np.float64)
+
+
+def loops(cells: Bools) -> list[Doubles]:
+    """Closed lines around cells, float64 (points, 2) of (row, col) in cells, the first point also the last.
+
+    Clockwise around cells that share edges, the other way round along their holes. Corners alone are points.
+
+    >>> [line.tolist() for line in loops(np.array([[True, True]]))]
+    [[[0.0, 0.0], [0.0, 2.0], [1.0, 2.0], [1.0, 0.0], [0.0, 0.0]]]
+    """
+    ways: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    padded = np.pad(cells, 1)
+    # From each corner of a cell along the edge that begins there, where beyond it lies no cell.
+    for (down, across), (up, left) in _CLOCKWISE.items():
+        beyond = np.roll(padded, (-up, -left), axis=(0, 1))[1:-1, 1:-1]
+        for row, col in np.argwhere(cells & ~beyond).tolist():
+            start = row + down, col + across
+            # Clockwise, with what lies beyond on the left hand.
+            ways.setdefault(start, []).append((left, -up))
+    found = []
+    while ways:
+        found.append(_walked(ways))
+    return found
+
+
+# Where on a cell each of its four edges begins, clockwise, and where the cell beyond it lies.
+_CLOCKWISE = {(0, 0): (-1, 0), (0, 1): (0, 1), (1, 1): (1, 0), (1, 0): (0, -1)}
+
+
+def _walked(ways: dict[tuple[int, int], list[tuple[int, int]]]) -> Doubles:
+    """One closed line, whose edges are taken away from those that are left."""
+    start = min(ways)
+    at, step, corners = start, ways[start][0], [start]
+    while True:
+        ahead = ways[at]
+        # Where two cells touch by a corner alone, to the right: around the same cell.
+        right = step[1], -step[0]
+        turned = right if right in ahead else ahead[0]
+        if turned != step:
+            corners.append(at)
+            step = turned
+        ahead.remove(step)
+        if not ahead:
+            del ways[at]
+        at = at[0] + step[0], at[1] + step[1]
+        if at == start:
+            return np.array([*corners, start], dtype=np.float64)
 
 
 def fitting(source_image: SourceImage, longest: int) -> tuple[int, int]:

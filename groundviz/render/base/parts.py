@@ -14,6 +14,8 @@ from groundviz.record.types import Answer, Heatmap, Target
 
 WHOLE = "whole answer"
 _WORD = re.compile(r"\w+(?:[-'/.\u2019]\w+)*")
+# Scripts that put no spaces between words: Thai to Burmese, Khmer, Japanese and Chinese.
+_UNSPACED = re.compile(r"[\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
 def probability(answer: Answer, target: Target) -> float:
@@ -105,6 +107,27 @@ def pieces(answer: Answer, target: Target) -> list[Target]:
     if len(target.tokens) == 1:
         return []
     return [find(answer, index) for index in target.tokens]
+
+
+def in_order(answer: Answer) -> list[Target]:
+    """The words of an answer as they were written, each as a target; none of an answer without words.
+
+    Where a script puts no spaces between words, each of its tokens counts as one.
+
+    >>> import groundviz
+    >>> explanation = groundviz.explain("demo", np.zeros((112, 112), np.uint8), "Is there a nodule?")
+    >>> [word.text for word in in_order(explanation.answer)]
+    ['no']
+    """
+    if not answer.spoken:
+        return []
+    found: list[Target] = []
+    for word in _words(answer, find(answer)):
+        if _UNSPACED.search(word.text):
+            found += [find(answer, token) for token in word.tokens]
+        else:
+            found.append(word)
+    return found
 
 
 def _words(answer: Answer, target: Target) -> Iterator[Target]:

@@ -35,6 +35,8 @@ DPI = 300
 INK, GREY = "#111111", "#595959"
 # For what must not be overlooked; 5.9 to 1 against white.
 WARN = "#b3400a"
+# The same on black, for screens in dark rooms.
+_ON_BLACK = {INK: "#f0f0f0", GREY: "#b0b0b0", WARN: "#ff9d5c"}
 # Lighter than any tissue under it, and found in neither map of colours.
 REFERENCE = "#7dffb0"
 
@@ -200,12 +202,15 @@ class Page:
     Args:
         width: Millimetres, kept exactly.
         height: Millimetres, rounded to whole dots.
+        dark: Whether the sheet is black, and letters are light.
     """
 
-    def __init__(self, width: float, height: float) -> None:
+    def __init__(self, width: float, height: float, *, dark: bool = False) -> None:
         self.width = width
         self.rows = dots(height)
-        self.figure = Figure(figsize=(width / _MM_PER_INCH, self.rows / DPI), dpi=DPI, facecolor="white")
+        self._inks = _ON_BLACK if dark else {}
+        size = (width / _MM_PER_INCH, self.rows / DPI)
+        self.figure = Figure(figsize=size, dpi=DPI, facecolor="black" if dark else "white")
         self._layers: dict[bytes, Levels] = {}
 
     def text(self, left: float, top: float, block: Paragraph) -> None:
@@ -242,6 +247,15 @@ class Page:
         axes.add_image(_Raster(axes, to_bytes(flat), layers))
         return axes
 
+    def blank(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Empty axes of so many millimetres, which count millimetres from their lower left corner."""
+        down = millimetres(self.rows)
+        box = (left / self.width, 1.0 - (top + height) / down, width / self.width, height / down)
+        axes = self.figure.add_axes(box)
+        axes.set_axis_off()
+        axes.set(xlim=(0, width), ylim=(0, height))
+        return axes
+
     def _layer(self, pixels: Floats) -> Levels:
         """A raster as files take it, lowest row first with opacity; the same array for equal ones."""
         levels = to_bytes(pixels)[::-1]
@@ -259,7 +273,7 @@ class Page:
             fontsize=size,
             fontfamily=families(),
             fontweight="bold" if run.bold else "normal",
-            color=run.colour,
+            color=self._inks.get(run.colour, run.colour),
             parse_math=False,
         )
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from groundviz.errors import ImageError, MissingExtra, TargetError
 from groundviz.record import selection, tiles
-from groundviz.record.geometry import cell_coverage
-from groundviz.record.localization import localization_curve
+from groundviz.record.localization import localization_curve, share_inside
 from groundviz.record.selection import measured
 from groundviz.record.targets import Named
 from groundviz.record.tiles import Tile
@@ -165,8 +164,7 @@ class Charts:
                 "out, or name another method."
             )
         # A map of zeros lies nowhere, and so has no share on the place.
-        inside = np.nansum(values * cell_coverage(first.grid, mask), axis=(2, 3))
-        shares = np.divide(inside, whole, out=np.zeros_like(whole), where=whole > 0)
+        shares, _ = share_inside(values, first.grid, mask)
         return shares.astype(np.float32), "share of the map on the place"
 
     def _check(self, mask: Bools, image: int) -> None:
@@ -244,7 +242,7 @@ def _layout(title: str) -> dict[str, Any]:
 def _title(record: Record, goal: Target, firsts: Sequence[Heatmaps]) -> str:
     """Methods, the part of the answer, and where there are several the image and tile."""
     named = ", ".join(captions.method_name(maps.method) for maps in firsts)
-    place = tiles.place(firsts[0].grid, len(record.source_images))
+    place = tiles.place(firsts[0].grid, record.source_images)
     return _plain(" · ".join(filter(None, [named, captions.quoted(goal), place])))
 
 

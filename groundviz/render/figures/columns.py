@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, cycle
 from string import ascii_lowercase
 from typing import Protocol, get_args
 
 from groundviz.errors import OptionError, UnknownName
+from groundviz.record import stacks
 from groundviz.record.arguments import is_number
 from groundviz.record.tiles import which
 from groundviz.record.types import Grid, Heatmap, Record
@@ -17,13 +18,16 @@ from groundviz.render.base.colour import OPACITY, Rule, Scale
 from groundviz.render.base.contours import Lines
 from groundviz.render.figures import styles
 from groundviz.render.figures.canvas import GREY, WARN, Page, Paragraph, Run, paragraph, printable
-from groundviz.render.figures.panels import LABEL, Bar, Layout, Panel, Panels
+from groundviz.render.figures.panels import HIGHEST, LABEL, Bar, Layout, Panel, Panels
+from groundviz.render.figures.slice_bars import SliceBars
 from groundviz.render.figures.styles import Style
 
 _TITLE, _INDENT = 8.0, 15.0
 # What a reader is to beware of is not to be cut short.
 _LINES, _BEWARE_LINES = 4, 20
 _WHOLE = ("Evidence", "Beware")
+# Of an answer that is being written; and more than any answer has.
+_WRITTEN_LINES, _ALL_LINES = 6, 100_000
 
 
 class Block(Protocol):
@@ -69,6 +73,9 @@ class Look:
         header: Whether question and answer stand above the maps.
         legend: Whether the lines on how to read the maps stand under them. What is to beware of in an image
             stays.
+        bare: Whether the image stands before its maps, without any.
+        highest: Millimetres that a panel may be high.
+        dark: Whether the page is black, for a screen.
 
     Raises:
         UnknownName: There is no such style or rule, or there are no such colours.
@@ -82,6 +89,9 @@ class Look:
     opacity: float = OPACITY
     header: bool = True
     legend: bool = True
+    bare: bool = True
+    highest: float = HIGHEST
+    dark: bool = False
 
     @property
     def smooth(self) -> bool:
@@ -151,12 +161,21 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One part with its scales: the strips of each method together."""
+    """One part with its scales: the strips of each method together.
+
+    Attributes:
+        part: What is drawn.
+        groups: The strips of each method.
+        look: How.
+        letter: What tells it from the parts beside it.
+        written: How many characters of the answer stand there, where it is shown being written; else None.
+    """
 
     part: Part
     groups: Sequence[Sequence[Strip]]
     look: Look
     letter: str = ""
+    written: int | None = None
 
     @property
     def record(self) -> Record:
@@ -174,14 +193,16 @@ class Column:
         yield list(self._heading(most, width))
         images = sorted({strip.grid.image for strip in self.strips})
         shown = [self.record.source_images[image] for image in images]
-        found = Layout.of_each(shown, width, 1 + len(most), styles.narrowest(self.look.style))
+        count, narrowest = self.look.bare + len(most), styles.narrowest(self.look.style)
+        found = Layout.of_each(shown, width, count, narrowest, self.look.highest)
         layouts = dict(zip(images, found, strict=True))
         # Beside other parts the letter is the part's.
         letters = cycle([""])
         if len(self.strips) > 1 and not self.letter:
             letters = cycle(ascii_lowercase)
         for number, group in enumerate(self.groups):
-            blocks = list(self._method(group, layouts, letters, width))
+            blocks: list[Block] = list(self._method(group, layouts, letters, width))
+            blocks += self._slice_bars(group, width)
             # One bar for one scale, under the last method that has it.
             if number + 1 == len(self.groups) or _scale_of(self.groups[number + 1]) != _scale_of(group):
                 blocks += _bar(group, width)
@@ -196,21 +217,52 @@ class Column:
             details = self._details(strip)
             # What is the same as in the row above is not repeated.
             new = "" if details == before else details
-            name = captions.titled(strip.maps[0], len(self.record.source_images))
+            name = captions.titled(strip.maps[0], self.record.source_images)
             steps = captions.interrupted(strip.maps[0])
             yield _row_title(name, next(letters), new, steps, width)
             before = details
             yield from self._lines(strip, layouts[strip.grid.image])
 
+    def _slice_bars(self, group: Sequence[Strip], width: float) -> Iterator[SliceBars]:
+        """Where along each stack that is drawn a method's first map lies."""
+        images = self.record.source_images
+        first = group[0].maps[0]
+        shown = {strip.grid.image for strip in group}
+        for stack in stacks.grouped(images):
+            found = None
+            if stacks.is_stack(stack, images) and shown.intersection(stack):
+                found = stacks.shares(
+                    self.record, first.method, first.target, stack, layer=first.layer, head=first.head
+                )
+            if found is None:
+                continue
+            numbers: list[int] = []
+            for image in stack:
+                place = images[image].slice
+                numbers.append(place.number + 1 if place else 0)
+            drawn = [at for at, image in enumerate(stack) if image in shown]
+            target = captions.quoted(first.target)
+            yield SliceBars(shares=found, numbers=numbers, drawn=drawn, target=target, width=width)
+
     def _lines(self, strip: Strip, layout: Layout) -> Iterator[Panels]:
         """The image and the maps, over as many lines as they need."""
         image = strip.grid.image
-        bare = Panel(None, None, which(image, len(self.record.source_images)).capitalize())
-        panels = [bare, *styles.panels(self.record, strip.maps, strip.scales, self.look.style)]
+        panels = list(styles.panels(self.record, strip.maps, strip.scales, self.look.style))
+        if self.look.bare:
+            panels.insert(0, self._bare(image))
         source_image, contours = self.record.source_images[image], self.part.contours.get(image, ())
         for line in range(0, len(panels), layout.per_line):
             some = panels[line : line + layout.per_line]
             yield Panels(source_image, some, layout, self.look.smooth, contours)
+
+    def _bare(self, image: int) -> Panel:
+        """The panel of an image without a map: what it is called, and where it lies."""
+        one = self.record.source_images[image]
+        name = which(image, self.record.source_images).capitalize()
+        if one.slice is not None:
+            # Of how many, and of which stack, stands over the row.
+            name = f"Slice {one.slice.number + 1}"
+        return Panel(None, None, name, stacks.position(one))
 
     def _heading(self, shown: Sequence[Heatmap], width: float) -> Iterator[Text]:
         """Name, question and answer, with the parts of the answer that have a panel in bold.
@@ -235,8 +287,18 @@ class Column:
             aside = paragraph([Run(label, colour=WARN if warns else GREY)], _TITLE, _INDENT)
             most = _BEWARE_LINES if label in _WHOLE else _LINES
             beside = paragraph(runs, _TITLE, width - _INDENT, most_lines=most)
+            if label == name and self.written is not None:
+                beside = self._so_far(runs, width - _INDENT)
             after = 1.6 if label == rows[-1][0] else 0.4
             yield Text(((0.0, aside), (_INDENT, beside)), after)
+
+    def _so_far(self, runs: Sequence[Run], width: float) -> Paragraph:
+        """The answer up to where it is written, its last lines where it is long, at a height that stays."""
+        # In bold, which is never narrower.
+        whole = [Run(run.text, bold=True) for run in replace(self, written=None)._answer([])]
+        most = min(_WRITTEN_LINES, len(paragraph(whole, _TITLE, width, most_lines=_ALL_LINES).lines))
+        so_far = paragraph(runs, _TITLE, width, most_lines=_ALL_LINES).lines[-most:]
+        return Paragraph((*so_far, *[()] * (most - len(so_far))), _TITLE)
 
     def _evidence(self, methods: Sequence[str]) -> list[Run]:
         """Whether the answer needs the image and the marked place, and a verdict that all maps share."""
@@ -251,7 +313,11 @@ class Column:
         """The answer with its parts in bold, what it lacks, and its probability."""
         answer = self.record.answer
         runs: list[Run] = []
+        end = 0
         for text, bold in captions.emphasis(answer, (one.target for one in shown)):
+            start, end = end, end + len(text)
+            if self.written is not None and end > self.written:
+                return [*runs, Run(printable(text[: self.written - start]), bold=bold)]
             runs.append(Run(printable(text), bold=bold))
         if captions.cut_off(answer):
             runs.append(Run(f" {captions.CUT}", colour=WARN))

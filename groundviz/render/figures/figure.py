@@ -15,12 +15,13 @@ from groundviz.record.arguments import is_number
 from groundviz.record.evidence import SAYS_NOTHING
 from groundviz.record.selection import Selection, target
 from groundviz.record.targets import Named
-from groundviz.record.tiles import which
+from groundviz.record.tiles import briefly
 from groundviz.record.types import Heatmap, Record, Target
 from groundviz.render.base import captions, embedding
 from groundviz.render.base.colour import Scale, scales
 from groundviz.render.base.contours import Lines
 from groundviz.render.base.escape import visible
+from groundviz.render.base.notes import notes_on
 from groundviz.render.figures import legend, styles
 from groundviz.render.figures.canvas import GREY, Page, Run, dots, paragraph, printable
 from groundviz.render.figures.columns import Aligned, Block, Column, Look, Part, Strip, Text, stack
@@ -61,14 +62,9 @@ def compose(parts: Sequence[Part], look: Look | None = None, *, width: Width = "
         )
     rows = list(chain.from_iterable(part.rows for part in parts))
     refuse_many(sum(map(len, rows)))
-    columns = _columns(parts, look)
+    columns = columns_of(parts, look)
     with drawing():
-        blocks = list(_bands(columns, across - 2 * _MARGIN))
-        blocks += _footer(columns, across - 2 * _MARGIN, look)
-        down = 2 * _MARGIN + sum(block.height for block in blocks)
-        _refuse_long(across, down)
-        page = Page(across, down)
-        stack(blocks, page, _MARGIN, _MARGIN)
+        page = sheet(columns, across, look)
 
     # Drawn when a notebook keeps it, for most figures never are.
     def kept() -> PaperFigure:
@@ -77,7 +73,28 @@ def compose(parts: Sequence[Part], look: Look | None = None, *, width: Width = "
             shown.append(replace(part, record=embedding.embedded(part.record)))
         return compose(shown, look, width=width)
 
-    return PaperFigure(page.figure, _caption(columns, look), kept)
+    return PaperFigure(page.figure, caption_of(columns, look), kept)
+
+
+def sheet(columns: Sequence[Column], across: float, look: Look, *, legend_of: Column | None = None) -> Page:
+    """The page of some columns, drawn; under `drawing()`.
+
+    Args:
+        columns: What stands on it.
+        across: Its width in mm.
+        look: How maps are shown.
+        legend_of: What the lines on how to read the maps are about; None for the columns.
+
+    Raises:
+        TargetError: No image file could hold it.
+    """
+    room = across - 2 * _MARGIN
+    blocks = [*_bands(columns, room), *_footer([legend_of] if legend_of else columns, room, look)]
+    down = 2 * _MARGIN + sum(block.height for block in blocks)
+    _refuse_long(across, down)
+    page = Page(across, down, dark=look.dark)
+    stack(blocks, page, _MARGIN, _MARGIN)
+    return page
 
 
 def part_of(
@@ -170,19 +187,24 @@ def default_targets(
     return styles.default_targets(record, width_each, style, one_line=parts > 1)
 
 
-def _columns(parts: Sequence[Part], look: Look) -> list[Column]:
-    """The parts with their scales: those of one model share them."""
+def columns_of(parts: Sequence[Part], look: Look) -> list[Column]:
+    """The parts with their scales: those of one model share them.
+
+    Raises:
+        TargetError: The style cannot show one of the maps.
+    """
     rows = [_comparable(part, look) for part in parts]
-    known: dict[str, list[tuple[Heatmap, str]]] = {}
+    known: dict[str, list[tuple[Heatmap, str, str]]] = {}
     for part, its_rows, letter in zip(parts, rows, _letters(len(parts)), strict=False):
         called = f"({letter})" if letter else part.name
         its_maps = known.setdefault(part.record.provenance.weights, [])
-        its_maps += [(heatmap, called) for heatmap in chain.from_iterable(its_rows)]
+        for heatmap in chain.from_iterable(its_rows):
+            its_maps.append((heatmap, called, briefly(heatmap.grid.image, part.record.source_images)))
     # By identity, for the same map may stand in two parts.
     found: dict[int, Scale | None] = {}
-    for pairs in known.values():
-        maps, whose = zip(*pairs, strict=True)
-        its_scales = scales(maps, look.rule, colours=look.colours, opacity=look.opacity, whose=whose)
+    for named in known.values():
+        maps, whose, on = zip(*named, strict=True)
+        its_scales = scales(maps, look.rule, colours=look.colours, opacity=look.opacity, whose=whose, on=on)
         for heatmap, scale in zip(maps, its_scales, strict=True):
             found[id(heatmap)] = scale
     columns: list[Column] = []
@@ -293,16 +315,14 @@ def _percentages(look: Look) -> str:
 
 def _notes(column: Column) -> Iterator[str]:
     """What to beware of in each image that is drawn."""
-    for image in sorted({strip.grid.image for strip in column.strips}):
-        source_image = column.record.source_images[image]
-        notes = [f"{note.removesuffix('.')}." for note in source_image.notes]
-        if notes:
-            name = which(image, len(column.record.source_images))
-            name = f"{column.letter}, {name}" if column.letter else name.capitalize()
-            yield " ".join([f"{name}:", *notes])
+    images = sorted({strip.grid.image for strip in column.strips})
+    for name, told in notes_on(column.record.source_images, images):
+        name = f"{column.letter}, {name}" if column.letter else name[:1].upper() + name[1:]
+        yield " ".join([f"{name}:", *(f"{note.removesuffix('.')}." for note in told)])
 
 
-def _caption(columns: Sequence[Column], look: Look) -> str:
+def caption_of(columns: Sequence[Column], look: Look) -> str:
+    """What stands under a figure of some columns."""
     notes: list[str] = []
     if look.style == "llava_rad":
         notes += [styles.RECONSTRUCTION, styles.MASSES]

@@ -48,6 +48,16 @@ def drawing() -> AbstractContextManager[None]:
     return style.context(["default", _SETTINGS, {name: own[name] for name in _FONTS}])
 
 
+def dot_by_dot(figure: Figure) -> Image.Image:
+    """A figure of `canvas.DPI` dots per inch, without the opacity that a printer would ask about."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="rgba", dpi=DPI)
+    # As matplotlib counts dots: what is left of one is dropped.
+    across, down = figure.get_size_inches()
+    width, height = int(across * DPI), int(down * DPI)
+    return Image.frombytes("RGBA", (width, height), stream.getvalue()).convert("RGB")
+
+
 @dataclass(frozen=True, slots=True)
 class PaperFigure:
     """A figure of an exact size, with a caption to go under it.
@@ -87,23 +97,14 @@ class PaperFigure:
             if format in _VECTORS:
                 self.figure.savefig(stream, format=format, dpi=DPI, metadata=_VECTORS[format])
             else:
-                self._drawn().save(stream, format, dpi=(DPI, DPI), **_RASTERS[format])
+                dot_by_dot(self.figure).save(stream, format, dpi=(DPI, DPI), **_RASTERS[format])
         return stream.getvalue()
-
-    def _drawn(self) -> Image.Image:
-        """The figure dot by dot, without the opacity that a printer would ask about."""
-        stream = io.BytesIO()
-        self.figure.savefig(stream, format="rgba", dpi=DPI)
-        # As matplotlib counts dots: what is left of one is dropped.
-        across, down = self.figure.get_size_inches()
-        width, height = int(across * DPI), int(down * DPI)
-        return Image.frombytes("RGBA", (width, height), stream.getvalue()).convert("RGB")
 
     def preview(self) -> bytes:
         """The figure as a PNG of half the resolution, light enough for a page or a notebook."""
         stream = io.BytesIO()
         with drawing():
-            self._drawn().reduce(2).save(stream, "PNG")
+            dot_by_dot(self.figure).reduce(2).save(stream, "PNG")
         return stream.getvalue()
 
     def _repr_png_(self) -> bytes | None:

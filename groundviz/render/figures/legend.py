@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 
+from groundviz.record.stacks import grouped
 from groundviz.record.tiles import place, which
 from groundviz.record.types import Heatmap, Record, SourceImage
 from groundviz.render.base import captions, checked
@@ -114,13 +115,16 @@ def _left_out(record: Record, rows: Sequence[Sequence[Heatmap]]) -> Iterator[str
 
 
 def _sizes(source_images: Sequence[SourceImage]) -> Iterator[str]:
-    """Which image is which, where there are several."""
+    """Which image is which, where there are several; of a stack how many slices were asked about."""
     if len(source_images) == 1:
         return
     sizes: list[str] = []
-    for image, source_image in enumerate(source_images):
-        rows, cols = source_image.shape
-        sizes.append(f"{which(image, len(source_images))}, {rows} by {cols} pixels")
+    for stack in grouped(source_images):
+        rows, cols = source_images[stack[0]].shape
+        name = which(stack[0], source_images)
+        if len(stack) > 1:
+            name = f"{len(stack)} slices, {name} to {which(stack[-1], source_images)}"
+        sizes.append(f"{name}, {rows} by {cols} pixels")
     named = "; ".join(sizes)
     yield f"{named[:1].upper()}{named[1:]}."
 
@@ -150,7 +154,7 @@ def _method_sentence(
         details.append(combined)
     parts = [", ".join(details)]
     # Rows of one image need no names.
-    places = list(filter(None, (place(one.grid, len(record.source_images)) for one in firsts)))
+    places = list(filter(None, (place(one.grid, record.source_images) for one in firsts)))
     if places:
         parts.append(f"rows: {'; '.join(places)}")
     error = captions.uncertainties(list(chain.from_iterable(rows)))

@@ -36,7 +36,7 @@ LABEL, SMALL = 7.0, 6.0
 _GAP = 1.5
 # What a label, and what a sentence, needs to be read.
 NARROW, ROOMY = 24.0, 34.0
-_HIGHEST = 80.0
+HIGHEST = 80.0
 _LABEL_HEIGHT, _RANGE_HEIGHT = 3.4, 3.0
 _BAR_WIDTH, _BAR_HEIGHT, _BAR_LINES = 34.0, 1.8, 8
 _AGAINST, _FOR = Run("against", colour=GREY), Run("for", colour=GREY)
@@ -67,23 +67,38 @@ class Layout:
     per_line: int
 
     @classmethod
-    def of(cls, source_image: SourceImage, width: float, count: int, narrowest: float = NARROW) -> Layout:
-        """The layout of `count` panels of an image on a page `width` mm wide, lines evenly filled."""
+    def of(
+        cls,
+        source_image: SourceImage,
+        width: float,
+        count: int,
+        narrowest: float = NARROW,
+        highest: float = HIGHEST,
+    ) -> Layout:
+        """The layout of `count` panels of an image on a page `width` mm wide, lines evenly filled.
+
+        No panel is higher than `highest` mm.
+        """
         per_line = math.ceil(count / math.ceil(count / panels_per_line(width, narrowest)))
         row_mm, col_mm = source_image.spacing_mm or (1.0, 1.0)
         aspect = source_image.shape[0] * row_mm / (source_image.shape[1] * col_mm)
         panel = (width + _GAP) / per_line - _GAP
-        height = min(panel * aspect, _HIGHEST)
+        height = min(panel * aspect, highest)
         shape = (max(8, dots(height)), max(8, int(height / aspect / millimetres(1))))
         room = max(millimetres(shape[1]), NARROW)
         return cls(shape, room, room + _GAP, per_line)
 
     @classmethod
     def of_each(
-        cls, source_images: Sequence[SourceImage], width: float, count: int, narrowest: float = NARROW
+        cls,
+        source_images: Sequence[SourceImage],
+        width: float,
+        count: int,
+        narrowest: float = NARROW,
+        highest: float = HIGHEST,
     ) -> list[Layout]:
         """Layouts for panels of different images one under the other, in columns."""
-        layouts = [cls.of(source_image, width, count, narrowest) for source_image in source_images]
+        layouts = [cls.of(one, width, count, narrowest, highest) for one in source_images]
         pitch = max(layout.pitch for layout in layouts)
         return [replace(layout, pitch=pitch) for layout in layouts]
 

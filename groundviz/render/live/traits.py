@@ -15,8 +15,10 @@ from groundviz.render.base.colour import COLOURS
 Rule = Callable[[Any], bool]
 
 # As many as the viewer has panes; of boxes it draws one.
-_MOST_PANES, _MOST_BOXES, _MOST_ZOOM = 4, 16, 24.0
+_MOST_PANES, _MOST_BOXES, _MOST_ZOOM = 8, 16, 24.0
 _LONGEST_NAME = 200
+# A window's width, in widths of the window that was read; its centre lies no further off than the widest.
+NARROWEST, WIDEST = 1e-5, 1e5
 NORMS = ("root", "linear", "log", "each", "mass")
 TOOLS = ("pan", "window", "box")
 
@@ -61,6 +63,7 @@ def acceptable(record: Record, known: int) -> dict[str, Rule]:
         "rois": lambda value: _each(value, _MOST_BOXES, lambda box: _box(box, record)),
         "hovered_patch": lambda value: value == [] or _cell(value, record),
         "image": lambda value: whole(value, -1, images - 1),
+        "slices": lambda value: _each(value, images, lambda one: whole(one, 0, images - 1)),
         "tile": lambda value: whole(value, -1, len(record.heatmaps)),
         "layer": lambda value: type(value) is int and value in layers,
         "head": lambda value: whole(value, -1, heads - 1),
@@ -72,8 +75,8 @@ def acceptable(record: Record, known: int) -> dict[str, Rule]:
         "opacity": lambda value: _number(value, 0.0, 1.0),
         "threshold": lambda value: _number(value, 0.0, 1.0),
         "cmap": lambda value: isinstance(value, str) and (value == "" or value in COLOURS),
-        "window": lambda value: _number(value, 0.01, 1.0),
-        "level": lambda value: _number(value, 0.0, 1.0),
+        "window": lambda value: _number(value, NARROWEST, WIDEST),
+        "level": lambda value: _number(value, -WIDEST, WIDEST),
         "invert": _truth,
         "view": _view,
         "tool": lambda value: isinstance(value, str) and value in TOOLS,

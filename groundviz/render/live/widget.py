@@ -7,11 +7,13 @@ Besides traits there are messages. The browser sends ::
     {"need": "challenge"}                       the test of the maps, where `_challenge` offers it
     {"need": "stop"}                            an end to either
     {"need": "images"}                          the pixels, where `_pack` holds less than all of them
+    {"need": "tile", "side": 0, "image": 0, "level": 2, "tile": 7}    one tile of a larger size of an image
 
 and gets ::
 
     {"heads": 2, "layer": 5}, [bytes]                                     as `pack.heads_of` codes them
-    {"images": [[side, image, start, length], ...]}, [bytes]              each a PNG image
+    {"images": [[side, image, header], ...]}, [bytes]                     as `pack.images_of` tells
+    {"tile": {"side": 0, "image": 0, "level": 2, "tile": 7}}, [bytes]     as `Pixels.tile` codes it
     {"maps": [header, ...], "method": "rise", "says": sentence, "missing": [sentence, ...],
      "evidence": table}, [bytes]                                          as `pack.maps_of` codes them
     {"evidence": table, "says": sentence}                                 as `checked.payload` makes it
@@ -34,7 +36,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import anywidget
 import traitlets
@@ -44,30 +46,20 @@ from groundviz.errors import TargetError, UnsupportedMethod
 from groundviz.record.types import Record
 from groundviz.render.base import captions, checked, embedding
 from groundviz.render.base.colour import OPACITY
+from groundviz.render.base.options import options
 from groundviz.render.live import traits
-from groundviz.render.live.background_task import Errand, Tell
+from groundviz.render.live.background_task import Errand
+from groundviz.render.live.loading import quiet
+from groundviz.render.live.more import More as More
 from groundviz.render.pages import html
 from groundviz.render.viewer import assets, pack
+from groundviz.render.viewer.pixels import Pixels
 
+# What names one tile of an image.
+TILE = ("side", "image", "level", "tile")
 CHALLENGE = "Challenge the map"
 # Stands where a method's name does.
 CHALLENGED = "the challenge"
-
-
-class More(Protocol):
-    """Where maps and checks come from that were not made yet."""
-
-    def offers(self, record: Record) -> list[dict[str, str]]:
-        """The methods that can be measured: "name", "does" and "cost" of each."""
-
-    def measure(self, explanation: Any, method: str, tell: Tell) -> Any:
-        """The explanation with the maps of one of them."""
-
-    def unchallenged(self, record: Record) -> dict[str, str]:
-        """What putting the maps to the test asks ("does") and its cost; empty where that was done."""
-
-    def challenge(self, explanation: Any, tell: Tell) -> Any:
-        """The explanation with what came of it."""
 
 
 class GroundViewer(anywidget.AnyWidget):
@@ -98,7 +90,9 @@ class GroundViewer(anywidget.AnyWidget):
         pins: Token lists with a pane of their own.
         rois: Boxes drawn, in source pixels: image, x0, y0, x1, y1.
         hovered_patch: Image, row and column of the cell the pointer rests on.
-        image: Which image, or -1 for all.
+        image: Which image, or the stack of which slice, or -1 for all.
+        slices: Which slice of each stack is shown, as numbers of images; where none is named, the one that
+            holds most of what was explained.
         tile: Which tile of an image, or -1 for all tiles.
         layer: One layer, or -1 for all combined.
         head: One head, or -1 for all combined.
@@ -112,8 +106,8 @@ class GroundViewer(anywidget.AnyWidget):
         opacity: Opacity at the end of the scale, 0 to 1.
         threshold: How far along the colour bar from zero a value must lie to be coloured, 0 to 1.
         cmap: Name of the colours; empty for the usual ones.
-        window: Width of the display window, 0 to 1 of what was read.
-        level: Centre of the display window, 0 to 1.
+        window: Width of the display window; 1 is that of what was read, of a stack's first slice.
+        level: Centre of the display window: 0 is what was read as black, 1 as white.
         invert: Whether black and white change places.
         view: Centre (x, y) of the view as shares of the image, and the zoom.
         tool: What dragging does: "pan", "window" or "box".
@@ -141,6 +135,7 @@ class GroundViewer(anywidget.AnyWidget):
     rois = traitlets.List(traitlets.Dict()).tag(sync=True)
     hovered_patch = traitlets.List(traitlets.Int()).tag(sync=True)
     image = traitlets.Int(-1).tag(sync=True)
+    slices = traitlets.List(traitlets.Int()).tag(sync=True)
     tile = traitlets.Int(0).tag(sync=True)
     layer = traitlets.Int(-1).tag(sync=True)
     head = traitlets.Int(-1).tag(sync=True)
@@ -152,8 +147,8 @@ class GroundViewer(anywidget.AnyWidget):
     opacity = traitlets.Float(OPACITY, min=0.0, max=1.0).tag(sync=True)
     threshold = traitlets.Float(0.0, min=0.0, max=1.0).tag(sync=True)
     cmap = traitlets.Unicode().tag(sync=True)
-    window = traitlets.Float(1.0, min=0.01, max=1.0).tag(sync=True)
-    level = traitlets.Float(0.5, min=0.0, max=1.0).tag(sync=True)
+    window = traitlets.Float(1.0, min=traits.NARROWEST, max=traits.WIDEST).tag(sync=True)
+    level = traitlets.Float(0.5, min=-traits.WIDEST, max=traits.WIDEST).tag(sync=True)
     invert = traitlets.Bool(False).tag(sync=True)
     view = traitlets.List(traitlets.Float(), default_value=[0.5, 0.5, 1.0], minlen=3, maxlen=3).tag(sync=True)
     tool = traitlets.Enum(traits.TOOLS, "pan").tag(sync=True)
@@ -170,6 +165,7 @@ class GroundViewer(anywidget.AnyWidget):
         self._sides = list(sides)
         self._latest, self._source, self._refused = explanation, more, set[str]()
         self._errand: Errand | None = None
+        self._pixels: dict[tuple[int, int], Pixels] = {}
         # Messages may come while a cell is running, and the errand has a thread of its own.
         self._turn = threading.RLock()
         known = [maps.method for maps in self._record.heatmaps]
@@ -180,7 +176,8 @@ class GroundViewer(anywidget.AnyWidget):
             "method": known[0] if known else "",
         }
         offered = {"_more": self._offers(), "_challenge": self._unchallenged()}
-        super().__init__(**{**start, **offered, **state})
+        with quiet():
+            super().__init__(**{**start, **offered, **state})
         self.set_trait("explanation", explanation)
         self.on_msg(self._asked)
 
@@ -222,10 +219,11 @@ class GroundViewer(anywidget.AnyWidget):
 
     def _ipython_display_(self) -> None:
         """Show the widget, and behind it a snapshot that comes forward when there is no kernel any more."""
-        widget, _ = super()._repr_mimebundle_() or ({}, {})
-        # Without a text of its own an export to HTML would print the widget's repr above the snapshot.
-        display({**widget, "text/plain": ""}, raw=True)
-        display({"text/html": self._snapshot(), "text/plain": ""}, raw=True)
+        with quiet():
+            widget, _ = super()._repr_mimebundle_() or ({}, {})
+            # Without a text of its own an export to HTML would print the widget's repr above the snapshot.
+            display({**widget, "text/plain": ""}, raw=True)
+            display({"text/html": self._snapshot(), "text/plain": ""}, raw=True)
 
     def _snapshot(self) -> str:
         if len(self._sides) > 1:
@@ -238,10 +236,12 @@ class GroundViewer(anywidget.AnyWidget):
         for side in self._sides:
             # No more of the images than a notebook may keep.
             sides.append(replace(side, record=embedding.embedded(side.record)))
+        # What is withheld is asked for as a whole.
+        sizes: pack.Sizes = "ask" if options.embed == "image" else "first"
         if len(sides) > 1:
-            return html.side_by_side(sides)
+            return html.side_by_side(sides, sizes=sizes)
         [one] = sides
-        return pack.pack(one.record, known=one.known, name=one.name)
+        return pack.pack(one.record, known=one.known, name=one.name, sizes=sizes)
 
     def _offers(self) -> list[dict[str, str]]:
         """What can be measured, with a name to be read; without what refused already."""
@@ -267,6 +267,8 @@ class GroundViewer(anywidget.AnyWidget):
                 self._send_heads(content.get("map"), content.get("layer"))
             case "images":
                 self._send_images()
+            case "tile":
+                self._send_tile(content)
             case "method" if traits.is_name(content.get("method")):
                 self._begin(content["method"])
             case "challenge":
@@ -279,6 +281,23 @@ class GroundViewer(anywidget.AnyWidget):
         """Send the pixels that the traits do not hold, so that they are seen and not kept."""
         places, blob = pack.images_of([one.record for one in self._sides])
         self.send({"images": places}, [blob])
+
+    def _send_tile(self, content: dict[str, Any]) -> None:
+        """Send one tile of an image at one of its sizes, which the viewer needs when it comes into view."""
+        wish: Any = [content.get(key) for key in TILE]
+        side, image, level, tile = wish
+        if not traits.whole(side, 0, len(self._sides) - 1):
+            return
+        images = self._sides[side].record.source_images
+        if not traits.whole(image, 0, len(images) - 1):
+            return
+        # To make the sizes takes long, so they are kept.
+        pixels = self._pixels.setdefault((side, image), Pixels(images[image]))
+        if not traits.whole(level, 0, len(pixels.levels) - 1):
+            return
+        if not traits.whole(tile, 0, pixels.count(level) - 1):
+            return
+        self.send({"tile": {key: content[key] for key in TILE}}, [pixels.tile(level, tile)])
 
     def _send_heads(self, number: Any, layer: Any) -> None:
         """Send the heads of one layer, which the viewer asks for when it first needs them."""

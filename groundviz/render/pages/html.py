@@ -14,13 +14,15 @@ from itertools import chain
 
 from PIL import Image
 
+from groundviz.record import stacks
 from groundviz.record.targets import find
-from groundviz.record.tiles import drawn, which
+from groundviz.record.tiles import briefly, drawn, which
 from groundviz.record.types import Answer, Heatmap, Heatmaps, Record, SourceImage, Target
 from groundviz.render.base import captions, embedding, escape, overlay, provenance
 from groundviz.render.base.colour import Scale, bar, scales
 from groundviz.render.base.contours import Outline
 from groundviz.render.base.escape import Html, element
+from groundviz.render.base.notes import notes_on
 from groundviz.render.figures.file import PaperFigure
 from groundviz.render.pages import tables
 from groundviz.render.pages.stylesheet import STYLE
@@ -52,11 +54,11 @@ class Side:
     known: tuple[Outline, ...] = ()
 
 
-def side_by_side(sides: Sequence[Side]) -> bytes:
-    """The payload of a viewer that shows several explanations together."""
+def side_by_side(sides: Sequence[Side], *, sizes: pack.Sizes = "all") -> bytes:
+    """The payload of a viewer that shows several explanations together; `sizes` as in `pack.pack`."""
     packs: list[bytes] = []
     for one in sides:
-        packs.append(pack.pack(one.record, known=one.known, name=one.name))
+        packs.append(pack.pack(one.record, known=one.known, name=one.name, sizes=sizes))
     return pack.together(packs)
 
 
@@ -145,7 +147,7 @@ def _article(
     live: str = "",
 ) -> Html:
     record = embedding.embedded(record)
-    payload = pack.pack(record, known=known)
+    payload = pack.pack(record, known=known, sizes=_sizes(most))
     parts = [escape.interactive(_still(record), payload, live), *_below(record, most), *_figure(figure)]
     return element("article", *parts, _made_with(record))
 
@@ -159,8 +161,13 @@ def _beside(sides: Sequence[Side], figure: PaperFigure | None, *, most: int | No
         shown.append(replace(side, record=record))
         still += [element("h2", side.name), *_still(record)]
         below += [element("h3", side.name), *_below(record, most), _made_with(record)]
-    parts = escape.interactive(still, side_by_side(shown), live)
+    parts = escape.interactive(still, side_by_side(shown, sizes=_sizes(most)), live)
     return element("article", parts, *below, *_figure(figure))
+
+
+def _sizes(most: int | None) -> pack.Sizes:
+    """A page holds images in full; a notebook, which keeps every output, holds less."""
+    return "all" if most is None else "first"
 
 
 def _still(record: Record) -> list[Html]:
@@ -204,13 +211,16 @@ def _answer(answer: Answer, targets: Sequence[Target]) -> Html:
 def _views(record: Record) -> Iterator[Html]:
     """Each image, and beside it each method's maps of what was explained."""
     maps = list(_explained(record))
-    for image, source_image in enumerate(record.source_images):
-        name = which(image, len(record.source_images)).capitalize()
+    images = stacks.drawn(record)
+    for image in images:
+        source_image = record.source_images[image]
+        name = which(image, record.source_images).capitalize()
         # A single image has no number.
         says = "The image that was asked about." if name == "Image" else f"{name}."
         bare = _image(source_image, _VIEW, says)
         views = [_view(record, one, scale) for one, scale in maps if one.grid.image == image]
         yield element("div", element("figure", bare, element("figcaption", name)), *views, class_="views")
+    yield from (element("p", one, class_="quiet") for one in captions.left_out(record, images))
     shown, asked = len(_viewed(record)), len(record.targets)
     if shown < asked:
         says = f"These are the first {shown:,} of the {asked:,} parts of the answer that were asked for."
@@ -223,7 +233,8 @@ def _explained(record: Record) -> Iterator[tuple[Heatmap, Scale | None]]:
     for maps in _by_method(record):
         for target in _viewed(record):
             heatmaps += [one.at(target) for one in maps]
-    yield from zip(heatmaps, scales(heatmaps), strict=True)
+    on = [briefly(one.grid.image, record.source_images) for one in heatmaps]
+    yield from zip(heatmaps, scales(heatmaps, on=on), strict=True)
 
 
 def _viewed(record: Record) -> Sequence[Target]:
@@ -236,7 +247,8 @@ def _by_method(record: Record) -> list[list[Heatmaps]]:
     methods: dict[str, list[Heatmaps]] = {}
     for maps in record.heatmaps:
         methods.setdefault(maps.method, []).append(maps)
-    return list(map(drawn, methods.values()))
+    images = stacks.drawn(record)
+    return [[one for one in drawn(maps) if one.grid.image in images] for maps in methods.values()]
 
 
 def _view(record: Record, heatmap: Heatmap, scale: Scale | None) -> Html:
@@ -251,7 +263,7 @@ def _view(record: Record, heatmap: Heatmap, scale: Scale | None) -> Html:
     if len(record.targets) > 1 or target.foil or target.in_question:
         details.insert(0, captions.quoted(target))
     # The image needs no name: the map stands beside it.
-    strong = element("strong", captions.titled(heatmap, 1))
+    strong = element("strong", captions.titled(heatmap, ()))
     name = element("p", strong, *_interrupted(heatmap), " ", *escape.lines(", ".join(filter(None, details))))
     key = element("ul", element("li", *_key(scale)), class_="scales")
     return element("figure", _map(record, _VIEW, heatmap, scale), element("figcaption", name, key))
@@ -305,7 +317,7 @@ def _legend(record: Record) -> list[str]:
 
 
 def _small(record: Record, heatmap: Heatmap, scale: Scale | None) -> Html:
-    name = element("figcaption", captions.titled(heatmap, len(record.source_images)), *_interrupted(heatmap))
+    name = element("figcaption", captions.titled(heatmap, record.source_images), *_interrupted(heatmap))
     return element("figure", _map(record, _SMALL, heatmap, scale), name)
 
 
@@ -338,7 +350,7 @@ def _image(
 def _map(record: Record, longest: int, heatmap: Heatmap, scale: Scale | None) -> Html:
     if scale is None:
         return element("p", captions.no_evidence(heatmap), class_="none")
-    says = captions.describe(heatmap, len(record.source_images))
+    says = captions.describe(heatmap, record.source_images)
     return _image(record.source_images[heatmap.grid.image], longest, says, heatmap, scale)
 
 
@@ -356,13 +368,9 @@ def _key(scale: Scale | None) -> list[Html]:
 
 
 def _notes(source_images: Sequence[SourceImage]) -> Iterator[Html]:
-    for image, source_image in enumerate(source_images):
-        if source_image.notes:
-            name = which(image, len(source_images))
-            if name == "image":
-                name = "the image"
-            yield element("h3", f"About {name}")
-            yield element("ul", *(element("li", note) for note in source_image.notes))
+    for name, told in notes_on(source_images, range(len(source_images))):
+        yield element("h3", f"About {'the image' if name == 'image' else name}")
+        yield element("ul", *(element("li", note) for note in told))
 
 
 def _figure(figure: PaperFigure | None) -> Iterator[Html]:
@@ -388,5 +396,5 @@ def _errors(record: Record) -> Iterator[tuple[str, str]]:
     for maps in record.heatmaps:
         for target in _viewed(record):
             if maps.has(target) and (error := captions.uncertainty(maps.at(target), maps)):
-                name = captions.titled(maps.at(target), len(record.source_images))
+                name = captions.titled(maps.at(target), record.source_images)
                 yield f"error of {name}, {captions.quoted(target)}", error

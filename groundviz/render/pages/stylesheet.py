@@ -1,7 +1,9 @@
 """How a page looks: one style sheet, scoped so that it leaves a surrounding notebook alone."""
 
+from groundviz.render.viewer.themes import themed
+
 # A notebook has a theme of its own, whatever the system prefers.
-STYLE = """
+STYLE = themed("""
 .groundviz {
   --ground: #f6f7f8; --card: #ffffff; --ink: #16191d; --quiet: #575e66; --line: #d5d9de; --mark: #0b57a4;
   --warn: #a63a08;
@@ -15,25 +17,28 @@ STYLE = """
     --warn: #ffa36b;
   }
 }
-body[data-jp-theme-light="true"] .groundviz, body.vscode-light .groundviz {
+:theme(light) .groundviz {
   --ground: #f6f7f8; --card: #ffffff; --ink: #16191d; --quiet: #575e66; --line: #d5d9de; --mark: #0b57a4;
   --warn: #a63a08;
   color-scheme: light;
 }
-body[data-jp-theme-light="false"] .groundviz, body.vscode-dark .groundviz {
+:theme(dark) .groundviz {
   --ground: #0e1013; --card: #16191d; --ink: #dfe3e8; --quiet: #98a1ab; --line: #2b3036; --mark: #8ec1f5;
   --warn: #ffa36b; color-scheme: dark;
 }
 body.groundviz { margin: 0; }
 div.groundviz { font-size: 14px; padding: 4px 12px; border-radius: 6px; }
-.groundviz header, .groundviz main, .groundviz footer { max-width: 1080px; margin: 0 auto;
-  padding: 12px 20px; }
-.groundviz h1 { font-size: 1.45em; line-height: 1.25; margin: .6em 0 .2em; font-weight: 650; }
+.groundviz header, .groundviz main, .groundviz footer { max-width: 2600px; margin: 0 auto;
+  padding: 10px 20px; }
+.groundviz article > :not([data-gv]) { max-width: 1080px; margin-inline: auto; }
+.groundviz header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 18px; }
+.groundviz header p { margin: 0; font-size: .85em; color: var(--quiet); }
+.groundviz h1 { font-size: 1.25em; line-height: 1.25; margin: .2em 0; font-weight: 650; }
 .groundviz h2 { font-size: 1.2em; line-height: 1.3; margin: 0 0 .3em; font-weight: 650; }
 .groundviz h3 { font-size: .95em; margin: 1.5em 0 .5em; font-weight: 650; }
 .groundviz p { margin: .3em 0; }
 .groundviz article { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
-  padding: 18px 20px; margin: 0 0 22px; }
+  padding: 14px 16px; margin: 0 0 22px; }
 div.groundviz article { border: 0; background: none; padding: 6px 0; margin: 0; }
 .groundviz .answer { font-size: 1.1em; }
 .groundviz .answer strong { color: var(--mark); font-weight: 650; }
@@ -80,4 +85,4 @@ div.groundviz article { border: 0; background: none; padding: 6px 0; margin: 0; 
 @media print {
   .groundviz figure, .groundviz .tokens > li { break-inside: avoid; }
 }
-"""
+""")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from groundviz.render.viewer import modules
 from groundviz.render.viewer.compact import compact
+from groundviz.render.viewer.themes import themed
 
 _STATIC = Path(__file__).with_name("static")
 _EXPORT = "export default { render };"
@@ -30,7 +31,7 @@ def module() -> str:
 @cache
 def style() -> str:
     """The viewer's style sheet, every rule of which stays inside the viewer."""
-    return _read("viewer.css")
+    return themed(_read("viewer.css"))
 
 
 @cache

@@ -15,10 +15,12 @@ _TEXT = r'"(?:[^"\\\n]|\\.)*"' + r"|'(?:[^'\\\n]|\\.)*'" + r"|`(?:[^`\\]|\\.)*`"
 _EXPRESSION = r"(?:(?<=\()|(?<== ))/(?![*/])(?:\\.|\[[^\]\n]*\]|[^/\\\n])+/"
 _APART = re.compile(f"(?P<comment>{_COMMENT})|(?P<literal>{_TEXT}|{_EXPRESSION})")
 _LINE_END = re.compile(r"[ \t]*\n\s*")
-# Signs that need no space beside them. "/" is not among them, for it might begin a comment.
+# Signs that need no space beside them. "/" might begin a comment: beside words and brackets it does not.
 _SIGN = re.compile(r" *([{}()\[\]=,;:?<>&|*!]) *")
 # "a + +b" is not "a++b".
 _PLUS = re.compile(r"(?<![+-]) ([+-]) (?![+-])")
+_OVER = re.compile(r"(?<=[\w)\]]) / (?=[\w(])")
+_CHANGED = re.compile(r"(?<=[\w)\]]) ([+-]=)")
 # Where no statement can end, or one has just ended, a new line means nothing.
 _NEW_LINE = re.compile(r"(?<=[{(\[,;:?=<>&|])\n|\n(?=[)\]}.?:&|])")
 
@@ -28,6 +30,8 @@ def compact(text: str) -> str:
 
     >>> compact('const a = "b  c"; // why\n\nif (a) {\n  go(1, /x y/);\n}\n')
     'const a="b  c";if(a){go(1,/x y/);}\n'
+    >>> compact("x += (a) / b - (c + +d);\n")
+    'x+=(a)/b-(c + +d);'
     """
     return _each_code(_each_code(text, str), _tight)
 
@@ -45,4 +49,5 @@ def _each_code(text: str, change: Callable[[str], str]) -> str:
 
 def _tight(code: str) -> str:
     lines = _LINE_END.sub("\n", code)
-    return _NEW_LINE.sub("", _PLUS.sub(r"\1", _SIGN.sub(r"\1", lines)))
+    summed = _CHANGED.sub(r"\1", _OVER.sub("/", _PLUS.sub(r"\1", lines)))
+    return _NEW_LINE.sub("", _SIGN.sub(r"\1", summed))

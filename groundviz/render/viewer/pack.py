@@ -12,39 +12,44 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from groundviz.record.geometry import cell_coverage
 from groundviz.record.targets import findings
-from groundviz.record.tiles import place, which
+from groundviz.record.tiles import place
 from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Record, SourceImage, Target
-from groundviz.render.base import captions, checked, overlay
+from groundviz.render.base import captions, checked
 from groundviz.render.base.colour import COLOURS, least, table
 from groundviz.render.base.contours import Outline
 from groundviz.render.base.escape import visible
-from groundviz.render.viewer.presets import presets
+from groundviz.render.viewer import shown_images
+from groundviz.render.viewer.container import add, blob_at, framed
 from groundviz.render.viewer.quantize import coded, decoded
+from groundviz.render.viewer.shown_images import Sizes as Sizes
 
 Detail = Literal["heads", "layers", "combined"]
 
-_LONGEST = 1024
 # Values of all maps together: up to the first with every head, up to the second with every layer.
 _MOST_WITH_HEADS, _MOST_WITH_LAYERS = 1_500_000, 2_900_000
 
 
 def pack(
-    record: Record, *, known: Sequence[Outline] = (), name: str = "", detail: Detail | None = None
+    record: Record,
+    *,
+    known: Sequence[Outline] = (),
+    name: str = "",
+    detail: Detail | None = None,
+    encode: Callable[[SourceImage], bytes] | None = None,
+    sizes: Sizes = "all",
 ) -> bytes:
     """Everything the viewer shows of a record, in bytes that are the same every time.
 
@@ -54,18 +59,21 @@ def pack(
         name: What to call it where several stand side by side.
         detail: "heads" for every head of every layer, "layers" for layers with their heads combined,
             "combined" for one map per token; None for as much as fits in about 2.5 MB.
+        encode: Makes a PNG or JPEG of each image, in 8 bits, in place of its numbers; None for these.
+        sizes: "all" for images of up to 4,096 pixels, "first" for at most 1,024, "ask" for these and word of
+            the others.
     """
     chosen = detail or _affordable(record.heatmaps)
     blobs: list[bytes] = []
-    label = record.label
     # Once is enough.
-    if not name or name == record.label:
-        label = ""
+    label = record.label if name not in ("", record.label) else ""
     cut = captions.cut_off(record.answer)
     if cut:
         cut = f"{captions.CUT} {cut}"
     # Their order is the order of their bytes.
-    images = _images(record, blobs)
+    images: list[dict[str, Any]] = []
+    for number, one in enumerate(record.source_images):
+        images.append(shown_images.header(record, number, blobs, sizes, file=encode(one) if encode else None))
     maps = [_maps(one, record, chosen, known, blobs) for one in record.heatmaps]
     header = {
         "name": visible(name or record.label),
@@ -81,14 +89,16 @@ def pack(
         "sure": captions.percent(record.answer.confidence),
         "asked": list(_asked(record)),
         "tokens": list(_tokens(record.answer)),
-        "parts": _parts(record),
+        "parts": list(_parts(record)),
+        "words": [list(word.tokens) for word in captions.in_order(record.answer)],
         "images": images,
+        "stacks": shown_images.stacks(record),
         "maps": maps,
         "kinds": [_colours(signed=False), _colours(signed=True)],
         "colours": {colours: base64.b64encode(table(colours).tobytes()).decode() for colours in COLOURS},
         "says": captions.NOT_WHY,
     }
-    return _framed(header, blobs)
+    return framed(header, blobs)
 
 
 def _colours(*, signed: bool) -> list[str]:
@@ -101,8 +111,8 @@ def together(packs: Sequence[bytes]) -> bytes:
     blobs: list[bytes] = []
     places: list[list[int]] = []
     for one in packs:
-        places.append(_add(one, blobs))
-    return _framed({"packs": places}, blobs)
+        places.append(add(one, blobs))
+    return framed({"packs": places}, blobs)
 
 
 def heads_of(maps: Heatmaps, layer: int) -> bytes:
@@ -123,13 +133,13 @@ def missing(record: Record) -> list[str]:
     return list(map(visible, sentences))
 
 
-def images_of(records: Sequence[Record]) -> tuple[list[list[int]], bytes]:
-    """The images of several records: each as [record, image, start, length], and the bytes of all."""
-    places, blobs = list[list[int]](), list[bytes]()
+def images_of(records: Sequence[Record]) -> tuple[list[list[Any]], bytes]:
+    """The images of several records, each as [record, image, header], and the bytes that these point into."""
+    told, blobs = list[list[Any]](), list[bytes]()
     for side, record in enumerate(records):
-        for number, source_image in enumerate(record.source_images):
-            places.append([side, number, *_add(_png(source_image), blobs)])
-    return places, b"".join(blobs)
+        for number in range(len(record.source_images)):
+            told.append([side, number, shown_images.header(record, number, blobs, "ask")])
+    return told, b"".join(blobs)
 
 
 def maps_of(
@@ -147,25 +157,9 @@ def read(payload: bytes) -> tuple[dict[str, Any], list[Floats]]:
     header = json.loads(payload[4 : 4 + length])
     maps: list[Floats] = []
     for one in header["maps"]:
-        content = zlib.decompress(_blob(payload, 4 + length, one["at"]))
+        content = zlib.decompress(blob_at(payload, 4 + length, one["at"]))
         maps.append(decoded(content, one["shape"]))
     return header, maps
-
-
-def _framed(header: Mapping[str, Any], blobs: Sequence[bytes]) -> bytes:
-    text = json.dumps(header, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
-    return b"".join([struct.pack("<I", len(text)), text, *blobs])
-
-
-def _blob(payload: bytes, start: int, at: Sequence[int]) -> bytes:
-    return payload[start + at[0] : start + at[0] + at[1]]
-
-
-def _add(blob: bytes, blobs: list[bytes]) -> list[int]:
-    """Where a blob comes to stand, as (start, length)."""
-    start = sum(map(len, blobs))
-    blobs.append(blob)
-    return [start, len(blob)]
 
 
 def _affordable(heatmaps: Iterable[Heatmaps]) -> Detail:
@@ -189,14 +183,14 @@ def _maps(
     shown = maps.at(maps.targets[0])
     # Layers that were combined cannot be told apart any more.
     layers = list(maps.layers) if kept.shape[1] == maps.values.shape[1] else []
-    values = _add(zlib.compress(coded(kept), 9), blobs)
+    values = add(zlib.compress(coded(kept), 9), blobs)
     inside = None
     if known:
-        inside = _add(zlib.compress(_inside(maps.grid, known), 9), blobs)
+        inside = add(zlib.compress(_inside(maps.grid, known), 9), blobs)
     return {
         "method": visible(maps.method),
         "name": visible(captions.method_name(maps.method)),
-        "place": visible(place(maps.grid, len(record.source_images))),
+        "place": visible(place(maps.grid, record.source_images)),
         "label": visible(maps.grid.label),
         "claim": captions.claim(shown),
         "interrupted": captions.interrupted(maps),
@@ -283,14 +277,18 @@ def _target(target: Target, answer: Answer) -> dict[str, Any]:
     }
 
 
-def _parts(record: Record) -> list[dict[str, Any]]:
+def _parts(record: Record) -> Iterator[dict[str, Any]]:
     """What a reader may choose by name: what was asked for, then the findings of a longer answer."""
     known = {target.scalar: target for target in record.targets}
     sentences = findings(record.answer)
     # A single finding is the whole answer.
     if len(sentences) > 1:
         known |= {target.scalar: target for target in sentences}
-    return [_target(target, record.answer) for target in known.values()]
+    for target in known.values():
+        part = {**_target(target, record.answer), "sure": None}
+        if not target.in_question:
+            part["sure"] = captions.percent(captions.probability(record.answer, target))
+        yield part
 
 
 def _tokens(answer: Answer) -> Iterator[dict[str, Any]]:
@@ -335,44 +333,3 @@ def _written(
             "before": "\n".join(map(visible, before.split("\n"))),
             "spoken": stop > start,
         }
-
-
-def _images(record: Record, blobs: list[bytes]) -> list[dict[str, Any]]:
-    """Each image with its size, its windows and its pixels."""
-    images: list[dict[str, Any]] = []
-    for number, source_image in enumerate(record.source_images):
-        spacing = source_image.spacing_mm or (1.0, 1.0)
-        image = {
-            "name": which(number, len(record.source_images)).capitalize(),
-            "source": list(source_image.shape),
-            "aspect": [spacing[0] / min(spacing), spacing[1] / min(spacing)],
-            "window": _window(source_image),
-            "presets": presets(source_image),
-            "at": _add(_png(source_image), blobs),
-        }
-        images.append(image)
-    return images
-
-
-def _window(source_image: SourceImage) -> list[float] | None:
-    """Centre and width of the window that was applied; a width below zero where it was inverted."""
-    if source_image.window is None:
-        return None
-    centre, width = source_image.window
-    return [centre, -width if source_image.inverted else width]
-
-
-def _png(source_image: SourceImage) -> bytes:
-    """The image as PNG, grey where it is grey; exact where it is not made smaller."""
-    pixels = source_image.pixels
-    rows, cols = source_image.shape
-    shrink = min(1.0, _LONGEST / max(rows, cols))
-    shape = max(1, round(rows * shrink)), max(1, round(cols * shrink))
-    if shape != (rows, cols):
-        # Which always makes three channels of it.
-        resampled = overlay.resample(pixels, shape)
-        pixels = resampled if pixels.ndim == 3 else resampled[..., 0]
-    levels = overlay.to_bytes(pixels)
-    stream = io.BytesIO()
-    Image.fromarray(levels).save(stream, "PNG")
-    return stream.getvalue()

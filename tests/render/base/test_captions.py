@@ -214,11 +214,11 @@ def test_maps_that_are_not_drawn_are_counted():
 
 def test_a_map_is_described_with_its_image_and_tile():
     tile = next(maps for maps in SHATTERED.heatmaps if maps.grid.label).at(find(SHATTERED.answer, "left"))
-    assert captions.describe(tile, 2).startswith(
+    assert captions.describe(tile, SHATTERED.source_images).startswith(
         "Attention for “left” on image 1 of 2, overview: strongest at row"
     )
-    assert captions.titled(tile, 2) == "Attention · image 1 of 2, overview"
-    assert captions.titled(PLAIN.at(RECORD.target), 1) == "Attention"
+    assert captions.titled(tile, SHATTERED.source_images) == "Attention · image 1 of 2, overview"
+    assert captions.titled(PLAIN.at(RECORD.target), RECORD.source_images) == "Attention"
 
 
 def test_only_attention_is_told_to_be_where_the_model_looked():

@@ -1,6 +1,7 @@
 """The image a reader sees is the blend that is claimed, pixel by pixel."""
 
 import io
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -256,3 +257,33 @@ def test_a_smaller_image_has_no_bright_rim():
     shown = overlay.resample(edge, (40, 23))
     assert shown.max() <= 0.5
     assert shown.min() >= 0.0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_loops_surround_exactly_the_cells(seed):
+    cells = np.random.default_rng(seed).random((7, 9)) < 0.5
+    lines = overlay.loops(cells)
+    row, col = (np.indices(cells.shape) + 0.5).reshape(2, -1)
+    winding = np.zeros(cells.size)
+    area = 0.0
+    for line in lines:
+        assert (line[0] == line[-1]).all()
+        steps = np.diff(line, axis=0)
+        # Along one axis at a time, and each point a corner.
+        assert ((steps != 0).sum(axis=1) == 1).all()
+        assert (np.diff(steps != 0, axis=0).any(axis=1)).all()
+        area += float((line[:-1, 1] * line[1:, 0] - line[1:, 1] * line[:-1, 0]).sum() / 2)
+        for (r0, c0), (r1, _) in itertools.pairwise(line):
+            # Edges down or up that lie to the right of a cell's centre.
+            crossed = (col < c0) & (row > min(r0, r1)) & (row < max(r0, r1))
+            winding += np.where(crossed, np.sign(r1 - r0), 0.0)
+    assert area == cells.sum()
+    np.testing.assert_array_equal(winding.reshape(cells.shape), cells)
+
+
+def test_cells_that_touch_by_a_corner_have_lines_of_their_own_and_holes_too():
+    assert len(overlay.loops(np.eye(3, dtype=bool))) == 3
+    ring = np.ones((3, 3), bool)
+    ring[1, 1] = False
+    assert sorted(len(line) for line in overlay.loops(ring)) == [5, 5]
+    assert overlay.loops(np.zeros((2, 2), bool)) == []

@@ -518,6 +518,7 @@ def _noisy(*, colour: bool = False):
 NOISY = _noisy()
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("style", "smooth"), [("grid", False), ("words", False), ("findings", False), ("llava_rad", True)]
 )
@@ -588,6 +589,7 @@ print(sorted({"torch", "transformers", "matplotlib.pyplot"} & set(sys.modules)))
 """
 
 
+@pytest.mark.wide
 def test_another_process_makes_the_same_bytes_and_never_loads_torch_or_pyplot():
     root = Path(__file__).parents[3]
     printed = [

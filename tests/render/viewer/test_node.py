@@ -177,7 +177,8 @@ def test_words_images_and_colour_tables_arrive(tmp_path):
     record = records.record(60, 48)
     (found,) = read(tmp_path, pack.pack(record))
     assert found["words"] == [*(word.strip() for word in records.WORDS), "</s>"]
-    assert found["images"] == [len(pack._png(record.source_image))]
+    codes = np.rint(65535.0 * record.source_image.pixels.astype(np.float64)).astype(int)
+    assert found["images"] == [codes.ravel().tolist()]
     assert set(found["colours"]) == set(COLOURS)
     for name, colours in found["colours"].items():
         assert colours == table(name).ravel().tolist()

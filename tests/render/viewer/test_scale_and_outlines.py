@@ -14,7 +14,7 @@ from groundviz.render.base.colour import bar
 from groundviz.render.base.overlay import OUTLINED
 from groundviz.render.viewer import pack
 from tests.support import records
-from tests.support.chromium import (
+from tests.support.browser import (
     SIDE,
     bare,
     canvas,
@@ -93,6 +93,7 @@ def test_the_bar_looks_as_colours_do_over_mid_grey_and_has_ticks(browser, tmp_pa
 
 def test_numbers_of_a_narrow_bar_that_would_overlap_are_left_out(browser, tmp_path):
     with shown(browser, tmp_path, page_of(whole()), viewport={"width": 330, "height": 900}) as page:
+        page.get_by_text("Map", exact=True).click()
         with drawn(page):
             page.get_by_label("Method", exact=True).select_option("occlusion")
         boxes = [box.bounding_box() for box in page.locator(".gv-tick").locator("visible=true").all()]
@@ -173,9 +174,9 @@ def test_cells_that_hold_half_and_nine_tenths_of_a_map_are_outlined_and_counted(
     with shown(browser, tmp_path, page_of(record)) as page:
         page.get_by_label("Colour", exact=True).uncheck()
         page.mouse.move(5, 5)
-        page.wait_for_function("() => !document.querySelector('.gv-readout').textContent.includes('Opacity')")
+        page.wait_for_function("() => !document.querySelector('.gv-legend').textContent.includes('Opacity')")
         assert page.inner_text(".gv-detail").endswith(" · 2 of 196 cells hold half")
-        legend = page.inner_text(".gv-readout")
+        legend = page.inner_text(".gv-legend")
         assert (
             "Outlined: the fewest cells that hold 50 % of the map; thin: 90 %; dashed below zero; none where "
             "they are over 25 % of all, or the map is faint." in legend
@@ -212,6 +213,7 @@ def test_a_smooth_outline_follows_the_value_of_the_last_cell_that_is_needed(brow
         assert (cols.min(), cols.max()) == pytest.approx((6.5 * reach, 7.5 * reach), abs=6)
 
 
+@pytest.mark.wide
 def test_each_word_of_the_answer_is_underlined_by_its_probability(browser, tmp_path):
     record = whole()
     logprobs = np.log(np.array([0.97, 0.3, 0.8, 0.55, 0.12, 0.9, 0.6, 0.99], np.float32))

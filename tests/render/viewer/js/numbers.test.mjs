@@ -23,9 +23,9 @@ test("a share is in percent, and a small one keeps two digits", () => {
 
 test("a view never shows what lies beside the image", () => {
   assert.equal(centreWithin(0, 1), 0.5);
-  assert.equal(centreWithin(0, 4), 0.125);
-  assert.equal(centreWithin(0.9, 2), 0.75);
-  assert.equal(centreWithin(0.4, 2), 0.4);
+  assert.equal(centreWithin(0, 0.25), 0.125);
+  assert.equal(centreWithin(0.9, 0.5), 0.75);
+  assert.equal(centreWithin(0.4, 0.5), 0.4);
 });
 
 test("behind the last comes the first, and so it does behind what is not there", () => {

@@ -10,9 +10,6 @@ import {
   colourBar, colouredCells, coloursFor, extentOf, ruleOf, scaleOver, summitOf, ticksOf,
 } from "../../../../groundviz/render/viewer/static/data/scale.js";
 
-// Node has no images; what is read of one is the size of its PNG.
-globalThis.createImageBitmap = async (blob) => ({ bytes: blob.size });
-
 const [, , place, layer, head, tokens, curve] = argv;
 const STATE = { opacity: 0.85, threshold: 0 };
 const file = await readFile(place);
@@ -45,7 +42,7 @@ const records = await readRecords(new Uint8Array(file));
 stdout.write(JSON.stringify(records.map((record) => ({
   name: record.name,
   words: record.tokens.map(({ text }) => text),
-  images: record.images.map(({ bitmap }) => bitmap.bytes),
+  images: record.images.map(({ tiles }) => [...tiles.get(0, 0).codes]),
   colours: Object.fromEntries(Object.entries(record.colours).map(([name, table]) => [name, [...table]])),
   maps: record.maps.map((map) => readMap(record, map)),
 }))));

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import {
   colourBar, colouredCells, coloursFor, curveOf, extentOf, isFlat, isNegligible, joined, position, ruleOf, scaleOver,
-  strength, summitOf, ticksOf, windowCurve,
+  strength, summitOf, ticksOf,
 } from "../../../../groundviz/render/viewer/static/data/scale.js";
 
 const GREYS = Uint8Array.from({ length: 768 }, (_, i) => Math.floor(i / 3));
@@ -99,11 +99,4 @@ test("a bar shows its colours over mid-grey, and nothing of them at zero or belo
   assert.deepEqual(at(false, 255), [255, 255, 255, 255]);
   assert.deepEqual(at(true, 0), [0, 0, 0, 255]);
   assert.deepEqual(at(true, 127), [128, 128, 128, 255]);
-});
-
-test("a window makes its ends black and white", () => {
-  const plain = windowCurve({ level: 0.5, window: 1, invert: false });
-  assert.deepEqual([...plain], [...Array(256).keys()]);
-  const narrow = windowCurve({ level: 0.5, window: 0.2, invert: true });
-  assert.deepEqual([narrow[0], narrow[102], narrow[153], narrow[255]], [255, 255, 0, 0]);
 });

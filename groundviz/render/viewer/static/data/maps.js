@@ -7,6 +7,9 @@ const SINK_TOP = 0.02;
 const SINK_TOKENS = 0.9;
 const MOST_CACHED = 12;
 
+/** What a reader of a page without heads is told. */
+export const LEFT_OUT = "Single heads are not in this page. Use explanation.view().";
+
 /** Index of a layer in a map; -1 for all of them, also where it does not tell layers apart. */
 export const layerIndex = (map, layer) => (layer < 0 ? -1 : map.layers.indexOf(layer));
 
@@ -40,7 +43,7 @@ function section(map, layer, head, ask) {
   if (!map.lazy.has(key)) ask(map, key);
   const found = map.lazy.get(key);
   if (found === "asked") return "Fetching heads …";
-  if (!found) return "Single heads are not in this page. Use explanation.view().";
+  if (!found) return LEFT_OUT;
   return [found, [0], [head]];
 }
 
@@ -69,6 +72,28 @@ function summed([source, layers, heads], target, count, divide) {
   return Float32Array.from(total);
 }
 
+/** One target's map over the layers and heads of a section, as the method combines them. */
+function reduced(map, found, target) {
+  const [, layers, heads] = found;
+  let divide = 1;
+  if (map.reduce[1] === "mean") divide *= layers.length;
+  if (map.reduce[2] === "mean") divide *= heads.length;
+  return summed(found, target, map.count, divide);
+}
+
+/**
+ * The map of a selection alone, for one layer and head; -1 for all of them.
+ *
+ * @returns {?Float32Array | string} null where it was not measured, a sentence where it is not here
+ */
+export function mapOf(map, [layer, head], chosen, ask) {
+  const found = section(map, layer, head, ask);
+  if (typeof found === "string") return found;
+  const maps = [];
+  for (const target of targetsOf(map, chosen) ?? []) maps[target] = reduced(map, found, target);
+  return combined(map, maps, chosen);
+}
+
 /**
  * The map of each target, for one layer and head; -1 for all of them.
  *
@@ -83,11 +108,7 @@ export function mapsOf(map, layer, head, ask) {
   if (map.cache.has(key)) return map.cache.get(key);
   const found = section(map, layer, head, ask);
   if (typeof found === "string") return found;
-  const [, layers, heads] = found;
-  let divide = 1;
-  if (map.reduce[1] === "mean") divide *= layers.length;
-  if (map.reduce[2] === "mean") divide *= heads.length;
-  const maps = map.targets.map((_, target) => summed(found, target, map.count, divide));
+  const maps = map.targets.map((_, target) => reduced(map, found, target));
   map.cache.set(key, maps);
   if (map.cache.size > MOST_CACHED) map.cache.delete(map.cache.keys().next().value);
   return maps;

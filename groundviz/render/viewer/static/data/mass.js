@@ -28,6 +28,16 @@ export function heaviest(values, share) {
   return Array.from(values, (value) => sizeOf(value) > 0 && sizeOf(value) >= last);
 }
 
+/** The sum of all magnitudes of some maps. */
+export const massOf = (arrays) =>
+  arrays.reduce((total, values) => values.reduce((sum, value) => sum + sizeOf(value), total), 0);
+
+/** The share of each mass in all of them; null where one is not known, or there is none. */
+export function sharesOf(masses) {
+  const total = masses.reduce((sum, mass) => sum + mass, 0);
+  return total > 0 ? masses.map((mass) => mass / total) : null;
+}
+
 /** How many cells hold half of some maps, and of how many that hold a value. */
 export function halfOf(arrays) {
   const count = (cells) => cells.filter(Boolean).length;

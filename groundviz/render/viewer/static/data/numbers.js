@@ -9,8 +9,8 @@ const SUPERSCRIPTS = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹";
  */
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
-/** The centre of a view that shows the image alone, at a zoom of 1 or more. */
-export const centreWithin = (centre, zoom) => clamp(centre, 0.5 / zoom, 1 - 0.5 / zoom);
+/** The centre of a view that shows a share of the image along an axis, and nothing beyond it. */
+export const centreWithin = (centre, share) => clamp(centre, share / 2, 1 - share / 2);
 
 /** Whether two lists hold the same values in the same order. */
 export const same = (a, b) => a.length === b.length && a.every((value, i) => value === b[i]);

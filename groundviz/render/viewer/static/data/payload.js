@@ -1,4 +1,7 @@
 /** The bytes that groundviz/render/viewer/pack.py wrote, read again. */
+/* global OffscreenCanvas */
+
+import { Tiles } from "./tiles.js";
 
 /**
  * One method's maps on one grid.
@@ -26,7 +29,14 @@
 export const ownBytes = (view) =>
   new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
-export const fromBase64 = (text) => Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
+/** Bytes of a text. Newer browsers do it at once; elsewhere a loop is much faster than a call for each byte. */
+export function fromBase64(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const letters = atob(text.trim());
+  const bytes = new Uint8Array(letters.length);
+  for (let at = 0; at < letters.length; at++) bytes[at] = letters.charCodeAt(at);
+  return bytes;
+}
 
 export async function inflate(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -38,8 +48,24 @@ export function codedMaps(content, count) {
   return { ends: new Float32Array(content.slice(0, 16 * count).buffer), cells: content.subarray(16 * count) };
 }
 
-export function decodeImage(png) {
-  return createImageBitmap(new Blob([png], { type: "image/png" }), { colorSpaceConversion: "none" });
+/** The numbers of an image that is held as a file of 8 bits: a single tile. */
+async function readFile(image, bytes) {
+  const bitmap = await createImageBitmap(new Blob([bytes]), { colorSpaceConversion: "none" });
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.drawImage(bitmap, 0, 0);
+  const { data } = context.getImageData(0, 0, width, height);
+  const codes = data.filter((_, at) => at % 4 < 3);
+  Object.assign(image, { tile: Math.max(width, height), levels: [{ shape: [height, width], tiles: [] }] });
+  image.tiles = new Tiles(image, null);
+  image.tiles.hold(0, 0, codes);
+}
+
+/** An image's numbers, the smallest size of them ready to be drawn. */
+export async function readImage(image, blob, ask = null) {
+  if (image.file) return readFile(image, blob(image.file));
+  image.tiles = new Tiles(image, (at) => inflate(blob(at)), ask);
+  await image.tiles.first();
 }
 
 /**
@@ -60,9 +86,7 @@ export async function readRecords(bytes) {
 }
 
 async function readRecord(record, blob) {
-  const images = record.images.map(async (image) => {
-    image.bitmap = await decodeImage(blob(image.at));
-  });
+  const images = record.images.map((image) => readImage(image, blob));
   const maps = record.maps.map((map) => readMaps(map, blob));
   await Promise.all([...maps, ...images]);
   for (const [name, text] of Object.entries(record.colours)) record.colours[name] = fromBase64(text);

@@ -1,6 +1,6 @@
 /** Values to positions on a scale, and positions to colours, by the rules of groundviz/render/base/colour.py. */
 
-import { clamp, printed } from "./numbers.js";
+import { printed } from "./numbers.js";
 
 /** The ground on which a colour bar shows what the colours look like. */
 const GROUND = 0.5;
@@ -22,7 +22,9 @@ const CURVE_NAMES = {
 };
 /** Shares of the top that have ticks, in the order in which they matter. */
 const TICKS = { plain: [0, 1, 0.25, 0.5], log: [0, 1, 0.1, 0.01], signed: [-1, 1, 0, -0.25, 0.25] };
-const OVER = { map: "", all: ", one scale for all maps of this unit", each: ", each map its own scale" };
+const OVER = {
+  map: "", all: ", one scale for all maps of this unit", each: ", each map its own scale", beside: "",
+};
 
 /**
  * One map, or several of which only the largest value counts.
@@ -41,7 +43,8 @@ const OVER = { map: "", all: ", one scale for all maps of this unit", each: ", e
  * @property {number} highest the largest magnitude; below `top` only where it is negligible
  * @property {"root" | "linear" | "log"} curve what of a value its colour follows
  * @property {boolean} signed whether zero lies in the middle
- * @property {"map" | "all" | "each"} over what it was taken from: one map, all of them, or each its own
+ * @property {"map" | "all" | "each" | "beside"} over what it was taken from: one map, all of them, each its own,
+ *   or the maps beside it
  * @property {?object} peak as in `Extent`
  */
 
@@ -121,7 +124,7 @@ export const position = (value, scale) =>
 export const isFaint = (values, scale) => !values.some((value) => strength(value, scale) >= FAINT);
 
 /** Whether the maps do not reach what their scale at least spans. */
-export const isNegligible = ({ highest, top }) => highest < top;
+export const isNegligible = ({ highest, over, top }) => over !== "beside" && highest < top;
 
 /** Positions on the bar and their values: the ends first, then what lies between. */
 export function ticksOf(scale) {
@@ -133,6 +136,7 @@ export function ticksOf(scale) {
 /** How values become colours, in words. */
 export function ruleOf(scale) {
   let span = scale.signed ? "± the highest" : "0 to the highest";
+  if (scale.over === "beside") span = "± the ends of the scales beside it";
   if (isNegligible(scale)) span = `up to ${printed(scale.top)}, for less is negligible`;
   return `${CURVE_NAMES[scale.curve]}, ${span}${OVER[scale.over]}`;
 }
@@ -191,14 +195,4 @@ export function colourBar(colours, { signed }, { opacity, threshold }) {
     }
   }
   return pixels;
-}
-
-/** What a window makes of the 256 levels of an image. */
-export function windowCurve({ level, window: width, invert }) {
-  const curve = new Uint8ClampedArray(256);
-  for (let i = 0; i < 256; i++) {
-    const value = 255 * clamp((i / 255 - (level - width / 2)) / width, 0, 1);
-    curve[i] = invert ? 255 - value : value;
-  }
-  return curve;
 }

@@ -3,14 +3,17 @@
 import { valueRuns } from "../data/cells.js";
 import { edges, finer, isolines } from "../data/lines.js";
 import { HALF, heaviest, MOST, WIDEST } from "../data/mass.js";
-import { clamp } from "../data/numbers.js";
-import { colouredCells, coloursFor, isFaint, windowCurve } from "../data/scale.js";
-import { element } from "./element.js";
+import { centreWithin, clamp } from "../data/numbers.js";
+import { colouredCells, coloursFor, isFaint } from "../data/scale.js";
+import { drawImage } from "./image.js";
 
 /** Of larger grids, outlines would be all there is to see. */
 const MOST_OUTLINED = 64;
 /** Steps within a cell of the lines through smooth values. */
 const SMOOTH_LINES = 4;
+
+/** Pixels of the device for one of the page. */
+export const ratioOfScreen = () => Math.min(window.devicePixelRatio, 2);
 
 /** Draw a pane, and what is looked up in it. */
 export function paint(viewer, pane, found) {
@@ -24,7 +27,7 @@ export function paint(viewer, pane, found) {
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.fillStyle = "#000";
   context.fillRect(0, 0, canvas.width, canvas.height);
-  drawImage(viewer, pane, context, frame);
+  drawImage(viewer, pane, context);
   context.save();
   context.beginPath();
   context.rect(...frame);
@@ -38,27 +41,38 @@ export function paint(viewer, pane, found) {
   context.restore();
 }
 
-/** How the image lies in a pane: device pixels per source pixel, and where its corner is. */
+/**
+ * How the image lies in a pane: device pixels per source pixel, where its corner is, the centre of the view,
+ * and the share of the image that is seen along each axis.
+ */
 function fitted(viewer, pane) {
   const { aspect, source: [rows, cols] } = viewer.record.images[pane.image];
   const { canvas } = pane;
+  const [x, y, zoom] = viewer.state.view;
   const [tall, wide] = [rows * aspect[0], cols * aspect[1]];
-  const ratio = Math.min(window.devicePixelRatio || 1, 2);
-  const room = canvas.parentElement.clientWidth || 480;
-  const most = clamp(window.innerHeight * 0.64, 280, 620);
-  const scale = Math.min(room / wide, most / tall);
-  const width = Math.max(1, Math.round(wide * scale * ratio));
-  const height = Math.max(1, Math.round(tall * scale * ratio));
+  // A drawing for elsewhere lies as on the screen, in pixels of another size.
+  const ratio = pane.ratio ?? ratioOfScreen();
+  const { clientWidth: most, clientHeight: highest } = pane.frame;
+  const scale = Math.min((most || 480) / wide, (highest || 480) / tall) * zoom;
+  // Magnified, an image takes more of its frame before anything of it is hidden.
+  const width = Math.max(1, Math.round(Math.min(wide * scale, most || 480) * ratio));
+  const height = Math.max(1, Math.round(Math.min(tall * scale, highest || 480) * ratio));
   // A canvas whose size is set loses what is drawn on it.
   if (canvas.width !== width || canvas.height !== height) {
     Object.assign(canvas, { width, height });
     canvas.style.width = `${width / ratio}px`;
     canvas.style.height = `${height / ratio}px`;
   }
-  const [x, y, zoom] = viewer.state.view;
-  const sx = (width / cols) * zoom;
-  const sy = (height / rows) * zoom;
-  return { sx, sy, tx: width / 2 - x * cols * sx, ty: height / 2 - y * rows * sy, ratio };
+  const whole = (size, length) => Math.abs(size - length) < 1.5;
+  const across = wide * scale * ratio;
+  const down = tall * scale * ratio;
+  // All of it, without the part of a pixel that rounding left.
+  const sx = (whole(across, width) ? width : across) / cols;
+  const sy = (whole(down, height) ? height : down) / rows;
+  const share = [width / (sx * cols), height / (sy * rows)];
+  const centre = [centreWithin(x, share[0]), centreWithin(y, share[1])];
+  const [tx, ty] = [width / 2 - centre[0] * cols * sx, height / 2 - centre[1] * rows * sy];
+  return { sx, sy, tx, ty, ratio, centre, share };
 }
 
 /** A rectangle [column, row, width, height] of cells in device pixels: [left, top, width, height]. */
@@ -66,40 +80,6 @@ function cellBox({ fit: { sx, sy, tx, ty } }, map, [x, y, width, height]) {
   const left = (map.left + x * map.dx) * sx + tx;
   const top = (map.top + y * map.dy) * sy + ty;
   return [left, top, width * map.dx * sx, height * map.dy * sy];
-}
-
-function drawImage(viewer, pane, context, frame) {
-  const { bitmap } = viewer.record.images[pane.image];
-  // Magnified far enough, pixels are shown as they are.
-  context.imageSmoothingEnabled = frame[2] / bitmap.width < 4;
-  context.imageSmoothingQuality = "high";
-  context.drawImage(windowedImage(viewer, pane.image), ...frame);
-}
-
-/** The image under its window, made anew where that has changed. */
-function windowedImage(viewer, image) {
-  const { level, window: width, invert } = viewer.state;
-  const key = `${width}/${level}/${invert}`;
-  const { bitmap } = viewer.record.images[image];
-  const base = viewer.bases.get(image) ?? readPixels(bitmap);
-  if (base.key === key) return base.canvas;
-  const curve = windowCurve(viewer.state);
-  const data = new ImageData(bitmap.width, bitmap.height);
-  for (let i = 0; i < data.data.length; i += 4) {
-    for (let c = 0; c < 3; c++) data.data[i + c] = curve[base.pixels[i + c]];
-    data.data[i + 3] = 255;
-  }
-  base.canvas.getContext("2d").putImageData(data, 0, 0);
-  viewer.bases.set(image, { ...base, key });
-  return base.canvas;
-}
-
-function readPixels(bitmap) {
-  const { width, height } = bitmap;
-  const canvas = element("canvas", { width, height });
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(bitmap, 0, 0);
-  return { canvas, pixels: context.getImageData(0, 0, width, height).data };
 }
 
 function drawColours(viewer, pane, context, map, values) {

@@ -10,6 +10,10 @@ import { setText } from "./element.js";
 import { knownOf } from "./evidence.js";
 import { unitOf } from "./state.js";
 
+/** Letters of a label, of which a caption has more in its middle than it has room for. */
+const LONGEST_LABEL = 90;
+const LAST = 25;
+
 /** The cell with the largest value, whatever its sign: {map, at, value}. */
 export function strongest(pane) {
   let best = { value: 0 };
@@ -19,15 +23,15 @@ export function strongest(pane) {
   return best;
 }
 
-/** Write a pane's caption and its scale, and describe it to a screen reader. */
+/** Write a pane's caption and what its scale means, and describe it to a screen reader. */
 export function writeCaption(viewer, pane) {
   setText(pane.title, pane.name ?? pane.known?.name ?? pane.method ?? "Difference");
   setText(pane.undone, undoneOf(pane));
   pane.undone.hidden = !pane.undone.textContent;
   setText(pane.detail, details(viewer, pane).filter(Boolean).join(" · "));
+  pane.detail.title = pane.detail.textContent;
   setText(pane.none, pane.why || "no evidence: every cell holds the same value");
   pane.none.hidden = Boolean(pane.scaled);
-  pane.scale.hidden = !pane.scaled;
   const caption = [pane.title, pane.undone, pane.detail].map((node) => node.textContent).filter(Boolean);
   let rest = pane.none.textContent;
   if (pane.scaled) {
@@ -51,12 +55,19 @@ function details(viewer, pane) {
   const place = images.length > 1 ? images[pane.image].name : "";
   const half = pane.scaled ? halfIn(pane) : "";
   if (pane.difference) return [place, half];
-  const words = `${chosen?.label ?? ""}${pane.pinned ? " pinned" : ""}`;
+  const words = `${shortened(chosen?.label ?? "")}${pane.pinned ? " pinned" : ""}`;
   const tile = layers.length === 1 ? layers[0].label : "";
   const over = known ? aggregation(viewer.state, known) : "";
   const several = new Set(viewer.panes.map(({ method }) => method).filter(Boolean)).size > 1;
   const needs = several ? knownOf(viewer.record, [pane.method])[0].facts.at(-1).join(": ") : "";
   return [words, place, tile, known?.claim, over, errorOf(viewer.state, layers[0], chosen), half, needs];
+}
+
+/** A label without its middle where it is long: which words are meant is marked in the answer, too. */
+function shortened(label) {
+  const letters = [...label];
+  if (letters.length <= LONGEST_LABEL) return label;
+  return `${letters.slice(0, LONGEST_LABEL - LAST).join("").trimEnd()} … ${letters.slice(-LAST).join("").trimStart()}`;
 }
 
 /** Which layer and head, and what is taken over the others. */
@@ -87,12 +98,25 @@ function errorOf({ layer, head }, map, chosen) {
 }
 
 function writeScale(viewer, pane) {
-  drawBar(viewer, pane);
   setText(pane.unit, pane.unitText ?? unitOf(viewer.state.norm, pane));
   const sinks = pane.hidden.reduce((total, cells) => total + cells.size, 0);
   const without = sinks ? `; ${sinks} sink cell${sinks > 1 ? "s" : ""} hidden` : "";
   setText(pane.rule, `${ruleOf(pane.scaled)}${without}`);
   setText(pane.summit, summitOf(pane.scaled));
+}
+
+/** Each pane's scale; one that all panes share stands once, under them all. */
+export function placeScales(viewer) {
+  const { panes, stage } = viewer;
+  const [first] = panes;
+  const told = panes.map(({ rule, summit, unit }) => [unit, rule, summit].map((one) => one.textContent).join());
+  const shared = panes.length > 1 && panes.every(({ scaled }) => scaled) && new Set(told).size === 1;
+  const home = shared ? stage : first.foot;
+  if (first.scale.parentNode !== home) home.append(first.scale);
+  for (const pane of panes) {
+    pane.scale.hidden = !pane.scaled || (shared && pane !== first);
+    if (!pane.scale.hidden) drawBar(viewer, pane);
+  }
 }
 
 /** How few cells hold half of what is shown. */

@@ -1,10 +1,10 @@
-/** The difference of two panes, and explanations that stand side by side. */
+/** The difference of two panes, and what explanations that stand side by side share. */
 
 import { cellAt, middleOf } from "../data/cells.js";
 import { twinOf } from "../data/phrases.js";
-import { curveOf, extentOf, joined, scaleOver, strength } from "../data/scale.js";
-import { element } from "./element.js";
-import { keyed } from "./keyboard.js";
+import { curveOf, extentOf, joined, scaleOver } from "../data/scale.js";
+import { areAlike } from "../data/stacks.js";
+import { windowIn } from "../data/window.js";
 import { OWN, unitOf } from "./state.js";
 
 /** What a change of one viewer changes in one that stands beside it. */
@@ -15,18 +15,13 @@ export function linkedChanges(changes, viewer, peer) {
     const twins = changes.selected.map((token) => twinOf(token, viewer.words, peer.words));
     found.selected = twins.filter((at) => at !== null);
   }
+  // Slices of another stack lie elsewhere.
+  if (changes.slices && !areAlike(viewer.record, peer.record)) delete found.slices;
+  if ("window" in changes || "level" in changes) {
+    const { level, window: width } = windowIn(peer.front, viewer.front, { ...viewer.state, ...changes });
+    Object.assign(found, { level, window: width });
+  }
   return found;
-}
-
-/** Several viewers with the controls of one, which the others follow. */
-export function sideBySide(viewers) {
-  const [first, ...others] = viewers;
-  for (const one of others) one.quiet = true;
-  const roots = viewers.map((one) => one.root);
-  const panel = element("div", { onkeydown: (event) => keyed(first, event) }, first.panel, first.sheet);
-  const beside = element("div", { class: "gv-side-by-side" }, ...roots, panel);
-  beside.style.setProperty("--gv-sides", viewers.length);
-  return element("div", { class: "gv-root" }, beside);
 }
 
 /** What a pane shows at a place: the topmost of its grids that has a cell there. */
@@ -35,12 +30,22 @@ function readAt(pane, place, alike) {
     const [found] = cellAt(pane.layers[i], place);
     if (!found) continue;
     const value = pane.values[i][found[0]];
-    return alike ? value : Math.sign(value) * strength(value, pane.scaled);
+    // Not as colours follow it: those of the difference would follow it a second time.
+    return alike ? value : value / pane.scaled.top;
   }
   return NaN;
 }
 
-/** First pane minus second, in their unit where it is the same, else in positions on their scales. */
+/** The scale of a difference: it reaches as far as those of the two panes, so that a small one stays faint. */
+function scaleBeside(extent, norm, panes) {
+  const own = scaleOver({ ...extent, least: 0 }, curveOf(norm), true, "map");
+  if (!own || norm === "each") return own;
+  // Of shares of two scales, both end at 1.
+  const top = Math.max(...panes.map(({ scaled }) => scaled.top), panes.length ? 0 : 1);
+  return { ...own, top, over: "beside" };
+}
+
+/** First pane minus second, in their unit where it is the same, else each as a share of its scale's end. */
 export function subtract(pane, panes, norm) {
   const [a, b] = pane.of.map((at) => panes[at]);
   if (!a?.scaled || !b?.scaled) {
@@ -48,23 +53,22 @@ export function subtract(pane, panes, norm) {
     pane.of = null;
     return;
   }
-  const alike = a.method === b.method;
+  const oneMethod = a.method === b.method;
+  const alike = oneMethod || norm === "mass";
   // On the finer of the two grids.
   const { layers } = a.layers[0].count >= b.layers[0].count ? a : b;
   const values = layers.map((map) => Float32Array.from({ length: map.count }, (_, i) => {
     const place = middleOf(map, Math.floor(i / map.cols), i % map.cols);
     return readAt(a, place, alike) - readAt(b, place, alike);
   }));
-  let unitText = "difference of positions on the two scales";
+  let unitText = "difference, each as a share of its scale’s end";
   if (alike) unitText = unitOf(norm, a);
-  const title = (one) => (alike ? one.chosen.label : one.known.name);
+  const title = (one) => (oneMethod ? one.chosen.label : one.known.name);
   const name = `${title(a)} − ${title(b)}`;
-  // What is negligible is so in the unit of the maps.
-  const least = alike && norm !== "mass" ? a.known.least : 0;
-  const extents = layers.map((map, at) => ({ ...extentOf(values[at], map, name), least }));
+  const extent = joined(layers.map((map, at) => extentOf(values[at], map, name)));
   Object.assign(pane, {
     layers, values, unitText, name, difference: true, chosen: a.chosen,
     sources: [a.known, b.known], known: { ...a.known, signed: true },
-    hidden: layers.map(() => new Set()), scaled: scaleOver(joined(extents), curveOf(norm), true, "map"),
+    hidden: layers.map(() => new Set()), scaled: scaleBeside(extent, norm, alike ? [a, b] : []),
   });
 }

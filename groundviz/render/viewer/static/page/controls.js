@@ -1,13 +1,21 @@
 /** The controls beside the image. */
 
-import { percent, printed } from "../data/numbers.js";
 import { colourNames } from "../data/scale.js";
+import { stackOf } from "../data/stacks.js";
+import { reachOf, windowTexts } from "../data/window.js";
+import { toggleFull, togglePanel } from "./arrange.js";
 import { button, element, setText } from "./element.js";
-import { saveImage } from "./saving.js";
+import { sharing } from "./saving.js";
 import { NORMS, TOOLS } from "./state.js";
 
+/** Pixels of a window's width. */
+const SMALL = 700;
+
+/** Controls under a name, which fold away. On a small screen they are folded at first. */
 const group = (name, ...children) =>
-  element("fieldset", { class: "gv-group" }, element("legend", {}, name), ...children);
+  element("details", { class: "gv-group", open: window.innerWidth > SMALL },
+    element("summary", {}, name),
+    element("div", { class: "gv-fields" }, ...children));
 const row = (...children) => element("div", { class: "gv-row" }, ...children);
 
 /** All controls, whose makers are `fields`. */
@@ -18,8 +26,17 @@ export function controls(viewer, fields) {
   return element("div", { class: "gv-controls" },
     group("Map", ...methodControls(viewer, fields), ...mapControls(viewer, fields), ...measuring(viewer, fields)),
     group("Colours", ...colourControls(viewer, fields), row(...switches)),
-    group("Image", ...windowControls(viewer, fields), fields.check("Invert", "invert"), toolButtons(viewer, fields),
-      row(button("Reset view", () => viewer.reset()), button("Save as PNG", () => saveImage(viewer)))));
+    group("Image", ...windowControls(viewer, fields), fields.check("Invert", "invert")),
+    group("Share", ...sharing(viewer, fields)));
+}
+
+/** What stands over the images: what dragging does, and how much of the window they have. */
+export function toolbar(viewer, fields) {
+  const panel = button("Hide panel", () => togglePanel(viewer), { title: "Key: h" });
+  fields.updates.push(() => setText(panel, viewer.whole.hasAttribute("data-alone") ? "Show panel" : "Hide panel"));
+  return element("div", { class: "gv-toolbar" }, toolButtons(viewer, fields),
+    element("div", { class: "gv-row" }, button("Reset view", () => viewer.reset(), { title: "Key: r" }),
+      button("Full screen", () => toggleFull(viewer), { title: "Key: f" }), panel));
 }
 
 function methodControls(viewer, fields) {
@@ -58,10 +75,10 @@ function mapControls(viewer, fields) {
   };
   return [
     fields.select("Image", {
-      options: () => [[-1, "all"], ...numbered(record.images)],
-      value: () => state.image,
+      options: () => [[-1, "all"], ...record.stacks.map(({ images, name }) => [images[0], name])],
+      value: () => stackOf(record, state.image)?.images[0] ?? -1,
       does: (at) => viewer.set({ image: +at }),
-      shown: () => record.images.length > 1,
+      shown: () => record.stacks.length > 1,
     }),
     fields.select("Tile", {
       options: tileNames,
@@ -70,20 +87,21 @@ function mapControls(viewer, fields) {
       shown: () => tiles().length > 1,
     }),
     fields.range("Layer", {
-      low: -1, high: () => viewer.layers.length - 1,
+      low: () => -1, high: () => viewer.layers.length - 1,
       value: () => viewer.layers.indexOf(state.layer),
       text: () => named(state.layer),
       does: (at) => viewer.set({ layer: viewer.layers[at] ?? -1 }),
       shown: () => viewer.layers.length,
     }),
     fields.range("Head", {
-      low: -1, high: () => viewer.heads - 1,
+      low: () => -1, high: () => viewer.heads - 1,
       value: () => state.head,
       text: () => named(state.head),
       does: (head) => viewer.set({ head }),
       // A page may hold no heads, and has no kernel to ask.
       shown: () => viewer.heads > 1 && (viewer.maps[0].shape[2] > 1 || viewer.model.send),
     }),
+    wallButton(viewer, fields),
     fields.select("Reference", {
       options: () => [[-1, "none"], ...numbered(record.known)],
       value: () => state.known,
@@ -91,6 +109,12 @@ function mapControls(viewer, fields) {
       shown: () => record.known.length,
     }),
   ];
+}
+
+function wallButton({ wall }, fields) {
+  const line = row(button("All layers and heads …", () => wall.open(), { title: "Key: l" }));
+  fields.updates.push(() => line.toggleAttribute("hidden", !wall.offered));
+  return line;
 }
 
 function colourControls(viewer, fields) {
@@ -110,7 +134,7 @@ function colourControls(viewer, fields) {
       does: (cmap) => viewer.set({ cmap }),
     }),
     fields.share("Opacity", "opacity", { step: 5 }),
-    fields.share("Threshold", "threshold", { high: 95, step: 5 }),
+    fields.share("Threshold", "threshold", { high: () => 95, step: 5 }),
   ];
 }
 
@@ -119,11 +143,8 @@ function windowControls(viewer, fields) {
   const near = (a, b) => Math.abs(a - b) < 1e-3;
   const preset = () => viewer.front.presets.findIndex(
     ([, level, width]) => near(level, state.level) && near(width, state.window));
-  // In the units of the image where these are known.
-  const raw = (read, share) => {
-    const { window: applied } = viewer.front;
-    return applied ? printed(read(...applied), 4) : percent(share);
-  };
+  const texts = () => windowTexts(viewer.front, state);
+  const reach = (end) => () => Math.round(100 * reachOf(viewer.front)[end]);
   return [
     fields.select("Window", {
       options: () => {
@@ -136,12 +157,8 @@ function windowControls(viewer, fields) {
         if (window) viewer.set({ level, window });
       },
     }),
-    fields.share("Level", "level", {
-      text: () => raw((centre, width) => centre + (state.level - 0.5) * width, state.level),
-    }),
-    fields.share("Width", "window", {
-      low: 1, text: () => raw((_, width) => Math.abs(state.window * width), state.window),
-    }),
+    fields.share("Level", "level", { low: reach("low"), high: reach("high"), text: () => texts()[0] }),
+    fields.share("Width", "window", { low: () => 1, high: reach("width"), text: () => texts()[1] }),
   ];
 }
 

@@ -32,3 +32,8 @@ export const button = (name, onclick, more = {}) =>
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
+
+/** Give the style sheet a value, `--gv-` and its name. */
+export function setValue(node, name, value) {
+  node.style.setProperty(`--gv-${name}`, value);
+}

@@ -2,12 +2,12 @@
 
 import { element, setText } from "./element.js";
 
-/** The line, what it does not say, and every check unfolded. */
+/** The line. What it does not say, and every check unfolded, stand elsewhere. */
 export function evidenceOf(viewer) {
   viewer.facts = element("p", { class: "gv-facts" });
   viewer.verdict = element("p", { class: "gv-verdict" });
   viewer.checks = element("details", { class: "gv-keys gv-checks" });
-  return element("div", {}, viewer.facts, viewer.verdict, viewer.checks);
+  return viewer.facts;
 }
 
 /** What is known of the methods that are shown; of the answer alone where there are none. */
@@ -41,7 +41,7 @@ export function followEvidence({ checks, facts, panes, record, state, verdict })
   const key = JSON.stringify(pairs);
   if (facts.dataset.key !== key) {
     facts.dataset.key = key;
-    facts.replaceChildren(...pairs.flatMap((pair, at) => (at ? [" · ", factOf(pair)] : [factOf(pair)])));
+    facts.replaceChildren(...pairs.flatMap((pair, at) => (at ? [" ", factOf(pair, "· ")] : [factOf(pair, "")])));
   }
   // Verdicts that differ are too long for here: each stands with its method over the numbers.
   const alike = known.every((one) => one.verdict === known[0].verdict);
@@ -53,8 +53,9 @@ export function followEvidence({ checks, facts, panes, record, state, verdict })
   }
 }
 
-function factOf([asked, found]) {
-  return element("span", { class: "gv-fact" }, element("span", {}, `${asked}: `), element("b", {}, found));
+function factOf([asked, found], dot) {
+  return element("span", { class: "gv-fact" },
+    element("i", {}, dot), element("span", {}, `${asked}: `), element("b", {}, found));
 }
 
 /** The verdict on each map, and every check: those of the answer and those of each map apart. */

@@ -51,13 +51,14 @@ export class Fields {
     return this.field(name, shown, update, list);
   }
 
-  /** @param {Control & {low?: number, high: () => number, step?: number, text: () => string}} control */
-  range(name, { low = 0, high, step = 1, value, text, does, shown = always }) {
+  /** @param {Control & {low?: () => number, high: () => number, step?: number, text: () => string}} control */
+  range(name, { low = () => 0, high, step = 1, value, text, does, shown = always }) {
     const slider = element("input", {
-      "aria-label": name, type: "range", min: low, step, oninput: () => does(+slider.value),
+      "aria-label": name, type: "range", step, oninput: () => does(+slider.value),
     });
     const output = element("output", { class: "gv-value" });
     const update = () => {
+      slider.min = low();
       slider.max = high();
       slider.value = value();
       setText(output, text());
@@ -67,10 +68,10 @@ export class Fields {
   }
 
   /** A slider over a share from 0 to 1 of the state. */
-  share(name, key, { low = 0, high = 100, step = 1, text } = {}) {
+  share(name, key, { low, high = () => 100, step = 1, text } = {}) {
     const { viewer } = this;
     return this.range(name, {
-      low, high: () => high, step,
+      low, high, step,
       value: () => Math.round(100 * viewer.state[key]),
       text: text ?? (() => percent(viewer.state[key])),
       does: (now) => viewer.set({ [key]: now / 100 }),

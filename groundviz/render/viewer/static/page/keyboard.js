@@ -2,25 +2,34 @@
 
 import { clamp, nextOf } from "../data/numbers.js";
 import { middleOf, rowAndColumn } from "../data/cells.js";
+import { toggleFull, togglePanel } from "./arrange.js";
+import { turnedByKey } from "./stacks.js";
 import { NORMS } from "./state.js";
 
 export const KEYS = [
   ["← →  Home End", "token; with Shift, a phrase"],
   ["↑ ↓  [ ]", "layer, head"],
+  ["l", "all layers and heads as small images"],
   ["m  d  p", "next method, difference of the first two panes, pin these words in a pane"],
+  ["Page Up  Page Down", "the slice of a stack before, or behind; so does the wheel over it"],
+  ["a", "play the words one after the other, pause"],
   ["s  c", "cells or smooth; colours and outline, outline only, colours only"],
   ["o  t  n  k", "opacity, threshold, next scale, hide sink cells"],
   ["g", "next reference: the value of each token inside it"],
   ["w  b", "window tool, box tool"],
   ["i  + −  r", "invert the image, zoom, reset the view"],
+  ["f  h", "full screen, hide or show all but the images"],
   ["Esc", "clear selection, pins and box"],
   ["Shift-click  Ctrl-click", "a phrase, several tokens"],
   ["In the image",
-    "hover or arrow keys: the value of each token here. Click: keep. Shift-drag: box. Right-drag: window"],
+    "hover or arrow keys: the value of each token here. Click: keep. Shift-drag: box. Right-drag: window. "
+      + "Ctrl-wheel or two fingers: zoom"],
 ];
 
 /** Steps to the right and down. */
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+export const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+/** Slices on, or back. */
+const TURNS = { PageUp: -1, PageDown: 1 };
 const OF_A_SLIDER = /^(Home|End|PageUp|PageDown| |Tab)$/;
 
 /** Whether a control needs a key for itself. */
@@ -69,10 +78,14 @@ const ACTIONS = {
   Home: (viewer, event) => viewer.words.go(-Infinity, event.shiftKey),
   End: (viewer, event) => viewer.words.go(Infinity, event.shiftKey),
   p: (viewer) => viewer.pin(),
+  l: (viewer) => viewer.wall.open(),
+  a: (viewer) => viewer.player.toggle(),
   "+": (viewer) => viewer.zoom(1.25),
   "=": (viewer) => viewer.zoom(1.25),
   "-": (viewer) => viewer.zoom(0.8),
   r: (viewer) => viewer.reset(),
+  f: toggleFull,
+  h: togglePanel,
   "?": ({ sheet }) => { sheet.open = !sheet.open; },
   Escape: (viewer) => viewer.clear(),
 };
@@ -92,6 +105,7 @@ function pressed(viewer, event) {
   const enters = key === "Enter" || key === " ";
   const pane = viewer.panes.find(({ canvas }) => canvas === target);
   const changes = changesFor(key, viewer.state, viewer);
+  if (key in TURNS) return turnedByKey(viewer, pane, TURNS[key]);
   if (pane && arrow) walk(viewer, pane, arrow);
   else if (pane && enters) viewer.pointer.keep(viewer.pointer.spot);
   else if (arrow) move(viewer, arrow, event.shiftKey);

@@ -1,7 +1,8 @@
 /** What stands around the panes: the question, the answer, the keys. */
 
-import { button, element, setText } from "./element.js";
+import { element, setText } from "./element.js";
 import { evidenceOf, followEvidence } from "./evidence.js";
+import { findingsOf, followFindings } from "./findings.js";
 import { KEYS, keyed } from "./keyboard.js";
 
 const labelled = (text, more = {}) => element("span", { class: "gv-label", ...more }, text);
@@ -10,23 +11,45 @@ const labelled = (text, more = {}) => element("span", { class: "gv-label", ...mo
 export function buildRoot(viewer) {
   viewer.stage = element("div", { class: "gv-stage" });
   viewer.readout = element("p", { class: "gv-readout" });
+  viewer.legend = element("p", { class: "gv-legend" });
   viewer.live = element("p", { class: "gv-sr", "aria-live": "polite" });
   viewer.beware = element("ul", { class: "gv-beware", "aria-label": "Beware" });
   viewer.sheet = element("details", { class: "gv-keys" },
     element("summary", {}, "Keys and gestures"),
     element("dl", {}, ...KEYS.flatMap(([key, does]) => [element("dt", {}, key), element("dd", {}, does)])));
-  viewer.body = element("div", { class: "gv-body" }, element("div", {}, viewer.stage, viewer.readout));
+  viewer.head = head(viewer);
   viewer.root = element("section", {
     class: "gv-root", "data-live": viewer.model.get("_live"), "aria-label": "groundviz viewer",
     "data-jp-suppress-context-menu": "true", onkeydown: (event) => keyed(viewer, event),
-  }, head(viewer), viewer.body, viewer.live);
+  }, viewer.wall.node);
+  viewer.whole = viewer.root;
 }
 
-/** The viewer with controls of its own. */
+/** The image, and beside it what it is about and the controls. */
 export function withControls(viewer) {
-  viewer.body.append(viewer.panel);
-  viewer.live.before(viewer.sheet);
-  return viewer.root;
+  const { checks, head: about, legend, live, panel, readout, root, sheet, stage, toolbar } = viewer;
+  const side = element("div", { class: "gv-panel" }, about, readout, panel, legend);
+  root.append(element("div", { class: "gv-body" }, side, element("div", { class: "gv-images" }, toolbar, stage)),
+    checks, sheet, live);
+  return root;
+}
+
+/** A viewer that stands beside others, whose controls are elsewhere. */
+function withoutControls({ checks, head: about, live, readout, root, stage, verdict }) {
+  root.append(about, stage, readout, verdict, checks, live);
+  return root;
+}
+
+/** Several viewers with the controls of one, which the others follow. */
+export function sideBySide(viewers) {
+  const [first] = viewers;
+  const beside = element("div", { class: "gv-side-by-side" }, ...viewers.map(withoutControls));
+  const controls = element("div", {
+    class: "gv-panel", onkeydown: (event) => keyed(first, event),
+  }, first.toolbar, first.panel, first.legend, first.sheet);
+  const whole = element("div", { class: "gv-root" }, element("div", { class: "gv-body" }, controls, beside));
+  for (const one of viewers) Object.assign(one, { whole, beside });
+  return whole;
 }
 
 function head(viewer) {
@@ -36,28 +59,18 @@ function head(viewer) {
   const before = record.before.map((one) => element("p", { class: "gv-special" }, one));
   const question = element("div", {}, labelled("Question"), words.question, ...before);
   return element("div", { class: "gv-head" },
-    name, evidenceOf(viewer), question, answerOf(viewer), viewer.beware, partsOf(viewer));
+    name, evidenceOf(viewer), question, answerOf(viewer), viewer.beware, findingsOf(viewer), viewer.verdict);
 }
 
-function answerOf({ record, words }) {
+function answerOf({ fields, player, record, words }) {
   const given = record.source === "generated" ? "" : " given to the model";
   const label = labelled(`Answer${given} · probability ${record.sure} · point at a word`);
   // Apart from the tokens, which are the model's own: this sign is ours.
   const cut = record.cut ? element("p", { class: "gv-warn" }, record.cut) : null;
-  return element("div", { class: "gv-answer" }, label, words.answer, cut);
+  return element("div", { class: "gv-answer" }, label, words.answer, cut, player.controls(fields));
 }
 
-/** The named parts of the answer, where there are several. */
-function partsOf(viewer) {
-  const { record } = viewer;
-  viewer.parts = record.parts.map((part, at) =>
-    button(part.text, () => viewer.set({ part: at, selected: [] }), { title: part.text }));
-  if (viewer.parts.length < 2) return null;
-  const names = { class: "gv-parts", role: "group", "aria-label": "Parts of the answer" };
-  return element("div", names, ...viewer.parts);
-}
-
-/** Bring up to date what is known and not whole, which part is chosen, and the tool. */
+/** Bring up to date what is known and not whole, the parts, and the tool. */
 export function followState(viewer) {
   const { beware, record, state } = viewer;
   const lines = [...new Set([...record.maps.map((map) => map.shortfall), ...record.missing])].filter(Boolean);
@@ -65,8 +78,8 @@ export function followState(viewer) {
   while (beware.children.length < lines.length) beware.append(element("li"));
   lines.forEach((line, at) => setText(beware.children[at], line));
   beware.hidden = !lines.length;
-  viewer.parts.forEach((part, at) =>
-    part.setAttribute("aria-pressed", !state.selected.length && at === state.part));
+  followFindings(viewer);
   viewer.root.dataset.tool = state.tool;
+  viewer.root.toggleAttribute("data-near", state.view[2] > 1);
   followEvidence(viewer);
 }

@@ -5,6 +5,8 @@ import { curveOf, extentOf, isFlat, joined, scaleOver } from "../data/scale.js";
 import { makeBar } from "./bar.js";
 import { subtract } from "./compare.js";
 import { element } from "./element.js";
+import { makeMarks } from "./image.js";
+import { listenToStrip, makeStrip } from "./stacks.js";
 import { isShared, MOST_PANES } from "./state.js";
 
 /** What each pane shows, made anew for each drawing. */
@@ -37,7 +39,7 @@ function wantedPanes(viewer) {
 }
 
 /** The values of a pane: an array for each grid on its image, or the reason why there are none. */
-function prepared(viewer, wish) {
+export function prepared(viewer, wish) {
   const pane = {
     viewer, method: null, chosen: null, pinned: false, of: null, known: null, sources: [], name: null, unitText: null,
     difference: false, scaled: null, why: "", layers: [], values: [], hidden: [], ...wish,
@@ -156,12 +158,16 @@ export function makePane(viewer) {
   });
   const pane = {
     canvas, title: part("title"), undone: part("warn"), detail: part("detail"), unit: part("unit"),
-    rule: part("rule"), summit: part("summit"), none: element("div", { class: "gv-none" }), layers: [], ...makeBar(),
+    rule: part("rule"), summit: part("summit"), none: element("div", { class: "gv-none" }), layers: [],
+    tip: element("div", { class: "gv-tip", "aria-hidden": "true" }), ...makeBar(),
+    ...makeMarks(), strip: makeStrip(),
   };
   pane.scale = element("div", { class: "gv-scale" }, pane.ends, pane.unit, pane.rule, pane.summit);
+  pane.frame = element("div", { class: "gv-frame" }, canvas, pane.marks, pane.tip, pane.none);
+  pane.foot = element("div", {}, pane.strip.node, pane.scale);
   pane.node = element("figure", { class: "gv-pane" },
-    element("figcaption", {}, pane.title, pane.undone, pane.detail),
-    element("div", { class: "gv-frame" }, canvas, pane.none), pane.scale);
+    element("figcaption", {}, pane.title, pane.undone, pane.detail), pane.frame, pane.foot);
   viewer.pointer.listen(pane);
+  listenToStrip(viewer, pane);
   return pane;
 }

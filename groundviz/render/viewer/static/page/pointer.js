@@ -1,7 +1,10 @@
 /** What a pointer does in an image. */
 
 import { centreWithin, clamp } from "../data/numbers.js";
+import { isFull } from "./arrange.js";
 import { lookup } from "./lookup.js";
+import { turnedByWheel } from "./stacks.js";
+import { LEVELS, WIDTHS } from "./state.js";
 
 /** A pointer that moved no further than these pixels has clicked. */
 const CLICK = 3;
@@ -21,6 +24,9 @@ export class Pointer {
     // The place under the pointer, the place that was clicked, the box that is being drawn, and the tool that
     // is being dragged.
     this.spot = this.kept = this.drawing = this.grab = null;
+    // Where each finger is, and what ends the drag of the first.
+    this.fingers = new Map();
+    this.letGo = null;
   }
 
   /** The box that is drawn, or was drawn last. */
@@ -33,15 +39,19 @@ export class Pointer {
     const left = () => this.left();
     const listeners = {
       pointermove: (event) => this.moved(pane, event),
-      pointerdown: (event) => this.grabbed(pane, event),
+      pointerdown: (event) => this.pressed(pane, event),
+      pointerup: (event) => this.lifted(event),
+      pointercancel: (event) => this.lifted(event),
       pointerleave: left,
+      // Two fingers are ours; with one the page scrolls.
+      touchmove: (event) => { if (event.touches.length > 1) event.preventDefault(); },
       blur: left,
       dblclick: () => this.viewer.reset(),
       contextmenu: (event) => event.preventDefault(),
       wheel: (event) => this.wheeled(pane, event),
     };
     for (const [kind, listener] of Object.entries(listeners)) {
-      // The wheel zooms here, and must not scroll the page as well.
+      // What zooms here must not scroll the page as well.
       pane.canvas.addEventListener(kind, listener, { passive: false });
     }
   }
@@ -61,6 +71,7 @@ export class Pointer {
   }
 
   moved(pane, event) {
+    if (this.fingers.has(event.pointerId)) this.pinched(pane, event);
     if (this.grab) return;
     this.spot = this.place(pane, event);
     this.viewer.refresh();
@@ -90,6 +101,45 @@ export class Pointer {
     this.viewer.set({ rois: [] });
   }
 
+  pressed(pane, event) {
+    if (event.pointerType === "touch") this.fingers.set(event.pointerId, event);
+    if (this.fingers.size < 2) return this.grabbed(pane, event);
+    // A second finger begins a pinch, and what the first had begun comes to nothing.
+    this.letGo?.();
+    this.drawing = null;
+    this.grab = "pinch";
+  }
+
+  lifted(event) {
+    this.fingers.delete(event.pointerId);
+    if (this.grab === "pinch" && this.fingers.size < 2) this.grab = null;
+  }
+
+  /** Zoom by how far two fingers moved apart, and move with them. */
+  pinched(pane, event) {
+    const before = [...this.fingers.values()];
+    this.fingers.set(event.pointerId, event);
+    if (this.grab !== "pinch") return;
+    const now = [...this.fingers.values()];
+    const apart = ([a, b]) => Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) || 1;
+    const middle = ([a, b]) => ({ clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2 });
+    const from = this.share(pane, middle(before));
+    const to = this.share(pane, middle(now));
+    const { centre } = pane.fit;
+    const view = centre.map((at, axis) => clamp(at + from[axis] - to[axis], 0, 1));
+    const { viewer } = this;
+    viewer.state.view = [...view, viewer.state.view[2]];
+    pane.fit.centre = view;
+    viewer.zoom(apart(now) / apart(before), from, pane);
+  }
+
+  /** A place as shares of the image. */
+  share(pane, event) {
+    const { x, y } = this.place(pane, event);
+    const [rows, cols] = this.viewer.record.images[pane.image].source;
+    return [clamp(x / cols, 0, 1), clamp(y / rows, 0, 1)];
+  }
+
   grabbed(pane, event) {
     if (event.button > 2) return;
     const { canvas } = pane;
@@ -103,33 +153,41 @@ export class Pointer {
     };
     const done = new AbortController();
     const { signal } = done;
-    const drop = () => {
+    this.letGo = () => {
       this.grab = null;
       done.abort();
+    };
+    const drop = () => {
+      this.letGo();
       if (!far && event.button === 0) this.keep(from);
       else if (this.drawing) this.boxed();
     };
     canvas.addEventListener("pointermove", move, { signal });
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, drop, { signal });
+    canvas.addEventListener("pointerup", drop, { signal });
+    // The page has begun to scroll: nothing was chosen.
+    canvas.addEventListener("pointercancel", this.letGo, { signal });
   }
 
   /** What a drag that begins with an event does, by its tool. */
   dragging(pane, event) {
     const { viewer } = this;
-    const { level, tool, view: [x, y, zoom], window: width } = viewer.state;
+    const { level, tool, view: [, , zoom], window: width } = viewer.state;
+    const { centre: [x, y], ratio, share, sx, sy } = pane.fit;
+    const [rows, cols] = viewer.record.images[pane.image].source;
     const from = this.place(pane, event);
-    const size = pane.canvas.getBoundingClientRect();
     const steps = (now) => [now.clientX - event.clientX, now.clientY - event.clientY];
     const tools = {
       box: (now) => this.stretch(from, this.place(pane, now)),
       window: (now) => {
         const [dx, dy] = steps(now);
-        viewer.set({ window: clamp(width + dx / 300, 0.01, 1), level: clamp(level + dy / 300, 0, 1) });
+        // A narrow window moves in small steps.
+        const wider = width * Math.exp(dx / 250);
+        viewer.set({ window: clamp(wider, ...WIDTHS), level: clamp(level + (dy / 300) * width, ...LEVELS) });
       },
       pan: (now) => {
         const [dx, dy] = steps(now);
-        const centre = [x - dx / size.width / zoom, y - dy / size.height / zoom];
-        viewer.set({ view: [...centre.map((at) => centreWithin(at, zoom)), zoom] });
+        const centre = [x - (dx * ratio) / (sx * cols), y - (dy * ratio) / (sy * rows)];
+        viewer.set({ view: [...centre.map((at, axis) => centreWithin(at, share[axis])), zoom] });
       },
     };
     this.grab = tool;
@@ -161,11 +219,15 @@ export class Pointer {
     this.drawing = this.spot = this.kept = null;
   }
 
-  /** Zoom about the pointer. */
+  /** Zoom about the pointer. Without Ctrl the wheel turns slices, or scrolls the page where there is one. */
   wheeled(pane, event) {
+    const { viewer } = this;
+    const plain = !event.ctrlKey && !event.metaKey;
+    if (plain && turnedByWheel(viewer, pane, event)) return;
+    if (plain && !isFull(viewer)) return;
     event.preventDefault();
-    const { x, y } = this.place(pane, event);
-    const [rows, cols] = this.viewer.record.images[pane.image].source;
-    this.viewer.zoom(Math.exp(-event.deltaY / 400), [clamp(x / cols, 0, 1), clamp(y / rows, 0, 1)]);
+    // A wheel that counts in lines makes steps of the same size.
+    const pixels = event.deltaY * (event.deltaMode ? 33 : 1);
+    viewer.zoom(Math.exp(-clamp(pixels, -240, 240) / 400), this.share(pane, event), pane);
   }
 }

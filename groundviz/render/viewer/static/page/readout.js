@@ -1,21 +1,66 @@
-/** The line under the panes: what is looked up, in words and numbers. */
+/** What is looked up, in words and numbers: in a line, and at the place itself. */
 
-import { cellName, valueRuns } from "../data/cells.js";
+import { cellAt, cellName, valueRuns } from "../data/cells.js";
 import { HALF, heaviest, MOST, WIDEST } from "../data/mass.js";
 import { percent, printed } from "../data/numbers.js";
+import { valueText } from "../data/window.js";
 import { strongest } from "./captions.js";
 import { setText } from "./element.js";
+import { unitOf } from "./state.js";
 
 /** Milliseconds before a screen reader hears of it, so that it is not told of every move. */
 const PAUSE = 500;
 
+const UNDERLINED = "Words are underlined by their probability: thick is sure, dotted below 50 %.";
+
 /** Write the line, and let a screen reader read it, or the first pane's description. */
 export function writeReadout(viewer, found) {
   const text = found ? description(viewer, found) : "";
-  setText(viewer.readout, text || (viewer.quiet ? "" : legend(viewer)));
+  setText(viewer.readout, text);
+  setText(viewer.legend, `${legendOf(viewer)} ${UNDERLINED}`);
   clearTimeout(viewer.saying);
+  // Words that are played are too many to be read out.
+  if (viewer.words.played) return;
   const whole = () => viewer.panes[0]?.canvas.getAttribute("aria-label") ?? "";
   viewer.saying = setTimeout(() => setText(viewer.live, text || whole()), PAUSE);
+}
+
+/** Pixels between the pointer and what stands beside it. */
+const BESIDE = 14;
+
+/** Write beside the place that is pointed at, or was kept, what a pane holds there. */
+export function writeTip(viewer, pane) {
+  const { grab, kept, spot } = viewer.pointer;
+  const at = grab ? null : spot ?? kept;
+  const { canvas, fit: { ratio, sx, sy, tx, ty }, tip } = pane;
+  const [x, y] = at ? [(at.x * sx + tx) / ratio, (at.y * sy + ty) / ratio] : [-1, -1];
+  const [width, height] = [canvas.width / ratio, canvas.height / ratio];
+  tip.hidden = at?.image !== pane.image || x < 0 || y < 0 || x > width || y > height;
+  if (tip.hidden) return;
+  setText(tip, tipOf(viewer, pane, at));
+  // On the side where there is more room, in the frame in whose middle the canvas lies.
+  const { clientWidth, clientHeight } = pane.frame;
+  const [left, top] = [x + (clientWidth - width) / 2, y + (clientHeight - height) / 2];
+  const [right, below] = [left < clientWidth / 2, top < clientHeight / 2];
+  Object.assign(tip.style, {
+    left: right ? `${left + BESIDE}px` : "auto", right: right ? "auto" : `${clientWidth - left + BESIDE}px`,
+    top: below ? `${top + BESIDE}px` : "auto", bottom: below ? "auto" : `${clientHeight - top + BESIDE}px`,
+  });
+}
+
+/** Lines about one place. */
+function tipOf({ record, state }, pane, at) {
+  const lines = [];
+  const image = record.images[pane.image];
+  const held = image.tiles.at(at);
+  for (let i = pane.layers.length - 1; i >= 0 && !lines.length; i--) {
+    const [found] = cellAt(pane.layers[i], at);
+    if (found) lines.push(`${printed(pane.values[i][found[0]])} ${pane.unitText ?? unitOf(state.norm, pane)}`);
+  }
+  if (pane.layers.length && !lines.length) lines.push("not covered by this map");
+  lines.push(held ? valueText(image, held) : "…");
+  lines.push(`row ${Math.floor(at.y) + 1}, column ${Math.floor(at.x) + 1} of the image`);
+  return lines.join("\n");
 }
 
 function description(viewer, found) {
@@ -55,7 +100,7 @@ function agreement(viewer, map, weights, size) {
 }
 
 /** How to read what is drawn. */
-function legend(viewer) {
+export function legendOf(viewer) {
   const { panes, record, state: { contour, fill, opacity } } = viewer;
   const parts = [];
   if (fill) parts.push(`Opacity rises from 0 at zero to ${percent(opacity)}.`);
@@ -68,6 +113,5 @@ function legend(viewer) {
   if (record.known.length) parts.push("Dotted: reference.");
   parts.push("Hatched: not covered by this map.");
   if (panes.some((pane) => pane.known?.claim)) parts.push(record.says);
-  parts.push("Words are underlined by their probability: thick is sure, dotted below 50 %.");
   return parts.join(" ");
 }

@@ -1,48 +1,83 @@
-/** The panes as one image, to be kept. */
+/** What a reader takes along: the view as an image, and where it is found again. */
 
-import { element } from "./element.js";
-import { factsOf, knownOf } from "./evidence.js";
+import { button, element, setText } from "./element.js";
+import { sheetOf, sheetSize } from "./sheet.js";
 
-/** Save the panes as they are shown, with their captions and scales. */
-export function saveImage(viewer) {
-  const { ratio } = viewer.panes[0].fit;
-  const [gap, line] = [12 * ratio, 16 * ratio];
-  const panes = [viewer, ...viewer.peers].flatMap(({ panes: all, record }) =>
-    all.map((pane) => ({ pane, lines: captionLines(record, pane) })));
-  const wide = Math.max(...panes.map(({ pane }) => pane.canvas.width));
-  const tall = Math.max(...panes.map(({ pane }) => pane.canvas.height));
-  const most = Math.max(...panes.map(({ lines }) => lines.length));
-  const width = (wide + gap) * panes.length + gap;
-  const height = tall + 3 * gap + line * most;
-  const sheet = element("canvas", { width, height });
-  const context = sheet.getContext("2d");
-  const style = getComputedStyle(viewer.root);
-  context.fillStyle = style.getPropertyValue("--gv-ground");
-  context.fillRect(0, 0, sheet.width, sheet.height);
-  const font = `${12 * ratio}px ${style.fontFamily}`;
-  Object.assign(context, { font, fillStyle: style.color, textBaseline: "top" });
-  panes.forEach(({ pane, lines }, at) => {
-    const x = gap + at * (wide + gap);
-    context.drawImage(pane.canvas, x, gap);
-    if (pane.scaled) context.drawImage(pane.bar, x, tall + 1.5 * gap, wide, gap / 2);
-    lines.forEach((text, row) => context.fillText(text, x, tall + 2.4 * gap + row * line, wide));
-  });
-  element("a", { download: "groundviz.png", href: sheet.toDataURL("image/png") }).click();
+/** Pixels of a saved image for each of the source; 0 for those of the screen. */
+const SIZES = [0, 1, 2, 3];
+
+/** A choice of size, or null where no sheet could be that large. */
+function choiceOf(viewer, times) {
+  const size = sheetSize(viewer, times);
+  const name = times ? `${times} × source` : "as shown";
+  return size && [times, `${name}: ${size.join(" × ")}`];
 }
 
-/** A pane's caption and scale as short lines. */
-function captionLines(record, pane) {
-  const text = (node) => node.textContent;
-  const [low, high] = pane.ticks.map(text);
-  const [left, right] = pane.sides.map((side) => (side.hidden ? "" : ` (${text(side)})`));
-  const ends = `${low}${left} to ${high}${right}`;
-  const scale = `${ends} ${text(pane.unit)}; ${text(pane.rule)}; ${text(pane.summit)}`;
-  const answer = record.cut && `the answer is ${record.cut}`;
-  const facts = factsOf(knownOf(record, [pane.method])).map((pair) => pair.join(": "));
-  const parts = [
-    record.name, ...facts, text(pane.title), text(pane.undone), answer, text(pane.detail),
-    pane.scaled ? scale : text(pane.none),
+/** Controls for all of it. */
+export function sharing(viewer, fields) {
+  const wish = { times: 0, texts: true };
+  const status = element("span", { role: "status" });
+  const doing = (does) => async () => {
+    try {
+      setText(status, await does());
+    } catch (error) {
+      setText(status, `This did not work: ${error.message}`);
+    }
+  };
+  const sizes = fields.select("Size", {
+    options: () => SIZES.map((times) => choiceOf(viewer, times)).filter(Boolean),
+    value: () => wish.times,
+    does: (times) => Object.assign(wish, { times: +times }),
+  });
+  const texts = element("input", {
+    type: "checkbox", checked: true, onchange: () => Object.assign(wish, { texts: texts.checked }),
+  });
+  const link = viewer.model.link
+    ? button("Copy link", doing(() => copyLink(viewer)), { title: "To this page, as it is shown now" }) : null;
+  return [
+    sizes, element("label", { class: "gv-check" }, texts, element("span", {}, "With question and answer")),
+    element("div", { class: "gv-row" }, button("Copy image", doing(() => copyImage(viewer, wish))),
+      button("Save as PNG", doing(() => saveImage(viewer, wish))), link),
+    status,
   ];
-  // What a caption repeats stands there once.
-  return [...new Set(parts.join(" · ").split(/ · |; /))].filter(Boolean);
+}
+
+async function pngOf(viewer, wish) {
+  const sheet = await sheetOf(viewer, wish);
+  const blob = await new Promise((done) => sheet.toBlob(done, "image/png"));
+  if (!blob) throw new Error("the image is too large for this browser. Choose a smaller size.");
+  return blob;
+}
+
+async function saveImage(viewer, wish) {
+  download(await pngOf(viewer, wish));
+  return "Saved.";
+}
+
+function download(blob) {
+  const address = URL.createObjectURL(blob);
+  element("a", { download: "groundviz.png", href: address }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60000);
+}
+
+/** Where a page may not copy images, as on a server without encryption, it is saved. */
+async function copyImage(viewer, wish) {
+  const png = pngOf(viewer, wish);
+  try {
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+    return "Copied.";
+  } catch {
+    download(await png);
+    return "No image can be copied here: saved as a file instead.";
+  }
+}
+
+async function copyLink({ model }) {
+  model.save_changes();
+  try {
+    await navigator.clipboard.writeText(model.link());
+    return "Copied.";
+  } catch {
+    return "Copy the address of this page: it is the link.";
+  }
 }

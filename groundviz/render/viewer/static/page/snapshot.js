@@ -41,5 +41,5 @@ export async function standIn(whole, name) {
   whole.hidden = true;
   await new Promise((later) => setTimeout(later, live() ? 0 : PATIENCE));
   give();
-  return Boolean(live());
+  return whole.hidden;
 }

@@ -1,7 +1,7 @@
 /** What a reader can set, as each of groundviz/render/live/traits.py starts. */
 
 export const STATE = {
-  selected: [], part: 0, method: "", compare: [], difference: false, pins: [], rois: [], image: -1, tile: 0,
+  selected: [], part: 0, method: "", compare: [], difference: false, pins: [], rois: [], image: -1, slices: [], tile: 0,
   layer: -1, head: -1, norm: "root", sinks: false, smooth: false, fill: true, contour: true, opacity: 0.85,
   threshold: 0, cmap: "", window: 1, level: 0.5, invert: false, view: [0.5, 0.5, 1], tool: "pan",
   hovered_patch: [], known: -1,
@@ -30,7 +30,12 @@ export function unitOf(norm, { chosen, known }) {
 
 export const TOOLS = { pan: "Move", window: "Window", box: "Box" };
 
-export const MOST_PANES = 4;
+export const MOST_PANES = 8;
+export const MOST_ZOOM = 24;
+
+/** Of a window, in widths of what was read. */
+export const WIDTHS = [1e-4, 1e4];
+export const LEVELS = [-1e4, 1e4];
 
 /** The image as it was read, all of it. */
 export const START_VIEW = { view: STATE.view, window: 1, level: 0.5, invert: false };

@@ -2,24 +2,30 @@
 
 import { codedMaps, inflate, ownBytes, readMaps } from "../data/payload.js";
 import { headsOf, mapsOf } from "../data/maps.js";
-import { centreWithin, clamp, range, same } from "../data/numbers.js";
+import { clamp, same } from "../data/numbers.js";
+import { stackOf } from "../data/stacks.js";
+import { windowIn } from "../data/window.js";
+import { arrange } from "./arrange.js";
 import { paint } from "./canvas.js";
-import { writeCaption } from "./captions.js";
+import { placeScales, writeCaption } from "./captions.js";
 import { linkedChanges } from "./compare.js";
-import { controls } from "./controls.js";
+import { controls, toolbar } from "./controls.js";
 import { element } from "./element.js";
 import { Fields } from "./fields.js";
+import { writeMarks } from "./image.js";
 import { buildRoot, followState } from "./layout.js";
 import { lookup } from "./lookup.js";
 import { makePane, preparedPanes } from "./panes.js";
+import { Player } from "./player.js";
 import { Pointer } from "./pointer.js";
-import { writeReadout } from "./readout.js";
-import { MOST_PANES, START_VIEW, STATE } from "./state.js";
+import { writeReadout, writeTip } from "./readout.js";
+import { forgetUnseen, imagesShown, writeStrip } from "./stacks.js";
+import { MOST_PANES, MOST_ZOOM, START_VIEW, STATE } from "./state.js";
+import { Wall } from "./wall.js";
 import { Words } from "./words.js";
 
 /** Milliseconds in which changes gather before Python hears of them. */
 const SAVE_AFTER = 150;
-const MOST_ZOOM = 24;
 
 export class Viewer {
   /**
@@ -42,8 +48,12 @@ export class Viewer {
     this.pointer = new Pointer(this);
     this.words = new Words(this);
     this.fields = new Fields(this);
+    this.player = new Player(this);
+    this.wall = new Wall(this);
     buildRoot(this);
+    for (const { tiles } of record.images) tiles.came = () => this.refresh();
     this.panel = controls(this, this.fields);
+    this.toolbar = toolbar(this, this.fields);
   }
 
   start() {
@@ -55,13 +65,17 @@ export class Viewer {
     this.message = (content, buffers) => this.received(content, buffers);
     this.model.on("change", this.changed);
     this.model.on("msg:custom", this.message);
-    this.sizes = new ResizeObserver(() => this.refresh());
-    this.sizes.observe(this.stage);
+    this.resized = () => this.refresh();
+    this.sizes = new ResizeObserver(this.resized);
+    for (const one of [this.stage, this.head]) this.sizes.observe(one);
+    window.addEventListener("resize", this.resized);
     this.refresh();
   }
 
   stop() {
     this.sizes.disconnect();
+    window.removeEventListener("resize", this.resized);
+    this.player.stop();
     cancelAnimationFrame(this.frame);
     this.model.off("change", this.changed);
     this.model.off("msg:custom", this.message);
@@ -91,6 +105,7 @@ export class Viewer {
 
   /** Change the state here, and tell Python soon. */
   hold(changes) {
+    if (changes.selected || "part" in changes || "method" in changes) this.player.stop();
     Object.assign(this.state, changes);
     this.refresh();
     clearTimeout(this.saving);
@@ -121,12 +136,13 @@ export class Viewer {
     this.set({ pins: rest.length < pins.length ? rest : more });
   }
 
-  /** Zoom about a place, which stays where it is: (x, y) as shares of the image. */
-  zoom(factor, about = [0.5, 0.5]) {
-    const [x, y, before] = this.state.view;
+  /** Zoom about a place, which stays where it is: (x, y) as shares of the image of a pane. */
+  zoom(factor, about = [0.5, 0.5], pane = this.panes[0]) {
+    const { centre } = pane.fit;
+    const before = this.state.view[2];
     const now = clamp(before * factor, 1, MOST_ZOOM);
-    const move = (centre, at) => centreWithin(at + ((centre - at) * before) / now, now);
-    this.set({ view: [move(x, about[0]), move(y, about[1]), now] });
+    const move = (axis) => clamp(about[axis] + ((centre[axis] - about[axis]) * before) / now, 0, 1);
+    this.set({ view: [move(0), move(1), now] });
   }
 
   // ---- what there is to show
@@ -155,14 +171,18 @@ export class Viewer {
   }
 
   get shownImages() {
-    const { image } = this.state;
-    const count = this.record.images.length;
-    return image >= 0 && image < count ? [image] : range(0, Math.min(count, MOST_PANES));
+    return imagesShown(this, MOST_PANES);
   }
 
-  /** The image whose windows are offered. */
+  /** The image whose windows are offered: of a stack the first, whichever slice is shown. */
   get front() {
-    return this.record.images[this.shownImages[0]];
+    const { record } = this;
+    return record.images[stackOf(record, this.shownImages[0]).images[0]];
+  }
+
+  /** The window of an image: the same values of the file as in front, where both count the same. */
+  windowOf(image) {
+    return windowIn(image, this.front, this.state);
   }
 
   /** The maps of a method on an image that are drawn: all of one image, or the tile that was chosen. */
@@ -190,7 +210,7 @@ export class Viewer {
 
   async received(content, buffers) {
     const bytes = buffers?.length && ownBytes(buffers[0]);
-    if (content.images) return;
+    if (content.images || content.tile) return this.receiveImages(content, bytes);
     if (content.heads !== undefined) {
       await this.addHeads(content, bytes);
     } else {
@@ -245,16 +265,24 @@ export class Viewer {
     });
     this.panes.length = prepared.length;
     const nodes = this.panes.map((pane) => pane.node);
-    if (!same([...this.stage.children], nodes)) this.stage.replaceChildren(...nodes);
-    this.stage.dataset.panes = nodes.length;
+    if (!same([...this.stage.querySelectorAll(".gv-pane")], nodes)) this.stage.replaceChildren(...nodes);
     const found = lookup(this);
     for (const pane of this.panes) {
-      paint(this, pane, found);
       writeCaption(this, pane);
+      writeStrip(this, pane);
     }
+    placeScales(this);
+    arrange(this);
+    for (const pane of this.panes) {
+      paint(this, pane, found);
+      writeTip(this, pane);
+      writeMarks(this, pane);
+    }
+    forgetUnseen(this);
     this.words.mark(found);
     writeReadout(this, found);
     this.fields.follow();
+    this.wall.follow();
     followState(this);
   }
 }

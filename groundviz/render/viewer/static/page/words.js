@@ -1,7 +1,7 @@
 /** The tokens of the question and of the answer: pointed at, chosen, and marked. */
 
 import { chosenAlone, phrase, selectionOf, stepped, toggled, twinOf } from "../data/phrases.js";
-import { element } from "./element.js";
+import { element, setValue } from "./element.js";
 
 export class Words {
   constructor(viewer) {
@@ -12,6 +12,8 @@ export class Words {
     this.chips = new Map();
     // The token under the pointer, the token with the focus, and where a phrase begins.
     this.hover = null;
+    // The tokens of the word that is played.
+    this.played = null;
     this.cursor = this.anchor = 0;
     this.answer = this.listed("Tokens of the answer", this.lists[0]);
     this.question = this.asked.size
@@ -29,10 +31,11 @@ export class Words {
     return this.lists[+(at < 0)];
   }
 
-  /** What is shown: the token under the pointer, the tokens chosen, or a named part of the answer. */
+  /** What is shown: the token under the pointer, a word that is played, the tokens chosen, or a named part. */
   get chosen() {
     const { record, state } = this.viewer;
     if (this.hover !== null) return this.selection([this.hover]);
+    if (this.played?.length) return this.selection(this.played);
     if (state.selected.length) return this.selection(state.selected);
     return record.parts[state.part] ?? record.parts[0];
   }
@@ -72,7 +75,7 @@ export class Words {
       onfocus: () => this.focused(at),
     }, token.text);
     // In quarters, for a screen draws small differences now as none, now as a whole pixel.
-    chip.style.setProperty("--gv-sure", Math.round(4 * (token.probability ?? 0)) / 4);
+    setValue(chip, "sure", Math.round(4 * (token.probability ?? 0)) / 4);
     return chip;
   }
 
@@ -96,6 +99,25 @@ export class Words {
       peer.refresh();
     }
     viewer.refresh();
+  }
+
+  /** Show some tokens for a while, and their twins beside; null for what is chosen. */
+  show(tokens) {
+    this.played = tokens;
+    if (tokens) this.scrollTo(tokens[0]);
+    for (const peer of this.viewer.peers) {
+      peer.words.played = tokens?.map((token) => twinOf(token, this, peer.words)).filter((at) => at !== null);
+      peer.refresh();
+    }
+    this.viewer.refresh();
+  }
+
+  /** Bring a token into sight within its text, not on the page. */
+  scrollTo(token) {
+    const chip = this.chips.get(token).getBoundingClientRect();
+    const list = this.answer.getBoundingClientRect();
+    const hidden = chip.top < list.top || chip.bottom > list.bottom;
+    if (hidden) this.answer.scrollTop += chip.top - list.top - list.height / 3;
   }
 
   pick(at, event) {
@@ -127,7 +149,7 @@ export class Words {
   /** Show which tokens are chosen, and the value of each at the place that is looked up. */
   mark(found) {
     const { tokens } = this.chosen;
-    const named = this.hover === null && !this.viewer.state.selected.length;
+    const named = this.hover === null && !this.played && !this.viewer.state.selected.length;
     let most = 0;
     if (found) for (const value of found.values.values()) most = Math.max(most, Math.abs(value));
     this.chips.forEach((chip, at) => {
@@ -135,7 +157,7 @@ export class Words {
       const shaded = value !== undefined;
       chip.setAttribute("aria-selected", tokens.includes(at));
       chip.classList.toggle("gv-part", named);
-      chip.classList.toggle("gv-hover", this.hover === at);
+      chip.classList.toggle("gv-hover", this.hover === at || Boolean(this.played?.includes(at)));
       chip.classList.toggle("gv-shaded", shaded);
       chip.classList.toggle("gv-against", value < 0);
       chip.style.setProperty("--gv", shaded && most ? (Math.abs(value) / most).toFixed(3) : 0);
