@@ -61,9 +61,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def wide(session: nox.Session) -> None:
-    """Hostile input, and what is the same for every family."""
+    """Hostile input, every family, and every page, notebook and benchmark."""
     install(session, ".[test]")
-    session.run("pytest", "-m", "wide")
+    session.run("pytest", "-m", "wide and not slow")
 
 
 @nox.session

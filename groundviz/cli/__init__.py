@@ -1,8 +1,9 @@
-"""The command line: `groundviz demo | explain | certify | methods | models | open | export | lab`.
+"""The command line: `groundviz demo`, `explain`, `evaluate`, `report`, `study` and others; --help lists them.
 
 Results go to standard output, progress and errors to standard error. An error is one line. Exit codes:
-0, all is well; 1, the model is not certified, or some of several images could not be explained; 2, an
-error; 130, interrupted by Ctrl-C, whatever was written; 141, nobody reads the output any more.
+0, all is well; 1, the model is not certified, a data set is not as published, or some of several images
+could not be explained; 2, an error; 130, interrupted by Ctrl-C, whatever was written; 141, nobody reads the
+output any more.
 
 Nothing heavy is imported before `main` runs, so that Ctrl-C works from the first moment on; libraries are
 imported when a command needs them.

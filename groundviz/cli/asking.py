@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import groundviz
-from groundviz.cli import naming, printing, sources
+from groundviz.cli import naming, printing, sources, values
 from groundviz.cli.printing import complain, counted, importing, say, working
 from groundviz.errors import (
     ImageError,
@@ -52,7 +52,7 @@ def explain(chosen: argparse.Namespace) -> int:
     """Ask, explain, write the record, draw, and print; returns the exit code."""
     _refuse_mistakes(chosen)
     sources.require_places(1 + len(chosen.others), chosen)
-    several = len(chosen.images) > 1 or sources.is_folder(chosen.images[0])
+    several = len(chosen.images) > 1 or (sources.is_folder(chosen.images[0]) and chosen.slices is None)
     if several:
         places, source_images = sources.expanded(chosen.images), None
     else:
@@ -213,6 +213,11 @@ def _refuse_mistakes(chosen: argparse.Namespace) -> None:
             f"--image adds to the one image that a question is about, and there are {len(chosen.images)}. "
             "Give one IMAGE, or leave --image out to ask about each in turn."
         )
+    if chosen.slices is not None and (len(chosen.images) > 1 or chosen.others or chosen.frame):
+        raise ImageError(
+            "--slices asks one question about one stack: give one IMAGE, a folder with a DICOM series or a "
+            "file with several frames, and leave out --image and --frame."
+        )
     if sources.is_folder(chosen.question) or sources.is_file(chosen.question):
         raise ImageError(
             "The question is the name of a file that exists. Give the question after the images."
@@ -234,14 +239,7 @@ def _recipes(chosen: argparse.Namespace) -> Recipes:
         usual = choose(DEFAULT_CONTRAST)
     else:
         usual = choose(DEFAULT)
-    given: dict[str, dict[str, Any]] = {name: {} for name in usual}
-    for method, option, value in chosen.option:
-        if method not in given:
-            raise UnknownName(
-                f"The option {option!r} is for {method!r}, which is not asked for: asked for are "
-                f"{', '.join(given)}. Add --method {method}."
-            )
-        given[method][option] = value
+    given = values.by_method(usual, chosen.option, add="--method {}")
     recipes = choose(given)
     for name, options in given.items():
         for option, value in options.items():

@@ -74,7 +74,7 @@ def _mark(chosen: argparse.Namespace, places: Sequence[str], recipes: Recipes) -
     request = {
         "question": chosen.question,
         "images": images,
-        "frames": chosen.frame,
+        "frames": chosen.frame if chosen.slices is None else chosen.slices,
         "windows": chosen.window,
         "model": chosen.model,
         "methods": {name: dict(options) for name, options in recipes.items()},

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import groundviz
-from groundviz.cli import asking, commands, exporting, values
+from groundviz.cli import asking, commands, data, evaluating, exporting, reporting, studying, values
 from groundviz.cli.printing import NOT_A_DEVICE
 
 DEMO_FOLDER = "groundviz-demo"
@@ -114,6 +114,11 @@ def _parser() -> argparse.ArgumentParser:
     opened.add_argument("--no-browser", action="store_true", help="write the page, open no browser")
     _add_overwrite(opened, "a page of that name")
     _add_export(added)
+    _add_animate(added)
+    _add_data(added)
+    evaluating.add(added, _command)
+    reporting.add(added, _command)
+    studying.add(added, _command)
 
     says = "start JupyterLab on a copy of the quickstart notebook"
     lab = _command(added, "lab", commands.lab, says)
@@ -145,6 +150,11 @@ def _add_explain(added: Any) -> None:
     explain.add_argument("--image", metavar="FILE", action="append", default=[], dest="others", help=says)
     says = "which of several images in the file, from 0; may be repeated, once for each image of the question"
     explain.add_argument("--frame", type=values.natural, metavar="N", action="append", default=[], help=says)
+    says = (
+        "one question about the slices of a stack, a folder with a DICOM series or a file with several "
+        "frames: 'all', or which, counting from 0, as FIRST:STOP or FIRST:STOP:STEP"
+    )
+    explain.add_argument("--slices", type=values.slices, metavar="WHICH", help=says)
     says = "values to spread from black to white, such as -600,1500; may be repeated, as --frame"
     window = explain.add_argument(
         "--window", type=values.window, metavar="CENTRE,WIDTH", action="append", help=says
@@ -162,14 +172,19 @@ def _add_explain(added: Any) -> None:
 
 
 def _add_export(added: Any) -> None:
-    says = "write the raw maps of a saved explanation for other programs"
+    says = "write the maps of a saved explanation for other programs"
     export = _command(added, "export", exporting.export, says)
     export.add_argument("file", type=Path, metavar="FILE.gvz", help="what `explain` or `demo` wrote")
     says = (
         "where to write; the name says how: .csv (a table of all maps), .json (COCO boxes), .npy, .nii or "
-        ".nii.gz (one map); or a folder that is there, for all of these; may be repeated"
+        ".nii.gz (one map), .dcm (an image under its map, with --original) or .gsps.dcm (its outlines); or a "
+        "folder that is there, for all but DICOM; may be repeated"
     )
     export.add_argument("--to", type=Path, metavar="FILE", action="append", required=True, help=says)
+    says = "the DICOM file that was explained, whose patient and exam a DICOM file names"
+    export.add_argument("--original", type=Path, metavar="FILE", help=says)
+    says = "which of several frames in the original was explained, from 0"
+    export.add_argument("--frame", type=values.natural, metavar="N", help=says)
     which = export.add_argument_group("which maps")
     which.add_argument("--method", action="append", help="may be repeated (default: all, or the first)")
     says = "part of the answer; may be repeated (default: each that was measured, or what was asked for)"
@@ -191,6 +206,45 @@ def _add_export(added: Any) -> None:
     says = "strong are the cells from this raw value on"
     how.add_argument("--threshold", type=values.above_zero, metavar="V", help=says)
     _add_overwrite(export, "files of the same names")
+
+
+def _add_animate(added: Any) -> None:
+    says = "write an animation of the answer being written, word by word with its maps on one scale"
+    animate = _command(added, "animate", exporting.animate, says)
+    animate.add_argument("file", type=Path, metavar="FILE.gvz", help="what `explain` or `demo` wrote")
+    says = "where to write; the name says how: .webp, .png (animated), or .gif (256 colours a frame)"
+    animate.add_argument("--to", type=Path, metavar="FILE", required=True, help=says)
+    animate.add_argument("--method", help="which maps (default: the first)")
+    says = "how long each word is shown (default: 0.9)"
+    animate.add_argument("--seconds", type=values.above_zero, metavar="S", default=0.9, help=says)
+    says = "millimetres of a figure, of 5.9 pixels each (default: 183, which is 1,080 pixels)"
+    animate.add_argument("--width", type=values.above_zero, metavar="MM", default=183.0, help=says)
+    animate.add_argument(
+        "--layer", type=values.natural, metavar="N", help="one layer (default: all combined)"
+    )
+    animate.add_argument("--head", type=values.natural, metavar="N", help="one head (default: all combined)")
+    animate.add_argument("--image", type=values.natural, metavar="N", help="of several images one, from 0")
+    animate.add_argument("--tile", type=values.tile, metavar="TILE", help="of several tiles one")
+    animate.add_argument("--smooth", action="store_true", help="interpolate between the centres of cells")
+    _add_overwrite(animate, "a file of that name")
+
+
+def _add_data(added: Any) -> None:
+    says = "list the data sets that can be evaluated on, or check one in a local folder"
+    listed = _command(added, "data", data.listed, says)
+    listed.add_argument("--markdown", action="store_true", help="as docs/dataset_cards.md")
+    inner = listed.add_subparsers(title="commands", metavar="COMMAND")
+    says = "compare a data set in a folder with what its publisher states: counts, files, coordinates"
+    check = _command(inner, "check", data.check, says)
+    check.epilog = f"Exit codes: 0, nothing is wrong; 1, something is; 2, it cannot be read. {NOT_A_DEVICE}"
+    check.add_argument("name", metavar="NAME", help="a name that `groundviz data` lists, or NAME:PATH")
+    check.add_argument("path", nargs="?", metavar="PATH", help="its folder; none for phantoms")
+    says = "an option of the data set, such as split=test, the value as JSON or a bare word; may be repeated"
+    check.add_argument(
+        "--option", type=values.setting, metavar="KEY=VALUE", action="append", default=[], help=says
+    )
+    says = "how many images to open, evenly spread (default: 20)"
+    check.add_argument("--images", type=values.natural, metavar="N", default=20, help=says)
 
 
 def _add_run(explain: argparse.ArgumentParser) -> None:

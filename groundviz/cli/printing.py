@@ -153,7 +153,7 @@ def explanation(told: Explanation) -> list[str]:
     lines += [f"explained: {target.text}" for target in record.targets]
     for image, source_image in enumerate(told.source_images):
         rows, cols = source_image.shape
-        name = tiles.which(image, len(told.source_images))
+        name = tiles.which(image, told.source_images)
         lines.append(f"{name}: {rows} by {cols} pixels, from {source_image.source}")
         lines += [f"  {note}" for note in source_image.notes]
     # An empty first cell indents the table.
@@ -196,7 +196,7 @@ def maps(told: Explanation) -> list[str]:
     lines = []
     for method in told.methods:
         for heatmap in told.heatmaps(method):
-            lines.append(f"  {captions.describe(heatmap, len(told.source_images))}")
+            lines.append(f"  {captions.describe(heatmap, told.source_images)}")
             if error := captions.uncertainty(heatmap):
                 lines.append(f"    {error}")
     for sentence in (*captions.incomplete(told.record), *captions.cautions(told.record.heatmaps)):

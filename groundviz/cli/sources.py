@@ -91,12 +91,16 @@ def require_places(count: int, chosen: argparse.Namespace) -> None:
 
 
 def loaded(places: Sequence[str], chosen: argparse.Namespace) -> list[SourceImage]:
-    """The images of one question, each with its frame and window.
+    """The images of one question, each with its frame and window; or the slices of a stack.
 
     Raises:
         ImageError: One of them will not do, or there are more frames or windows than images.
         MissingExtra: One of them is DICOM, and pydicom is not installed.
     """
     require_places(len(places), chosen)
+    if chosen.slices is not None:
+        frames = None if chosen.slices == "all" else chosen.slices
+        window = chosen.window[0] if chosen.window else None
+        return list(groundviz.images.load_stack(places[0], frames=frames, window=window))
     rows = zip_longest(places, chosen.frame, chosen.window)
     return [groundviz.images.load(place, frame=frame, window=window) for place, frame, window in rows]

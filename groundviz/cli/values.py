@@ -6,7 +6,10 @@ import argparse
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
+
+from groundviz.errors import UnknownName
 
 
 def natural(text: str) -> int:
@@ -96,6 +99,25 @@ def window(text: str) -> tuple[float, float]:
     return parts[0], parts[1]
 
 
+def slices(text: str) -> range | str:
+    """Slices of a stack, as FIRST:STOP or FIRST:STOP:STEP, or "all".
+
+    Raises:
+        ArgumentTypeError: The text is neither, or names no slice.
+
+    >>> list(slices("10:30:5"))
+    [10, 15, 20, 25]
+    """
+    if text == "all":
+        return text
+    found = re.fullmatch(r"(\d{1,9}):(\d{1,9})(?::(\d{1,9}))?", text, re.ASCII)
+    if found is None or int(found[3] or 1) == 0 or int(found[1]) >= int(found[2]):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither 'all' nor FIRST:STOP or FIRST:STOP:STEP, such as 10:30:2, counting from 0"
+        )
+    return range(int(found[1]), int(found[2]), int(found[3] or 1))
+
+
 def _number(text: str) -> float:
     """The finite number in a text; NaN for any other text."""
     # The callers compare the result, and every comparison with NaN is false.
@@ -131,6 +153,33 @@ def method_option(text: str) -> tuple[str, str, Any]:
     if not (dot and method and option):
         raise argparse.ArgumentTypeError(f"{text!r} is not METHOD.KEY=VALUE, such as rise.masks=64")
     return method, option, value
+
+
+def by_method(
+    methods: Iterable[str], options: Iterable[tuple[str, str, Any]], *, add: str
+) -> dict[str, dict[str, Any]]:
+    """The options of each method that is asked for, by its name.
+
+    Args:
+        methods: Those that are asked for.
+        options: As `method_option` read them.
+        add: What adds a method to them, with "{}" for its name.
+
+    Raises:
+        UnknownName: An option is of a method that is not asked for.
+
+    >>> by_method(["rise"], [("rise", "masks", 64)], add="--method {}")
+    {'rise': {'masks': 64}}
+    """
+    given: dict[str, dict[str, Any]] = {name: {} for name in methods}
+    for method, option, value in options:
+        if method not in given:
+            raise UnknownName(
+                f"The option {option!r} is for {method!r}, which is not asked for: asked for are "
+                f"{', '.join(given)}. Add {add.format(method)}."
+            )
+        given[method][option] = value
+    return given
 
 
 def _value(text: str) -> Any:

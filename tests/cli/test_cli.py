@@ -117,6 +117,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return asked
 
 
+@pytest.mark.wide
 def test_files_are_named_after_image_methods_target_and_model_and_hold_no_name(tmp_path: Path) -> None:
     named = tmp_path / "Zzphi Doe 1961.png"
     named.write_bytes(NODULE.read_bytes())
@@ -230,6 +231,7 @@ def test_nothing_is_overwritten_unasked_and_that_is_noticed_before_the_model_is_
     assert len(quick) == 2
 
 
+@pytest.mark.wide
 def test_a_record_is_kept_although_its_name_was_taken_in_the_meantime(
     tmp_path: Path, quick: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,6 +313,7 @@ def ward(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.wide
 def test_each_image_of_a_folder_is_asked_about_and_a_bad_one_stops_nobody(
     ward: Path, tmp_path: Path, quick: list[dict[str, Any]], capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,6 +442,7 @@ def test_values_that_make_no_sense_are_wrong_usage(more: list[str], capsys: Capt
     assert more[0].removeprefix("--").split("-")[0] in capsys.readouterr().err
 
 
+@pytest.mark.wide
 def test_options_reach_explain_and_nothing_else_does(tmp_path: Path, quick: list[dict[str, Any]]) -> None:
     arguments = ["explain", str(NODULE), QUESTION, "--model", "demo", "--method", "attention"]
     assert cli.main([*arguments, "--out", str(tmp_path)]) == 0
@@ -467,6 +471,7 @@ def test_options_reach_explain_and_nothing_else_does(tmp_path: Path, quick: list
     assert quick[-1]["generation"] == {"num_beams": 4, "do_sample": True}
 
 
+@pytest.mark.wide
 def test_further_images_are_given_along_and_printed(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -515,6 +520,7 @@ def visited(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
+@pytest.mark.wide
 def test_open_prints_everything_and_shows_the_page(record: Path, capsys: Capture, visited: list[str]) -> None:
     before = set(record.parent.iterdir())
     assert cli.main(["open", str(record)]) == 0
@@ -665,6 +671,7 @@ def test_an_error_of_several_lines_becomes_one(monkeypatch: pytest.MonkeyPatch, 
     assert capsys.readouterr().err == "groundviz: error: First line. Second␛[2J line.\n"
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("several", [False, True])
 def test_interrupted_maps_are_written_marked_and_exit_code_130(
     several: bool, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
@@ -716,6 +723,7 @@ def test_an_answer_that_was_cut_off_is_marked_and_the_label_is_told(tmp_path: Pa
     assert out.startswith("label: checkpoint A\n")
 
 
+@pytest.mark.wide
 def test_warnings_are_one_line_without_a_place_in_the_code(
     quick: list[Any], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -766,6 +774,7 @@ def test_nothing_is_printed_for_a_reader_who_left(arguments: list[str]) -> None:
     assert (ran.returncode, ran.stderr) == (141, "")
 
 
+@pytest.mark.wide
 def test_files_are_whole_although_nobody_reads_what_is_printed(record: Path, tmp_path: Path) -> None:
     before = (
         "from groundviz.explanation import open as opened\n"

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import groundviz
 from groundviz import cli
-from groundviz.cli import asking
-from groundviz.record.types import Record
+from groundviz.cli import asking, naming
+from groundviz.cli.parser import parse
+from groundviz.record.types import Record, Slice
+from tests.support import records
 
 ROOT = Path(__file__).parents[2]
 NODULE = ROOT / "sample_images" / "nodule.png"
@@ -45,6 +51,7 @@ def test_an_answer_can_be_kept_short_and_is_marked_as_cut_off(tmp_path: Path, ca
     )
 
 
+@pytest.mark.wide
 def test_beams_and_sampling_are_done_by_the_model(tmp_path: Path) -> None:
     beams = _record(tmp_path, "--beams", "2", "--generation", "max_new_tokens=4")
     assert beams.answer.text.startswith("right upper")
@@ -75,6 +82,7 @@ def test_the_error_of_a_sampled_map_is_printed(tmp_path: Path, capsys: Capture) 
     assert re.search(r"^  RISE for “upper”: .*\n    standard error ", capsys.readouterr().out, re.MULTILINE)
 
 
+@pytest.mark.wide
 @pytest.mark.filterwarnings("default:.*no evidence:RuntimeWarning")
 def test_a_map_without_evidence_says_so(tmp_path: Path, capsys: Capture) -> None:
     _record(tmp_path, "--method", "occlusion", "--option", "occlusion.window=4096")
@@ -90,3 +98,51 @@ def test_a_mistyped_demo_is_one_line(tmp_path: Path, capsys: Capture) -> None:
     assert error.startswith("groundviz: error: ")
     assert re.search("[Dd]id you mean .?demo", error)
     assert os.linesep not in error
+
+
+def _stack(path: Path) -> Path:
+    """A file of six pages, each brighter than the last."""
+    pages = [Image.fromarray(np.full((8, 8), 40 * number, np.uint8)) for number in range(6)]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    return path
+
+
+@pytest.mark.parametrize(("which", "numbers"), [("all", range(6)), ("1:6:2", (1, 3, 5))])
+def test_one_question_can_be_about_the_slices_of_a_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str, numbers: Sequence[int]
+) -> None:
+    given: list[Any] = []
+
+    def explain(_: object, images: Any, *__: object, **___: object) -> groundviz.Explanation:
+        given.extend(images)
+        return groundviz.Explanation(records.pair())
+
+    monkeypatch.setattr(groundviz, "explain", explain)
+    stack = str(_stack(tmp_path / "stack.tif"))
+    asked = ["explain", stack, "Where?", "--model", "demo", "--out", str(tmp_path / "out")]
+    assert cli.main([*asked, "--slices", which]) == 0
+    assert [one.slice for one in given] == [Slice(stack=0, number=number, of=6) for number in numbers]
+    assert [round(255 * float(one.pixels[0, 0])) for one in given] == [40 * number for number in numbers]
+    # Another choice is another question, whose files stand beside these.
+    first, other = (naming._mark(parse([*asked, "--slices", one]), [stack], {}) for one in (which, "0:2"))
+    assert first != other
+
+
+@pytest.mark.parametrize("which", ["", "3", "5:3", "1:4:0", "-1:4", "1:4:2:1", "one:two", "1:9999999999"])
+def test_slices_that_name_none_are_refused(which: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([*ASKED, f"--slices={which}"])
+    assert "FIRST:STOP" in capsys.readouterr().err
+
+
+def test_slices_are_of_one_stack_and_there(tmp_path: Path, capsys: Capture) -> None:
+    stack = str(_stack(tmp_path / "stack.tif"))
+    asked = ["explain", stack, "Where?", "--model", "demo", "--out", str(tmp_path)]
+    for more, says in (
+        (["--image", str(NODULE)], "--slices asks one question about one stack"),
+        (["--frame", "1"], "--slices asks one question about one stack"),
+        ([], "6"),
+    ):
+        assert cli.main([*asked, *more, "--slices", "4:9"]) == 2
+        assert says in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.gvz"))

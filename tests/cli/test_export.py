@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,50 @@ def test_a_name_that_is_too_long_is_one_line(tmp_path: Path, capsys: Capture) ->
     assert cli.main(["export", CONTRAST, "--to", str(tmp_path / f"{'a' * 300}.csv")]) == 2
     assert "No file can have this name" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def from_dicom(tmp_path: Path) -> tuple[str, str]:
+    """A saved explanation of a sample, and the file that its image came from."""
+    pytest.importorskip("highdicom", reason="not installed: highdicom")
+    sample = Path(__file__).parents[2] / "sample_images" / "nodule.dcm"
+    held = groundviz.open(CONTRAST).record
+    image = groundviz.images.load(sample)
+    saved = tmp_path / "saved.gvz"
+    groundviz.Explanation(replace(held, source_images=(image,))).save(saved)
+    return str(saved), str(sample)
+
+
+def test_dicom_files_name_the_original(tmp_path: Path, capsys: Capture, from_dicom: tuple[str, str]) -> None:
+    saved, sample = from_dicom
+    places = [tmp_path / "map.dcm", tmp_path / "lines.gsps.dcm", tmp_path / "maps.csv"]
+    to = [word for place in places for word in ("--to", str(place))]
+    assert cli.main(["export", saved, *to, "--original", sample, "--method", "occlusion"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["Written:", *(f"  {place}" for place in places)]
+    kinds = [groundviz.images.load(places[0]).source, places[1].read_bytes()[128:132]]
+    assert kinds == ["dicom", b"DICM"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ([], "Give the DICOM file that was explained: --original FILE."),
+        (
+            ["--original", "sample", "--layer", "each"],
+            "A DICOM file holds one map, and --layer names several",
+        ),
+        (["--original", "sample", "--target", "a", "--target", "b"], "--target names several"),
+        (["--original", "sample", "--frame", "3"], "holds 1 frame"),
+        (["--original", "saved"], "not an image of a known kind"),
+    ],
+)
+def test_a_dicom_file_that_cannot_be_is_one_line(
+    tmp_path: Path, capsys: Capture, from_dicom: tuple[str, str], asked: list[str], words: str
+) -> None:
+    saved, sample = from_dicom
+    named = {"sample": sample, "saved": saved}
+    place = tmp_path / "map.dcm"
+    assert cli.main(["export", saved, "--to", str(place), *(named.get(one, one) for one in asked)]) == 2
+    told = capsys.readouterr().err.split("\r")[-1].strip()
+    assert words in told and "\n" not in told
+    assert not place.exists()

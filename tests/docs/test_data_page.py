@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "data.md").read_text("utf-8")
 
 
+@pytest.mark.wide
 def test_every_snippet_runs(tmp_path, monkeypatch, capsys):
     pytest.importorskip("pandas", reason="not installed: pandas")
     pytest.importorskip("xarray", reason="not installed: xarray")

@@ -38,11 +38,24 @@ MOST_WORDS, SNIPPET_LINES = 900, 8
 # What installs groundviz, and what tests it: CI runs these two lines as they stand.
 SET_UP = ["pip install . && groundviz demo\n", 'pip install ".[test]" && pytest\n']
 # Their examples need more than an empty folder; other tests run them.
-RUN_ELSEWHERE = {"README.md", "CONTRIBUTING.md", "extending.md", "adding_a_family.md", "viewer.md"}
+RUN_ELSEWHERE = {
+    "README.md",
+    "CONTRIBUTING.md",
+    "extending.md",
+    "adding_a_family.md",
+    "viewer.md",
+    "dicom_out.md",
+    "evaluation.md",
+    "study.md",
+}
 WITH_PYTHON = [
     page for page in pages.PAGES if pages.fences(page, "python") and page.name not in RUN_ELSEWHERE
 ]
-WITH_COMMANDS = [page for page in pages.PAGES if pages.fences(page, "console") and page != CONTRIBUTING]
+# What follows the Python of its page is run by another test.
+COMMANDS_ELSEWHERE = {"CONTRIBUTING.md", "dicom_out.md"}
+WITH_COMMANDS = [
+    page for page in pages.PAGES if pages.fences(page, "console") and page.name not in COMMANDS_ELSEWHERE
+]
 LINK = re.compile(r"\]\(([^)#]+)(?:#[\w-]+)?\)")
 MODULES = sorted(
     module.name
@@ -53,13 +66,17 @@ MODULES = sorted(
 
 # What would take hours, or more than a glance.
 SHORTER = {
+    "evaluate": ["--limit", "4"],
     "scripts.train_demo": ["--vision-steps", "1", "--answer-steps", "1", "--blank-steps", "1"],
     "scripts.score_demo": ["--images", "2", "--methods", "attention"],
     "scripts.train_cheat": ["--steps", "1"],
     "scripts.score_cheat": ["--images", "1"],
     "scripts.calibrate_evidence": ["--phantoms", "2", "--few", "1", "--methods", "attention"],
 }
-COMMANDS = {"demo", "explain", "certify", "lab", "methods", "models", "open", "export"}
+COMMANDS = set(
+    "demo explain certify lab methods models open export animate data "
+    "evaluate worker status merge report gallery study".split()
+)
 
 
 @pytest.fixture
@@ -98,7 +115,9 @@ def test_every_public_name_has_an_example(name: str) -> None:
         # Errors show themselves in the examples of what raises them.
         assert "├──" in (inspect.getdoc(public) or "")
     elif inspect.ismodule(public):
-        assert all(">>>" in (inspect.getdoc(getattr(public, own)) or "") for own in public.__all__)
+        # One example may lead through all that belongs together.
+        whole = ">>>" in (inspect.getdoc(public) or "") and public is groundviz.study
+        assert whole or all(">>>" in (inspect.getdoc(getattr(public, own)) or "") for own in public.__all__)
     else:
         assert ">>>" in (inspect.getdoc(public) or "")
 
@@ -121,6 +140,7 @@ def test_the_python_of_the_readme_runs_in_a_fresh_process(folder: Path) -> None:
     assert {path.suffix for path in folder.glob("nodule.*")} == {".pdf", ".html", ".gvz"}
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All blocks of a page, one after the other, as one reader would run them."""
@@ -130,7 +150,11 @@ def test_the_python_of_a_page_runs(page: Path, folder: Path, monkeypatch: pytest
         exec(compile(block, f"{page.name}, block {number}", "exec"), names)  # noqa: S102
 
 
-@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [page if page == README else pytest.param(page, marks=pytest.mark.wide) for page in WITH_COMMANDS],
+    ids=lambda page: page.name,
+)
 def test_the_commands_of_a_page_run(
     page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, started: list[list[str]]
 ) -> None:
@@ -139,7 +163,7 @@ def test_the_commands_of_a_page_run(
     monkeypatch.setattr(tour, "STOPS", tour.STOPS[:1])
     for program, *arguments in commands_of(page):
         if program == "groundviz":
-            assert cli.main(arguments) == 0, arguments
+            assert cli.main([*arguments, *SHORTER.get(arguments[0], [])]) == 0, arguments
         elif program == "python":
             script, *options = arguments
             name = script.removesuffix(".py").replace("/", ".")
@@ -165,6 +189,7 @@ def test_what_the_documentation_installs_is_there() -> None:
             assert extra in project["optional-dependencies"]
 
 
+@pytest.mark.wide
 def test_images_are_drawn_by_their_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first figure; the viewer is photographed by `python scripts/doc_images.py viewer`."""
     from scripts import doc_images

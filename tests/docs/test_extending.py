@@ -30,9 +30,10 @@ def run(guide: str) -> dict[str, object]:
 def test_the_examples_are_short() -> None:
     method, family = (blocks(guide)[0].splitlines() for guide in ("extending.md", "adding_a_family.md"))
     assert 10 < len([line for line in method if line.strip()]) <= 18
-    assert 40 < len(family) <= 60
+    assert 10 < len([line for line in family if line.strip()]) <= 18
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("kinds", [["llava"], pytest.param(list(every_family.TINY), marks=pytest.mark.slow)])
 def test_the_guide_for_methods_runs_as_it_stands(kinds: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """With models of every family: `pytest -m slow tests/docs/test_extending.py`."""
@@ -47,7 +48,7 @@ def test_the_guide_for_methods_runs_as_it_stands(kinds: list[str], monkeypatch: 
 def test_the_guide_for_families_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FAMILIES, "_entries", dict(FAMILIES._entries))
     names = run("adding_a_family.md")
-    assert type(FAMILIES["vipllava"]) is names["VipLlava"]
+    assert FAMILIES["vipllava"] is names["VIP_LLAVA"]
 
 
 def test_the_table_of_methods_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:

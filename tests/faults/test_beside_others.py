@@ -33,6 +33,8 @@ from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from tests.support.interrupting import cut_short
 from tests.support.quick import quick
 
+pytestmark = pytest.mark.wide
+
 QUESTION = "Is there a nodule?"
 METHODS = ("attention", "gradient_attention", "relevancy", "grad_cam", "occlusion")
 INPUT_IDS = torch.tensor([[2, 5, *[4] * 16, 20, 21, 22]])
@@ -434,6 +436,65 @@ def test_a_gradient_on_its_way_reaches_the_weights_of_a_model_that_is_borrowed_m
     with borrow(small):
         loss.backward()
     assert all(weight.grad is not None for weight in weights)
+
+
+def test_a_thread_amid_the_parameters_sees_no_frozen_one(small):
+    """Gradients of a bias that looks frozen would not be clipped."""
+    amid, go_on = threading.Event(), threading.Event()
+
+    def walk():
+        parameters = small.parameters()
+        found = [next(parameters)]
+        amid.set()
+        assert go_on.wait(10)
+        return found + list(parameters)
+
+    thread, result = in_another_thread(walk)
+    assert amid.wait(5)
+    with borrow(small):
+        go_on.set()
+        thread.join(0.2)
+        assert thread.is_alive()
+    thread.join(5)
+    assert list(map(id, result[0])) == list(map(id, small.parameters()))
+
+
+def test_a_weight_is_frozen_for_the_borrower_alone(small):
+    own, alone = small[0].weight, dict(small[0]._parameters)
+    own.grad = torch.ones_like(own)
+    with borrow(small):
+        assert not small[0].weight.requires_grad
+        thread, result = in_another_thread(lambda: (small[0].weight, small[0].weight.grad))
+        thread.join(5)
+    assert result[0][0] is own
+    assert result[0][1] is own.grad
+    assert small[0]._parameters == alone
+    assert type(small[0]._parameters) is dict
+
+
+class Switching(nn.Linear):
+    """Waits in the middle of changing its mode."""
+
+    def __init__(self):
+        super().__init__(2, 2)
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def children(self):
+        if threading.current_thread() is not threading.main_thread():
+            self.begun.set()
+            assert self.go_on.wait(10)
+        return super().children()
+
+
+def test_a_change_of_mode_that_has_begun_ends_before_the_model_is_borrowed():
+    model = Switching().eval()
+    thread, _ = in_another_thread(model.train)
+    assert model.begun.wait(5)
+    with pytest.raises(ModelBusy, match="another thread is running it"), borrow(model, wait=False):
+        pytest.fail("The block must not be entered.")
+    model.go_on.set()
+    thread.join(5)
+    assert model.training
 
 
 def test_a_model_left_borrowed_is_given_back_to_whoever_calls_it(small, monkeypatch):

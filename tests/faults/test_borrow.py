@@ -28,6 +28,8 @@ from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.messy import messy
 from groundviz.testing.tiny.llava import tiny_llava
 
+pytestmark = pytest.mark.wide
+
 RUNTIME = Path(guard.__file__).parent
 INPUT_IDS = torch.tensor([[2, 5, *[4] * 16, 20, 21, 22]])
 PIXELS = torch.full((1, 3, 28, 28), 0.25)

@@ -32,7 +32,10 @@ SAME = (
     "LoRA (peft)",
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+pytestmark = [
+    pytest.mark.wide,
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),
+]
 
 
 @pytest.fixture(scope="module")

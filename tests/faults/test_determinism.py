@@ -16,6 +16,8 @@ from groundviz.methods import METHODS
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from tests.support.quick import quick
 
+pytestmark = pytest.mark.wide
+
 QUESTION = "Is there a nodule?"
 STOCHASTIC = {name for name in METHODS if METHODS.facts(name).random}
 ROOT = Path(groundviz.__file__).parents[1]

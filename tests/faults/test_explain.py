@@ -18,6 +18,8 @@ from groundviz.testing.faults import count_steps, fail, press_ctrl_c, strike_at
 from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
+pytestmark = pytest.mark.wide
+
 QUESTION = "Is there a nodule?"
 PACKAGE = Path(groundviz.__file__).parent
 

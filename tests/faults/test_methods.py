@@ -27,6 +27,8 @@ from groundviz.testing.messy import messy
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from tests.support.quick import quick, quick_all
 
+pytestmark = pytest.mark.wide
+
 QUESTION = "Is there a nodule?"
 METHODS = list(groundviz.METHODS)
 PACKAGE = Path(groundviz.__file__).parent

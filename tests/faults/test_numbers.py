@@ -14,6 +14,8 @@ from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from tests.support.quick import quick
 
+pytestmark = pytest.mark.wide
+
 QUESTION = "Is there a nodule?"
 LAYERS = (
     "model.vision_tower.embeddings.patch_embedding",

@@ -20,6 +20,8 @@ from groundviz.testing.fingerprint import difference, fingerprint
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 from tests.support.quick import quick, quick_all
 
+pytestmark = pytest.mark.wide
+
 QUESTIONS = ("Is there a nodule?", "Where is the heart?", "What does the image show?", "Is the lung clear?")
 MIX = (
     "attention",

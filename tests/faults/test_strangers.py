@@ -9,6 +9,8 @@ from groundviz.errors import UnsupportedModel
 from groundviz.explain import explain
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
+pytestmark = pytest.mark.wide
+
 QUESTION = "Is there a nodule?"
 
 
@@ -19,11 +21,13 @@ def test_a_plain_module_is_refused(image):
         explain(torch.nn.Linear(2, 2), image, QUESTION)
 
 
-def test_another_architecture_is_refused_with_the_file_to_write(image):
+def test_another_architecture_is_refused_with_what_works(image):
     small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
     text, vision = {**small, "vocab_size": 9}, {**small, "image_size": 32}
     model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision))
-    with pytest.raises(UnsupportedModel, match=r"'clip', and the families are: .*llava.*Add a file like"):
+    with pytest.raises(
+        UnsupportedModel, match=r"'clip', and the families are: .*llava.*Use a method that works"
+    ):
         explain(model, image, QUESTION)
 
 

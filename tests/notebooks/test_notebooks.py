@@ -49,11 +49,15 @@ def downloads(path: Path) -> Iterator[ast.Call]:
             )
 
 
-def test_all_seven_are_there() -> None:
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07"]
+def test_all_eight_are_there() -> None:
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07", "08"]
 
 
-@every_notebook
+@pytest.mark.parametrize(
+    "path",
+    [NOTEBOOKS[0], *(pytest.param(path, marks=pytest.mark.wide) for path in NOTEBOOKS[1:])],
+    ids=lambda path: path.stem,
+)
 def test_it_runs_in_a_fresh_kernel(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split()]))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

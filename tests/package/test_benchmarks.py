@@ -13,7 +13,7 @@ import pytest
 from benchmarks import full_size, methods, precision, report
 from benchmarks.memory import peak_bytes
 from benchmarks.shapes import ANSWER, QUESTION, build, smallest
-from tests.support.chromium import needs_browser
+from tests.support.browser import needs_browser
 
 FILES = sorted(Path(report.__file__).parent.glob("*.py"))
 # The others hold what these share.
@@ -47,6 +47,7 @@ def run_toy(path, capsys):
 
 
 # At toy size a block may hide all that there is.
+@pytest.mark.wide
 @pytest.mark.filterwarnings("ignore:.*found no evidence:RuntimeWarning")
 @pytest.mark.parametrize(
     "path",
@@ -64,6 +65,7 @@ def test_every_benchmark_runs_from_end_to_end_at_toy_size(path, capsys):
         assert numbers or {"yes", "same", "no"} & {cell.split()[0] for row in rows for cell in row[1:]}
 
 
+@pytest.mark.wide
 def test_every_benchmark_starts_by_its_own_command_from_anywhere(tmp_path):
     """All in one process, each as the file that Python is given, with nothing else on the path."""
     starts = """
@@ -135,6 +137,7 @@ def test_capture_times_plain_generation_beside_rows(vlm, monkeypatch):
     assert with_rows.token_ids.tolist() == plain[0, -len(with_rows.token_ids) :].tolist()
 
 
+@pytest.mark.wide
 def test_precision_is_measured_at_toy_size(monkeypatch, capsys):
     few = {"rise": ("rise", {"masks": 16}), "shapley": ("shapley", {"cells": 9, "samples": 4})}
     monkeypatch.setattr(precision, "ROWS", few)

@@ -53,6 +53,7 @@ def test_what_holds_results_is_there_without_torch(name: str) -> None:
     assert fresh(NO_TORCH + f"import groundviz; print(groundviz.{name} is not None)").strip() == "True"
 
 
+@pytest.mark.wide
 def test_a_test_that_needs_no_torch_does_not_wait_for_it() -> None:
     """What every test starts from, tests/conftest.py, imports nothing heavy."""
     code = (

@@ -32,15 +32,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": BASE | {"images", "runtime"},
     "methods": BASE | {"images", "runtime", "models"},
     "evidence": BASE | {"images", "runtime", "models", "methods"},
-    "metrics": BASE | {"images", "runtime", "models", "methods"},
+    "metrics": BASE,
+    "datasets": BASE | {"images", "demo"},
     "render": BASE,
-    "explanation": BASE | {"render", "methods", "evidence"},
+    "dicom_out": BASE | {"__init__", "images", "render"},
+    "explanation": BASE | {"render", "methods", "evidence", "images", "dicom_out"},
     "comparison": BASE | {"render", "explanation"},
     "explain": BASE | {"images", "runtime", "models", "methods", "evidence", "explanation"},
     "demo": BASE | {"images", "runtime", "models", "methods", "render", "explanation", "explain"},
-    "__init__": BASE | {"images", "models", "methods", "render", "explanation", "comparison", "explain"},
+    "evaluation": BASE
+    | {"images", "runtime", "models", "methods", "evidence", "metrics", "datasets"}
+    | {"render", "explanation", "explain", "demo"},
+    "study": BASE | {"__init__", "images", "datasets", "metrics", "render", "evaluation"},
+    "__init__": BASE
+    | {"images", "models", "methods", "metrics", "datasets", "evaluation", "study"}
+    | {"render", "explanation", "comparison", "explain"},
     "cli": BASE
-    | {"__init__", "images", "models", "methods", "evidence", "render", "explanation", "explain", "demo"},
+    | {"__init__", "images", "models", "methods", "evidence", "metrics", "datasets", "evaluation", "study"}
+    | {"render", "dicom_out", "explanation", "explain", "demo"},
     "__main__": {"cli"},
     "testing": BASE
     | {"__init__", "images", "runtime", "models", "methods", "explanation", "explain", "demo"},
@@ -50,21 +59,29 @@ INNER = {
     "record": ["parts", "", "exports"],
     "images": ["base", "raster", "dicom", ""],
     "runtime": ["loan", "attention", "inputs", "passes", "identity", ""],
-    "models": ["prompting", "adapter", "families", "measured", "loading", "certification", "checkpoints", ""],
+    "models": ["prompting", "adapter", "measured", "families", "loading", "certification", "checkpoints", ""],
     "models/checkpoints": ["reading", "building", ""],
     "methods": ["toolkit", "captum", "", "running"],
     "demo": ["projection", ""],
+    "datasets": ["", "published"],
     "evidence": ["toolkit", "", "running"],
-    "render": ["base", "figures", "viewer", "pages", "live", ""],
+    "metrics": ["toolkit", "maps", "statistics", "answers", "reports", ""],
+    "evaluation": ["storage", "cases", "executors", "", "report"],
+    "render": ["base", "figures", "viewer", "pages", "report", "gallery", "reading", "live", ""],
     "testing": ["tiny", "families", ""],
 }
-# Without a model nothing needs torch: who looks at maps imports what measures more of them when asked to.
-LAZY = {"explanation.py": {"methods", "evidence"}}
+# Without a model nothing needs torch, and few need what writes DICOM: who looks at maps imports what measures
+# more of them, or hands them on so, when asked to.
+LAZY = {"explanation.py": {"methods", "evidence", "dicom_out"}}
 MOST_FILES = 15
 # Here every entry has a file of its own.
-A_FILE_EACH = {"methods", "models/families", "testing/families"}
+A_FILE_EACH = {"methods", "models/families", "testing/families", "datasets", "datasets/published"}
 ONLY_IN = {
-    "torch": ("runtime/", "models/", "methods/", "evidence/", "demo/", "testing/"),
+    "torch": (
+        *("runtime/", "models/", "methods/", "evidence/", "demo/", "testing/"),
+        # The number of threads that a run computes with.
+        "evaluation/cases/session.py",
+    ),
     "transformers": (
         "runtime/attention/tap.py",
         "runtime/passes/kv_cache.py",
@@ -72,6 +89,9 @@ ONLY_IN = {
         "demo/",
         "testing/",
     ),
+    "rouge_score": ("metrics/reports/lexical.py",),
+    "sacrebleu": ("metrics/reports/lexical.py",),
+    "RadEval": ("metrics/reports/radeval.py",),
     "tokenizers": ("models/", "demo/", "testing/"),
     "captum": ("methods/captum/",),
     "skimage": ("methods/", "evidence/"),
@@ -84,17 +104,22 @@ ONLY_IN = {
         "images/dicom/reading.py",
         "images/dicom/decoding.py",
         "images/dicom/elements.py",
-        "demo/export.py",
+        "dicom_out/",
     ),
+    "highdicom": ("dicom_out/",),
     "pandas": ("record/exports/frames.py",),
     "xarray": ("record/exports/frames.py",),
-    "safetensors": ("record/store.py", "models/"),
-    "tqdm": ("cli/", "runtime/passes/batches.py"),
+    "safetensors": ("record/store.py", "models/", "evaluation/storage/maps.py"),
+    "pyarrow": ("datasets/parquet.py", "evaluation/storage/tables.py"),
+    "ray": ("evaluation/executors/ray_pool.py",),
+    "tqdm": ("cli/", "runtime/passes/batches.py", "evaluation/executors/progress.py"),
+    "scipy": ("study/analysis.py", "render/base/overlay.py"),
     "argparse": ("cli/",),
     "html": ("render/base/escape.py",),
     "jupyterlab": ("demo/lab.py",),
     # Chat templates are programs of others': they run where they can be ended.
-    "subprocess": ("models/prompting/template_filling.py",),
+    # Workers are processes that can be ended.
+    "subprocess": ("models/prompting/template_filling.py", "evaluation/executors/processes.py"),
     **dict.fromkeys("pickle dill cloudpickle joblib marshal shelve ctypes".split(), ()),
     **dict.fromkeys(
         "urllib requests httpx socket http ftplib torchvision timm nibabel pycocotools".split(), ()
@@ -295,6 +320,10 @@ def makes_html(code: ast.Module) -> set[str]:
     return built | {"tag" for text in texts if TAG.search(text)}
 
 
+def writes_csv(code: ast.Module) -> set[str]:
+    return {ast.unparse(call.func) for call in calls(code)} & CSV
+
+
 def runs_foreign_code(code: ast.Module) -> set[str]:
     found = {ast.unparse(call.func) for call in calls(code)} & FOREIGN
     options = [(word.arg, ast.unparse(word.value)) for call in calls(code) for word in call.keywords]
@@ -310,6 +339,7 @@ DISK_CALLS = set(
     "rename rmtree copyfile move symlink_to hardlink_to touch mkdir makedirs save_pretrained save_file savez "
     "tofile".split()
 )
+CSV = {"csv.writer", "csv.DictWriter"}
 MODEL_CALLS = set(
     "setattr delattr __setattr__ train eval backward zero_grad requires_grad_ half load_state_dict "
     "add_module set_attn_implementation gradient_checkpointing_enable resize_token_embeddings".split()
@@ -349,6 +379,8 @@ RULES = {
     "only record/files.py writes to disk": (writes_to_disk, DISK),
     "only the loan writes to a model": (writes_to_a_model, MODEL),
     "only escape.py turns text into HTML": (makes_html, HTML),
+    # It sees to it that no spreadsheet runs a text.
+    "only sheets.py writes CSV": (writes_csv, {"record/exports/sheets.py": {"csv.writer"}}),
     # With weights_only: published checkpoints are pickles, and their tensors can be read without code.
     "nothing runs foreign code": (
         runs_foreign_code,
@@ -379,6 +411,7 @@ def test_done_in_its_own_room_only(rule: str) -> None:
         (writes_to_a_model, "model.eval()"),
         (makes_html, "page = f'<p class=x>{text}</p>'"),
         (makes_html, "Html(text)"),
+        (writes_csv, "csv.DictWriter(stream, COLUMNS).writeheader()"),
         (runs_foreign_code, "AutoModel.from_pretrained(x, trust_remote_code=trusted)"),
         (runs_foreign_code, "torch.load(path)"),
         (runs_foreign_code, "numpy.load(path, allow_pickle=True)"),

@@ -82,13 +82,15 @@ def test_the_environment_for_conda_asks_for_the_same_versions() -> None:
     asked = requirements(*(line for line in environment if isinstance(line, str)))
     assert asked.pop("python") == SpecifierSet(PROJECT["requires-python"])
     asked.pop("pip")
+    (own,) = (Requirement(f"groundviz{line[1:]}") for line in environment[-1]["pip"])
     extras = PROJECT["optional-dependencies"]
-    names = ("dicom", "jupyter", "charts", "opencv", "captum", "tables")
+    names = ("dicom", "jupyter", "charts", "opencv", "captum", "tables", "eval")
     wanted = [requirement for name in names for requirement in extras[name]]
     expected = requirements(*PROJECT["dependencies"], *wanted)
     found = {CONDA_NAMES.get(name, name): versions for name, versions in asked.items()}
     assert found.keys() == expected.keys()
     assert {name for name in found if found[name] != expected[name]} == CONDA_LATE
+    assert {*names, *own.extras} == set(extras) - {"all", "test", "browser", "docs", "dev", "ray"}
 
 
 def test_transformers_is_taken_from_the_oldest_supported_to_the_newest() -> None:
@@ -101,9 +103,10 @@ def test_transformers_is_taken_from_the_oldest_supported_to_the_newest() -> None
 
 
 def test_the_extra_called_all_names_every_extra_for_users() -> None:
+    # Ray is for those who have a cluster: it is as large as all else together.
     extras = PROJECT["optional-dependencies"]
     (everything,) = (Requirement(line) for line in extras["all"])
-    assert everything.extras == set(extras) - {"all", "test", "browser", "docs", "dev"}
+    assert everything.extras == set(extras) - {"all", "test", "browser", "docs", "dev", "ray"}
 
 
 def test_python_versions_agree() -> None:

@@ -37,7 +37,7 @@ number = "theirs.plain:NUMBER"
 too_few = "theirs.plain:too_few"
 
 [project.entry-points."groundviz.families"]
-vipllava = "theirs.family:VipLlava"
+vipllava = "theirs.family:VIP_LLAVA"
 undecided = "theirs.plain:UNDECIDED"
 nothing = "theirs.plain:plain"
 """
@@ -138,6 +138,7 @@ def found(installed):
     return json.loads(run.stdout.splitlines()[-1])
 
 
+@pytest.mark.wide
 def test_plugins_written_as_documented_load_once(found):
     methods, families = found["listed"]
     assert found["again"] == found["listed"]
@@ -183,6 +184,7 @@ def test_a_family_that_cannot_say_what_is_its_own_is_passed_over(found):
     assert "ZZPHI" not in " ".join(found["warned"])
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("command", ["methods", "models"])
 def test_the_command_line_lists_what_works(installed, command):
     where = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(installed)]), "PYTHONWARNINGS": "ignore"}

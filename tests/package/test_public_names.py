@@ -31,6 +31,7 @@ def test_a_name_is_the_same_object_everywhere() -> None:
     assert groundviz.Heatmap is types.Heatmap
 
 
+@pytest.mark.wide
 def test_explain_stays_a_function_although_a_module_has_its_name() -> None:
     code = (
         "from groundviz.explain import explain; import groundviz; "

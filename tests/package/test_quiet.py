@@ -14,6 +14,7 @@ from packaging import version
 from groundviz import models
 from groundviz.explain import explain
 from groundviz.testing.families import TINY
+from tests.support.kinds import EVERY_KIND
 
 # Transformers 5.17 warns of what it does itself: of Llama 3.2's layers, of the text model of an Idefics 3
 # made for nothing, and of SmolVLM's template. Later releases do not.
@@ -22,7 +23,7 @@ OWN = "`hidden_state` is deprecated|Model config: pad_token_id|Kwargs passed to 
 IMAGE = np.random.default_rng(1).random((61, 37), dtype=np.float32)
 
 
-@pytest.mark.parametrize("kind", TINY)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_a_model_of_every_family_is_explained_without_a_warning(kind, transformers_says):
     model, processor = TINY[kind]()
     model.generation_config.update(max_new_tokens=3, do_sample=False)
@@ -39,6 +40,7 @@ def test_a_model_of_every_family_is_explained_without_a_warning(kind, transforme
     assert [one for one in transformers_says if not (OLD and re.match(OWN, one))] == []
 
 
+@pytest.mark.wide
 def test_the_demo_says_nothing_but_what_it_does(tmp_path):
     command = [sys.executable, "-W", "default", "-m", "groundviz", "demo", "--out", str(tmp_path)]
     here = os.pathsep.join(path for path in sys.path if path)

@@ -21,6 +21,7 @@ from groundviz.record.types import (
     Record,
     Samples,
     Score,
+    Slice,
     SourceImage,
     Span,
 )
@@ -256,6 +257,27 @@ def pair() -> Record:
     source_images = [source_image(96, 96), source_image(60, 120, notes=("shown inverted (MONOCHROME1).",))]
     grids = [cropped_grid(96, 96), grid_over((0, 0, 60, 120), (7, 14), image=1)]
     return record_of(source_images, grids)
+
+
+def stack(weights: Sequence[float] = (1.0, 3.0, 2.0, 1.0, 0.2), *, side: int = 96) -> Record:
+    """Slices 11 and on of a stack of 20, 5 mm apart, each darker; their maps are one map times a weight."""
+    one, count = source_image(side, side), len(weights)
+    slices: list[SourceImage] = []
+    for number in range(10, 10 + count):
+        place = Slice(stack=0, number=number, of=20)
+        pixels = one.pixels * np.float32(1.0 - 0.05 * (number - 10))
+        slices.append(replace(one, pixels=pixels, slice=place, position_mm=5.0 * number, towards="H"))
+    return weighted(
+        record_of(slices, [grid_over((0, 0, side, side), (8, 8), image=at) for at in range(count)]), weights
+    )
+
+
+def weighted(one: Record, weights: Sequence[float]) -> Record:
+    """The record with the maps on each image times that image's weight."""
+    maps = tuple(
+        replace(each, values=each.values * np.float32(weights[each.grid.image])) for each in one.heatmaps
+    )
+    return replace(one, heatmaps=maps)
 
 
 def flawed(one: Record | None = None) -> Record:

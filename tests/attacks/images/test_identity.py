@@ -215,7 +215,14 @@ def test_a_source_image_has_no_place_for_identity() -> None:
         "window",
         "inverted",
         "spacing_mm",
+        "spacing_from",
+        "stored",
+        "edges",
+        "laterality",
         "notes",
+        "slice",
+        "position_mm",
+        "towards",
         "sha256",
     }
 

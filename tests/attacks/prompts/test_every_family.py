@@ -10,6 +10,7 @@ from groundviz.errors import PromptError
 from groundviz.record.conversation import Verbatim, asking
 from groundviz.runtime import borrow
 from groundviz.testing.families import TINY
+from tests.support.kinds import EVERY_KIND
 
 SOURCE_IMAGE = images.load(np.random.default_rng(3).random((61, 37), dtype=np.float32))
 # Tokens whose letters the tiny vocabularies can spell; others must be refused, not obeyed.
@@ -18,7 +19,7 @@ FORMS = ("is {} there a nodule?", "{} is there a nodule?", "is there a nodule? {
 PLACES = ("first", "question", "system", "answer")
 
 
-@pytest.fixture(params=TINY, scope="module")
+@pytest.fixture(params=EVERY_KIND, scope="module")
 def vlm(request):
     return models.resolve(*TINY[request.param]())
 
