@@ -65,9 +65,12 @@ function keepCaptions(viewer, least) {
   setValue(viewer.whole, "caption", `${most}px`);
 }
 
-function place({ panes, stage }, { room, aspect, around }) {
+function place(viewer, { room, aspect, around }) {
+  const { panes, stage } = viewer;
   const shape = { aspect, around, least: LEAST_FRAME, ample: AMPLE_FRAME, narrowest: NARROWEST_PANE };
   const found = arrangement(panes.length, { width: stage.clientWidth, height: room }, shape);
+  // An image that is alone has the room to itself: a wide one takes it when it is magnified.
+  if (panes.length === 1 && !isNarrow(viewer)) found.height = Math.max(found.height, Math.floor(room - around));
   setValue(stage, "columns", found.columns);
   setValue(stage, "frame", `${found.height}px`);
   return found;
