@@ -7,6 +7,7 @@ The normal suite tries a few of each; the numbers that the documentation gives, 
 """
 
 import copy
+import functools
 import inspect
 import os
 import pickle
@@ -321,6 +322,50 @@ def test_a_call_that_has_begun_ends_before_the_model_is_borrowed():
     output, *facts = result[0]
     assert facts == [True, True, True]
     assert output.requires_grad
+
+
+class LookedUpSlowly:
+    """A forward pass; a thread that is no borrower finds it, and has it only when it is told to go on."""
+
+    def __get__(self, model, kind=None):
+        if threading.current_thread() is model.caller:
+            model.found.set()
+            assert model.go_on.wait(10)
+        return functools.partial(nn.Linear.forward, model)
+
+
+class Awaited(nn.Linear):
+    forward = LookedUpSlowly()
+
+    def __init__(self):
+        super().__init__(2, 2)
+        self.caller, self.found, self.go_on = None, threading.Event(), threading.Event()
+
+
+def test_a_call_that_has_just_been_let_through_ends_before_the_model_is_borrowed_again():
+    """Else it goes on inside a borrowed model, and may wait for it while it holds a lock of its library."""
+    model, result = Awaited(), []
+    model.caller = threading.Thread(target=lambda: result.append(model(torch.ones(1, 2))))
+    with borrow(model):
+        model.caller.start()
+        assert not model.found.wait(0.1)
+    assert model.found.wait(5)
+    with pytest.raises(ModelBusy, match="another thread is running it"), borrow(model, wait=False):
+        pytest.fail("The block must not be entered.")
+    with borrow(model, wait=model.go_on.set):
+        assert result[0].requires_grad
+    model.caller.join(5)
+
+
+def test_a_stack_that_was_cut_off_while_it_was_read_is_read_again(small, monkeypatch):
+    suspended = (step for step in range(2))
+    next(suspended)
+    whole, cut = sys._current_frames, [suspended.gi_frame] * 3
+    monkeypatch.setattr(sys, "_current_frames", lambda: {**whole(), **({0: cut.pop()} if cut else {})})
+    with pytest.raises(ModelBusy), borrow(small, wait=False):
+        pytest.fail("The block must not be entered.")
+    with borrow(small):
+        assert cut == []
 
 
 def test_explaining_in_a_hook_of_a_call_in_another_thread_does_not_block_both(small):

@@ -12,6 +12,7 @@ so a model that is not borrowed carries no hook at all.
 from __future__ import annotations
 
 import copy
+import inspect
 import sys
 import threading
 import time
@@ -97,7 +98,7 @@ class Gate:
         self._modules = {id(module): module for module in modules}
         for module in self._modules.values():
             self._put_up(module)
-        # Checked twice: a stack that unwinds while it is read may appear shorter than it is.
+        # Checked twice: a thread may have been between looking a method up and calling it.
         quiet = 0
         while quiet < 2:
             if not self._is_used():
@@ -202,8 +203,13 @@ def _wait(module: nn.Module, name: str) -> Callable[..., Any]:
         found: Callable[..., Any] = getattr(module, name)
         if not isinstance(found, _Gated):
             return found
-        found.gate.rescue()
-        time.sleep(PAUSE_SECONDS)
+        _pause(found.gate)
+
+
+def _pause(gate: Gate) -> None:
+    """Wait a moment. Apart from `_wait`: a thread that has found its way through will use the model."""
+    gate.rescue()
+    time.sleep(PAUSE_SECONDS)
 
 
 def _runs(frame: FrameType | None, modules: Mapping[int, nn.Module], itself: nn.Module | None = None) -> bool:
@@ -220,6 +226,9 @@ def _runs(frame: FrameType | None, modules: Mapping[int, nn.Module], itself: nn.
             # Two frames make a call, of which this is the outer one.
             if frame.f_code is _CALL:
                 itself = None
+        if frame.f_back is None:
+            # A generator that was suspended while its stack was read: its callers are not known.
+            return bool(frame.f_code.co_flags & inspect.CO_GENERATOR)
         frame = frame.f_back
     return False
 
@@ -230,4 +239,4 @@ _CALL = nn.Module._wrapped_call_impl.__code__
 _USING: set[CodeType] = {_CALL, nn.Module._call_impl.__code__, _Gated.__call__.__code__}
 _USING |= {getattr(nn.Module, name).__code__ for name in SHARED if name != "forward"}
 # Code in which a thread waits for a model: a thread inside it does not use the model.
-WAITING: set[CodeType] = {_wait.__code__, Gate.close.__code__}
+WAITING: set[CodeType] = {_pause.__code__, Gate.close.__code__}
