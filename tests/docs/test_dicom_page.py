@@ -25,7 +25,7 @@ def test_every_snippet_runs(tmp_path, monkeypatch, capsys):
         assert cli.main(shlex.split(line)[1:]) == 0
     capsys.readouterr()
     written = {path.name for path in tmp_path.iterdir() if path.is_file()}
-    assert written == {"nodule.gvz", *("capture.dcm", "capture2.dcm", "lines.gsps.dcm", "lines2.gsps.dcm")}
+    assert written == {"exam.gvz", *("capture.dcm", "capture2.dcm", "lines.gsps.dcm", "lines2.gsps.dcm")}
     assert images.load("capture.dcm").source == "dicom"
 
 
