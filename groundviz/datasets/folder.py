@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from groundviz.datasets import reading
 from groundviz.datasets.card import DATASETS
 from groundviz.datasets.choices import Identities, require_choice
 from groundviz.datasets.image_files import ImageFolder
-from groundviz.datasets.reading import needed, number, records, require_columns, whole
+from groundviz.datasets.reading import needed, number, require_columns, whole
 from groundviz.datasets.sample import SHARES, Dataset, Region, Sample
 from groundviz.errors import DataError
 
@@ -37,6 +40,8 @@ COLUMNS: dict[str, str] = {
     "width": "of the image that was annotated, if the file has another size",
     "height": "of the image that was annotated, if the file has another size",
 }
+# How alike a name must be to be taken for a slip: "pateint" for "patient", but not "weight" for "height".
+_ALIKE = 0.85
 _TABLES = ("samples.csv", "samples.jsonl", "*.csv", "*.jsonl")
 
 
@@ -65,22 +70,24 @@ def folder(root: Path, *, table: str | None = None, split: str | None = None, bo
             width, height), or "shares" (left, top, right, bottom as shares of the image, 0 to 1).
 
     Raises:
-        DataError: There is no table, a column is missing, or a cell cannot be read.
+        DataError: There is no table, a column is missing or its name misspelt, or a cell cannot be read.
         OptionError: There is no such form of boxes, or no row of that split.
     """
     require_choice("boxes", boxes, BOXES)
     path = _table(root, table)
     home = path.parent
-    grouped: dict[tuple[Any, ...], list[Region]] = {}
-    rows = list(_rows(path))
-    firsts: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for count, row in enumerate(rows, start=1):
+    grouped: dict[tuple[Any, ...], _Group] = {}
+    for line, row in _rows(path):
         about = {name: value for name, value in row.items() if name not in _OF_REGIONS}
         key = tuple(sorted((name, json.dumps(value, sort_keys=True)) for name, value in about.items()))
-        firsts.setdefault(key, row)
-        grouped.setdefault(key, []).extend(_regions(row, boxes, count))
+        group = grouped.setdefault(key, _Group(row))
+        group.lines.append(line)
+        group.regions.extend(_regions(row, boxes, line))
     identities = Identities("folder", VERSION)
-    samples = [_sample(firsts[key], regions, identities) for key, regions in grouped.items()]
+    samples = [_sample(group, identities) for group in grouped.values()]
+    places = {
+        sample.sample_id: _at(group.lines) for sample, group in zip(samples, grouped.values(), strict=True)
+    }
     known = sorted({sample.split for sample in samples})
     if split is not None:
         require_choice("split", split, known)
@@ -92,7 +99,23 @@ def folder(root: Path, *, table: str | None = None, split: str | None = None, bo
         root=home,
         opened=ImageFolder(home),
         options={"table": path.name},
+        places=places,
     )
+
+
+@dataclass(slots=True)
+class _Group:
+    """The rows of one sample.
+
+    Attributes:
+        row: The first of them.
+        lines: Where they stand in the table.
+        regions: All of theirs.
+    """
+
+    row: Mapping[str, Any]
+    lines: list[int] = field(default_factory=list)
+    regions: list[Region] = field(default_factory=list)
 
 
 _OF_REGIONS = ("boxes", "polygons", "mask", "mask_value", "width", "height")
@@ -115,117 +138,165 @@ def _table(root: Path, name: str | None) -> Path:
     raise DataError("The folder holds no table: expected samples.csv or samples.jsonl, with a column image.")
 
 
-def _rows(path: Path) -> Iterable[dict[str, Any]]:
-    """Each row without its empty cells."""
-    rows: list[Any]
+def _at(lines: Sequence[int]) -> str:
+    """Where a sample stands.
+
+    >>> _at([7]), _at([7, 9])
+    ('line 7', 'lines 7 and 9')
+    """
+    *before, last = map(str, lines)
+    return f"lines {', '.join(before)} and {last}" if before else f"line {last}"
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each row without its empty cells, after its line in the table."""
+    names: Collection[str]
+    rows: Iterable[tuple[int, dict[str, Any]]]
     if path.suffix == ".csv":
-        rows = reading.table(path, ["image"])
+        names, rows = reading.headed(path)
     elif path.suffix == ".jsonl":
-        rows = records(path, ["image"])
+        rows = list(_objects(path))
+        names = dict.fromkeys(name for _, row in rows for name in row)
     else:
         raise DataError(f"A table ends in {path.suffix or 'nothing'}: expected .csv or .jsonl.")
-    for count, row in enumerate(rows, start=1):
+    _require_names(names)
+    for line, row in rows:
         filled = {name: value for name, value in row.items() if value not in (None, "")}
-        require_columns(filled, ["image"]) if "image" not in filled else None
-        if not isinstance(filled["image"], str):
-            raise DataError(f"The image of entry {count} is no text: expected the name of a file.")
-        yield filled
+        if not isinstance(filled.get("image"), str):
+            raise DataError(
+                f"Line {line} of the table has no text as its image: expected the name of a file."
+            )
+        yield line, filled
 
 
-def _regions(row: Mapping[str, Any], form: str, count: int) -> list[Region]:
-    size = _size(row, form, count)
+def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for line, row in reading.json_lines(path).items():
+        if not isinstance(row, dict):
+            raise DataError(f"Line {line} of the table is no JSON object: expected one for each row.")
+        yield line, row
+
+
+def _require_names(names: Collection[str]) -> None:
+    """Stop a table whose column would be passed over for a slip in its name, or that has no images."""
+    bare = {_bare(column): column for column in COLUMNS if column not in names}
+    for name in names:
+        near = difflib.get_close_matches(_bare(name), bare, n=1, cutoff=_ALIKE)
+        if near and name not in COLUMNS:
+            raise DataError(
+                f"There is a column {name!r}; the one that is read is {bare[near[0]]!r}. Rename it. If it is "
+                "something else, give it a name that is less alike."
+            )
+    require_columns(names, ["image"], known=COLUMNS)
+
+
+def _bare(name: str) -> str:
+    """A column's name without what people write differently: "Patient IDs" is "patient"."""
+    return re.sub(r"[\s-]+", "_", name.lower()).removesuffix("s").removesuffix("_id")
+
+
+def _regions(row: Mapping[str, Any], form: str, line: int) -> list[Region]:
+    size = _size(row, form, line)
     label = str(row.get("finding") or row.get("phrase") or "")
     regions = []
-    for corners in _listed(row, "boxes", count):
-        left, top, third, fourth = _numbers(corners, 4, count)
+    for corners in _listed(row, "boxes", line):
+        left, top, third, fourth = _numbers(corners, 4, line)
         if form == "xywh":
             third, fourth = left + third, top + fourth
         if third < left or fourth < top:
             raise DataError(
-                f"A box of entry {count} ends before it begins. Are its numbers left, top, width, height? "
+                f"A box of line {line} ends before it begins. Are its numbers left, top, width, height? "
                 "Then load with boxes='xywh'."
             )
         regions.append(Region(kind="box", data=(left, top, third, fourth), size=size, label=label))
-    for polygon in _listed(row, "polygons", count):
-        points = tuple(_numbers(point, 2, count) for point in polygon)
+    for polygon in _listed(row, "polygons", line):
+        points = tuple(_numbers(point, 2, line) for point in polygon)
         if len(points) < 3:
-            raise DataError(f"A polygon of entry {count} has {len(points)} points: expected at least 3.")
+            raise DataError(f"A polygon of line {line} has {len(points)} points: expected at least 3.")
         regions.append(Region(kind="polygon", data=points, size=size, label=label))
     if "mask" in row:
         value = None
         if "mask_value" in row:
-            value = whole(row["mask_value"], f"mask_value of entry {count}")
+            value = whole(row["mask_value"], f"mask_value of line {line}")
         regions.append(Region(kind="png", data=(str(row["mask"]), value), label=label))
     return regions
 
 
-def _size(row: Mapping[str, Any], form: str, count: int) -> tuple[int, int] | None:
+def _size(row: Mapping[str, Any], form: str, line: int) -> tuple[int, int] | None:
     """Rows and columns of the image that was annotated, where the row states them."""
     if form == "shares":
         return SHARES
     if "width" not in row and "height" not in row:
         return None
-    require_columns(row, ["width", "height"])
-    rows, cols = (whole(row[side], f"{side} of entry {count}") for side in ("height", "width"))
+    if "width" not in row or "height" not in row:
+        raise DataError(f"Line {line} has one of 'width' and 'height' alone. State both, or neither.")
+    rows, cols = (whole(row[side], f"{side} of line {line}") for side in ("height", "width"))
     if rows < 1 or cols < 1:
-        raise DataError(f"Entry {count} was annotated on an image of {rows} rows by {cols} columns.")
+        raise DataError(
+            f"The image of line {line} was annotated on an image of {rows} rows by {cols} columns."
+        )
     return rows, cols
 
 
-def _listed(row: Mapping[str, Any], name: str, count: int) -> list[Any]:
+def _listed(row: Mapping[str, Any], name: str, line: int) -> list[Any]:
     """A list of boxes or polygons, which a CSV file holds as JSON."""
     value = row.get(name, [])
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except (json.JSONDecodeError, RecursionError):
-            raise DataError(f"{name} of entry {count} is no list: expected {COLUMNS[name]}.") from None
+            raise DataError(f"The {name} of line {line} are no list: expected {COLUMNS[name]}.") from None
     if not isinstance(value, list):
-        raise DataError(f"{name} of entry {count} is no list: expected {COLUMNS[name]}.")
+        raise DataError(f"The {name} of line {line} are no list: expected {COLUMNS[name]}.")
     if value and name == "boxes" and not isinstance(value[0], list):
         # One box, without the list around it.
         value = [value]
     return value
 
 
-def _numbers(values: Any, expected: int, count: int) -> tuple[float, ...]:
+def _numbers(values: Any, expected: int, line: int) -> tuple[float, ...]:
     if not isinstance(values, list) or len(values) != expected:
-        raise DataError(f"A region of entry {count} has other than {expected} numbers in a list.")
-    return tuple(number(value, f"a coordinate of entry {count}") for value in values)
+        raise DataError(f"A region of line {line} has other than {expected} numbers in a list.")
+    return tuple(number(value, f"a coordinate of line {line}") for value in values)
 
 
-def _sample(row: Mapping[str, Any], regions: list[Region], identities: Identities) -> Sample:
-    answer_type = _text(row, "answer_type")
+def _sample(group: _Group, identities: Identities) -> Sample:
+    row, line = group.row, group.lines[0]
+    texts = {name: _text(row, name, line) for name in _TEXTS}
+    answer_type = texts["answer_type"]
     if answer_type is not None:
         answer_type = answer_type.strip().lower()
         if answer_type not in ANSWER_TYPES:
             raise DataError(
-                f"An answer_type is none of {', '.join(ANSWER_TYPES)}. Leave it empty if it is unknown."
+                f"The answer_type of line {line} is none of {', '.join(ANSWER_TYPES)}. Leave it empty if it "
+                "is unknown."
             )
-    about: dict[str, Any] = {name: _text(row, name) for name in ("question", "phrase", "finding")}
-    about["language"] = _text(row, "language") or "en"
+    about: dict[str, Any] = {name: texts[name] for name in ("question", "phrase", "finding")}
+    about["language"] = texts["language"] or "en"
     image = str(row["image"])
     return Sample(
         sample_id=identities(image, **about),
         dataset="folder",
         version=VERSION,
-        split=_text(row, "split") or "",
+        split=texts["split"] or "",
         image=image,
-        patient=_text(row, "patient"),
-        study=_text(row, "study"),
-        answer=_text(row, "answer"),
+        patient=texts["patient"],
+        study=texts["study"],
+        answer=texts["answer"],
         answer_type=answer_type,  # type: ignore[arg-type]
-        regions=tuple(regions),
+        regions=tuple(group.regions),
         facts={name: value for name, value in row.items() if name not in COLUMNS},
         **about,
     )
 
 
-def _text(row: Mapping[str, Any], name: str) -> str | None:
+_TEXTS = ("question", "phrase", "answer", "answer_type", "finding", "patient", "study", "split", "language")
+
+
+def _text(row: Mapping[str, Any], name: str, line: int) -> str | None:
     """A cell as a text; JSON may hold numbers."""
     value = row.get(name)
     if value is None:
         return None
     if not isinstance(value, str | int | float):
-        raise DataError(f"The column {name!r} holds a list or an object, where a text is expected.")
+        raise DataError(f"The {name} of line {line} is a list or an object, where a text is expected.")
     return str(value)

@@ -10,7 +10,7 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -21,6 +21,8 @@ Row = Mapping[str, Any]
 _LONGEST_CELL = 10_000_000
 # Of text, unpacked: the largest table that is published has some 400 MB.
 _LARGEST_FILE = 2_000_000_000
+# Names of columns that an error tells.
+_MOST_NAMES = 12
 
 
 def inside(root: Path, name: str) -> Path:
@@ -120,56 +122,91 @@ def table(path: Path, columns: Collection[str] = ()) -> list[dict[str, str]]:
 
 
 def each_row(path: Path, columns: Collection[str] = ()) -> Iterator[dict[str, str]]:
-    """Each row of a CSV file, by the names of its columns, which are freed of blanks around them.
+    """Each row of a CSV file, by the names of its columns.
 
     Args:
         path: The file; packed with gzip if its name ends in .gz.
         columns: Names that it must have.
 
     Raises:
-        DataError: It cannot be read, lacks a column, or a row has more or fewer cells than the first.
+        DataError: It lacks a column; or as for `headed`.
+    """
+    head, rows = headed(path)
+    require_columns(head, columns)
+    for _, row in rows:
+        yield row
+
+
+def headed(path: Path) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    """The names of a CSV file's columns, freed of blanks around them; and its rows, each after its line.
+
+    Raises:
+        DataError: It cannot be read; or, once the rows are gone through, one has more or fewer cells than the
+            first.
     """
     csv.field_size_limit(_LONGEST_CELL)
     lines = _lines(path)
-    head = [name.strip() for name in next(lines, [])]
+    _, first = next(lines, (0, []))
+    head = [name.strip() for name in first]
     if not head:
         raise DataError(f"A {_kind(path)} file of the data set is empty. Get it again.")
-    require_columns(head, columns)
-    for number, line in enumerate(lines, start=2):
+    return head, _rows(head, lines)
+
+
+def _rows(head: list[str], lines: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, line in lines:
         if len(line) != len(head):
             raise DataError(
-                f"Row {number} of a table has {len(line)} cells, where its first row has {len(head)}. "
+                f"Line {number} of a table has {len(line)} cells, where its first has {len(head)}. "
                 "The file is damaged, or was saved by a program that changes separators."
             )
-        yield dict(zip(head, line, strict=True))
+        yield number, dict(zip(head, line, strict=True))
 
 
-def _lines(path: Path) -> Iterator[list[str]]:
-    """The lines of a CSV file that are not empty."""
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The cells of a CSV file after the number of the line on which they begin, without empty lines."""
     reader = csv.reader(io.StringIO(text_of(path), newline=""), strict=True)
+    begins = 1
     try:
-        for line in reader:
-            if line:
-                yield line
+        for cells in reader:
+            if cells:
+                yield begins, cells
+            # A cell in quotes may hold several lines.
+            begins = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"A table of the data set is damaged near row {reader.line_num}: {error}.") from None
+        raise DataError(f"A table of the data set is damaged near line {reader.line_num}: {error}.") from None
 
 
-def require_columns(there: Collection[str], columns: Iterable[str]) -> None:
+def require_columns(there: Collection[str], columns: Iterable[str], known: Collection[str] = ()) -> None:
     """Stop a table that lacks a column.
 
+    Args:
+        there: The names that it has. They may be a row of a table without a head, and tell whose it is: they
+            are told where one of them is known, and else only one that is nearly the one expected.
+        columns: Those that it must have.
+        known: Further ones that it may have.
+
     Raises:
-        DataError: Naming what it lacks. What it has may be a row of a table without a head, and whose: only a
-            name that is nearly the one expected is told.
+        DataError: Naming what it lacks.
     """
+    columns = list(columns)
     lacking = [name for name in columns if name not in there]
-    if lacking:
-        near = difflib.get_close_matches(lacking[0].lower(), [str(name).lower() for name in there], n=1)
-        hint = f" One is called nearly so: {near[0]!r}." if near else ""
-        raise DataError(
-            f"A table of the data set lacks the column {lacking[0]!r}; it has {len(there)} others.{hint} It "
-            "may have no row of names, or be of another version."
-        )
+    if not lacking:
+        return
+    spelled = {str(name).lower(): str(name) for name in there}
+    near = difflib.get_close_matches(lacking[0].lower(), spelled, n=1)
+    hint = f" One is called nearly so: {spelled[near[0]]!r}." if near else ""
+    has, why = f"{len(there)} others", "It may have no row of names, or be of another version."
+    if {*columns, *known} & {*there}:
+        has, why = _few(list(there)), "It may be of another version."
+    raise DataError(f"A table of the data set lacks the column {lacking[0]!r}; it has {has}.{hint} {why}")
+
+
+def _few(names: Sequence[str]) -> str:
+    """Some names, the first ones of many."""
+    shown = ", ".join(f"{name!r:.40}" for name in names[:_MOST_NAMES])
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"{shown}{more}"
 
 
 def json_of(path: Path) -> Any:
@@ -181,15 +218,17 @@ def json_of(path: Path) -> Any:
     return _parsed(text_of(path), "A JSON file of the data set")
 
 
-def json_lines(path: Path) -> list[Any]:
-    """What each line of a JSON Lines file holds; empty lines are passed over.
+def json_lines(path: Path) -> dict[int, Any]:
+    """What each line of a JSON Lines file holds, by its number from 1; empty lines are passed over.
 
     Raises:
         DataError: It cannot be read, or a line is no JSON.
     """
     lines = text_of(path).split("\n")
     what = "Line {} of a JSON Lines file"
-    return [_parsed(line, what.format(number)) for number, line in enumerate(lines, 1) if line.strip()]
+    return {
+        number: _parsed(line, what.format(number)) for number, line in enumerate(lines, 1) if line.strip()
+    }
 
 
 def records(path: Path, fields: Collection[str] = ()) -> list[dict[str, Any]]:
@@ -198,7 +237,7 @@ def records(path: Path, fields: Collection[str] = ()) -> list[dict[str, Any]]:
     Raises:
         DataError: It cannot be read, holds something else, or an object lacks a field.
     """
-    rows = json_lines(path) if path.suffix in (".jsonl", ".ndjson") else json_of(path)
+    rows = list(json_lines(path).values()) if path.suffix in (".jsonl", ".ndjson") else json_of(path)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"A JSON file of the data set holds {_named(rows)}: expected a list of objects.")
     for number, row in enumerate(rows, start=1):

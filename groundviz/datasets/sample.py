@@ -85,6 +85,11 @@ class Sample:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def lacks_question(self) -> bool:
+        """Whether it has an answer without what it answers. A report or a phrase needs no question."""
+        return bool(self.answer) and not self.question and not self.phrase and self.answer_type != "report"
+
+    @property
     def cluster(self) -> str:
         """What is drawn together when samples are drawn again: the patient, else the image."""
         return self.patient or self.image
@@ -103,6 +108,8 @@ class Dataset:
         dropped: How many of the publisher's rows became no sample, by reason.
         options: What it was loaded with, beside the folder: `load(name, root, **options)` gives it again, in
             any process. Empty for all of it as it stands.
+        places: Where samples stand in the reader's own table, such as "line 7", by `Sample.sample_id`; empty
+            for data sets of publishers.
 
     >>> from groundviz.datasets import load
     >>> load("phantoms", limit=3)
@@ -116,6 +123,17 @@ class Dataset:
     opened: Callable[[str], Any]
     dropped: Mapping[str, int] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def place_of(self, sample: Sample) -> str:
+        """Where to look for a sample, without saying whose it is: its line, else its identity.
+
+        >>> from groundviz.datasets import load
+        >>> phantoms = load("phantoms", limit=1)
+        >>> phantoms.place_of(phantoms.samples[0])
+        'sample 78e6189a92f19af9'
+        """
+        return self.places.get(sample.sample_id, f"sample {sample.sample_id}")
 
     def image(self, sample: Sample) -> Any:
         """The image of a sample, as `groundviz.explain` takes it."""

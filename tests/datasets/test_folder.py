@@ -105,16 +105,22 @@ def test_masks_polygons_and_another_size(home) -> None:
     [
         ("", "empty"),
         ("photo_file,question\na.png,why", "lacks the column 'image'"),
-        ("Image,question\na.png,why", "nearly so: 'image'"),
+        ("photo_file,question\na.png,why", "it has 'photo_file', 'question'"),
+        ("Image,question\na.png,why", "There is a column 'Image'; the one that is read is 'image'. Rename"),
+        ("image,questions\na.png,why", "There is a column 'questions'; the one that is read is 'question'"),
+        ("image,qestion\na.png,why", "is read is 'question'"),
+        ("image,Patient ID\na.png,1", "is read is 'patient'"),
+        ("image,box\na.png,1", "is read is 'boxes'"),
         ("a.png,Meier", "no row of names"),
-        ("image,question\na.png", "Row 2 of a table has 1 cells"),
-        ("image,question\n,why", "lacks the column 'image'"),
+        ("image,question\na.png", "Line 2 of a table has 1 cells"),
+        ("image,question\n,why", "Line 2 of the table has no text as its image"),
         ("image,boxes\na.png,5", "no list"),
+        ('image,question,boxes\na.png,"why\nnot",\n\na.png,why,5', "The boxes of line 5 are no list"),
         ('image,boxes\na.png,"[[5, 5, 1, 1]]"', "boxes='xywh'"),
         ('image,boxes\na.png,"[[5, 5, 1]]"', "other than 4 numbers"),
         ('image,boxes\na.png,"[[0, 0, 1, NaN]]"', "no finite number"),
-        ('image,boxes,width\na.png,"[[5, 5, 6, 7]]",8', "'height'"),
-        ("image,answer_type\na.png,perhaps", "answer_type"),
+        ('image,boxes,width\na.png,"[[5, 5, 6, 7]]",8', "Line 2 has one of 'width' and 'height'"),
+        ("image,answer_type\na.png,perhaps", "The answer_type of line 2 is none of"),
     ],
 )
 def test_a_table_with_a_fault_is_refused(home, table, says) -> None:
@@ -122,6 +128,29 @@ def test_a_table_with_a_fault_is_refused(home, table, says) -> None:
     with pytest.raises(DataError, match=says) as caught:
         datasets.load("folder", home)
     assert "Meier" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ('{"image": "a.png"}\n\n{"image": "a.png", "boxes": 5}', "The boxes of line 3 are no list"),
+        ('{"image": "a.png"}\n{"questions": "why"}', "is read is 'question'"),
+        ('{"image": "a.png"}\n{"question": "why"}', "Line 2 of the table has no text as its image"),
+        ('{"image": "a.png", "finding": ["mass"]}', "The finding of line 1 is a list"),
+        ('{"image": "a.png"}\n5', "Line 2 of the table is no JSON object"),
+    ],
+)
+def test_json_lines_with_a_fault_are_refused(home, rows, says) -> None:
+    (home / "samples.jsonl").write_text(rows)
+    with pytest.raises(DataError, match=says):
+        datasets.load("folder", home)
+
+
+def test_other_columns_are_kept_as_facts(home) -> None:
+    # Alike to columns that are read, or beside them.
+    (home / "samples.csv").write_text("image,weight,question,question_id\na.png,70,why,3\n")
+    (sample,) = datasets.load("folder", home).samples
+    assert sample.facts == {"weight": "70", "question_id": "3"}
 
 
 def test_no_table_two_tables_no_folder_no_split(home) -> None:

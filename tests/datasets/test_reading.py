@@ -29,8 +29,9 @@ def test_a_table_is_read_by_its_names(tmp_path, content) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("t.csv", b"a,b\n1,2,3\n", "Row 2 of a table has 3 cells"),
-        ("t.csv", b'a,b\n1,"2\n', "damaged near row"),
+        ("t.csv", b"a,b\n1,2,3\n", "Line 2 of a table has 3 cells"),
+        ("t.csv", b'a,b\n\n"1\n2",3\n4\n', "Line 5 of a table has 1 cells"),
+        ("t.csv", b'a,b\n1,"2\n', "damaged near line 2"),
         ("t.csv", b"a,b\n1,\xff\n", "no UTF-8"),
         ("t.csv", b"", "empty"),
         ("t.csv.gz", b"no gzip", "cannot be read"),
@@ -42,6 +43,19 @@ def test_a_damaged_table(tmp_path, name, content, says) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=says):
         reading.table(tmp_path / name)
+
+
+def test_a_lacking_column_is_told_with_the_names_there_are_unless_these_may_be_a_row() -> None:
+    def told(*names: str) -> str:
+        with pytest.raises(DataError) as caught:
+            reading.require_columns(names, ["image", "x"], known=["question"])
+        return str(caught.value)
+
+    assert "it has 'question', 'Photo'. It may be of another version" in told("question", "Photo")
+    assert "One is called nearly so: 'Image_File'." in told("Image_File", "x")
+    assert "it has 2 others. It may have no row of names" in told("Meier", "p1")
+    many = told("x", *(f"column_{number}" for number in range(20)))
+    assert "'column_10' and 9 more." in many
 
 
 def test_a_file_that_unpacks_to_too_much(tmp_path, monkeypatch) -> None:
