@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -28,6 +29,10 @@ MOST_OUTSIDE = 0.01
 # How many images are opened unless told otherwise.
 OPENED = 20
 
+# How many samples are named where something is wrong.
+MOST_PLACES = 3
+
+Box = tuple[float, float, float, float]
 Progress = Callable[[Iterable[Sample], str, int], Iterable[Sample]]
 
 
@@ -40,12 +45,15 @@ class Line:
         found: In the folder.
         expected: By the card or by reason; empty where nothing is.
         state: What to make of it.
+        where: The first few samples that it is about, by their lines or identities, where they are few enough
+            to be looked for.
     """
 
     what: str
     found: str
     expected: str
     state: State
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class Report:
 
     >>> from groundviz.datasets import load
     >>> check(load("phantoms", limit=4), opened=0).rows()[1]
-    ('note', 'samples', '4', '')
+    ('note', 'samples', '4', '', '')
     """
 
     name: str
@@ -73,10 +81,11 @@ class Report:
         """Whether nothing is wrong."""
         return all(line.state != "wrong" for line in self.lines)
 
-    def rows(self) -> list[tuple[str, str, str, str]]:
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
         """The table, its head first."""
-        head = ("", "what", "found", "expected")
-        return [head, *((line.state, line.what, line.found, line.expected) for line in self.lines)]
+        head = ("", "what", "found", "expected", "where")
+        rows = ((line.state, line.what, line.found, line.expected, line.where) for line in self.lines)
+        return [head, *rows]
 
     def notes(self) -> list[str]:
         """Contamination, licence, citation, and known quirks of the publisher's files."""
@@ -124,7 +133,7 @@ def check(dataset: Dataset, *, opened: int = OPENED, progress: Progress | None =
     """
     facts = DATASETS.facts(dataset.name)
     lines = [*_counts(dataset, facts), *_contents(dataset)]
-    lines += [*_files(dataset), *_coordinates(dataset.samples)]
+    lines += [*_files(dataset), *_coordinates(dataset)]
     lines += _images(dataset, opened, progress or _silent)
     return Report(name=dataset.name, version=dataset.version, lines=tuple(lines), card=facts)
 
@@ -179,6 +188,9 @@ def _contents(dataset: Dataset) -> Iterator[Line]:
     asked = sum(bool(sample.question or sample.phrase) for sample in samples)
     if asked < len(samples):
         yield Line("samples with neither question nor phrase", str(len(samples) - asked), "", "note")
+    unasked = [sample for sample in samples if sample.lacks_question]
+    if unasked:
+        yield _none_of("answers whose question is not there", len(unasked), _where(dataset, unasked))
     without = sum(sample.patient is None for sample in samples)
     if without:
         yield Line("samples without a patient (drawn by image)", str(without), "", "note")
@@ -198,17 +210,27 @@ def _contents(dataset: Dataset) -> Iterator[Line]:
 
 def _files(dataset: Dataset) -> Iterator[Line]:
     opener = dataset.opened
-    names = sorted({sample.image for sample in dataset.samples})
     if isinstance(opener, ImageFolder):
-        missing = sum(not _there(partial(opener.path, name)) for name in names)
-        yield _none_of("images that are missing", missing)
+        by_image = _grouped((sample.image, sample) for sample in dataset.samples)
+        missing = [its for name, its in by_image.items() if not _there(partial(opener.path, name))]
+        yield _none_of("images that are missing", len(missing), _where(dataset, chain(*missing)))
     root = dataset.root
     if root is None:
         return
-    masks = {region.data[0] for region in _regions(dataset.samples) if region.kind == "png"}
-    if masks:
-        missing = sum(not _there(partial(inside, root, name)) for name in masks)
-        yield _none_of("mask files that are missing", missing)
+    by_mask = _grouped(
+        (region.data[0], sample) for sample, region in _regions(dataset.samples) if region.kind == "png"
+    )
+    if by_mask:
+        missing = [its for name, its in by_mask.items() if not _there(partial(inside, root, name))]
+        yield _none_of("mask files that are missing", len(missing), _where(dataset, chain(*missing)))
+
+
+def _grouped(named: Iterable[tuple[str, Sample]]) -> dict[str, list[Sample]]:
+    """The samples of each file."""
+    found: dict[str, list[Sample]] = {}
+    for name, sample in named:
+        found.setdefault(name, []).append(sample)
+    return found
 
 
 def _there(path: Callable[[], object]) -> bool:
@@ -220,42 +242,66 @@ def _there(path: Callable[[], object]) -> bool:
     return bool(is_file and is_file())
 
 
-def _none_of(what: str, number: int) -> Line:
-    return Line(what, str(number), "0", "wrong" if number else "ok")
+def _none_of(what: str, number: int, where: str) -> Line:
+    return Line(what, str(number), "0", "wrong" if number else "ok", where)
 
 
-def _regions(samples: Iterable[Sample]) -> Iterator[Region]:
+def _where(dataset: Dataset, samples: Iterable[Sample]) -> str:
+    """The first of some samples and how many more there are, without saying whose they are."""
+    places = list(dict.fromkeys(map(dataset.place_of, samples)))
+    more = f" and {len(places) - MOST_PLACES} more" if len(places) > MOST_PLACES else ""
+    return f"{'; '.join(places[:MOST_PLACES])}{more}"
+
+
+def _regions(samples: Iterable[Sample]) -> Iterator[tuple[Sample, Region]]:
     for sample in samples:
-        yield from sample.regions
+        for region in sample.regions:
+            yield sample, region
 
 
-def _coordinates(samples: Iterable[Sample]) -> Iterator[Line]:
+def _coordinates(dataset: Dataset) -> Iterator[Line]:
     """Regions that cannot be read, and those outside the image that they were drawn on."""
-    bad = outside = empty = seen = 0
-    for region in _regions(samples):
-        seen += 1
+    bad: list[Sample] = []
+    boxed: list[tuple[Sample, Region, Box]] = []
+    for sample, region in _regions(dataset.samples):
         try:
             if region.kind == "rle":
                 size_of(region.data)
             box = box_of(region)
         except DataError:
-            bad += 1
+            bad.append(sample)
             continue
         if box is not None:
-            outside += _is_outside(box, region.size)
-            empty += region.kind in ("box", "ellipse") and (box[0] == box[2] or box[1] == box[3])
-    if not seen:
-        return
-    yield _none_of("regions that cannot be read", bad)
+            boxed.append((sample, region, box))
+    seen = sum(len(sample.regions) for sample in dataset.samples)
+    if seen:
+        yield _none_of("regions that cannot be read", len(bad), _where(dataset, bad))
+    yield from _boxes(dataset, boxed, seen)
+
+
+def _boxes(dataset: Dataset, boxed: Sequence[tuple[Sample, Region, Box]], seen: int) -> Iterator[Line]:
+    """Where the boxes around regions lie, of so many regions."""
+    outside = [sample for sample, region, box in boxed if _is_outside(box, region.size)]
+    unsized = sum(region.size is None for _, region, _ in boxed)
     state: State = "ok"
     if outside:
-        state = "wrong" if outside > MOST_OUTSIDE * seen else "note"
-    yield Line("regions outside their image", str(outside), "0", state)
+        state = "wrong" if len(outside) > MOST_OUTSIDE * seen else "note"
+    if outside or unsized < len(boxed):
+        what = "regions outside the image size that is stated"
+        yield Line(what, str(len(outside)), "0", state, _where(dataset, outside))
+    if unsized:
+        # Whether these lie in their images shows where images are opened.
+        yield Line("regions whose image size is not stated", str(unsized), "", "note")
+    empty = [
+        sample
+        for sample, region, (left, top, right, bottom) in boxed
+        if region.kind in ("box", "ellipse") and (left == right or top == bottom)
+    ]
     if empty:
-        yield Line("boxes without width or height", str(empty), "", "note")
+        yield Line("boxes without width or height", str(len(empty)), "", "note", _where(dataset, empty))
 
 
-def _is_outside(box: tuple[float, float, float, float], size: tuple[int, int] | None) -> bool:
+def _is_outside(box: Box, size: tuple[int, int] | None) -> bool:
     slack = SLACK_PIXELS
     if size == SHARES:
         slack = 0.01
@@ -267,22 +313,24 @@ def _is_outside(box: tuple[float, float, float, float], size: tuple[int, int] | 
 
 def _images(dataset: Dataset, most: int, progress: Progress) -> Iterator[Line]:
     """Open some images, and lay their regions on them."""
-    firsts = list({sample.image: sample for sample in dataset.samples}.values())
-    if most < 1 or not firsts:
+    by_image = _grouped((sample.image, sample) for sample in dataset.samples)
+    if most < 1 or not by_image:
         return
-    at = np.unique(np.linspace(0, len(firsts) - 1, min(most, len(firsts))).round().astype(int))
-    unread = unfit = 0
+    at = np.unique(np.linspace(0, len(by_image) - 1, min(most, len(by_image))).round().astype(int))
+    unread: list[Sample] = []
+    unfit: list[Sample] = []
+    firsts = [samples[0] for samples in by_image.values()]
     chosen = [firsts[index] for index in at]
     for sample in progress(chosen, "Opening images", len(chosen)):
         try:
             shape = images.load(dataset.image(sample)).shape
         except GroundvizError:
-            unread += 1
+            unread.append(sample)
             continue
-        unfit += not _fits(sample, shape, dataset)
+        unfit += [one for one in by_image[sample.image] if not _fits(one, shape, dataset)]
     yield Line("images that were opened", str(len(chosen)), "", "note")
-    yield _none_of("of these, unreadable", unread)
-    yield _none_of("of these, whose regions do not fit", unfit)
+    yield _none_of("of these, unreadable", len(unread), _where(dataset, unread))
+    yield _none_of("samples of these, whose regions do not fit", len(unfit), _where(dataset, unfit))
 
 
 def _fits(sample: Sample, shape: tuple[int, int], dataset: Dataset) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from groundviz.datasets.card import DATASETS, Loader
 from groundviz.datasets.sample import Dataset
-from groundviz.errors import DataError, OptionError
+from groundviz.errors import DataError, OptionError, UnknownName
 
 
 def load(
@@ -28,7 +28,7 @@ def load(
         options: Of this data set, such as `split="test"`; its page and `help` of its loader list them.
 
     Raises:
-        UnknownName: There is no such data set.
+        UnknownName: There is no such data set; a folder needs the name of one before it, as in "folder:PATH".
         OptionError: It has no such option, an option has an impossible value, or no folder was named.
         DataError: The folder lacks a file, or a file is not as published.
         MissingExtra: It is in Parquet, and pyarrow is not installed.
@@ -74,6 +74,12 @@ def _parted(name: str, path: str | os.PathLike[str] | None) -> tuple[str, str | 
     if not isinstance(name, str):
         raise OptionError(f"The data set is of type {type(name).__name__}: expected its name, a text.")
     bare, colon, rest = name.partition(":")
+    if bare not in DATASETS and _exists(name):
+        raise UnknownName(
+            f"There is no data set called {name!r}, and there is such a path. For your own table and images, "
+            f"name it 'folder:{name}'; for a published data set, put its name before the colon instead. "
+            "`groundviz data` lists the names."
+        )
     if not colon:
         return name, path
     if path is not None:
@@ -93,13 +99,16 @@ def _root(name: str, path: str | os.PathLike[str] | None) -> Path | None:
             f"How to get it: {card.access}. Then name it: {name}:PATH."
         )
     root = Path(path).expanduser().absolute()
-    try:
-        there = root.exists()
-    except (OSError, ValueError):
-        there = False
-    if not there:
+    if not _exists(root):
         raise DataError(f"The folder that was named for {name} does not exist. It should hold: {card.files}.")
     return root
+
+
+def _exists(path: str | Path) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _require_options(name: str, loader: Loader, options: dict[str, Any]) -> None:
