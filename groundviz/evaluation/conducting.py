@@ -24,6 +24,7 @@ from groundviz.evaluation.executors.shards import Stage, Work
 from groundviz.evaluation.opening import Opened, Source
 from groundviz.evaluation.recipes import Chosen, chosen
 from groundviz.evaluation.run import Run
+from groundviz.evaluation.storage import tables
 from groundviz.evaluation.storage.leases import TTL_SECONDS
 from groundviz.methods import DEFAULT
 from groundviz.methods.running.choose import Recipes, choose
@@ -95,7 +96,8 @@ def evaluate(
         system: As in `explain`.
         prompt: What is asked, with "{question}", "{finding}" or both in it, such as "Is there {finding}?" for
             data sets without questions. The question alone when None, and "Describe the findings." where
-            there is none. It is part of the key of each answer.
+            there is none; a sample whose answer is no report, and belongs to a question that is not there, is
+            skipped. It is part of the key of each answer.
         seed: Of everything random.
         processor: As in `explain`.
         device: Where a model that is named is put, as in `load`; the CPU when None. "cuda" gives each worker
@@ -115,10 +117,10 @@ def evaluate(
 
     Raises:
         StoreError: The folder holds another run, or the disk refused.
-        OptionError: A setting has a value that cannot be used.
+        OptionError: A setting has a value that cannot be used, or no sample can be asked.
         UnknownName: There is no such data set, method or metric.
         UnsupportedModel: As in `explain`.
-        MissingExtra: pyarrow is not installed.
+        MissingExtra: pyarrow is not installed, or for the executor "ray" Ray is not.
         KeyboardInterrupt: Ctrl-C; all shards but the one under way are kept.
 
     >>> import groundviz, tempfile
@@ -128,6 +130,7 @@ def evaluate(
     ['ok', 'ok']
     """
     _check_executor(executor, workers, model, dataset)
+    _require_libraries(executor)
     evaluation = Evaluation.of(space, metrics)
     arguments.check(methods=methods, answer=None, target=None, against=None, seed=seed)
     controls = settings.check(answers, controls)
@@ -303,6 +306,17 @@ def _check_executor(executor: str, workers: int, model: Any, dataset: Any) -> No
                 f"executor={executor!r} lets other processes open the {what}, and it is an object of type "
                 f"{type(given).__name__}. Name it, by a folder or a hub id, or give executor='local'."
             )
+
+
+def _require_libraries(executor: str) -> None:
+    """Look for what a run needs before anything of it is written.
+
+    Raises:
+        MissingExtra: It is not installed.
+    """
+    tables.arrow()
+    if executor == "ray":
+        ray_pool.library()
 
 
 def _opened(

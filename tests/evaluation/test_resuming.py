@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from groundviz.errors import StoreError
+from groundviz.errors import MissingExtra, StoreError
 from groundviz.evaluation import Run, work_on
 from groundviz.evaluation.cases.session import Session
 from groundviz.record import files
@@ -114,6 +114,24 @@ def test_another_run_in_the_folder_is_refused_and_forked(tmp_path: Path, whole: 
     assert other.path == tmp_path / "run-2"
     assert small(run.path, seed=3, fork=True).path == other.path
     assert tables_of(run.path) == tables_of(whole.path)
+
+
+def test_a_run_without_results_may_be_deleted(tmp_path: Path) -> None:
+    place = small(tmp_path / "run", executor="shards", workers=0).path
+    with pytest.raises(
+        StoreError, match=r"which has no results yet.*Delete the folder if nobody works on it"
+    ):
+        small(place, methods="gradient_attention")
+
+
+@pytest.mark.parametrize(("library", "settings"), [("pyarrow", {}), ("ray", {"executor": "ray"})])
+def test_what_is_not_installed_is_noticed_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, settings: dict[str, Any]
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtra, match="pip install"):
+        small(tmp_path / "run", **settings)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_new_metric_runs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

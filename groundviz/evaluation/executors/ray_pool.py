@@ -46,7 +46,7 @@ def compute(work: Work, stages: Sequence[Stage], run: str, count: int, open_run:
         MissingExtra: Ray is not installed.
         StoreError: Some shards could not be computed: their workers died each time.
     """
-    ray = _ray()
+    ray = library()
     with _cluster(ray, count * cpus):
         pool = _Pool(ray, work, _actors(ray, run, count, open_run, cpus))
         try:
@@ -208,7 +208,12 @@ def _cluster(ray: Any, cpus: int) -> Iterator[None]:
         ray.shutdown()
 
 
-def _ray() -> Any:
+def library() -> Any:
+    """Ray.
+
+    Raises:
+        MissingExtra: It is not installed.
+    """
     # Ray reports how it is used to its makers unless told otherwise.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # The next release leaves an actor that asks for no accelerator its view of them; so does this one, then.

@@ -10,6 +10,7 @@ from typing import Any
 
 from groundviz.errors import StoreError
 from groundviz.evaluation.storage.keys import canonical, key_of
+from groundviz.evaluation.storage.layout import Layout
 from groundviz.record import files
 
 SCHEMA = 1
@@ -79,9 +80,12 @@ def write(path: Path, manifest: Manifest) -> Manifest:
     if differences:
         shown = "; ".join(differences[:6])
         more = f"; and {len(differences) - 6} more" if len(differences) > 6 else ""
+        what, way = "and its results would be mixed with these", "Name"
+        if not Layout(path.parent).explained():
+            what, way = "which has no results yet", "Delete the folder if nobody works on it, name"
         raise StoreError(
-            f"Another run lies in this folder, and its results would be mixed with these. It differs in "
-            f"{shown}{more}. Name another folder, or pass fork=True (--fork) to start a run beside it."
+            f"Another run lies in this folder, {what}. It differs in {shown}{more}. {way} another folder, or "
+            "pass fork=True (--fork) to start a run beside it."
         )
     return there
 

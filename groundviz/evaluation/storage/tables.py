@@ -34,7 +34,7 @@ def write(path: Path, rows: Iterable[Row], schema: Schema, facts: Mapping[str, s
 
 def packed(rows: Iterable[Row], schema: Schema, facts: Mapping[str, str] | None = None) -> bytes:
     """The bytes of a Parquet file; see `write`."""
-    pyarrow, parquet = _arrow()
+    pyarrow, parquet = arrow()
     types = _types(pyarrow)
     kept = {name: str(value) for name, value in sorted((facts or {}).items())}
     shape = pyarrow.schema([(name, types[kind]) for name, kind in schema.items()], metadata=kept or None)
@@ -75,7 +75,7 @@ def columns(paths: Sequence[Path], schema: Schema) -> Columns:
 
 
 def _table(path: Path) -> Any:
-    pyarrow, parquet = _arrow()
+    pyarrow, parquet = arrow()
     try:
         # One thread, and whole pages: files are small, and many are read one after the other.
         return parquet.read_table(
@@ -102,7 +102,12 @@ def _types(pyarrow: Any) -> dict[str, Any]:
     }
 
 
-def _arrow() -> tuple[Any, Any]:
+def arrow() -> tuple[Any, Any]:
+    """The libraries that tables are written with: pyarrow and pyarrow.parquet.
+
+    Raises:
+        MissingExtra: They are not installed.
+    """
     try:
         import pyarrow
         from pyarrow import parquet
