@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from groundviz import datasets, models
-from groundviz.datasets.sample import Dataset
+from groundviz.datasets.sample import Dataset, Sample
 from groundviz.errors import OptionError, StoreError
 from groundviz.evaluation import families
 from groundviz.evaluation.cases import session
-from groundviz.evaluation.cases.asked import Asked
+from groundviz.evaluation.cases.asked import DESCRIBE, Asked
 from groundviz.evaluation.cases.covered import Covering
 from groundviz.evaluation.cases.curving import Curving
 from groundviz.evaluation.cases.outcome import has_reference
@@ -140,9 +140,11 @@ def begin(
 
     Raises:
         StoreError: Another run lies there, or the disk refused.
-        OptionError: A number is out of range.
+        OptionError: A number is out of range, or no sample can be asked.
     """
     planned = plan.rows(dataset, limit=settings["limit"], shard_size=settings["shard_size"])
+    samples = dataset.samples[: len(planned)]
+    _require_askable(samples, asked)
     root = files.place(out)
     made = describe_run(vlm, seed=0, seconds=0.0)
     new = Manifest(
@@ -152,6 +154,7 @@ def begin(
             "model": _of_model(vlm, made, settings["model_source"]),
             "dataset": _of_dataset(dataset, len(planned), settings["dataset_source"]),
             "asked": asked.facts(),
+            "default_question": {"text": DESCRIBE, "samples": sum(map(asked.describes, samples))},
             "methods": {name: dict(options) for name, options in asked.methods.items()},
             "controls": list(asked.controls),
             "shard_size": settings["shard_size"],
@@ -201,6 +204,18 @@ def again(path: str | os.PathLike[str], *, vlm: VLM | None = None, dataset: Data
             "Use the same model, data and versions, or start another run."
         )
     return Opened(layout=layout, manifest=there, vlm=vlm, dataset=dataset, planned=planned)
+
+
+def _require_askable(samples: Sequence[Sample], asked: Asked) -> None:
+    """Refuse a run in which every sample would be skipped.
+
+    Raises:
+        OptionError: It would.
+    """
+    refusals = Counter(map(asked.refusal, samples))
+    if refusals and "" not in refusals:
+        (reason, _), *_ = refusals.most_common(1)
+        raise OptionError(f"None of the {len(samples)} samples can be asked. {reason}")
 
 
 def asked_of(there: Manifest) -> Asked:

@@ -8,7 +8,7 @@ import pytest
 
 from groundviz.datasets.sample import Sample
 from groundviz.errors import OptionError
-from groundviz.evaluation.cases.asked import DESCRIBE, Asked, check_prompt
+from groundviz.evaluation.cases.asked import DESCRIBE, Answers, Asked, check_prompt
 
 
 def sample(**facts: Any) -> Sample:
@@ -47,6 +47,24 @@ def test_what_cannot_be_asked_says_why() -> None:
     assert "{finding}" in asked.refusal(sample(question="Is it normal?"))
     assert asked.refusal(BOX) == ""
     assert "no reference" in Asked(methods={}, answers="reference").refusal(BOX)
+
+
+@pytest.mark.parametrize("answers", ["generated", "reference"])
+def test_an_answer_is_not_held_against_a_question_that_it_does_not_belong_to(answers: Answers) -> None:
+    plain, finding = (
+        Asked(methods={}, answers=answers, prompt=prompt) for prompt in (None, "Is there {finding}?")
+    )
+    answered = sample(finding="mass", answer="yes", answer_type="closed")
+    assert "not the question that it belongs to" in plain.refusal(answered)
+    wrapped = Asked(methods={}, answers=answers, prompt="{question} Be brief.")
+    assert wrapped.refusal(answered) == plain.refusal(answered)
+    assert finding.refusal(answered) == ""
+    # A report needs no question; it is asked to describe.
+    report = sample(answer="Clear lungs.", answer_type="report")
+    assert (plain.refusal(report), plain.describes(report)) == ("", True)
+    assert not finding.describes(answered)
+    assert not plain.describes(BRACES)
+    assert not plain.describes(answered)
 
 
 @pytest.mark.parametrize("prompt", ["Is there {findings}?", "{phrase}", " ", 3])

@@ -69,13 +69,26 @@ class Asked:
             return sample.phrase
         return None
 
+    def describes(self, sample: Sample) -> bool:
+        """Whether the sample is asked, with `DESCRIBE` in place of a question that it does not have."""
+        return not sample.question and self._asks_question and not self.refusal(sample)
+
     def refusal(self, sample: Sample) -> str:
         """Why a sample cannot be asked; empty where it can."""
+        if sample.lacks_question and self._asks_question:
+            return (
+                "The sample has an answer and not the question that it belongs to. Give the question, or a "
+                "prompt that asks it; of a report, give 'report' as the kind of the answer."
+            )
         if self.answers == "reference" and not self.given(sample):
             return "The sample has no reference answer to be explained."
         if self._asks_for_finding and not sample.finding:
             return "The prompt asks for {finding}, and the sample names none."
         return ""
+
+    @property
+    def _asks_question(self) -> bool:
+        return self.prompt is None or QUESTION in _FIELD.findall(self.prompt)
 
     @property
     def _asks_for_finding(self) -> bool:
