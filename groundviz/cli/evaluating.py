@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,16 @@ from groundviz.cli import values
 from groundviz.cli.interruption import held_back
 from groundviz.cli.printing import aligned, complain, importing, say
 from groundviz.errors import OptionError
+from groundviz.render.base.escape import visible
 
 if TYPE_CHECKING:
     from groundviz.evaluation import Run
 
 FOLDER = "groundviz-run"
 NOT_FINISHED = 1
+_MOST_METRICS = 6
+# Of reasons why something was not done.
+_MOST_LINES = 6
 
 WORKER_SAYS = """
 Any number of workers may be started, at any time, on any machine that sees the folder: each takes shards
@@ -223,19 +227,49 @@ def _say_status(run: Run) -> None:
     ]
     if status.covered is not None:
         rows.append(("curves", f"{status.covered} of {status.samples}"))
-    failed = run.failed()
-    if failed:
-        rows.append(("not ok", ", ".join(f"{count} {status}" for status, count in failed.items())))
+    default = facts.get("default_question", {"samples": 0})
+    if default["samples"]:
+        count = default["samples"]
+        those = "1 sample that has" if count == 1 else f"{count} samples that have"
+        rows.append(("asked", f"{default['text']!r}, of {those} no question"))
+    rows += _headed("not ok", [f"{count} {name}: {why}" for (name, why), count in run.reasons().items()])
+    if status.scored == status.samples:
+        rows += _headed("localised", _localised(run, status.samples))
     if status.working:
         rows.append(("at work", f"{len(status.working)} shards"))
-    say(*aligned(rows), f"  {run.path}")
+    # What could not be done may be told in the words of a stranger's file.
+    say(*map(visible, aligned(rows)), f"  {run.path}")
+
+
+def _headed(head: str, lines: Sequence[str]) -> list[tuple[str, str]]:
+    """Lines as rows of a table, the first of which is headed."""
+    shown = list(lines[:_MOST_LINES])
+    if len(lines) > _MOST_LINES:
+        shown.append(f"and for {len(lines) - _MOST_LINES} more reasons")
+    return [("" if at else head, line) for at, line in enumerate(shown)]
+
+
+def _localised(run: Run, count: int) -> list[str]:
+    """How many samples have a number of localisation, and why the others have none."""
+    from groundviz.evaluation.unscored import unscored
+
+    without = unscored(run.answers(), run.maps_table(), run.scores())
+    number = count - sum(map(len, without.values()))
+    return [f"{number} of {count}", *(f"{len(those)} without: {why}" for why, those in without.items())]
 
 
 def _say_scores(run: Run) -> None:
-    """The mean of each metric, a row for each method and prior."""
-    table = run.means()
-    metrics = list(dict.fromkeys(metric for _, metric in table))
-    shown = metrics[:6]
+    """How right the answers are, and the mean of each metric of maps, a row for each method and prior."""
+    import numpy as np
+
+    from groundviz.evaluation.report.results import Results
+
+    results, table = Results(run), run.means()
+    right = results.correct()
+    known = right[np.isfinite(right)]
+    if known.size:
+        say("", f"answers: {known.mean():.1%} right of {known.size}, by the scorer {results.scorer!r}")
+    shown = list(dict.fromkeys([*results.headline, *results.metrics]))[:_MOST_METRICS]
     rows = [("method", *shown, "samples")]
     for method in dict.fromkeys(method for method, _ in table):
         cells = [table.get((method, metric), (float("nan"), 0)) for metric in shown]

@@ -13,6 +13,7 @@ from typing import Any
 
 from groundviz.datasets.sample import Dataset, Sample
 from groundviz.errors import StoreError, UnknownName
+from groundviz.evaluation.cases.outcome import OK
 from groundviz.evaluation.cases.scoring import Evaluation, Scoring
 from groundviz.evaluation.executors import shards
 from groundviz.evaluation.executors.progress import Unwatched
@@ -164,8 +165,16 @@ class Run:
 
     def failed(self) -> dict[str, int]:
         """How many samples have each status but "ok", so far."""
-        statuses = Counter(self._answers()["status"])
-        return {name: count for name, count in sorted(statuses.items()) if name != "ok"}
+        statuses: Counter[str] = Counter()
+        for (name, _), count in self.reasons().items():
+            statuses[name] += count
+        return dict(sorted(statuses.items()))
+
+    def reasons(self) -> dict[tuple[str, str], int]:
+        """How many samples have each status but "ok" for each reason, so far; the most frequent first."""
+        answers = self._answers()
+        counts = Counter(zip(answers["status"], answers["reason"], strict=True))
+        return {key: count for key, count in counts.most_common() if key[0] != OK}
 
     def means(self, evaluation: str | None = None) -> dict[tuple[str, str], tuple[float, int]]:
         """By method and metric, the mean over samples and of how many; for a look, without intervals."""

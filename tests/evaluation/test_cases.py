@@ -15,13 +15,14 @@ from torch import Tensor
 
 import groundviz
 from groundviz import datasets
-from groundviz.datasets.sample import Dataset
+from groundviz.datasets.sample import Dataset, Region
 from groundviz.errors import OptionError, OutOfMemory, UnknownName, UnsupportedMethod, UnsupportedModel
 from groundviz.evaluation import Run, opening
 from groundviz.evaluation.cases import case as cases
 from groundviz.evaluation.cases.references import References
 from groundviz.evaluation.cases.session import partner, stretched
 from groundviz.evaluation.storage import maps
+from groundviz.evaluation.unscored import unscored
 from groundviz.runtime.identity.weight_hash import weights_fingerprint
 from tests.support.runs import small
 
@@ -199,6 +200,39 @@ def test_a_finding_is_asked_for_where_there_is_no_question(tmp_path: Path, phant
     assert run.manifest["asked"]["prompt"] == "Is there a {finding}?"
     other = small(tmp_path / "other", dataset=unasked, prompt="Do you see a {finding}?", limit=2)
     assert set(run.answers()["answer_key"]).isdisjoint(other.answers()["answer_key"])
+    with pytest.raises(OptionError, match=r"None of the 2 samples can be asked\. The sample has an answer"):
+        small(tmp_path / "not asked", dataset=unasked, limit=2)
+    assert not (tmp_path / "not asked").exists()
+
+
+def test_what_was_asked_for_want_of_a_question_is_told(tmp_path: Path, phantoms: Dataset) -> None:
+    first, second, third, _ = phantoms.samples
+    report = replace(first, question=None, answer="Clear lungs.", answer_type="report")
+    mixed = replace(phantoms, samples=(report, replace(second, question=None), third))
+    run = small(tmp_path / "run", dataset=mixed, limit=3)
+    assert run.manifest["default_question"] == {"text": "Describe the findings.", "samples": 1}
+    assert run.answers()["question"] == ["Describe the findings."] * 2 + [third.question]
+    ((status, reason),) = run.reasons()
+    assert (status, run.failed()) == ("skipped", {"skipped": 1})
+    assert "not the question that it belongs to" in reason
+
+
+def test_every_sample_without_a_number_is_counted_with_its_reason(tmp_path: Path, phantoms: Dataset) -> None:
+    first, second, third, fourth = phantoms.samples
+    lost = replace(first, regions=(Region(kind="png", data=("none.png", None)),))
+    blank = replace(fourth, regions=(Region(kind="mask", data=np.zeros((4, 4))),))
+    mixed = replace(phantoms, root=tmp_path, samples=(lost, replace(second, regions=()), third, blank))
+    run = small(tmp_path / "run", dataset=mixed)
+    found = unscored(run.answers(), run.maps_table(), run.scores())
+    unread, *_ = found
+    assert unread.startswith("reference that cannot be read. A mask's file is missing")
+    assert found == {
+        unread: [lost.sample_id],
+        "no reference region": [second.sample_id],
+        "empty reference": [fourth.sample_id],
+    }
+    without_maps = {**run.maps_table(), "status": ["error"] * 4}
+    assert unscored(run.answers(), without_maps, run.scores())["no map"] == [second.sample_id]
 
 
 @pytest.mark.parametrize("readable", [True, False])
