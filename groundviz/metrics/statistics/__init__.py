@@ -19,7 +19,7 @@ from groundviz.metrics.statistics.bootstrap import (
     report_bootstrap,
 )
 from groundviz.metrics.statistics.correctness import CorrectGrounded, correct_and_grounded, spearman
-from groundviz.metrics.statistics.permutation import holm, sign_flip
+from groundviz.metrics.statistics.permutation import holm, sign_flip, smallest_p
 from groundviz.metrics.statistics.strata import stratify, terciles
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "ratio",
     "report_bootstrap",
     "sign_flip",
+    "smallest_p",
     "spearman",
     "stratify",
     "terciles",

@@ -54,6 +54,27 @@ def sign_flip(differences: npt.ArrayLike, clusters: Labels, *, repeats: int = 99
     return (1 + beyond) / (1 + repeats)
 
 
+def smallest_p(clusters: int, *, repeats: int = 9999) -> float:
+    """The smallest p-value that `sign_flip` can give over so many clusters, however far apart methods are.
+
+    Of all flips, at least the data as they are and their mirror image are as far from zero. Where it exceeds
+    the level of a test, no data could have shown a difference: a large p-value says nothing then.
+
+    Args:
+        clusters: How many there are, such as patients.
+        repeats: As in `sign_flip`.
+
+    Returns:
+        From above 0 to 1; NaN without a cluster.
+
+    >>> smallest_p(1), smallest_p(5), smallest_p(6)
+    (1.0, 0.0625, 0.03125)
+    """
+    if clusters < 1:
+        return float("nan")
+    return float(2.0 ** (1 - clusters)) if clusters <= _EXACT else 1 / (1 + repeats)
+
+
 def _drawn(clusters: int, repeats: int, seed: int) -> Iterator[Doubles]:
     stream = np.random.default_rng(seed)
     rows = max(1, _BLOCK // clusters)

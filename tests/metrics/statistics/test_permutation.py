@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from groundviz.errors import OptionError
-from groundviz.metrics.statistics import holm, sign_flip
+from groundviz.metrics.statistics import holm, sign_flip, smallest_p
 
 
 def all_flips(differences, clusters):
@@ -26,6 +26,13 @@ def test_few_clusters_are_flipped_in_every_way():
         clusters = draw.integers(0, 8, 25).tolist()
         differences = draw.choice([-1.0, 0.0, 1.0, 0.5], 25)
         assert sign_flip(differences, clusters) == pytest.approx(all_flips(differences, clusters))
+
+
+def test_the_smallest_p_is_that_of_differences_that_all_point_one_way():
+    for clusters in (1, 2, 5, 6, 16, 17, 40):
+        ours = smallest_p(clusters, repeats=99)
+        assert ours == pytest.approx(sign_flip(np.ones(clusters), range(clusters), repeats=99))
+    assert np.isnan(smallest_p(0))
 
 
 def test_many_clusters_are_drawn_and_come_close_to_all_flips(monkeypatch):
