@@ -19,14 +19,16 @@ from dataclasses import dataclass
 
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _MOST_MARKS = 4
+# Within the page.
+_PLACE = re.compile(r"#[a-z][a-z0-9-]*")
 _EMBEDDED = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/]+={0,2}")
 _VOID = {"br", "img", "meta"}
 _TAGS = _VOID | set(
-    "article bdi body caption dd details div dl dt figcaption figure footer h1 h2 h3 head header html li "
+    "a article bdi body caption dd details div dl dt figcaption figure footer h1 h2 h3 head header html li "
     "main ol p section span strong style summary table tbody td th thead title tr ul".split()
 )
 _ATTRIBUTES = set(
-    "alt aria-label charset class colspan content data-gv height http-equiv id lang name role scope src "
+    "alt aria-label charset class colspan content data-gv height href http-equiv id lang name role scope src "
     "tabindex width".split()
 )
 
@@ -75,7 +77,8 @@ def element(tag: str, *children: Html | str | None, **attributes: str | int | No
             and None leaves the attribute out.
 
     Raises:
-        ValueError: The tag or attribute is not on the list, or `src` is not an embedded image.
+        ValueError: The tag or attribute is not on the list, `src` is not an embedded image, or `href` is not
+            a place of the page.
 
     >>> element("p", "is 3 < 4?", element("bdi", "yes"), class_="answer").markup
     '<p class="answer">is 3 &lt; 4?<bdi>yes</bdi></p>'
@@ -208,6 +211,8 @@ def _attribute(name: str, value: str | int) -> str:
         if not _EMBEDDED.fullmatch(str(value)):
             raise ValueError("A page embeds its images; it loads none.")
         return f' src="{value}"'
+    if name == "href" and not _PLACE.fullmatch(str(value)):
+        raise ValueError("A page links to its own places alone.")
     return f' {name}="{html.escape(visible(str(value)))}"'
 
 

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 
 from groundviz.record.types import Bools, Heatmap, SourceImage
 from groundviz.render.base import overlay
-from groundviz.render.base.colour import Scale, bar, scales
+from groundviz.render.base.captions import no_evidence
+from groundviz.render.base.colour import Scale, bar, least, printed, scales
 from groundviz.render.base.overlay import level_lines
 
 _LONGEST = 420
@@ -66,6 +67,17 @@ def panel(case: Case, scale: Scale | None, *, longest: int = _LONGEST) -> tuple[
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=85, subsampling=0)
     return stream.getvalue(), shape
+
+
+def unseen(case: Case, scale: Scale | None) -> str:
+    """Why the map of a case looks empty, in words; empty where it does not, or where it was not measured."""
+    heatmap = case.heatmap
+    if heatmap is None or scale is None or not heatmap.has_evidence:
+        return "" if heatmap is None else no_evidence(heatmap)
+    floor, highest = least(heatmap.unit, heatmap.values.size), scale.largest(heatmap.values)
+    if highest >= floor:
+        return ""
+    return f"below its scale's floor of {printed(floor)}: highest {printed(highest, 2)}"
 
 
 def outline(image: Image.Image, reference: Bools) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from groundviz.record.types import Doubles
+from groundviz.record.types import Bools, Doubles
 from groundviz.render.base.escape import visible
 from groundviz.render.figures.canvas import GREY, INK
 from groundviz.render.figures.file import PaperFigure, drawing
@@ -24,6 +24,10 @@ _DASHES = ("-", "--", "-.", ":")
 _WIDTH = 180 / 25.4
 _SIZE = 8.0
 _LONGEST = 40
+# Cases of each mean along the axis of sizes, at least.
+_NEIGHBOURS = 8
+# Labels along that axis, at most.
+_LABELS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,16 @@ class Cloud:
     name: str
     x: Doubles
     y: Doubles
+
+    @property
+    def shown(self) -> Bools:
+        """Which cases have a size on a logarithmic axis, and a value, bool (case,)."""
+        return np.isfinite(self.y) & (self.x > 0)
+
+    @property
+    def has_line(self) -> bool:
+        """Whether the cases are enough for a line of means."""
+        return int(self.shown.sum()) >= 2 * _NEIGHBOURS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,12 +170,12 @@ def sizes(clouds: Sequence[Cloud], *, metric: str, caption: str, chance: bool = 
         least = min((float(one.x[one.x > 0].min()) for one in clouds if (one.x > 0).any()), default=0.01)
         most = max((float(one.x[one.x > 0].max()) for one in clouds if (one.x > 0).any()), default=1.0)
         for at, one in enumerate(clouds):
-            seen = np.isfinite(one.y) & (one.x > 0)
+            x, y = one.x[one.shown], one.y[one.shown]
             colour, mark = _COLOURS[at % len(_COLOURS)], _MARKS[at % len(_MARKS)]
             # Equal numbers of several methods lie on each other: later marks are larger, and all are hollow.
             axes.plot(
-                one.x[seen],
-                one.y[seen],
+                x,
+                y,
                 color=colour,
                 marker=mark,
                 markerfacecolor="none",
@@ -170,15 +184,10 @@ def sizes(clouds: Sequence[Cloud], *, metric: str, caption: str, chance: bool = 
                 markeredgewidth=0.7,
                 alpha=0.6,
             )
-            centres, means = _binned(one.x[seen], one.y[seen])
-            axes.plot(
-                centres,
-                means,
-                color=colour,
-                linestyle=_DASHES[at % len(_DASHES)],
-                linewidth=1.6,
-            )
-            # The legend shows the mark and the line together.
+            dash = _DASHES[at % len(_DASHES)] if one.has_line else "none"
+            if one.has_line:
+                axes.plot(*_binned(x, y), color=colour, linestyle=dash, linewidth=1.6)
+            # The legend shows the mark and, where there is one, the line together.
             axes.plot(
                 [],
                 [],
@@ -186,7 +195,7 @@ def sizes(clouds: Sequence[Cloud], *, metric: str, caption: str, chance: bool = 
                 marker=mark,
                 markerfacecolor="none",
                 markersize=4.0,
-                linestyle=_DASHES[at % len(_DASHES)],
+                linestyle=dash,
                 linewidth=1.6,
                 label=_short(one.name),
             )
@@ -195,16 +204,29 @@ def sizes(clouds: Sequence[Cloud], *, metric: str, caption: str, chance: bool = 
             axes.plot(along, along, color=GREY, linewidth=1.0, linestyle=(0, (1, 1)), label="chance")
         axes.set_xscale("log")
         axes.set_xlim(0.9 * least, 1.1 * most)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
+        axes.xaxis.set_major_locator(FixedLocator(_shares(0.9 * least, 1.1 * most)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g} %"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("share of the view that the reference covers")
         axes.set_ylabel(visible(metric))
         _key(axes, len(clouds) + chance)
         return _finished(figure, axes, caption)
 
 
+def _shares(low: float, high: float) -> list[float]:
+    """Where a logarithmic axis of shares is labelled: few round numbers, else its ends."""
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for steps in ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
+        labels = np.multiply.outer(decades, steps).ravel()
+        labels = labels[(labels >= low) & (labels <= high)]
+        if len(labels) <= _LABELS:
+            break
+    return labels.tolist() if len(labels) > 1 else [float(f"{end:.2g}") for end in (low, high)]
+
+
 def _binned(x: Doubles, y: Doubles, most: int = 6) -> tuple[Doubles, Doubles]:
-    """Means of neighbours in size: as many in each bin, at least eight."""
-    bins = max(1, min(most, len(x) // 8))
+    """Means of neighbours in size: as many in each bin."""
+    bins = max(1, min(most, len(x) // _NEIGHBOURS))
     parts = np.array_split(np.argsort(x, kind="stable"), bins)
     kept = [part for part in parts if len(part)]
     centres = [float(np.exp(np.log(x[part]).mean())) for part in kept]

@@ -21,17 +21,27 @@ _STYLE = """
 .groundviz .room table { width: auto; min-width: 0; font-variant-numeric: tabular-nums; }
 .groundviz .room td, .groundviz .room th { white-space: nowrap; }
 .groundviz .room thead th { white-space: normal; vertical-align: bottom; max-width: 9.5em; border-top: 0; }
+.groundviz .room th:first-child { position: sticky; left: 0; background: var(--card); }
 .groundviz .blind td, .groundviz .blind th { color: var(--quiet); font-style: italic; }
 .groundviz .absent { color: var(--quiet); }
 .groundviz .lead { list-style: none; margin: .7em 0; padding: 2px 0 2px 12px;
   border-left: 3px solid var(--mark); }
-.groundviz .lead.beware { border-left-color: var(--warn); }
+.groundviz .lead.beware { border-left-color: var(--warn); font-weight: 400; }
+.groundviz .lead li + li { margin-top: .5em; }
+.groundviz .contents { display: flex; flex-wrap: wrap; gap: 2px 20px; list-style: none; margin: 0 0 14px;
+  padding: 0; font-size: .95em; }
+.groundviz .contents a { color: var(--mark); }
 .groundviz .asked dt { color: var(--ink); font-weight: 600; margin-top: .6em; }
 .groundviz .asked { display: block; font-size: .95em; }
 .groundviz .row { display: flex; flex-wrap: wrap; gap: 10px; margin: .4em 0 1em; }
 .groundviz .row > figure, .groundviz .row .none { width: 170px; }
+.groundviz .chart + .chart { margin-top: 1.8em; }
 .groundviz .chart img { background: #fff; width: 100%; }
 .groundviz header, .groundviz main, .groundviz footer { max-width: 1180px; }
+@media (max-width: 700px) {
+  .groundviz .room table { width: max-content; }
+  .groundviz .room th:first-child { white-space: normal; max-width: 8.5em; }
+}
 """
 
 
@@ -55,7 +65,7 @@ class Report:
     Attributes:
         title: What was evaluated on what.
         lead: What must be read first, in sentences.
-        warned: Whether the lead says that a map without an image is as good.
+        warned: Whether the lead says that a method is not shown to be better than a map without an image.
         tables: In their order.
         charts: In their order.
         rows: Cases chosen by rule; empty where pixels must not leave.
@@ -82,20 +92,28 @@ def page(report: Report) -> str:
     kind = "lead beware" if report.warned else "lead"
     lead = element("ul", *(element("li", one) for one in report.lead), class_=kind)
     header = element("header", element("h1", report.title), lead)
-    sections = [
-        _article("Tables", *map(_table, report.tables)),
-        _article("Charts", *_charts(report.charts)),
-        _article("Cases", *_rows(report)),
-        _article("What reviewers ask", _pairs(report.questions, "asked")),
-        *([_article("What the metrics are", _pairs(report.notes, "asked"))] if report.notes else []),
-        _article("How this was made", _pairs(report.facts, "made")),
-    ]
+    sections: dict[str, list[Html]] = {
+        "Tables": [_table(table) for table in report.tables],
+        "Charts": list(_charts(report.charts)),
+        "Cases": list(_rows(report)),
+        "What reviewers ask": [_pairs(report.questions, "asked")],
+        "What the metrics are": [_pairs(report.notes, "asked")] if report.notes else [],
+        "How this was made": [_pairs(report.facts, "made")],
+    }
+    shown = {title: parts for title, parts in sections.items() if parts}
+    links = (element("li", element("a", title, href=f"#{_place(title)}")) for title in shown)
+    contents = element("ul", *links, class_="contents")
+    articles = (_article(title, parts) for title, parts in shown.items())
     foot = element("footer", element("p", "For research. Not a medical device.", class_="quiet"))
-    return escape.document(report.title, STYLE + _STYLE, [header, element("main", *sections), foot])
+    return escape.document(report.title, STYLE + _STYLE, [header, element("main", contents, *articles), foot])
 
 
-def _article(title: str, *parts: Html) -> Html:
-    return element("article", element("h2", title), *parts)
+def _article(title: str, parts: Sequence[Html]) -> Html:
+    return element("article", element("h2", title), *parts, id=_place(title))
+
+
+def _place(title: str) -> str:
+    return title.lower().replace(" ", "-")
 
 
 def _table(table: Table) -> Html:
@@ -111,6 +129,9 @@ def _table(table: Table) -> Html:
     body = element("table", element("thead", head), element("tbody", *rows))
     room = element("div", body, class_="room", tabindex=0, role="region", aria_label=table.title)
     note = element("p", table.note, class_="quiet") if table.note else None
+    if table.folded:
+        summary = element("summary", f"{table.title}: {len(table.rows)} rows")
+        return element("section", element("details", summary, room, note))
     return element("section", element("h3", table.title), room, note)
 
 
@@ -140,11 +161,12 @@ def _rows(report: Report) -> Iterator[Html]:
 
 
 def _case(case: cases.Case, scale: Scale | None) -> Html:
-    caption = element("figcaption", *escape.lines(case.caption))
+    says = "\n".join(filter(None, [case.caption, cases.unseen(case, scale)]))
+    caption = element("figcaption", *escape.lines(says))
     if case.heatmap is None:
         return element("figure", element("p", tables.NOT_MEASURED, class_="none"), caption)
     content, shape = cases.panel(case, scale)
-    return element("figure", escape.image(content, case.caption, width=shape[1], height=shape[0]), caption)
+    return element("figure", escape.image(content, says, width=shape[1], height=shape[0]), caption)
 
 
 def _pairs(pairs: Sequence[tuple[str, str]], kind: str) -> Html:

@@ -92,6 +92,7 @@ class Table:
         rows: Cells; None is "not measured".
         note: What a reader must know to read it.
         strong: Numbers of rows to be set apart, such as those of what never saw the image.
+        folded: Whether a page shows it only when it is opened.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     strong: frozenset[int] = frozenset()
+    folded: bool = False
 
     def __post_init__(self) -> None:
         for row in self.rows:

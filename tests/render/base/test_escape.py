@@ -81,7 +81,9 @@ def test_elements_nest_and_nothing_adds_nothing():
     [
         ("script", {}),
         ("iframe", {}),
-        ("a", {}),
+        ("a", {"href": "https://example.org"}),
+        ("a", {"href": "javascript:alert(1)"}),
+        ("a", {"href": '#x" onclick="y'}),
         ("style", {"onload": "x"}),
         ("p", {"onclick": "alert(1)"}),
         ("p", {"style": "color:red"}),

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,6 +103,33 @@ def test_the_band_of_chance_and_the_line_of_chance_are_there():
     assert points.get_xdata().tolist() == [0.01, 0.1]
 
 
+def labels_of_sizes(least, most, count=9):
+    cloud = Cloud(name="one", x=np.geomspace(least, most, count), y=np.linspace(0, 1, count))
+    figure = charts.sizes([cloud], metric="hit", caption="c").figure
+    figure.draw_without_rendering()
+    axis = figure.axes[0].xaxis
+    assert [one.get_text() for one in axis.get_minorticklabels() if one.get_text()] == []
+    low, high = figure.axes[0].get_xlim()
+    return [one.get_text() for one in axis.get_majorticklabels() if low <= one.get_position()[0] <= high]
+
+
+def test_sizes_are_labelled_in_per_cent_and_sparsely():
+    assert labels_of_sizes(0.008, 0.05) == ["1 %", "2 %", "5 %"]
+    assert labels_of_sizes(0.0004, 0.9) == ["0.1 %", "0.3 %", "1 %", "3 %", "10 %", "30 %"]
+    # Sizes that are alike leave the ends.
+    assert len(labels_of_sizes(0.03, 0.031)) == 2
+    assert len(labels_of_sizes(0.03, 0.03)) == 2
+
+
+def test_the_legend_has_a_line_only_where_one_is_drawn():
+    for count, style in ((15, "None"), (16, "-")):
+        cloud = Cloud(name="one", x=np.geomspace(0.01, 0.2, count), y=np.linspace(0, 1, count))
+        assert cloud.has_line == (style == "-")
+        axes = charts.sizes([cloud], metric="hit", caption="c", chance=False).figure.axes[0]
+        assert axes.get_legend().get_lines()[0].get_linestyle() == style
+        assert len(axes.lines) == 2 + cloud.has_line
+
+
 def test_hostile_names_stay_names():
     one = Series(name="$\\frac{1}{0}$ <b>\u202e", numbers=(Number(0.5),))
     assert pixels(charts.forest(["$x_"], [one], metric="$", caption="c")).size
@@ -115,6 +143,26 @@ def test_cases_are_chosen_by_quantiles_and_the_worst_is_there():
     ties = np.zeros(30)
     assert cases.chosen(ties, 5, seed=1) == cases.chosen(ties, 5, seed=1)
     assert cases.chosen(ties, 5, seed=1) != cases.chosen(ties, 5, seed=2)
+
+
+def test_a_map_that_is_not_seen_says_why():
+    record = records.record(96, 64)
+    heatmap = replace(record.heatmaps[0].at(record.target), unit="nats", signed=False)
+    mask = np.zeros((96, 64), bool)
+
+    def shown(values):
+        return cases.Case(
+            image=record.source_image, reference=mask, heatmap=replace(heatmap, values=values), caption=""
+        )
+
+    strong = np.linspace(0.0, 0.5, heatmap.values.size, dtype=np.float32).reshape(heatmap.shape)
+    row = cases.Row(name="r", cases=(shown(strong), shown(strong / 1000), shown(np.zeros_like(strong))))
+    told = [cases.unseen(one, row.scale) for one in row.cases]
+    assert told == [
+        "",
+        "below its scale's floor of 0.01: highest 0.0005",
+        "no evidence: every cell holds the same value",
+    ]
 
 
 def test_the_reference_is_outlined_and_a_row_has_one_scale():
