@@ -2,7 +2,10 @@
 
 import { element } from "../../viewer/static/page/element.js";
 
-const TILE = { width: 162, height: 206 };
+// About as wide, so that a row fills the sheet; below the image is room for two lines of text.
+const WIDTH = 162;
+const FRAME = 12;
+const TEXT = 44;
 const MARGIN = 2;
 
 export class Sheet {
@@ -16,8 +19,12 @@ export class Sheet {
   }
 
   layOut() {
-    this.across = Math.max(1, Math.floor((this.node.clientWidth - 4) / TILE.width));
-    this.room.style.height = `${Math.ceil(this.gallery.shown.length / this.across) * TILE.height}px`;
+    const room = this.node.clientWidth - 4;
+    this.across = Math.max(1, Math.round(room / WIDTH));
+    this.width = Math.max(WIDTH / 2, Math.floor(room / this.across));
+    this.height = this.width + TEXT;
+    this.room.style.height = `${Math.ceil(this.gallery.shown.length / this.across) * this.height}px`;
+    this.room.style.setProperty("--side", `${this.width - FRAME}px`);
     for (const tile of this.tiles.values()) tile.remove();
     this.tiles.clear();
     this.draw();
@@ -33,8 +40,8 @@ export class Sheet {
 
   draw() {
     const { shown, archive } = this.gallery;
-    const top = Math.floor(this.node.scrollTop / TILE.height) - MARGIN;
-    const rows = Math.ceil(this.node.clientHeight / TILE.height) + 2 * MARGIN;
+    const top = Math.floor(this.node.scrollTop / this.height) - MARGIN;
+    const rows = Math.ceil(this.node.clientHeight / this.height) + 2 * MARGIN;
     const first = Math.max(0, top * this.across);
     const last = Math.min(shown.length, (top + rows + 1) * this.across);
     for (const [place, tile] of this.tiles) {
@@ -68,8 +75,8 @@ export class Sheet {
       onclick: () => gallery.open(at), onpointerenter: () => gallery.mark(at), onfocus: () => gallery.mark(at),
     }, element("img", { alt: "", draggable: "false" }), element("span", { class: "gg-name" }, name),
     element("span", { class: "gg-fact" }, fact));
-    tile.style.transform = `translate(${(place % this.across) * TILE.width}px,`
-      + `${Math.floor(place / this.across) * TILE.height}px)`;
+    tile.style.transform = `translate(${(place % this.across) * this.width}px,`
+      + `${Math.floor(place / this.across) * this.height}px)`;
     this.room.append(tile);
     this.tiles.set(place, tile);
   }
