@@ -10,6 +10,7 @@ from groundviz import images
 from groundviz.datasets import regions
 from groundviz.errors import GroundvizError
 from groundviz.evaluation.report import faithfulness
+from groundviz.evaluation.report.inference import spread
 from groundviz.evaluation.report.results import Results, chance_is_share, higher_is_better, name_of, title_of
 from groundviz.evaluation.report.sections import finding_groups, within
 from groundviz.record.types import Bools, Heatmap, SourceImage
@@ -47,9 +48,8 @@ def _forest(results: Results) -> PaperFigure:
         numbers = tuple(within(results, values, inside) for inside in shown.values())
         series.append(Series(name=name_of(name), numbers=numbers, blind=name in results.priors))
     caption = (
-        f"{title_of(results.primary).capitalize()} by finding, mean with 95 % interval by patient; no "
-        f"interval below "
-        "ten patients. Hollow grey marks never saw the image."
+        f"{title_of(results.primary).capitalize()} by finding, means over samples. "
+        f"{spread(results, [one.numbers for one in series])} Hollow grey marks never saw the image."
     )
     return charts.forest(names, series, metric=title_of(results.primary), caption=caption)
 
@@ -60,11 +60,10 @@ def _sizes(results: Results) -> PaperFigure:
         for name in results.methods
     ]
     chance = chance_is_share(results.primary)
-    caption = (
-        f"{title_of(results.primary).capitalize()} of each sample against the size of its reference, with "
-        f"means of "
-        "neighbours in size" + ("; dotted: what chance gives." if chance else ".")
-    )
+    caption = f"{title_of(results.primary).capitalize()} of each sample against the size of its reference"
+    if any(one.has_line for one in clouds):
+        caption += "; lines: means of neighbours in size"
+    caption += "; dotted: what chance gives." if chance else "."
     return charts.sizes(clouds, metric=title_of(results.primary), caption=caption, chance=chance)
 
 
@@ -105,14 +104,19 @@ def _case(results: Results, at: int, key: str | None, value: float) -> cases.Cas
     if opened is None:
         return None
     image, reference = opened
-    answer = results.answers["text"][at] or ""
-    lines = [results.findings[at], f"{title_of(results.primary)} {value:.2f}", answer]
+    lines = [results.findings[at], f"{title_of(results.primary)} {value:.2f}", answer_of(results, at)]
     return cases.Case(
         image=image,
         reference=reference,
         heatmap=heatmap_of(results, key),
         caption="\n".join(filter(None, lines)),
     )
+
+
+def answer_of(results: Results, at: int) -> str:
+    """The answer of a sample, a wrong one with that word before it."""
+    text = results.answers["text"][at] or ""
+    return f"wrong: {text or 'no words'}" if results.judged[at] == "wrong" else text
 
 
 def heatmap_of(results: Results, key: str | None) -> Heatmap | None:

@@ -9,9 +9,9 @@ import numpy as np
 from groundviz.evaluation import families
 from groundviz.evaluation.cases.covered import DELETION, INSERTION, KINDS
 from groundviz.evaluation.families import BLIND_ORDERS, Comparison
+from groundviz.evaluation.report.inference import Tested, declared, family, spread
 from groundviz.evaluation.report.results import Results, name_of
 from groundviz.metrics import priors
-from groundviz.metrics.statistics import holm, sign_flip
 from groundviz.record.types import Doubles
 from groundviz.render.figures.file import PaperFigure
 from groundviz.render.report import charts
@@ -63,8 +63,8 @@ def table(results: Results) -> Table | None:
         "log-probability of the explained words changes, on average over the steps; more is better in both. "
         f"\u0394: to the mean of {_draws(results)} random orders of the same cells, and to the order from "
         "the centre outwards. p: sign flips by patient, corrected after Holm over all of this table. "
-        f"{results.told_of(families.CURVES)} A covered image is one that the model has never seen; black is "
-        "air on a radiograph."
+        f"{declared(results, families.CURVES, tests.values())} {spread(results, rows)} A covered image is "
+        "one that the model has never seen; black is air on a radiograph."
     )
     return Table(
         name="faithfulness",
@@ -77,7 +77,7 @@ def table(results: Results) -> Table | None:
 
 
 def _row(
-    results: Results, method: str, cover: str, kind: str, tests: dict[Comparison, str | None]
+    results: Results, method: str, cover: str, kind: str, tests: dict[Comparison, Tested]
 ) -> tuple[Cell, ...]:
     change = changes(results, method, cover, kind)
     known = int(np.isfinite(change).sum())
@@ -89,7 +89,8 @@ def _row(
             continue
         cells.append(results.number(change - changes(results, other, cover, kind)))
         # What never saw the image is not held against itself.
-        cells.append(tests.get((method, other, cover, kind), NOT_APPLICABLE))
+        tested = tests.get((method, other, cover, kind))
+        cells.append(p_value(tested.p) if tested else NOT_APPLICABLE)
     return tuple(cells)
 
 
@@ -103,14 +104,13 @@ def _draws(results: Results) -> int:
     return max(len(curves[0]) for curves in results.curves.values())
 
 
-def _tests(results: Results) -> dict[Comparison, str | None]:
-    """By method, order that knows nothing of the image, cover and kind: the corrected p-value."""
-    family = results.family(families.CURVES)
-    raw: list[float] = []
-    for method, other, cover, kind in family:
-        gain = changes(results, method, cover, kind) - changes(results, other, cover, kind)
-        raw.append(sign_flip(gain, results.clusters, seed=results.seed))
-    return {pair: p_value(float(p)) for pair, p in zip(family, holm(raw), strict=True)}
+def _tests(results: Results) -> dict[Comparison, Tested]:
+    """By method, order that knows nothing of the image, cover and kind."""
+    compared = results.family(families.CURVES)
+    gains: list[Doubles] = []
+    for method, other, cover, kind in compared:
+        gains.append(changes(results, method, cover, kind) - changes(results, other, cover, kind))
+    return dict(zip(compared, family(results, gains), strict=True))
 
 
 def drawn(results: Results) -> Iterator[Chart]:

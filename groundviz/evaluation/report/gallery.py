@@ -11,6 +11,7 @@ import numpy as np
 from groundviz.errors import StoreError
 from groundviz.evaluation.report import drawn
 from groundviz.evaluation.report.results import Results, name_of, title_of
+from groundviz.evaluation.report.writing import subject
 from groundviz.evaluation.run import Run
 from groundviz.record import files
 from groundviz.record.targets import find
@@ -70,11 +71,13 @@ def gallery(
     ]
     says = [
         f"{len(kept)} of {len(results.rows)} samples of run {run.manifest['run_id']}. The small images show "
-        f"{name_of(results.methods[0])}; the outline is the reference.",
+        f"{name_of(results.methods[0])}, each on its own scale, below whose floor a map looks empty; the "
+        "outline is the reference.",
+        *([f"An answer is wrong where the scorer {results.scorer!r} says so."] if results.scorer else []),
         "This page contains images, at no more than 320 pixels.",
     ]
     entries = filter(None, (_entry(results, at) for at in counted(kept)))
-    title = f"Gallery: {run.manifest['model']['name']} on {run.manifest['dataset']['name']}"
+    title = f"Gallery: {subject(run.manifest)}"
     text = pages.page(entries, columns(results), title=title, says=says)
     return files.write(place, text.encode())
 
@@ -130,8 +133,7 @@ def _entry(results: Results, at: int) -> Entry | None:
             maps.append(heatmap)
     record = record_of(results, at, image, maps)
     known = outlines({"reference": reference}, [image]) if reference.any() else ()
-    answer = results.answers["text"][at] or ""
-    name = " · ".join(filter(None, [results.findings[at], answer]))
+    name = " · ".join(filter(None, [results.findings[at], drawn.answer_of(results, at)]))
     first = maps[0] if maps else None
     return Entry(record=record, heatmap=first, known=known, name=name, facts=_facts(results, at))
 

@@ -14,64 +14,17 @@ from groundviz.errors import GroundvizError
 from groundviz.evaluation.cases.covered import DELETION
 from groundviz.evaluation.families import BLIND_ORDERS, HEADLINE
 from groundviz.evaluation.report import faithfulness
+from groundviz.evaluation.report.headline import headline
+from groundviz.evaluation.report.inference import p_words
 from groundviz.evaluation.report.results import CONTROLS, Results, as_numbers, name_of, title_of
-from groundviz.evaluation.report.sections import verdicts
 from groundviz.metrics import METRICS
-from groundviz.metrics.statistics import sign_flip, spearman, terciles
+from groundviz.metrics.statistics import FEWEST_CLUSTERS, sign_flip, spearman, terciles
 from groundviz.record.types import Doubles
-from groundviz.render.report.tables import Number, p_value, text
+from groundviz.render.report.tables import Number, text
 
 NOT_HERE = "Not measured in this run."
-NO_PLACES = (
-    "No sample of this run has a reference region: where the model looked was compared with nothing. What "
-    "follows is about answers, and about whether they need the image."
-)
 SECOND: tuple[Role, ...] = ("extra", "human_benchmark")
 Answered = tuple[str, str]
-
-
-def headline(results: Results) -> list[str]:
-    """The first thing to read: whether any method is better than a map that never saw the image."""
-    if not results.localised:
-        return [NO_PLACES]
-    found = verdicts(results)
-    sentences: list[str] = []
-    for method in results.methods:
-        lost: list[str] = []
-        for prior in results.priors:
-            verdict, p, gain = found[f"{method}|{prior}"]
-            if verdict in ("worse", "alike") and gain is not None:
-                how = "beats it" if verdict == "worse" else "matches it as far as these data tell"
-                lost.append(f"the {name_of(prior)} {how} (difference {gain}, p = {p})")
-        if lost:
-            sentences.append(
-                f"{name_of(method)} is not shown to be better than a map that never saw the image: "
-                f"{'; '.join(lost)}."
-            )
-        elif results.priors:
-            sentences.append(
-                f"{name_of(method)} is better than every map here that never saw the image, by the "
-                f"{title_of(results.primary)}{_elsewhere(results, method)}."
-            )
-        else:
-            sentences.append(f"{name_of(method)} was compared with no map that never saw the image.")
-    return sentences
-
-
-def _elsewhere(results: Results, method: str) -> str:
-    """In which other metrics of the table a map that never saw the image is level or ahead, by the means."""
-    ahead: list[str] = []
-    for prior in results.priors:
-        metrics = []
-        for metric in results.headline:
-            gain = results.gain(method, prior, metric)
-            if metric != results.primary and np.isfinite(gain).any() and np.nanmean(gain) <= 0:
-                metrics.append(title_of(metric))
-        if metrics:
-            *others, last = metrics
-            names = f"{', '.join(others)} and {last}" if others else last
-            ahead.append(f"the {name_of(prior)} is level or ahead in {names}")
-    return "".join(f"; {one}" for one in ahead)
 
 
 def questions(results: Results) -> list[Answered]:
@@ -111,10 +64,7 @@ def questions(results: Results) -> list[Answered]:
 
 
 def _better(results: Results) -> str:
-    return (
-        " ".join(headline(results))
-        + f" By the {title_of(results.primary)}, corrected after Holm over all pairs."
-    )
+    return " ".join(headline(results))
 
 
 def _controls(results: Results) -> str:
@@ -127,9 +77,9 @@ def _controls(results: Results) -> str:
             if gain is None:
                 sentences.append(f"{name_of(method)} against {what}: not measured.")
                 continue
-            p = p_value(sign_flip(results.gain(method, other), results.clusters, seed=results.seed))
-            sentences.append(f"{name_of(method)} less the same with {what}: {gain}, p = {p} (uncorrected).")
-    return " ".join(sentences)
+            p = p_words(sign_flip(results.gain(method, other), results.clusters, seed=results.seed))
+            sentences.append(f"{name_of(method)} less the same with {what}: {gain}, {p} (uncorrected).")
+    return f"Differences of the {title_of(results.primary)}. {' '.join(sentences)}"
 
 
 def _chosen(results: Results) -> str:
@@ -222,10 +172,9 @@ def _confidence(results: Results) -> str:
 def _statistics(results: Results) -> str:
     return (
         f"Yes. {len(set(results.clusters))} clusters (patients, or images where no patient is known) hold "
-        f"{len(results.rows)} samples; intervals draw clusters anew ({results.repeats} times), p-values "
-        f"flip the sign "
-        "of clusters, and Holm's correction spans each table's family, which its note names. "
-        f"{results.told_of(HEADLINE)}"
+        f"{len(results.rows)} samples; intervals, of at least {FEWEST_CLUSTERS} clusters, draw clusters anew "
+        f"({results.repeats} times), p-values flip the sign of clusters, and Holm's correction spans each "
+        f"table's family, which its note names. {results.told_of(HEADLINE)}"
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from groundviz.evaluation import families
 from groundviz.evaluation.report import faithfulness, published
+from groundviz.evaluation.report.inference import Tested, declared, family, patients, spread
 from groundviz.evaluation.report.results import (
     Results,
     as_numbers,
@@ -16,7 +17,7 @@ from groundviz.evaluation.report.results import (
     title_of,
 )
 from groundviz.metrics.priors import RANDOM
-from groundviz.metrics.statistics import correct_and_grounded, holm, sign_flip, terciles
+from groundviz.metrics.statistics import correct_and_grounded, terciles
 from groundviz.record.types import Bools, Doubles
 from groundviz.render.report.tables import Cell, Number, Table, p_value
 
@@ -55,11 +56,14 @@ def grounding(results: Results) -> Table:
         values = results.values(name, results.primary)
         few, all_of = results.degenerate.get(name, (0, 0))
         # What never saw the image is not held against itself.
-        gain, p = tests.get(name, ("\u2013", "\u2013"))
+        gain: Cell = "\u2013"
+        p: Cell = "\u2013"
+        if prior is not None and name in tests:
+            gain, p = results.number(results.gain(name, prior)), p_value(tests[name].p)
         rows.append(
             (
                 name_of(name),
-                f"{int(np.isfinite(values).sum())} / {_patients(results, np.isfinite(values))}",
+                f"{int(np.isfinite(values).sum())} / {patients(results, np.isfinite(values))}",
                 *(results.number(results.values(name, metric)) for metric in results.headline),
                 gain,
                 p,
@@ -75,12 +79,10 @@ def grounding(results: Results) -> Table:
         "maps that point nowhere",
     )
     note = (
-        f"Means with 95 % intervals of a cluster bootstrap by patient, {results.repeats} draws. \u0394: "
-        f"mean difference "
-        f"to the {versus}, the strongest map here that never saw the image, on the same samples; above 0 "
-        f"is better. "
-        "p: sign flips by patient, corrected after Holm over the methods and controls of this table. "
-        f"{results.told_of(families.GROUNDING)} "
+        f"Means over samples. {spread(results, rows)} \u0394: mean difference to the {versus}, the strongest "
+        f"map here that never saw the image, on the same samples; above 0 is better. p: sign flips by "
+        f"patient, corrected after Holm over the methods and controls of this table. "
+        f"{declared(results, families.GROUNDING, tests.values())} "
         "Maps that point nowhere have all cells alike and are scored by expectation. "
         f"{faithfulness.absent(results)}"
     )
@@ -97,8 +99,8 @@ def in_order(results: Results) -> list[str]:
     return [*named, *results.priors]
 
 
-def comparisons(results: Results) -> dict[str, tuple[Cell, Cell]]:
-    """By method and control: the gain over the strongest prior in the primary metric, and its p-value.
+def comparisons(results: Results) -> dict[str, Tested]:
+    """By method and control: the test of the gain over the strongest prior in the primary metric.
 
     The family is the one that the manifest declares, see `Results.family`; so are those of the other tables.
     """
@@ -106,33 +108,7 @@ def comparisons(results: Results) -> dict[str, tuple[Cell, Cell]]:
     if prior is None:
         return {}
     named = [one for one, _ in results.family(families.GROUNDING)]
-    gains = [results.gain(one, prior) for one in named]
-    raw = [sign_flip(one, results.clusters, seed=results.seed) for one in gains]
-    found: dict[str, tuple[Cell, Cell]] = {}
-    for name, gain, p in zip(named, gains, holm(raw), strict=True):
-        found[name] = (results.number(gain), p_value(float(p)))
-    return found
-
-
-def verdicts(results: Results) -> dict[str, tuple[str, str, Number | None]]:
-    """By method and prior in "METHOD|PRIOR": "better", "worse", "alike" or "not measured", the p, the gain.
-
-    One family: every method against every prior, in the primary metric.
-    """
-    pairs = results.family(families.HEADLINE)
-    gains = [results.gain(method, prior) for method, prior in pairs]
-    adjusted = holm([sign_flip(one, results.clusters, seed=results.seed) for one in gains])
-    found: dict[str, tuple[str, str, Number | None]] = {}
-    for (method, prior), gain, p in zip(pairs, gains, adjusted, strict=True):
-        mean = results.number(gain)
-        if mean is None or np.isnan(p):
-            verdict = "not measured"
-        elif p < 0.05:
-            verdict = "better" if mean.value > 0 else "worse"
-        else:
-            verdict = "alike"
-        found[f"{method}|{prior}"] = (verdict, p_value(float(p)) or "", mean)
-    return found
+    return dict(zip(named, family(results, [results.gain(one, prior) for one in named]), strict=True))
 
 
 def findings(results: Results) -> Table:
@@ -140,23 +116,19 @@ def findings(results: Results) -> Table:
     named = [*results.methods, *results.priors]
     groups = finding_groups(results)
     prior = results.strongest_prior
-    declared = results.family(families.FINDINGS)
-    family = [(finding, method) for method, _, finding in declared if finding in groups]
-    adjusted: dict[tuple[str, str], float] = {}
+    stated = results.family(families.FINDINGS)
+    pairs = [(finding, method) for method, _, finding in stated if finding in groups]
+    tests: dict[tuple[str, str], Tested] = {}
     if prior is not None:
-        raw = []
-        for group, method in family:
-            inside = groups[group]
-            clusters = [results.clusters[at] for at in np.flatnonzero(inside)]
-            raw.append(sign_flip(results.gain(method, prior)[inside], clusters, seed=results.seed))
-        adjusted = dict(zip(family, holm(raw).tolist(), strict=True))
+        gains = [np.where(groups[group], results.gain(method, prior), np.nan) for group, method in pairs]
+        tests = dict(zip(pairs, family(results, gains), strict=True))
     rows: list[tuple[Cell, ...]] = []
     for group, inside in groups.items():
-        cells: list[Cell] = [group, int(inside.sum()), _patients(results, inside)]
+        cells: list[Cell] = [group, int(inside.sum()), patients(results, inside)]
         for name in named:
             cells.append(within(results, results.values(name, results.primary), inside))
             if name in results.methods and prior is not None:
-                cells.append(p_value(adjusted.get((group, name))))
+                cells.append(p_value(tests[group, name].p) if (group, name) in tests else None)
         rows.append(tuple(cells))
     rows.append(_macro(results, groups, named, tested=prior is not None))
     head: list[str] = ["finding", "n", "patients"]
@@ -165,10 +137,9 @@ def findings(results: Results) -> Table:
         if name in results.methods and prior is not None:
             head.append(f"p, {name_of(name)} vs prior")
     note = (
-        f"{title_of(results.primary).capitalize()}, 95 % intervals by patient; none below ten patients. p: "
-        f"against the "
-        f"{name_of(prior) if prior else 'prior'}, corrected after Holm over all methods and findings of "
-        f"this table. {results.told_of(families.FINDINGS)} "
+        f"{title_of(results.primary).capitalize()}, means over samples. {spread(results, rows)} p: against "
+        f"the {name_of(prior) if prior else 'prior'}, corrected after Holm over all methods and findings of "
+        f"this table. {declared(results, families.FINDINGS, tests.values())} "
         "The last row is the mean of the findings' means."
     )
     return Table(
@@ -225,7 +196,8 @@ def by_size(results: Results) -> Table:
         *(name_of(one) for one in [*results.methods, *results.priors]),
     )
     note = (
-        "Thirds by the share of the model's view that the reference covers; that share is what chance gives."
+        "Thirds by the share of the model's view that the reference covers; that share is what chance gives. "
+        f"{spread(results, rows)}"
     )
     return Table(
         name="sizes",
@@ -267,8 +239,8 @@ def reasons(results: Results) -> Table | None:
     note = (
         f"Correct: the scorer {results.scorer!r} gives at least a half. Grounded: "
         f"{title_of(results.grounding_metric)} "
-        "is at least a half. Samples with an answer that was scored and a reference region; intervals by "
-        "patient."
+        "is at least a half. Samples with an answer that was scored and a reference region. "
+        f"{spread(results, rows)}"
     )
     return Table(name="reasons", title="Right for the right reason", head=head, rows=tuple(rows), note=note)
 
@@ -313,7 +285,8 @@ def reliance(results: Results) -> Table:
     share = np.array([{"yes": 1.0, "no": 0.0}.get(one, np.nan) for one in results.needs_image])
     rows.append(("answers that need the image", results.number(share, percent=True), known))
     note = (
-        "What the answer's log-probability loses, in nats, when the image is replaced; intervals by patient."
+        "What the answer's log-probability loses, in nats, when the image is replaced. "
+        f"{spread(results, rows)}"
     )
     return Table(
         name="reliance",
@@ -333,7 +306,12 @@ def everything(results: Results) -> Table:
             if np.isfinite(values).any():
                 rows.append((name_of(name), metric, results.number(values), int(np.isfinite(values).sum())))
     return Table(
-        name="all_metrics", title="All metrics", head=("method", "metric", "mean", "n"), rows=tuple(rows)
+        name="all_metrics",
+        title="All metrics",
+        head=("method", "metric", "mean", "n"),
+        rows=tuple(rows),
+        note=spread(results, rows),
+        folded=True,
     )
 
 
@@ -348,7 +326,3 @@ def statuses(results: Results) -> Table:
     for reason, count in results.run.manifest["dataset"].get("dropped", {}).items():
         rows.append((f"left out by the data set: {reason}", count))
     return Table(name="samples", title="Samples", head=("what", "n"), rows=tuple(rows))
-
-
-def _patients(results: Results, inside: Bools) -> int:
-    return len({results.clusters[at] for at in np.flatnonzero(inside).tolist()})

@@ -12,6 +12,7 @@ from typing import Any
 
 from groundviz.errors import GroundvizError
 from groundviz.evaluation.report import drawn, reviewers, sections
+from groundviz.evaluation.report.headline import falls_short, headline
 from groundviz.evaluation.report.results import Results
 from groundviz.evaluation.run import Run
 from groundviz.record import files
@@ -24,6 +25,8 @@ PUBLIC_SAYS = (
     "Made to be published: it holds no phrase, question or answer, no path and no pixel. "
     "Samples are named by hashes."
 )
+# Images of one's own, which have no other name than that of their folder.
+FOLDER = "folder"
 NO_PIXELS = "Cases are left out: this report is made to be published."
 Step = Callable[[str], None]
 
@@ -93,7 +96,7 @@ def report(
 def described(results: Results, *, public: bool = False, step: Step = lambda what: None) -> Report:
     """What the report says, before it is written."""
     manifest = results.run.manifest
-    lead = reviewers.headline(results)
+    lead = headline(results)
     made = sections.tables(results)
     step("Drawing the charts")
     rows, rule = [], NO_PIXELS
@@ -104,11 +107,10 @@ def described(results: Results, *, public: bool = False, step: Step = lambda wha
             rows = drawn.rows(results)
         except GroundvizError as error:
             rule = f"Cases are left out, for the data set could not be opened. {error}"
-    dataset = manifest["dataset"]
     report = Report(
-        title=f"{_model_name(manifest)} on {dataset['name']} {dataset['version']}",
+        title=subject(manifest, public=public),
         lead=tuple(lead),
-        warned=any("not shown to be better" in one for one in lead),
+        warned=falls_short(results),
         tables=tuple(made),
         charts=tuple(drawn.drawn(results)),
         rows=tuple(rows),
@@ -120,6 +122,15 @@ def described(results: Results, *, public: bool = False, step: Step = lambda wha
     if public:
         report = replace(report, lead=(*report.lead, PUBLIC_SAYS))
     return report
+
+
+def subject(manifest: Any, *, public: bool = False) -> str:
+    """What was evaluated on what, for a title; a folder of one's own by its name, unless it is published."""
+    dataset = manifest["dataset"]
+    data, path = str(dataset["name"]), dataset["path"]
+    if data == FOLDER:
+        data = "a folder" if public or not path else f"the folder {Path(path).name}"
+    return f"{_model_name(manifest)} on {data}"
 
 
 def _model_name(manifest: Any) -> str:
@@ -148,7 +159,7 @@ def footer(results: Results, *, public: bool) -> list[tuple[str, str]]:
         ("maps certified", str(model.get("certificate") or "not tested")),
         ("processor", str(model["processor"])),
         ("token grid", ", ".join(grid) or "not measured"),
-        ("data set", f"{dataset['name']} {dataset['version']}, {dataset['n']} samples"),
+        ("data set", f"{dataset['name']}, version {dataset['version']}, {dataset['n']} samples"),
         ("annotations", dataset["annotations"]),
         ("licence", results.card.license if results.card is not None else "not stated"),
         ("citation", results.card.citation if results.card is not None else "not stated"),

@@ -112,6 +112,34 @@ def test_a_case_opens_in_the_viewer_with_its_reference_and_the_next_follows(page
     assert page.locator(".gg-dialog .gv-root").count() == 0
 
 
+def test_a_wrong_answer_is_told_by_a_word(page, place):
+    index = index_of(place)
+    at = [one["title"] for one in index["columns"]].index("Answer")
+    for one in index["cases"]:
+        assert (" · wrong: " in one["name"]) == (one["facts"][at] == "wrong")
+    page.get_by_label("Answer").select_option("wrong")
+    assert all("wrong: " in name for name in page.locator(".gg-name").all_inner_texts())
+
+
+@pytest.mark.parametrize("width", [360, 390, 600, 1280])
+def test_the_tiles_of_a_row_fill_the_sheet(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_function(
+        "() => Math.abs(document.querySelector('.gg-room').clientWidth"
+        " - document.querySelector('.gg-sheet').clientWidth) < 2"
+    )
+    page.wait_for_timeout(100)
+    tiles = [one.bounding_box() for one in page.locator(".gg-tile").all()]
+    first = [one for one in tiles if one["y"] == tiles[0]["y"]]
+    sheet = page.evaluate(
+        "(s => [s.getBoundingClientRect().x, s.clientWidth])(document.querySelector('.gg-sheet'))"
+    )
+    assert len(first) >= 2
+    assert sheet[0] + sheet[1] - max(one["x"] + one["width"] for one in first) < 24
+    image = page.locator(".gg-tile img").first.bounding_box()
+    assert image["width"] == image["height"] > 120
+
+
 def test_words_of_the_model_are_words(page, place):
     text = place.read_text("utf-8")
     assert "<b>idea" not in text

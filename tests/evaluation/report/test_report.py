@@ -12,10 +12,12 @@ import pytest
 from groundviz.datasets.sample import Region
 from groundviz.errors import OptionError
 from groundviz.evaluation.report import drawn, faithfulness, published, report, reviewers, sections, writing
+from groundviz.evaluation.report.headline import headline, verdicts
 from groundviz.evaluation.report.results import Results, name_of, title_of
 from groundviz.metrics.statistics import cluster_bootstrap, sign_flip
-from groundviz.render.report.tables import Number, p_value
+from groundviz.render.report.tables import Number
 from tests.evaluation.report.conftest import COUNT, MadeRun
+from tests.support.browser import needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +63,100 @@ def test_priors_and_controls_are_rows_beside_every_method(results):
 
 
 def test_a_method_that_marks_the_reference_beats_the_priors_and_one_that_marks_the_centre_does_not(results):
-    found = sections.verdicts(results)
-    assert found["good|prior:centre"][0] == "better"
-    assert found["blind|prior:centre"][0] == "alike"
-    good, blind = reviewers.headline(results)
-    assert "is better than every map here that never saw the image, by the pointing game" in good
+    found = verdicts(results)
+    assert found["good", "prior:centre"].kind == "better"
+    assert found["blind", "prior:centre"].kind == "not shown"
+    good, blind, tested = headline(results)
+    assert (
+        "is better than every map here that never saw the image, by the pointing game on 22 samples" in good
+    )
+    # With its number and its p: 9 patients have 2 of 512 flips as far from zero, and there are 4 comparisons.
+    assert "of 9 patients. Mean differences: 0.62 to the random order (p = 0.016), 0.49 to the centre" in good
     assert "ahead" not in good
     assert "not shown to be better" in blind
-    assert "the centre prior matches it" in blind
+    assert "no difference from the centre prior is shown (difference 0.00, p = 1.000)" in blind
+    assert "over all findings together" in tested
+    assert "corrected after Holm over 4 comparisons" in tested
+    assert "There are no intervals: they take at least 10 patients." in tested
+
+
+def of_patients(place, count):
+    """The run with its samples shared out to so many patients."""
+    made = MadeRun(place)
+    codes = [f"patient {at % count}" for at in range(COUNT)]
+    object.__setattr__(made, "_answers", {**made.answers(), "cluster_id": codes})
+    return Results(made, repeats=50)
+
+
+def test_of_few_patients_nothing_is_told_that_no_data_of_theirs_could_tell(tmp_path):
+    one = of_patients(tmp_path, 1)
+    assert {found.kind for found in verdicts(one).values()} == {"too few"}
+    good, *_ = headline(one)
+    assert good.startswith("There are too few patients to tell whether Good is better")
+    assert "22 samples of 1 patient, no corrected p below 1.000 is possible" in good
+    assert (
+        "Mean differences of the pointing game: 0.62 to the random order, 0.49 to the centre prior." in good
+    )
+    assert writing.described(one, public=True).warned
+    for few in (sections.grounding(one), sections.findings(one)):
+        assert "no test of this table could give a p below 0.05" in few.note
+    # Four comparisons of six patients can reach 4 * 2 / 64, of eight 4 * 2 / 256.
+    assert {found.kind for found in verdicts(of_patients(tmp_path, 6)).values()} == {"too few"}
+    assert "too few" not in {found.kind for found in verdicts(of_patients(tmp_path, 8)).values()}
+
+
+def test_a_prior_that_was_not_measured_is_not_beaten(tmp_path):
+    made = MadeRun(tmp_path)
+    scores = made.scores()
+    values = [
+        None if method == "prior:random" else value
+        for method, value in zip(scores["method"], scores["value"], strict=True)
+    ]
+    object.__setattr__(made, "_scores", {**scores, "value": values})
+    good, *_ = headline(Results(made, repeats=50))
+    assert good.endswith("; not measured beside the random order.")
+
+
+def test_notes_promise_no_interval_that_is_not_there(tmp_path, results):
+    many = of_patients(tmp_path, 12)
+    for table in (sections.grounding, sections.findings, sections.by_size, sections.everything):
+        assert "There are no intervals" in table(results).note
+        assert "95 %" not in table(results).note
+        numbers = [cell for row in table(many).rows for cell in row if isinstance(cell, Number)]
+        told = "95 % intervals are of a cluster bootstrap by patient" in table(many).note
+        assert told == any(one.has_interval for one in numbers)
+    assert "95 % intervals" in sections.grounding(many).note
+    assert "There are no intervals" in drawn.drawn(results)[0].figure.caption
+    assert "95 % intervals" in drawn.drawn(many)[0].figure.caption
+
+
+def test_the_caption_of_sizes_tells_of_lines_only_where_some_are_drawn(results):
+    few = Results(results.run, repeats=2)
+    known = np.flatnonzero(np.isfinite(few.areas))
+    for method in few.methods:
+        few.values(method, "pointing")[known[9:]] = np.nan
+    for shown, lines in ((results, True), (few, False)):
+        (figure,) = [one.figure for one in drawn.drawn(shown) if one.name == "sizes"]
+        assert ("lines: means of neighbours in size" in figure.caption) == lines
+
+
+def test_titles_name_the_data_and_not_the_version_of_its_format(run):
+    assert writing.subject(run.manifest) == "tiny on phantoms"
+    own = {
+        **run.manifest,
+        "dataset": {**run.manifest["dataset"], "name": "folder", "path": "/home/me/chests"},
+    }
+    assert writing.subject(own) == "tiny on the folder chests"
+    # A folder may be named after a patient, or a hospital.
+    assert writing.subject(own, public=True) == "tiny on a folder"
+
+
+def test_wrong_answers_are_told_by_a_word(results):
+    judged = results.judged
+    at = judged.index("wrong")
+    assert drawn.answer_of(results, at) == "wrong: no <b>idea"
+    at = judged.index("correct")
+    assert drawn.answer_of(results, at) == results.answers["text"][at]
 
 
 def test_where_a_prior_beats_a_method_the_report_says_so_by_itself(tmp_path):
@@ -84,7 +172,7 @@ def test_where_a_prior_beats_a_method_the_report_says_so_by_itself(tmp_path):
         for method, metric, value in zip(scores["method"], scores["metric"], changed, strict=True)
     ]
     object.__setattr__(worse, "_scores", {**scores, "value": better})
-    first, *_ = reviewers.headline(Results(worse, repeats=50))
+    first, *_ = headline(Results(worse, repeats=50))
     assert "the centre prior beats it (difference \u22121.00" in first
     report(worse, repeats=50)
     page = (tmp_path / "report" / "report.html").read_text("utf-8")
@@ -157,10 +245,35 @@ def test_the_page_is_whole_and_everything_in_it_is_text(written):
     assert "<script" not in page
     assert "default-src &#x27;none&#x27;" in page
     assert "no &lt;b&gt;idea" in page
+    for place in re.findall(r'<a href="#(.*?)">', page):
+        assert f'<article id="{place}">' in page
+    assert page.count("<a href=") == page.count("<article") == 6
+    assert "<details><summary>All metrics: " in page
+    assert page.count("<details") == 1
     assert "<b>idea" not in page
     assert page.count("data:image/jpeg") == 12
     for address in ("http://", "https://www", 'src="/'):
         assert address not in page.replace("https://groundviz", "")
+
+
+@needs_browser
+def test_on_a_telephone_the_main_table_shows_numbers_beside_its_methods(browser, written):
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto((written / "report.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    room = page.locator(".room").first
+    edge = room.bounding_box()["x"] + room.bounding_box()["width"]
+    heads = [one.bounding_box() for one in room.locator("thead th").all()]
+    assert heads[2]["x"] < edge - 20
+    assert heads[0]["height"] < 80
+    # The names of the methods stay while the numbers move under them.
+    before = heads[0]["x"]
+    room.evaluate("one => { one.scrollLeft = 1e4; }")
+    assert room.locator("thead th").first.bounding_box()["x"] == pytest.approx(before, abs=1)
+    last = room.locator("thead th").last.bounding_box()
+    assert last["x"] + last["width"] == pytest.approx(edge, abs=1)
+    context.close()
 
 
 def test_the_same_run_gives_the_same_files(run, written, tmp_path):
@@ -231,11 +344,11 @@ def test_the_families_that_were_declared_are_those_that_are_corrected(tmp_path):
     every = Results(MadeRun(tmp_path), repeats=10)
     object.__setattr__(made, "manifest", {**made.manifest, "comparisons": STATED})
     stated = Results(made, repeats=10)
-    assert set(sections.verdicts(stated)) == {"good|prior:centre"}
+    assert set(verdicts(stated)) == {("good", "prior:centre")}
     assert set(sections.comparisons(stated)) == {"good"} < set(sections.comparisons(every))
     # One test alone is not corrected.
     gain = stated.gain("good", stated.strongest_prior)
-    assert sections.comparisons(stated)["good"][1] == p_value(sign_flip(gain, stated.clusters, seed=0))
+    assert sections.comparisons(stated)["good"].p == sign_flip(gain, stated.clusters, seed=0)
     assert "were declared" in sections.grounding(stated).note
     assert "exploratory" in sections.grounding(every).note
     # Whoever names another metric afterwards is told so.
