@@ -112,6 +112,14 @@ def test_a_case_opens_in_the_viewer_with_its_reference_and_the_next_follows(page
     assert page.locator(".gg-dialog .gv-root").count() == 0
 
 
+def test_a_case_that_is_closed_while_it_is_unpacked_stays_closed(page):
+    page.locator(".gg-tile").first.evaluate(
+        "tile => { tile.click(); document.querySelector('.gg-dialog').close(); }"
+    )
+    page.wait_for_timeout(500)
+    assert page.locator(".gg-viewer > *").count() == 0
+
+
 def test_a_wrong_answer_is_told_by_a_word(page, place):
     index = index_of(place)
     at = [one["title"] for one in index["columns"]].index("Answer")

@@ -29,8 +29,8 @@ export class CaseDialog {
     if (!this.node.open) this.node.showModal();
     this.room.replaceChildren(element("p", {}, "Loading"));
     const payload = await gallery.archive.payload(at);
-    // Another one may have been opened meanwhile.
-    if (this.at !== at) return;
+    // Meanwhile another one may have been opened, or this one closed.
+    if (this.at !== at || !this.node.open) return;
     if (payload === null) {
       setTimeout(() => this.at === at && this.node.open && this.open(at), 100);
       return;
