@@ -2,10 +2,10 @@
 
 import { element } from "../../viewer/static/page/element.js";
 
-// About as wide, so that a row fills the sheet; below the image is room for two lines of text.
+// About as wide, so that a row fills the sheet; below the image is room for three lines of text.
 const WIDTH = 162;
 const FRAME = 12;
-const TEXT = 44;
+const TEXT = 58;
 const MARGIN = 2;
 
 export class Sheet {
