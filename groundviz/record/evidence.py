@@ -29,7 +29,9 @@ NOT_MEASURED = "not measured"
 # Nats: an answer that gains more is twice as probable.
 _HALF = math.log(2)
 
-SAYS_NOTHING = "Says nothing about whether the answer is right."
+# A verdict that says no more than the line of facts does.
+UNMEASURED = "Not measured: the marked place."
+SAYS_NOTHING = "Evidence says nothing about whether the answer is right."
 ABSENCE = (
     "Nor would an answer that something is absent, or one for which a blurred image is enough: only other "
     "images can tell."
@@ -63,7 +65,7 @@ class Evidence:
     >>> evidence.needs_image, min(evidence.drops.values()) > 2
     (True, True)
     >>> evidence.verdict()
-    'Not measured.'
+    'Not measured: the marked place.'
     """
 
     record: Record
@@ -231,7 +233,7 @@ class Evidence:
         check = self._check(MARKED_PLACE, method)
         if check is not None and (check.partial or check.verdict == NOT_MEASURED):
             return f"Not measured: {check.says}"
-        return "Not measured."
+        return UNMEASURED
 
     def _of_marked(self, marked: Marked, method: str) -> str:
         check = self._check(MARKED_PLACE, method)

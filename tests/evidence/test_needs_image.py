@@ -113,7 +113,7 @@ def test_nothing_is_measured_where_nothing_was_asked_for(demo, chest):
     assert found.record.checks == ()
     assert found.evidence.needs_image is None
     assert found.evidence.drops == {}
-    assert found.evidence.verdict() == "Not measured."
+    assert found.evidence.verdict() == "Not measured: the marked place."
 
 
 def test_another_extent_is_refused_before_the_model_is_touched(chest):

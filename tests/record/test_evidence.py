@@ -39,8 +39,8 @@ YES, NO = needs("yes", 3.0), needs("no", 0.05)
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [
-        (evidence(), "Not measured."),
-        (evidence(YES), "Not measured."),
+        (evidence(), "Not measured: the marked place."),
+        (evidence(YES), "Not measured: the marked place."),
         (evidence(YES, marked("shown")), "Covering the marked place weakens the answer more than covering"),
         (evidence(YES, marked("shown")), "(beats 19 of 19, with both fills)."),
         (evidence(YES, marked("depends")), "Depends on how the place is covered (one fill of two)."),
@@ -50,10 +50,10 @@ YES, NO = needs("yes", 3.0), needs("no", 0.05)
         (evidence(NO, marked("shown"), flat=True), "No map: all cells alike."),
         (evidence(YES, certificate="geometry off by up to 2 patches"), "Misplaced: do not read this map."),
         (evidence(NO, flat=True, certificate="geometry off"), "Misplaced: do not read this map."),
-        (evidence(YES, marked("shown", "another")), "Not measured."),
+        (evidence(YES, marked("shown", "another")), "Not measured: the marked place."),
         (evidence(YES, marked("shown", samples=Samples(done=7, asked=19))), "Not measured: It says so."),
-        (evidence(check("needs_image", "not measured")), "Not measured."),
-        (evidence(YES, marked("anything else")), "Not measured."),
+        (evidence(check("needs_image", "not measured")), "Not measured: the marked place."),
+        (evidence(YES, marked("anything else")), "Not measured: the marked place."),
     ],
 )
 def test_the_first_verdict_that_applies(found, verdict):
@@ -79,6 +79,11 @@ def test_every_account_ends_with_what_it_does_not_say():
         assert list(found.sentences())[-1] == SAYS_NOTHING
     assert ABSENCE in list(evidence(NO).sentences())
     assert ABSENCE not in list(evidence(YES).sentences())
+    _, *alone = str(evidence(YES)).splitlines()
+    assert alone == [
+        "Not measured: the marked place.",
+        "Evidence says nothing about whether the answer is right.",
+    ]
 
 
 def test_other_images_stand_in_the_place_of_the_general_remark():

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from groundviz.record.evidence import NOT_MEASURED, Evidence, probability
+from groundviz.record.evidence import NOT_MEASURED, UNMEASURED, Evidence, probability
 from groundviz.record.selection import methods
 from groundviz.record.types import Check, Record
 from groundviz.render.base.captions import method_name
@@ -20,8 +20,6 @@ TITLE = "Is this to be believed?"
 EVERY_CHECK = "Every check, with its numbers"
 OF_ANSWER = "The answer"
 HEAD = ("Check", "Found", "Value", "Compared with", "In words", "Cost and source")
-# A verdict that says no more than the line of facts does.
-_UNMEASURED = f"{NOT_MEASURED.capitalize()}."
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -63,7 +61,7 @@ def known(record: Record, method: str = "") -> Known:
         return Known(method="", name="", facts=_visible(alone.facts()), verdict="")
     evidence = Evidence(record)
     verdict = evidence.verdict(method)
-    if verdict == _UNMEASURED:
+    if verdict == UNMEASURED:
         verdict = ""
     return Known(
         method=visible(method),

@@ -284,7 +284,7 @@ def _footer(columns: Sequence[Column], width: float, look: Look) -> Iterator[Tex
         sentences[styles.SINKS] = None
     # What the row of evidence over the maps does not say.
     if look.legend and look.header:
-        sentences[f"Evidence {SAYS_NOTHING[:1].lower()}{SAYS_NOTHING[1:]}"] = None
+        sentences[SAYS_NOTHING] = None
     text = " ".join([*sentences, *about])
     if not text:
         return

@@ -193,7 +193,7 @@ def test_tables_and_arrays_say_whether_maps_are_to_be_believed():
     old = Explanation(replace(RECORD, checks=())).to_xarray("attention").attrs
     assert (old["needs_image"], old["marked_place"], old["verdict"]) == (
         *["not measured"] * 2,
-        "Not measured.",
+        "Not measured: the marked place.",
     )
 
 
