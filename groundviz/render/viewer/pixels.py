@@ -92,11 +92,22 @@ class Pixels:
         if stored is None:
             return {"top": _TOP, "read": [0, _TOP], "value": None}
         top = max(1, int(stored.codes.max()))
-        value = {"low": stored.low, "step": stored.step, "unit": stored.unit}
+        value = {"low": stored.low, "step": stored.step, "unit": stored.unit, "shift": [0.0, 0.0]}
         line = _line(stored.codes, self.source_image.pixels)
         if line is not None:
+            value["shift"] = self._shift(*(stored.low + stored.step * code for code in line))
             return {"top": top, "read": line, "value": value}
         return {"top": top, "read": [0, top], "value": value, "curve": self._curve(top)}
+
+    def _shift(self, black: float, white: float) -> list[float]:
+        """What a window's centre and width, as it was given, have more than its ends say.
+
+        A window of DICOM's LINEAR runs from centre - 0.5 - (width - 1) / 2 over width - 1.
+        """
+        if self.source_image.window is None:
+            return [0.0, 0.0]
+        centre, width = self.source_image.window
+        return [centre - (black + white) / 2, width - abs(white - black)]
 
     def _curve(self, top: int) -> list[float]:
         """Brightness at equal steps from number 0 to `top`; between those that occur it is interpolated."""

@@ -51,8 +51,9 @@ def presets(source_image: SourceImage, meaning: Mapping[str, Any]) -> list[list[
     found.append(["All values", sum(ends) / 2, ends[1] - ends[0]])
     if value["unit"] == "HU" and "curve" not in meaning:
         first, last = (value["low"] + value["step"] * code for code in (black, white))
+        shift, more = value["shift"]
         for name, (centre, span) in _HOUNSFIELD.items():
-            level, width = (centre - first) / (last - first), span / abs(last - first)
+            level, width = (centre - shift - first) / (last - first), (span - more) / abs(last - first)
             found.append([f"{name} (C {centre:.0f} W {span:.0f})", level, width])
     return found
 

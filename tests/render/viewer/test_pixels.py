@@ -101,11 +101,22 @@ def test_lung_and_bone_are_offered_of_a_ct_that_was_read_for_soft_tissue():
     offered = {name.split(" (")[0]: (level, width) for name, level, width in told_presets(source_image)}
     assert {"Lung", "Mediastinum", "Bone", "Brain", "Liver", "All values"} <= set(offered)
     level, width = offered["Lung"]
-    # DICOM's LINEAR spreads 399 values over the window of 400.
-    assert (39.5 + (level - 0.5) * 399, width * 399) == pytest.approx((-600, 1500))
+    # DICOM's LINEAR spreads 399 values over the window of 400, and 1499 over one of 1500.
+    assert (39.5 + (level - 0.5) * 399, width * 399) == pytest.approx((-600.5, 1499))
     level, width = offered["All values"]
     low, high = source_image.raw_range
     assert (39.5 + (level - 0.5) * 399, width * 399) == pytest.approx(((low + high) / 2, high - low))
+
+
+def test_a_window_is_told_as_it_was_given():
+    source_image, _ = _ct(64)
+    meaning = Pixels(source_image).meaning()
+    black, white = (meaning["value"]["low"] + meaning["value"]["step"] * code for code in meaning["read"])
+    more, wider = meaning["value"]["shift"]
+    assert ((black + white) / 2 + more, abs(white - black) + wider) == pytest.approx(source_image.window)
+    assert (more, wider) == pytest.approx((0.5, 1.0), abs=1e-3)
+    bare = Pixels(replace(source_image, window=None)).meaning()
+    assert bare["value"]["shift"] == [0.0, 0.0]
 
 
 def told_presets(source_image):
@@ -181,7 +192,7 @@ def test_the_value_under_the_pointer_is_that_of_the_file(browser, tmp_path):
             assert lines == [f"{values[row, col]:g} HU", f"row {row + 1}, column {col + 1} of the image"]
         texts = page.locator(".gv-edge").all_inner_texts()
         assert texts == ["R", "A", "L", "P"]
-        assert page.inner_text(".gv-shown") == "C 39.5  W 399  L"
+        assert page.inner_text(".gv-shown") == "C 40  W 400  L"
         assert page.inner_text(".gv-length") == "50 mm"
         assert page.locator(".gv-length").evaluate(
             "one => one.getBoundingClientRect().width"

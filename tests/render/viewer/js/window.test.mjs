@@ -7,7 +7,7 @@ import {
   barLength, levelsOf, reachOf, valueText, windowIn, windowTexts,
 } from "../../../../groundviz/render/viewer/static/data/window.js";
 
-const GREY = { top: 4095, read: [1000, 2000], value: { low: -1000, step: 1, unit: "HU" } };
+const GREY = { top: 4095, read: [1000, 2000], value: { low: -1000, step: 1, unit: "HU", shift: [0, 0] } };
 
 test("a window spreads its numbers from black to white, and what lies outside is clipped", () => {
   const plain = levelsOf(GREY, { level: 0.5, window: 1, invert: false });
@@ -27,6 +27,9 @@ test("low numbers may be bright, and brightness may bend", () => {
 
 test("window and value are told in the units of the file", () => {
   assert.deepEqual(windowTexts(GREY, { level: 0.5, window: 0.5 }), ["500", "500"]);
+  // As it was given, where DICOM's LINEAR takes half a value and one value off.
+  const given = { ...GREY, value: { ...GREY.value, shift: [0.5, 1] } };
+  assert.deepEqual(windowTexts(given, { level: 0.5, window: 0.5 }), ["500.5", "501"]);
   assert.deepEqual(windowTexts({ window: [40, 400] }, { level: 0.25, window: 0.5 }), ["−60", "200"]);
   assert.deepEqual(windowTexts({}, { level: 0.5, window: 1 }), ["50 %", "100 %"]);
   assert.equal(valueText(GREY, { numbers: [20], over: 1 }), "−980 HU");
@@ -43,7 +46,7 @@ test("a bar is a round length and no longer than there is room", () => {
 });
 
 test("a window is carried over to an image that counts the same, and to no other", () => {
-  const other = { top: 4095, read: [900, 1300], value: { low: -1000, step: 2, unit: "HU" } };
+  const other = { top: 4095, read: [900, 1300], value: { low: -1000, step: 2, unit: "HU", shift: [0, 0] } };
   const state = { level: -0.6, window: 1.5, invert: true };
   const found = windowIn(other, GREY, state);
   assert.deepEqual(windowTexts(other, found), windowTexts(GREY, state));

@@ -68,7 +68,9 @@ export function windowIn(image, other, state) {
 /** Centre and width of the window in words, in the file's units where these are known. */
 export function windowTexts(image, { level, window: width }) {
   if (image.value) {
-    return [printed(valueAt(image, level), 5), printed(Math.abs(valueAt(image, width) - valueAt(image, 0)), 5)];
+    const [centre, more] = image.value.shift;
+    const across = Math.abs(valueAt(image, width) - valueAt(image, 0));
+    return [printed(valueAt(image, level) + centre, 5), printed(across + more, 5)];
   }
   if (image.window) {
     const [centre, applied] = image.window;
