@@ -28,8 +28,8 @@ _TAGS = _VOID | set(
     "main ol p section span strong style summary table tbody td th thead title tr ul".split()
 )
 _ATTRIBUTES = set(
-    "alt aria-label charset class colspan content data-gv height href http-equiv id lang name role scope src "
-    "tabindex width".split()
+    "alt aria-label charset class colspan content data-gv data-head height href http-equiv id lang name role "
+    "scope src tabindex width".split()
 )
 
 

@@ -30,7 +30,7 @@ body.groundviz { margin: 0; }
 div.groundviz { font-size: 14px; padding: 4px 12px; border-radius: 6px; }
 .groundviz header, .groundviz main, .groundviz footer { max-width: 2600px; margin: 0 auto;
   padding: 10px 20px; }
-.groundviz article > :not([data-gv]) { max-width: 1080px; margin-inline: auto; }
+.groundviz article > :not([data-gv]) { max-width: 1080px; }
 .groundviz header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 18px; }
 .groundviz header p { margin: 0; font-size: .85em; color: var(--quiet); }
 .groundviz h1 { font-size: 1.25em; line-height: 1.25; margin: .2em 0; font-weight: 650; }
@@ -82,6 +82,14 @@ div.groundviz article { border: 0; background: none; padding: 6px 0; margin: 0; 
 .groundviz dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 16px; font-size: .85em; }
 .groundviz dt { color: var(--quiet); }
 .groundviz dd { margin: 0; }
+@media (max-width: 640px) {
+  .groundviz .room table { min-width: 0; }
+  .groundviz .room * { display: block; }
+  .groundviz .room thead, .groundviz .room td:empty { display: none; }
+  .groundviz .room th, .groundviz .room td { border: 0; padding: 1px 0; }
+  .groundviz .room tr { border-top: 1px solid var(--line); padding: 5px 0; }
+  .groundviz .room td::before { content: attr(data-head) ": "; color: var(--quiet); }
+}
 @media print {
   .groundviz figure, .groundviz .tokens > li { break-inside: avoid; }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from groundviz.record.types import Record
 from groundviz.render.base import checked
@@ -38,7 +39,7 @@ def _grouped(found: Sequence[checked.Group], label: str) -> Html:
     bodies: list[Html] = []
     for group in found:
         name = element("th", group.name, scope="rowgroup", colspan=str(len(checked.HEAD)))
-        bodies.append(element("tbody", element("tr", name), *map(_row, group.rows)))
+        bodies.append(element("tbody", element("tr", name), *map(partial(_row, checked.HEAD), group.rows)))
     return element("table", *_caption(label), _head(checked.HEAD), *bodies)
 
 
@@ -54,7 +55,9 @@ def scores(record: Record) -> Iterator[Html]:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> Html:
-    return element("table", *_caption(label), _head(heads), element("tbody", *map(_row, rows)))
+    return element(
+        "table", *_caption(label), _head(heads), element("tbody", *map(partial(_row, heads), rows))
+    )
 
 
 def _caption(label: str) -> Iterator[Html]:
@@ -66,10 +69,14 @@ def _head(heads: Sequence[str]) -> Html:
     return element("thead", element("tr", *(element("th", text, scope="col") for text in heads)))
 
 
-def _row(cells: Sequence[str]) -> Html:
-    """The first cell of a row names it, for a reader who hears the table."""
+def _row(heads: Sequence[str], cells: Sequence[str]) -> Html:
+    """The first cell of a row names it, for a reader who hears the table; the others know their heads.
+
+    On a narrow screen the cells stand under each other, each behind its head.
+    """
     first, *others = cells
-    return element("tr", element("th", first, scope="row"), *(element("td", text) for text in others))
+    told = (element("td", text, data_head=head) for head, text in zip(heads[1:], others, strict=True))
+    return element("tr", element("th", first, scope="row"), *told)
 
 
 def _number(value: float | None) -> str:

@@ -151,6 +151,32 @@ def test_on_a_phone_question_answer_and_image_come_before_the_controls(browser, 
         assert page.get_by_label("Method", exact=True).is_visible()
 
 
+def test_the_checks_stand_under_each_other_on_a_phone(browser, tmp_path):
+    phone = {"width": 390, "height": 844}
+    with shown(browser, tmp_path, page_of(records.record()), viewport=phone) as page:
+        page.locator(".gv-checks summary").click()
+        for room in (".room", ".gv-room"):
+            assert page.locator(room).evaluate("one => one.scrollWidth <= one.clientWidth")
+            cells = page.locator(f"{room} td[data-head='In words']")
+            assert cells.first.bounding_box()["width"] > 250
+            told = cells.first.evaluate("one => getComputedStyle(one, '::before').content")
+            assert "data-head" in told or "In words" in told
+    with shown(browser, tmp_path, page_of(records.record()), viewport=DESK) as page:
+        before = page.locator(".room td").first.evaluate("one => getComputedStyle(one, '::before').content")
+        assert before == "none"
+
+
+def test_the_panel_fades_out_at_its_foot_and_what_follows_begins_in_line_with_the_viewer(browser, tmp_path):
+    with shown(browser, tmp_path, page_of(whole()), viewport=DESK) as page:
+        panel = page.locator(".gv-panel")
+        # Scrolled to its end, nothing lies in what fades.
+        free = panel.evaluate("one => parseFloat(getComputedStyle(one).paddingBottom)")
+        assert free >= 24
+        assert "gradient" in panel.evaluate("one => getComputedStyle(one).maskImage")
+        below = page.locator("summary", has_text="Token by token")
+        assert _box(page, ".gv-root")["x"] == pytest.approx(below.bounding_box()["x"], abs=1)
+
+
 def test_the_image_has_the_screen_and_the_panel_goes_and_comes(browser, tmp_path):
     only_in_chromium("the whole screen")
     with shown(browser, tmp_path, page_of(whole()), viewport=DESK) as page:

@@ -4,7 +4,7 @@ import { arrangement, BETWEEN } from "../data/arrangement.js";
 import { setValue } from "./element.js";
 
 /** Pixels that a page or a notebook shows above and below a viewer. */
-const AROUND = 150;
+const AROUND = 160;
 const SHORTEST = 430;
 /** Below this width the answer stands over the image, not beside it; as in viewer.css. */
 const NARROW = 700;

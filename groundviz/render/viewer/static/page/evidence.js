@@ -60,8 +60,9 @@ function factOf([asked, found], dot) {
 
 /** The verdict on each map, and every check: those of the answer and those of each map apart. */
 function unfolded({ groups, head, more, verdicts }) {
-  const row = (cells) => element("tr", {},
-    ...cells.map((text, at) => (at ? element("td", {}, text) : element("th", { scope: "row" }, text))));
+  const cell = (text, at) => (at ? element("td", { "data-head": head[at] }, text)
+    : element("th", { scope: "row" }, text));
+  const row = (cells) => element("tr", {}, ...cells.map(cell));
   const bodies = groups.map(({ name, rows }) => element("tbody", {},
     element("tr", {}, element("th", { scope: "rowgroup", colspan: head.length }, name)), ...rows.map(row)));
   const names = element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)));
