@@ -134,7 +134,7 @@ def titled(heatmap: Heatmap, images: Sequence[SourceImage]) -> str:
 
 def claim(heatmap: Heatmap) -> str:
     """What a map of attention shows, never why the model answered; nothing is claimed for other maps."""
-    return "where the model looked" if "attention" in heatmap.unit else ""
+    return "where the model looked" if of_attention([heatmap]) else ""
 
 
 def aggregation(maps: Heatmaps, heatmap: Heatmap, *, swept: bool = False) -> str:
@@ -219,8 +219,8 @@ def _hatching(hatched: Sequence[Heatmap]) -> str:
 
 
 def of_attention(heatmaps: Iterable[Heatmap | Heatmaps]) -> bool:
-    """Whether attention is among what is shown, weighted or not."""
-    return any("attention" in f"{heatmap.method} {heatmap.unit}" for heatmap in heatmaps)
+    """Whether attention is among what is shown; weighted by its gradient it is something else."""
+    return any("attention" in heatmap.unit for heatmap in heatmaps)
 
 
 def _reading(telling: Sequence[Heatmap], *, smooth: bool, opacity: float) -> list[str]:

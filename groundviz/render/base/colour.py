@@ -52,8 +52,8 @@ DEFAULTS = {False: "ember", True: "ember_ice"}
 
 # A map that stays below these is not stretched over the whole scale. A hundredth of a nat changes a
 # probability by one per cent of itself.
-_NEGLIGIBLE_NATS = 0.01
-_SHARES = "share of attention"
+_LEAST_NATS = 0.01
+_NATS, _SHARES = "nats", "share of attention"
 # The logarithmic scale ends at a thousandth of its top.
 _DECADES = 3
 _CURVES = {
@@ -72,7 +72,7 @@ class Scale:
 
     Attributes:
         top: Value at the bar's end, above zero; the bar starts at zero, or at minus `top` when signed.
-        highest: The largest magnitude of the maps; below `top` only where it is negligible.
+        highest: The largest magnitude of the maps; below `top` only where it is `negligible`.
         peak: Which map holds it, and where, in words.
         curve: "root", "linear" or "log": what of a value its colour follows.
         over: What the scale was taken from: this one map, all maps shown beside it, or each its own.
@@ -128,6 +128,11 @@ class Scale:
         return self.highest < self.top
 
     @property
+    def under(self) -> str:
+        """What all of the maps stay under, where they are `negligible`; see `under`."""
+        return under(self.unit, self.top)
+
+    @property
     def ends(self) -> tuple[str, str]:
         """The two numbers that belong at the ends of the bar."""
         if self.signed:
@@ -153,7 +158,7 @@ class Scale:
         over = _OVER[self.over]
         span = "± the highest" if self.signed else "0 to the highest"
         if self.negligible:
-            span = f"up to {printed(self.top)}, for less is negligible"
+            span = f"up to {printed(self.top)}, for the highest is under that"
         return f"{_CURVES[self.curve]}, {span}{over}"
 
     @property
@@ -207,16 +212,16 @@ def scales(
 
 def ruled(known: Sequence[Scale]) -> str:
     """The rule of scales that stand side by side, in words that hold for each of them."""
-    # Negligible maps have another rule; where each has its own scale, both kinds may be there.
+    # Maps under the least have another rule; where each has its own scale, both kinds may be there.
     plain = next((scale for scale in known if not scale.negligible), known[0])
     few = next((scale for scale in known if scale.negligible), plain)
     if plain.negligible == few.negligible:
         return plain.rule
-    return f"{plain.rule}, or up to {printed(few.top)} where a map is negligible"
+    return f"{plain.rule}, or up to {printed(few.top)} where a map is under that"
 
 
 def least(unit: str, cells: int) -> float:
-    """What a scale spans at least: below it a map is negligible, and is not stretched to look like any other.
+    """What a scale spans at least: a map below it is not stretched to look like any other.
 
     Args:
         unit: What a value counts.
@@ -225,12 +230,28 @@ def least(unit: str, cells: int) -> float:
     >>> least("nats", 196), least("share of attention", 200), least("relevancy", 196)
     (0.01, 0.005, 0.0)
     """
-    if unit.startswith("nats"):
-        return _NEGLIGIBLE_NATS
+    if unit.startswith(_NATS):
+        return _LEAST_NATS
     # Each cell's share if all of the attention were spread evenly over them.
     if unit.startswith(_SHARES):
         return 1.0 / cells
     return 0.0
+
+
+def under(unit: str, least: float) -> str:
+    """What a map stays under that is not stretched: a fact in a few words, which judges no map.
+
+    >>> under("nats per token", 0.01), under("share of attention", 0.005)
+    ('under 0.01 nats', 'under 0.005')
+    """
+    return f"under {printed(least)}{' nats' if unit.startswith(_NATS) else ''}"
+
+
+def too_small(unit: str, least: float) -> str:
+    """The same with what it means for a reader, where a map is `under` what its scale spans at least."""
+    # The place that a small map marks can pass its test: small is no verdict.
+    why = ", as gradients of a confident answer are; its place may matter all the same"
+    return f"{under(unit, least)}: too small for full colour{why if unit.startswith(_NATS) else ''}"
 
 
 def paint(position: Floats, colours: str) -> Floats:

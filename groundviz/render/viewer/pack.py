@@ -28,7 +28,7 @@ from groundviz.record.targets import findings
 from groundviz.record.tiles import place
 from groundviz.record.types import Answer, Floats, Grid, Heatmaps, Record, SourceImage, Target
 from groundviz.render.base import captions, checked
-from groundviz.render.base.colour import COLOURS, least, table
+from groundviz.render.base.colour import COLOURS, least, table, too_small
 from groundviz.render.base.contours import Outline
 from groundviz.render.base.escape import visible
 from groundviz.render.viewer import shown_images
@@ -181,6 +181,7 @@ def _maps(
     kept = _kept(maps, detail)
     (scale_row, _, shift_row), (_, scale_col, shift_col) = maps.grid.to_source.tolist()
     shown = maps.at(maps.targets[0])
+    spanned = least(maps.unit, _cells(record, maps.method))
     # Layers that were combined cannot be told apart any more.
     layers = list(maps.layers) if kept.shape[1] == maps.values.shape[1] else []
     values = add(zlib.compress(coded(kept), 9), blobs)
@@ -198,7 +199,8 @@ def _maps(
         "errors": _errors(maps),
         "unit": visible(maps.unit),
         "signed": maps.signed,
-        "least": least(maps.unit, _cells(record, maps.method)),
+        "least": spanned,
+        "under": too_small(maps.unit, spanned),
         "reduce": list(maps.reduce),
         "layers": layers,
         "measured": list(maps.values.shape[1:3]),

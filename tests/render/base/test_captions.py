@@ -226,6 +226,9 @@ def test_only_attention_is_told_to_be_where_the_model_looked():
     caption = legend.single(RECORD, rows, [scales(row) for row in rows])
     assert caption.startswith("Maps of the image when the model was asked")
     assert captions.NOT_WHY not in caption
+    weighted = replace(PLAIN.at(RECORD.target), method="gradient_attention", unit="nats")
+    assert captions.NOT_WHY not in captions.legend(RECORD.source_images, [weighted])
+    assert not captions.claim(weighted)
     assert captions.legend(RECORD.source_images, rows[0])[0] == captions.PERCENTAGES
 
 

@@ -140,11 +140,11 @@ def test_cells_without_a_value_do_not_count(rule):
         ("relevancy", [[0, 2e-5]], 2e-5),
     ],
 )
-def test_a_map_that_is_negligible_is_not_stretched_over_the_whole_scale(unit, values, top):
+def test_a_map_under_the_least_is_not_stretched_over_the_whole_scale(unit, values, top):
     (scale,) = scales([replace(_map(values), unit=unit)])
     assert scale.top == pytest.approx(top)
     assert scale.negligible == (float(np.max(values)) < scale.top)
-    assert ("less is negligible" in scale.rule) == scale.negligible
+    assert ("the highest is under that" in scale.rule) == scale.negligible
 
 
 @pytest.mark.parametrize(

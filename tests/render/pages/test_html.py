@@ -303,12 +303,14 @@ def test_every_token_stands_with_its_probability_and_its_maps(page):
         ({"attention"}, "Where did the model look?", [words.NOT_WHY]),
         ({"attention", "occlusion"}, "Where did the model look?", [words.NOT_WHY, html._OTHERS]),
         ({"occlusion"}, "What in the image does the answer depend on?", [html._OTHERS]),
+        ({"gradient_attention"}, "What in the image does the answer depend on?", [html._OTHERS]),
         (set(), "Where did the model look?", []),
     ],
 )
 def test_a_page_is_headed_by_what_its_maps_show(methods, title, sentences):
     record = records.record()
-    maps = tuple(one for one in record.heatmaps if one.method in methods)
+    weighted = replace(record.heatmaps[1], method="gradient_attention", unit="nats")
+    maps = tuple(one for one in (*record.heatmaps, weighted) if one.method in methods)
     text = html.page([replace(record, heatmaps=maps)], [_figure("x")])
     header = re.search(r"<header>(.*?)</header>", text, re.DOTALL)[1]
     assert header == f"<h1>{title}</h1>" + "".join(f"<p>{sentence}</p>" for sentence in sentences)

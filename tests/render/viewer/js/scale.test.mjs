@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  colourBar, colouredCells, coloursFor, curveOf, extentOf, isFlat, isNegligible, joined, position, ruleOf, scaleOver,
+  colourBar, colouredCells, coloursFor, curveOf, extentOf, isFlat, isSmall, joined, position, ruleOf, scaleOver,
   strength, summitOf, ticksOf,
 } from "../../../../groundviz/render/viewer/static/data/scale.js";
 
@@ -62,12 +62,12 @@ test("one scale for several maps ends at the largest of them, and says whose tha
   assert.equal(summitOf(scaleOver(tile, "root", false)), "highest 1 at row 1, column 2 of tile 2 of 3");
 });
 
-test("what is negligible is not stretched, and its rule says so", () => {
+test("what is small is not stretched, and its rule says so", () => {
   const found = scaleOver(extent([0, 0.001, 0, 0], { least: 0.01 }), "linear", false);
-  assert.ok(isNegligible(found));
+  assert.ok(isSmall(found));
   assert.deepEqual([found.top, Math.round(100 * position(0.001, found)) / 100], [0.01, 0.1]);
-  assert.equal(ruleOf(found), "the value, up to 0.01, for less is negligible");
-  assert.ok(!isNegligible(scaleOver(extent([0, 0.02, 0, 0], { least: 0.01 }), "linear", false)));
+  assert.equal(ruleOf(found), "the value, up to 0.01, for the highest is under that");
+  assert.ok(!isSmall(scaleOver(extent([0, 0.02, 0, 0], { least: 0.01 }), "linear", false)));
 });
 
 test("ticks begin with the ends", () => {

@@ -40,7 +40,7 @@ const OVER = {
 /**
  * @typedef {object} Scale
  * @property {number} top value at the end of the colour bar, which starts at zero or at minus `top`
- * @property {number} highest the largest magnitude; below `top` only where it is negligible
+ * @property {number} highest the largest magnitude; below `top` only where it is small
  * @property {"root" | "linear" | "log"} curve what of a value its colour follows
  * @property {boolean} signed whether zero lies in the middle
  * @property {"map" | "all" | "each" | "beside"} over what it was taken from: one map, all of them, each its own,
@@ -124,7 +124,7 @@ export const position = (value, scale) =>
 export const isFaint = (values, scale) => !values.some((value) => strength(value, scale) >= FAINT);
 
 /** Whether the maps do not reach what their scale at least spans. */
-export const isNegligible = ({ highest, over, top }) => over !== "beside" && highest < top;
+export const isSmall = ({ highest, over, top }) => over !== "beside" && highest < top;
 
 /** Positions on the bar and their values: the ends first, then what lies between. */
 export function ticksOf(scale) {
@@ -137,7 +137,7 @@ export function ticksOf(scale) {
 export function ruleOf(scale) {
   let span = scale.signed ? "± the highest" : "0 to the highest";
   if (scale.over === "beside") span = "± the ends of the scales beside it";
-  if (isNegligible(scale)) span = `up to ${printed(scale.top)}, for less is negligible`;
+  if (isSmall(scale)) span = `up to ${printed(scale.top)}, for the highest is under that`;
   return `${CURVE_NAMES[scale.curve]}, ${span}${OVER[scale.over]}`;
 }
 

@@ -4,7 +4,7 @@ import { cellName } from "../data/cells.js";
 import { headsOf, layerIndex, targetsOf } from "../data/maps.js";
 import { halfOf } from "../data/mass.js";
 import { printed } from "../data/numbers.js";
-import { isNegligible, ruleOf, summitOf } from "../data/scale.js";
+import { isSmall, ruleOf, summitOf } from "../data/scale.js";
 import { drawBar } from "./bar.js";
 import { setText } from "./element.js";
 import { knownOf } from "./evidence.js";
@@ -37,8 +37,7 @@ export function writeCaption(viewer, pane) {
   if (pane.scaled) {
     writeScale(viewer, pane);
     const { map, at, value } = strongest(pane);
-    const little = isNegligible(pane.scaled) ? ", which is negligible" : "";
-    rest = `Strongest at ${cellName(map, at)}: about ${printed(value)}${little}.`;
+    rest = `Strongest at ${cellName(map, at)}: about ${printed(value)}.`;
   }
   pane.canvas.setAttribute("aria-label", `${caption.join(", ")}. ${rest}`);
 }
@@ -55,12 +54,13 @@ function details(viewer, pane) {
   const place = images.length > 1 ? images[pane.image].name : "";
   const half = pane.scaled ? halfIn(pane) : "";
   if (pane.difference) return [place, half];
+  const small = pane.scaled && isSmall(pane.scaled) && known.under;
   const words = `${shortened(chosen?.label ?? "")}${pane.pinned ? " pinned" : ""}`;
   const tile = layers.length === 1 ? layers[0].label : "";
   const over = known ? aggregation(viewer.state, known) : "";
   const several = new Set(viewer.panes.map(({ method }) => method).filter(Boolean)).size > 1;
   const needs = several ? knownOf(viewer.record, [pane.method])[0].facts.at(-1).join(": ") : "";
-  return [words, place, tile, known?.claim, over, errorOf(viewer.state, layers[0], chosen), half, needs];
+  return [words, place, tile, known?.claim, over, errorOf(viewer.state, layers[0], chosen), half, small, needs];
 }
 
 /** A label without its middle where it is long: which words are meant is marked in the answer, too. */
