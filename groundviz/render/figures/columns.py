@@ -12,7 +12,7 @@ from groundviz.errors import OptionError, UnknownName
 from groundviz.record import stacks
 from groundviz.record.arguments import is_number
 from groundviz.record.tiles import which
-from groundviz.record.types import Grid, Heatmap, Record
+from groundviz.record.types import Grid, Heatmap, Record, Target
 from groundviz.render.base import captions, checked, colour
 from groundviz.render.base.colour import OPACITY, Rule, Scale
 from groundviz.render.base.contours import Lines
@@ -51,12 +51,14 @@ class Part:
             Rows of one method stand together.
         name: What to call it where it stands beside others.
         contours: Closed lines to draw on each image, by its number; see `groundviz.render.base.contours`.
+        unshown: Parts of the answer that would have a panel each, had the figure room.
     """
 
     record: Record
     rows: Sequence[Sequence[Heatmap]]
     name: str = ""
     contours: Lines = field(default_factory=dict)
+    unshown: Sequence[Target] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

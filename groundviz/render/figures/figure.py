@@ -18,7 +18,7 @@ from groundviz.record.targets import Named
 from groundviz.record.tiles import briefly
 from groundviz.record.types import Heatmap, Record, Target
 from groundviz.render.base import captions, embedding
-from groundviz.render.base.colour import Scale, scales
+from groundviz.render.base.colour import Scale, scales, too_small
 from groundviz.render.base.contours import Lines
 from groundviz.render.base.escape import visible
 from groundviz.render.base.notes import notes_on
@@ -124,6 +124,7 @@ def part_of(
         TargetError: There is no such target, layer or head, or there is too much to draw.
         UnknownName: There is no such method, image or tile.
     """
+    unshown: list[Target] = []
     if targets is not None:
         named = targets if isinstance(targets, list) else [targets]
         goals = [target(record, one) for one in named]
@@ -131,9 +132,10 @@ def part_of(
         goals = [record.target]
     else:
         goals = default_targets(record, width, style=style, parts=parts)
+        unshown = styles.choices(record, style)[len(goals) :]
     refuse_many(len(goals))
     rows = chosen.rows(record, goals, named=targets is not None)
-    return Part(record, rows, name, contours or {})
+    return Part(record, rows, name, contours or {}, unshown)
 
 
 def refuse_many(maps: int) -> None:
@@ -299,7 +301,8 @@ def _legend(column: Column, look: Look) -> list[str]:
     shown = list(chain.from_iterable(maps))
     # Neither layers nor contrasts have percentages beside them.
     bare = all(map(captions.by_layer, maps)) or all(heatmap.target.foil for heatmap in shown)
-    return captions.legend(
+    sentences = [*legend.unshown(column.part.unshown)]
+    sentences += captions.legend(
         column.record.source_images,
         shown,
         percentages="" if bare else _percentages(look),
@@ -307,6 +310,11 @@ def _legend(column: Column, look: Look) -> list[str]:
         contours=any(column.part.contours.values()),
         opacity=look.opacity,
     )
+    for scale in chain.from_iterable(strip.scales for strip in column.strips):
+        if scale is not None and scale.negligible:
+            small = too_small(scale.unit, scale.top)
+            sentences.append(f"{small[:1].upper()}{small[1:]}.")
+    return sentences
 
 
 def _percentages(look: Look) -> str:
@@ -337,13 +345,14 @@ def caption_of(columns: Sequence[Column], look: Look) -> str:
         for strip in column.strips:
             maps.append(strip.maps)
             its_scales.append(strip.scales)
+        further = legend.unshown(column.part.unshown)
         # A single part is called nothing, and its caption has another form.
         if len(columns) == 1:
-            return legend.single(column.record, maps, its_scales, notes)
+            return legend.single(column.record, maps, its_scales, [*further, *notes])
         letter = f"({column.letter})" if column.letter else ""
         called = f"{column.part.name}:" if column.part.name else ""
         name = " ".join(filter(None, (letter, called)))
-        sentences = legend.shown(column.record, maps, its_scales)
+        sentences = [*legend.shown(column.record, maps, its_scales), *further]
         origin = visible(captions.made_with(column.record.provenance))
         parts.append((visible(name), sentences, origin))
     return legend.several(parts, notes)

@@ -7,10 +7,13 @@ from itertools import chain, groupby
 
 from groundviz.record.stacks import grouped
 from groundviz.record.tiles import place, which
-from groundviz.record.types import Heatmap, Record, SourceImage
+from groundviz.record.types import Heatmap, Record, SourceImage, Target
 from groundviz.render.base import captions, checked
 from groundviz.render.base.colour import Scale, ruled
 from groundviz.render.base.escape import visible
+
+# Parts that have no panel, beyond which they are counted.
+_MOST_NAMED = 6
 
 
 def single(
@@ -112,6 +115,15 @@ def _left_out(record: Record, rows: Sequence[Sequence[Heatmap]]) -> Iterator[str
     drawn = sum(target.scalar in shown for target in record.targets)
     if 0 < drawn < len(record.targets):
         yield f"Of {len(record.targets):,} parts that were asked for, {drawn:,} are drawn."
+
+
+def unshown(targets: Sequence[Target]) -> Iterator[str]:
+    """That parts of the answer have no panel, for want of room: which, where these are few."""
+    if targets:
+        named = (
+            ", ".join(map(captions.quoted, targets)) if len(targets) <= _MOST_NAMED else f"{len(targets):,}"
+        )
+        yield f"Further parts of the answer without a panel: {visible(named)}."
 
 
 def _sizes(source_images: Sequence[SourceImage]) -> Iterator[str]:

@@ -219,13 +219,24 @@ class Panels:
                 page.text(left, foot + self._own_ranges + _SENTENCE_GAP, sentence)
             left += self.layout.pitch
 
+    @property
+    def _label_size(self) -> float:
+        """Points of the names on the line: small where one would be cut short."""
+        for panel in self.panels:
+            if measure(_name(panel), LABEL) > self._name_room(panel):
+                return SMALL
+        return LABEL
+
+    def _name_room(self, panel: Panel) -> float:
+        """Millimetres that are left for a panel's name."""
+        return self.layout.room - measure(_aside(panel), SMALL) - 1.0
+
     def _label(self, page: Page, left: float, top: float, panel: Panel) -> None:
         """The panel's name at the left, what is known of it at the right."""
-        aside = Run(panel.aside, colour=GREY)
+        aside, size = _aside(panel), self._label_size
         indent = self.layout.room - measure(aside, SMALL)
-        colour = GREY if panel.heatmap is None else INK
-        name = fitted(Run(printable(panel.name), colour=colour), LABEL, indent - 1.0)
-        page.text(left, top, Paragraph((((0.0, name),),), LABEL))
+        name = fitted(_name(panel), size, self._name_room(panel))
+        page.text(left, top + (LABEL - size) * MM_PER_POINT, Paragraph((((0.0, name),),), size))
         page.text(left, top + (LABEL - SMALL) * MM_PER_POINT, Paragraph((((indent, aside),),), SMALL))
 
     def _image(self, page: Page, left: float, top: float, panel: Panel) -> None:
@@ -325,6 +336,14 @@ class Bar:
         return indent, 0.0, paragraph(runs, SMALL, self.width - indent, most_lines=_BAR_LINES)
 
 
+def _name(panel: Panel) -> Run:
+    return Run(printable(panel.name), colour=GREY if panel.heatmap is None else INK)
+
+
+def _aside(panel: Panel) -> Run:
+    return Run(panel.aside, colour=GREY)
+
+
 def _fitting(texts: Sequence[str], room: int) -> int:
     """How many of the first words have no more letters and spaces than there is room for."""
     for count, text in enumerate(texts):
@@ -343,10 +362,13 @@ def _say_how_little(axes: Axes, heatmap: Heatmap, scale: Scale | None) -> None:
     if scale is None:
         _say(axes, captions.NO_EVIDENCE, 0.5, LABEL)
         return
-    if overlay.is_faint(heatmap, scale):
+    # What all maps stay under is told on each, however faint: on one alone it would be a judgement of that.
+    little = scale.under if scale.negligible else ""
+    if not little and overlay.is_faint(heatmap, scale):
         share = scale.largest(heatmap.values) / scale.top
-        faint = "negligible" if scale.negligible else f"≤ {max(1, math.ceil(100 * share))}% of the highest"
-        _say(axes, faint, 0.21 if steps else 0.07, SMALL)
+        little = f"≤ {max(1, math.ceil(100 * share))}% of the highest"
+    if little:
+        _say(axes, little, 0.21 if steps else 0.07, SMALL)
 
 
 def _say(axes: Axes, text: str, height: float, size: float, *, edge: str = "white") -> None:

@@ -52,11 +52,10 @@ def narrowest(style: Style) -> float:
 def default_targets(
     record: Record, width: float, style: Style = "grid", *, one_line: bool = False
 ) -> list[Target]:
-    """What a figure shows unasked on a line of `width` mm, the bare image aside.
+    """What a figure shows unasked on a line of `width` mm, the bare image aside: the first of `choices`.
 
-    In a grid the record's targets, and beside a single one its words that name something, as many as
-    fill a line, or two short ones unless several images or tiles already make many. Beside a contrast
-    stands its target alone. As words, these alone, on at most two lines. As findings, all.
+    In a grid as many as fill a line, or two short ones unless several images or tiles already make many.
+    As words, on at most two lines. As findings, all.
 
     Args:
         record: What is shown.
@@ -64,11 +63,28 @@ def default_targets(
         style: How it is shown.
         one_line: Whether short lines, too, are one.
     """
+    found = choices(record, style)
     if style == "findings":
-        return findings(record.answer)
+        return found
     per_line = panels_per_line(width, narrowest(style))
     if style != "grid":
-        return _named_words(record, 2 * per_line - 1)
+        return found[: 2 * per_line - 1]
+    # One panel is the bare image's.
+    one_line = one_line or per_line >= _LONG_LINE or len(record.prompt.grids) > 1
+    panels = max(2, per_line if one_line else 2 * per_line)
+    return found[: panels - 1]
+
+
+def choices(record: Record, style: Style) -> list[Target]:
+    """What a figure would show unasked, had it room for all, in the order in which it is shown.
+
+    In a grid the record's targets, and beside a single one its words that name something; beside a contrast
+    its target alone. As words, these alone.
+    """
+    if style == "findings":
+        return findings(record.answer)
+    if style != "grid":
+        return _named_words(record)
     if len(record.targets) > 1:
         pieces: list[Target] = []
     else:
@@ -79,20 +95,17 @@ def default_targets(
     for target in record.targets:
         if target.foil:
             shown.append(_alone(record, target))
-    # One panel is the bare image's.
-    one_line = one_line or per_line >= _LONG_LINE or len(record.prompt.grids) > 1
-    panels = max(2, per_line if one_line else 2 * per_line)
-    return shown[: panels - 1]
+    return shown
 
 
-def _named_words(record: Record, most: int) -> list[Target]:
-    """The first words of the targets that name something, each once; the targets where there is none."""
+def _named_words(record: Record) -> list[Target]:
+    """The words of the targets that name something, each once; the targets where there is none."""
     words: dict[tuple[int, ...], Target] = {}
     alone = [_alone(record, target) for target in record.targets]
     for target in alone:
         for word in _naming(record, target):
             words[word.tokens] = word
-    return list(words.values())[:most] or alone
+    return list(words.values()) or alone
 
 
 def prepared(record: Record, heatmap: Heatmap, style: Style) -> Heatmap:

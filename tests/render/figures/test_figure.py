@@ -22,13 +22,14 @@ from matplotlib.text import Text
 from PIL import Image
 
 from groundviz.errors import OptionError, TargetError, UnknownName
+from groundviz.record.selection import Selection
 from groundviz.record.targets import find
 from groundviz.record.types import Samples
 from groundviz.render.base import overlay
 from groundviz.render.base.colour import scales
 from groundviz.render.figures import panels
 from groundviz.render.figures.canvas import WARN
-from groundviz.render.figures.figure import Part, compose, default_targets
+from groundviz.render.figures.figure import Part, compose, default_targets, part_of
 from tests.support import records
 from tests.support.figures import draw
 
@@ -266,6 +267,28 @@ def test_the_default_panels_are_the_whole_target_and_the_first_telling_words_tha
     assert named == [whole, "nodule", "left", "upper", "zone"][:count]
 
 
+def test_parts_that_have_no_panel_for_want_of_room_are_named():
+    told = "Further parts of the answer without a panel: “upper”, “zone”."
+    for width, is_told in ((60, True), ("double", False)):
+        part = part_of(RECORD, None, Selection(methods=["attention"]), "grid", width)
+        figure = compose([part], width=width)
+        assert (told in " ".join(_texts(figure))) == (told in figure.caption) == is_told
+    asked = part_of(RECORD, "left", Selection(methods=["attention"]), "grid", 60)
+    assert not asked.unshown
+
+
+def test_the_whole_answer_is_named_in_full_on_seven_panels():
+    words = ("nodule", " right", " upper", " zone", " effusion", " base")
+    record = records.record(words=words)
+    sure = replace(
+        record, answer=replace(record.answer, logprobs=np.zeros_like(record.answer.logprobs) - 1e-4)
+    )
+    texts = _texts(draw(sure, _rows(sure)[:1]))
+    assert texts.count("> 99%") == 6
+    assert "whole answer" in texts
+    assert not [text for text in texts if text.endswith("…")]
+
+
 @pytest.mark.parametrize(("width", "parts", "count"), [("double", 2, 2), ("double", 3, 1), ("single", 2, 2)])
 def test_parts_beside_each_other_show_one_line_each(width, parts, count):
     assert len(default_targets(RECORD, width, parts=parts)) == count
@@ -461,9 +484,15 @@ def test_a_map_too_weak_for_its_scale_says_how_little_there_is():
     assert not [text for text in alone if text.endswith("of the highest")]
 
 
-def test_a_map_that_is_negligible_is_called_so():
-    maps = replace(RECORD.heatmaps[1], values=RECORD.heatmaps[1].values / 1000, unit="nats")
-    assert "negligible" in _texts(draw(RECORD, [[maps.at(find(ANSWER, "left"))]]))
+@pytest.mark.parametrize("highest", [0.0001, 0.0099])
+def test_a_map_under_the_least_says_so_on_its_panel_however_faint_it_is(highest):
+    values = RECORD.heatmaps[1].values * (highest / RECORD.heatmaps[1].values.max())
+    maps = replace(RECORD.heatmaps[1], values=values, unit="nats")
+    figure = draw(RECORD, [[maps.at(find(ANSWER, "left"))]])
+    texts = _texts(figure)
+    assert "under 0.01 nats" in texts
+    assert "Under 0.01 nats: too small for full colour, as gradients of a confident" in " ".join(texts)
+    assert "negligible" not in f"{texts} {figure.caption}"
 
 
 @pytest.mark.parametrize("style", ["words", "findings", "llava_rad"])
@@ -677,11 +706,11 @@ def test_letters_that_the_font_lacks_come_from_another(name):
         assert any("10⁻⁹" in text for text in _texts(figure))
 
 
-def test_where_each_map_has_its_own_scale_the_words_hold_for_negligible_ones_too():
+def test_where_each_map_has_its_own_scale_the_words_hold_for_small_ones_too():
     plain = replace(RECORD.heatmaps[0], unit="nats")
     weak, strong = plain.at(find(ANSWER, "left")), plain.at(find(ANSWER, "nodule"))
     weak = replace(weak, values=weak.values / 100)
-    rule = "0 to the highest, each map its own scale, or up to 0.01 where a map is negligible"
+    rule = "0 to the highest, each map its own scale, or up to 0.01 where a map is under that"
     for row in ([weak, strong], [strong, weak]):
         figure = draw(RECORD, [row], rule="each")
         assert rule in figure.caption
