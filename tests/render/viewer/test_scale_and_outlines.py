@@ -2,16 +2,20 @@
 
 import base64
 import io
+import re
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from groundviz.record.mass import heaviest
 from groundviz.render.base.colour import bar
 from groundviz.render.base.overlay import OUTLINED
+from groundviz.render.figures.file import PaperFigure
+from groundviz.render.pages import html
 from groundviz.render.viewer import pack
 from tests.support import records
 from tests.support.browser import (
@@ -28,6 +32,7 @@ from tests.support.browser import (
 )
 
 pytestmark = needs_browser
+DESK = {"width": 1280, "height": 720}
 
 
 def test_the_scale_is_always_printed_with_its_unit(browser, tmp_path):
@@ -130,7 +135,33 @@ def test_one_scale_holds_for_every_word_and_a_weak_map_stays_faint(browser, tmp_
         assert page.locator(".gv-end").last.inner_text() != first
 
 
-def test_a_negligible_map_stays_faint_and_is_called_negligible(browser, tmp_path):
+def test_why_no_outline_is_drawn_stands_beside_its_box(browser, tmp_path):
+    record = whole()
+    shape = record.heatmaps[0].values.shape
+    values = np.broadcast_to(np.linspace(1, 1.1, 196, dtype=np.float32).reshape(14, 14), shape)
+    spread = replace(record, heatmaps=(replace(record.heatmaps[0], values=values),))
+    with shown(browser, tmp_path, page_of(spread)) as page:
+        label = page.locator("label", has_text="Outline")
+        assert re.fullmatch(r"Outline \(none: half lies in 9\d of 196 cells\)", label.inner_text())
+        with drawn(page):
+            page.get_by_label("Outline").uncheck()
+        assert page.get_by_label("Outline", exact=True).count() == 1
+    pointed = replace(record.heatmaps[0], values=np.where(values > 1.09, values, 0).astype(np.float32))
+    with shown(browser, tmp_path, page_of(replace(record, heatmaps=(pointed,)))) as page:
+        assert page.get_by_label("Outline", exact=True).is_checked()
+
+
+def test_a_scale_that_two_explanations_share_says_in_which_the_highest_lies(browser, tmp_path):
+    record = whole()
+    strong = replace(record.heatmaps[0], values=2 * record.heatmaps[0].values)
+    sides = [html.Side("A", record), html.Side("B", replace(record, heatmaps=(strong,)))]
+    figure = PaperFigure(Figure(figsize=(0.1, 0.1)), "A caption.")
+    with shown(browser, tmp_path, html.comparison(sides, figure), viewport=DESK) as page:
+        for told in page.locator(".gv-summit").all_inner_texts():
+            assert "” in B at row" in told
+
+
+def test_a_map_under_the_least_stays_faint_and_says_why_it_has_no_colour(browser, tmp_path):
     record = whole()
     _, occlusion = record.heatmaps
     tiny = replace(occlusion, unit="nats", values=occlusion.values / 100)
@@ -143,9 +174,11 @@ def test_a_negligible_map_stays_faint_and_is_called_negligible(browser, tmp_path
             page.get_by_role("option", name="nodule").click()
         page.mouse.move(5, 5)
         assert page.inner_text(".gv-rule") == scale.rule
-        assert "up to 0.01, for less is negligible" in scale.rule
+        assert "up to 0.01, for the highest is under that" in scale.rule
         assert page.locator(".gv-end").all_inner_texts() == ["\u22120.01", "0.01"]
-        assert page.get_attribute(".gv-frame canvas", "aria-label").endswith(", which is negligible.")
+        small = "under 0.01 nats: too small for full colour, as gradients of a confident answer are"
+        assert small in page.inner_text(".gv-detail")
+        assert small in page.get_attribute(".gv-frame canvas", "aria-label")
         found = canvas(page)
         assert np.abs(found - expected_of(record, "occlusion", "nodule")).mean() < 1.0
         image = 255.0 * record.source_image.pixels[..., None]

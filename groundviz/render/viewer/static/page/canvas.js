@@ -2,7 +2,7 @@
 
 import { valueRuns } from "../data/cells.js";
 import { edges, finer, isolines } from "../data/lines.js";
-import { HALF, heaviest, MOST, WIDEST } from "../data/mass.js";
+import { HALF, halfOf, heaviest, MOST, WIDEST } from "../data/mass.js";
 import { centreWithin, clamp } from "../data/numbers.js";
 import { colouredCells, coloursFor, isFaint } from "../data/scale.js";
 import { drawImage } from "./image.js";
@@ -118,10 +118,25 @@ function drawHatching(viewer, pane, context) {
   context.drawImage(mask, 0, 0);
 }
 
+/** Why a map has no outline, in a few words; empty where it has one. */
+function whyUnlined(map, values, scaled) {
+  if (Math.max(map.rows, map.cols) > MOST_OUTLINED) return "the cells are too fine";
+  // White lines would give weight to a map that has none.
+  if (isFaint(values, scaled)) return "the map is faint";
+  const { half, all } = halfOf([values]);
+  return half > WIDEST * map.count ? `half lies in ${half} of ${all} cells` : "";
+}
+
+/** Why no outline is drawn on any pane. */
+export function whyNoOutline({ panes }) {
+  const each = panes.filter(({ scaled }) => scaled).flatMap(({ layers, scaled, values }) =>
+    layers.map((map, at) => whyUnlined(map, values[at], scaled)));
+  return each.every(Boolean) ? each[0] : "";
+}
+
 /** Lines around the fewest cells that hold most of a map, thinly, and around those that hold half of it. */
 function drawOutlines(viewer, pane, context, map, values) {
-  // White lines would give weight to a map that has none.
-  if (Math.max(map.rows, map.cols) > MOST_OUTLINED || isFaint(values, pane.scaled)) return;
+  if (whyUnlined(map, values, pane.scaled)) return;
   const { scaled: { signed }, fit: { ratio } } = pane;
   const smooth = viewer.state.smooth ? finer(values, map.rows, map.cols, SMOOTH_LINES) : null;
   for (const share of [MOST, HALF]) {

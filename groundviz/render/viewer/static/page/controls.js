@@ -4,6 +4,7 @@ import { colourNames } from "../data/scale.js";
 import { stackOf } from "../data/stacks.js";
 import { reachOf, windowTexts } from "../data/window.js";
 import { toggleFull, togglePanel } from "./arrange.js";
+import { whyNoOutline } from "./canvas.js";
 import { button, element, setText } from "./element.js";
 import { sharing } from "./saving.js";
 import { NORMS, TOOLS } from "./state.js";
@@ -20,12 +21,15 @@ const row = (...children) => element("div", { class: "gv-row" }, ...children);
 
 /** All controls, whose makers are `fields`. */
 export function controls(viewer, fields) {
-  const switches = [
-    fields.check("Colour", "fill"), fields.check("Outline", "contour"), fields.check("Smooth", "smooth"),
-  ];
+  const outline = fields.check("Outline", "contour");
+  fields.updates.push(() => {
+    const why = viewer.state.contour && whyNoOutline(viewer);
+    setText(outline.lastChild, why ? `Outline (none: ${why})` : "Outline");
+  });
   return element("div", { class: "gv-controls" },
     group("Map", ...methodControls(viewer, fields), ...mapControls(viewer, fields), ...measuring(viewer, fields)),
-    group("Colours", ...colourControls(viewer, fields), row(...switches)),
+    group("Colours", ...colourControls(viewer, fields), 
+      row(fields.check("Colour", "fill"), fields.check("Smooth", "smooth")), outline),
     group("Image", ...windowControls(viewer, fields), fields.check("Invert", "invert")),
     group("Share", ...sharing(viewer, fields)));
 }

@@ -109,12 +109,15 @@ function besideEachOther(viewer, panes) {
   return [...panes, ...others].filter((pane) => pane.layers.length && !isFlat(pane.values));
 }
 
+/** What a map is about, and in which of the explanations that share its scale. */
+const calledIn = ({ kin, record }, { label }) => (kin.length ? `${label} in ${record.name}` : label);
+
 /** How far the maps of a pane reach, by themselves. */
 function extentsOf({ chosen, layers, values, viewer }) {
   const { norm } = viewer.state;
   return layers.map((map, at) => {
-    const extent = extentOf(values[at], map, chosen.label);
-    // What is negligible is so in a map's own unit.
+    const extent = extentOf(values[at], map, calledIn(viewer, chosen));
+    // What is small is so in a map's own unit.
     return norm === "mass" ? { ...extent, least: 0 } : extent;
   });
 }
@@ -142,7 +145,7 @@ function kept(viewer, method, chosen, selections) {
     }
     for (const one of selections(map)) {
       const values = shownValues(viewer, map, maps, one);
-      if (values) found.push(extentOf(values, map, one.label));
+      if (values) found.push(extentOf(values, map, calledIn(viewer, one)));
     }
   }
   const extent = joined(found);
