@@ -207,7 +207,7 @@ def _words(record: Record, heatmap: Heatmap) -> str:
         lines.append(captions.NOT_WHY)
     (scale,) = colour.scales([heatmap])
     if scale is not None and scale.negligible:
-        lines.append("The map is negligible.")
+        lines.append(f"The map is {scale.under} everywhere.")
     return "\r\n".join(lines)[:_LONGEST_TEXT]
 
 
