@@ -233,13 +233,13 @@ def _recipes(chosen: argparse.Namespace) -> Recipes:
     from groundviz.methods import DEFAULT, DEFAULT_CONTRAST
     from groundviz.methods.running.choose import choose
 
-    if chosen.method:
-        usual = choose(chosen.method)
+    if chosen.methods:
+        usual = choose(chosen.methods)
     elif chosen.against:
         usual = choose(DEFAULT_CONTRAST)
     else:
         usual = choose(DEFAULT)
-    given = values.by_method(usual, chosen.option, add="--method {}")
+    given = values.by_method(usual, chosen.option)
     recipes = choose(given)
     for name, options in given.items():
         for option, value in options.items():

@@ -142,8 +142,8 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data", type=values.setting, metavar="KEY=VALUE", action="append", default=[], help=says
     )
-    says = "methods, separated by commas (default: the usual ones); `groundviz methods` lists them"
-    command.add_argument("--methods", metavar="NAMES", help=says)
+    says = "which, separated by commas or repeated (default: the usual ones); `groundviz methods` lists them"
+    values.add_methods(command, says)
     each: dict[str, Any] = {"action": "append", "default": []}
     says = "an option of a method, such as rise.masks=64; may be repeated"
     command.add_argument("--option", type=values.method_option, metavar="METHOD.KEY=VALUE", help=says, **each)
@@ -198,8 +198,7 @@ def _methods(chosen: argparse.Namespace) -> Any:
         return None
     from groundviz.methods import DEFAULT
 
-    named = _listed(chosen.methods) if chosen.methods else DEFAULT
-    return values.by_method(named, chosen.option, add="it to --methods")
+    return values.by_method(chosen.methods or DEFAULT, chosen.option)
 
 
 def _listed(text: str) -> tuple[str, ...]:

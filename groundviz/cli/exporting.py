@@ -34,7 +34,7 @@ def export(chosen: argparse.Namespace) -> None:
                 if is_dicom(place):
                     written.append(explained.to_dicom(place, chosen.original, **_one_map(chosen)))
                 else:
-                    written += explained.export(place, chosen.method, chosen.target, **_options(chosen))
+                    written += explained.export(place, chosen.methods, chosen.target, **_options(chosen))
     finally:
         if written:
             say("Written:", *(f"  {path}" for path in written))
@@ -45,7 +45,7 @@ def animate(chosen: argparse.Namespace) -> None:
     """Write the answer being written, word by word with its maps."""
     refuse_taken([chosen.to], chosen.overwrite)
     film = groundviz.open(chosen.file).animation(
-        chosen.method,
+        _single("An animation shows the maps of one method", "method", chosen.methods),
         seconds=chosen.seconds,
         width=chosen.width,
         image=chosen.image,
@@ -93,22 +93,25 @@ def _one_map(chosen: argparse.Namespace) -> dict[str, Any]:
     Raises:
         OptionError: Several are named.
     """
-    named = {}
-    for what in ("method", "target", "layer", "head"):
-        given = getattr(chosen, what) or [None]
-        if len(given) > 1 or given == ["each"]:
-            raise OptionError(
-                f"A DICOM file holds one map, and --{what} names several. Name one of them, or none for all "
-                "combined."
-            )
-        named[what] = given[0]
+    named = {"method": chosen.methods, "target": chosen.target, "layer": chosen.layer, "head": chosen.head}
     return {
-        **named,
+        **{what: _single("A DICOM file holds one map", what, given) for what, given in named.items()},
         "frame": chosen.frame,
         "image": chosen.image or 0,
         "tile": chosen.tile,
         "overwrite": chosen.overwrite,
     }
+
+
+def _single(reason: str, what: str, given: Sequence[Any] | None) -> Any:
+    """The one thing that was named, None for none.
+
+    Raises:
+        OptionError: Several are named.
+    """
+    if given and (len(given) > 1 or given[0] == "each"):
+        raise OptionError(f"{reason}, and --{what} names several. Name one of them, or none.")
+    return given[0] if given else None
 
 
 def _which(given: Sequence[int | str] | None) -> Any:

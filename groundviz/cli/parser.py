@@ -186,7 +186,8 @@ def _add_export(added: Any) -> None:
     says = "which of several frames in the original was explained, from 0"
     export.add_argument("--frame", type=values.natural, metavar="N", help=says)
     which = export.add_argument_group("which maps")
-    which.add_argument("--method", action="append", help="may be repeated (default: all, or the first)")
+    says = "which, separated by commas or repeated (default: all, or the first)"
+    values.add_methods(which, says)
     says = "part of the answer; may be repeated (default: each that was measured, or what was asked for)"
     which.add_argument("--target", metavar="TEXT", action="append", help=says)
     says = "a layer by its number, or 'each'; may be repeated (default: all combined)"
@@ -214,7 +215,7 @@ def _add_animate(added: Any) -> None:
     animate.add_argument("file", type=Path, metavar="FILE.gvz", help="what `explain` or `demo` wrote")
     says = "where to write; the name says how: .webp, .png (animated), or .gif (256 colours a frame)"
     animate.add_argument("--to", type=Path, metavar="FILE", required=True, help=says)
-    animate.add_argument("--method", help="which maps (default: the first)")
+    values.add_methods(animate, "which maps, of one method (default: the first)")
     says = "how long each word is shown (default: 0.9)"
     animate.add_argument("--seconds", type=values.above_zero, metavar="S", default=0.9, help=says)
     says = "millimetres of a figure, of 5.9 pixels each (default: 183, which is 1,080 pixels)"
@@ -250,7 +251,8 @@ def _add_data(added: Any) -> None:
 def _add_run(explain: argparse.ArgumentParser) -> None:
     run = explain.add_argument_group("model and methods")
     run.add_argument("--model", required=True, help="'demo', 'cheat', a local folder, or a hub id")
-    run.add_argument("--method", action="append", help="may be repeated; `groundviz methods` lists them")
+    says = "which, separated by commas or repeated (default: the usual ones); `groundviz methods` lists them"
+    values.add_methods(run, says)
     each: dict[str, Any] = {"action": "append", "default": []}
     says = "an option of a method, such as rise.masks=64; may be repeated"
     run.add_argument("--option", type=values.method_option, metavar="METHOD.KEY=VALUE", help=says, **each)

@@ -155,20 +155,39 @@ def method_option(text: str) -> tuple[str, str, Any]:
     return method, option, value
 
 
-def by_method(
-    methods: Iterable[str], options: Iterable[tuple[str, str, Any]], *, add: str
-) -> dict[str, dict[str, Any]]:
+def add_methods(command: Any, says: str) -> None:
+    """Let a command take methods: each after an option of its own, or several separated by commas."""
+    command.add_argument(
+        "--method", "--methods", type=names, metavar="NAMES", action="extend", dest="methods", help=says
+    )
+
+
+def names(text: str) -> list[str]:
+    """Names, separated by commas.
+
+    Raises:
+        ArgumentTypeError: The text holds none.
+
+    >>> names("attention, rise")
+    ['attention', 'rise']
+    """
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
+    return found
+
+
+def by_method(methods: Iterable[str], options: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any]]:
     """The options of each method that is asked for, by its name.
 
     Args:
         methods: Those that are asked for.
         options: As `method_option` read them.
-        add: What adds a method to them, with "{}" for its name.
 
     Raises:
         UnknownName: An option is of a method that is not asked for.
 
-    >>> by_method(["rise"], [("rise", "masks", 64)], add="--method {}")
+    >>> by_method(["rise"], [("rise", "masks", 64)])
     {'rise': {'masks': 64}}
     """
     given: dict[str, dict[str, Any]] = {name: {} for name in methods}
@@ -176,7 +195,7 @@ def by_method(
         if method not in given:
             raise UnknownName(
                 f"The option {option!r} is for {method!r}, which is not asked for: asked for are "
-                f"{', '.join(given)}. Add {add.format(method)}."
+                f"{', '.join(given)}. Add --method {method}."
             )
         given[method][option] = value
     return given

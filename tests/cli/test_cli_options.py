@@ -16,6 +16,7 @@ import groundviz
 from groundviz import cli
 from groundviz.cli import asking, naming
 from groundviz.cli.parser import parse
+from groundviz.explanation import Explanation
 from groundviz.record.types import Record, Slice
 from tests.support import records
 
@@ -146,3 +147,37 @@ def test_slices_are_of_one_stack_and_there(tmp_path: Path, capsys: Capture) -> N
         assert cli.main([*asked, *more, "--slices", "4:9"]) == 2
         assert says in capsys.readouterr().err
     assert not list(tmp_path.glob("*.gvz"))
+
+
+TYPED = [
+    ["--method", "attention,rise"],
+    ["--methods", "attention, rise"],
+    ["--method", "attention", "--method", "rise"],
+    ["--methods", "attention", "--method", "rise"],
+]
+TAKES_METHODS = [
+    ["explain", "a.png", "Where?", "--model", "demo"],
+    ["export", "a.gvz", "--to", "a.csv"],
+    ["animate", "a.gvz", "--to", "a.webp"],
+    ["evaluate", "demo", "phantoms"],
+]
+
+
+@pytest.mark.parametrize("command", TAKES_METHODS, ids=lambda words: words[0])
+@pytest.mark.parametrize("typed", TYPED, ids=" ".join)
+def test_methods_are_given_in_one_way_to_every_command(command: Sequence[str], typed: Sequence[str]) -> None:
+    assert parse([*command, *typed]).methods == ["attention", "rise"]
+    assert parse(command).methods is None
+
+
+def test_methods_that_name_none_are_refused(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        parse([*TAKES_METHODS[0], "--methods", " ,"])
+    assert "argument --method/--methods: ' ,' names nothing" in capsys.readouterr().err
+
+
+def test_an_animation_shows_one_method(tmp_path: Path, capsys: Capture) -> None:
+    saved = Explanation(records.record()).save(tmp_path / "chest.gvz")
+    words = ["animate", str(saved), "--to", str(tmp_path / "a.webp"), "--methods", "attention,rise"]
+    assert cli.main(words) == 2
+    assert "one method, and --method names several. Name one of them" in capsys.readouterr().err
