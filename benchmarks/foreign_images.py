@@ -138,7 +138,7 @@ def outcomes(collection: Iterable[tuple[str, bytes | Path]]) -> tuple[Counter[st
 
 def reason(message: str) -> str:
     """The first sentence of an error, without its numbers."""
-    first = re.split(r"(?<=[^.\d])\. |(?<=[^.\d])\.$| \[content", message)[0]
+    first = re.split(r"(?<=[^.\d])\. |(?<=[^.\d])\.$| \(SHA-256 of", message)[0]
     return re.sub(r"(?<!JPEG )\b\d[\d,.]*", "n", first).strip()
 
 

@@ -24,6 +24,68 @@ No message contains a path, a file name or anything else that could identify a p
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+# What arguments are called where errors are read; None in Python itself.
+_OPTIONS: ContextVar[Mapping[str, str] | None] = ContextVar("options", default=None)
+
+
+@contextmanager
+def options_named(options: Mapping[str, str]) -> Iterator[None]:
+    """A block whose errors give their advice as options of a command line, see `argument`.
+
+    Args:
+        options: By the name of an argument in Python, what its option is called.
+    """
+    before = _OPTIONS.set(options)
+    try:
+        yield
+    finally:
+        _OPTIONS.reset(before)
+
+
+def argument(name: str, value: object = None) -> str:
+    """An argument in the advice of an error, as whoever reads it would give it.
+
+    Args:
+        name: Of the argument in Python.
+        value: A tuple of numbers or words for them, a range, a number or a text; None to leave it open.
+
+    >>> argument("frame"), argument("window", ("centre", "width"))
+    ('frame=', 'window=(centre, width)')
+    >>> with options_named({"frames": "--slices"}):
+    ...     argument("frames", range(0, 9, 2)), argument("dtype", "int8")
+    ('--slices 0:9:2', 'dtype="int8" in Python')
+    """
+    options = _OPTIONS.get()
+    if options is not None and name in options:
+        return f"{options[name]} {_typed(value)}".rstrip()
+    shown = "" if value is None else str(value)
+    if isinstance(value, tuple):
+        shown = f"({', '.join(map(_plain, value))})"
+    elif isinstance(value, str):
+        shown = f'"{value}"'
+    elsewhere = "" if options is None else " in Python"
+    return f"{name}={shown}{elsewhere}"
+
+
+def _typed(value: object) -> str:
+    """A value as the command line takes it."""
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ",".join(map(_plain, value))
+    if isinstance(value, range):
+        step = f":{value.step}" if value.step != 1 else ""
+        return f"{value.start}:{value.stop}{step}"
+    return str(value)
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
 
 class GroundvizError(Exception):
     """The base class of all errors that groundviz raises on purpose."""

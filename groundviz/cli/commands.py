@@ -40,7 +40,8 @@ def certify(chosen: argparse.Namespace) -> int:
     """Certify a model; returns 1 if it fails."""
     shapes = None
     if chosen.image:
-        shapes = [groundviz.images.load(chosen.image).shape]
+        # The frames of a file have one size.
+        shapes = [groundviz.images.load(chosen.image, frame=0).shape]
     with importing("Loading the libraries"):
         # A public name is imported, with all it needs, when it is first used.
         certify_model = groundviz.certify

@@ -8,8 +8,17 @@ from typing import Any
 
 from groundviz.cli import printing
 from groundviz.cli.parser import parse
+from groundviz.errors import options_named
 
 UNREAD = 141
+# What errors advise, by its name in Python. Not every command has each of these options.
+OPTIONS = {
+    "frame": "--frame",
+    "frames": "--slices",
+    "window": "--window",
+    "dtype": "--dtype",
+    "device": "--device",
+}
 
 
 def run(argv: Sequence[str]) -> int:
@@ -27,7 +36,9 @@ def run(argv: Sequence[str]) -> int:
                 warnings.filterwarnings("always", category=RuntimeWarning)
                 warnings.showwarning = _warned
                 chosen = parse(argv)
-                code = int(chosen.run(chosen) or 0)
+                has = {name: option for name, option in OPTIONS.items() if option[2:] in vars(chosen)}
+                with options_named(has):
+                    code = int(chosen.run(chosen) or 0)
         finally:
             # Also after SystemExit of --help: the reader of the output may have closed it.
             printing.finish()

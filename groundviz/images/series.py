@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from groundviz.errors import ImageError
+from groundviz.errors import ImageError, argument
 from groundviz.images.base.intake import content_tag, kind_of, opened
 from groundviz.images.base.several import one_of
 from groundviz.images.dicom import reading
@@ -166,7 +166,8 @@ def _require_series(places: Sequence[Place]) -> None:
         )
     if len(places) > 1 and any(place.frames > 1 for place in places):
         raise ImageError(
-            "The folder holds files with several frames each. Give one of these files itself, with frames=."
+            "The folder holds files with several frames each. Give one of these files itself, with "
+            f"{argument('frames')}."
         )
 
 

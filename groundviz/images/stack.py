@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from groundviz.errors import ImageError
+from groundviz.errors import ImageError, argument
 from groundviz.images import series
 from groundviz.images.base.limits import frame_note
 from groundviz.images.base.several import one_of
@@ -76,7 +76,7 @@ def load_stack(
     if window is None and not all(map(_alike, loaded, loaded[1:])):
         notes += (
             "Slices of this stack were read with different windows, each with its own, so their brightness "
-            "cannot be compared. Pass window=(centre, width) for one.",
+            "cannot be compared. Choose one window for all.",
         )
     found: list[SourceImage] = []
     for number, one in zip(numbers, loaded, strict=True):
@@ -150,12 +150,12 @@ def _chosen(frames: Frames | None, count: int) -> list[int]:
         elif not numbers:
             wrong = "frames= names no slice"
     if wrong:
-        raise ImageError(f"{wrong}: {held}. Pass for example frames=range(0, {count}).")
+        raise ImageError(f"{wrong}: {held}. Pass for example {argument('frames', range(count))}.")
     if len(numbers) > MOST_SLICES:
         step = -(-count // MOST_SLICES)
         raise ImageError(
             f"{len(numbers)} slices were chosen, where at most {MOST_SLICES} are asked about at once. Choose "
-            f"some of them: frames=range(0, {count}, {step})."
+            f"some of them: {argument('frames', range(0, count, step))}."
         )
     return numbers
 

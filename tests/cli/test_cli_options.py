@@ -149,6 +149,21 @@ def test_slices_are_of_one_stack_and_there(tmp_path: Path, capsys: Capture) -> N
     assert not list(tmp_path.glob("*.gvz"))
 
 
+def test_errors_advise_options_where_the_command_has_them(tmp_path: Path, capsys: Capture) -> None:
+    stack = str(_stack(tmp_path / "stack.tif"))
+    asked = ["explain", stack, "Where?", "--model", "demo", "--out", str(tmp_path)]
+    for more, says in (
+        ([], "one must be chosen. Pass --frame, a number from 0 to 5. (SHA-256 of the content: "),
+        (["--slices", "4:9"], "Pass for example --slices 0:6."),
+        (["--frame", "1", "--window", "1,0"], "Pass for example --window 40,400."),
+    ):
+        assert cli.main([*asked, *more]) == 2
+        assert says in capsys.readouterr().err
+    # Outside a command they advise what Python takes.
+    with pytest.raises(groundviz.errors.ImageError, match=r"Pass frame=, a number from 0 to 5\."):
+        groundviz.images.load(stack)
+
+
 TYPED = [
     ["--method", "attention,rise"],
     ["--methods", "attention, rise"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from groundviz.errors import ImageError
+from groundviz.errors import ImageError, argument
 from groundviz.images.base.stored import stored_values
 from groundviz.images.base.window import Curve, Values, Window, apply, extent, ramp
 from groundviz.record.types import Floats, SourceImage, StoredValues
@@ -106,8 +106,8 @@ def finished(
     # Comparisons with NaN are false.
     if not 0.0 <= darkest <= brightest <= 1.0:
         raise ImageError(
-            "The values overflow when they are mapped to black and white. Pass window=(centre, width) "
-            "with numbers of their size."
+            "The values overflow when they are mapped to black and white. Pass "
+            f"{argument('window', ('centre', 'width'))} with numbers of their size."
         )
     notes += _flat_note(pixels, darkest, brightest)
     return SourceImage(
@@ -149,18 +149,20 @@ def _curve(samples: Samples, low: float, high: float, window: Window | None) -> 
     if samples.values.ndim == 3:
         raise ImageError(
             f"Colours of this integer type have no known range: values run from {low:g} to {high:g}. "
-            "Convert them to 8-bit (uint8) or 16-bit (uint16), or pass window=(centre, width)."
+            "Convert them to 8-bit (uint8) or 16-bit (uint16), or pass "
+            f"{argument('window', ('centre', 'width'))}."
         )
     note = (
         f"Stored values from {low:g} to {high:g} are spread from black to white: integers of this type "
-        "have no natural range. Pass window=(centre, width) to choose one."
+        "have no natural range. Choose a window for another range."
     )
     return ramp(low, high, inverted=samples.inverted), (note,)
 
 
 def _flat_note(pixels: Floats, darkest: float, brightest: float) -> tuple[str, ...]:
     """A note where hardly anything can be seen: one or two levels, nearly black, nearly white."""
-    advice = "Pass window=(centre, width) to choose what is black and white."
+    # Notes are kept in records, which the command line and Python share: they name no argument of either.
+    advice = "Choose a window to say what is black and white."
     if darkest == brightest:
         return (f"The image shows one level alone, {darkest:.0%} of white. {advice}",)
     if brightest < _DARK:
@@ -181,7 +183,7 @@ def _unit_range(samples: Samples, low: float, high: float) -> tuple[Curve, tuple
     if low < 0.0 or high > 1.0:
         raise ImageError(
             f"Floating-point values must lie in 0 to 1: these run from {low:g} to {high:g}. Scale them, "
-            f"or say what is black and white with window=({(low + high) / 2:g}, {high - low:g})."
+            f"or say what is black and white with {argument('window', ((low + high) / 2, high - low))}."
         )
     return ramp(0.0, 1.0, inverted=samples.inverted), ("Values from 0 to 1 are shown as they are.",)
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import operator
 
-from groundviz.errors import ImageError
+from groundviz.errors import ImageError, argument
 
 MAX_PIXELS = 64_000_000
 MAX_FILE_BYTES = 256_000_000
@@ -77,10 +77,10 @@ def choose_frame(frame: int | None, count: int) -> int:
     """
     if frame is None and count == 1:
         return 0
-    choice = f"Pass frame=, a number from 0 to {count - 1}."
+    choice = f"Pass {argument('frame')}, a number from 0 to {count - 1}."
     held = f"{count} frames"
     if count == 1:
-        choice, held = "Pass frame=0.", "1 frame"
+        choice, held = f"Pass {argument('frame', 0)}.", "1 frame"
     if frame is None:
         raise ImageError(f"The image holds {count} frames and one must be chosen. {choice}")
     try:

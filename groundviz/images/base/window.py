@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from groundviz.errors import ImageError
+from groundviz.errors import ImageError, argument
 from groundviz.record.types import Bools, Doubles, Floats
 
 Values = npt.NDArray[Any]
@@ -48,7 +48,7 @@ class Window:
         if not (math.isfinite(centre) and math.isfinite(width)) or width < least or width <= 0:
             raise ImageError(
                 "The window cannot be used: it must be two finite numbers (centre, width) with a width "
-                f"{widths}. Pass for example window=(40, 400)."
+                f"{widths}. Pass for example {argument('window', (40, 400))}."
             )
         return cls(centre=centre, width=width, function=function)
 
@@ -81,7 +81,7 @@ def ramp(low: float, high: float, *, inverted: bool = False) -> Curve:
     if not math.isfinite(span):
         raise ImageError(
             f"The values run too far apart to be shown, from {low:g} to {high:g}. "
-            "Pass window=(centre, width), or scale them down."
+            f"Pass {argument('window', ('centre', 'width'))}, or scale them down."
         )
 
     def curve(values: Doubles) -> Doubles:

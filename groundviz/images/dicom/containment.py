@@ -71,9 +71,9 @@ def contained(
 
 def _tagged(tag: Callable[[], str]) -> str:
     try:
-        return f" [content {tag()}]"
+        return f" (SHA-256 of the content: {tag()}...)"
     except OSError:
-        return " [content unreadable]"
+        return " (The content cannot be read again.)"
 
 
 @contextmanager

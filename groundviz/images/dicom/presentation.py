@@ -121,7 +121,7 @@ def _choose(
     low, high = measure()
     how = (
         f"No window in the file: values from {low:g} to {high:g} are spread from black to white, "
-        "the outer 0.5 % at either end cut off. Pass window=(centre, width) to choose."
+        "the outer 0.5 % at either end cut off. Choose a window for other ends."
     )
     return ramp(low, high, inverted=inverted), None, how
 

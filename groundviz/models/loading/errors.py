@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from groundviz.errors import GroundvizError, MissingExtra, OutOfMemory, UnsupportedModel
+from groundviz.errors import GroundvizError, MissingExtra, OutOfMemory, UnsupportedModel, argument
 from groundviz.models.loading.naming import first_line
 from groundviz.runtime.passes.batches import is_out_of_memory
 
@@ -45,7 +45,8 @@ they were published.
         if isinstance(error, MemoryError) or is_out_of_memory(error):
             raise OutOfMemory(
                 "The model does not fit into memory. Free some, or load the model in fewer bits, with "
-                'dtype="bfloat16", "int8" or "int4", or over several devices, with device="auto".'
+                f"{argument('dtype', 'bfloat16')} (int8 and int4 are fewer still), or over several devices, "
+                f"with {argument('device', 'auto')}."
             ) from None
         # A damaged file, or a setting that no author thought of, fails wherever it happens to.
         raise UnsupportedModel(

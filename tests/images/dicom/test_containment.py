@@ -39,7 +39,7 @@ def test_any_exception_becomes_an_image_error_without_a_past(error: Exception) -
     with pytest.raises(ImageError) as caught:
         contained(raising(error), tag=lambda: "0123abcd")
     assert CANARY not in str(caught.value)
-    assert str(caught.value).endswith("[content 0123abcd]")
+    assert str(caught.value).endswith(" (SHA-256 of the content: 0123abcd...)")
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
 
@@ -65,7 +65,7 @@ def test_interruptions_pass() -> None:
 
 
 def test_tag_that_cannot_be_read_does_not_hide_the_failure() -> None:
-    with pytest.raises(ImageError, match=r"damaged.*\[content unreadable\]"):
+    with pytest.raises(ImageError, match=r"damaged.*\(The content cannot be read again\.\)"):
         contained(raising(ValueError()), tag=raising(OSError(CANARY)))  # type: ignore[arg-type]
 
 
