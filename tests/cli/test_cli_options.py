@@ -164,6 +164,20 @@ def test_errors_advise_options_where_the_command_has_them(tmp_path: Path, capsys
         groundviz.images.load(stack)
 
 
+def test_a_stack_with_too_many_slices_says_how_many_there_is_room_for(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    stack = str(_stack(tmp_path / "stack.tif"))
+    asked = ["explain", stack, "Where?", "--model", "demo", "--method", "attention", "--out", str(tmp_path)]
+    assert cli.main([*asked, "--slices", "all"]) == 2
+    says = re.search(
+        r"There are too many images: 6 of .* Give at most \d, for example --slices (\S+)\.",
+        capsys.readouterr().err,
+    )
+    assert says is not None
+    assert cli.main([*asked, "--slices", says[1]]) == 0
+
+
 TYPED = [
     ["--method", "attention,rise"],
     ["--methods", "attention, rise"],

@@ -24,6 +24,7 @@ from groundviz.models.prompting.offsets import woven
 from groundviz.models.prompting.own_decoder import for_forward
 from groundviz.models.prompting.prompt import (
     adds_special_tokens,
+    check_images,
     check_length,
     check_messages,
     check_text,
@@ -134,6 +135,7 @@ def read_prompt(
     kept = {name: one for name, one in made.items() if isinstance(one, Tensor) or _counts(vlm, name, one)}
     inputs = for_forward(vlm.model, kept)
     token_ids = inputs[PROMPT if PROMPT in inputs else START][0].numpy().astype(np.int64)
+    check_images(_on_images(vlm, token_ids), len(token_ids), vlm.model.config, source_images)
     check_length(len(token_ids), vlm.model.config)
     wrote = scribe.wrote(token_ids.tolist())
     if isinstance(question, Verbatim):
@@ -156,6 +158,13 @@ def read_prompt(
         messages=messages,
         verbatim=isinstance(question, Verbatim),
     )
+
+
+def _on_images(vlm: Any, token_ids: Ints) -> int:
+    """How many tokens of a prompt stand for images, where that is known."""
+    owners = (vlm.processor, vlm.model.config)
+    ids = [getattr(owner, "image_token_id", None) for owner in owners]
+    return int(np.isin(token_ids, [one for one in ids if one is not None]).sum())
 
 
 def _counts(vlm: Any, name: str, value: Any) -> bool:

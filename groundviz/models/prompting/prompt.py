@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
 
-from groundviz.errors import PromptError
+from groundviz.errors import PromptError, argument
 from groundviz.models.prompting.chat import NAMES, count_images
 from groundviz.record.conversation import Asking, refuse_pasted
-from groundviz.record.types import Bools, Ints, Message, Span
+from groundviz.record.types import Bools, Ints, Message, SourceImage, Span
 
 # No language has words that long on average; longer texts are refused before they are tokenised.
 MOST_CHARACTERS_PER_TOKEN = 16
@@ -62,6 +64,42 @@ def check_length(count: int, config: Any, what: str = "question") -> None:
             f"The {what} is too long: {parts} {count} tokens, and the model has positions for {positions}. "
             "Shorten it."
         )
+
+
+def check_images(taken: int, count: int, config: Any, source_images: Sequence[SourceImage]) -> None:
+    """Refuse more images than there is room for, where fewer of them would have it.
+
+    Args:
+        taken: How many tokens of the prompt stand for images.
+        count: How many it has in all.
+        config: The model's.
+        source_images: The images.
+
+    Raises:
+        PromptError: It has at least as many tokens as the model has positions, and fewer with fewer images.
+    """
+    positions = _positions(config)
+    if positions is None or count < positions or not taken:
+        return
+    each = math.ceil(taken / len(source_images))
+    fitting = (positions - 1 - (count - taken)) // each
+    if fitting < 1:
+        return
+    raise PromptError(
+        f"There are too many images: {len(source_images)} of about {each} tokens each, with the question "
+        f"{count} tokens, and the model has positions for {positions}. Give at most "
+        f"{fitting}{_fewer(source_images, fitting)}."
+    )
+
+
+def _fewer(source_images: Sequence[SourceImage], fitting: int) -> str:
+    """How to choose so many slices, where the images are those of one stack."""
+    slices = [one.slice for one in source_images if one.slice is not None]
+    if len(slices) < len(source_images) or len({one.stack for one in slices}) > 1:
+        return ""
+    numbers = [one.number for one in slices]
+    step = math.ceil((max(numbers) + 1 - min(numbers)) / fitting)
+    return f", for example {argument('frames', range(min(numbers), max(numbers) + 1, step))}"
 
 
 def check_messages(config: Any, asked: Asking, images: int) -> tuple[Message, ...]:

@@ -61,7 +61,8 @@ class Scribe:
         filled: Any = [woven(page.parts, page.texts) for page in pages]
         if alone:
             filled = filled[0]
-        coded = self._controls.tokenizer(filled, *args, **options)
+        # Else it may warn that the prompt is long; whether it is too long for the model says `check_length`.
+        coded = self._controls.tokenizer(filled, *args, **{**options, "verbose": False})
         return _Filled(coded, pages, readings)
 
     def wrote(self, token_ids: list[int]) -> Ints:
@@ -122,7 +123,12 @@ class Scribe:
         tokenizer, adds = self._controls.tokenizer, options.get("add_special_tokens", True)
         if not page.texts or not getattr(tokenizer, "is_fast", False):
             return TokenizedText([], characters_written([], []))
-        coded = tokenizer(woven(page.parts, page.texts), return_offsets_mapping=True, add_special_tokens=adds)
+        coded = tokenizer(
+            woven(page.parts, page.texts),
+            return_offsets_mapping=True,
+            add_special_tokens=adds,
+            verbose=False,
+        )
         offsets = coded.offset_mapping
         wrote = characters_written(offsets, text_ranges(page.parts, page.texts), page.bases)
         return TokenizedText(coded.input_ids, wrote, np.array(offsets, dtype=np.int64).reshape(-1, 2))

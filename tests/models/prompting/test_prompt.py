@@ -10,8 +10,15 @@ from groundviz.errors import PromptError
 from groundviz.models.prompting.chat import Chat, fill_template, render_chat
 from groundviz.models.prompting.control_tokens import PLACEHOLDER, ControlTokens, placeholder
 from groundviz.models.prompting.offsets import woven
-from groundviz.models.prompting.prompt import adds_special_tokens, check_length, check_text, find_spans
+from groundviz.models.prompting.prompt import (
+    adds_special_tokens,
+    check_images,
+    check_length,
+    check_text,
+    find_spans,
+)
 from groundviz.models.prompting.tokenizer_proxy import Filling, Scribe
+from groundviz.record.types import Slice
 from groundviz.testing.tiny.llava import tiny_llava, tiny_llava_processor
 
 CONFIG = LlamaConfig(max_position_embeddings=100)
@@ -57,6 +64,8 @@ def test_blank_lines_and_tabs_may_stand_in_a_text():
 def test_the_models_positions_count_and_not_the_tokenizers(processor):
     processor.tokenizer.model_max_length = 4
     assert len(typed_in(processor, Chat(("<image> ", ""), (Filling("is there a nodule"),)))) == 20
+    # Nor does the tokenizer warn, in words that are no help.
+    assert not processor.tokenizer.deprecation_warnings
     check_length(99, CONFIG)
     with pytest.raises(PromptError, match="image and question take 100 tokens"):
         check_length(100, CONFIG)
@@ -64,10 +73,38 @@ def test_the_models_positions_count_and_not_the_tokenizers(processor):
         check_length(100, CONFIG, "answer")
 
 
+def images_of(slices):
+    """Stand-ins for source images; None for one that is no slice."""
+    places = [None if one is None else Slice(stack=0, number=one, of=9) for one in slices]
+    return [SimpleNamespace(slice=place) for place in places]
+
+
+@pytest.mark.parametrize(
+    ("slices", "says"),
+    [
+        ([None] * 4, r"4 of about 30 tokens each, with the question 125 tokens.*Give at most 3\.$"),
+        ([1, 2, 3, 8], r"Give at most 3, for example frames=range\(1, 9, 3\)\.$"),
+        ([1, 2, 3, None], r"Give at most 3\.$"),
+    ],
+)
+def test_it_is_said_how_many_images_there_is_room_for(slices, says):
+    with pytest.raises(PromptError, match=says):
+        check_images(120, 125, CONFIG, images_of(slices))
+
+
+def test_images_are_refused_only_where_fewer_of_them_have_room():
+    check_images(90, 99, CONFIG, images_of([None] * 3))
+    check_images(120, 125, CONFIG, images_of([None]))
+    # What is too long is the question, or nobody knows which tokens are of images.
+    check_images(20, 200, CONFIG, images_of([None] * 2))
+    check_images(0, 200, CONFIG, images_of([None] * 2))
+
+
 def test_a_model_that_states_no_positions_sets_no_limit():
     boundless = SimpleNamespace(get_text_config=lambda: SimpleNamespace())
     assert check_text(boundless, "a" * 100_000, "question") == "a" * 100_000
     check_length(10**9, boundless)
+    check_images(10**9, 10**9, boundless, images_of([None] * 2))
 
 
 @pytest.mark.parametrize("question", ["nodule", "A", "ASSISTANT", ":", "image", "{question}", PLACEHOLDER])
