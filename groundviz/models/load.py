@@ -28,7 +28,7 @@ from groundviz.models.loading.adapter_folders import (
 from groundviz.models.loading.cache import loaded_once
 from groundviz.models.loading.device import device_map_of, dtype_of
 from groundviz.models.loading.errors import complete, explained
-from groundviz.models.loading.naming import public_name
+from groundviz.models.loading.naming import FOLDER, public_name
 from groundviz.models.loading.offline import closed, refuse_foreign_code
 from groundviz.models.loading.places import Place, local_folder
 from groundviz.models.loading.processor import checked, processor_at, processor_of
@@ -95,7 +95,7 @@ def load(
     else:
         folder = local_folder(source, revision=revision)
         # The path of a folder may name a person, so it is not shown.
-        shown = "local folder" if folder else os.fspath(source)
+        shown = FOLDER if folder else os.fspath(source)
     if folder:
         _refuse({"revision": revision}, "only hub ids have revisions")
     if shipped and (bits or dtype is None):
@@ -181,7 +181,7 @@ def _adapted(request: Request, processor: Any) -> Assembled:
     with closed(wanted=here is not None):
         made = _made(replace(request, source=str(here or base), base=None), processor)
     add_adapter(made.model, folder)
-    sources = {"adapter": "local folder", "base": "local folder" if here else str(base)}
+    sources = {"adapter": FOLDER, "base": FOLDER if here else str(base)}
     return replace(made, model=made.model.eval(), sources={**made.sources, **sources})
 
 

@@ -151,7 +151,7 @@ def rewritten(folder, **entries):
 def test_settings_that_no_model_has_are_refused(folder, entries):
     rewritten(folder, **entries)
     with pytest.raises(
-        UnsupportedModel, match=r"loaded from 'local folder' \(\w+\): .*Give a folder or hub id"
+        UnsupportedModel, match=r"loaded from the local folder \(\w+\): .*Give a folder or hub id"
     ):
         models.load(folder)
 
@@ -162,7 +162,7 @@ def test_settings_that_no_model_has_are_refused(folder, entries):
 @pytest.mark.parametrize("text", ["[]", "3", pytest.param("[" * 9999, id="deep")])
 def test_settings_that_are_none_are_refused(folder, file, text):
     (folder / file).write_text(text, "utf-8")
-    with pytest.raises(UnsupportedModel, match="No model could be loaded from 'local folder'"):
+    with pytest.raises(UnsupportedModel, match="No model could be loaded from the local folder"):
         models.load(folder)
 
 
@@ -176,9 +176,9 @@ def test_weights_that_are_cut_off_are_refused(folder):
 @pytest.mark.parametrize(
     ("error", "kind", "says"),
     [
-        (MemoryError(), OutOfMemory, '"int4"'),
-        (torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory, '"int4"'),
-        (RuntimeError("can't allocate memory: you tried to"), OutOfMemory, '"int4"'),
+        (MemoryError(), OutOfMemory, "int4"),
+        (torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory, "int4"),
+        (RuntimeError("can't allocate memory: you tried to"), OutOfMemory, "int4"),
         (
             ImportError("\nTheProcessor requires the num2words library"),
             MissingExtra,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from groundviz.errors import GroundvizError, MissingExtra, OutOfMemory, UnsupportedModel, argument
-from groundviz.models.loading.naming import first_line
+from groundviz.models.loading.naming import first_line, quoted
 from groundviz.runtime.passes.batches import is_out_of_memory
 
 
@@ -28,9 +28,9 @@ def explained(place: str, shown: str) -> Iterator[None]:
     ...     raise OSError("/home/somebody/model has no config.json")
     Traceback (most recent call last):
         ...
-    groundviz.errors.UnsupportedModel: No model could be loaded from 'local folder' (OSError): local folder \
-has no config.json. Give a folder or hub id with config.json, safetensors weights and processor files, as \
-they were published.
+    groundviz.errors.UnsupportedModel: No model could be loaded from the local folder (OSError): local \
+folder has no config.json. Give a folder or hub id with config.json, safetensors weights and processor \
+files, as they were published.
     """
     try:
         yield
@@ -50,7 +50,7 @@ they were published.
             ) from None
         # A damaged file, or a setting that no author thought of, fails wherever it happens to.
         raise UnsupportedModel(
-            f"No model could be loaded from {shown!r} ({type(error).__name__}): "
+            f"No model could be loaded from {quoted(shown)} ({type(error).__name__}): "
             f"{first_line(error, place, shown)} Give a folder or hub id with config.json, safetensors "
             "weights and processor files, as they were published."
         ) from None

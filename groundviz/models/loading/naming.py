@@ -7,6 +7,8 @@ from pathlib import Path
 
 from groundviz.models.loading.shipped import shipped_name
 
+FOLDER, MISSING = "local folder", "a folder that is not there"
+LONGEST = 200
 # Paths in messages: in quotes, where they may have blanks, and without quotes.
 PATHS = (
     re.compile(r"(?<=')(?:[A-Za-z]:)?[\\/][^']*(?=')"),
@@ -38,12 +40,21 @@ def shown_name(name: str) -> str:
     'a folder that is not there'
     """
     if _is_folder(name):
-        return "local folder"
-    return name if re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", name) else "a folder that is not there"
+        return FOLDER
+    return name if re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", name) else MISSING
+
+
+def quoted(shown: str) -> str:
+    """What is shown of an origin, within a sentence: a name in quotes, words for a folder without.
+
+    >>> quoted("lab/model"), quoted("local folder")
+    ("'lab/model'", 'the local folder')
+    """
+    return {FOLDER: f"the {FOLDER}", MISSING: MISSING}.get(shown, repr(shown))
 
 
 def first_line(error: Exception, place: str, shown: str) -> str:
-    """The first sentence of an error's message, without paths.
+    """The first sentences of an error's message, without paths.
 
     Args:
         error: Any.
@@ -58,10 +69,13 @@ def first_line(error: Exception, place: str, shown: str) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     # A line that ends in a colon continues in the next one.
     line = " ".join(line.strip() for line in lines[: 1 + lines[0].endswith(":")])
-    line = line.replace(place, shown) if place else line
+    if place:
+        line = line.replace(f"'{place}'", quoted(shown)).replace(place, shown)
     for path in PATHS:
         line = path.sub("...", line)
-    line = line[:200]
+    if len(line) > LONGEST:
+        ends = [end.end() for end in re.finditer(r"[.!?](?=\s)", line[:LONGEST])]
+        line = line[: ends[-1]] if ends else f"{line[:LONGEST].rpartition(' ')[0]} ..."
     return line if line.endswith((".", "!", "?")) else f"{line}."
 
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from groundviz.errors import UnsupportedModel
+from groundviz.errors import UnsupportedModel, argument
+from groundviz.models.loading.naming import MISSING
 from groundviz.models.loading.shipped import SHIPPED
 
 Place = str | os.PathLike[str]
@@ -40,8 +41,9 @@ def local_folder(place: Place, *, called: str = "model", revision: str | None = 
     >>> local_folder("./my-modle")
     Traceback (most recent call last):
         ...
-    groundviz.errors.UnsupportedModel: No model could be loaded from 'a folder that is not there'. Nothing \
-was asked of the network. Give a local folder, or a hub id such as llava-hf/llava-1.5-7b-hf.
+    groundviz.errors.UnsupportedModel: No model could be loaded: what was given as model is a folder \
+that is not there. Nothing was asked of the network. Give a local folder, or a hub id such as \
+llava-hf/llava-1.5-7b-hf.
     """
     name = os.fspath(place)
     # Path("") would be the folder that one is in.
@@ -69,9 +71,7 @@ def _is_folder(folder: Path) -> bool:
 def _neither(place: Place, called: str) -> str:
     """What was found, without the name: it may be that of a person."""
     name = str(os.fspath(place))
-    found = f"What was given as {called} is 'a folder that is not there'."
-    if called == "model":
-        found = "No model could be loaded from 'a folder that is not there'."
+    found = f"No model could be loaded: what was given as {called} is {MISSING}."
     near_names = difflib.get_close_matches(name.lower(), SHIPPED, n=1, cutoff=0.7)
     if called == "model" and near_names:
         return f'{found} Did you mean "{near_names[0]}"?'
@@ -80,7 +80,7 @@ def _neither(place: Place, called: str) -> str:
     if isinstance(place, str) and _is_hub_id(name):
         return (
             f"{found} There is a folder here of the name before the slash, so it was taken for a path; if it "
-            'is a hub id, say so with revision="main".'
+            f"is a hub id, say so with {argument('revision', 'main')}."
         )
     return f"{found} Nothing was asked of the network."
 

@@ -1,6 +1,6 @@
 import pytest
 
-from groundviz.models.loading.naming import first_line, public_name, shown_name
+from groundviz.models.loading.naming import first_line, public_name, quoted, shown_name
 
 PLACE, CACHE = "/home/ZZPHI/model", "/home/ZZPHI/.cache/huggingface/hub/models--lab--med/config.json"
 
@@ -19,6 +19,10 @@ PLACE, CACHE = "/home/ZZPHI/model", "/home/ZZPHI/.cache/huggingface/hub/models--
             "lab/med is on https://huggingface.co/lab/med and not here.",
         ),
         ("", "OSError."),
+        (f"no processor for '{PLACE}'", "no processor for the local folder."),
+        # Whole sentences; of one that is too long for that, whole words.
+        (f"No processor. No class. {'words ' * 40}", "No processor. No class."),
+        ("words " * 40, f"{'words ' * 33}..."),
     ],
 )
 def test_paths_are_left_out_of_what_is_shown(message, shown):
@@ -28,6 +32,11 @@ def test_paths_are_left_out_of_what_is_shown(message, shown):
 def test_a_name_longer_than_any_is_no_folder():
     assert shown_name("x/" * 3000) == "a folder that is not there"
     assert public_name("x" * 3000, "Architecture") == "x" * 3000
+
+
+def test_names_alone_are_in_quotes():
+    names = ["lab/model", "local folder", "a folder that is not there"]
+    assert [*map(quoted, names)] == ["'lab/model'", "the local folder", "a folder that is not there"]
 
 
 def test_a_file_is_no_folder(tmp_path):

@@ -14,7 +14,7 @@ from groundviz.errors import UnsupportedModel
 from groundviz.models.checkpoints.building.language import without_tables
 from groundviz.models.checkpoints.building.layout import Recipe, renamed
 from groundviz.models.checkpoints.reading.weights import Weights
-from groundviz.models.loading.naming import shown_name
+from groundviz.models.loading.naming import quoted, shown_name
 
 TOWER = "model.vision_tower."
 # What a CLIP file holds beside the tower's weights.
@@ -76,7 +76,8 @@ def hub_tower(folder: Path | None, wanted: object) -> Tower:
     if folder is None:
         raise UnsupportedModel(
             "The checkpoint has no vision tower of its own: it was trained with "
-            f"{shown_name(str(wanted))!r}. Give that as a hub id or as a local folder: load(..., vision=...)."
+            f"{quoted(shown_name(str(wanted)))}. "
+            "Give that as a hub id or as a local folder: load(..., vision=...)."
         )
     weights = Weights.at(folder)
     recipes = without_tables(renamed(weights, {"vision_model.": TOWER}))
