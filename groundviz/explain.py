@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from groundviz.evidence.running.examine import Extent, checks_of, examine
 from groundviz.evidence.running.places import given
 from groundviz.evidence.toolkit.check import COPIES, Case
 from groundviz.explanation import Explanation
+from groundviz.images.base.intake import refuse_as_question
 from groundviz.methods import DEFAULT, DEFAULT_CONTRAST, DEFAULT_QUESTION
 from groundviz.methods.running.choose import Recipes, choose
 from groundviz.methods.running.measure import measure
@@ -103,6 +105,8 @@ def explain(
     >>> explanation.answer.text
     'yes'
     """
+    if isinstance(image, str | os.PathLike) and isinstance(question, str):
+        refuse_as_question(question)
     asked, settings = asking(question, system), checked(generation, answer)
     arguments.check(methods=methods, answer=answer, target=target, against=against, seed=seed)
     arguments.check_label(label)

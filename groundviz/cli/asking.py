@@ -218,10 +218,10 @@ def _refuse_mistakes(chosen: argparse.Namespace) -> None:
             "--slices asks one question about one stack: give one IMAGE, a folder with a DICOM series or a "
             "file with several frames, and leave out --image and --frame."
         )
-    if sources.is_folder(chosen.question) or sources.is_file(chosen.question):
-        raise ImageError(
-            "The question is the name of a file that exists. Give the question after the images."
-        )
+    # Not at the top: it needs numpy.
+    from groundviz.images.base.intake import refuse_as_question
+
+    refuse_as_question(chosen.question)
 
 
 def _recipes(chosen: argparse.Namespace) -> Recipes:

@@ -24,7 +24,7 @@ def expanded(given: Sequence[str]) -> list[str]:
         ImageError: There is none.
     """
     places: dict[str, None] = {}
-    others = 0
+    others = inner = 0
     for place in given:
         if not is_folder(place):
             places[place] = None
@@ -36,8 +36,15 @@ def expanded(given: Sequence[str]) -> list[str]:
         found = [str(entry) for entry in entries if entry.is_file() and _may_be_image(entry)]
         places.update(dict.fromkeys(found))
         others += len(entries) - len(found)
+        inner += sum(entry.is_dir() for entry in entries)
     if not places:
-        raise ImageError("There is no image in the folder. Give one that holds images: PNG, JPEG, DICOM ...")
+        unsearched = f", and {inner} folders in it are not opened" if inner > 1 else ""
+        if inner == 1:
+            unsearched = ", and one folder in it is not opened"
+        raise ImageError(
+            f"There is no image in the folder itself{unsearched}. Give one that holds images: PNG, JPEG, "
+            "DICOM ..."
+        )
     if others:
         # Without this note a reader might believe that every file was explained.
         what = f"{others} things that are no images were"
@@ -66,13 +73,6 @@ def is_folder(place: str) -> bool:
     # A text that is no valid path raises an error: it is too long, or has a NUL.
     with suppress(OSError, ValueError):
         return bool(place) and Path(place).is_dir()
-    return False
-
-
-def is_file(place: str) -> bool:
-    """Whether a text is the path of a file."""
-    with suppress(OSError, ValueError):
-        return Path(place).is_file()
     return False
 
 

@@ -153,7 +153,8 @@ def _place_in(path: str) -> Place | None:
 def _require_series(places: Sequence[Place]) -> None:
     if not places:
         raise ImageError(
-            "The folder holds no DICOM series. Give a folder of one, or the images as a list in their order."
+            "The folder holds no DICOM series, and folders in it are not opened. Give a folder of one, or "
+            "the images as a list in their order."
         )
     counts: dict[bytes, int] = {}
     for place in places:

@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from groundviz.errors import (
     TargetError,
     UnknownName,
     UnsupportedMethod,
+    UnsupportedModel,
 )
 from groundviz.explain import explain, explain_more
 from groundviz.methods import METHODS
@@ -386,3 +388,18 @@ def test_slices_of_a_volume_are_asked_about_together_and_each_has_its_map(tiny, 
     mass = np.array([np.nansum(heatmap.values) for heatmap in found.heatmaps()])
     np.testing.assert_allclose(found.slice_shares(), mass / mass.sum(), rtol=1e-5)
     assert groundviz.open(found.save(tmp_path / "stack.gvz")).source_images[0].slice.number == 3
+
+
+def test_image_and_question_that_change_places_are_noticed_before_the_model_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("g8.png").write_bytes(b"")
+    for asked in ("g8.png", str(tmp_path)):
+        with pytest.raises(
+            ImageError, match=r"name of a file that exists\. Give the question after the image"
+        ):
+            explain("./no-model", QUESTION, asked)
+    # A word of the question may be the name of a folder where no path stands for the image.
+    with pytest.raises(UnsupportedModel):
+        explain("./no-model", np.zeros((8, 8), np.uint8), str(tmp_path))
+    with pytest.raises(UnsupportedModel):
+        explain("./no-model", "g8.png", "x" * 9999)

@@ -179,7 +179,7 @@ def test_folders_that_are_not_one_whole_series_are_refused(make_series: Any, tmp
         (phases, "1 of 3 slices lie where another one does"),
         (unordered, "have no order"),
         (broken, "One of the 3 files in the folder: The image file is empty"),
-        (tmp_path / "empty", "holds no DICOM series"),
+        (tmp_path / "empty", "holds no DICOM series, and folders in it are not opened"),
     ):
         with pytest.raises(ImageError, match=says) as caught:
             images.load_stack(folder)

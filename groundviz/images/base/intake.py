@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -92,6 +92,20 @@ def opened(path: str | bytes) -> Iterator[BinaryIO]:
         raise ImageError("Web addresses are not fetched. Download the image and give the path of the file.")
     with _open(name) as stream:
         yield stream
+
+
+def refuse_as_question(text: str) -> None:
+    """Refuse a question that is the path of a file or folder: an image stands in its place.
+
+    Raises:
+        ImageError: It is one.
+    """
+    there = False
+    # A text that is no valid path raises an error: it is too long, or has a NUL.
+    with suppress(OSError, ValueError):
+        there = bool(text) and Path(text).exists()
+    if there:
+        raise ImageError("The question is the name of a file that exists. Give the question after the image.")
 
 
 def content_of(source: Any) -> bytes:
