@@ -47,7 +47,8 @@ def measured(record: Record, method: str | None) -> list[Heatmaps]:
     if not found:
         known = ", ".join(methods(record)) or "none"
         raise UnknownName(
-            f"This explanation holds no maps of {method!r}: it holds {known}. Name one of these."
+            f"This explanation holds no maps of {method!r}: it holds {known}. Name one of these, or measure "
+            "more: explanation.add(model, methods) in Python."
         )
     return found
 

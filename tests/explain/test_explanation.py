@@ -137,6 +137,7 @@ def test_a_figure_shows_the_images_and_tiles_named(named, rows):
         (lambda: TILED.heatmap(tile="tile"), UnknownName, "it has image=0 with tile='overview' or 'tiles'"),
         (lambda: TILED.figure(image=1), UnknownName, "no map of image=1"),
         (lambda: HELD.heatmaps("atention"), UnknownName, "no maps of 'atention'"),
+        (lambda: HELD.heatmap("rise"), UnknownName, r"measure more: explanation\.add\(model, methods\)"),
         (lambda: HELD.figure(methods="rollout"), UnknownName, "'rollout'"),
         (lambda: HELD.figure(["left", "zebra"]), TargetError, "'zebra'"),
         (lambda: HELD.figure([]), TargetError, "nothing to draw"),
