@@ -172,8 +172,8 @@ def _refuse_another(found: SourceImage, explained: SourceImage) -> None:
     away = float(np.abs(found.pixels - explained.pixels).max())
     if away > _SAME:
         raise ImageError(
-            f"The original is another image than the one explained: its pixels differ by up to {away:.0%} of "
-            f"white, expected the same. {advice}"
+            "The original is another image than the one explained, or a copy that was compressed or "
+            f"converted: its pixels differ by up to {100 * away:.3g}% of white, expected the same. {advice}"
         )
 
 
