@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from groundviz.explanation import Explanation
 
 PATIENCE_SECONDS = 2.0
+# What tqdm takes for bars on terminals alone: a pipe or a file would keep every stroke of a bar.
+ON_TERMINALS = None
 PHANTOMS_ONLY = "The demo model knows drawn phantoms alone; what it says of any other image means nothing."
 NOT_A_DEVICE = "For research. Not a medical device: nothing here may guide anybody's care."
 
@@ -100,19 +102,21 @@ def aligned(rows: Sequence[Row]) -> list[str]:
 
 
 def counted(things: Iterable[Thing], what: str, count: int, *, unit: str = "question") -> Iterator[Thing]:
-    """Show on standard error how many of `count` things are done, and the time left."""
+    """Show on standard error, where that is a terminal, how many of `count` things are done."""
     from tqdm import tqdm
 
-    yield from tqdm(things, desc=what, total=count, unit=unit, leave=False)
+    yield from tqdm(things, desc=what, total=count, unit=unit, leave=False, disable=ON_TERMINALS)
 
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """From the third second on, show on standard error what is under way and for how long."""
+    """From the third second on, show on a terminal what is under way and for how long."""
     from tqdm import tqdm
 
     over = threading.Event()
-    with tqdm(desc=what, bar_format="{desc}: {elapsed}", delay=PATIENCE_SECONDS, leave=False) as bar:
+    with tqdm(
+        desc=what, bar_format="{desc}: {elapsed}", delay=PATIENCE_SECONDS, leave=False, disable=ON_TERMINALS
+    ) as bar:
 
         def tick() -> None:
             while not over.wait(1.0):

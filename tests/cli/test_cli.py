@@ -410,7 +410,11 @@ def test_what_cannot_be_meant_is_one_line_before_the_model_is_loaded(
 
 def test_an_empty_folder_is_an_error(tmp_path: Path, capsys: Capture) -> None:
     assert cli.main(["explain", str(tmp_path), QUESTION, "--model", "demo"]) == 2
-    assert "There is no image in the folder." in capsys.readouterr().err
+    assert "There is no image in the folder itself. Give" in capsys.readouterr().err
+    for number, says in enumerate(("one folder in it is not opened.", "2 folders in it are not opened."), 1):
+        (tmp_path / str(number)).mkdir()
+        assert cli.main(["explain", str(tmp_path), QUESTION, "--model", "demo"]) == 2
+        assert f"no image in the folder itself, and {says} Give" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -876,9 +880,18 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: Capture) -> No
 
 def test_what_takes_long_shows_that_it_is_under_way(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     monkeypatch.setattr(printing, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with printing.working("Pondering"):
         time.sleep(1.6)
     assert "Pondering: 00:01" in capsys.readouterr().err
+
+
+def test_a_pipe_or_a_file_gets_no_bars(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr(printing, "PATIENCE_SECONDS", 0.1)
+    with printing.working("Pondering"):
+        assert list(printing.counted("ab", "Explaining", 2)) == ["a", "b"]
+        time.sleep(1.2)
+    assert capsys.readouterr().err == ""
 
 
 def test_an_interruption_waits_until_libraries_are_imported_and_is_not_forgotten() -> None:
