@@ -142,12 +142,15 @@ def record_of(results: Results, at: int, image: SourceImage, maps: Sequence[Heat
     """A sample of a run as a record: its answer as one part, for a run keeps no tokens as words."""
     answers = results.answers
     text = answers["text"][at] or ""
+    # The log-probability of an answer whose probability is too small for a number is minus infinity.
+    with np.errstate(divide="ignore"):
+        logprobs = np.log(np.array([answers["confidence"][at]], dtype=np.float32))
     answer = Answer(
         text=text,
         token_ids=np.zeros(1, dtype=np.int64),
         tokens=(text,),
         offsets=np.array([[0, len(text)]], dtype=np.int64),
-        logprobs=np.log(np.array([answers["confidence"][at] or 1.0], dtype=np.float32)),
+        logprobs=logprobs,
         source="generated" if answers["source"][at] == "generated" else "given",
         finished=answers["finished"][at],
     )

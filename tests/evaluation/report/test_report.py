@@ -12,6 +12,7 @@ import pytest
 from groundviz.datasets.sample import Region
 from groundviz.errors import OptionError
 from groundviz.evaluation.report import drawn, faithfulness, published, report, reviewers, sections, writing
+from groundviz.evaluation.report.gallery import record_of
 from groundviz.evaluation.report.headline import headline, verdicts
 from groundviz.evaluation.report.results import Results, name_of, title_of
 from groundviz.metrics.statistics import cluster_bootstrap, sign_flip
@@ -399,3 +400,22 @@ def test_curves_stand_beside_random_orders(tmp_path):
     assert "Good: the answer loses 9.00 nats" in told
     assert "Blind: not measured." in told
     assert "Deletion" not in sections.grounding(results).note
+
+
+def test_an_answer_that_is_next_to_impossible_is_not_shown_as_certain(tmp_path):
+    run = MadeRun(tmp_path)
+    run.answers()["confidence"][0] = 0.0
+    results = Results(run, repeats=10)
+    image, _ = drawn.image_and_reference(results, 0)
+    assert record_of(results, 0, image, []).answer.confidence == 0.0
+    assert record_of(results, 1, image, []).answer.confidence == pytest.approx(0.51)
+
+
+def test_a_finding_that_is_markup_stays_a_name_in_the_markdown_of_a_public_report(tmp_path):
+    run, name = MadeRun(tmp_path), "<img src=x onerror=alert(1)> ![](http://host/x.png)"
+    run.answers()["finding"][:] = [name] * COUNT
+    report(run, repeats=10, public=True)
+    text = (tmp_path / "report-public" / "report.md").read_text("utf-8")
+    assert "&lt;img src=x" in text
+    assert "<img" not in text
+    assert "](" not in text.replace("\\](", "")
