@@ -195,13 +195,14 @@ def _grids(results: Results) -> set[tuple[int, int]]:
 
 def markdown(made: Report) -> str:
     """The report in Markdown, without images."""
-    parts = [f"# {made.title}", "", *(f"- {one}" for one in made.lead), ""]
+    words = tables.in_markdown
+    parts = [f"# {words(made.title)}", "", *(f"- {words(one)}" for one in made.lead), ""]
     parts += [tables.markdown(table) for table in made.tables]
     parts += ["## What reviewers ask", ""]
     for question, answer in made.questions:
-        parts += [f"**{question}** {answer}", ""]
+        parts += [f"**{words(question)}** {words(answer)}", ""]
     parts += ["## How this was made", ""]
-    parts += [f"- {name}: {value}" for name, value in made.facts]
+    parts += [f"- {words(name)}: {words(value)}" for name, value in made.facts]
     return "\n".join(parts) + "\n"
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from groundviz.record.exports import sheets
+from groundviz.render.base.escape import visible
 
 NOT_MEASURED = "not measured"
 UNDEFINED = "undefined"
@@ -36,6 +38,12 @@ _LATEX = {
     "\u2026": r"\ldots{}",
     "\u00b7": r"$\cdot$",
 }
+
+# Emphasis, code and cells; links and images; underscores that are not within a word.
+_MARKED = re.compile(r"[\\`*|]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
+# What begins an element or a character reference of HTML; "p < 0.001" does not.
+_HTML = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
+_REFERENCES = {"<": "&lt;", "&": "&amp;"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +137,23 @@ def p_value(p: float | None) -> str | None:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def in_markdown(words: str) -> str:
+    r"""Words as one line of Markdown, in which nothing is a mark, an element of HTML, a link or an image.
+
+    >>> print(in_markdown("p < 0.001, <img src=x> ![](http://host/x.png) of a_b [0.2, 0.3]"))
+    p < 0.001, &lt;img src=x> ![\](http://host/x.png) of a_b [0.2, 0.3]
+    """
+    line = visible(" ".join(words.split()))
+    return _MARKED.sub(r"\\\g<0>", _HTML.sub(lambda found: _REFERENCES[found[0]], line))
+
+
 def markdown(table: Table) -> str:
     """The table in Markdown, under its title, its note below."""
-    lines = [f"**{table.title}**", "", _piped(table.head), _piped(["---"] * len(table.head))]
+    rule = f"|{' --- |' * len(table.head)}"
+    lines = [f"**{in_markdown(table.title)}**", "", _piped(table.head), rule]
     lines += [_piped([text(cell) for cell in row]) for row in table.rows]
     if table.note:
-        lines += ["", table.note]
+        lines += ["", in_markdown(table.note)]
     return "\n".join(lines) + "\n"
 
 
@@ -147,12 +166,11 @@ def latex(table: Table) -> str:
         rf"\label{{tab:{table.name.replace('_', '-')}}}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        " & ".join(map(_tex, table.head)) + r" \\",
+        _tex_row(table.head),
         r"\midrule",
+        *(_tex_row([text(cell) for cell in row]) for row in table.rows),
+        *(r"\bottomrule", r"\end{tabular}", r"\end{table}"),
     ]
-    for row in table.rows:
-        lines.append(" & ".join(_tex(text(cell)) for cell in row) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     return "\n".join(lines) + "\n"
 
 
@@ -182,7 +200,13 @@ def as_json(tables: Sequence[Table], facts: dict[str, Any]) -> str:
 
 
 def _piped(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", r"\|") for cell in cells) + " |"
+    return "| " + " | ".join(map(in_markdown, cells)) + " |"
+
+
+def _tex_row(cells: Sequence[str]) -> str:
+    row = " & ".join(map(_tex, cells)) + r" \\"
+    # Behind the end of a row or a rule these are read as its options.
+    return f"{{}}{row}" if row.startswith(("[", "*")) else row
 
 
 def _tex(words: str) -> str:

@@ -26,7 +26,26 @@ TABLE = Table(
 def test_markdown_keeps_its_columns():
     lines = tables.markdown(TABLE).splitlines()
     assert lines[4] == r"| a_b\|c | 0.41 [0.35, 0.47] | 3 |"
-    assert lines[5:7] == ["| <b> | not measured | 4 |", "| none | undefined | 0 |"]
+    assert lines[5:7] == ["| &lt;b> | not measured | 4 |", "| none | undefined | 0 |"]
+
+
+@pytest.mark.parametrize(
+    ("words", "written"),
+    [
+        ("<img src=x onerror=alert(1)>", "&lt;img src=x onerror=alert(1)>"),
+        ("![](http://host/x.png)", r"![\](http://host/x.png)"),
+        (r"[a\](http://host)", r"[a\\\](http://host)"),
+        ("[a]: http://host", r"[a\]: http://host"),
+        ("`a` *b* __c__", r"\`a\` \*b\* \_\_c\_\_"),
+        ("&lt;b&gt;\n# head\ud800", "&amp;lt;b&amp;gt; # head⟦U+D800⟧"),
+        ("prior:class_mean of R&D, p < 0.001 [0.2, 0.3]", "prior:class_mean of R&D, p < 0.001 [0.2, 0.3]"),
+    ],
+)
+def test_markdown_reads_no_mark_in_a_name_and_leaves_plain_ones_as_they_are(words, written):
+    made = Table(name="t", title=words, head=(words, "n"), rows=((words, 1),), note=words)
+    title, _, head, _, row, _, note = tables.markdown(made).splitlines()
+    assert title == f"**{written}**"
+    assert [head, row, note] == [f"| {written} | n |", f"| {written} | 1 |", written]
 
 
 def test_latex_escapes_what_latex_would_read():
@@ -34,6 +53,18 @@ def test_latex_escapes_what_latex_would_read():
     assert r"a\_b|c & 0.41 [0.35, 0.47] & 3 \\" in text
     assert r"\caption{Per cent \& more. 50 \% of it.}" in text
     assert r"\textless{}b\textgreater{} & not measured & 4 \\" in text
+
+
+def test_latex_takes_no_name_for_an_option_of_the_row_before():
+    rows = (("[5cm] mass", 1), ("*effusion", 2), ("[left] opacity", 3), ("", 4))
+    lines = tables.latex(Table(name="t", title="T", head=("[5cm]", "n"), rows=rows)).splitlines()
+    assert lines[5] == r"{}[5cm] & n \\"
+    assert lines[7:11] == [
+        r"{}[5cm] mass & 1 \\",
+        r"{}*effusion & 2 \\",
+        r"{}[left] opacity & 3 \\",
+        r" & 4 \\",
+    ]
 
 
 def test_csv_holds_the_numbers_and_their_ends():
