@@ -277,14 +277,15 @@ class Explanation(InNumbers, InMotion):
             method: As in `heatmap`.
             target: As in `heatmap`.
             frame: Which of several frames was explained, counted from 0.
-            overwrite: Whether a file of that name may be replaced.
+            overwrite: Whether a file of that name may be replaced; the original never is.
             which: The image, tile, layer or head, as in `heatmap`.
 
         Raises:
             UnknownName: The name says no kind of DICOM file; or as in `heatmap`.
             TargetError: As in `heatmap`, or the map has no outlines.
             ImageError: The original is another image, no DICOM file, or one that nothing can refer to.
-            StoreError: A file of that name exists and `overwrite` is False, or it cannot be written.
+            StoreError: A file of that name exists and `overwrite` is False, it is the original, or it cannot
+                be written.
             MissingExtra: highdicom is not installed.
         """
         # Only here: few have DICOM files.

@@ -16,12 +16,13 @@ from groundviz.record import files
 
 def export(chosen: argparse.Namespace) -> None:
     """Write the maps that are meant to every place that was named, and say where they lie."""
-    from groundviz.dicom_out.writing import is_dicom
+    from groundviz.dicom_out.writing import is_dicom, refuse_original
     from groundviz.record.exports import writing
 
     explained = groundviz.open(chosen.file)
     # A name that says no format is known before the first file is written, and so is one that is taken.
     for place in chosen.to:
+        refuse_original(place, chosen.original)
         if is_dicom(place):
             _refuse_unnamed(chosen)
         elif not files.new_place(place).is_dir():

@@ -57,7 +57,7 @@ class Original:
     """An image's file, as far as it is needed. It names a patient, so it is never kept, logged or shown.
 
     Attributes:
-        dataset: The listed elements, their texts decoded; no pixels.
+        dataset: The listed elements, their texts decoded; no pixels, and nothing that DICOM does not define.
         source_image: The image as it was explained.
         number: Which of several frames was explained, counted from 1; None where there is one.
         little: Whether its words are stored low byte first.
@@ -204,7 +204,20 @@ def _listed(source: Any) -> tuple[Dataset, bool]:
         read = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=tags)
     kept = pydicom.Dataset()
     kept.update({tag: copy.deepcopy(read[tag]) for tag in tags if tag in read})
+    _drop_unknown(kept)
     kept.decode()
     fill(kept)
     _, little = read.original_encoding
     return kept, little is not False
+
+
+def _drop_unknown(dataset: Dataset) -> None:
+    """Leave out, also in the items of sequences, what DICOM does not define: nobody knows whom it names."""
+    from pydicom.datadict import dictionary_has_tag
+
+    for tag in list(dataset.keys()):
+        if not dictionary_has_tag(tag):
+            del dataset[tag]
+        elif dataset[tag].VR == "SQ":
+            for item in dataset[tag].value:
+                _drop_unknown(item)

@@ -155,3 +155,16 @@ def test_a_dicom_file_that_cannot_be_is_one_line(
     told = capsys.readouterr().err.split("\r")[-1].strip()
     assert words in told and "\n" not in told
     assert not place.exists()
+
+
+def test_no_file_is_written_where_one_would_take_the_place_of_the_original(
+    tmp_path: Path, capsys: Capture, from_dicom: tuple[str, str]
+) -> None:
+    saved, sample = from_dicom
+    mine, first = tmp_path / "mine.dcm", tmp_path / "first.gsps.dcm"
+    mine.write_bytes(Path(sample).read_bytes())
+    to = ["--to", str(first), "--to", str(tmp_path / "." / "mine.dcm")]
+    assert cli.main(["export", saved, *to, "--original", str(mine), "--overwrite"]) == 2
+    assert "The original lies in that place" in capsys.readouterr().err
+    assert mine.read_bytes() == Path(sample).read_bytes()
+    assert not first.exists()

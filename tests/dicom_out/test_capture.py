@@ -179,3 +179,21 @@ def test_a_file_is_written_whole_or_not_at_all(explanation: Explanation, file: b
     with pytest.raises(UnknownName, match=r"End it with one of these: \.dcm"):
         explanation.to_dicom(tmp_path / "map.dicom", file)
     assert [path.name for path in tmp_path.iterdir()] == ["map.gsps.dcm"]
+
+
+@pytest.mark.parametrize("suffix", writing.FORMATS)
+def test_the_original_is_never_written_over(
+    explanation: Explanation, file: bytes, tmp_path: Path, suffix: str
+) -> None:
+    place, link = tmp_path / f"scan{suffix}", tmp_path / f"link{suffix}"
+    place.write_bytes(file)
+    link.hardlink_to(place)
+    (tmp_path / "in").mkdir()
+    around = tmp_path / "in" / ".." / place.name
+    with place.open("rb") as stream:
+        for given in (place, str(place), around, link, stream, pydicom.dcmread(place)):
+            with pytest.raises(StoreError, match="The original lies in that place"):
+                explanation.to_dicom(place, given, overwrite=True)
+    assert place.read_bytes() == file
+    # Its content alone lies nowhere.
+    explanation.to_dicom(place, file, overwrite=True)

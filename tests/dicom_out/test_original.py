@@ -157,3 +157,20 @@ def test_a_kind_of_image_that_highdicom_does_not_know_can_be_captured(tmp_path: 
     with pytest.raises(ImageError, match="of a rare kind"):
         explanation.to_dicom(tmp_path / "map.gsps.dcm", file)
     assert explanation.to_dicom(tmp_path / "map.dcm", file).is_file()
+
+
+@pytest.mark.parametrize("suffix", writing.FORMATS)
+def test_what_dicom_does_not_define_is_not_copied_from_a_sequence(tmp_path: Any, suffix: str) -> None:
+    inner, code = pydicom.Dataset(), pydicom.Dataset()
+    inner.private_block(0x0011, "ACME", create=True).add_new(1, "LO", "ZZ-INNER")
+    code.CodeMeaning = "names removed"
+    code.EquivalentCodeSequence = [inner]
+    code.private_block(0x0011, "ACME", create=True).add_new(1, "LO", "ZZ-OUTER")
+    code.add_new(0x00081FFF, "LO", "ZZ-UNKNOWN")
+    file = content(original(DeidentificationMethodCodeSequence=[code]))
+    explanation = Explanation(record_of(images.load(file)))
+    place = explanation.to_dicom(tmp_path / f"map{suffix}", file)
+    assert pydicom.dcmread(place).DeidentificationMethodCodeSequence[0].CodeMeaning == "names removed"
+    for hidden in (b"ZZ-INNER", b"ZZ-OUTER", b"ZZ-UNKNOWN"):
+        assert hidden not in place.read_bytes()
+        assert hidden in file
