@@ -23,7 +23,7 @@ from groundviz.study import responses
 from groundviz.study.preference import Comparison, strengths
 from groundviz.study.reliability import agreement, controls
 from groundviz.study.responses import ANSWERS, Response
-from groundviz.study.selecting import SCALES, judged, of_ratings, points, rated_arms
+from groundviz.study.selecting import SCALES, counted, judged, of_ratings, points, rated_arms
 
 Keyed = Mapping[tuple[str, str], float]
 
@@ -36,19 +36,27 @@ class Findings:
         tables: Preference, pairs, controls, ratings, their tests, answers, agreement; those that there are
             responses for.
         readers: How many readers.
-        responses: How many responses.
+        responses: How many responses count.
+        left_out: How many do not, for the reader had answered that trial before: a file was copied, or two
+            readers had one code.
         blinded: Whether methods still have codes for names.
     """
 
     tables: tuple[Table, ...]
     readers: int
     responses: int
+    left_out: int = 0
     blinded: bool = field(default=False)
 
     def __str__(self) -> str:
-        return "\n".join(
-            [f"{self.responses} responses of {self.readers} readers", "", *map(tables.markdown, self.tables)]
-        )
+        lines = [f"{self.responses} responses of {self.readers} readers"]
+        if self.left_out:
+            lines += [
+                "",
+                f"{self.left_out} more are left out: the reader had answered that trial before. A file was "
+                "copied or named twice, two windows were open, or two readers had one code.",
+            ]
+        return "\n".join([*lines, "", *map(tables.markdown, self.tables)])
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write each table as CSV, LaTeX and Markdown, and all as one JSON file.
@@ -58,7 +66,7 @@ class Findings:
         """
         place = disk.folder_for_writing(folder)
         written = [disk.write(place / "study.md", str(self).encode())]
-        facts = {"readers": self.readers, "responses": self.responses, "blinded": self.blinded}
+        facts = {name: getattr(self, name) for name in ("readers", "responses", "left_out", "blinded")}
         written.append(disk.write(place / "study.json", tables.as_json(self.tables, facts).encode()))
         for table in self.tables:
             written.append(disk.write(place / f"{table.name}.csv", tables.comma_separated(table).encode()))
@@ -78,7 +86,7 @@ def analyse(
     Preference is by Bradley-Terry strengths with a two-way cluster bootstrap over readers and cases; ratings
     are compared by Wilcoxon's signed-rank test on each case's mean over readers, with Holm's correction;
     agreement is Krippendorff's alpha between readers, kappa within a reader, and the overlap of marked
-    findings.
+    findings. Of several responses of a reader to one trial the first counts.
 
     Args:
         files: The readers' CSV files, or folders of them.
@@ -92,7 +100,8 @@ def analyse(
     Source:
         docs/study.md names the source of each statistic.
     """
-    rows = responses.read(_csv_files(files))
+    given = responses.read(_csv_files(files))
+    rows = counted(given)
     if not rows:
         raise StoreError("There is no response in these files. Name the files of readers who began.")
     studies = sorted({row.study_id for row in rows})
@@ -114,7 +123,13 @@ def analyse(
     ]
     readers = len({row.rater_id for row in rows})
     found = tuple(table for table in made if table is not None)
-    return Findings(tables=found, readers=readers, responses=len(rows), blinded=not names)
+    return Findings(
+        tables=found,
+        readers=readers,
+        responses=len(rows),
+        left_out=len(given) - len(rows),
+        blinded=not names,
+    )
 
 
 def _csv_files(files: Iterable[str | os.PathLike[str]]) -> list[Path]:

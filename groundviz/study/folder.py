@@ -75,7 +75,7 @@ class Study:
         seed: Of every reader's order.
         passes: What readers do: "compare" maps, "rate" them, judge the "answer".
         arms: Codes of the methods.
-        priors: Codes of the maps that never saw the image.
+        priors: Codes of the maps that never saw the image: every reader's order has its controls by them.
         cases: What readers may know of each case, by its code.
     """
 
@@ -209,22 +209,22 @@ def make(
     for inner in ("images", "maps", "responses"):
         files.folder_for_writing(folder / inner)
     salt, study_id = secrets.token_hex(16), secrets.token_hex(6)
-    methods: tuple[str, ...] = ()
+    codes: dict[str, str] = {}
     names: dict[str, str] = {}
     facts: dict[str, CaseFacts] = {}
     for case in counted(chain(first, given)):
-        methods = methods or tuple(sorted(case.maps))
-        if tuple(sorted(case.maps)) != methods:
+        # In the order of the codes, in which files are written too: any other would tell of the names.
+        codes = codes or dict(sorted((_code(salt, name), name) for name in case.maps))
+        if set(case.maps) != set(codes.values()):
             raise OptionError(
-                f"The methods differ from case to case: {sorted(case.maps)} after {list(methods)}. "
+                f"The methods differ from case to case: {sorted(case.maps)} after {sorted(codes.values())}. "
                 "Give every case a map of every method, or leave the case out."
             )
         code = _code(salt, case.sample_id)
         names[code] = case.sample_id
-        facts[code] = _blinded(case, code, {name: _code(salt, name) for name in methods}, folder)
+        facts[code] = _blinded(case, code, codes, folder)
     if not facts:
         raise OptionError("There are no cases to read. Give at least one.")
-    codes = {_code(salt, name): name for name in methods}
     study = Study(
         folder=folder,
         study_id=study_id,
@@ -233,10 +233,19 @@ def make(
         passes=tuple(part for part in PASSES if part in passes),
         arms=tuple(code for code, name in codes.items() if not name.startswith(PRIORS)),
         priors=tuple(code for code, name in codes.items() if name.startswith(PRIORS)),
-        cases=facts,
+        # Their first order tells how they were chosen, and so which answers are right.
+        cases=dict(sorted(facts.items())),
     )
     # An impossible design is refused before a reader meets it.
-    ordered(list(facts), study.arms, study.priors, passes=study.passes, study_id="", rater_id="", seed=seed)
+    ordered(
+        list(study.cases),
+        study.arms,
+        study.priors,
+        passes=study.passes,
+        study_id="",
+        rater_id="",
+        seed=seed,
+    )
     secret = {"study_id": study_id, "schema": SCHEMA, "salt": salt, "arms": codes, "cases": names}
     files.write(key_place, _json(secret), overwrite=False)
     files.write(folder / "study.json", _json(_design(study)), overwrite=False)
@@ -279,11 +288,18 @@ def open(folder: str | os.PathLike[str]) -> Study:
 
 
 def _blinded(case: Case, code: str, arms: Mapping[str, str], folder: Path) -> CaseFacts:
-    """Write the image and the maps of a case, and return what a reader may know of it."""
+    """Write the image and the maps of a case, and return what a reader may know of it.
+
+    Args:
+        case: The case.
+        code: Its code.
+        arms: Names of its maps by their codes.
+        folder: The study's.
+    """
     longest = max(case.image.shape)
     shape = overlay.fitting(case.image, min(longest, _LONGEST))
     files.write(folder / "images" / f"{code}.png", overlay.png(overlay.resample(case.image.pixels, shape)))
-    for name, arm in arms.items():
+    for arm, name in arms.items():
         heatmap = case.maps[name]
         values = np.where(np.isfinite(heatmap.values), np.maximum(heatmap.values, 0.0), np.nan)
         plain = replace(heatmap, values=values.astype(np.float32), signed=False, unit="")
@@ -314,4 +330,5 @@ def _code(salt: str, name: str) -> str:
 
 
 def _json(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+    # Half a letter, which UTF-8 does not have, stands there by its number.
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace")

@@ -141,5 +141,8 @@ def read(paths: Iterable[Path]) -> list[Response]:
 
 
 def _one_line(text: str) -> str:
-    """Without line breaks, so that a row is a line and a torn one harms no other."""
-    return " ".join(text.split())
+    """Without line breaks, so that a row is a line and a torn one harms no other; and with letters alone.
+
+    A browser may hand over halves of letters, which no file can hold.
+    """
+    return " ".join(text.split()).encode(errors="replace").decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from groundviz.study.responses import CHOICES, RATED, Response
+from groundviz.study.responses import CHOICES, MARKED, NOTHING, RATED, Response
 
 # What a map is rated by, what to call it, and the values that there are.
 SCALES = {
@@ -12,6 +12,18 @@ SCALES = {
     "delta_conf": ("change of confidence, \u22122 to 2", range(-2, 3)),
     "misleading": ("misleading, 0 or 1", range(2)),
 }
+
+
+def counted(rows: Sequence[Response]) -> list[Response]:
+    """The first response of each reader to each question of a trial, in the order of time.
+
+    A second one comes of a file that was copied or named twice, or of a code that two readers had.
+    """
+    first: dict[tuple[str, str, str, bool], Response] = {}
+    for row in sorted(rows, key=lambda row: row.ts_utc):
+        marks = row.response in (MARKED, NOTHING)
+        first.setdefault((row.study_id, row.rater_id, row.trial, marks), row)
+    return list(first.values())
 
 
 def judged(rows: Sequence[Response]) -> list[Response]:

@@ -95,10 +95,19 @@ class Session:
                 "This cannot be a reader's code: expected up to 40 letters, digits and hyphens, and no name. "
                 'Give for example "reader-1".'
             )
-        known = {trial.number: trial for trial in self.trials}
         self._done: dict[int, set[str]] = {}
-        self._sitting = 1
-        for row in responses.read([self.file] if self.file.is_file() else []):
+        earlier = self._look()
+        self._sitting = 1 + max((int(row.session) for row in earlier), default=0)
+
+    def _look(self) -> list[Response]:
+        """Take in what the reader's file holds, and return it.
+
+        Raises:
+            StoreError: The file is of another study or another reader, or cannot be read.
+        """
+        known = {trial.number: trial for trial in self.trials}
+        kept = responses.read([self.file] if self.file.is_file() else [])
+        for row in kept:
             trial = known.get(int(row.trial)) if row.trial.isdigit() else None
             same = (row.study_id, row.rater_id) == (self.study_id, self.rater_id)
             if not same or trial is None or (trial.case, trial.left) != (row.case_hash, row.arm_left):
@@ -107,7 +116,7 @@ class Session:
                     "code, or move the file away."
                 )
             self._done.setdefault(trial.number, set()).add(row.response)
-            self._sitting = max(self._sitting, int(row.session) + 1)
+        return kept
 
     @property
     def trial(self) -> Trial | None:
@@ -161,12 +170,18 @@ class Session:
                 "t_total_ms", "comment"; "number", the trial as `Shown` counted it.
 
         Raises:
-            OptionError: It answers another trial, or is incomplete or impossible. Nothing was kept.
+            OptionError: It answers another trial, or one that was answered elsewhere meanwhile, or is
+                incomplete or impossible. Nothing was kept.
             StoreError: It could not be written. Nothing was kept.
         """
+        seen = self.trial, self.stage
+        # Another window of the same reader may have gone on.
+        self._look()
         trial = self.trial
-        if trial is None or reply.get("number") != self.done + 1:
-            raise OptionError("This trial is answered already. The next one is shown.")
+        if trial is None or (trial, self.stage) != seen or reply.get("number") != self.done + 1:
+            raise OptionError(
+                "This trial is answered already, perhaps in another window. The next one is shown."
+            )
         case = self.cases[trial.case]
         given = {**_judged(self.stage, reply, case.shape), **_circumstances(reply)}
         row = Response(

@@ -184,6 +184,24 @@ def test_without_the_key_the_analysis_stays_blind(read, tmp_path):
     assert float(rows[0]["strength (log-odds)"]) > float(rows[0]["strength (log-odds) low"])
 
 
+def test_a_trial_counts_once_however_often_its_line_is_there(read, tmp_path):
+    found = study.analyse([read.folder], repeats=20)
+    assert found.left_out == 0
+    assert "left out" not in str(found)
+    copied = tmp_path / "r1 (copy).csv"
+    lines = (read.folder / "responses" / "r1.csv").read_text("utf-8").splitlines()
+    # Whoever has the same code and came later judged otherwise, and does not count.
+    later = [line.replace(",A,", ",B,").replace("T", "T9", 1) for line in lines[1:]]
+    copied.write_text("\n".join([lines[0], *later]) + "\n", "utf-8")
+    twice = study.analyse([copied, read.folder, read.folder / "responses" / "blind.csv"], repeats=20)
+    blind = len((read.folder / "responses" / "blind.csv").read_text("utf-8").splitlines()) - 1
+    assert (twice.responses, twice.left_out) == (found.responses, len(later) + blind)
+    assert str(twice).endswith(str(found).partition("\n\n")[2])
+    assert f"{twice.left_out} more are left out" in str(twice)
+    twice.save(tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "study.json").read_text("utf-8"))["left_out"] == twice.left_out
+
+
 def test_what_cannot_be_analysed_is_refused(read, tmp_path):
     key = tmp_path / "key.json"
     key.write_text(json.dumps({"study_id": "other", "arms": {}}), "utf-8")

@@ -148,6 +148,49 @@ def test_comments_stay_comments(made):
         assert [row["comment"] for row in csv.DictReader(stream)] == comments
 
 
+def test_halves_of_letters_are_cleaned_and_kept(made):
+    session = made.session("r1")
+    reply(session, comment="left \ud800 lung")
+    assert [row.comment for row in responses.read(made.files)] == ["left ? lung"]
+
+
+def test_two_windows_of_a_reader_write_no_trial_twice(made):
+    one, other = made.session("r1"), made.session("r1")
+    stages = []
+    while one.stage != "done":
+        stages.append(one.stage)
+        stale = {"number": other.shown().number, **COMMON, **REPLIES[other.stage]}
+        reply(one)
+        with pytest.raises(OptionError, match="answered already, perhaps in another window"):
+            other.answer(stale)
+        # The other window has gone on, too.
+        assert other.shown() == one.shown()
+        one, other = other, one
+    assert {"compare", "mark", "rate", "answer"} == set(stages)
+    assert len(responses.read(made.files)) == len(stages)
+
+
+def test_no_order_in_the_folder_tells_of_names_or_of_how_cases_were_chosen(tmp_path):
+    named = []
+    for number in range(12):
+        made = study.make(cases(3), tmp_path / f"{number}")
+        design = json.loads((made.folder / "study.json").read_text("utf-8"))
+        key = json.loads((tmp_path / f"{number}.key.json").read_text("utf-8"))
+        assert design["arms"] == sorted(design["arms"])
+        assert list(design["cases"]) == sorted(design["cases"])
+        written = sorted((made.folder / "maps").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        assert [path.stem.split("-")[1] for path in written[:3]] == sorted(key["arms"])
+        named.append([key["arms"][arm] for arm in design["arms"]])
+    assert ["attention", "occlusion"] in named
+    assert ["occlusion", "attention"] in named
+
+
+def test_a_study_of_names_that_no_file_can_hold_opens_as_it_was_made(tmp_path):
+    odd = [replace(case, finding="nodule \ud800") for case in cases(2)]
+    made = study.make(odd, tmp_path / "study")
+    assert study.open(made.folder).cases == made.cases
+
+
 def test_a_reader_has_a_code_and_not_a_name_or_a_path(made):
     for name in ("Dr. Müller", "../r1", "", "a" * 41):
         with pytest.raises(OptionError, match="reader's code"):

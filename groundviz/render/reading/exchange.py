@@ -8,7 +8,8 @@ The browser sends ::
 and gets ::
 
     {"shown": {"number", "count", "stage", "words", "shape", "maps"}}, [image, map, …]   each a PNG
-    {"failed": sentence}                    nothing was kept; the same trial is still there
+    {"failed": sentence}                    nothing was kept; the same trial is still there, or the next one
+                                            is shown with it, where another window answered this one
 
 Images go by message alone: a notebook keeps none of them.
 """
@@ -16,6 +17,7 @@ Images go by message alone: a notebook keeps none of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from groundviz.errors import GroundvizError
@@ -38,6 +40,7 @@ def told(session: Reader, images: Images, message: Any) -> Told | None:
     """What to send back; None where nothing was asked that is understood."""
     if not isinstance(message, dict):
         return None
+    before = session.shown()
     try:
         if isinstance(message.get("reply"), dict):
             session.answer(message["reply"])
@@ -45,7 +48,13 @@ def told(session: Reader, images: Images, message: Any) -> Told | None:
             return None
         return _shown(session, images)
     except GroundvizError as error:
-        return {"failed": str(error)}, []
+        failed = {"failed": str(error)}
+        with suppress(GroundvizError):
+            # It was answered in another window: this one goes on, too.
+            if session.shown() != before:
+                content, pixels = _shown(session, images)
+                return content | failed, pixels
+        return failed, []
 
 
 def _shown(session: Reader, images: Images) -> Told:

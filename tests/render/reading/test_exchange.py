@@ -1,5 +1,7 @@
 """What a reader's browser is told: no codes, and an error that keeps the trial."""
 
+from dataclasses import replace
+
 import pytest
 
 from groundviz.errors import OptionError
@@ -54,6 +56,21 @@ def test_a_reply_is_kept_or_refused_in_words():
     assert exchange.told(reader, images, {"reply": {"response": "A"}})[0].keys() == {"shown"}
     assert exchange.told(reader, images, {"reply": {"response": "?"}}) == ({"failed": "Choose one."}, [])
     assert reader.given == [{"response": "A"}]
+
+
+def test_a_trial_that_another_window_answered_is_followed_by_the_next():
+    class Elsewhere(Reader):
+        def shown(self):
+            return replace(super().shown(), number=1 + len(self.given))
+
+        def answer(self, reply):
+            self.given.append("in another window")
+            raise OptionError("This trial is answered already.")
+
+    told, buffers = exchange.told(Elsewhere(), images, {"reply": {"response": "A"}})
+    assert told["failed"] == "This trial is answered already."
+    assert told["shown"]["number"] == 2
+    assert len(buffers) == 3
 
 
 @pytest.mark.parametrize(
