@@ -15,8 +15,8 @@ from groundviz.metrics.statistics import Interval
 from groundviz.render.report.tables import p_value
 
 NO_PLACES = (
-    "No sample of this run has a reference region: where the model looked was compared with nothing. What "
-    "follows is about answers, and about whether they need the image."
+    "No sample of this run has a reference region that could be read: where the model looked was compared "
+    "with nothing. What follows is about answers, and about whether they need the image."
 )
 Kind = Literal["better", "worse", "not shown", "too few"]
 

@@ -91,7 +91,7 @@ class Results:
         return bool(self.primary)
 
     @cached_property
-    def answers(self) -> Mapping[str, list[Any]]:
+    def answers(self) -> Columns:
         """The table of answers."""
         return self.run.answers()
 

@@ -17,6 +17,7 @@ from groundviz.evaluation.report import faithfulness
 from groundviz.evaluation.report.headline import headline
 from groundviz.evaluation.report.inference import p_words
 from groundviz.evaluation.report.results import CONTROLS, Results, as_numbers, name_of, title_of
+from groundviz.evaluation.report.sections import without_metric
 from groundviz.metrics import METRICS
 from groundviz.metrics.statistics import FEWEST_CLUSTERS, sign_flip, spearman, terciles
 from groundviz.record.types import Doubles
@@ -58,7 +59,10 @@ def questions(results: Results) -> list[Answered]:
     for question, answer in asked:
         compared = results.localised or answer not in _OF_PLACES
         told.append(
-            (question, answer(results) if compared else f"{NOT_HERE} No sample has a reference region.")
+            (
+                question,
+                answer(results) if compared else f"{NOT_HERE} No sample has a reference that could be read.",
+            )
         )
     return told
 
@@ -127,11 +131,11 @@ def _merged(results: Results) -> str:
 
 
 def _negatives(results: Results) -> str:
-    without = len(results.rows) - results.with_reference
+    without = without_metric(results)
+    reasons = "; ".join(f"{count}: {why.rstrip('.')}" for why, count in without.items())
     return (
-        f"{without} of {len(results.rows)} samples have no reference region in view and no localisation "
-        f"metric; their "
-        "answers are scored like all others."
+        f"{without.total()} of {len(results.rows)} samples have no localisation metric; their answers are "
+        f"scored like all others. {reasons and f'Why, by the number of samples: {reasons}.'}"
     )
 
 

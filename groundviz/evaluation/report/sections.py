@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -16,6 +17,7 @@ from groundviz.evaluation.report.results import (
     number,
     title_of,
 )
+from groundviz.evaluation.unscored import unscored
 from groundviz.metrics.priors import RANDOM
 from groundviz.metrics.statistics import correct_and_grounded, terciles
 from groundviz.record.types import Bools, Doubles
@@ -320,9 +322,15 @@ def statuses(results: Results) -> Table:
     rows: list[tuple[Cell, ...]] = [("asked", len(results.rows))]
     rows += [(f"ended with status {name!r}", count) for name, count in sorted(results.statuses.items())]
     rows.append(("with a reference region in view", results.with_reference))
-    rows.append(
-        ("without one, and so without a localisation metric", len(results.rows) - results.with_reference)
-    )
+    rows += [(f"without a localisation metric: {why}", n) for why, n in without_metric(results).items()]
     for reason, count in results.run.manifest["dataset"].get("dropped", {}).items():
         rows.append((f"left out by the data set: {reason}", count))
     return Table(name="samples", title="Samples", head=("what", "n"), rows=tuple(rows))
+
+
+def without_metric(results: Results) -> Counter[str]:
+    """How many samples have no localisation metric, by why; reasons that differ in numbers alone are one."""
+    counts: Counter[str] = Counter()
+    for why, those in unscored(results.answers, results.maps, results.scores).items():
+        counts[re.sub(r"\d+", "\u2026", why)] += len(those)
+    return counts

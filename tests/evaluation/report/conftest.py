@@ -161,10 +161,11 @@ class MadeRun(Run):
             }
             for method, kind in named.items():
                 for one in measure(self._heatmap(kind, at), mask, metrics=METRICS):
-                    rows.append((sample_id, method, one.name, "grid", one.value, one.chance))
+                    rows.append((sample_id, method, one.name, "grid", one.value, one.chance, one.flag))
                     if method == "good":
-                        rows.append((sample_id, "prior:random", one.name, "grid", one.chance, one.chance))
-        names = ("sample_id", "method", "metric", "variant", "value", "chance")
+                        chance = one.chance
+                        rows.append((sample_id, "prior:random", one.name, "grid", chance, chance, ""))
+        names = ("sample_id", "method", "metric", "variant", "value", "chance", "flag")
         return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
     def scores(self, evaluation=None):

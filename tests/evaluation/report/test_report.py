@@ -197,14 +197,33 @@ def test_nothing_is_left_out_without_being_counted(results):
     assert counts["asked"] == COUNT
     assert counts["ended with status 'oom'"] == 1
     assert counts["left out by the data set: no image"] == 2
-    assert (
-        counts["with a reference region in view"]
-        + counts["without one, and so without a localisation metric"]
-        == COUNT
-    )
+    without = counts["without a localisation metric: no reference region"]
+    assert counts["with a reference region in view"] + without == COUNT
     answers = published.answers(results)
     assert sum(one[3] + one[4] for one in answers.rows) == COUNT
     assert sum(one[4] for one in answers.rows) == 1
+
+
+def test_a_reference_that_could_not_be_read_is_told_apart_from_none(tmp_path):
+    run = MadeRun(tmp_path)
+    scores, faults = run.scores(), {}
+    faults |= dict.fromkeys(list(dict.fromkeys(scores["sample_id"]))[:2], "It is drawn on {} rows.")
+    faults[list(dict.fromkeys(scores["sample_id"]))[2]] = "A mask's file is missing. Get it again."
+    kept = [at for at, sample_id in enumerate(scores["sample_id"]) if sample_id not in faults]
+    for name, column in scores.items():
+        column[:] = [column[at] for at in kept]
+        lost = {"sample_id": list(faults), "value": [None] * 3, "chance": [None] * 3}
+        lost["flag"] = [why.format(10 + at) for at, why in enumerate(faults.values())]
+        column += lost.get(name, [""] * 3)
+    results = Results(run, repeats=10)
+    counts = dict(sections.statuses(results).rows)
+    unread = "without a localisation metric: reference that cannot be read. "
+    assert counts[f"{unread}It is drawn on … rows."] == 2
+    assert counts[f"{unread}A mask's file is missing. Get it again."] == 1
+    assert sum(n for what, n in counts.items() if "localisation metric" in what or "in view" in what) == COUNT
+    told = dict(reviewers.questions(results))["What about negative and absent findings?"]
+    assert "2: reference that cannot be read. It is drawn on … rows;" in told
+    assert "1: reference that cannot be read. A mask's file is missing. Get it again" in told
 
 
 def test_what_was_not_measured_says_so(results):
