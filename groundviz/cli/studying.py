@@ -18,17 +18,18 @@ PASSES = ("compare", "rate", "answer")
 def make(chosen: argparse.Namespace) -> None:
     """Choose cases of a run, blind them, and write the study and its key."""
     from groundviz import study
+    from groundviz.evaluation import Run
 
+    run = Run(chosen.run_folder)
     arms = chosen.arms.split(",") if chosen.arms else ()
-    cases = study.cases_of(chosen.run_folder, arms=arms, limit=chosen.cases, seed=chosen.seed or 0)
-    run_id = json.loads((chosen.run_folder / "manifest.json").read_text("utf-8"))["run_id"]
+    cases = study.cases_of(run, arms=arms, limit=chosen.cases, seed=chosen.seed or 0)
     made = study.make(
         cases,
         chosen.out,
         key=chosen.key,
         passes=chosen.passes.split(","),
         seed=chosen.seed or 0,
-        run_id=run_id,
+        run_id=run.manifest["run_id"],
         counted=lambda cases: counted(cases, "Blinding", chosen.cases, unit="case"),
     )
     key = chosen.key or chosen.out.with_name(f"{chosen.out.name}.key.json")

@@ -74,6 +74,12 @@ def test_a_study_is_made_read_and_analysed(run, tmp_path, capsys, monkeypatch):
     assert "Methods have codes" not in told
 
 
+def test_a_study_of_a_folder_without_a_run_is_refused_in_words(tmp_path, capsys):
+    assert cli.main(["study", "make", str(tmp_path), "--out", str(tmp_path / "STUDY")]) == 2
+    assert "There is no run in this folder" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_power_of_a_study_is_told(capsys):
     assert cli.main(["study", "power", "--readers", "2", "--cases", "10"]) == 0
     assert "2 readers, 10 cases" in capsys.readouterr().out
