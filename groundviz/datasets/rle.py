@@ -6,6 +6,7 @@ All of them count pixels column by column, from the upper left corner down. Sour
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from groundviz.record.types import Bools
 # A compressed count is written in characters from "0" on, five bits each, the lowest first; the sixth bit
 # says that another one follows.
 _FIRST, _BITS, _MORE, _SIGN = 48, 0x1F, 0x20, 0x10
+# Python reads no number of thousands of digits, and no image needs one of more than these.
+_WHOLE = re.compile(r"[0-9]{1,18}")
 
 
 def decode(code: Mapping[str, Any]) -> Bools:
@@ -28,7 +31,8 @@ def decode(code: Mapping[str, Any]) -> Bools:
             list or as COCO's compressed text or bytes.
 
     Raises:
-        DataError: It is no such code, or its runs do not fill the mask.
+        DataError: It is no such code, a count is no whole number from 0 to the number of pixels, or its runs do
+            not fill the mask.
 
     >>> decode({"size": [2, 3], "counts": [1, 2, 3]}).astype(int).tolist()
     [[0, 1, 0], [1, 0, 0]]
@@ -39,16 +43,29 @@ def decode(code: Mapping[str, Any]) -> Bools:
         counts = counts.decode("ascii", "replace")
     if isinstance(counts, str):
         counts = _uncompressed(counts)
-    if not isinstance(counts, list | tuple | np.ndarray):
+    if isinstance(counts, np.ndarray):
+        counts = counts.reshape(-1).tolist()
+    if not isinstance(counts, list | tuple):
         raise DataError("A run-length code has no counts: expected a list or a text under 'counts'.")
-    lengths = np.asarray(counts, dtype=np.int64).reshape(-1)
-    if (lengths < 0).any() or lengths.sum() != rows * cols:
+    _require_filled(counts, rows, cols)
+    flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
+    return flat.reshape(cols, rows).T
+
+
+def _require_filled(counts: Sequence[Any], rows: int, cols: int) -> None:
+    """Stop counts that do not fill a mask, while they are Python's numbers: a sum of NumPy's wraps around."""
+    pixels = rows * cols
+    if not all(isinstance(count, int | np.integer) and 0 <= count <= pixels for count in counts):
         raise DataError(
-            f"A run-length code counts {int(lengths.sum())} pixels, where its size of {rows} rows by {cols} "
+            f"A run-length code has a count that is no whole number from 0 to {pixels}, the pixels of its "
+            f"{rows} rows by {cols} columns. The file is damaged. Get it again."
+        )
+    filled = sum(map(int, counts))
+    if filled != pixels:
+        raise DataError(
+            f"A run-length code counts {filled} pixels, where its size of {rows} rows by {cols} "
             "columns has another number. The file is damaged, or its size is given as columns by rows."
         )
-    flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
-    return flat.reshape(cols, rows).T
 
 
 def encode(mask: Bools) -> dict[str, Any]:
@@ -71,9 +88,9 @@ def size_of(code: Mapping[str, Any]) -> tuple[int, int]:
     """Rows and columns of a code.
 
     Raises:
-        DataError: It states none, or more pixels than an image may have.
+        DataError: It is no such code, states no size, or more pixels than an image may have.
     """
-    size = code.get("size")
+    size = code.get("size") if isinstance(code, Mapping) else None
     if not isinstance(size, Sequence) or len(size) != 2 or not all(isinstance(side, int) for side in size):
         raise DataError("A run-length code states no size: expected [rows, columns] under 'size'.")
     rows, cols = size
@@ -122,7 +139,7 @@ def _relative_runs(code: str) -> Iterator[tuple[int, int]]:
     words = code.split()
     if words == ["-1"]:
         return
-    if len(words) % 2 or not all(word.isdecimal() for word in words):
+    if len(words) % 2 or not all(_WHOLE.fullmatch(word) for word in words):
         raise DataError("A relative run-length code is no pairs of whole numbers, and not -1.")
     at = 0
     for skip, length in zip(words[::2], words[1::2], strict=True):

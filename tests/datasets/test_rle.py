@@ -47,7 +47,17 @@ def test_counts_as_a_list() -> None:
         ({"size": [2, 3], "counts": "12o"}, "damaged"),
         ({"size": [2, 3], "counts": "1\x01"}, "damaged"),
         ({"size": [2, 3], "counts": "ooooooooooooooooo0"}, "damaged"),
-        ({"size": [2, 3], "counts": [3, -1, 4]}, "counts 6 pixels"),
+        ({"size": [2, 3], "counts": [3, -1, 4]}, "no whole number from 0 to 6"),
+        # These add up to 16 in 64 bits.
+        ({"size": [4, 4], "counts": [2**63 - 1, 2**63 - 1, 2 + 16]}, "no whole number from 0 to 16"),
+        ({"size": [4, 4], "counts": np.array([2**63 - 1, 2**63 - 1, 18])}, "no whole number"),
+        ({"size": [4, 4], "counts": rle._compressed([2**63 - 1, 2**63 - 1, 18])}, "no whole number"),
+        ({"size": [4, 4], "counts": [2**70]}, "no whole number"),
+        ({"size": [4, 4], "counts": ["a"]}, "no whole number"),
+        ({"size": [4, 4], "counts": [None, 16]}, "no whole number"),
+        ({"size": [4, 4], "counts": [[8], [8]]}, "no whole number"),
+        ({"size": [4, 4], "counts": [0.5, 15.5]}, "no whole number"),
+        ([4, 4], "states no size"),
         ({"size": [10**6, 10**6], "counts": "1"}, "no image here has"),
         ({"size": [0, 3], "counts": ""}, "no image here has"),
     ],
@@ -89,5 +99,8 @@ def test_relative_codes_and_several_of_one_image() -> None:
 def test_absolute_starts_are_noticed() -> None:
     with pytest.raises(DataError, match="starts may be absolute"):
         rle.from_relative(["1 2 90 8"], (10, 10))
-    with pytest.raises(DataError, match="no pairs"):
-        rle.from_relative(["1 2 3"], (10, 10))
+    with pytest.raises(DataError, match="past the image"):
+        rle.from_relative([f"1 2 {2**59} {2**59}"], (10, 10))
+    for code in ("1 2 3", "1 -2", "1 " + "9" * 5000):
+        with pytest.raises(DataError, match="no pairs"):
+            rle.from_relative([code], (10, 10))
