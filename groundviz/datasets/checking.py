@@ -338,10 +338,8 @@ def _fits(sample: Sample, shape: tuple[int, int], dataset: Dataset) -> bool:
     for region in sample.regions:
         try:
             box = box_of(region)
-            mask = region_mask(region, shape, root=dataset.root)
+            region_mask(region, shape, root=dataset.root)
         except DataError:
-            return False
-        if box is not None and not mask.any():
             return False
         if box is not None and region.size is None and _is_outside(box, shape):
             return False

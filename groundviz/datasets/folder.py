@@ -35,8 +35,9 @@ COLUMNS: dict[str, str] = {
     "language": "ISO 639-1 code, en if empty",
     "boxes": "[[left, top, right, bottom], ...] in pixels, half-open, from the upper left corner",
     "polygons": "[[[x, y], ...], ...] in pixels",
-    "mask": "an image file that is 0 outside the region",
-    "mask_value": "the one value of the mask's file that is the region; any but 0 if empty",
+    "mask": "an image file that is black or transparent outside the region",
+    "mask_value": "the one value of the mask's file that is the region, in its first channel or as a "
+    "number of its palette; all that is not black if empty",
     "width": "of the image that was annotated, if the file has another size",
     "height": "of the image that was annotated, if the file has another size",
 }

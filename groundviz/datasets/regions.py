@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from groundviz.datasets import rle
 from groundviz.datasets.reading import inside
@@ -46,8 +46,8 @@ def reference(
         root: The data set's folder, `Dataset.root`; needed for regions that lie in files.
 
     Raises:
-        DataError: A region is not as its kind says, or was drawn on an image of another aspect, by more than
-            1 %: then the file is not the one that was annotated.
+        DataError: A region is not as its kind says, lies outside the image, or was drawn on an image of
+            another aspect, by more than 1 %: then the file is not the one that was annotated.
         OptionError: `agreement` is below 1.
 
     >>> box = Region(kind="box", data=(1.0, 0.0, 3.0, 2.0), size=(4, 4))
@@ -79,8 +79,17 @@ def region_mask(region: Region, shape: tuple[int, int], *, root: Path | None = N
     """
     if region.kind in ("rle", "png", "mask"):
         return _resized(_drawn(region, root), shape)
-    scale = _scale(region.size, shape)
-    points = _points(region) * scale
+    mask = _of_points(region, shape)
+    if not mask.any():
+        raise DataError(
+            f"A region of kind {region.kind!r} lies outside its image of {shape[0]} rows and {shape[1]} "
+            "columns. It belongs to another image, or was drawn on one of another size, which must be stated."
+        )
+    return mask
+
+
+def _of_points(region: Region, shape: tuple[int, int]) -> Bools:
+    points = _points(region) * _scale(region.size, shape)
     if region.kind == "box":
         return _box(points.reshape(-1), shape)
     if region.kind == "ellipse":
@@ -204,12 +213,12 @@ def _drawn(region: Region, root: Path | None) -> Bools:
 
 
 def _of_file(region: Region, root: Path | None) -> Bools:
-    """Where an image of classes holds one value. Its first channel is the class."""
+    """Where an image of classes holds one value, or, where none is named, is not black."""
     if root is None:
         raise DataError("A region lies in a file: pass root=dataset.root.")
     name, value = region.data
-    classes = classes_of(inside(root, name))
-    return np.asarray(classes != 0 if value is None else classes == value)
+    path = inside(root, name)
+    return _read(path, _marked) if value is None else np.asarray(classes_of(path) == value)
 
 
 def classes_of(path: Path) -> np.ndarray[Any, Any]:
@@ -218,17 +227,33 @@ def classes_of(path: Path) -> np.ndarray[Any, Any]:
     Raises:
         DataError: It is no image, or larger than one may be.
     """
+    classes = _read(path, np.asarray)
+    return classes[..., 0] if classes.ndim == 3 else classes
+
+
+def _marked(image: Image.Image) -> Bools:
+    """Where an image is neither black, in colours or in those of its palette, nor transparent."""
+    if len(image.getbands()) == 1 and image.mode != "P":
+        # NaN marks nothing.
+        return np.asarray(np.abs(np.asarray(image)) > 0)
+    channels = np.asarray(image.convert("RGBA"))
+    return np.asarray(channels[..., :3].any(axis=-1) & (channels[..., 3] > 0))
+
+
+def _read(path: Path, numbers: Callable[[Image.Image], np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """Numbers of an image file, turned upright as its image is."""
 
     def read() -> np.ndarray[Any, Any]:
-        with Image.open(path, formats=("PNG", "TIFF", "BMP")) as image:
+        # Pillow misreads a turned TIFF that it opens by name, and so maps into memory.
+        with path.open("rb") as stream, Image.open(stream, formats=("PNG", "TIFF", "BMP")) as image:
             require_size(image.height, image.width)
-            return np.asarray(image)
+            return numbers(ImageOps.exif_transpose(image))
 
     try:
-        classes, _ = contained(read)
+        found, _ = contained(read)
     except ImageError:
         raise DataError("A mask's file is missing, damaged, or no PNG, TIFF or BMP. Get it again.") from None
-    return classes[..., 0] if classes.ndim == 3 else classes
+    return found
 
 
 def _resized(mask: Bools, shape: tuple[int, int]) -> Bools:

@@ -21,8 +21,9 @@ class Region:
     Attributes:
         kind: What `data` is. "box": (left, top, right, bottom), half-open, from the upper left corner.
             "polygon": (point, 2) of (x, y). "rle": what `rle.decode` takes. "png": the name of a file in
-            the data set's folder and the value that stands for this region. "ellipse": the box around it.
-            "point": (x, y). "mask": bool (rows, cols), or what `numpy.asarray` makes that of.
+            the data set's folder and the value that stands for this region, None for all that is not black.
+            "ellipse": the box around it. "point": (x, y). "mask": bool (rows, cols), or what `numpy.asarray`
+            makes that of.
         data: As `kind` says.
         size: Rows and columns of the image that the annotator saw; None where the publisher does not say, and
             the file itself is meant; `SHARES` where the publisher states shares of rows and columns.

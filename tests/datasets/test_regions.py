@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from groundviz import images
 from groundviz.datasets import rle
 from groundviz.datasets.regions import reference
 from groundviz.datasets.sample import SHARES, Region
@@ -46,9 +47,28 @@ def test_a_thin_box_never_vanishes() -> None:
 def test_a_box_is_rounded_outwards_and_clipped() -> None:
     drawn = reference([box(-3, 1.2, 2.1, 2.9)], (4, 4))
     assert np.array_equal(drawn, by_hand((4, 4), slice(1, 3), slice(0, 3)))
-    for outside in ((5, 1, 9, 2), (4, 1, 9, 2), (-3, 1, 0, 2), (1, -2, 2, 0), (1, 4, 2, 7)):
-        assert not reference([box(*outside)], (4, 4)).any(), outside
     assert np.array_equal(reference([box(4, 0, 4, 1)], (4, 4)), by_hand((4, 4), 0, 3))
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        box(5, 1, 9, 2),
+        box(4, 1, 9, 2),
+        box(-3, 1, 0, 2),
+        box(1, -2, 2, 0),
+        box(1, 4, 2, 7),
+        # In pixels, where shares are meant.
+        box(1, 1, 3, 3, size=SHARES),
+        Region(kind="ellipse", data=(6, 6, 9, 9)),
+        Region(kind="polygon", data=((5, 5), (9, 5), (9, 9))),
+        Region(kind="point", data=(-1, 2)),
+    ],
+)
+def test_a_region_outside_its_image_is_refused(region) -> None:
+    with pytest.raises(DataError, match="lies outside its image of 4 rows and 4 columns"):
+        # It would be left out in silence beside another one.
+        reference([box(0, 0, 1, 1), region], (4, 4))
 
 
 def test_shares_need_no_aspect() -> None:
@@ -99,11 +119,55 @@ def test_codes_masks_and_files_of_classes(tmp_path) -> None:
     Image.fromarray(classes).save(tmp_path / "mask.png")
     region = Region(kind="png", data=("mask.png", 7))
     assert np.array_equal(reference([region], mask.shape, root=tmp_path), mask)
-    assert reference([Region(kind="png", data=("mask.png", None))], mask.shape, root=tmp_path).all()
     with pytest.raises(DataError, match="outside"):
         reference([Region(kind="png", data=("../mask.png", 7))], mask.shape, root=tmp_path / "x")
     with pytest.raises(DataError, match="missing, damaged"):
         reference([Region(kind="png", data=("none.png", 7))], mask.shape, root=tmp_path)
+
+
+def test_a_file_without_a_value_marks_all_that_is_not_black(tmp_path) -> None:
+    mask = np.random.default_rng(3).random((9, 12)) < 0.4
+    green = np.zeros((9, 12, 3), np.uint8)
+    green[mask, 1] = 255
+    opaque = np.dstack([green, np.full((9, 12), 255, np.uint8)])
+    # Painting programs keep a colour where nothing was painted.
+    clear = np.dstack([np.full((9, 12, 3), 255, np.uint8), 255 * mask.astype(np.uint8)])
+    indexed = Image.fromarray((~mask).astype(np.uint8), "P")
+    indexed.putpalette([0, 200, 0, 0, 0, 0])
+    painted = {
+        "grey": Image.fromarray(mask.astype(np.uint8)),
+        "of one bit": Image.fromarray(mask),
+        "deep": Image.fromarray(mask.astype(np.uint16)),
+        "green": Image.fromarray(green),
+        "opaque": Image.fromarray(opaque),
+        "clear": Image.fromarray(clear),
+        "indexed": indexed,
+        "of inks": Image.fromarray(green).convert("CMYK"),
+        "of numbers": Image.fromarray(np.where(mask, 0.5, np.nan).astype(np.float32)),
+    }
+    for name, image in painted.items():
+        file = f"{name}.{'tif' if name in ('of inks', 'of numbers') else 'png'}"
+        image.save(tmp_path / file)
+        found = reference([Region(kind="png", data=(file, None))], mask.shape, root=tmp_path)
+        assert np.array_equal(found, mask), name
+    # The numbers of a palette are classes.
+    zeros = reference([Region(kind="png", data=("indexed.png", 0))], mask.shape, root=tmp_path)
+    assert np.array_equal(zeros, mask)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_a_mask_is_turned_upright_as_its_image_is(tmp_path, ending) -> None:
+    pixels = np.zeros((30, 20), np.uint8)
+    pixels[2:9, 11:18] = 255
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for name in ("image", "mask"):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.{ending}", exif=turned)
+    image = images.load(tmp_path / f"image.{ending}")
+    for value in (None, 255):
+        region = Region(kind="png", data=(f"mask.{ending}", value))
+        found = reference([region], image.shape, root=tmp_path)
+        assert np.array_equal(found, image.pixels > 0)
 
 
 def test_a_mask_that_is_thinner_than_a_pixel_stays() -> None:
