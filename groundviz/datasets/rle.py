@@ -31,8 +31,8 @@ def decode(code: Mapping[str, Any]) -> Bools:
             list or as COCO's compressed text or bytes.
 
     Raises:
-        DataError: It is no such code, a count is no whole number from 0 to the number of pixels, or its runs do
-            not fill the mask.
+        DataError: It is no such code, a count is no whole number or more than all pixels, or its runs do not
+            fill the mask.
 
     >>> decode({"size": [2, 3], "counts": [1, 2, 3]}).astype(int).tolist()
     [[0, 1, 0], [1, 0, 0]]

@@ -80,20 +80,42 @@ def published(text: str) -> str:
     return " ".join(kept)
 
 
-_BETWEEN_WORDS = re.compile(r"[-/_\u2010-\u2015]")
-_OTHER_MARKS = re.compile(r"(?<!\d)[.,]|[.,](?!\d)|[^\w\s.,]")
+# Signs without which two texts say different things, and how others are spelled.
+_SIGNS = "<>=+\u2260"
+_SPELLED = str.maketrans(
+    {"\u2264": " < = ", "\u2265": " > = ", "\u2212": "-", **{sign: f" {sign} " for sign in _SIGNS}}
+)
+_NUMBERS_APART = re.compile(rf"\.{{2,}}|(?<=\d)[^\w\s.,{_SIGNS}-](?=\d)")
+_OTHER_MARKS = re.compile(rf"[^\w\s.,/\u2010-\u2015{_SIGNS}-]")
+# A period in front of a number makes it a tenth.
+_NO_DECIMAL = re.compile(r"[.,](?!\d)|(?<!\d),|(?<=[^\s\d-])\.")
+# A hyphen in front of a number is its sign.
+_BETWEEN_WORDS = re.compile(r"[/_\u2010-\u2015]|-(?!\.?\d)|(?<=\S)-")
+# The points of Hebrew and Arabic, which most texts leave out, and what chooses between two looks of a sign.
+_OPTIONAL = re.compile(
+    r"[\u034f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u180b-\u180f\ufe00-\ufe0f]"
+)
 
 
 def clean(text: str) -> str:
-    """A text as the strict scorer normalises it.
+    """A text as the strict scorer normalises it; empty where nothing is left of it.
 
-    Unicode is normalised (NFKC) and case folded; hyphens, dashes, slashes and underscores become blanks;
-    other marks are deleted, but for periods and commas between digits; articles are dropped; blanks are
-    collapsed.
+    Unicode is normalised (NFKC) and case folded; hyphens, dashes, slashes and underscores become blanks, and
+    so do marks between digits; other marks are deleted, but for decimal periods and commas, the sign of a
+    number below zero, and < > = + as words of their own; articles are dropped where a word follows; blanks
+    are collapsed. Vowel and tone marks belong to their words, but for the points of Hebrew and Arabic.
 
-    >>> clean("The Right  lung."), clean("X-ray"), clean("2.5 cm")
-    ('right lung', 'x ray', '2.5 cm')
+    >>> clean("The Right  lung."), clean("X-ray"), clean("2.5 cm"), clean("<5 mm"), clean("A")
+    ('right lung', 'x ray', '2.5 cm', '< 5 mm', 'a')
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    spaced = _OTHER_MARKS.sub("", _BETWEEN_WORDS.sub(" ", folded))
-    return " ".join(word for word in spaced.split() if word not in ARTICLES)
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(_SPELLED)
+    marked = _OTHER_MARKS.sub(_of_a_word, _NUMBERS_APART.sub(" ", folded))
+    words = _BETWEEN_WORDS.sub(" ", _NO_DECIMAL.sub("", marked)).split()
+    # The last word is no article: "A" of several choices, or "hepatitis A".
+    return " ".join([*(word for word in words[:-1] if word not in ARTICLES), *words[-1:]])
+
+
+def _of_a_word(mark: re.Match[str]) -> str:
+    """A mark that makes another word, as vowels of Hindi and tones of Thai do; nothing for others."""
+    found = mark.group()
+    return found if unicodedata.category(found) in ("Mn", "Mc") and not _OPTIONAL.match(found) else ""

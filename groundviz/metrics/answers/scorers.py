@@ -102,8 +102,9 @@ def _llava_med_closed(prediction: str, reference: str) -> Numbers:
 
 
 def _strict(prediction: str, reference: str) -> Numbers:
-    answer, truth = clean(prediction), clean(reference)
-    return {"accuracy": float(answer == truth), **strict_overlap(answer.split(), truth.split())}
+    # Texts of marks alone are compared as they stand, so that no two of them are alike for being nothing.
+    answer, truth = clean(prediction) or prediction, clean(reference) or reference
+    return {"accuracy": float(answer == truth != ""), **strict_overlap(answer.split(), truth.split())}
 
 
 SCORERS: Mapping[str, Scorer] = MappingProxyType(

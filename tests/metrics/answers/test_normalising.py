@@ -54,8 +54,29 @@ def test_published_to_the_character(text, expected):
         ("1,000", "1,000"),
         ("left, right", "left right"),
         ("\ufb01lm", "film"),
-        ("an", ""),
         ("none", "none"),
+        # The last word is no article.
+        ("an", "an"),
+        ("A.", "a"),
+        ("The hepatitis A", "hepatitis a"),
+        # Signs and numbers that say something else without them.
+        ("<5 mm", "< 5 mm"),
+        ("\u2265 5", "> = 5"),
+        (">=5", "> = 5"),
+        ("HER2+", "her2 +"),
+        ("-5 (\u22122)", "-5 -2"),
+        ("3-5", "3 5"),
+        (".5, no.5", ".5 no5"),
+        ("1:20", "1 20"),
+        ("\xbd", "1 2"),
+        ("5...6", "5 6"),
+        ("...", ""),
+        ("?", ""),
+        # Vowels and tones; but Arabic is mostly written without, and the last sign only chooses a look.
+        ("\u0926\u094b", "\u0926\u094b"),
+        ("\u0e0b\u0e49\u0e32\u0e22", "\u0e0b\u0e49\u0e32\u0e22"),
+        ("\u0645\u064f\u062d", "\u0645\u062d"),
+        ("yes \u2764\ufe0f", "yes"),
     ],
 )
 def test_clean(text, expected):

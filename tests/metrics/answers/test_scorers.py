@@ -67,6 +67,33 @@ def test_the_strict_one_counts_words_as_often_as_both_have_them():
     assert SCORERS["strict"].score("The left lung.", "left lung", "open")["accuracy"] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("prediction", "reference", "accuracy"),
+    [
+        ("", "A", MISS),
+        ("The", "A", MISS),
+        ("...", "A", MISS),
+        ("(a)", "A", HIT),
+        ("", "?", MISS),
+        ("!", "?", MISS),
+        ("?", "?", HIT),
+        ("", "", MISS),
+        ("+", "-", MISS),
+        ("-", "-", HIT),
+        ("<5 mm", ">5 mm", MISS),
+        ("< 5 mm.", "<5 mm", HIT),
+        ("HER2+", "HER2-", MISS),
+        ("\u0926\u094b", "\u0926\u093e", MISS),
+        ("\u0e0b\u0e49\u0e32\u0e22", "\u0e0b\u0e32\u0e22", MISS),
+    ],
+)
+def test_the_strict_one_takes_no_two_texts_for_alike_that_are_not(prediction, reference, accuracy):
+    found = SCORERS["strict"].score(prediction, reference, "closed")
+    assert found["accuracy"] == accuracy
+    # An exact match shares all of its words.
+    assert accuracy == MISS or found["f1"] == 1.0
+
+
 def test_single_orders_of_bleu_are_nltks():
     stream = random.Random(0)
     words = "left right lung upper of".split()
