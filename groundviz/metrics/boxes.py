@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from groundviz.errors import OptionError
-from groundviz.metrics.space import box_mask, region
+from groundviz.metrics.space import box_mask, corners, region
 from groundviz.record.types import Doubles
 
 # IoUs from which on a box counts as right.
@@ -100,7 +100,7 @@ def reader_iou(first: npt.ArrayLike, second: npt.ArrayLike, *, shape: tuple[int,
 
 
 def _clipped(boxes: npt.ArrayLike, shape: tuple[int, int]) -> Doubles:
-    array = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    array = corners(boxes)
     # It says what is wrong with a box.
     box_mask(array, shape)
     return np.clip(array, 0.0, [shape[1], shape[0], shape[1], shape[0]])

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from groundviz.errors import OptionError
-from groundviz.metrics.space import region
+from groundviz.metrics.space import image_shape, region
 from groundviz.record.geometry import apply, area_inside, area_shown, compose, held_cells, scale_shift
 from groundviz.record.types import Doubles, Floats, Grid, Heatmap
 
@@ -44,13 +44,13 @@ def centre(heatmap: Heatmap, shape: tuple[int, int], *, spread: float = SPREAD) 
         spread: The standard deviation, as a share of the image's height and width.
 
     Raises:
-        OptionError: The spread is not above zero.
+        OptionError: The spread is not above zero, or the shape is none.
     """
     if not spread > 0:
         raise OptionError(f"spread={spread} must be above zero. Give another number.")
     grid = heatmap.grid
     rows, cols = np.meshgrid(np.arange(grid.rows) + 0.5, np.arange(grid.cols) + 0.5, indexing="ij")
-    away = apply(grid.to_source, np.stack([rows, cols], axis=-1)) / np.array(shape) - 0.5
+    away = apply(grid.to_source, np.stack([rows, cols], axis=-1)) / np.array(image_shape(shape)) - 0.5
     return _as_prior(
         heatmap, np.exp(-((away / spread) ** 2).sum(axis=-1) / 2), CENTRE, "density at the centre"
     )
@@ -125,7 +125,11 @@ class ClassMean:
             without: The patient whose image it is for.
             on: Any map; its grid is used, and no value of it.
             shape: Rows and columns of the source image.
+
+        Raises:
+            OptionError: The shape is none.
         """
+        shape = image_shape(shape)
         canvas = self.mean(finding, without=without)
         if canvas is None:
             canvas = np.full(self.canvas, np.nan)

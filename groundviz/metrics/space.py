@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ SPACES = {
 }
 Space = Literal["grid", "image"]
 Maps = Heatmap | Sequence[Heatmap] | npt.ArrayLike
+# In pixels: areas of sides that are no thinner do not vanish in rounding.
+THINNEST = 1e-9
 # A mask, or a density, in pixels of the source image.
 Reference = Bools | Doubles
 
@@ -60,7 +63,8 @@ def place(
 
     Args:
         maps: A heatmap; several of one image, such as tiles and an overview, in image space alone; or an
-            array (rows, cols) that covers the whole image evenly, NaN where the model did not look.
+            array (rows, cols) that covers the whole image evenly, NaN where the model did not look; NaN
+            everywhere is a map without values.
         reference: bool (rows, cols), in pixels of the source image; or boxes, float (box, 4) of half-open
             (left, top, right, bottom) in these pixels, whose union counts; or, for a density, float (rows,
             cols) of non-negative numbers.
@@ -109,19 +113,54 @@ def region(reference: npt.ArrayLike, shape: tuple[int, int] | None, *, density: 
     Raises:
         OptionError: It is neither mask nor boxes, a box is empty or outside the image, or the shape differs.
     """
-    array = np.asarray(reference)
+    if shape is not None:
+        shape = image_shape(shape)
+    array = _table(reference, float if density else None)
     if array.dtype == bool or density:
-        if array.ndim != 2 or (shape is not None and array.shape != tuple(shape)):
+        if array.ndim != 2 or (shape is not None and array.shape != shape):
             raise OptionError(
                 f"A reference of shape {array.shape} does not fit an image of shape {shape}: expected one "
                 "value for each pixel of the source image."
             )
         if not density:
             return array
-        found = array.astype(np.float64)
-        if not (np.isfinite(found).all() and (found >= 0).all()):
+        if not (np.isfinite(array).all() and (array >= 0).all()):
             raise OptionError("A density must be finite and not below 0. Found others: check the gaze map.")
-        return found
+        return array
+    boxes = corners(array)
+    if shape is None:
+        raise OptionError("Boxes need the shape of the source image. Give shape=(rows, columns).")
+    return box_mask(boxes, shape)
+
+
+def image_shape(shape: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns of an image.
+
+    Raises:
+        OptionError: They are no two whole numbers from 1 on.
+
+    >>> image_shape(np.zeros((2, 3)).shape)
+    (2, 3)
+    """
+    try:
+        rows, cols = map(operator.index, shape)
+    except (TypeError, ValueError):
+        rows = cols = 0
+    if rows < 1 or cols < 1:
+        raise OptionError(
+            f"The shape of the source image is {shape!r}: expected its rows and columns, as in "
+            "pixels.shape[:2]."
+        )
+    return rows, cols
+
+
+def corners(boxes: npt.ArrayLike) -> Doubles:
+    """Boxes as float64 (box, 4).
+
+    Raises:
+        OptionError: They are no numbers, or other than four for each.
+    """
+    array = _table(boxes, None)
     if array.size == 0:
         array = array.reshape(0, 4)
     if array.ndim != 2 or array.shape[1] != 4:
@@ -129,9 +168,17 @@ def region(reference: npt.ArrayLike, shape: tuple[int, int] | None, *, density: 
             f"A reference of shape {array.shape} and type {array.dtype} is neither a mask nor boxes: "
             "expected bool (rows, cols), or boxes (box, 4) of (left, top, right, bottom)."
         )
-    if shape is None:
-        raise OptionError("Boxes need the shape of the source image. Give shape=(rows, columns).")
-    return box_mask(array, shape)
+    return _table(array, float)
+
+
+def _table(numbers: npt.ArrayLike, kind: type[float] | None) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(numbers, dtype=kind)
+    except (TypeError, ValueError):
+        raise OptionError(
+            "A reference is no table of numbers: its rows have different lengths, or it holds something "
+            "else. Expected bool (rows, cols), or boxes (box, 4) of (left, top, right, bottom)."
+        ) from None
 
 
 def box_mask(boxes: npt.ArrayLike, shape: tuple[int, int]) -> Bools:
@@ -142,19 +189,21 @@ def box_mask(boxes: npt.ArrayLike, shape: tuple[int, int]) -> Bools:
         shape: Rows and columns of the image.
 
     Raises:
-        OptionError: A box has no area, is not finite, or lies outside the image.
+        OptionError: A box has no area, is not finite, or lies outside the image; or these are no boxes.
 
     >>> box_mask([[1.2, 0, 1.4, 2]], (2, 3)).astype(int).tolist()
     [[0, 1, 0], [0, 1, 0]]
     """
+    shape = image_shape(shape)
     mask = np.zeros(shape, dtype=bool)
-    for left, top, right, bottom in np.asarray(boxes, dtype=np.float64).reshape(-1, 4):
-        if not (np.isfinite([left, top, right, bottom]).all() and left < right and top < bottom):
+    for left, top, right, bottom in corners(boxes):
+        sides = right - left, bottom - top
+        if not (np.isfinite([left, top, right, bottom]).all() and min(sides) > THINNEST):
             raise OptionError(
                 f"The box ({left:g}, {top:g}, {right:g}, {bottom:g}) has no area: expected "
                 "(left, top, right, bottom), and no widths or heights."
             )
-        if right <= 0 or bottom <= 0 or left >= shape[1] or top >= shape[0]:
+        if min(right, bottom, shape[1] - left, shape[0] - top) <= THINNEST:
             raise OptionError(
                 f"The box ({left:g}, {top:g}, {right:g}, {bottom:g}) lies outside an image of {shape[0]} "
                 f"rows and {shape[1]} columns. Check that it is in pixels of this image."
@@ -182,8 +231,9 @@ def _layers(maps: Maps, mask: Reference) -> list[_Layer]:
             f"{values.shape} of type {values.dtype}."
         )
     grid = squeezed((values.shape[0], values.shape[1]), (mask.shape[0], mask.shape[1]))
-    # Of an array alone nobody knows which cells should hold a value: NaN is outside the view.
-    return [_Layer(values=values, grid=grid, held=~np.isnan(values), mask=mask)]
+    # Of an array alone nobody knows which cells should hold a value: NaN is outside the view, unless all is.
+    held = ~np.isnan(values)
+    return [_Layer(values=values, grid=grid, held=held if held.any() else ~held, mask=mask)]
 
 
 def _layer_of(heatmap: Heatmap, mask: Reference) -> _Layer:

@@ -55,6 +55,22 @@ def test_what_lies_beyond_the_image_does_not_count():
         box_scores([[9, 9, 12, 12]], [[0, 0, 2, 2]], shape=(4, 4))
 
 
+@pytest.mark.parametrize(
+    ("boxes", "shape", "says"),
+    [
+        # Their areas would come out as zero.
+        ([[0, 0, 1e-300, 1e-300]], (4, 4), "no area"),
+        ([[-5, -5, 1e-300, 1e-300]], (4, 4), "outside"),
+        ([[0, 0, 1, 1], [0, 1]], (4, 4), "different lengths"),
+        ([[0, 0, 1, 1, 0, 0]] * 2, (4, 4), "neither a mask nor boxes"),
+        ([[0, 0, 1, 1]], (4, 4, 3), "rows and columns"),
+    ],
+)
+def test_what_is_no_box_is_refused(boxes, shape, says):
+    with pytest.raises(OptionError, match=says):
+        box_scores(boxes, boxes, shape=shape)
+
+
 def test_readers_who_marked_nothing():
     mark = np.eye(4, dtype=bool)
     assert reader_iou(mark, np.zeros((4, 4), bool)) == 0.0

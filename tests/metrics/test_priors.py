@@ -35,6 +35,9 @@ def test_the_centre_is_in_the_middle_of_the_image_and_not_of_the_grid():
     assert (one.method, one.signed, one.layer) == (CENTRE, False, None)
     with pytest.raises(OptionError, match="above zero"):
         centre(one, (8, 8), spread=0)
+    for prior in (centre, lambda one, shape: ClassMean().map("nodule", without=1, on=one, shape=shape)):
+        with pytest.raises(OptionError, match="rows and columns"):
+            prior(one, (8, 8, 3))
 
 
 def test_cells_without_a_token_stay_so():

@@ -151,13 +151,15 @@ def test_flags_say_why_a_map_or_a_reference_tells_nothing():
     mask[0, 0] = True
     square = [[2, 0, 0], [0, 2, 0]]
     everywhere = np.arange(4)
-    maps = {
-        "constant map": heatmap(np.full((2, 2), 0.3), square),
-        "map without values": heatmap(np.full((2, 2), np.nan), square, positions=everywhere),
-        "map not finite": heatmap([[1, np.nan], [0, 2]], square, positions=everywhere),
-    }
+    maps = [
+        ("constant map", heatmap(np.full((2, 2), 0.3), square)),
+        ("map without values", heatmap(np.full((2, 2), np.nan), square, positions=everywhere)),
+        # Of an array no grid tells which cells should hold a value.
+        ("map without values", np.full((2, 2), np.nan)),
+        ("map not finite", heatmap([[1, np.nan], [0, 2]], square, positions=everywhere)),
+    ]
     for space in ("grid", "image"):
-        for flag, one in maps.items():
+        for flag, one in maps:
             found = measure(one, mask, space=space, metrics=["pointing", "energy", "auroc", "iou_ceiling"])
             assert {each.flag for each in found} == {flag}
             assert [each.value for each in found[:3]] == pytest.approx([1 / 16, 1 / 16, 0.5])
@@ -202,6 +204,14 @@ def test_names_of_numbers_carry_their_rules():
         (np.ones((4, 4)) * 0.5, (4, 4), "no area"),
         (np.ones((3, 3)), (4, 4), "neither a mask nor boxes"),
         (np.ones((3, 3, 3), bool), None, "does not fit"),
+        ([[0, 0, 1, 1], [0, 1]], (4, 4), "different lengths"),
+        ([["a", 0, 1, 1]], (4, 4), "something else"),
+        ([[0, 0, 1e-300, 1e-300]], (4, 4), "no area"),
+        ([[0, 0, 1, 1]], (4, 4, 3), r"\(4, 4, 3\): expected its rows and columns"),
+        ([[0, 0, 1, 1]], (4,), "expected its rows and columns"),
+        ([[0, 0, 1, 1]], (4, 2.5), "expected its rows and columns"),
+        ([[0, 0, 1, 1]], (4, 0), "expected its rows and columns"),
+        (np.ones((4, 4), bool), (4, 4, 3), "expected its rows and columns"),
     ],
 )
 def test_a_reference_that_does_not_fit_is_refused(reference, shape, says):
