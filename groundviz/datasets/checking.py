@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from groundviz import images
 from groundviz.cards import Table, card
 from groundviz.datasets.card import DATASETS, Card, Count
 from groundviz.datasets.image_files import ImageFolder
-from groundviz.datasets.reading import inside
+from groundviz.datasets.reading import inside, is_there
 from groundviz.datasets.regions import box_of, region_mask
 from groundviz.datasets.rle import size_of
 from groundviz.datasets.sample import SHARES, Dataset, Region, Sample
@@ -233,13 +234,12 @@ def _grouped(named: Iterable[tuple[str, Sample]]) -> dict[str, list[Sample]]:
     return found
 
 
-def _there(path: Callable[[], object]) -> bool:
+def _there(path: Callable[[], Path | None]) -> bool:
     try:
         found = path()
     except DataError:
         return False
-    is_file = getattr(found, "is_file", None)
-    return bool(is_file and is_file())
+    return found is not None and is_there(found)
 
 
 def _none_of(what: str, number: int, where: str) -> Line:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from groundviz.datasets.sample import Region, Sample, sample_id_of
 from groundviz.errors import OptionError
@@ -51,7 +53,7 @@ class Identities:
 
     def __init__(self, dataset: str, version: str) -> None:
         self._dataset, self._version = dataset, version
-        self._seen: dict[tuple[str | None, ...], int] = {}
+        self._seen: Counter[str] = Counter()
 
     def __call__(
         self,
@@ -63,10 +65,8 @@ class Identities:
         language: str = "en",
     ) -> str:
         """The identity of the next sample of these."""
-        key = (image, question, phrase, finding, language)
-        occurrence = self._seen.get(key, 0)
-        self._seen[key] = occurrence + 1
-        return sample_id_of(
+        of = partial(
+            sample_id_of,
             self._dataset,
             self._version,
             image,
@@ -74,8 +74,11 @@ class Identities:
             phrase=phrase,
             finding=finding,
             language=language,
-            occurrence=occurrence,
         )
+        # Counted by what they are alike in when joined: "a|" before "b" is "a" before "|b".
+        first = of()
+        self._seen[first] += 1
+        return of(occurrence=self._seen[first] - 1)
 
 
 def of_split(samples: Iterable[Sample], splits: Collection[str] | None) -> tuple[Sample, ...]:

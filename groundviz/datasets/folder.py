@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,9 @@ from groundviz.datasets import reading
 from groundviz.datasets.card import DATASETS
 from groundviz.datasets.choices import Identities, require_choice
 from groundviz.datasets.image_files import ImageFolder
-from groundviz.datasets.reading import needed, number, require_columns, whole
+from groundviz.datasets.reading import inside, is_there, number, require_columns, whole
 from groundviz.datasets.sample import SHARES, Dataset, Region, Sample
-from groundviz.errors import DataError
+from groundviz.errors import DataError, OptionError
 
 VERSION = "1"
 BOXES = ("xyxy", "xywh", "shares")
@@ -71,8 +73,8 @@ def folder(root: Path, *, table: str | None = None, split: str | None = None, bo
             width, height), or "shares" (left, top, right, bottom as shares of the image, 0 to 1).
 
     Raises:
-        DataError: There is no table, a column is missing or its name misspelt, or a cell cannot be read.
-        OptionError: There is no such form of boxes, or no row of that split.
+        DataError: There is no table, a column is missing, misspelt or there twice, or a cell cannot be read.
+        OptionError: There is no such form of boxes, or no row of that split; or the table is named by a path.
     """
     require_choice("boxes", boxes, BOXES)
     path = _table(root, table)
@@ -124,7 +126,7 @@ _OF_REGIONS = ("boxes", "polygons", "mask", "mask_value", "width", "height")
 
 def _table(root: Path, name: str | None) -> Path:
     if name is not None:
-        return needed(root, name)
+        return _named(root, name)
     if root.is_file():
         return root
     for pattern in _TABLES:
@@ -139,6 +141,18 @@ def _table(root: Path, name: str | None) -> Path:
     raise DataError("The folder holds no table: expected samples.csv or samples.jsonl, with a column image.")
 
 
+def _named(root: Path, name: object) -> Path:
+    if not isinstance(name, str) or not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise OptionError(
+            f"table is {name!r}: expected the name of a file in the data set's folder. To name a table by "
+            "its path, put it where the folder stands, as in folder:PATH."
+        )
+    path = inside(root, name)
+    if not is_there(path):
+        raise DataError(f"The folder lacks the table {name!r}. Name one of its .csv or .jsonl files.")
+    return path
+
+
 def _at(lines: Sequence[int]) -> str:
     """Where a sample stands.
 
@@ -151,23 +165,48 @@ def _at(lines: Sequence[int]) -> str:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each row without its empty cells, after its line in the table."""
-    names: Collection[str]
+    names: Sequence[str]
     rows: Iterable[tuple[int, dict[str, Any]]]
     if path.suffix == ".csv":
         names, rows = reading.headed(path)
     elif path.suffix == ".jsonl":
         rows = list(_objects(path))
-        names = dict.fromkeys(name for _, row in rows for name in row)
+        names = list(dict.fromkeys(name for _, row in rows for name in row))
     else:
         raise DataError(f"A table ends in {path.suffix or 'nothing'}: expected .csv or .jsonl.")
     _require_names(names)
     for line, row in rows:
-        filled = {name: value for name, value in row.items() if value not in (None, "")}
+        filled = _filled(row)
         if not isinstance(filled.get("image"), str):
             raise DataError(
                 f"Line {line} of the table has no text as its image: expected the name of a file."
             )
         yield line, filled
+
+
+# What is asked and answered stays as it is written: it is a part of a sample's identity, and is scored.
+_AS_WRITTEN = ("question", "phrase", "answer")
+
+
+def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without its empty cells, each code the same however a program wrote it."""
+    cells = {name: _cell(name, value) for name, value in row.items()}
+    return {name: value for name, value in cells.items() if value not in (None, "")}
+
+
+def _cell(name: str, value: Any) -> Any:
+    """The value of a cell; None or "" where it is empty.
+
+    >>> _cell("patient", "P1 "), _cell("patient", 1.0), _cell("patient", float("nan"))
+    ('P1', 1, None)
+    """
+    if isinstance(value, str):
+        bare = value.strip()
+        return value if bare and name in _AS_WRITTEN else bare
+    if isinstance(value, float) and math.isnan(value):
+        # So pandas writes an empty cell, and it makes the numbers beside it floats.
+        return None
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -177,8 +216,8 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield line, row
 
 
-def _require_names(names: Collection[str]) -> None:
-    """Stop a table whose column would be passed over for a slip in its name, or that has no images."""
+def _require_names(names: Sequence[str]) -> None:
+    """Stop a table without images, or a column that a slip in its name or a second one would hide."""
     bare = {_bare(column): column for column in COLUMNS if column not in names}
     for name in names:
         near = difflib.get_close_matches(_bare(name), bare, n=1, cutoff=_ALIKE)
@@ -188,6 +227,11 @@ def _require_names(names: Collection[str]) -> None:
                 "something else, give it a name that is less alike."
             )
     require_columns(names, ["image"], known=COLUMNS)
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    if twice:
+        raise DataError(
+            f"There are two columns {twice[0]!r}, and only one of them would be read. Rename or remove one."
+        )
 
 
 def _bare(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundviz.datasets.reading import inside
+from groundviz.datasets.reading import inside, is_there
 from groundviz.errors import DataError
 
 
@@ -33,7 +33,7 @@ class ImageFolder:
         """
         for name in self.names(image):
             path = inside(self.root, name)
-            if path.is_file():
+            if is_there(path):
                 return path
         return None
 

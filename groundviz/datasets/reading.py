@@ -10,7 +10,8 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -40,6 +41,14 @@ def inside(root: Path, name: str) -> Path:
             "A table names a file outside the data set's folder, or none. Names must be relative to it."
         )
     return root.joinpath(*parts)
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have, as one of 5,000 letters, names none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def found(root: Path, *patterns: str, required: bool = True) -> Path | None:
@@ -222,12 +231,14 @@ def json_lines(path: Path) -> dict[int, Any]:
     """What each line of a JSON Lines file holds, by its number from 1; empty lines are passed over.
 
     Raises:
-        DataError: It cannot be read, or a line is no JSON.
+        DataError: It cannot be read, a line is no JSON, or an object has two values of one name.
     """
     lines = text_of(path).split("\n")
     what = "Line {} of a JSON Lines file"
     return {
-        number: _parsed(line, what.format(number)) for number, line in enumerate(lines, 1) if line.strip()
+        number: _parsed(line, what.format(number), pairs=partial(_once, number))
+        for number, line in enumerate(lines, 1)
+        if line.strip()
     }
 
 
@@ -258,7 +269,7 @@ def number(value: Any, what: str) -> float:
     """
     try:
         read = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         read = math.nan
     if not math.isfinite(read):
         raise DataError(f"{what[:1].upper()}{what[1:]} is no finite number. The file is damaged.")
@@ -277,9 +288,16 @@ def whole(value: Any, what: str) -> int:
     return int(read)
 
 
-def _parsed(text: str, what: str) -> Any:
+def _once(line: int, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise DataError(f"Line {line} of a JSON Lines file has two values of one name. Leave one of them.")
+    return found
+
+
+def _parsed(text: str, what: str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
         raise DataError(f"{what} is no JSON, at line {error.lineno}: {error.msg}. Get it again.") from None
     except RecursionError:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from groundviz.errors import DataError
+
 RegionKind = Literal["box", "polygon", "rle", "png", "ellipse", "point", "mask"]
 Role = Literal["primary", "extra", "human_benchmark"]
 # The size of a region whose coordinates run from 0 to 1, whatever the image's size.
 SHARES = (1, 1)
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,9 @@ class Sample:
         regions: All that was marked, of every role; empty where nothing was.
         facts: What else the publisher says: of texts and numbers alone.
 
+    Raises:
+        DataError: A text is no Unicode.
+
     >>> Sample(sample_id="0", dataset="folder", version="1", split="", image="a.png").cluster
     'a.png'
     """
@@ -85,6 +92,15 @@ class Sample:
     regions: tuple[Region, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        named = (self.split, self.image, self.patient, self.study, self.finding, self.language)
+        texts = (self.question, self.phrase, self.answer)
+        if not all(map(_is_unicode, (*named, *texts, *self.facts.values()))):
+            raise DataError(
+                "A text of a sample holds half of a surrogate pair, which no file can hold. Write the table "
+                "that it is from anew, as UTF-8."
+            )
+
     @property
     def lacks_question(self) -> bool:
         """Whether it has an answer without what it answers. A report or a phrase needs no question."""
@@ -94,6 +110,11 @@ class Sample:
     def cluster(self) -> str:
         """What is drawn together when samples are drawn again: the patient, else the image."""
         return self.patient or self.image
+
+
+def _is_unicode(value: object) -> bool:
+    # JSON can state what no encoding can.
+    return not isinstance(value, str) or value.isascii() or _HALVES.search(value) is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +189,7 @@ def sample_id_of(
         phrase: As `Sample.phrase`.
         finding: As `Sample.finding`.
         language: As `Sample.language`.
-        occurrence: Counts rows that are alike in all of these, from 0.
+        occurrence: Counts rows that are alike in all of these, joined by "|", from 0.
 
     >>> sample_id_of("phantoms", "1", "3", question="Is there a nodule?")
     'f81d3b5379ad00e1'
@@ -176,4 +197,5 @@ def sample_id_of(
     parts = [dataset, version, image, question or "", phrase or "", finding or "", language]
     if occurrence:
         parts.append(str(occurrence))
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+    # `Sample` tells of what is no Unicode.
+    return hashlib.sha256("|".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]

@@ -10,6 +10,7 @@ from PIL import Image
 
 from groundviz import datasets, images
 from groundviz.datasets.regions import reference
+from groundviz.datasets.sample import sample_id_of
 from groundviz.errors import DataError, OptionError
 
 CSV = """image,question,answer,answer_type,finding,patient,split,boxes,scanner
@@ -120,6 +121,8 @@ def test_masks_polygons_and_another_size(home) -> None:
         ('image,boxes\na.png,"[[5, 5, 1]]"', "other than 4 numbers"),
         ('image,boxes\na.png,"[[0, 0, 1, NaN]]"', "no finite number"),
         ('image,boxes,width\na.png,"[[5, 5, 6, 7]]",8', "Line 2 has one of 'width' and 'height'"),
+        ("image,patient,patient\na.png,P1,P2", "two columns 'patient'"),
+        ("image,scanner,scanner \na.png,X,Y", "two columns 'scanner'"),
         ("image,answer_type\na.png,perhaps", "The answer_type of line 2 is none of"),
     ],
 )
@@ -137,6 +140,10 @@ def test_a_table_with_a_fault_is_refused(home, table, says) -> None:
         ('{"image": "a.png"}\n{"questions": "why"}', "is read is 'question'"),
         ('{"image": "a.png"}\n{"question": "why"}', "Line 2 of the table has no text as its image"),
         ('{"image": "a.png", "finding": ["mass"]}', "The finding of line 1 is a list"),
+        (
+            '{"image": "a.png"}\n{"image": "a.png", "patient": 1, "patient": 2}',
+            "Line 2 .* two values of one name",
+        ),
         ('{"image": "a.png"}\n5', "Line 2 of the table is no JSON object"),
     ],
 )
@@ -153,6 +160,57 @@ def test_other_columns_are_kept_as_facts(home) -> None:
     assert sample.facts == {"weight": "70", "question_id": "3"}
 
 
+@pytest.mark.parametrize(
+    ("name", "table", "patients"),
+    [
+        ("samples.csv", "image, patient\na.png,P1\n b.png,P1 \n", ["P1", "P1"]),
+        # A cell of blanks names nobody: each image is drawn by itself.
+        ("samples.csv", "image,patient\na.png, \nb.png,\t\n", ["a.png", "b.png"]),
+        ("samples.jsonl", '{"image": "a.png", "patient": NaN}\n{"image": "b.png"}', ["a.png", "b.png"]),
+        (
+            "samples.jsonl",
+            '{"image": "a.png", "patient": 1}\n{"image": "b.png", "patient": 1.0}',
+            ["1", "1"],
+        ),
+    ],
+)
+def test_patients_are_neither_split_nor_merged_by_how_they_are_written(home, name, table, patients) -> None:
+    (home / name).write_text(table)
+    dataset = datasets.load("folder", home)
+    assert [sample.cluster for sample in dataset.samples] == patients
+    assert [images.load(dataset.image(sample)).shape for sample in dataset.samples] == [(6, 8)] * 2
+
+
+def test_rows_that_differ_in_blanks_around_a_code_are_one_sample(home) -> None:
+    (home / "samples.csv").write_text("image,question,patient\na.png,why? ,P1\na.png,why? ,P1 \n")
+    (sample,) = datasets.load("folder", home).samples
+    # What is asked is a part of the identity.
+    assert (sample.question, sample.patient) == ("why? ", "P1")
+
+
+def test_texts_that_hold_the_sign_between_them_are_two_samples(home) -> None:
+    (home / "samples.csv").write_text("image,question,phrase\na.png,a|b,\na.png,a,b|\n")
+    first, second = datasets.load("folder", home).samples
+    assert first.sample_id == sample_id_of("folder", "1", "a.png", question="a|b")
+    assert first.sample_id != second.sample_id
+
+
+def test_a_name_that_no_file_can_have_is_a_missing_image(home) -> None:
+    (home / "samples.csv").write_text(f"image,mask\n{'a' * 5000}.png,{'b' * 5000}.png\n")
+    dataset = datasets.load("folder", home)
+    with pytest.raises(DataError, match="not in the data set's folder"):
+        dataset.image(dataset.samples[0])
+    with pytest.raises(DataError, match="missing, damaged"):
+        reference(dataset.samples[0].regions, (6, 8), root=home)
+    assert not datasets.check(dataset).passed
+
+
+def test_half_of_a_surrogate_pair_is_refused(home) -> None:
+    (home / "samples.jsonl").write_text('{"image": "a.png", "finding": "\\ud800"}')
+    with pytest.raises(DataError, match="surrogate pair"):
+        datasets.load("folder", home)
+
+
 def test_no_table_two_tables_no_folder_no_split(home) -> None:
     with pytest.raises(DataError, match=r"samples\.csv"):
         datasets.load("folder", home)
@@ -163,6 +221,12 @@ def test_no_table_two_tables_no_folder_no_split(home) -> None:
     named = datasets.load("folder", home / "x.csv")
     assert datasets.load("folder", home, **named.options).samples == named.samples
     assert datasets.load("folder", home, table="y.csv").samples == named.samples
+    for table in (str(home / "y.csv"), "../y.csv", "", 3):
+        with pytest.raises(OptionError, match="expected the name of a file in the data set's folder"):
+            datasets.load("folder", home, table=table)
+    for table, says in (("z.csv", "lacks the table 'z.csv'"), ("**", "lacks"), ("y\0", "outside")):
+        with pytest.raises(DataError, match=says):
+            datasets.load("folder", home, table=table)
     with pytest.raises(OptionError, match="'test', 'train'"):
         datasets.load("folder", home / "x.csv", split="dev")
     with pytest.raises(DataError, match="does not exist"):
