@@ -87,7 +87,7 @@ def images_of(slices):
         ([1, 2, 3, None], r"Give at most 3\.$"),
     ],
 )
-def test_it_is_said_how_many_images_there_is_room_for(slices, says):
+def test_the_error_says_how_many_images_there_is_room_for(slices, says):
     with pytest.raises(PromptError, match=says):
         check_images(120, 125, CONFIG, images_of(slices))
 
