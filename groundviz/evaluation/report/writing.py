@@ -23,7 +23,7 @@ from groundviz.render.report.page import Report
 
 PUBLIC_SAYS = (
     "Made to be published: it holds no phrase, question or answer, no path and no pixel. "
-    "Samples are named by hashes."
+    "Samples and patients are numbered."
 )
 # Images of one's own, which have no other name than that of their folder.
 FOLDER = "folder"
@@ -89,7 +89,7 @@ def report(
     for chart in made.charts:
         for kind in ("pdf", "png"):
             written.append(files.write(folder / f"{chart.name}.{kind}", chart.figure.to_bytes(kind)))
-    written.append(files.write(folder / "samples.csv", samples(results).encode()))
+    written.append(files.write(folder / "samples.csv", samples(results, public=public).encode()))
     return written
 
 
@@ -206,26 +206,35 @@ def markdown(made: Report) -> str:
     return "\n".join(parts) + "\n"
 
 
-def samples(results: Results) -> str:
-    """A row for each sample and method: hashes, the finding and numbers; no phrase, no path, no pixel."""
+def samples(results: Results, *, public: bool = False) -> str:
+    """A row for each sample and method: the finding and numbers; no phrase, no path, no pixel.
+
+    Samples and patients have their names in the run: hashes, from which whoever guesses at names, such as
+    hospital numbers, finds the right one. With `public` they are numbered instead.
+    """
     rows: list[tuple[str, ...]] = [
         ("sample_id", "cluster_id", "finding", "method", "needs_image", "correct", *results.metrics)
     ]
     right = results.correct()
+    places, patients = results.rows, {cluster: cluster for cluster in results.clusters}
+    if public:
+        # The order of the rows tells no more than the numbers do: that of the data set may be by patient.
+        places = {f"sample {count}": at for count, (_, at) in enumerate(sorted(places.items()), 1)}
+        patients = {cluster: f"patient {count}" for count, cluster in enumerate(sorted(patients), 1)}
     # Without a reference region no map has a number, and a sample is one row.
     named = sections.in_order(results) if results.localised else [""]
     for method in named:
         values = [results.values(method, metric) for metric in results.metrics]
-        for sample_id, at in results.rows.items():
+        for sample, at in places.items():
             numbers = [_plain(one[at]) for one in values]
             if any(numbers) or not results.localised:
                 known = (
-                    results.clusters[at],
+                    patients[results.clusters[at]],
                     results.findings[at],
                     method,
                     results.answers["needs_image"][at] or "",
                 )
-                rows.append((sample_id, *known, _plain(right[at]), *numbers))
+                rows.append((sample, *known, _plain(right[at]), *numbers))
     return sheets.as_csv(rows)
 
 

@@ -11,7 +11,7 @@ PLAN: Schema = MappingProxyType(
         "order": "int",  # As the data set has it, from 0.
         "shard": "int",
         "sample_id": "text",
-        "cluster_id": "text",  # Of the patient, else of the image: a hash, no name.
+        "cluster_id": "text",  # Of the patient, else of the image; see `plan.cluster_of`.
     }
 )
 ANSWERS: Schema = MappingProxyType(

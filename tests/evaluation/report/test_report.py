@@ -303,6 +303,24 @@ def test_the_same_run_gives_the_same_files(run, written, tmp_path):
             assert path.read_bytes() == (written / path.name).read_bytes(), path.name
 
 
+def test_public_numbers_samples_and_patients_for_hashes_of_codes_can_be_guessed(run, results, tmp_path):
+    own = list(csv.DictReader(io.StringIO(writing.samples(results))))
+    report(run, repeats=50, public=True, out=tmp_path)
+    hashes = {*results.clusters, *results.rows}
+    with_one = [
+        one.name for one in tmp_path.iterdir() if any(name.encode() in one.read_bytes() for name in hashes)
+    ]
+    assert with_one == []
+    # They are numbered in the order of their hashes, which tells nothing of that of the data set.
+    samples, patients = sorted(results.rows), sorted(set(results.clusters))
+    public = list(csv.DictReader((tmp_path / "samples.csv").read_text("utf-8").splitlines()))
+    for one in public:
+        one["sample_id"] = samples[int(one["sample_id"].removeprefix("sample ")) - 1]
+        one["cluster_id"] = patients[int(one["cluster_id"].removeprefix("patient ")) - 1]
+    assert public != own
+    assert sorted(map(str, public)) == sorted(map(str, own))
+
+
 def test_public_holds_no_phrase_no_answer_no_path_and_no_pixel(run, tmp_path):
     report(run, repeats=50, public=True, out=tmp_path)
     everything = " ".join(
