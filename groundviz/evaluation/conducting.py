@@ -69,8 +69,9 @@ def evaluate(
     Everything is written to a folder, shard by shard, each whole or not at all. Call it again, however the
     last call ended: what is there stays, the rest is computed, and the tables are the same to the byte.
     Several processes may call it on one folder at once and share the work. A sample that cannot be done
-    becomes a row with a status and a reason. Answers and maps do not depend on how they are scored: another
-    `metrics` or `space` on the same folder runs no model.
+    becomes a row with a status and a reason; the next call tries those with "error" and "oom" once more,
+    unless somebody is at the run. Answers and maps do not depend on how they are scored: another `metrics`
+    or `space` on the same folder runs no model.
 
     Args:
         model: In any of the ways that `explain` takes it.
@@ -160,6 +161,7 @@ def evaluate(
         model_source=model_source,
         dataset_source=where,
     )
+    opened.work(Unwatched()).reopen()
     run = Run(opened.layout.root)
     if executor == "local":
         _here(opened, evaluation, coverings, progress=progress)

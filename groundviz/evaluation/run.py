@@ -103,11 +103,11 @@ class Run:
 
     def evaluations(self) -> dict[str, Mapping[str, Any]]:
         """The ways in which it was scored, by their hashes, the oldest first: space, metrics, scorers."""
-        return {name: specs.read(self.layout.spec(name)) for name in self.layout.evaluations()}
+        return {name: specs.read(self.layout.scoring(name)) for name in self.layout.evaluations()}
 
     def coverings(self) -> dict[str, Mapping[str, Any]]:
         """The ways in which images were covered for curves, by their hashes, the oldest first."""
-        return {name: specs.read(self.layout.curves_spec(name)) for name in self.layout.coverings()}
+        return {name: specs.read(self.layout.covering(name)) for name in self.layout.coverings()}
 
     def answers(self, evaluation: str | None = None) -> Columns:
         """A row for each sample: what was asked and answered, if it needs the image, and how it was scored.
@@ -323,7 +323,7 @@ class Run:
     def _answer_scores(self, name: str) -> Columns:
         """A row for each answer and scorer."""
         places = [self.layout.answer_scores(name, shard) for shard in sorted(self.layout.scored(name))]
-        return tables.columns([place for place in places if place.exists()], ANSWER_SCORES)
+        return tables.columns(places, ANSWER_SCORES)
 
     def _by_scorer(self, sample_ids: list[str], name: str) -> Columns:
         """A column for each scorer of answers, in the order of the answers."""

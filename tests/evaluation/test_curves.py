@@ -114,8 +114,8 @@ def test_an_actor_does_the_curves_of_everybody_who_asked(tmp_path: Path, phantom
     folder = tmp_path / "run"
     for cover in ("mean", "blur", "mean"):
         again = small(folder, dataset=phantoms, **{**SETTINGS, "curves": [cover]})
-    _, stages, _ = conducting._in_actor(str(again.path))
+    work, stages, _ = conducting._in_actor(str(again.path))
     covered = {f"{CURVES}-{name}" for name in again.coverings()}
     assert len(covered) == 2
     assert {stage.name for stage in stages} == {EXPLAIN, *covered}
-    assert all(stage.done() == {0} for stage in stages)
+    assert all(work.done(stage) == {0} for stage in stages)

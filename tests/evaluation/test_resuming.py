@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyarrow import parquet
 
-from groundviz.errors import MissingExtra, StoreError
+from groundviz import datasets
+from groundviz.errors import DataError, MissingExtra, StoreError
 from groundviz.evaluation import Run, work_on
 from groundviz.evaluation.cases.session import Session
+from groundviz.evaluation.storage import tables
+from groundviz.evaluation.storage.leases import Leases
+from groundviz.evaluation.storage.schemas import TIMINGS
 from groundviz.record import files
 from tests.support.runs import small, tables_of
 
@@ -106,6 +112,99 @@ def test_damaged_scores_are_made_again_without_the_model(
     assert tables_of(small(run.path).path) == tables_of(whole.path)
 
 
+@pytest.mark.parametrize("left", [None, 0, 0.5])
+@pytest.mark.parametrize(
+    "name", ["plan.parquet", "scores/*/spec.json", "scores/*/answers/part-00001.parquet"]
+)
+def test_what_is_lost_or_cut_is_made_again_without_the_model(
+    tmp_path: Path, whole: Run, monkeypatch: pytest.MonkeyPatch, name: str, left: float | None
+) -> None:
+    shutil.copytree(whole.path, tmp_path / "run")
+    (place,) = (tmp_path / "run").glob(name)
+    content = place.read_bytes()
+    place.unlink()
+    if left is not None:
+        place.write_bytes(content[: int(left * len(content))])
+        with pytest.raises(StoreError):
+            _ = (run := Run(tmp_path / "run")).plan, run.evaluations(), run.answers()
+    monkeypatch.setattr(Session, "shard", None)
+    assert tables_of(small(tmp_path / "run").path) == tables_of(whole.path)
+
+
+def test_no_flipped_bit_of_a_table_makes_another_table_of_it(tmp_path: Path) -> None:
+    place, rng = tmp_path / "table.parquet", random.Random(0)
+    rows = [{"sample_id": "a", "what": "answer", "seconds": 0.5}] * 3
+    tables.write(place, rows, TIMINGS, {"one": "1"})
+    content = place.read_bytes()
+    for _ in range(400):
+        damaged = bytearray(content)
+        damaged[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        place.write_bytes(damaged)
+        try:
+            read, kept = tables.read(place)
+        except StoreError:
+            continue
+        assert (read, kept["one"]) == (rows, "1")
+
+
+def test_the_last_evaluation_is_the_last_in_a_copy_of_the_run_too(tmp_path: Path, whole: Run) -> None:
+    shutil.copytree(whole.path, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    for metrics in (["energy"], ["auroc"], ["pointing"]):
+        assert run.score(metrics)
+    asked = list(run.evaluations())
+    # Those of earlier versions have times alone.
+    first, second, third, _ = places = [run.layout.scoring(name) / "spec.json" for name in asked]
+    for place, seconds in zip(places, (40, 30, 20, 10), strict=True):
+        os.utime(place, (seconds, seconds))
+    assert list(Run(run.path).evaluations()) == asked
+    for place in (first, second):
+        facts = json.loads(place.read_text())
+        del facts["number"]
+        place.write_text(json.dumps(facts))
+    os.utime(first, (1, 1))
+    assert list(Run(run.path).evaluations()) == asked
+    third.write_text(third.read_text().replace("auroc", "aurox"))
+    with pytest.raises(StoreError, match=r"spec\.json of the run is damaged"):
+        Run(run.path).evaluations()
+
+
+def test_samples_that_failed_are_tried_once_more_and_the_others_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phantoms = datasets.load("phantoms", limit=4)
+    bad, opened = phantoms.samples[1].image, []
+
+    def image(name: str, missing: tuple[str, ...]) -> Any:
+        if name in missing:
+            raise DataError("The share is not mounted.")
+        opened.append(name)
+        return phantoms.image(next(one for one in phantoms.samples if one.image == name))
+
+    def run(*missing: str, out: str = "run") -> Run:
+        given = replace(phantoms, name="shared", opened=lambda name: image(name, missing))
+        made = small(tmp_path / out, dataset=given, curves=["blur"], shard_size=4)
+        assert made.status().done
+        return made
+
+    failed = run(bad)
+    statuses = ["error" if one.image == bad else "ok" for one in phantoms.samples]
+    before, whole = tables_of(failed.path), tables_of(run(out="whole").path)
+    assert failed.answers()["status"] == statuses
+    # Nothing that was done is lost while all is away.
+    assert tables_of(run(*(one.image for one in phantoms.samples)).path) == before
+    # Somebody who is at the run is left in peace.
+    lease = Leases(failed.layout.leases).claim("scores-00000")
+    assert lease is not None
+    with lease:
+        assert tables_of(run().path) == before
+    opened.clear()
+    assert tables_of(run().path) == whole
+    assert bad in opened
+    monkeypatch.setattr(Session, "shard", None)
+    assert tables_of(run().path) == whole
+
+
 def test_another_run_in_the_folder_is_refused_and_forked(tmp_path: Path, whole: Run) -> None:
     run = small(tmp_path / "run")
     with pytest.raises(StoreError, match=r"asked\.seed: 0, now 3"):
@@ -150,7 +249,7 @@ def test_two_workers_share_a_run(tmp_path: Path, whole: Run, monkeypatch: pytest
     shards: list[int] = []
     compute = Session.shard
     monkeypatch.setattr(
-        Session, "shard", lambda self, number, tell: shards.append(number) or compute(self, number, tell)
+        Session, "shard", lambda self, number, *given: shards.append(number) or compute(self, number, *given)
     )
     path = tmp_path / "run"
     small(path, executor="shards", workers=0)

@@ -65,6 +65,7 @@ class Given:
         images: The image.
         other: Another patient's image, of the same size; None where no control is wanted, or none was read.
         other_reason: Why there is none.
+        other_status: How that is to be taken.
     """
 
     sample: Sample
@@ -73,6 +74,7 @@ class Given:
     images: tuple[SourceImage, ...]
     other: tuple[SourceImage, ...] | None = None
     other_reason: str = ""
+    other_status: str = SKIPPED
 
 
 def explained(vlm: VLM, replica: VLM | None, asked: Asked, given: Given) -> Outcome:
@@ -261,7 +263,8 @@ class _Case:
         """The same question and answer on another patient's image, whose maps lie on this one's cells."""
         if self.given.other is None:
             for method in maps if self._wants(SHUFFLED) else ():
-                self._keep_row(f"{SHUFFLED}:{method}", method, status=ERROR, reason=self.given.other_reason)
+                status, reason = self.given.other_status, self.given.other_reason
+                self._keep_row(f"{SHUFFLED}:{method}", method, status=status, reason=reason)
             return
         with self._timed(SHUFFLED):
             read = reading(live.ask(images=self.given.other), answer)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from groundviz.evaluation.storage.keys import key_of
+from groundviz.evaluation.storage import specs
 
 # A change of how curves are made is another covering.
 VERSION = 1
@@ -35,7 +35,7 @@ class Covering:
     @property
     def hash(self) -> str:
         """The name of the folder of these curves."""
-        return key_of(self.facts())[:16]
+        return specs.name_of(self.facts())
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Covering:

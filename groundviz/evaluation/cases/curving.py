@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from groundviz.errors import GroundvizError, ImageError, ModelBusy, ModelChanged, UnsupportedModel
-from groundviz.evaluation.cases import case
+from groundviz.evaluation.cases import case, commits
 from groundviz.evaluation.cases.covered import DELETION, INSERTION, Covering
 from groundviz.evaluation.cases.explained import Explained, explained
 from groundviz.evaluation.cases.outcome import OK, SKIPPED, Row, control_of
@@ -48,7 +48,7 @@ class Curving:
         Raises:
             StoreError: The disk refused.
         """
-        specs.keep(layout.curves_spec(asked.hash), asked.facts())
+        specs.keep(layout.covering(asked.hash), asked.facts())
         return cls(layout, session, asked)
 
     def commit(self, shard: int, tell: Tell) -> None:
@@ -71,7 +71,13 @@ class Curving:
             tell(next((row["status"] for row in made if row["status"] not in (OK, SKIPPED)), OK))
         place = self.layout.curves(self.asked.hash, shard)
         files.folder_for_writing(place.parent)
-        tables.write(place, found, CURVES)
+        state = commits.state_of(self.layout, [shard])
+        tables.write(place, found, CURVES, commits.made_of(state))
+
+    def is_whole(self, shard: int) -> bool:
+        """Whether the curves of a shard are there, whole, and of what has been explained."""
+        place = self.layout.curves(self.asked.hash, shard)
+        return commits.is_of(place, commits.state_of(self.layout, [shard]))
 
     def _of_sample(self, answer: Row, maps: Mapping[str, Explained]) -> Iterator[Row]:
         """The rows of all curves of a sample; a map without a curve has one row that says why."""

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from groundviz.datasets.sample import Sample
 
 OK, ERROR, OUT_OF_MEMORY, SKIPPED = "ok", "error", "oom", "skipped"
+# Their cause may be gone the next time. What is skipped cannot be done, whenever it is tried.
+FAILED = (ERROR, OUT_OF_MEMORY)
 # Maps that cost the model as much as the methods' own. The other priors look at no model.
 SHUFFLED, RANDOM_WEIGHTS = "shuffled", "random_weights"
 CONTROLS = (SHUFFLED, RANDOM_WEIGHTS)

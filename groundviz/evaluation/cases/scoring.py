@@ -9,6 +9,7 @@ from typing import Any
 
 from groundviz.datasets.sample import Dataset, Sample
 from groundviz.errors import GroundvizError, OptionError
+from groundviz.evaluation.cases import commits
 from groundviz.evaluation.cases.explained import Explained, explained
 from groundviz.evaluation.cases.outcome import Row, control_of, has_reference
 from groundviz.evaluation.cases.references import References
@@ -53,7 +54,7 @@ class Evaluation:
     @property
     def hash(self) -> str:
         """The name of the folder of these scores."""
-        return key_of(self.facts())[:16]
+        return specs.name_of(self.facts())
 
     @classmethod
     def of(cls, space: str = "grid", metrics: Iterable[str] | None = None) -> Evaluation:
@@ -87,6 +88,7 @@ class Scoring:
     plan: Sequence[Row]
     evaluation: Evaluation
     _prior: priors.ClassMean | None = None
+    _state: str = ""
     _samples: dict[str, Sample] = field(default_factory=dict)
     _references: References = field(init=False)
 
@@ -97,12 +99,25 @@ class Scoring:
         Raises:
             StoreError: The disk refused.
         """
-        specs.keep(layout.spec(evaluation.hash), evaluation.facts())
+        specs.keep(layout.scoring(evaluation.hash), evaluation.facts())
         return cls(layout, dataset, plan, evaluation)
 
     def __post_init__(self) -> None:
         self._samples = {row["sample_id"]: self.dataset.samples[row["order"]] for row in self.plan}
         self._references = References(self.dataset)
+
+    @property
+    def state(self) -> str:
+        """A hash of all that has been explained: the priors of each shard are of the others, too."""
+        if not self._state:
+            self._state = commits.state_of(self.layout, {row["shard"] for row in self.plan})
+        return self._state
+
+    def is_whole(self, shard: int) -> bool:
+        """Whether the numbers of a shard are there, whole, and of what has been explained."""
+        name = self.evaluation.hash
+        places = self.layout.answer_scores(name, shard), self.layout.scores(name, shard)
+        return all(commits.is_of(place, self.state) for place in places)
 
     def commit(self, shard: int) -> None:
         """Score a shard and write its numbers.
@@ -117,8 +132,9 @@ class Scoring:
         answers_place = self.layout.answer_scores(self.evaluation.hash, shard)
         files.folder_for_writing(answers_place.parent)
         # The scores of the maps come last: a shard without them is not scored.
-        tables.write(answers_place, answers, ANSWER_SCORES)
-        tables.write(place, found, SCORES)
+        made_of = commits.made_of(self.state)
+        tables.write(answers_place, answers, ANSWER_SCORES, made_of)
+        tables.write(place, found, SCORES, made_of)
 
     def _of_answers(self, answered: Sequence[Row]) -> Iterator[Row]:
         """A row for each answer and scorer; the score is None, with a reason, where the scorer drops it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,8 +46,8 @@ class Session:
     _replica: VLM | None = None
     _copied: bool = False
 
-    def shard(self, number: int, tell: Tell) -> list[Outcome]:
-        """All samples of a shard, one after the other.
+    def shard(self, number: int, tell: Tell, kept: Mapping[str, Outcome] | None = None) -> list[Outcome]:
+        """All samples of a shard, one after the other; those that are `kept`, by their ids, are as they were.
 
         Raises:
             UnsupportedModel: The weights are not those that the run began with.
@@ -56,9 +56,11 @@ class Session:
         found = []
         for row in self.plan:
             if row["shard"] == number:
-                outcome = self._outcome(row["order"])
-                # A sample that failed early names no weights, and may have failed because they are others.
-                self.require_weights(outcome.weights or weights_fingerprint(self.vlm.model))
+                outcome = (kept or {}).get(row["sample_id"])
+                if outcome is None:
+                    outcome = self._outcome(row["order"])
+                    # One that failed early names no weights, and may have failed because they are others.
+                    self.require_weights(outcome.weights or weights_fingerprint(self.vlm.model))
                 found.append(outcome)
                 tell(outcome.answer["status"])
         return found
@@ -103,8 +105,9 @@ class Session:
         try:
             shown = self.image(self.dataset.samples[other])
         except (Exception, MemoryError) as error:
-            _, reason = case.failure(error)
-            return replace(given, other_reason=f"The other patient's image could not be read: {reason}")
+            status, reason = case.failure(error)
+            reason = f"The other patient's image could not be read: {reason}"
+            return replace(given, other_status=status, other_reason=reason)
         return replace(given, other=(stretched(shown, given.images[0]),))
 
     def _random(self, sample: Sample) -> VLM | None:

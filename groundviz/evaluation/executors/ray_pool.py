@@ -78,7 +78,7 @@ class _Pool:
 
     def run(self, stage: Stage) -> None:
         """Hand out the shards of a stage until all are done or given up."""
-        done = stage.done() | self.given_up
+        done = self.work.done(stage) | self.given_up
         self._stage = stage.name
         queue = deque(shard for shard in range(len(self.work.sizes)) if shard not in done)
         self.work.watcher.begin(

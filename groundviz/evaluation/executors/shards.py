@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any, Protocol
 
-from groundviz.errors import OptionError, StoreError
-from groundviz.evaluation.cases.commits import commit, is_whole
+from groundviz.errors import OptionError
+from groundviz.evaluation.cases.commits import commit, is_whole, kept, reopen
 from groundviz.evaluation.cases.covered import Covering
 from groundviz.evaluation.cases.outcome import Outcome
 from groundviz.evaluation.cases.scoring import Scoring
-from groundviz.evaluation.storage import tables
 from groundviz.evaluation.storage.layout import Layout
 from groundviz.evaluation.storage.leases import TTL_SECONDS, Leases
 from groundviz.record import files
@@ -36,8 +35,11 @@ Tell = Callable[[str], object]
 class Computing(Protocol):
     """What computes shards: a model and a data set at hand."""
 
-    def shard(self, number: int, tell: Tell) -> list[Outcome]:
-        """All samples of a shard, one after the other; `tell` is called with the status of each."""
+    def shard(self, number: int, tell: Tell, kept: Mapping[str, Outcome]) -> list[Outcome]:
+        """All samples of a shard, one after the other; `tell` is called with the status of each.
+
+        Those that are `kept`, by their ids, are not computed again.
+        """
 
 
 class Committing(Protocol):
@@ -50,6 +52,9 @@ class Committing(Protocol):
     def commit(self, shard: int, tell: Tell) -> None:
         """All samples of a shard, one after the other; `tell` is called with the status of each."""
 
+    def is_whole(self, shard: int) -> bool:
+        """Whether the curves of a shard are there, whole, and of what has been explained."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -57,13 +62,15 @@ class Stage:
 
     Attributes:
         name: Of its claims, and for progress.
-        done: The shards for which it is done.
+        there: The shards for which something was written.
+        is_whole: Whether that is all there, and as it was written.
         compute: Does it for one shard, and writes what comes of it.
         divided: Whether a worker that has a part of the shards does it for these alone.
     """
 
     name: str
-    done: Callable[[], set[int]]
+    there: Callable[[], set[int]]
+    is_whole: Callable[[int], bool]
     compute: Callable[[int, Tell], None]
     divided: bool = True
 
@@ -109,7 +116,7 @@ class Work:
 
     def one(self, shard: int, stage: Stage) -> list[str] | None:
         """Compute one shard; the statuses of its samples, or None where somebody else is at it."""
-        if shard in stage.done():
+        if self._is_done(stage, shard):
             return ["ok"] * self.sizes[shard]
         statuses: list[str] = []
         if self._claimed(stage, shard, statuses.append):
@@ -120,14 +127,14 @@ class Work:
         """The stage in which the model is asked."""
 
         def compute(shard: int, tell: Tell) -> None:
-            commit(self.layout, shard, session.shard(shard, tell))
+            commit(self.layout, shard, session.shard(shard, tell, kept(self.layout, shard)))
 
-        return Stage(EXPLAIN, self.explained, compute)
+        return Stage(EXPLAIN, self.layout.explained, self._is_explained, compute)
 
     def covering(self, curving: Committing) -> Stage:
         """The stage in which images are covered; what is not explained cannot be covered."""
         name = curving.asked.hash
-        return Stage(f"{CURVES}-{name}", lambda: self.covered(name), curving.commit)
+        return Stage(f"{CURVES}-{name}", partial(self.layout.covered, name), curving.is_whole, curving.commit)
 
     def scoring(self, scoring: Scoring) -> Stage:
         """The stage in which maps and answers are scored."""
@@ -137,9 +144,15 @@ class Work:
             for _ in range(self.sizes[shard]):
                 tell("ok")
 
-        name = scoring.evaluation.hash
+        name, there = scoring.evaluation.hash, self.layout.scored
         # Whoever comes last scores what others have explained, too.
-        return Stage(f"{SCORES}-{name}", lambda: self.scored(name), compute, divided=False)
+        return Stage(f"{SCORES}-{name}", partial(there, name), scoring.is_whole, compute, divided=False)
+
+    def reopen(self) -> None:
+        """Let samples that failed be computed again, unless somebody is at the run."""
+        if not self.leases.held():
+            for shard in self.layout.explained():
+                reopen(self.layout, shard)
 
     @property
     def all_explained(self) -> bool:
@@ -148,23 +161,17 @@ class Work:
 
     def explained(self) -> set[int]:
         """The shards whose maps are whole; each is read once by each worker."""
-        return self._known(EXPLAIN, self.layout.explained(), lambda shard: is_whole(self.layout, shard))
+        return self._known(EXPLAIN, self.layout.explained(), self._is_explained)
 
-    def scored(self, name: str) -> set[int]:
-        """The shards whose scores are whole."""
-        return self._known(
-            f"{SCORES}-{name}",
-            self.layout.scored(name),
-            lambda shard: _reads(self.layout.scores(name, shard)),
-        )
+    def done(self, stage: Stage) -> set[int]:
+        """The shards for which a stage is done; each is read once by each worker."""
+        return self._known(stage.name, stage.there(), stage.is_whole)
 
-    def covered(self, name: str) -> set[int]:
-        """The shards whose curves are whole."""
-        return self._known(
-            f"{CURVES}-{name}",
-            self.layout.covered(name),
-            lambda shard: _reads(self.layout.curves(name, shard)),
-        )
+    def _is_done(self, stage: Stage, shard: int) -> bool:
+        return shard in self._known(stage.name, [shard], stage.is_whole)
+
+    def _is_explained(self, shard: int) -> bool:
+        return is_whole(self.layout, shard)
 
     def _known(self, what: str, there: Iterable[int], whole: Callable[[int], bool]) -> set[int]:
         known = self._whole.setdefault(what, set())
@@ -175,11 +182,11 @@ class Work:
 
     def _each(self, stage: Stage, mine: Sequence[int]) -> None:
         """Shard after shard that nobody has done, each claimed while it is worked on, until all are done."""
-        seen = stage.done().intersection(mine)
+        seen = self.done(stage).intersection(mine)
         self.watcher.begin(stage.name, self._samples(seen), self._samples(mine))
         while left := [shard for shard in mine if shard not in seen]:
             computed = {shard for shard in left if self._claimed(stage, shard, self._tell)}
-            now = stage.done().intersection(mine)
+            now = self.done(stage).intersection(mine)
             self.watcher.advance(["ok"] * self._samples(now - seen - computed))
             seen = now
             if not computed and len(seen) < len(mine):
@@ -194,7 +201,7 @@ class Work:
         if lease is None:
             return False
         with lease:
-            if shard in stage.done():
+            if self._is_done(stage, shard):
                 return False
             stage.compute(shard, tell)
         return True
@@ -207,15 +214,6 @@ class Work:
 
     def _samples(self, shards: Iterable[int]) -> int:
         return sum(self.sizes[shard] for shard in shards)
-
-
-def _reads(place: Path) -> bool:
-    """Whether a table is there and whole."""
-    try:
-        tables.read(place)
-    except StoreError:
-        return False
-    return True
 
 
 def of(

@@ -8,6 +8,7 @@
          answers/part-00000.parquet           a row for each sample
          explain/part-00000.safetensors       maps at the model's own cells
          explain/part-00000.parquet           a row for each map, where its cells lie; written last
+         explain/again-00000.parquet          the same, while samples that failed are computed again
          timings/part-00000.parquet           seconds, which differ from run to run
          scores/HASH/spec.json                how was scored
          scores/HASH/part-00000.parquet       a row for each number
@@ -22,7 +23,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_SPEC = "spec.json"
+from groundviz.evaluation.storage import specs
+
 _PART = re.compile(r"part-(\d{5,})\.parquet")
 
 
@@ -68,29 +70,33 @@ class Layout:
         """The maps of a shard."""
         return self.index(shard).with_suffix(".safetensors")
 
+    def aside(self, shard: int) -> Path:
+        """The table of a shard's maps while the samples that failed are computed again."""
+        return self.root / "explain" / f"again-{shard:05d}.parquet"
+
     def timings(self, shard: int) -> Path:
         """How long the cases of a shard took."""
         return self.root / "timings" / _part(shard)
 
-    def spec(self, eval_hash: str) -> Path:
-        """How was scored."""
-        return self.root / "scores" / eval_hash / _SPEC
+    def scoring(self, eval_hash: str) -> Path:
+        """The folder of how was scored, and of the scores."""
+        return self.root / "scores" / eval_hash
 
-    def curves_spec(self, name: str) -> Path:
-        """How the image is covered."""
-        return self.root / "curves" / name / _SPEC
+    def covering(self, name: str) -> Path:
+        """The folder of how the image is covered, and of the curves."""
+        return self.root / "curves" / name
 
     def curves(self, name: str, shard: int) -> Path:
         """The deletion and insertion curves of a shard."""
-        return self.root / "curves" / name / _part(shard)
+        return self.covering(name) / _part(shard)
 
     def scores(self, eval_hash: str, shard: int) -> Path:
         """The scores of a shard's maps and answers."""
-        return self.root / "scores" / eval_hash / _part(shard)
+        return self.scoring(eval_hash) / _part(shard)
 
     def answer_scores(self, eval_hash: str, shard: int) -> Path:
         """The scores of a shard's answers."""
-        return self.root / "scores" / eval_hash / "answers" / _part(shard)
+        return self.scoring(eval_hash) / "answers" / _part(shard)
 
     def explained(self) -> set[int]:
         """The shards whose maps have been written, by the names of the files alone."""
@@ -98,25 +104,19 @@ class Layout:
 
     def scored(self, eval_hash: str) -> set[int]:
         """The shards that have been scored, by the names of the files alone."""
-        return _numbers(self.root / "scores" / eval_hash)
+        return _numbers(self.scoring(eval_hash))
 
     def covered(self, name: str) -> set[int]:
         """The shards whose curves have been written, by the names of the files alone."""
-        return _numbers(self.root / "curves" / name)
+        return _numbers(self.covering(name))
 
     def evaluations(self) -> list[str]:
         """The hashes of the ways in which the run was scored, the oldest first."""
-        return _oldest_first(self.root / "scores")
+        return specs.names(self.root / "scores")
 
     def coverings(self) -> list[str]:
         """The hashes of the ways in which curves were asked for, the oldest first."""
-        return _oldest_first(self.root / "curves")
-
-
-def _oldest_first(folder: Path) -> list[str]:
-    """The names of the folders in it that say how what is in them was made."""
-    specs = sorted(folder.glob(f"*/{_SPEC}"), key=lambda path: (path.stat().st_mtime_ns, path))
-    return [path.parent.name for path in specs]
+        return specs.names(self.root / "curves")
 
 
 def _part(shard: int) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from groundviz.datasets.sample import Dataset, Sample
-from groundviz.errors import OptionError
+from groundviz.errors import OptionError, StoreError
 from groundviz.evaluation.storage import tables
 from groundviz.evaluation.storage.keys import key_of
 from groundviz.evaluation.storage.schemas import PLAN
@@ -43,13 +44,14 @@ def rows(dataset: Dataset, *, limit: int | None, shard_size: int) -> list[dict[s
 
 
 def write(path: Path, planned: list[dict[str, Any]]) -> None:
-    """Write the plan of a new run; an equal one that is there stays as it is.
+    """Write the plan of a new run; an equal one that is there stays as it is, unless it is damaged.
 
     Raises:
         StoreError: The disk refused.
     """
-    if path.exists() and tables.read(path)[0] == planned:
-        return
+    with suppress(StoreError):
+        if path.exists() and tables.read(path)[0] == planned:
+            return
     tables.write(path, planned, PLAN)
 
 
