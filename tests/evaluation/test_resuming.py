@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from groundviz import datasets
 from groundviz.errors import DataError, MissingExtra, StoreError
 from groundviz.evaluation import Run, work_on
 from groundviz.evaluation.cases.session import Session
-from groundviz.evaluation.storage import tables
+from groundviz.evaluation.storage import leases, tables
 from groundviz.evaluation.storage.leases import Leases
 from groundviz.evaluation.storage.schemas import TIMINGS
 from groundviz.record import files
@@ -278,13 +279,61 @@ def test_a_lease_of_a_dead_process_is_taken_over(tmp_path: Path, whole: Run) -> 
     small(path, executor="shards", workers=0)
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     child.wait()
-    from groundviz.evaluation.storage import leases
-
     files.folder_for_writing(path / "leases")
     dead = {"worker": "0", "process": child.pid, "computer": leases._computer()}
     (path / "leases" / "explain-00000.0.lease").write_text(json.dumps(dead))
     assert tables_of(small(path).path) == tables_of(whole.path)
     assert not list((path / "leases").iterdir())
+
+
+DAY = 86_400
+
+
+def is_taken(claims: Leases) -> bool:
+    lease = claims.claim("explain-00000")
+    if lease is not None:
+        with lease:
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("says", "age", "alive"),
+    [
+        ("", DAY, False),
+        ("[]", DAY, False),
+        ("{}", DAY, False),
+        ('{"computer": "x", "process": "y"}', DAY, False),
+        ("[]", 0, True),
+        ('{"computer": "x", "process": 1}', DAY, False),
+        ('{"computer": "x", "process": 1}', 0, True),
+    ],
+)
+def test_a_lease_is_as_old_as_its_file_whatever_it_says(
+    tmp_path: Path, says: str, age: float, alive: bool
+) -> None:
+    place = tmp_path / "explain-00000.0.lease"
+    place.write_text(says)
+    os.utime(place, (time.time() - age,) * 2)
+    assert is_taken(Leases(tmp_path)) == alive
+
+
+@pytest.mark.parametrize("computer", ["x", leases._computer()])
+def test_a_lease_of_a_time_to_come_counts_from_when_it_was_seen(tmp_path: Path, computer: str) -> None:
+    place = tmp_path / "explain-00000.0.lease"
+    # This process runs, and holds nothing.
+    place.write_text(json.dumps({"computer": computer, "process": os.getpid()}))
+    os.utime(place, (time.time() + 30 * DAY,) * 2)
+    claims = Leases(tmp_path, ttl=0.3)
+    assert is_taken(claims)
+    time.sleep(0.2)
+    # A sign of life, by a clock that goes wrong.
+    os.utime(place, (time.time() + 31 * DAY,) * 2)
+    assert is_taken(claims)
+    time.sleep(0.2)
+    assert is_taken(claims)
+    time.sleep(0.2)
+    assert not is_taken(claims)
 
 
 KILLING = """

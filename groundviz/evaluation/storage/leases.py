@@ -13,6 +13,7 @@ import platform
 import secrets
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,8 @@ class Leases:
     folder: Path
     ttl: float = TTL_SECONDS
     worker: str = field(default_factory=lambda: secrets.token_hex(4))
+    # Files of times that are yet to come: the time, and when this was seen.
+    _ahead: dict[Path, tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
 
     def claim(self, name: str) -> Lease | None:
         """Claim a piece of work; None where somebody else has it.
@@ -86,20 +89,34 @@ class Leases:
                 found[int(number)] = path
         return found
 
+    def _untouched(self, path: Path) -> float:
+        """Seconds since the last sign of life."""
+        touched = path.stat().st_mtime
+        # The file server's clock, against which its times are.
+        untouched = files.now_in(self.folder) - touched
+        if untouched >= 0:
+            return untouched
+        # A clock that was wrong, and may have been put right since: what counts is when it was seen first.
+        seen, since = self._ahead.get(path, (touched, time.monotonic()))
+        if seen != touched:
+            since = time.monotonic()
+        self._ahead[path] = touched, since
+        return time.monotonic() - since
+
     def _is_alive(self, path: Path) -> bool:
         try:
-            holder = json.loads(path.read_text("utf-8"))
-            # The file server's clock, against which its times are.
-            untouched = files.now_in(self.folder) - path.stat().st_mtime
+            untouched = self._untouched(path)
         except FileNotFoundError:
             return False
-        except (OSError, ValueError):
+        except OSError:
             return True
         if untouched > self.ttl:
             return False
-        if holder.get("computer") != _computer():
+        # One that cannot be read may be being written; it is as old as its file.
+        computer, process = _holder(path)
+        if computer != _computer():
             return True
-        if not _runs(int(holder.get("process", 0))):
+        if not _runs(process):
             return False
         # The process may be another one of the same number, or the same one that let go.
         return files.is_held(path) is not False or untouched < _YOUNG_SECONDS
@@ -142,6 +159,15 @@ class Lease:
 def _computer() -> str:
     """A name for this computer that does not tell which one it is."""
     return sha256_of(platform.node().encode())[:16]
+
+
+def _holder(path: Path) -> tuple[str, int]:
+    """The computer and the process that hold a lease; empty and 0 where the file does not say."""
+    try:
+        says = json.loads(path.read_text("utf-8"))
+        return str(says["computer"]), int(says["process"])
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
+        return "", 0
 
 
 def _runs(process: int) -> bool:
