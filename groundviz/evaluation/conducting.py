@@ -121,6 +121,8 @@ def evaluate(
         OptionError: A setting has a value that cannot be used, or no sample can be asked.
         UnknownName: There is no such data set, method or metric.
         UnsupportedModel: As in `explain`.
+        ImageError: Of the images that were explained some are others now, and the rest would be mixed with
+            these. A few of them are looked at.
         MissingExtra: pyarrow is not installed, or for the executor "ray" Ray is not.
         KeyboardInterrupt: Ctrl-C; all shards but the one under way are kept.
 
@@ -227,6 +229,8 @@ def _here(
 
 def _of_model(opened: Opened, work: Work, coverings: Iterable[Covering]) -> list[Stage]:
     """The stages that need the model, in their order."""
+    if len(opened.layout.explained()) < len(work.sizes):
+        opened.require_images()
     curves = [work.covering(opened.curving(covering)) for covering in coverings]
     return [work.explaining(opened.session()), *curves]
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -22,6 +23,7 @@ from groundviz.evaluation.cases.asked import DESCRIBE, Asked
 from groundviz.evaluation.cases.covered import Covering
 from groundviz.evaluation.cases.curving import Curving
 from groundviz.evaluation.cases.outcome import has_reference
+from groundviz.evaluation.cases.pictures import require_unchanged
 from groundviz.evaluation.cases.scoring import Evaluation, Scoring, class_of
 from groundviz.evaluation.cases.session import Session
 from groundviz.evaluation.executors import shards
@@ -35,6 +37,9 @@ from groundviz.models import VLM
 from groundviz.record import files
 from groundviz.record.types import Provenance
 from groundviz.runtime.identity.provenance import describe_run
+
+# Of the images that were explained, before more are: all of them would take long.
+_LOOKED_AT = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +116,19 @@ class Opened:
             StoreError: The disk refused.
         """
         return Curving.begun(self.layout, self.session(), covering)
+
+    def require_images(self) -> None:
+        """Refuse to go on with other images than those that were explained: a few of these are looked at.
+
+        Raises:
+            ImageError: One of them is another one now.
+        """
+        explained = sorted(self.layout.explained())
+        for shard in explained[:: 1 + len(explained) // _LOOKED_AT]:
+            # What is damaged is computed again.
+            with suppress(StoreError):
+                for answer in tables.read(self.layout.answers(shard))[0][:1]:
+                    require_unchanged(self.dataset, answer)
 
     def work(
         self, watcher: Watcher, *, chunk: tuple[int, int] | None = None, ttl: float = TTL_SECONDS

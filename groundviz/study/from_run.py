@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from groundviz.errors import OptionError
+from groundviz.errors import GroundvizError, OptionError
 from groundviz.evaluation.cases.references import References
 from groundviz.evaluation.cases.scoring import class_means, class_of, shapes_of
-from groundviz.evaluation.report.drawn import heatmap_of, image_and_reference
+from groundviz.evaluation.report.drawn import heatmap_of, image_and_reference, left_out
 from groundviz.evaluation.report.results import CONTROLS, Results
 from groundviz.evaluation.run import Run
 from groundviz.metrics import priors
@@ -28,7 +29,8 @@ def cases_of(
     """Cases of a run, drawn evenly from findings, sizes of the region, and right and wrong answers.
 
     Cases without a reference are a stratum of their own, so that negatives are among them. The choice
-    depends on the run and the seed alone, and is fixed before anybody sees a case.
+    depends on the run and the seed alone, and is fixed before anybody sees a case. A case whose image is
+    missing, or no longer the one that was explained, is left out, and a warning in the end says so.
 
     Args:
         run: The run, or its folder.
@@ -48,14 +50,23 @@ def cases_of(
     if unknown := sorted(set(named) - known):
         raise OptionError(f"These arms are not in the run: {unknown}. Name some of {sorted(known)}.")
     means = _class_means(results) if priors.CLASS_MEAN in named else None
+    # Without the data set there is no case at all.
+    _ = run.dataset
     found = 0
+    lost: list[GroundvizError] = []
     for at in chosen(results, seed=seed):
         if found == limit:
-            return
-        case = _case(results, at, named, means)
+            break
+        try:
+            case = _case(results, at, named, means)
+        except GroundvizError as error:
+            lost.append(error)
+            continue
         if case is not None:
             found += 1
             yield case
+    if lost:
+        warnings.warn(left_out(lost), RuntimeWarning, stacklevel=2)
 
 
 def chosen(results: Results, *, seed: int = 0) -> list[int]:
@@ -79,12 +90,11 @@ def chosen(results: Results, *, seed: int = 0) -> list[int]:
 
 
 def _case(results: Results, at: int, arms: Sequence[str], means: priors.ClassMean | None) -> Case | None:
-    """A case with every arm; None where its image, or one of its maps, is not there."""
-    opened = image_and_reference(results, at)
+    """A case with every arm; None where one of its maps is not there."""
     first = next((one for name in results.methods if (one := _stored(results, at, name))), None)
-    if opened is None or first is None:
+    if first is None:
         return None
-    image, _ = opened
+    image, _ = image_and_reference(results, at)
     maps: dict[str, Heatmap] = {}
     for arm in arms:
         heatmap: Heatmap | None

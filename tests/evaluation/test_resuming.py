@@ -19,7 +19,7 @@ import pytest
 from pyarrow import parquet
 
 from groundviz import datasets
-from groundviz.errors import DataError, MissingExtra, StoreError
+from groundviz.errors import DataError, ImageError, MissingExtra, StoreError
 from groundviz.evaluation import Run, work_on
 from groundviz.evaluation.cases.session import Session
 from groundviz.evaluation.storage import leases, tables
@@ -284,6 +284,24 @@ def test_a_lease_of_a_dead_process_is_taken_over(tmp_path: Path, whole: Run) -> 
     (path / "leases" / "explain-00000.0.lease").write_text(json.dumps(dead))
     assert tables_of(small(path).path) == tables_of(whole.path)
     assert not list((path / "leases").iterdir())
+
+
+def test_images_that_changed_are_not_mixed_with_those_that_were_explained(tmp_path: Path) -> None:
+    phantoms = datasets.load("phantoms", limit=4)
+
+    def run(seen: str, **settings: Any) -> Run:
+        opened = {"before": phantoms.opened, "after": lambda name: 1 - phantoms.opened(name), "never": Path}
+        return small(tmp_path / "run", dataset=replace(phantoms, opened=opened[seen]), **settings)
+
+    before = run("before").layout.index(1)
+    # What is done stays, and a new metric looks at no image.
+    assert run("after", metrics=["auroc"]).status().done
+    before.unlink()
+    with pytest.raises(ImageError, match=f"sample {phantoms.samples[0].sample_id}, number 1 of the data set"):
+        run("after")
+    assert Run(tmp_path / "run").status().explained == 2
+    # What cannot be opened is a row, and no other image.
+    assert run("never").answers()["status"] == ["ok", "ok", "error", "error"]
 
 
 DAY = 86_400

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from groundviz.errors import GroundvizError, ImageError, ModelBusy, ModelChanged, UnsupportedModel
+from groundviz.errors import GroundvizError, ModelBusy, ModelChanged, UnsupportedModel
 from groundviz.evaluation.cases import case, commits
 from groundviz.evaluation.cases.covered import DELETION, INSERTION, Covering
 from groundviz.evaluation.cases.explained import Explained, explained
 from groundviz.evaluation.cases.outcome import OK, SKIPPED, Row, control_of
+from groundviz.evaluation.cases.pictures import image_of
 from groundviz.evaluation.cases.session import Session, Tell
 from groundviz.evaluation.storage import specs, tables
 from groundviz.evaluation.storage.layout import Layout
@@ -103,12 +104,7 @@ class Curving:
 
     def _measured(self, answer: Row, heatmaps: dict[str, list[Heatmap]]) -> list[Row]:
         sample = self.session.dataset.samples[answer["order"]]
-        image = self.session.image(sample)
-        if image.sha256 != answer["image_sha256"]:
-            raise ImageError(
-                "The image is not the one that was explained: its pixels differ. Put the data set back as it "
-                "was."
-            )
+        image = image_of(self.session.dataset, answer)
         vlm, asked = self.session.vlm, self.session.asked
         with borrow(vlm, seed=asked.seed, tell=case.unheard) as live:
 

@@ -16,6 +16,7 @@ from groundviz.evaluation.cases import case
 from groundviz.evaluation.cases.asked import Asked
 from groundviz.evaluation.cases.case import Given
 from groundviz.evaluation.cases.outcome import RANDOM_WEIGHTS, SHUFFLED, Outcome, Row, has_reference
+from groundviz.evaluation.cases.pictures import require_unchanged
 from groundviz.evidence.weights import randomised
 from groundviz.images.base.display import fingerprint
 from groundviz.models import VLM
@@ -51,6 +52,7 @@ class Session:
 
         Raises:
             UnsupportedModel: The weights are not those that the run began with.
+            ImageError: The image of one that is kept is another one now.
             KeyboardInterrupt: Ctrl-C; nothing of the shard is returned.
         """
         found = []
@@ -61,6 +63,8 @@ class Session:
                     outcome = self._outcome(row["order"])
                     # One that failed early names no weights, and may have failed because they are others.
                     self.require_weights(outcome.weights or weights_fingerprint(self.vlm.model))
+                else:
+                    require_unchanged(self.dataset, outcome.answer)
                 found.append(outcome)
                 tell(outcome.answer["status"])
         return found

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from groundviz import images
 from groundviz.datasets import regions
 from groundviz.errors import GroundvizError
+from groundviz.evaluation.cases.pictures import image_of
 from groundviz.evaluation.report import faithfulness
 from groundviz.evaluation.report.inference import spread
 from groundviz.evaluation.report.results import Results, chance_is_share, higher_is_better, name_of, title_of
@@ -80,30 +80,43 @@ def rule(results: Results) -> str:
     )
 
 
-def rows(results: Results) -> list[Row]:
-    """Cases of each method, from the worst to the best."""
+def rows(results: Results) -> tuple[list[Row], str]:
+    """Cases of each method, from the worst to the best; and what is left out, see `left_out`.
+
+    Raises:
+        StoreError: The data set is not what the run was made on, or was given as an object.
+    """
     keys = results.explain_keys
     found: list[Row] = []
+    lost: dict[int, GroundvizError] = {}
     if not results.localised:
-        return found
+        return found, ""
+    # Without the data set there is no case at all.
+    _ = results.run.dataset
     for method in results.methods:
         values = results.values(method, results.primary)
         better = values if higher_is_better(results.primary) else -values
         shown: list[cases.Case] = []
         for at in cases.chosen(better, _CASES, seed=results.seed):
-            case = _case(results, at, keys.get((at, method)), values[at])
-            if case is not None:
-                shown.append(case)
+            try:
+                shown.append(_case(results, at, keys.get((at, method)), values[at]))
+            except GroundvizError as error:
+                lost[at] = error
         if shown:
             found.append(Row(name=name_of(method), cases=tuple(shown)))
-    return found
+    return found, left_out(list(lost.values()))
 
 
-def _case(results: Results, at: int, key: str | None, value: float) -> cases.Case | None:
-    opened = image_and_reference(results, at)
-    if opened is None:
-        return None
-    image, reference = opened
+def left_out(errors: Sequence[GroundvizError]) -> str:
+    """That cases cannot be shown, and why the first of them cannot; empty where all can."""
+    if not errors:
+        return ""
+    count = "1 case is" if len(errors) == 1 else f"{len(errors)} cases are"
+    return f"{count} left out. {errors[0]}"
+
+
+def _case(results: Results, at: int, key: str | None, value: float) -> cases.Case:
+    image, reference = image_and_reference(results, at)
     lines = [results.findings[at], f"{title_of(results.primary)} {value:.2f}", answer_of(results, at)]
     return cases.Case(
         image=image,
@@ -130,13 +143,15 @@ def heatmap_of(results: Results, key: str | None) -> Heatmap | None:
     return found[0]
 
 
-def image_and_reference(results: Results, at: int) -> tuple[SourceImage, Bools] | None:
-    """The image of a sample and its reference; None where the image is no longer there."""
-    order = results.answers["order"][at]
+def image_and_reference(results: Results, at: int) -> tuple[SourceImage, Bools]:
+    """The image of a sample and its reference.
+
+    Raises:
+        ImageError: Its image is not the one that was explained.
+        GroundvizError: Image or reference are missing or damaged.
+    """
     dataset = results.run.dataset
-    sample = dataset.samples[order]
-    try:
-        image = images.load(dataset.image(sample))
-        return image, regions.reference(sample.regions, image.shape, root=dataset.root)
-    except GroundvizError:
-        return None
+    answer = {name: results.answers[name][at] for name in ("order", "sample_id", "image_sha256")}
+    image = image_of(dataset, answer)
+    regions_of = dataset.samples[answer["order"]].regions
+    return image, regions.reference(regions_of, image.shape, root=dataset.root)

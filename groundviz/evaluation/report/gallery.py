@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from groundviz.errors import StoreError
+from groundviz.errors import GroundvizError, StoreError
 from groundviz.evaluation.report import drawn
 from groundviz.evaluation.report.results import Results, name_of, title_of
 from groundviz.evaluation.report.writing import subject
@@ -76,10 +76,21 @@ def gallery(
         *([f"An answer is wrong where the scorer {results.scorer!r} says so."] if results.scorer else []),
         "This page contains images, at no more than 320 pixels.",
     ]
-    entries = filter(None, (_entry(results, at) for at in counted(kept)))
     title = f"Gallery: {subject(run.manifest)}"
-    text = pages.page(entries, columns(results), title=title, says=says)
+    # What is left out is known, and said, when all cases are made.
+    text = pages.page(_entries(results, counted(kept), says), columns(results), title=title, says=says)
     return files.write(place, text.encode())
+
+
+def _entries(results: Results, kept: Iterable[int], says: list[str]) -> Iterator[Entry]:
+    """The cases that can be shown, one by one; in the end a sentence is added if some cannot."""
+    lost: list[GroundvizError] = []
+    for at in kept:
+        try:
+            yield _entry(results, at)
+        except GroundvizError as error:
+            lost.append(error)
+    says.extend(filter(None, [drawn.left_out(lost)]))
 
 
 def columns(results: Results) -> list[Column]:
@@ -121,11 +132,8 @@ def _facts(results: Results, at: int) -> dict[str, float | str | None]:
     return facts
 
 
-def _entry(results: Results, at: int) -> Entry | None:
-    opened = drawn.image_and_reference(results, at)
-    if opened is None:
-        return None
-    image, reference = opened
+def _entry(results: Results, at: int) -> Entry:
+    image, reference = drawn.image_and_reference(results, at)
     maps: list[Heatmap] = []
     for method in results.methods:
         heatmap = drawn.heatmap_of(results, results.explain_keys.get((at, method)))

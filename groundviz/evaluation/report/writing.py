@@ -19,6 +19,7 @@ from groundviz.record import files
 from groundviz.record.exports import sheets
 from groundviz.render.report import page as pages
 from groundviz.render.report import tables
+from groundviz.render.report.cases import Row
 from groundviz.render.report.page import Report
 
 PUBLIC_SAYS = (
@@ -99,12 +100,14 @@ def described(results: Results, *, public: bool = False, step: Step = lambda wha
     lead = headline(results)
     made = sections.tables(results)
     step("Drawing the charts")
-    rows, rule = [], NO_PIXELS
+    rows: list[Row] = []
+    rule = NO_PIXELS
     if not public:
         rule = drawn.rule(results)
         step("Drawing cases")
         try:
-            rows = drawn.rows(results)
+            rows, left_out = drawn.rows(results)
+            rule = f"{rule} {left_out}".rstrip()
         except GroundvizError as error:
             rule = f"Cases are left out, for the data set could not be opened. {error}"
     report = Report(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.browser import launched
-from groundviz import datasets
+from groundviz import datasets, images
 from groundviz.datasets import regions
 from groundviz.evaluation.run import Run
 from groundviz.metrics import measure, priors
@@ -134,6 +134,7 @@ class MadeRun(Run):
             "vr_local_mean": [2.0] * COUNT,
             "vr_meanpool": [None] * COUNT,
             "vr_shuffle": [1.5] * COUNT,
+            "image_sha256": [images.load(self.dataset.image(sample)).sha256 for sample in samples],
             "image_rows": [112] * COUNT,
             "image_cols": [112] * COUNT,
             "status": ["ok"] * (COUNT - 1) + ["oom"],

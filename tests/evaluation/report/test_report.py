@@ -9,14 +9,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from groundviz import images
 from groundviz.datasets.sample import Region
-from groundviz.errors import OptionError
-from groundviz.evaluation.report import drawn, faithfulness, published, report, reviewers, sections, writing
+from groundviz.errors import ImageError, OptionError
+from groundviz.evaluation.report import (
+    drawn,
+    faithfulness,
+    gallery,
+    published,
+    report,
+    reviewers,
+    sections,
+    writing,
+)
 from groundviz.evaluation.report.gallery import record_of
 from groundviz.evaluation.report.headline import headline, verdicts
 from groundviz.evaluation.report.results import Results, name_of, title_of
 from groundviz.metrics.statistics import cluster_bootstrap, sign_flip
 from groundviz.render.report.tables import Number
+from groundviz.study import cases_of
 from tests.evaluation.report.conftest import COUNT, MadeRun
 from tests.support.browser import needs_browser
 
@@ -335,6 +346,38 @@ def test_public_holds_no_phrase_no_answer_no_path_and_no_pixel(run, tmp_path):
     assert "Made to be published" in everything
     names = {path.name for path in tmp_path.iterdir()}
     assert "gallery.html" not in names
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """A run in which other images lie where those of the first ten samples lay."""
+    made = MadeRun(tmp_path)
+    made.answers()
+    before = made.dataset
+    gone = {one.image for one in before.samples[:10]}
+    other = before.samples[COUNT].image
+    after = replace(before, opened=lambda name: before.opened(other if name in gone else name))
+    object.__setattr__(made, "dataset", after)
+    return made
+
+
+def test_no_map_is_shown_on_an_image_that_it_is_not_of(changed, run):
+    results = Results(changed, repeats=1)
+    first, right = changed.dataset.samples[0], images.load(run.dataset.image(run.dataset.samples[COUNT]))
+    with pytest.raises(
+        ImageError, match=f"sample {first.sample_id}, number 1 of the data set, is not the one"
+    ):
+        drawn.image_and_reference(results, 0)
+    assert drawn.image_and_reference(results, COUNT - 1)[0].sha256 != right.sha256
+    shown = [case.image.sha256 for row in drawn.rows(results)[0] for case in row.cases]
+    assert right.sha256 not in shown
+    assert len(shown) < sum(len(row.cases) for row in drawn.rows(Results(run, repeats=1))[0])
+    for page in (gallery(changed), report(changed, repeats=1)[0]):
+        assert re.search(r"\d+ cases are left out. The image of sample \w+, number", page.read_text("utf-8"))
+    with pytest.warns(RuntimeWarning, match="cases are left out. The image of sample"):
+        cases = list(cases_of(changed, arms=("good",), limit=COUNT))
+    assert cases
+    assert right.sha256 not in [one.image.sha256 for one in cases]
 
 
 def test_a_primary_metric_that_was_not_scored_is_refused(run):
