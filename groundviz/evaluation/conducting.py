@@ -136,6 +136,9 @@ def evaluate(
     _require_libraries(executor)
     evaluation = Evaluation.of(space, metrics)
     arguments.check(methods=methods, answer=None, target=None, against=None, seed=seed)
+    for name, table in (("data", data), ("generation", generation)):
+        if table is not None:
+            arguments.check_table(name, table)
     controls = settings.check(answers, controls)
     coverings = _coverings(curves)
     data_set, where, settled = _opened(dataset, recipe, dict(data or {}), dict(generation or {}))

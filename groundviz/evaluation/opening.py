@@ -305,6 +305,7 @@ def _of_dataset(dataset: Dataset, n: int, source: Source) -> dict[str, Any]:
         "splits": dict(sorted(splits.items())),
         "dropped": dict(dataset.dropped),
         "annotations": plan.annotations_of(dataset, n),
+        **plan.files_of(dataset, n),
     }
 
 

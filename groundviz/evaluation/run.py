@@ -291,7 +291,8 @@ class Run:
             )
         found = datasets.load(facts["source"], facts["path"], **facts["options"])
         count = len(self.plan["order"])
-        if plan.annotations_of(found, count) != facts["annotations"]:
+        now = {"annotations": plan.annotations_of(found, count), **plan.files_of(found, count)}
+        if any(facts.get(name, one) != one for name, one in now.items()):
             raise StoreError(
                 f"The data set {facts['name']} says something else than when the run was made. "
                 "Give the same files, or evaluate again in another folder."

@@ -74,12 +74,54 @@ def check(*, methods: Any, answer: Any, target: Any, against: Any, seed: Any) ->
             f"What to hold against the target is of type {type(against).__name__}: expected a text. "
             "Give against='...'."
         )
-    # True is an int to Python, and no seed to anybody.
-    if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
+    check_seed(seed)
+
+
+def check_seed(seed: Any) -> None:
+    """Stop what random numbers cannot start from.
+
+    Raises:
+        OptionError: It is no whole number from 0, below 2**63.
+
+    >>> check_seed(0)
+    """
+    if not _is_whole(seed):
         raise _no_seed(f"of type {type(seed).__name__}")
     # torch takes 64 bits, with a sign.
     if not 0 <= seed < 2**63:
         raise _no_seed(str(seed))
+
+
+def check_count(name: str, count: Any) -> None:
+    """Stop what counts nothing.
+
+    Raises:
+        OptionError: It is no whole number above 0.
+
+    >>> check_count("limit", 8)
+    """
+    if not _is_whole(count) or count < 1:
+        raise OptionError(f"{name}={count!r:.40}: expected a whole number above 0. Give one.")
+
+
+def check_table(name: str, table: Any) -> None:
+    """Stop what names no values.
+
+    Raises:
+        OptionError: It is no table of names and values.
+
+    >>> check_table("data", {"split": "test"})
+    """
+    if not isinstance(table, Mapping):
+        raise OptionError(
+            f"{name} is of type {type(table).__name__}: expected a table of names and values. "
+            "Give one, or leave it out."
+        )
+
+
+def _is_whole(value: Any) -> bool:
+    # True is an int to Python, and a number to nobody.
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _no_seed(found: str) -> OptionError:

@@ -179,14 +179,14 @@ def folder_for_writing(path: str | os.PathLike[str]) -> Path:
     what writers that were killed left half-done is removed along the way.
 
     Raises:
-        StoreError: It cannot be made, or takes no file.
+        StoreError: It cannot be made or have this name, or takes no file.
 
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as name:
     ...     folder_for_writing(pathlib.Path(name) / "new" / "folder").is_dir()
     True
     """
-    folder = Path(path)
+    folder = new_place(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -17,6 +17,7 @@ from groundviz.evaluation.report.results import CONTROLS, Results
 from groundviz.evaluation.run import Run
 from groundviz.metrics import priors
 from groundviz.metrics.statistics import terciles
+from groundviz.record import arguments
 from groundviz.record.types import Heatmap
 from groundviz.study.folder import Case
 
@@ -40,11 +41,12 @@ def cases_of(
         seed: Of the choice.
 
     Raises:
-        OptionError: An arm is not in the run.
+        OptionError: An arm is not in the run, or a number is out of range.
         StoreError: There is no run, it was not scored, or its data set lies elsewhere.
     """
+    arguments.check_count("limit", limit)
     run = run if isinstance(run, Run) else Run(Path(run))
-    results = Results(run, repeats=1)
+    results = Results(run, repeats=1, seed=seed)
     named = tuple(arms) or (*results.methods, priors.CLASS_MEAN)
     known = {*results.methods, *_MADE, *(one for one in results.scored if one.startswith(CONTROLS))}
     if unknown := sorted(set(named) - known):

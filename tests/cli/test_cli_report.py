@@ -33,9 +33,12 @@ def test_a_page_of_cases_alone(run, tmp_path, capsys):
     assert "cases.html" in capsys.readouterr().out
 
 
-def test_what_is_no_run_is_one_line(tmp_path, capsys):
-    assert cli.main(["report", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+@pytest.mark.parametrize("command", [["report"], ["study", "make", "--out", "STUDY"]])
+def test_what_is_no_run_is_one_line(tmp_path, capsys, command):
+    assert cli.main([*command, str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "There is no run in this folder" in told
+    assert told.count("\n") == 1
 
 
 def test_a_study_is_made_read_and_analysed(run, tmp_path, capsys, monkeypatch):

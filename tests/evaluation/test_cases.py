@@ -331,6 +331,8 @@ def test_constant_maps_are_stored_as_they_are(constant: float) -> None:
         {"controls": ["mirror"]},
         {"space": "voxel"},
         {"prompt": "Is there {findings}?"},
+        {"data": 5},
+        {"generation": ["greedy"]},
     ],
 )
 def test_settings_that_cannot_be_used_are_refused_first(tmp_path: Path, settings: dict[str, Any]) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +20,8 @@ from groundviz import datasets
 from groundviz.errors import DataError, ImageError, MissingExtra, StoreError
 from groundviz.evaluation import Run, work_on
 from groundviz.evaluation.cases.session import Session
-from groundviz.evaluation.storage import leases, tables
+from groundviz.evaluation.storage import leases
 from groundviz.evaluation.storage.leases import Leases
-from groundviz.evaluation.storage.schemas import TIMINGS
 from groundviz.record import files
 from tests.support.runs import small, tables_of
 
@@ -111,63 +108,6 @@ def test_damaged_scores_are_made_again_without_the_model(
     place.write_bytes(place.read_bytes()[:-20])
     monkeypatch.setattr(Session, "shard", None)
     assert tables_of(small(run.path).path) == tables_of(whole.path)
-
-
-@pytest.mark.parametrize("left", [None, 0, 0.5])
-@pytest.mark.parametrize(
-    "name", ["plan.parquet", "scores/*/spec.json", "scores/*/answers/part-00001.parquet"]
-)
-def test_what_is_lost_or_cut_is_made_again_without_the_model(
-    tmp_path: Path, whole: Run, monkeypatch: pytest.MonkeyPatch, name: str, left: float | None
-) -> None:
-    shutil.copytree(whole.path, tmp_path / "run")
-    (place,) = (tmp_path / "run").glob(name)
-    content = place.read_bytes()
-    place.unlink()
-    if left is not None:
-        place.write_bytes(content[: int(left * len(content))])
-        with pytest.raises(StoreError):
-            _ = (run := Run(tmp_path / "run")).plan, run.evaluations(), run.answers()
-    monkeypatch.setattr(Session, "shard", None)
-    assert tables_of(small(tmp_path / "run").path) == tables_of(whole.path)
-
-
-def test_no_flipped_bit_of_a_table_makes_another_table_of_it(tmp_path: Path) -> None:
-    place, rng = tmp_path / "table.parquet", random.Random(0)
-    rows = [{"sample_id": "a", "what": "answer", "seconds": 0.5}] * 3
-    tables.write(place, rows, TIMINGS, {"one": "1"})
-    content = place.read_bytes()
-    for _ in range(400):
-        damaged = bytearray(content)
-        damaged[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
-        place.write_bytes(damaged)
-        try:
-            read, kept = tables.read(place)
-        except StoreError:
-            continue
-        assert (read, kept["one"]) == (rows, "1")
-
-
-def test_the_last_evaluation_is_the_last_in_a_copy_of_the_run_too(tmp_path: Path, whole: Run) -> None:
-    shutil.copytree(whole.path, tmp_path / "run")
-    run = Run(tmp_path / "run")
-    for metrics in (["energy"], ["auroc"], ["pointing"]):
-        assert run.score(metrics)
-    asked = list(run.evaluations())
-    # Those of earlier versions have times alone.
-    first, second, third, _ = places = [run.layout.scoring(name) / "spec.json" for name in asked]
-    for place, seconds in zip(places, (40, 30, 20, 10), strict=True):
-        os.utime(place, (seconds, seconds))
-    assert list(Run(run.path).evaluations()) == asked
-    for place in (first, second):
-        facts = json.loads(place.read_text())
-        del facts["number"]
-        place.write_text(json.dumps(facts))
-    os.utime(first, (1, 1))
-    assert list(Run(run.path).evaluations()) == asked
-    third.write_text(third.read_text().replace("auroc", "aurox"))
-    with pytest.raises(StoreError, match=r"spec\.json of the run is damaged"):
-        Run(run.path).evaluations()
 
 
 def test_samples_that_failed_are_tried_once_more_and_the_others_are_kept(
@@ -302,56 +242,6 @@ def test_images_that_changed_are_not_mixed_with_those_that_were_explained(tmp_pa
     assert Run(tmp_path / "run").status().explained == 2
     # What cannot be opened is a row, and no other image.
     assert run("never").answers()["status"] == ["ok", "ok", "error", "error"]
-
-
-DAY = 86_400
-
-
-def is_taken(claims: Leases) -> bool:
-    lease = claims.claim("explain-00000")
-    if lease is not None:
-        with lease:
-            return False
-    return True
-
-
-@pytest.mark.parametrize(
-    ("says", "age", "alive"),
-    [
-        ("", DAY, False),
-        ("[]", DAY, False),
-        ("{}", DAY, False),
-        ('{"computer": "x", "process": "y"}', DAY, False),
-        ("[]", 0, True),
-        ('{"computer": "x", "process": 1}', DAY, False),
-        ('{"computer": "x", "process": 1}', 0, True),
-    ],
-)
-def test_a_lease_is_as_old_as_its_file_whatever_it_says(
-    tmp_path: Path, says: str, age: float, alive: bool
-) -> None:
-    place = tmp_path / "explain-00000.0.lease"
-    place.write_text(says)
-    os.utime(place, (time.time() - age,) * 2)
-    assert is_taken(Leases(tmp_path)) == alive
-
-
-@pytest.mark.parametrize("computer", ["x", leases._computer()])
-def test_a_lease_of_a_time_to_come_counts_from_when_it_was_seen(tmp_path: Path, computer: str) -> None:
-    place = tmp_path / "explain-00000.0.lease"
-    # This process runs, and holds nothing.
-    place.write_text(json.dumps({"computer": computer, "process": os.getpid()}))
-    os.utime(place, (time.time() + 30 * DAY,) * 2)
-    claims = Leases(tmp_path, ttl=0.3)
-    assert is_taken(claims)
-    time.sleep(0.2)
-    # A sign of life, by a clock that goes wrong.
-    os.utime(place, (time.time() + 31 * DAY,) * 2)
-    assert is_taken(claims)
-    time.sleep(0.2)
-    assert is_taken(claims)
-    time.sleep(0.2)
-    assert not is_taken(claims)
 
 
 KILLING = """

@@ -13,7 +13,7 @@ from groundviz.evaluation.report import drawn
 from groundviz.evaluation.report.results import Results, name_of, title_of
 from groundviz.evaluation.report.writing import subject
 from groundviz.evaluation.run import Run
-from groundviz.record import files
+from groundviz.record import arguments, files
 from groundviz.record.targets import find
 from groundviz.record.types import (
     Answer,
@@ -54,10 +54,12 @@ def gallery(
 
     Raises:
         StoreError: There is no run, it was not scored, its data set lies elsewhere, or the disk refused.
+        OptionError: `most` is no whole number above 0.
 
     Cost:
         None through a model; about 50 ms and 25 kB a case.
     """
+    arguments.check_count("most", most)
     run = run if isinstance(run, Run) else Run(run)
     results = Results(run, repeats=1)
     place = Path(out) if out is not None else files.folder_for_writing(run.path / "report") / "gallery.html"

@@ -20,6 +20,7 @@ from groundviz.evaluation.run import Run
 from groundviz.evaluation.storage.tables import Columns
 from groundviz.metrics import METRICS, priors
 from groundviz.metrics.statistics import Interval, cluster_bootstrap
+from groundviz.record import arguments
 from groundviz.record.types import Doubles
 from groundviz.render.base.captions import method_name
 from groundviz.render.report.tables import Number
@@ -73,6 +74,8 @@ class Results:
     primary: str = ""
 
     def __post_init__(self) -> None:
+        arguments.check_count("repeats", self.repeats)
+        arguments.check_seed(self.seed)
         if not self.rows:
             raise StoreError(
                 "Nothing was scored in this run: it has not come so far. `groundviz status RUN` tells."

@@ -61,7 +61,7 @@ def report(
 
     Raises:
         StoreError: There is no run, nothing was scored, or the disk refused.
-        OptionError: The primary metric was not scored.
+        OptionError: The primary metric was not scored, or a number is out of range.
 
     Cost:
         None through a model.

@@ -18,6 +18,8 @@ SCHEMA = 1
 COMPARED = ("model", "dataset", "asked", "methods", "controls", "shard_size", "versions")
 # Of these, what says only where they were found.
 _WHERE = {"model": ("source", "loading", "certificate"), "dataset": ("source", "path")}
+# What runs of earlier versions do not say.
+_LATER = ("dataset.annotation_files",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,9 @@ class Manifest:
     def differences(self, other: Manifest) -> list[str]:
         """What differs between two runs, each as "name: this one, the other"."""
         mine, theirs = _flat(self.compared()), _flat(other.compared())
+        for name in _LATER:
+            if name not in mine:
+                theirs.pop(name, None)
         return [
             f"{name}: {mine.get(name, 'nothing')}, now {theirs.get(name, 'nothing')}"
             for name in sorted(mine.keys() | theirs.keys())

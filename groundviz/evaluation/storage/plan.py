@@ -6,11 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from groundviz.datasets.reading import inside
 from groundviz.datasets.sample import Dataset, Sample
-from groundviz.errors import OptionError, StoreError
+from groundviz.errors import DataError, OptionError, StoreError
 from groundviz.evaluation.storage import tables
-from groundviz.evaluation.storage.keys import key_of
+from groundviz.evaluation.storage.keys import key_of, sha256_of
 from groundviz.evaluation.storage.schemas import PLAN
+from groundviz.record import arguments
 
 
 def rows(dataset: Dataset, *, limit: int | None, shard_size: int) -> list[dict[str, Any]]:
@@ -19,10 +21,9 @@ def rows(dataset: Dataset, *, limit: int | None, shard_size: int) -> list[dict[s
     Raises:
         OptionError: There is no sample, two have the same identity, or a number is below 1.
     """
-    for name, value in (("limit", limit), ("shard_size", shard_size)):
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and (not whole or value < 1):
-            raise OptionError(f"{name}={value!r:.40}: expected a whole number above 0. Give one.")
+    if limit is not None:
+        arguments.check_count("limit", limit)
+    arguments.check_count("shard_size", shard_size)
     samples = dataset.samples[:limit]
     if not samples:
         raise OptionError(f"The data set {dataset.name} has no samples. Check its folder and its options.")
@@ -64,7 +65,7 @@ def cluster_of(sample: Sample) -> str:
 
 
 def annotations_of(dataset: Dataset, count: int) -> str:
-    """A hash of all that the data set says of its first samples: questions, answers and regions."""
+    """A hash of all that the data set's tables say of its first samples: questions, answers and regions."""
     facts = [
         [
             sample.sample_id,
@@ -74,3 +75,23 @@ def annotations_of(dataset: Dataset, count: int) -> str:
         for sample in dataset.samples[:count]
     ]
     return key_of(facts)
+
+
+def files_of(dataset: Dataset, count: int) -> dict[str, str]:
+    """What is to be compared beside `annotations_of`: a hash of the contents of the files of masks.
+
+    Returns:
+        The hash, as "annotation_files"; nothing where the first samples have no region in a file.
+    """
+    named = {one.data[0] for sample in dataset.samples[:count] for one in sample.regions if one.kind == "png"}
+    if dataset.root is None or not named:
+        return {}
+    return {"annotation_files": key_of({name: _content(dataset.root, name) for name in sorted(named)})}
+
+
+def _content(root: Path, name: str) -> str | None:
+    """A hash of a file; None where it is missing, of which its sample's scores tell."""
+    try:
+        return sha256_of(inside(root, name).read_bytes())
+    except (OSError, DataError):
+        return None

@@ -11,7 +11,7 @@ import pytest
 
 from groundviz import images
 from groundviz.datasets.sample import Region
-from groundviz.errors import ImageError, OptionError
+from groundviz.errors import ImageError, OptionError, StoreError
 from groundviz.evaluation.report import (
     drawn,
     faithfulness,
@@ -383,6 +383,25 @@ def test_no_map_is_shown_on_an_image_that_it_is_not_of(changed, run):
 def test_a_primary_metric_that_was_not_scored_is_refused(run):
     with pytest.raises(OptionError, match=r"'auroc' was not scored: found pointing"):
         report(run, primary="auroc")
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "says"),
+    [
+        ({"seed": -1}, OptionError, "The seed is -1"),
+        ({"repeats": 1.5}, OptionError, r"repeats=1\.5: expected a whole number above 0"),
+        ({"out": "a\0b"}, StoreError, "No file can have this name"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(run, settings, error, says):
+    with pytest.raises(error, match=says):
+        report(run, **{"repeats": 10, **settings})
+
+
+@pytest.mark.parametrize("most", [0, -1, 1.5])
+def test_a_gallery_has_a_whole_number_of_cases(run, most):
+    with pytest.raises(OptionError, match=f"most={most}: expected a whole number above 0"):
+        gallery(run, most=most)
 
 
 def test_names_are_read_and_not_keys():
