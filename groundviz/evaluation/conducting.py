@@ -122,7 +122,7 @@ def evaluate(
         UnknownName: There is no such data set, method or metric.
         UnsupportedModel: As in `explain`.
         ImageError: Of the images that were explained some are others now, and the rest would be mixed with
-            these. A few of them are looked at.
+            these. A few of them are compared.
         MissingExtra: pyarrow is not installed, or for the executor "ray" Ray is not.
         KeyboardInterrupt: Ctrl-C; all shards but the one under way are kept.
 

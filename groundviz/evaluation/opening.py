@@ -23,7 +23,7 @@ from groundviz.evaluation.cases.asked import DESCRIBE, Asked
 from groundviz.evaluation.cases.covered import Covering
 from groundviz.evaluation.cases.curving import Curving
 from groundviz.evaluation.cases.outcome import has_reference
-from groundviz.evaluation.cases.pictures import require_unchanged
+from groundviz.evaluation.cases.reopened import require_unchanged
 from groundviz.evaluation.cases.scoring import Evaluation, Scoring, class_of
 from groundviz.evaluation.cases.session import Session
 from groundviz.evaluation.executors import shards
@@ -39,7 +39,7 @@ from groundviz.record.types import Provenance
 from groundviz.runtime.identity.provenance import describe_run
 
 # Of the images that were explained, before more are: all of them would take long.
-_LOOKED_AT = 16
+_COMPARED = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,13 +118,13 @@ class Opened:
         return Curving.begun(self.layout, self.session(), covering)
 
     def require_images(self) -> None:
-        """Refuse to go on with other images than those that were explained: a few of these are looked at.
+        """Refuse to go on with other images than those that were explained: a few of these are compared.
 
         Raises:
             ImageError: One of them is another one now.
         """
         explained = sorted(self.layout.explained())
-        for shard in explained[:: 1 + len(explained) // _LOOKED_AT]:
+        for shard in explained[:: 1 + len(explained) // _COMPARED]:
             # What is damaged is computed again.
             with suppress(StoreError):
                 for answer in tables.read(self.layout.answers(shard))[0][:1]:

@@ -95,7 +95,7 @@ def test_masks_in_files_are_part_of_what_the_run_was_made_on(tmp_path: Path) -> 
     lines = ["image,question,finding,mask", *(f"{n}.png,Where?,nodule,mask-{n}.png" for n in range(2))]
     (folder / "samples.csv").write_text("\n".join(lines))
     run = small(tmp_path / "run", dataset=f"folder:{folder}", limit=1)
-    # The mask of a sample that is not planned is not looked at.
+    # The mask of a sample that is not planned does not matter.
     (folder / "mask-1.png").unlink()
     assert Run(run.path).score(["energy"])
     Image.fromarray(np.eye(512, dtype=bool)).save(folder / "mask-0.png")

@@ -12,7 +12,7 @@ from groundviz.evaluation.cases import case, commits
 from groundviz.evaluation.cases.covered import DELETION, INSERTION, Covering
 from groundviz.evaluation.cases.explained import Explained, explained
 from groundviz.evaluation.cases.outcome import OK, SKIPPED, Row, control_of
-from groundviz.evaluation.cases.pictures import image_of
+from groundviz.evaluation.cases.reopened import image_of
 from groundviz.evaluation.cases.session import Session, Tell
 from groundviz.evaluation.storage import specs, tables
 from groundviz.evaluation.storage.layout import Layout

@@ -16,7 +16,7 @@ from groundviz.evaluation.cases import case
 from groundviz.evaluation.cases.asked import Asked
 from groundviz.evaluation.cases.case import Given
 from groundviz.evaluation.cases.outcome import RANDOM_WEIGHTS, SHUFFLED, Outcome, Row, has_reference
-from groundviz.evaluation.cases.pictures import require_unchanged
+from groundviz.evaluation.cases.reopened import require_unchanged
 from groundviz.evidence.weights import randomised
 from groundviz.images.base.display import fingerprint
 from groundviz.models import VLM

@@ -8,7 +8,7 @@ import numpy as np
 
 from groundviz.datasets import regions
 from groundviz.errors import GroundvizError
-from groundviz.evaluation.cases.pictures import image_of
+from groundviz.evaluation.cases.reopened import image_of
 from groundviz.evaluation.report import faithfulness
 from groundviz.evaluation.report.inference import spread
 from groundviz.evaluation.report.results import Results, chance_is_share, higher_is_better, name_of, title_of

@@ -79,7 +79,7 @@ def gallery(
         "This page contains images, at no more than 320 pixels.",
     ]
     title = f"Gallery: {subject(run.manifest)}"
-    # What is left out is known, and said, when all cases are made.
+    # What is left out is known when all cases are made; the page tells it at its top all the same.
     text = pages.page(_entries(results, counted(kept), says), columns(results), title=title, says=says)
     return files.write(place, text.encode())
 
