@@ -83,12 +83,12 @@ div.groundviz article { border: 0; background: none; padding: 6px 0; margin: 0; 
 .groundviz dt { color: var(--quiet); }
 .groundviz dd { margin: 0; }
 @media (max-width: 640px) {
-  .groundviz .room table { min-width: 0; }
-  .groundviz .room * { display: block; }
-  .groundviz .room thead, .groundviz .room td:empty { display: none; }
-  .groundviz .room th, .groundviz .room td { border: 0; padding: 1px 0; }
-  .groundviz .room tr { border-top: 1px solid var(--line); padding: 5px 0; }
-  .groundviz .room td::before { content: attr(data-head) ": "; color: var(--quiet); }
+  .groundviz .stacked table { min-width: 0; }
+  .groundviz .stacked * { display: block; }
+  .groundviz .stacked thead, .groundviz .stacked td:empty { display: none; }
+  .groundviz .stacked th, .groundviz .stacked td { border: 0; padding: 1px 0; }
+  .groundviz .stacked tr { border-top: 1px solid var(--line); padding: 5px 0; }
+  .groundviz .stacked td::before { content: attr(data-head) ": "; color: var(--quiet); }
 }
 @media print {
   .groundviz figure, .groundviz .tokens > li { break-inside: avoid; }

@@ -31,7 +31,9 @@ def checks(record: Record) -> Iterator[Html]:
     if found:
         # Where it is wider than the screen, keys move it, too.
         table = _grouped(found, record.label)
-        yield element("div", table, class_="room", tabindex="0", role="group", aria_label=checked.EVERY_CHECK)
+        yield element(
+            "div", table, class_="room stacked", tabindex="0", role="group", aria_label=checked.EVERY_CHECK
+        )
 
 
 def _grouped(found: Sequence[checked.Group], label: str) -> Html:
