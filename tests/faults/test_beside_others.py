@@ -357,6 +357,36 @@ def test_a_call_that_has_just_been_let_through_ends_before_the_model_is_borrowed
     model.caller.join(5)
 
 
+class HalfOpen(list):
+    """What a gate has to put back; halfway, when the model itself is put back alone, it calls."""
+
+    def __init__(self, found, meanwhile):
+        super().__init__(found)
+        self.meanwhile = meanwhile
+
+    def __iter__(self):
+        whole, *_ = self[0]
+        for entry in super().__iter__():
+            if entry[0] is not whole and self.meanwhile:
+                self.meanwhile, meanwhile = None, self.meanwhile
+                meanwhile()
+            yield entry
+
+
+def test_a_call_is_let_through_to_the_end_while_the_gate_opens(small):
+    """Else it waits in a part, perhaps inside a lock of its library, and the next loan closes its gate."""
+    results = []
+
+    def call():
+        thread, result = in_another_thread(lambda: small(torch.ones(1, 2)))
+        thread.join(5)
+        results.extend(result)
+
+    with borrow(small) as loan:
+        loan._gate._found = HalfOpen(loan._gate._found, call)
+    assert len(results) == 1
+
+
 def test_a_stack_that_was_cut_off_while_it_was_read_is_read_again(small, monkeypatch):
     suspended = (step for step in range(2))
     next(suspended)

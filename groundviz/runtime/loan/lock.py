@@ -117,6 +117,9 @@ class Gate:
 
     def open(self) -> None:
         """Let all threads through; harmless when the gate is open."""
+        # A thread that finds the model's own method may meet a part's that is not put back yet, inside a lock
+        # of its library.
+        self._shut = False
         for module, name, own in self._found:
             attributes = vars(module)
             if name in own:
@@ -141,11 +144,11 @@ class Gate:
             self._found.append((module, name, own))
             attributes[name] = _Gated(self, module, name, getattr(module, name))
 
-    def admits(self, module: nn.Module) -> bool:
+    def admits(self, module: nn.Module, name: str, caller: FrameType) -> bool:
         """Whether a call of a module is the borrower's, or part of one that `close` waits for."""
         if self.borrower.calls():
             return True
-        return not self._shut and _runs(sys._getframe(2), self._modules, itself=module)
+        return not self._shut and _runs(caller, self._modules, itself=module if name == "forward" else None)
 
     def _is_used(self) -> bool:
         """Whether another thread is inside one of the modules, and does not itself wait for a model."""
@@ -169,9 +172,9 @@ class _Gated:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         # The usual case first: this runs before every module of every pass.
-        if threading.get_ident() == self.gate.borrower.thread or self.gate.admits(self.module):
+        if threading.get_ident() == self.gate.borrower.thread:
             return self.__wrapped__(*args, **options)
-        return _wait(self.module, self.name)(*args, **options)
+        return _way_in(self.module, self.name, sys._getframe(1))(*args, **options)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if self.gate.borrower.calls():
@@ -197,17 +200,20 @@ def parts_of(model: nn.Module) -> list[nn.Module]:
     return list(found.values())
 
 
-def _wait(module: nn.Module, name: str) -> Callable[..., Any]:
-    """The method of that name, once the module is not borrowed."""
+def _way_in(module: nn.Module, name: str, caller: FrameType) -> Callable[..., Any]:
+    """The method of that name, once the module is not borrowed, or its gate admits the caller."""
     while True:
+        # Looked up each time: by now the gate may be open, or be that of another loan.
         found: Callable[..., Any] = getattr(module, name)
         if not isinstance(found, _Gated):
             return found
+        if found.gate.admits(module, name, caller):
+            return found.__wrapped__
         _pause(found.gate)
 
 
 def _pause(gate: Gate) -> None:
-    """Wait a moment. Apart from `_wait`: a thread that has found its way through will use the model."""
+    """Wait a moment. Apart from `_way_in`: a thread that has found its way through will use the model."""
     gate.rescue()
     time.sleep(PAUSE_SECONDS)
 
