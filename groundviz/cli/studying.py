@@ -93,8 +93,7 @@ def power(chosen: argparse.Namespace) -> None:
         found = study.power(readers=chosen.readers, cases=chosen.cases, preference=chosen.preference)
     say(
         f"{chosen.readers} readers, {chosen.cases} cases, the better map preferred in "
-        f"{chosen.preference:.0%}: "
-        f"found in {found:.0%} of simulated studies."
+        f"{chosen.preference:.0%}: found in {found:.0%} of simulated studies."
     )
 
 

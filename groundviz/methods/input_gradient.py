@@ -22,12 +22,11 @@ from groundviz.runtime import Live
     ),
     caution="On a real Gemma 3 it found a planted object in 1 of 3 places: compare with other methods.",
     known_failure=(
-        "It measures against zero, which at "
-        "the pixels is mid-grey and in a layer nothing in particular: what has the value zero gets no share "
-        "however much it matters. Pixel maps are grainy: on the demo model's nodules the highest pixel lies "
-        "in the nodule 2 times in 9, the highest cell of the projector 7 times in 10. Where what follows "
-        "normalises each cell by itself, as behind the last layer of most towers, the products cancel: such "
-        "a place is refused."
+        "It measures against zero, which at the pixels is mid-grey and in a layer nothing in particular: "
+        "what has the value zero gets no share however much it matters. Pixel maps are grainy: on the demo "
+        "model's nodules the highest pixel lies in the nodule 2 times in 9, the highest cell of the "
+        "projector 7 times in 10. Where what follows normalises each cell by itself, as behind the last "
+        "layer of most towers, the products cancel: such a place is refused."
     ),
     gradients=True,
 )

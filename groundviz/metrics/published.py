@@ -16,8 +16,7 @@ _NO_REPRODUCTION = (
 )
 _SCORERS_DIFFER = (
     "Open is recall of words, and closed is whether the answer contains the reference. The scripts of the "
-    "papers "
-    "differ in both: see the scorers sigphi and llava_med."
+    "papers differ in both: see the scorers sigphi and llava_med."
 )
 _SAMPLED = "SigPhi-Med's script samples at temperature 0.4 without a seed."
 
@@ -86,8 +85,7 @@ VQA_ROWS: tuple[PublishedRow, ...] = (
         caveats=(
             _SAMPLED,
             "Its lead of 88.24 over LLaVA-Med's 84.19 on closed VQA-RAD is 11 questions; a naive standard "
-            "error is "
-            "1.95.",
+            "error is 1.95.",
             _SCORERS_DIFFER,
             _NO_REPRODUCTION,
         ),
@@ -143,10 +141,9 @@ VQA_TEST_SETS: Mapping[str, tuple[int, int, int, int]] = MappingProxyType(
 )
 VQA_CAVEATS: Mapping[str, str] = MappingProxyType(
     {
-        "vqa_rad": "Its training questions are about 313 images and its test questions about 203, of 314 "
-        "in use: at "
-        "least 202 of the test images are training images. Of its test questions MedEvalKit counts 251 as "
-        "closed.",
+        "vqa_rad": "Its training questions are about 313 images and its test questions about 203, of 314 in "
+        "use: at least 202 of the test images are training images. Of its test questions MedEvalKit counts "
+        "251 as closed.",
     }
 )
 
@@ -216,7 +213,6 @@ NIH_PRIORS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 REPORT_CAVEATS: tuple[str, ...] = (
     "Its rows are those of generate_method rule-based, views AP and PA, with findings: 2,461 reports.",
     "What it prints is the median of 500 draws of reports, which ignores that reports of one patient are "
-    "alike; BLEU "
-    "is the number of the data as they are.",
+    "alike; BLEU is the number of the data as they are.",
     "The printed numbers could not be confirmed, and are no target.",
 )

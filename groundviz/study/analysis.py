@@ -187,8 +187,7 @@ def _preference(
         head=("map", "strength (log-odds)", "preferred", "comparisons"),
         rows=tuple(cells),
         note="Bradley-Terry strengths; 0 is a map of mean strength. 95 % intervals of a two-way cluster "
-        "bootstrap by "
-        "reader and case. Ties, and pairs of which both are bad, count half for either side.",
+        "bootstrap by reader and case. Ties, and pairs of which both are bad, count half for either side.",
     )
 
 
@@ -253,9 +252,8 @@ def _tests(rows: Sequence[Response], name: Callable[[str], str]) -> Table | None
         title="Ratings compared",
         head=("rating", "one", "other", "difference of means", "p (Holm)", "cases"),
         rows=tuple(cells),
-        note="Wilcoxon's signed-rank test on each case's mean over readers, zeros by Pratt's rule, over "
-        "the whole "
-        "table corrected after Holm.",
+        note="Wilcoxon's signed-rank test on each case's mean over readers, zeros by Pratt's rule, over the "
+        "whole table corrected after Holm.",
     )
 
 

@@ -47,9 +47,8 @@ def controls(rows: Sequence[Response]) -> Table | None:
             "kappa",
         ),
         rows=tuple(cells),
-        note="A reader who prefers a map that never saw the image to a real one as often as not, or a side "
-        "of an "
-        "identical pair, does not see what is asked. Kappa: the reader's own repeats, sides exchanged.",
+        note="A reader who prefers a map that never saw the image to a real one as often as not, or a side of "
+        "an identical pair, does not see what is asked. Kappa: the reader's own repeats, sides exchanged.",
     )
 
 
@@ -90,8 +89,8 @@ def agreement(rows: Sequence[Response], repeats: int, seed: int) -> Table | None
         head=("what", "value", "units"),
         rows=tuple(cells),
         note="Alpha: Krippendorff's, ordinal for ratings and nominal for choices. Kappa: Cohen's, weighted "
-        "by the "
-        "square of the distance. IoU: 0 where one reader of two saw nothing; it is the ceiling for any map.",
+        "by the square of the distance. IoU: 0 where one reader of two saw nothing; it is the ceiling for "
+        "any map.",
     )
 
 

@@ -30,8 +30,7 @@ _QUESTION = "Provide a description of the findings in the radiology image"
     files=f"chat_test_MIMIC_CXR_all_gpt4extract_rulebased_v1.json (or train, dev); {mimic.IMAGES}",
     contamination=f"{mimic.CONTAMINATION} The splits train and dev were LLaVA-Rad's own.",
     citation='Zambrano Chaves et al., "A clinically accessible small multimodal radiology model and '
-    "evaluation "
-    'metric for chest X-ray findings", Nature Communications 2025',
+    'evaluation metric for chest X-ray findings", Nature Communications 2025',
     quirks=(
         "Its evaluation keeps reports cut by rule (not by GPT-4), views AP and PA, and findings that are a "
         "text.",

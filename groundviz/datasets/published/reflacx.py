@@ -45,12 +45,10 @@ _FIXATION = (
     access=mimic.ACCESS,
     annotation="ellipses, by the box around each, xmin, ymin, xmax, ymax, in pixels of the original image",
     files="main_data/metadata_phase_1.csv (2, 3), main_data/ID/anomaly_location_ellipses.csv and "
-    "fixations.csv; "
-    f"{mimic.IMAGES}",
+    f"fixations.csv; {mimic.IMAGES}",
     contamination=mimic.CONTAMINATION,
     citation='Bigolin Lanfredi et al., "REFLACX, a dataset of reports and eye-tracking data for '
-    "localization of "
-    'abnormalities in chest x-rays", Scientific Data 2022',
+    'localization of abnormalities in chest x-rays", Scientific Data 2022',
     quirks=(
         "A label counts from the certainty 3 on, possibly; below, readers thought it unlikely.",
         "The four numbers are the box around an ellipse: the ellipse is the region.",

@@ -39,8 +39,7 @@ class _Images(ImageFolder):
     contamination="Its images are of NIH ChestX-ray14, which is in the training data of most chest X-ray "
     "models.",
     citation='Shih et al., "Augmenting the National Institutes of Health Chest Radiograph Dataset with '
-    "Expert "
-    'Annotations of Possible Pneumonia", Radiology: Artificial Intelligence 2019',
+    'Expert Annotations of Possible Pneumonia", Radiology: Artificial Intelligence 2019',
     quirks=(
         "A row is a box: an image has several.",
         "Rows whose Target is 0 have no box.",

@@ -103,8 +103,7 @@ class _Case:
     contamination="It is open and small: fine-tuned models have seen its training split, and many were "
     "chosen by its test split.",
     citation='Liu et al., "SLAKE: A Semantically-Labeled Knowledge-Enhanced Dataset for Medical Visual '
-    "Question "
-    'Answering", ISBI 2021',
+    'Question Answering", ISBI 2021',
     quirks=(
         "No question is linked to a region by its publisher. " + LINK_RULE,
         "Names of regions are English, so that few Chinese questions are linked.",

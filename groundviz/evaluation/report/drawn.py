@@ -74,9 +74,8 @@ def rule(results: Results) -> str:
     return (
         f"Chosen by rule, not by eye: for each method the cases at {_CASES} even quantiles of the "
         f"{title_of(results.primary)} among all samples with a reference, the worst among them; ties are "
-        f"drawn with "
-        f"seed {results.seed}. All maps of a row have one scale and are not smoothed; the line is the "
-        f"reference."
+        f"drawn with seed {results.seed}. All maps of a row have one scale and are not smoothed; the line "
+        "is the reference."
     )
 
 

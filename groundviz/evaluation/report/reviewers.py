@@ -96,10 +96,8 @@ def _chosen(results: Results) -> str:
     stated = "; ".join(options) or "none states options"
     return (
         "This run chose nothing: methods ran with the options that the manifest fixed before the first "
-        "sample "
-        f"({stated}), and thresholds are rules that look at the map alone. If options were tuned "
-        f"elsewhere, say on "
-        "which data."
+        f"sample ({stated}), and thresholds are rules that look at the map alone. If options were tuned "
+        "elsewhere, say on which data."
     )
 
 
@@ -124,9 +122,8 @@ def _ceiling(results: Results) -> str:
 
 def _merged(results: Results) -> str:
     return (
-        "All primary regions of a sample are one reference, their union; regions of second readers are "
-        "left out of "
-        "it. A map is that of the answer's part that the manifest names."
+        "All primary regions of a sample are one reference, their union; regions of second readers are left "
+        "out of it. A map is that of the answer's part that the manifest names."
     )
 
 
@@ -257,9 +254,8 @@ def _uses(results: Results) -> str:
         return NOT_HERE
     return (
         f"{counts['yes']} of {known} answers need it: blurring or flattening the image takes at least 0.69 "
-        f"nats from "
-        f"them, which halves their probability. Of {counts['no']} answers that do not, no map can show "
-        f"where they come from."
+        f"nats from them, which halves their probability. Of {counts['no']} answers that do not, no map can "
+        "show where they come from."
     )
 
 
@@ -268,8 +264,7 @@ def _reproduced(results: Results) -> str:
     return (
         f"Run {manifest['run_id']}: model weights {manifest['model']['weights']}, annotations "
         f"{manifest['dataset']['annotations'][:16]}, seed {manifest['asked']['seed']}. The same run gives "
-        f"the same "
-        "tables to the byte."
+        "the same tables to the byte."
     )
 
 
@@ -280,8 +275,7 @@ def _claim(results: Results) -> str:
     failed = sum(count for status, count in results.statuses.items() if status != "ok")
     return (
         f"Reference: {annotated}. Partitions: {splits}. {failed} of {len(results.rows)} samples failed and "
-        f"are counted "
-        "above. The gallery shows cases by rule, failures included."
+        "are counted above. The gallery shows cases by rule, failures included."
     )
 
 

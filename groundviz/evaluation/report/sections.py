@@ -81,12 +81,11 @@ def grounding(results: Results) -> Table:
         "maps that point nowhere",
     )
     note = (
-        f"Means over samples. {spread(results, rows)} \u0394: mean difference to the {versus}, the strongest "
-        f"map here that never saw the image, on the same samples; above 0 is better. p: sign flips by "
-        f"patient, corrected after Holm over the methods and controls of this table. "
-        f"{declared(results, families.GROUNDING, tests.values())} "
-        "Maps that point nowhere have all cells alike and are scored by expectation. "
-        f"{faithfulness.absent(results)}"
+        f"Means over samples. {spread(results, rows)} \u0394: mean difference to the {versus}, the "
+        "strongest map here that never saw the image, on the same samples; above 0 is better. p: sign "
+        "flips by patient, corrected after Holm over the methods and controls of this table. "
+        f"{declared(results, families.GROUNDING, tests.values())} Maps that point nowhere have all cells "
+        f"alike and are scored by expectation. {faithfulness.absent(results)}"
     )
     return Table(
         name="grounding", title="Grounding", head=head, rows=tuple(rows), note=note, strong=frozenset(blind)
@@ -240,9 +239,8 @@ def reasons(results: Results) -> Table | None:
     )
     note = (
         f"Correct: the scorer {results.scorer!r} gives at least a half. Grounded: "
-        f"{title_of(results.grounding_metric)} "
-        "is at least a half. Samples with an answer that was scored and a reference region. "
-        f"{spread(results, rows)}"
+        f"{title_of(results.grounding_metric)} is at least a half. Samples with an answer that was scored "
+        f"and a reference region. {spread(results, rows)}"
     )
     return Table(name="reasons", title="Right for the right reason", head=head, rows=tuple(rows), note=note)
 

@@ -112,12 +112,10 @@ SCORERS: Mapping[str, Scorer] = MappingProxyType(
         "sigphi": Scorer(
             name="sigphi",
             shows="Recall of words for open questions; for closed ones, whether the answer contains the "
-            "reference, "
-            "both in lower case.",
+            "reference, both in lower case.",
             source="run_eval2 of SigPhi-Med, and Med-MoE",
             known_failure='It takes "There is an abnormality" for "no", and "female" for "male". It drops '
-            "types "
-            'such as "CLOSED " in silence, and pairs answers with references by their order.',
+            'types such as "CLOSED " in silence, and pairs answers with references by their order.',
             kinds=MappingProxyType({**OURS, "OPEN": "open", "close": "closed", "CLOSED": "closed"}),
             infers=False,
             open=_sigphi_open,
@@ -128,13 +126,11 @@ SCORERS: Mapping[str, Scorer] = MappingProxyType(
         "llava_med": Scorer(
             name="llava_med",
             shows="Recall of words for open questions; for closed ones, whether the answer contains the "
-            "reference, "
-            "both normalised.",
+            "reference, both normalised.",
             source="run_eval_batch of LLaVA-Med v1.0; accuracy_run_eval is that of run_eval and "
             "run_eval_pvqa",
             known_failure='It takes "There is an abnormality" for "no". The earlier scripts leave wrong '
-            "answers "
-            "with a yes or a no in them out of the mean.",
+            "answers with a yes or a no in them out of the mean.",
             kinds=MappingProxyType({**OURS, "OPEN": "open", "CLOSED": "closed"}),
             infers=False,
             open=_llava_med_open,

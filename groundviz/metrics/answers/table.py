@@ -214,8 +214,7 @@ def _fields(row: Mapping[str, Any]) -> tuple[str, str | None, str | None, str | 
     if absent:
         raise OptionError(
             f"A row of answers lacks {', '.join(absent)}: it has {', '.join(sorted(map(str, row)))}. Give "
-            "all four; "
-            "answer_type may be None."
+            "all four; answer_type may be None."
         )
     texts = [
         None if row[key] is None else str(row[key]) for key in ("prediction", "reference", "answer_type")

@@ -114,8 +114,7 @@ def _present(labels: npt.ArrayLike, uncertain: str) -> Bools:
     if array.ndim != 2 or array.shape[1] != len(FINDINGS) or not np.isin(known, (1.0, 0.0, -1.0)).all():
         raise OptionError(
             f"Labels of shape {array.shape} must be (report, {len(FINDINGS)}) of 1, 0, -1 or NaN, in the "
-            "order of "
-            "groundviz.metrics.reports.FINDINGS. Check the labeller's output."
+            "order of groundviz.metrics.reports.FINDINGS. Check the labeller's output."
         )
     present = array == POSITIVE
     if uncertain == "positive":

@@ -16,8 +16,7 @@ RADEVAL_CAVEATS: Mapping[str, str] = MappingProxyType(
     {
         "f1chexbert": "Labels of reference and report are CheXbert's; nobody read either.",
         "radgraph": "RadEval computes it with radgraph-xl. Published F1-RadGraph numbers of LLaVA-Rad are "
-        "of the "
-        "package 0.0.9 with the original weights, level partial: the two are not comparable.",
+        "of the package 0.0.9 with the original weights, level partial: the two are not comparable.",
     }
 )
 
@@ -61,8 +60,7 @@ def rad_eval(
     except ImportError:
         raise MissingExtra(
             "CheXbert and RadGraph need RadEval, which is not installed. Install it with: pip install "
-            "RadEval. Or "
-            "import results of another program with groundviz.metrics.reports.read_results."
+            "RadEval. Or import results of another program with groundviz.metrics.reports.read_results."
         ) from None
     asked = {f"do_{name}": True for name in metrics}
     texts = {"refs": list(references), "hyps": list(predictions)}
