@@ -142,11 +142,7 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data", type=values.setting, metavar="KEY=VALUE", action="append", default=[], help=says
     )
-    says = "which, separated by commas or repeated (default: the usual ones); `groundviz methods` lists them"
-    values.add_methods(command, says)
-    each: dict[str, Any] = {"action": "append", "default": []}
-    says = "an option of a method, such as rise.masks=64; may be repeated"
-    command.add_argument("--option", type=values.method_option, metavar="METHOD.KEY=VALUE", help=says, **each)
+    values.add_measured(command)
     says = "the first so many samples alone"
     command.add_argument("--limit", type=values.positive, metavar="N", help=says)
     command.add_argument("--seed", type=values.seed, metavar="N", help="of everything random (default: 0)")
@@ -158,6 +154,7 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     )
     asked.add_argument("--prompt", metavar="TEXT", help=says)
     asked.add_argument("--system", metavar="TEXT", help="what the model is told before the question")
+    each: dict[str, Any] = {"action": "append", "default": []}
     says = "a setting of transformers' generate, such as max_new_tokens=64; may be repeated"
     asked.add_argument("--generation", type=values.setting, metavar="KEY=VALUE", help=says, **each)
     says = "maps of another patient's image and of re-initialised weights, or none of these (default: both)"

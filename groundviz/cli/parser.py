@@ -251,11 +251,7 @@ def _add_data(added: Any) -> None:
 def _add_run(explain: argparse.ArgumentParser) -> None:
     run = explain.add_argument_group("model and methods")
     run.add_argument("--model", required=True, help="'demo', 'cheat', a local folder, or a hub id")
-    says = "which, separated by commas or repeated (default: the usual ones); `groundviz methods` lists them"
-    values.add_methods(run, says)
-    each: dict[str, Any] = {"action": "append", "default": []}
-    says = "an option of a method, such as rise.masks=64; may be repeated"
-    run.add_argument("--option", type=values.method_option, metavar="METHOD.KEY=VALUE", help=says, **each)
+    values.add_measured(run)
     says = "part of the answer to explain (default: all); may be repeated"
     run.add_argument("--target", metavar="TEXT", action="append", help=says)
     run.add_argument("--against", metavar="TEXT", help="explain the target rather than this text")

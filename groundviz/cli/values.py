@@ -162,6 +162,15 @@ def add_methods(command: Any, says: str) -> None:
     )
 
 
+def add_measured(command: Any) -> None:
+    """Let a command take the methods that it measures, and options of these."""
+    says = "which, separated by commas or repeated (default: the usual ones); `groundviz methods` lists them"
+    add_methods(command, says)
+    each: dict[str, Any] = {"action": "append", "default": []}
+    says = "an option of a method, such as rise.masks=64; may be repeated"
+    command.add_argument("--option", type=method_option, metavar="METHOD.KEY=VALUE", help=says, **each)
+
+
 def names(text: str) -> list[str]:
     """Names, separated by commas.
 
