@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,9 +41,20 @@ class Tested:
 
 def family(results: Results, gains: Sequence[Doubles]) -> list[Tested]:
     """Tests of differences, (sample,) each with NaN for none: sign flips by patient, corrected after Holm."""
-    raw = [sign_flip(gain, results.clusters, seed=results.seed) for gain in gains]
+    raw = [uncorrected(results, gain) for gain in gains]
     least = [smallest_p(patients(results, np.isfinite(gain))) for gain in gains]
     return [Tested(float(p), float(one)) for p, one in zip(holm(raw), holm(least), strict=True)]
+
+
+def uncorrected(results: Results, gain: Doubles) -> float:
+    """The p-value of one mean difference, (sample,) with NaN for none, by flipping the signs of patients."""
+    return _flipped(gain.tobytes(), tuple(results.clusters), results.seed)
+
+
+# Sentences and tables of a report are about the same differences.
+@lru_cache(maxsize=256)
+def _flipped(gain: bytes, clusters: tuple[str, ...], seed: int) -> float:
+    return sign_flip(np.frombuffer(gain), clusters, seed=seed)
 
 
 def patients(results: Results, inside: Bools) -> int:

@@ -15,11 +15,11 @@ from groundviz.evaluation.cases.covered import DELETION
 from groundviz.evaluation.families import BLIND_ORDERS, HEADLINE
 from groundviz.evaluation.report import faithfulness
 from groundviz.evaluation.report.headline import headline
-from groundviz.evaluation.report.inference import p_words
+from groundviz.evaluation.report.inference import p_words, uncorrected
 from groundviz.evaluation.report.results import CONTROLS, Results, as_numbers, name_of, title_of
 from groundviz.evaluation.report.sections import without_metric
 from groundviz.metrics import METRICS
-from groundviz.metrics.statistics import FEWEST_CLUSTERS, sign_flip, spearman, terciles
+from groundviz.metrics.statistics import FEWEST_CLUSTERS, spearman, terciles
 from groundviz.record.types import Doubles
 from groundviz.render.report.tables import Number, text
 
@@ -81,7 +81,7 @@ def _controls(results: Results) -> str:
             if gain is None:
                 sentences.append(f"{name_of(method)} against {what}: not measured.")
                 continue
-            p = p_words(sign_flip(results.gain(method, other), results.clusters, seed=results.seed))
+            p = p_words(uncorrected(results, results.gain(method, other)))
             sentences.append(f"{name_of(method)} less the same with {what}: {gain}, {p} (uncorrected).")
     return f"Differences of the {title_of(results.primary)}. {' '.join(sentences)}"
 
