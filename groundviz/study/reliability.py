@@ -47,8 +47,8 @@ def controls(rows: Sequence[Response]) -> Table | None:
             "kappa",
         ),
         rows=tuple(cells),
-        note="A reader who prefers a map that never saw the image to a real one as often as not, or a side of "
-        "an identical pair, does not see what is asked. Kappa: the reader's own repeats, sides exchanged.",
+        note="A reader who prefers a map that never saw the image to a real one as often as not, or a side "
+        "of an identical pair, does not see what is asked. Kappa: the reader's own repeats, sides exchanged.",
     )
 
 
